@@ -1,0 +1,7 @@
+"""The bridge: from changes below ``/config`` to jobs, and from the end of a job to its dependents.
+
+``service`` runs for ever: stand by, lead (``leader``), and while leading one ``term``: ``loading``
+lists etcd into a world, then events and timers are dealt with one after the other in one thread:
+``reconciling`` performs the core's decisions, ``dispatching`` sends what is ready and sees to it
+that nothing sent gets lost. The bridge imports no task and never talks to Heat.
+"""

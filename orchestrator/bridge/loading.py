@@ -1,0 +1,117 @@
+"""One listing of etcd, read at one revision, into a world to lead from."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from ..clients.store import KeyValue, Store
+from ..core.effects import is_monitoring_link
+from ..core.jobs import Job
+from ..core.keys import Keys
+from ..core.records import Failed, Handled, Held, Run, Step
+from ..core.refs import JobId, Ref
+from ..core.resources import Rejected, parse_config
+from ..core.templates import Template, parse_template_value
+from ..core.world import Reported, Stack, World
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[World, list[KeyValue], int]:
+    """Everything that is known, the runs under way, and the revision at which it was read.
+
+    Every resource is to be decided: what was written while nobody led is found by its level.
+    """
+    world = World(keys.schemas, templates=dict(catalogue))
+    revision, listed = store.list(keys.config)
+    for kv in listed:
+        note_config(world, keys, kv)
+    for ref, handled in _records(store, keys, keys.handled, revision, Handled.from_json):
+        wanted = world.wanted.get(ref)
+        if wanted and (wanted.version, wanted.incarnation) == (handled.version, handled.incarnation):
+            handled = replace(handled, body=wanted.body)  # one copy in memory, not two
+        world.set_handled(ref, handled)
+    for ref, held in _records(store, keys, keys.held, revision, Held.from_json):
+        world.set_held(ref, held)
+    for ref, failed in _records(store, keys, keys.failed, revision, Failed.from_json):
+        world.set_failed(ref, failed)
+    for ref, stack in _records(store, keys, keys.stacks, revision, _stack):
+        world.stacks[ref] = stack
+    for kv in store.list(keys.state, revision=revision)[1]:
+        if (ref := keys.ref(keys.state, kv.key)) and isinstance(version := _version(kv.value), int):
+            world.reported[ref] = Reported(version, kv.revision)
+    runs = store.list(keys.runs, revision=revision)[1]
+    _load_jobs(world, store, keys, revision, runs)
+    _find_lost_jobs(world)
+    world.touch(*(ref for known in (world.handled, world.stacks, world.reported, world.held, world.failed) for ref in known))
+    return world, runs, revision
+
+
+def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
+    """Take in one key below ``/config``: a template, a resource, or something to report and skip."""
+    if (template_id := keys.template_id(kv.key)) is not None:
+        world.templates[template_id] = parse_template_value(template_id, kv.value)
+        if keys.ref(keys.config, kv.key) is None:
+            return
+    incoming = parse_config(keys, kv.key, kv.value, incarnation=kv.created, revision=kv.revision)
+    if isinstance(incoming, Rejected):
+        log.warning("Config skipped", extra={"event": "config_rejected", "config": kv.key, "reason": incoming.reason})
+        return
+    world.wanted[incoming.ref] = incoming
+    world.touch(incoming.ref)
+
+
+def _records(
+    store: Store, keys: Keys, folder: str, revision: int, parse: Callable[[bytes], T]
+) -> Iterator[tuple[Ref, T]]:
+    for kv in store.list(folder, revision=revision)[1]:
+        ref = keys.ref(folder, kv.key)
+        if ref is None:
+            continue
+        try:
+            yield ref, parse(kv.value)
+        except (ValueError, KeyError, TypeError) as error:
+            log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
+
+
+def _stack(value: bytes) -> Stack:
+    record = json.loads(value)
+    return Stack(record["stack_status"], record.get("tenant_id") or "", any(map(is_monitoring_link, record["output"])))
+
+
+def _version(value: bytes) -> int | None:
+    try:
+        version = json.loads(value)["version"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return version if isinstance(version, int) else None
+
+
+def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list[KeyValue]) -> None:
+    jobs: dict[JobId, Job] = {}
+    for kv in store.list(keys.jobs, revision=revision)[1]:
+        try:
+            job = Job.from_json(kv.value)
+        except ValueError as error:
+            log.error("Job skipped", extra={"event": "job_unreadable", "job": kv.key, "reason": str(error)})
+            continue
+        jobs[job.id] = job
+    # A job that ended without its dependents knowing still counts until its run has been dealt with.
+    done = {keys.run_job(kv.key) for kv in runs if Run.from_json(kv.value).step is Step.DONE}
+    for job in jobs.values():
+        world.graph.add(job, (d for d in job.dependency if d in jobs or d in done))
+
+
+def _find_lost_jobs(world: World) -> None:
+    """Versions that were handled, but whose job is gone without a report: somebody removed the record."""
+    for ref, handled in world.handled.items():
+        wanted, reported = world.wanted.get(ref), world.reported.get(ref)
+        if wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
+            continue
+        if reported is None or reported.version < handled.version or reported.revision < handled.incarnation:
+            world.again.add(ref)

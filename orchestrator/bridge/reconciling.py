@@ -1,0 +1,195 @@
+"""Perform the core's decisions: each in one fenced transaction, then in memory."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import string
+import time
+from collections import deque
+from collections.abc import Callable
+
+from ..core import effects
+from ..core.jobs import Action, Job
+from ..core.keys import Keys
+from ..core.planning import Clean, Decision, First, Hold, Nothing, Refuse, Report, Start, caused_by, decide, fails_with
+from ..core.records import Failed, Handled, Run
+from ..core.refs import JobId, Ref
+from ..core.transactions import Transaction
+from ..core.world import Reported, Stack, World
+from .leader import Leadership
+
+log = logging.getLogger(__name__)
+
+_ALPHABET = string.ascii_lowercase + string.digits
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(5))
+
+
+class Reconciler:
+    """Makes etcd and the world follow the decisions; says which jobs are ready to be sent.
+
+    :param ready: called with each job whose dependencies have all ended.
+    :param later: ``later(seconds, ref)``: decide *ref* again after a while.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        keys: Keys,
+        leadership: Leadership,
+        *,
+        ready: Callable[[Job], None],
+        later: Callable[[float, Ref], None],
+        patience: float,
+        as_string: bool,
+    ) -> None:
+        self.world = world
+        self._keys, self._leadership = keys, leadership
+        self._ready, self._later = ready, later
+        self._patience, self._as_string = patience, as_string
+        self._deletion_asked: dict[Ref, float] = {}
+        self._to_fail: deque[tuple[Job, Failed]] = deque()
+
+    # Deciding ---------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Decide everything that is to be decided."""
+        self._fail_waiting()
+        while self.world.dirty:
+            self._settle_one(next(iter(self.world.dirty)))
+
+    def _settle_one(self, ref: Ref) -> None:
+        """Decide one resource, and before it those it has to come after. The path closes cycles."""
+        path: list[Ref] = [ref]
+        while path:
+            top = path[-1]
+            decision = decide(self.world, top, _suffix, tuple(path[:-1]), patient=self._is_patient(top))
+            if isinstance(decision, First):
+                path.append(decision.refs[0])
+                continue
+            path.pop()
+            self.world.dirty.pop(top, None)
+            self._perform(top, decision)
+
+    def _is_patient(self, ref: Ref) -> bool:
+        asked = self._deletion_asked.get(ref)
+        return asked is None or time.monotonic() - asked < self._patience
+
+    def _perform(self, ref: Ref, decision: Decision) -> None:
+        world = self.world
+        match decision:
+            case Nothing():
+                return
+            case Hold(held):
+                if world.held.get(ref) == held:
+                    return
+                if self._commit(ref, effects.hold(self._keys, ref, decision)):
+                    world.set_held(ref, held)
+                    log.info("Held back", extra={"event": "held", "resource": str(ref), "reason": held.reason})
+                    if decision.patience:
+                        self._deletion_asked.setdefault(ref, time.monotonic())
+                        self._later(self._patience, ref)
+            case Report(wanted):
+                if revision := self._commit(ref, effects.report(self._keys, decision, self._as_string)):
+                    world.reported[ref] = Reported(wanted.version, revision)
+                    world.set_failed(ref, None)
+                    self._decided(ref)
+            case Start(job, handled):
+                self._start(ref, decision, job, handled)
+            case Refuse(wanted, handled, failed):
+                if revision := self._commit(ref, effects.refuse(self._keys, decision, self._as_string)):
+                    world.reported[ref] = Reported(wanted.version, revision)
+                    world.set_handled(ref, handled)
+                    world.set_failed(ref, failed)
+                    log.warning("Refused", extra={"event": "refused", "resource": str(ref), "reason": failed.error})
+                    self._decided(ref)
+            case Clean():
+                if self._commit(ref, effects.clean(self._keys, ref, decision)):
+                    world.forget(ref)
+                    log.info("Cleaned up", extra={"event": "cleaned", "resource": str(ref)})
+                    self._decided(ref)
+
+    def _start(self, ref: Ref, decision: Start, job: Job, handled: Handled) -> None:
+        if not self._commit(ref, effects.start(self._keys, decision)):
+            return
+        self.world.graph.add(job)
+        self.world.set_handled(ref, handled)
+        waits = self.world.graph.waits_for(job.id)
+        log.info("Job made", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
+        self._decided(ref)
+        if not waits:
+            self._ready(job)
+
+    def _decided(self, ref: Ref) -> None:
+        """What was held back by this resource is looked at again."""
+        self.world.again.discard(ref)
+        self.world.set_held(ref, None)
+        self._deletion_asked.pop(ref, None)
+        self.world.touch(*self.world.waiting_for(ref))
+
+    def _commit(self, ref: Ref, transaction: Transaction) -> int:
+        """0 when the config has changed meanwhile: its event is on the way, and the timer is for safety."""
+        revision = self._leadership.commit(transaction)
+        if not revision:
+            self._later(0.5, ref)
+        return revision
+
+    # The end of a job -------------------------------------------------------------------------------
+
+    def ended(self, job_id: JobId, ref: Ref, action: Action, run: Run, revision: int) -> None:
+        """Take in the outcome of a job: what failed with it fails, what waited for it may start."""
+        world = self.world
+        job = world.graph.jobs.get(job_id)
+        if action is Action.DELETE and run.complete:
+            tenant = job.tenant if job else ""
+            world.stacks[ref] = Stack("DELETE_COMPLETE", tenant)
+        elif run.live:
+            world.stacks[ref] = Stack("COMPLETE" if run.complete else "FAILED", job.tenant if job else "", run.monitored)
+        version = job.version if job else world.handled[ref].version if ref in world.handled else 0
+        if ref in world.wanted:
+            world.reported[ref] = Reported(version, revision)
+        failed = None if run.complete else Failed(version, action, run.reason, run.root or ref)
+        world.set_failed(ref, failed)
+        self._release(job_id, job, failed)
+        if run.complete:
+            self.repaired(ref)
+        world.touch(ref, *world.waiting_for(ref))
+
+    def repaired(self, root: Ref) -> None:
+        """What failed because of *root* is tried again."""
+        world = self.world
+        for ref in world.failed_because_of(root):
+            log.info("Trying again, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)})
+            world.again.add(ref)
+            world.touch(ref)
+
+    def _release(self, job_id: JobId, job: Job | None, failed: Failed | None) -> None:
+        for dependent in self.world.graph.remove(job_id):
+            if failed and job and fails_with(dependent, job):
+                error = caused_by(job.ref, failed.root, failed.error)
+                self._to_fail.append((dependent, Failed(dependent.version, dependent.action, error, failed.root)))
+            elif not self.world.graph.waits_for(dependent.id):
+                self._ready(dependent)
+        self._fail_waiting()
+
+    def _fail_waiting(self) -> None:
+        """End jobs that will never run; what waits for them in turn ends too, at any depth."""
+        for _ in range(len(self._to_fail)):
+            job, failed = self._to_fail.popleft()
+            if job.id not in self.world.graph.jobs:
+                continue  # It waited for several that failed.
+            wanted = self.world.wanted.get(job.ref)
+            revision = self._leadership.commit(effects.fail_waiting(self._keys, job, wanted, failed, self._as_string))
+            if not revision:
+                self._to_fail.append((job, failed))
+                self._later(0.2, job.ref)
+                continue
+            log.warning("Not run", extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error})
+            if wanted is not None:
+                self.world.reported[job.ref] = Reported(job.version, revision)
+            self.world.set_failed(job.ref, failed)
+            self._release(job.id, job, failed)
+            self.world.touch(job.ref)

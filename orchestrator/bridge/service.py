@@ -1,0 +1,61 @@
+"""Run for ever: stand by, lead a term, and after any trouble begin anew from what etcd holds."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+
+from ..clients import catalogue, schema_list
+from ..clients.etcd import EtcdStore
+from ..clients.queue import Queue
+from ..core.keys import Keys
+from ..core.schemas import Schemas
+from ..errors import StoreUnavailable, TemporaryError
+from ..settings import Settings
+from .leader import Leadership, LeadershipLost, campaign
+from .term import Term, Timing
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, stopping: threading.Event) -> None:
+    """The bridge until *stopping* is set.
+
+    :raises InvalidInput: the catalogue or the schema list cannot be used.
+    """
+    templates = catalogue.load(settings.templates)
+    keys = Keys(settings.prefixes, _schemas(settings, templates, stopping))
+    store, broker = EtcdStore(settings.etcd), Queue(settings.broker_url)
+    timing = Timing(settings.heat_poll_interval, settings.monitoring_interval, settings.deletion_patience)
+    delay = 0.2
+    while not stopping.is_set():
+        leadership: Leadership | None = None
+        try:
+            leadership = campaign(store, keys, settings.lease_ttl, stopping)
+            if leadership is None:
+                break
+            term = Term(store, keys, leadership, broker, templates.templates, timing, as_string=settings.state_as_string)
+            delay = 0.2
+            term.run(stopping)
+        except LeadershipLost as error:
+            log.warning("Leading no more", extra={"event": "leadership_lost", "reason": str(error)})
+        except StoreUnavailable as error:
+            log.warning("etcd is in doubt, beginning anew", extra={"event": "term_ended", "reason": str(error)})
+            stopping.wait(delay * random.uniform(0.5, 1.5))
+            delay = min(delay * 2, 5.0)
+        finally:
+            if leadership is not None:
+                leadership.resign()
+    broker.close()
+    store.close()
+
+
+def _schemas(settings: Settings, templates: catalogue.Catalogue, stopping: threading.Event) -> Schemas:
+    while True:
+        try:
+            return schema_list.load(settings.schemas, templates)
+        except TemporaryError as error:
+            log.warning("Waiting for the schema list", extra={"event": "schemas_unavailable", "reason": str(error)})
+            if stopping.wait(3.0):
+                raise

@@ -1,0 +1,218 @@
+"""One term of leading: list, watch, and deal with events and timers, one after the other, in one thread."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sched
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..clients.queue import Queue
+from ..clients.store import Compacted, Event, KeyValue, Store, Watch
+from ..core import effects
+from ..core.jobs import job_action, job_ref
+from ..core.keys import Keys
+from ..core.planning import TEMPLATE_TYPE
+from ..core.records import Run, Step
+from ..core.refs import JobId, Ref
+from ..core.templates import Template
+from . import loading
+from .dispatching import SUPERVISION, Dispatcher
+from .leader import Leadership
+from .reconciling import Reconciler
+
+log = logging.getLogger(__name__)
+
+_TICK = 1.0
+"""Longest time, in seconds, for which the loop sleeps without looking at its lease."""
+_REMOVALS = 50
+"""Runs removed in one transaction; etcd takes 128 operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds each; see the settings of the same names."""
+
+    look_interval: float = 1.0
+    monitoring_interval: float = 60.0
+    patience: float = 5.0
+
+
+class Term:
+    """The loop. Everything in here happens in the thread that calls :meth:`run`."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        leadership: Leadership,
+        broker: Queue,
+        catalogue: Mapping[str, Template],
+        timing: Timing,
+        *,
+        as_string: bool = False,
+    ) -> None:
+        self._store, self._keys, self._leadership, self._catalogue = store, keys, leadership, catalogue
+        self._timing = timing
+        self._timers = sched.scheduler(time.monotonic)
+        self._inbox: queue.SimpleQueue[Sequence[Event] | Exception] = queue.SimpleQueue()
+        self._dispatcher = Dispatcher(broker, self._timer, timing.look_interval)
+        self.world, runs, self._revision = loading.load(store, keys, catalogue)
+        self._reconciler = Reconciler(
+            self.world,
+            keys,
+            leadership,
+            ready=lambda job: self._dispatcher.submit(job.id),
+            later=lambda seconds, ref: self._timer(seconds, lambda: self.world.touch(ref)),
+            patience=timing.patience,
+            as_string=as_string,
+        )
+        self._done_runs: list[tuple[str, int]] = []
+        self._resume(runs)
+
+    def _resume(self, runs: list[KeyValue]) -> None:
+        """Carry on with the jobs as they stand."""
+        under_way = {self._keys.run_job(kv.key) for kv in runs}
+        for job in list(self.world.graph.jobs.values()):
+            if job.id not in under_way and not self.world.graph.waits_for(job.id):
+                self._dispatcher.submit(job.id)
+        for kv in runs:
+            self._note_run(kv.key, kv.value, kv.revision)
+        log.info(
+            "Carrying on",
+            extra={"event": "term_begun", "revision": self._revision, "resources": len(self.world.wanted), "jobs": len(under_way)},
+        )
+
+    def run(self, stopping: threading.Event) -> None:
+        """Lead until told to stop.
+
+        :raises LeadershipLost: somebody else leads.
+        :raises StoreUnavailable: what etcd holds is in doubt; begin a new term with a new listing.
+        """
+        watch = self._store.watch([self._keys.config, self._keys.runs], self._revision + 1)
+        threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
+        self._every(SUPERVISION, self._dispatcher.supervise)
+        self._every(self._timing.monitoring_interval, self._monitor_all)
+        try:
+            while not stopping.is_set():
+                self._leadership.check()
+                self._step()
+        finally:
+            watch.close()
+
+    def _step(self) -> None:
+        """Whatever has come in and is due, then everything that follows from it."""
+        next_timer = self._timers.run(blocking=False)
+        self._settle()
+        self._take_in(_TICK if next_timer is None else min(next_timer, _TICK))
+        self._settle()
+
+    def _settle(self) -> None:
+        self._reconciler.settle()
+        self._dispatcher.flush(self.world.graph.jobs.__contains__)
+        self._remove_done_runs()
+
+    # Events -----------------------------------------------------------------------------------------
+
+    def _listen(self, watch: Watch) -> None:
+        try:
+            for events in watch:
+                if events:
+                    self._inbox.put(events)
+        except Compacted as error:
+            self._inbox.put(error)
+        except Exception as error:  # noqa: BLE001 - whatever ends the watch ends the term, which begins anew
+            self._inbox.put(error)
+
+    def _take_in(self, timeout: float) -> None:
+        try:
+            batch = self._inbox.get(timeout=max(timeout, 0.0))
+        except queue.Empty:
+            return
+        while True:
+            if isinstance(batch, Exception):
+                raise batch
+            for event in batch:
+                self._note(event)
+            if self._inbox.empty():
+                return
+            batch = self._inbox.get()
+
+    def _note(self, event: Event) -> None:
+        if event.key.startswith(self._keys.config):
+            self._note_config(event)
+        else:
+            self._note_run(event.key, event.value, event.revision)
+
+    def _note_config(self, event: Event) -> None:
+        world, keys = self.world, self._keys
+        if event.value is not None:
+            loading.note_config(world, keys, KeyValue(event.key, event.value, event.created, event.revision))
+        elif ref := keys.ref(keys.config, event.key):
+            world.wanted.pop(ref, None)
+            world.touch(ref)
+        if template_id := keys.template_id(event.key):
+            self._note_template(template_id, removed=event.value is None)
+
+    def _note_template(self, template_id: str, *, removed: bool) -> None:
+        """What waited for the template, or failed because of it, is looked at again."""
+        world = self.world
+        if removed:
+            world.templates.pop(template_id, None)
+            if template_id in self._catalogue:
+                world.templates[template_id] = self._catalogue[template_id]
+        ref = Ref(TEMPLATE_TYPE, template_id)
+        world.touch(*world.waiting_for(ref))
+        if isinstance(world.templates.get(template_id), Template):
+            self._reconciler.repaired(ref)
+
+    def _note_run(self, key: str, value: bytes | None, revision: int) -> None:
+        job_id, tenant = self._keys.run_job(key), self._keys.run_tenant(key)
+        known = job_id in self.world.graph.jobs
+        if value is None:
+            self._dispatcher.forget(job_id, tenant)
+            if known:
+                log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job_id})
+                self._dispatcher.submit(job_id)
+            return
+        run = Run.from_json(value)
+        if run.step is Step.DONE:
+            self._note_done(job_id, tenant, run, revision)
+            self._done_runs.append((key, revision))
+        elif known:
+            self._dispatcher.moved(job_id, tenant, run)
+
+    def _note_done(self, job_id: JobId, tenant: str, run: Run, revision: int) -> None:
+        ref = job_ref(job_id)
+        before = self.world.stacks.get(ref)
+        self._dispatcher.forget(job_id, tenant)
+        self._reconciler.ended(job_id, ref, job_action(job_id), run, revision)
+        if run.monitored or (before is not None and before.monitored):
+            self._dispatcher.monitor([ref], self._timing.monitoring_interval)
+
+    def _remove_done_runs(self) -> None:
+        """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
+        while self._done_runs:
+            batch, self._done_runs = self._done_runs[:_REMOVALS], self._done_runs[_REMOVALS:]
+            self._leadership.commit(effects.remove_runs(batch))
+
+    # Timers -----------------------------------------------------------------------------------------
+
+    def _timer(self, seconds: float, function: object) -> None:
+        self._timers.enter(seconds, 0, function)  # type: ignore[arg-type]
+
+    def _every(self, seconds: float, function: object) -> None:
+        def run() -> None:
+            self._timers.enter(seconds, 0, run)
+            function()  # type: ignore[operator]
+
+        self._timers.enter(seconds, 0, run)
+
+    def _monitor_all(self) -> None:
+        refs = [ref for ref, stack in self.world.stacks.items() if stack.monitored and stack.live]
+        self._dispatcher.monitor(refs, self._timing.monitoring_interval)
+
+

@@ -1,0 +1,196 @@
+"""The door to Heat (through python-heatclient) and Keystone (through keystoneauth).
+
+One session per tenant, its token scoped to that tenant and renewed by keystoneauth; all share one
+pool of connections. Sessions are made at first use, so after a worker's fork.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import requests
+from heatclient import client as heatclient
+from heatclient import exc as heat_errors
+from keystoneauth1 import exceptions as keystone_errors
+from keystoneauth1 import loading, noauth
+from keystoneauth1 import session as keystone
+
+from ..core.rendering import StackRequest
+from ..core.stacks import Stack
+from ..errors import CredentialsRejected, HeatRefused, HeatUnavailable, StackBusy, StackExists, StackMissing
+
+T = TypeVar("T")
+
+_PAGE = 1000
+"""Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
+_POOL = 32
+"""Connections kept open per worker process."""
+_PROJECT_OPTIONS = ("project_id", "project_name", "tenant_id", "tenant_name", "project_domain_id", "project_domain_name")
+
+
+class Heat:
+    """Stacks of any tenant.
+
+    Every method raises :class:`HeatUnavailable` or :class:`CredentialsRejected` when asking again
+    later may help, and :class:`HeatRefused` (with its kinds) when not.
+    """
+
+    def __init__(self, timeout: float = 60.0) -> None:
+        """:param timeout: seconds for one request."""
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._tenants: dict[str, Any] = {}
+        self._cloud: _Cloud | None = None
+
+    def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
+        """A stack by ``name`` or ``name/id``, None when Heat knows it no more.
+
+        :param outputs: resolve the outputs too, which costs Heat a look at every resource.
+        """
+        try:
+            found = self._call(tenant, lambda heat: heat.stacks.get(stack, resolve_outputs=outputs))
+        except StackMissing:
+            return None
+        return Stack.from_heat(found.to_dict())
+
+    def in_progress(self, tenant: str) -> Iterator[Stack]:
+        """Every stack of the tenant on which Heat is at work, without outputs."""
+        marker = ""
+        while True:
+            params = {"filters": {"status": "IN_PROGRESS", "limit": _PAGE, **({"marker": marker} if marker else {})}}
+            page = self._call(tenant, lambda heat, p=params: [Stack.from_heat(s.to_dict()) for s in heat.stacks.list(**p)])
+            yield from page
+            if len(page) < _PAGE:
+                return
+            marker = page[-1].id
+
+    def create(self, request: StackRequest, tag: str) -> str:
+        """Ask for a new stack; Heat's id of it.
+
+        :raises StackExists: there is one of that name.
+        """
+        made = self._call(request.tenant, lambda heat: heat.stacks.create(stack_name=request.name, **_fields(request, tag)))
+        return str(made["stack"]["id"])
+
+    def update(self, request: StackRequest, stack: Stack, tag: str) -> None:
+        """Ask for a stack to become what *request* says.
+
+        :raises StackBusy: another action is in progress on it.
+        """
+        self._call(request.tenant, lambda heat: heat.stacks.update(f"{stack.name}/{stack.id}", **_fields(request, tag)))
+
+    def delete(self, tenant: str, stack: Stack) -> None:
+        """Ask for a stack to go; it may be gone already."""
+        try:
+            self._call(tenant, lambda heat: heat.stacks.delete(f"{stack.name}/{stack.id}"))
+        except StackMissing:
+            return
+
+    # The connection ---------------------------------------------------------------------------------
+
+    def _call(self, tenant: str, call: Callable[[Any], T]) -> T:
+        try:
+            return call(self._client(tenant))
+        except heat_errors.HTTPException as error:
+            raise _renamed(error) from error
+        except (keystone_errors.Unauthorized, keystone_errors.MissingRequiredOptions, keystone_errors.NoMatchingPlugin) as error:
+            raise CredentialsRejected(f"Keystone refuses the credentials; check the OS_* settings of the workers: {error}") from error
+        except (keystone_errors.Forbidden, keystone_errors.NotFound) as error:
+            raise CredentialsRejected(f"Keystone gives no token for project {tenant or 'of the credentials'}: {error}") from error
+        except (keystone_errors.ClientException, heat_errors.CommunicationError, requests.RequestException) as error:
+            raise HeatUnavailable(f"Heat or Keystone cannot be reached: {error}") from error
+
+    def _client(self, tenant: str) -> Any:
+        with self._lock:
+            if tenant not in self._tenants:
+                if self._cloud is None:
+                    self._cloud = _Cloud(self._timeout)
+                self._tenants[tenant] = self._cloud.client(tenant)
+            return self._tenants[tenant]
+
+
+def _fields(request: StackRequest, tag: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "template": request.template,
+        "parameters": dict(request.parameters),
+        "disable_rollback": True,
+        "tags": tag,
+    }
+    if request.timeout_mins is not None:
+        fields["timeout_mins"] = request.timeout_mins
+    return fields
+
+
+def _renamed(error: heat_errors.HTTPException) -> Exception:
+    """Heat's answer in our words; its traceback stays where it was."""
+    status = int(getattr(error, "code", 0) or 0)
+    details = error.error if isinstance(getattr(error, "error", None), Mapping) else {}
+    inner = details.get("error") if isinstance(details.get("error"), Mapping) else {}
+    kind = inner.get("type") or ""
+    reason = str(inner.get("message") or details.get("explanation") or error).strip()
+    if status == 401:
+        return CredentialsRejected(f"Heat refuses the token: {reason}")
+    if status == 404 and kind not in ("InvalidTenant",):
+        return StackMissing(reason)
+    if status == 409 and kind == "StackExists":
+        return StackExists(status, reason)
+    if status == 409 and kind in ("ActionInProgress", "ActionNotComplete", "StopActionFailed"):
+        return StackBusy(reason)
+    if status in (408, 409, 429) or status >= 500 or status == 0:
+        return HeatUnavailable(f"Heat answers {status}: {reason}")
+    return HeatRefused(status, reason)
+
+
+class _Cloud:
+    """The credentials of the environment, exactly as the ``openstack`` command takes them."""
+
+    def __init__(self, timeout: float) -> None:
+        from openstack import config  # takes half a second to import: only those who talk to Heat pay
+
+        self._timeout = timeout
+        self._region = config.OpenStackConfig(load_envvars=True).get_one()
+        self._requests = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._requests.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=_POOL, pool_maxsize=_POOL))
+
+    def client(self, tenant: str) -> Any:
+        """A Heat client whose token is scoped to the tenant (``""``: to the project of the credentials)."""
+        options = self._region.config
+        verify, certificate = self._region.get_requests_verify_args()
+        auth, endpoint = self._auth(tenant)
+        session = keystone.Session(auth=auth, session=self._requests, verify=verify, cert=certificate, timeout=self._timeout)
+        return heatclient.Client(
+            "1",
+            session=session,
+            endpoint_override=endpoint,
+            region_name=options.get("region_name") or None,
+            interface=options.get("interface") or "public",
+            service_type="orchestration",
+        )
+
+    def _auth(self, tenant: str) -> tuple[Any, str | None]:
+        """The plugin, and Heat's endpoint where no catalogue says it."""
+        options = dict(self._region.config.get("auth") or {})
+        kind = self._region.config.get("auth_type") or "password"
+        endpoint = options.get("endpoint") or self._region.config.get("orchestration_endpoint_override")
+        if kind == "none":
+            return noauth.NoAuth(), _endpoint(endpoint, tenant or "admin")
+        loader = loading.get_plugin_loader(kind)
+        known = {option.dest for option in loader.get_options()}
+        if tenant and "project_id" in known and "applicationcredential" not in kind.replace("_", ""):
+            options = {name: value for name, value in options.items() if name not in _PROJECT_OPTIONS}
+            options["project_id"] = tenant
+        chosen = {name: value for name, value in options.items() if name in known and value is not None}
+        override = self._region.config.get("orchestration_endpoint_override")
+        return loader.load_from_options(**chosen), _endpoint(override, tenant) if override else None
+
+
+def _endpoint(template: str | None, tenant: str) -> str | None:
+    """Heat's address for a tenant; ``%(tenant_id)s`` and ``%(project_id)s`` stand for it, as in a catalogue."""
+    if not template:
+        return None
+    for mark in ("%(tenant_id)s", "%(project_id)s", "$(tenant_id)s", "$(project_id)s"):
+        template = template.replace(mark, tenant)
+    return template.rstrip("/") if template.rstrip("/").endswith(f"/{tenant}") else f"{template.rstrip('/')}/{tenant}"

@@ -1,0 +1,138 @@
+"""The door to Celery, as seen by whoever sends: names of tasks and queues, options with their
+reasons, and :class:`Queue`, which sends by name and imports no task.
+
+A message carries ids only, and is no more than a hint: what is to be done stands in etcd, every task
+checks there whether it is still wanted, and the bridge sends again what got lost. So messages are
+acknowledged when a task starts (``acks_late`` would run every task twice after a broken connection,
+FIELD fact 2), and no result is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from celery import Celery, chain
+from kombu import Exchange
+from kombu import Queue as KombuQueue
+from kombu.exceptions import ChannelError, OperationalError
+
+from ..core.refs import JobId
+from ..errors import BrokerUnavailable
+
+SUBMIT = "orchestrator.submit"
+"""Prepare a job's request and ask Heat. Argument: job id."""
+WAIT = "orchestrator.wait"
+"""Look at the stack once; go on only if Heat is done. Argument: job id."""
+RECORD = "orchestrator.record"
+"""Write the outcome. Argument: job id."""
+LOOK = "orchestrator.look"
+"""Look which stacks of a tenant are done. Argument: tenant."""
+MONITOR = "orchestrator.monitor"
+"""Look at the monitoring targets of resources. Argument: a list of ``type:id``."""
+
+JOBS, RESULTS, LOOKS = "orchestrator.jobs", "orchestrator.results", "orchestrator.looks"
+"""Three queues, taken from in turn: a thousand jobs that begin must not delay the one that ends."""
+
+_ROUTES = {SUBMIT: JOBS, WAIT: RESULTS, RECORD: RESULTS, LOOK: LOOKS, MONITOR: LOOKS}
+_EPOCH = "orchestrator.epoch"
+
+
+def options(broker_url: str) -> dict[str, Any]:
+    """Celery's configuration, for the workers and for whoever sends. The reasons and where they come
+    from are in docs/celery.md."""
+    return {
+        "broker_url": broker_url,
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # The anonymous exchange needs no binding in Redis, so a flushed Redis keeps routing.
+        "task_queues": [KombuQueue(name, Exchange(""), routing_key=name) for name in (JOBS, RESULTS, LOOKS)],
+        "task_routes": {task: {"queue": queue} for task, queue in _ROUTES.items()},
+        "task_default_queue": JOBS,
+        "task_create_missing_queues": False,
+        "task_acks_late": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": True,
+        "worker_soft_shutdown_timeout": 10,
+        "task_soft_time_limit": 120,
+        "task_time_limit": 150,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "broker_transport_options": {
+            "visibility_timeout": 300,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.05, "interval_step": 0.2, "interval_max": 0.5},
+    }
+
+
+class Queue:
+    """The broker. Every method raises :class:`BrokerUnavailable`; the message may be sent all the same."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._app = Celery("orchestrator", set_as_current=False)
+        self._app.conf.update(options(broker_url))
+
+    def start(self, job: JobId) -> None:
+        """Send a job as a chain: submit, wait, record."""
+        steps = [self._app.signature(name, args=(job,), immutable=True) for name in (SUBMIT, WAIT, RECORD)]
+        with _renaming():
+            chain(*steps, app=self._app).apply_async()
+
+    def record(self, job: JobId) -> None:
+        """Send the last step of a job whose stack is done."""
+        self._send(RECORD, job)
+
+    def look(self, tenant: str, expires: float) -> None:
+        """Send a look at a tenant's stacks. Late by more than *expires* seconds it is dropped."""
+        self._send(LOOK, tenant, expires)
+
+    def monitor(self, refs: Sequence[str], expires: float) -> None:
+        """Send a look at the monitoring targets of resources, ``type:id`` each."""
+        self._send(MONITOR, list(refs), expires)
+
+    def _send(self, task: str, argument: str | list[str], expires: float | None = None) -> None:
+        with _renaming():
+            self._app.send_task(task, args=(argument,), expires=expires)
+
+    def depth(self) -> int:
+        """Messages that no worker has taken yet."""
+        with _renaming(), self._app.connection_for_write() as connection:
+            return sum(_length(connection.default_channel, queue) for queue in (JOBS, RESULTS))
+
+    def lost_everything(self) -> bool:
+        """Whether the broker has forgotten everything since this was last asked: it was flushed, or
+        came back without its data. The first question of all also answers yes."""
+        with _renaming(), self._app.connection_for_write() as connection:
+            client = getattr(connection.default_channel, "client", None)
+            return bool(client is not None and client.set(_EPOCH, secrets.token_hex(8), nx=True))
+
+    def close(self) -> None:
+        self._app.close()
+
+
+def _length(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # an empty list is no key in Redis
+
+
+@contextlib.contextmanager
+def _renaming() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, OSError) as error:
+        raise BrokerUnavailable(f"the broker does not answer: {error}") from error

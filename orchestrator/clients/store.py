@@ -1,0 +1,107 @@
+"""The store as everybody else sees it: keys, revisions, transactions, leases and a watch.
+
+:class:`orchestrator.clients.etcd.EtcdStore` is the real one, :class:`orchestrator.testing.MemoryStore`
+the double; ``tests/contract`` holds both to the same behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..core.transactions import Transaction
+from ..errors import StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    """A key as it was last written. *created* and *revision* are etcd's create and mod revision."""
+
+    key: str
+    value: bytes
+    created: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of one key; *value* is None when it was removed."""
+
+    key: str
+    value: bytes | None
+    created: int
+    revision: int
+
+
+class Compacted(StoreUnavailable):
+    """The watch's start lies in history that etcd has dropped: list anew."""
+
+
+class Lease(Protocol):
+    """Keys put with it vanish when its holder stops renewing it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it certainly holds still, by this process's own monotonic clock."""
+
+    def abandon(self) -> None:
+        """Stop renewing; what hangs on it vanishes within its time."""
+
+    def revoke(self) -> None:
+        """Give it back: what hangs on it vanishes now, if the store can be reached."""
+
+
+class Watch(Protocol):
+    """A stream of changes without a gap. Iterating blocks; closing ends the iteration."""
+
+    def __iter__(self) -> Iterator[Sequence[Event]]:
+        """Batches of events in order of revision; an empty batch is a sign of life.
+
+        :raises Compacted: the history needed is gone.
+        """
+
+    def close(self) -> None: ...
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the store last gave a sign of life on this watch."""
+
+
+class Store(Protocol):
+    """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be reached.
+
+    After a :meth:`commit` that raised, the transaction may have been performed or not.
+    """
+
+    def get(self, key: str) -> KeyValue | None: ...
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+        """Those of the keys that are there, all read at one revision."""
+
+    def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
+        """Everything below *prefix* in order of key, and the store's revision.
+
+        :param revision: read as of this revision; 0 for now.
+        """
+
+    def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
+        """Perform a transaction.
+
+        :param lease: for the puts in ``transaction.leased``.
+        :returns: its revision, or 0 when a requirement did not hold and nothing was written.
+        """
+
+    def put(self, key: str, value: str) -> int:
+        """Write without any condition: for keys that belong to a person's command. Returns the revision."""
+
+    def delete(self, key: str) -> bool:
+        """Remove without any condition; whether the key was there."""
+
+    def lease(self, seconds: int) -> Lease:
+        """A lease, renewed in the background until abandoned or revoked."""
+
+    def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
+        """Changes below the prefixes from *revision* on."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,212 @@
+"""From decisions and outcomes to transactions: the only place that says which keys change together.
+
+Each function names, in its ``requires``, what the writes rely on; docs/design.md lists them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from . import records
+from .jobs import Action, Job
+from .keys import Keys
+from .planning import Clean, Hold, Refuse, Report, Start
+from .records import Failed, Run, Step
+from .refs import Json, Ref
+from .resources import Wanted
+from .transactions import Require, Transaction, absent, exists, same_incarnation, unchanged
+
+
+def _config(keys: Keys, ref: Ref, wanted: Wanted | None) -> Require:
+    """The decision was made on this very write of the config (or on there being none)."""
+    return unchanged(keys.below(keys.config, ref), wanted.revision if wanted else 0)
+
+
+# What the bridge decides ---------------------------------------------------------------------------
+
+
+def report(keys: Keys, decision: Report, as_string: bool) -> Transaction:
+    """``READ_COMPLETE``, and nothing else to remember."""
+    ref = decision.wanted.ref
+    record = records.read_complete_record(decision.wanted.version, as_string)
+    return Transaction(
+        requires=(_config(keys, ref, decision.wanted),),
+        puts={keys.below(keys.state, ref): json.dumps(record)},
+        deletes=(keys.below(keys.held, ref), keys.below(keys.failed, ref)),
+    )
+
+
+def start(keys: Keys, decision: Start) -> Transaction:
+    """The job record, and what was handled: together, so that no config makes two jobs."""
+    ref = decision.job.ref
+    return Transaction(
+        requires=(_config(keys, ref, decision.wanted), absent(keys.job(decision.job.id))),
+        puts={keys.job(decision.job.id): decision.job.to_json(), keys.below(keys.handled, ref): decision.handled.to_json()},
+        deletes=(keys.below(keys.held, ref),),
+    )
+
+
+def refuse(keys: Keys, decision: Refuse, as_string: bool) -> Transaction:
+    """A ``…_FAILED`` state without a job."""
+    ref, failed = decision.wanted.ref, decision.failed
+    status = records.failed_status(failed.action)
+    state = records.state_record(failed.action, status, (), decision.wanted.version, failed.error, as_string)
+    return Transaction(
+        requires=(_config(keys, ref, decision.wanted),),
+        puts={
+            keys.below(keys.state, ref): json.dumps(state),
+            keys.below(keys.handled, ref): decision.handled.to_json(),
+            keys.below(keys.failed, ref): failed.to_json(),
+        },
+        deletes=(keys.below(keys.held, ref),),
+    )
+
+
+def hold(keys: Keys, ref: Ref, decision: Hold) -> Transaction:
+    """Make visible what a config waits for."""
+    return Transaction(
+        requires=(_config(keys, ref, decision.wanted),),
+        puts={keys.below(keys.held, ref): decision.held.to_json()},
+    )
+
+
+def clean(keys: Keys, ref: Ref, _: Clean) -> Transaction:
+    """Everything of a resource whose config is gone."""
+    folders = (keys.state, keys.monitoring, keys.stacks, keys.job_states, keys.handled, keys.held, keys.failed)
+    return Transaction(requires=(_config(keys, ref, None),), deletes=tuple(keys.below(folder, ref) for folder in folders))
+
+
+def fail_waiting(keys: Keys, job: Job, wanted: Wanted | None, failed: Failed, as_string: bool) -> Transaction:
+    """End a job that never ran, because one that it waited for failed."""
+    ref = job.ref
+    status = records.failed_status(job.action)
+    puts = {}
+    if wanted is not None:
+        state = records.state_record(job.action, status, (), job.version, failed.error, as_string)
+        puts = {keys.below(keys.state, ref): json.dumps(state), keys.below(keys.failed, ref): failed.to_json()}
+    return Transaction(
+        requires=(exists(keys.job(job.id)), _config(keys, ref, wanted)),
+        puts=puts,
+        deletes=(keys.job(job.id),),
+    )
+
+
+def remove_runs(runs: Iterable[tuple[str, int]]) -> Transaction:
+    """The runs whose outcome has been dealt with, as (key, revision)."""
+    listed = tuple(runs)
+    return Transaction(requires=tuple(unchanged(*run) for run in listed), deletes=tuple(key for key, _ in listed))
+
+
+# What the workers do -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The revisions that a worker's writes on one job rely on.
+
+    *job* is that of the job record, *run* that of the run (0: there is none yet), *incarnation* the
+    create revision of the config that the job was made of (0: there was none).
+    """
+
+    job: int
+    run: int
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job ended.
+
+    *status* is the stack's (``UPDATE_FAILED``), *outputs* and *reason* as Heat gave them. *error* is
+    empty when all is well, *live* says whether Heat has a stack now; *recorded* whether the stack
+    record is written at all: it is not when Heat refused to make one.
+    """
+
+    status: str
+    outputs: Sequence[Json] = ()
+    reason: str = ""
+    error: str = ""
+    live: bool = True
+    recorded: bool = True
+    root: Ref | None = None
+
+
+def claim(keys: Keys, job: Job, basis: Basis, run: Run) -> Transaction:
+    """Take a job: the run hangs on the worker's lease until Heat has answered."""
+    key = keys.run(job.tenant, job.id)
+    return Transaction(
+        requires=(unchanged(keys.job(job.id), basis.job), unchanged(key, basis.run)),
+        puts={key: run.to_json(), keys.below(keys.job_states, job.ref): "{}"},
+        leased=frozenset({key}),
+    )
+
+
+def move(keys: Keys, job: Job, basis: Basis, run: Run) -> Transaction:
+    """The run's next step, if it is still where we left it."""
+    key = keys.run(job.tenant, job.id)
+    return Transaction(
+        requires=(unchanged(keys.job(job.id), basis.job), unchanged(key, basis.run)),
+        puts={key: run.to_json()},
+    )
+
+
+def mark_ended(runs: Sequence[tuple[Run, str, int]]) -> Transaction:
+    """One run of a look's finds: it is about to be recorded. Each as (run, key, revision)."""
+    return Transaction(
+        requires=tuple(unchanged(key, revision) for _, key, revision in runs),
+        puts={key: run.to_json() for run, key, _ in runs},
+    )
+
+
+def end_stack(keys: Keys, job: Job, basis: Basis, ended: Ended) -> Transaction:
+    """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and 2)."""
+    puts = {}
+    if ended.recorded:
+        record = records.stack_record(job.ref, job.tenant, ended.status, ended.outputs, ended.reason)
+        puts[keys.below(keys.stacks, job.ref)] = json.dumps(record)
+    puts[keys.below(keys.job_states, job.ref)] = json.dumps(records.job_state_record(ended.status, ended.outputs))
+    return Transaction(requires=_still_ours(keys, job, basis), puts=puts)
+
+
+def end_job(
+    keys: Keys, job: Job, basis: Basis, ended: Ended, *, config: bool, earlier: Failed | None = None, as_string: bool = False
+) -> Transaction:
+    """Second half: the state, and the job is over (CONTRACT section 7, 3 and 4).
+
+    :param config: whether the config that the job was made of is still there. Only then is a state
+        written, and only if that still holds in the transaction.
+    :param earlier: the failure on record, to count attempts.
+    """
+    run_key, failed_key = keys.run(job.tenant, job.id), keys.below(keys.failed, job.ref)
+    monitored = any(is_monitoring_link(output) for output in ended.outputs)
+    root = ended.root or (job.ref if ended.error else None)
+    done = Run(Step.DONE, complete=not ended.error, live=ended.live, monitored=monitored, reason=ended.error, root=root)
+    puts = {run_key: done.to_json()}
+    deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
+    requires = _still_ours(keys, job, basis)
+    if ended.error:
+        attempts = earlier.attempts + 1 if earlier and earlier.version == job.version else 1
+        puts[failed_key] = Failed(job.version, job.action, ended.error, root or job.ref, attempts).to_json()
+    else:
+        deletes.append(failed_key)
+    if config:
+        state = records.state_record(job.action, ended.status, ended.outputs, job.version, ended.error, as_string)
+        puts[keys.below(keys.state, job.ref)] = json.dumps(state)
+        requires = (*requires, same_incarnation(keys.below(keys.config, job.ref), basis.incarnation))
+    return Transaction(requires, puts, tuple(deletes))
+
+
+def _still_ours(keys: Keys, job: Job, basis: Basis) -> tuple[Require, ...]:
+    return (unchanged(keys.job(job.id), basis.job), unchanged(keys.run(job.tenant, job.id), basis.run))
+
+
+def is_monitoring_link(output: Json) -> bool:
+    """Whether a stack output is the URL of a monitoring target (CONTRACT section 8)."""
+    return isinstance(output, dict) and str(output.get("output_key", "")).endswith("monitoring_link") and bool(output.get("output_value"))
+
+
+def not_built(action: Action, error: str, *, root: Ref | None = None, live: bool = False) -> Ended:
+    """The end of a job for which Heat was not asked, or refused."""
+    return Ended(records.failed_status(action), error=error, live=live, recorded=False, root=root)

@@ -1,0 +1,238 @@
+"""A tree on a resource: the value, and every reference taken on the way, in order.
+
+The rules are those of CONTRACT section 4. Values are plain JSON, or contain :class:`OutputOf` where
+the value is an output of another resource's stack, to be read when the job runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import MappingError
+from ..properties import NO_PROPERTIES, Properties
+from ..refs import Json, Ref
+from .nodes import Concat, Constant, Field, ForEach, Hop, If, Node, ObjectField, Output, Version, reads_outputs
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOf:
+    """Stands for output *key* of the stack of *ref*."""
+
+    ref: Ref
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list whose elements may be :class:`OutputOf`."""
+
+    elements: tuple[Json | OutputOf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """*value* is JSON, an :class:`OutputOf` or a :class:`ListOf`; *references* are in the order taken."""
+
+    value: Any
+    references: tuple[Ref, ...] = ()
+
+
+class Missing(Exception):
+    """A hop leads to a resource that is not there (yet); not an error, the resource is held back."""
+
+    def __init__(self, ref: Ref) -> None:
+        super().__init__(str(ref))
+        self.ref = ref
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a mapping sees.
+
+    *here* is the resource's body, or the element inside a loop, and *properties* its schema;
+    *lookup* answers the wanted body of another resource, or None; *types* the schema of a type.
+    """
+
+    ref: Ref
+    version: int
+    here: Json
+    lookup: Callable[[Ref], Mapping[str, Json] | None]
+    properties: Properties = NO_PROPERTIES
+    types: Callable[[str], Properties] = lambda kind: NO_PROPERTIES
+
+
+def evaluate(node: Node, scope: Scope) -> Evaluated:
+    """The value of *node* in *scope*.
+
+    :raises Missing: a hop names a resource that is not there.
+    :raises MappingError: the mapping does not fit the resource; the text names both.
+    """
+    references: list[Ref] = []
+    value = _value(node, scope, references)
+    return Evaluated(value, tuple(references))
+
+
+def plain(node: Node, scope: Scope) -> Json:
+    """The value of a mapping that must not need an output, such as a type's ``template_path``."""
+    value = evaluate(node, scope).value
+    if isinstance(value, (OutputOf, ListOf)):
+        raise MappingError(f"{scope.ref}: a stack output cannot be used here")
+    return value
+
+
+def _value(node: Node, scope: Scope, references: list[Ref]) -> Any:
+    match node:
+        case Constant(value):
+            return value
+        case Version():
+            return scope.version
+        case Field():
+            return _field(node, scope, references)
+        case ObjectField(owner, name):
+            return _property(_property(scope.here, owner, scope), name, scope)
+        case Output():
+            return _output(node, scope, references)
+        case Concat(parts):
+            return "".join(_text(_value(part, scope, references), scope) for part in parts)
+        case If():
+            return _if(node, scope, references)
+        case ForEach():
+            return _for_each(node, scope, references)
+
+
+def _field(node: Field, scope: Scope, references: list[Ref]) -> Json:
+    if not node.path:
+        return scope.here if node.name == "" else _property(scope.here, node.name, scope)
+    target = _follow(node.path, node.ignore_missing, scope, references)
+    if target is None:
+        return "" if node.ignore_missing else None
+    return _property(scope.lookup(target), node.name, scope)
+
+
+def _output(node: Output, scope: Scope, references: list[Ref]) -> Json | OutputOf:
+    target = _follow(node.path, node.ignore_missing, scope, references)
+    if target is None:
+        return "" if node.ignore_missing else None
+    return OutputOf(target, node.key)
+
+
+def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, references: list[Ref]) -> Ref | None:
+    """The resource at the end of *path*; None when an id on the way is null.
+
+    References are added only when the whole path is taken, or up to the null: with
+    ``ignore_missing`` a hop that leads nowhere leaves none.
+    """
+    taken: list[Ref] = []
+    here, properties = scope.here, scope.properties
+    for hop in path:
+        wanted = here if hop.property == "" else _property(here, hop.property, scope)
+        if wanted is None or wanted == "":
+            if not ignore_missing:
+                references += taken
+            return None
+        kind = hop.type or properties.relations.get(hop.property)
+        if kind is None:
+            raise MappingError(
+                f"{scope.ref}: property {hop.property!r} has no relation in the schema; "
+                'name the type in the hop: {"type": …, "id": …}'
+            )
+        if not isinstance(wanted, (str, int)) or isinstance(wanted, bool):
+            raise MappingError(f"{scope.ref}: property {hop.property!r} should hold the id of a {kind}, not {_kind(wanted)}")
+        target = Ref(kind, str(wanted))
+        body = scope.lookup(target)
+        if body is None:
+            if ignore_missing:
+                return None
+            raise Missing(target)
+        taken.append(target)
+        here, properties = body, scope.types(kind)
+    references += taken
+    return taken[-1]
+
+
+def _if(node: If, scope: Scope, references: list[Ref]) -> Any:
+    left, right = _value(node.left, scope, references), _value(node.right, scope, references)
+    if node.test == "equal":
+        holds = _same(left, right)
+    else:
+        subject, pattern = _text(left, scope), _text(right, scope)
+        try:
+            holds = re.match(pattern, subject) is not None
+        except re.error as error:
+            raise MappingError(f"{scope.ref}: regular expression {pattern!r}: {error}") from error
+    return _value(node.then if holds else node.otherwise, scope, references)
+
+
+def _for_each(node: ForEach, scope: Scope, references: list[Ref]) -> Json | ListOf:
+    items = _value(node.items, scope, references)
+    if items is None:
+        items = []
+    if not isinstance(items, list):
+        raise MappingError(f"{scope.ref}: for_field needs a list, not {_kind(items)}")
+    properties = _element_properties(node.items, scope)
+    elements = [_value(node.body, replace(scope, here=item, properties=properties), references) for item in items]
+    if any(isinstance(element, ListOf) for element in elements):
+        raise MappingError(f"{scope.ref}: a loop over outputs inside another loop is not supported")
+    # Whether the list reads outputs is a property of the mapping, not of today's elements.
+    return ListOf(tuple(elements)) if reads_outputs(node.body) else elements
+
+
+def _element_properties(items: Node, scope: Scope) -> Properties:
+    match items:
+        case Field(name, ()):
+            return scope.properties.below(name)
+        case Field(name, (*_, Hop(_, str(kind)))):
+            return scope.types(kind).below(name)
+        case _:
+            return NO_PROPERTIES
+
+
+def _property(owner: Json, name: str, scope: Scope) -> Json:
+    """A property that is not there counts as null, as in the recordings; one of a null object too."""
+    if owner is None:
+        return None
+    if not isinstance(owner, Mapping):
+        raise MappingError(f"{scope.ref}: property {name!r} is asked of {_kind(owner)}, which is not an object")
+    return owner.get(name)
+
+
+def _text(value: Any, scope: Scope) -> str:
+    """A value inside a text: null counts as ``""``; numbers and booleans as JSON writes them."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (OutputOf, ListOf)):
+        raise MappingError(f"{scope.ref}: a stack output can be neither concatenated nor compared")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _same(left: Json, right: Json) -> bool:
+    """JSON equality: ``1`` and ``true`` differ, which Python's ``==`` denies."""
+    return type(left) is type(right) and bool(left == right) or _numbers_equal(left, right)
+
+
+def _numbers_equal(left: Json, right: Json) -> bool:
+    numeric = all(isinstance(side, (int, float)) and not isinstance(side, bool) for side in (left, right))
+    return numeric and bool(left == right)
+
+
+def _kind(value: Json) -> str:
+    """What a value is, never what it says: it may be a secret, and the text ends up in logs."""
+    match value:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case OutputOf() | ListOf():
+            return "a stack output"
+        case _:
+            return "an object"

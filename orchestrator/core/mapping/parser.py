@@ -1,0 +1,175 @@
+"""Text or object to tree. A mapping that does not parse names the text at fault."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from ...errors import MappingSyntaxError
+from ..refs import Json
+from .nodes import Concat, Constant, Field, ForEach, Hop, If, Node, ObjectField, Output, Version
+
+_DEPTH_LIMIT = 32
+"""Deeper nesting than any template needs; stops a hostile document before Python's recursion limit does."""
+
+
+def parse(mapping: Json) -> Node:
+    """The tree of one mapping.
+
+    :param mapping: a short string (``Pname``) or an object (``{"field": "name"}``).
+    :raises MappingSyntaxError: with the part at fault.
+    """
+    return _parse(mapping, 0)
+
+
+def _parse(mapping: Json, depth: int) -> Node:
+    if depth > _DEPTH_LIMIT:
+        raise MappingSyntaxError(mapping, f"nested deeper than {_DEPTH_LIMIT} levels")
+    if isinstance(mapping, str):
+        return _parse_short(mapping)
+    if isinstance(mapping, dict):
+        return _parse_object(mapping, depth)
+    raise MappingSyntaxError(mapping, "expected a short string such as 'Pname' or an object such as {\"field\": \"name\"}")
+
+
+# Short strings: the first letter says what the rest is ---------------------------------------------
+
+
+def _parse_short(text: str) -> Node:
+    rest = text[1:]
+    match text[:1]:
+        case "C":
+            return Constant(rest)
+        case "P":
+            return Field(_name(rest, text))
+        case "O":
+            return _object_field(rest, text)
+        case "F":
+            return _field_elsewhere(rest, text)
+        case "M":
+            return _output(rest, text)
+        case "V":
+            return _version(rest, text)
+        case "A":
+            return Concat(tuple(_parse_short(part) for part in rest.split("&")))
+        case "":
+            raise MappingSyntaxError(text, "is empty")
+        case letter:
+            raise MappingSyntaxError(text, f"starts with {letter!r}; known are A, C, F, M, O, P and V")
+
+
+def _object_field(rest: str, text: str) -> ObjectField:
+    owner, colon, name = rest.partition(":")
+    if not (owner and colon and name):
+        raise MappingSyntaxError(text, "expected O<object property>:<its property>")
+    return ObjectField(owner, name)
+
+
+def _field_elsewhere(rest: str, text: str) -> Field:
+    """``Fa+a_id:b+b_id:field``: hops of type and id property, then the field."""
+    *hops, field = rest.split(":")
+    if not (hops and field):
+        raise MappingSyntaxError(text, "expected F<type>+<id property>[:<type>+<id property>…]:<field>")
+    return Field(field, tuple(_hop(hop, text) for hop in hops))
+
+
+def _hop(hop: str, text: str) -> Hop:
+    kind, plus, owner = hop.partition("+")
+    if not (kind and plus and owner):
+        raise MappingSyntaxError(text, f"hop {hop!r} is not <type>+<id property>")
+    return Hop(owner, kind)
+
+
+def _output(rest: str, text: str) -> Output:
+    """``Mnetwork:network_id:id``; more hops follow the same pattern of type and id property."""
+    *path, key = rest.split(":")
+    if not path or len(path) % 2 or not all(path) or not key:
+        raise MappingSyntaxError(text, "expected M<type>:<id property>:<output key>")
+    return Output(key, tuple(Hop(owner, kind) for kind, owner in zip(path[::2], path[1::2], strict=True)))
+
+
+def _version(word: Json, text: Json) -> Version:
+    if word != "auto_filled":
+        raise MappingSyntaxError(text, "the only version there is is 'auto_filled'")
+    return Version()
+
+
+def _name(name: Json, text: Json) -> str:
+    if not isinstance(name, str) or not name:
+        raise MappingSyntaxError(text, "expected the name of a property")
+    return name
+
+
+# Objects: the set of keys says what it is ----------------------------------------------------------
+
+
+def _parse_object(mapping: dict[str, Json], depth: int) -> Node:
+    keys = mapping.keys() - {"ignore_missing"}
+    ignore_missing = mapping.get("ignore_missing", False)
+    if not isinstance(ignore_missing, bool):
+        raise MappingSyntaxError(mapping, "ignore_missing must be true or false")
+    if keys == {"constant"}:
+        return Constant(mapping["constant"])
+    if keys == {"version"}:
+        return _version(mapping["version"], mapping)
+    if keys in ({"field"}, {"field", "path"}):
+        field = mapping["field"]
+        if not isinstance(field, str):
+            raise MappingSyntaxError(mapping, "field must be the name of a property")
+        return Field(field, _path(mapping), ignore_missing)
+    if keys == {"output_key", "path"}:
+        path = _path(mapping)
+        if not path:
+            raise MappingSyntaxError(mapping, "an output belongs to another resource: path must not be empty")
+        return Output(_name(mapping["output_key"], mapping), path, ignore_missing)
+    if keys == {"if_mapping", "then_mapping", "else_mapping"}:
+        return _if(mapping, depth)
+    if keys == {"for_field", "for_mapping"}:
+        items = mapping["for_field"]
+        node = Field(items) if isinstance(items, str) else _parse(items, depth + 1)
+        return ForEach(node, _parse(mapping["for_mapping"], depth + 1))
+    raise MappingSyntaxError(
+        mapping,
+        "its keys fit none of: constant; version; field [path]; output_key path; "
+        "if_mapping then_mapping else_mapping; for_field for_mapping",
+    )
+
+
+def _path(mapping: dict[str, Json]) -> tuple[Hop, ...]:
+    path = mapping.get("path", [])
+    if not isinstance(path, list):
+        raise MappingSyntaxError(mapping, "path must be a list of hops")
+    return tuple(_object_hop(hop, mapping) for hop in path)
+
+
+def _object_hop(hop: Json, mapping: Json) -> Hop:
+    if isinstance(hop, str) and hop:
+        return Hop(hop)
+    if isinstance(hop, dict) and hop.keys() == {"type", "id"}:
+        kind, owner = hop["type"], hop["id"]
+        if isinstance(kind, str) and kind and isinstance(owner, str):
+            return Hop(owner, kind)
+    raise MappingSyntaxError(mapping, f'hop {hop!r} is neither the name of a property nor {{"type": …, "id": …}}')
+
+
+def _if(mapping: dict[str, Json], depth: int) -> If:
+    condition = mapping["if_mapping"]
+    if not isinstance(condition, dict) or len(condition) != 1:
+        raise MappingSyntaxError(mapping, "if_mapping must be one of {equal: [m, m]} and {regexp: [m, m]}")
+    ((test, sides),) = condition.items()
+    if test not in ("equal", "regexp") or not isinstance(sides, list) or len(sides) != 2:
+        raise MappingSyntaxError(mapping, "if_mapping must be one of {equal: [m, m]} and {regexp: [m, m]}")
+    left, right = (_parse(side, depth + 1) for side in sides)
+    if test == "regexp" and isinstance(right, Constant):
+        try:
+            re.compile(str(right.value))
+        except re.error as error:
+            raise MappingSyntaxError(mapping, f"regular expression {right.value!r}: {error}") from error
+    kind: Literal["equal", "regexp"] = "equal" if test == "equal" else "regexp"
+    return If(
+        kind,
+        left,
+        right,
+        _parse(mapping["then_mapping"], depth + 1),
+        _parse(mapping["else_mapping"], depth + 1),
+    )

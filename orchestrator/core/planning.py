@@ -1,0 +1,403 @@
+"""From what is wanted and what is recorded to what to do: one decision for one resource.
+
+Decisions are made by level, not by event: :func:`decide` looks at the whole of what is known about
+a resource, so a repeated, late or lost event changes nothing. A decision is a value; the bridge
+performs it in one etcd transaction (:mod:`.effects`) and decides anew when that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..errors import MappingError
+from .jobs import Action, Job, Param, job_id, with_earlier_references
+from .mapping.evaluate import Missing, evaluate, plain
+from .records import Failed, Handled, Held
+from .refs import JobId, Ref
+from .resources import Wanted
+from .schemas import ResourceType
+from .templates import BadTemplate, Template
+from .world import World
+
+TEMPLATE_TYPE = "heat_template"
+"""A template counts as a resource of this type when something waits for it or fails because of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """What is recorded is what is wanted, or is on its way."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """Others have to be decided before this one can be."""
+
+    refs: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """There is nothing to build: say so at once."""
+
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job follows. *wanted* is None when the config is gone."""
+
+    job: Job
+    handled: Handled
+    wanted: Wanted | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """This version cannot become a job; the state says why."""
+
+    wanted: Wanted
+    handled: Handled
+    failed: Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something else has to happen first. *patience*: a deletion, which will not wait for ever."""
+
+    held: Held
+    wanted: Wanted | None
+    patience: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """The config is gone and so is the stack: remove what is left of the resource."""
+
+
+Decision: TypeAlias = Nothing | First | Report | Start | Refuse | Hold | Clean
+
+
+def decide(
+    world: World, ref: Ref, suffix: Callable[[], str], path: Sequence[Ref] = (), *, patient: bool = True
+) -> Decision:
+    """What follows for one resource.
+
+    :param suffix: makes the random part of a job id.
+    :param path: the resources whose decisions wait for this one, outermost first; closes cycles.
+    :param patient: whether a deletion still waits for others that were built from this resource.
+    """
+    return _Planner(world, ref, suffix, tuple(path), patient).decide()
+
+
+class _Refused(Exception):
+    """Unwinds to :meth:`_Planner.decide` with the reason and the resource at the root of it."""
+
+    def __init__(self, error: str, root: Ref) -> None:
+        super().__init__(error)
+        self.root = root
+
+
+class _Waiting(Exception):
+    """Unwinds to :meth:`_Planner.decide` with what has to happen first."""
+
+    def __init__(self, held: Held, patience: bool = False) -> None:
+        super().__init__(held.reason)
+        self.held = held
+        self.patience = patience
+
+
+class _Others(Exception):
+    """Unwinds to :meth:`_Planner.decide`: these have to be decided first."""
+
+    def __init__(self, refs: Iterable[Ref]) -> None:
+        super().__init__()
+        self.refs = tuple(refs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """One decision; the methods are the questions in the order in which they are asked."""
+
+    world: World
+    ref: Ref
+    suffix: Callable[[], str]
+    path: tuple[Ref, ...]
+    patient: bool
+
+    def decide(self) -> Decision:
+        wanted = self.world.wanted.get(self.ref)
+        try:
+            return self._gone() if wanted is None else self._wanted(wanted)
+        except _Others as others:
+            return First(others.refs)
+        except _Waiting as waiting:
+            return Hold(waiting.held, wanted, waiting.patience)
+        except _Refused as refused:
+            assert wanted is not None, "without a config nothing is evaluated"
+            return self._refuse(wanted, str(refused), refused.root)
+
+    # The config is there ----------------------------------------------------------------------------
+
+    def _wanted(self, wanted: Wanted) -> Decision:
+        world, ref = self.world, self.ref
+        handled = world.handled.get(ref)
+        if handled and handled.incarnation != wanted.incarnation:
+            if world.is_live(ref) or world.graph.on(ref):
+                # The id was removed and made anew: the old stack goes before the new one comes.
+                return self._delete(None, handled)
+            handled = None
+        if handled and wanted.version <= handled.version and ref not in world.again:
+            return Nothing("handled" if wanted.version == handled.version else "stale: an older version was written")
+        kind = world.schemas.get(ref.type)
+        if kind is None or kind.fault or wanted.fault:
+            raise _Refused(wanted.fault or (kind.fault if kind else f"unknown type {ref.type}"), ref)
+        if wanted.marked_for_deletion:
+            return self._marked(wanted, handled, kind)
+        template = self._template(wanted, kind)
+        if template is None:
+            return self._report(wanted)
+        params = self._params(wanted, kind, template)
+        self._check_references(wanted, params)
+        action = Action.MODIFY if world.is_live(ref) else Action.CREATE
+        return self._start(wanted, handled, action, template.id, params)
+
+    def _report(self, wanted: Wanted) -> Decision:
+        reported = self.world.reported.get(self.ref)
+        if reported and reported.revision > wanted.incarnation and reported.version >= wanted.version:
+            return Nothing("reported")
+        return Report(wanted)
+
+    def _template(self, wanted: Wanted, kind: ResourceType) -> Template | None:
+        """The template that serves the resource; None when there is nothing to build."""
+        if kind.template is None:
+            return None
+        try:
+            chosen = plain(kind.template, self.world.scope(wanted, kind))
+        except Missing as missing:
+            raise self._missing(wanted, missing.ref) from missing
+        except MappingError as error:
+            raise _Refused(f"template_path of type {kind.id}: {error}", self.ref) from error
+        if chosen is None:
+            return None
+        if not isinstance(chosen, str) or not chosen:
+            raise _Refused(f"template_path of type {kind.id} gives no template's id for {self.ref}", self.ref)
+        template = self.world.templates.get(chosen)
+        if template is None:
+            reason = f"template {chosen!r} is neither in etcd nor in the catalogue; push it"
+            raise _Waiting(Held(wanted.version, Ref(TEMPLATE_TYPE, chosen), reason))
+        if isinstance(template, BadTemplate):
+            raise _Refused(template.reason, Ref(TEMPLATE_TYPE, chosen))
+        return template
+
+    def _params(self, wanted: Wanted, kind: ResourceType, template: Template) -> tuple[Param, ...]:
+        scope = self.world.scope(wanted, kind)
+        params: list[Param] = []
+        for name, node in template.mappings:
+            try:
+                params.append(Param.of(name, evaluate(node, scope)))
+            except Missing as missing:
+                raise self._missing(wanted, missing.ref) from missing
+            except MappingError as error:
+                raise _Refused(f"template {template.id}, parameter {name}: {error}", self.ref) from error
+        return tuple(params)
+
+    def _missing(self, wanted: Wanted, other: Ref) -> _Waiting:
+        return _Waiting(Held(wanted.version, other, f"refers to {other}, which is not in the configuration (yet)"))
+
+    def _check_references(self, wanted: Wanted, params: tuple[Param, ...]) -> None:
+        """Others that this one is built from: decided, not held back, not failed without a stack."""
+        references = dict.fromkeys(ref for param in params for ref in param.references if ref != self.ref)
+        undecided = [ref for ref in references if ref in self.world.dirty and ref not in self.path]
+        if undecided:
+            raise _Others(undecided)
+        built_from = {output.ref for param in params for output in param.outputs()}
+        for other in references:
+            if cycle := self._cycle(other):
+                self._refuse_hard_cycle(cycle, other in built_from)
+            elif held := self.world.held.get(other):
+                raise _Waiting(Held(wanted.version, other, f"waits for {other}, which {held.reason}"))
+            elif failed := self._failed_for_good(other):
+                raise _Refused(caused_by(other, failed.root, failed.error), failed.root)
+
+    def _cycle(self, other: Ref) -> tuple[Ref, ...]:
+        """The chain from *other* back to this resource, when waiting for *other* would wait for itself."""
+        if other in self.path:
+            return (*self.path[self.path.index(other) :], self.ref)
+        chain = [other]
+        while held := self.world.held.get(chain[-1]):
+            if held.waits_for == self.ref:
+                return tuple(chain)
+            if held.waits_for in chain:
+                return ()
+            chain.append(held.waits_for)
+        return ()
+
+    def _refuse_hard_cycle(self, cycle: tuple[Ref, ...], hard: bool) -> None:
+        """A cycle can be built when one of its references is only to values, which are in the config.
+
+        When every one is to a stack's output, each would have to be built before itself.
+        """
+        if hard and not any(self.world.is_live(ref) for ref in cycle) and all(map(self._needs_output_of, cycle, cycle[1:])):
+            members = " → ".join(map(str, (*cycle, cycle[0])))
+            raise _Refused(f"refers to itself in a circle: {members}; remove one of the references", self.ref)
+
+    def _needs_output_of(self, ref: Ref, other: Ref) -> bool:
+        wanted, kind = self.world.wanted.get(ref), self.world.schemas.get(ref.type)
+        if wanted is None or kind is None:
+            return False
+        planner = _Planner(self.world, ref, self.suffix, (), self.patient)
+        try:
+            template = planner._template(wanted, kind)
+            params = planner._params(wanted, kind, template) if template else ()
+        except (_Refused, _Waiting):
+            return False
+        return any(output.ref == other for param in params for output in param.outputs())
+
+    def _failed_for_good(self, other: Ref) -> Failed | None:
+        """How *other* failed, when it has no stack to build on and nothing is under way."""
+        if self.world.is_live(other) or self.world.graph.on(other):
+            return None
+        return self.world.failed.get(other)
+
+    # Deletion ---------------------------------------------------------------------------------------
+
+    def _marked(self, wanted: Wanted, handled: Handled | None, kind: ResourceType) -> Decision:
+        if not self.world.is_live(self.ref) and not self.world.graph.on(self.ref):
+            try:
+                if self._template(wanted, kind) is None:
+                    return self._report(wanted)
+            except (_Refused, _Waiting):
+                pass  # Whatever keeps it from being built does not keep it from being deleted.
+        return self._delete(wanted, handled)
+
+    def _gone(self) -> Decision:
+        world, ref = self.world, self.ref
+        if world.is_live(ref) or world.graph.on(ref):
+            return self._delete(None, world.handled.get(ref))
+        return Clean() if world.knows(ref) else Nothing("gone")
+
+    def _delete(self, wanted: Wanted | None, handled: Handled | None) -> Decision:
+        """Delete the stack, for a marked config or (None) from what is recorded."""
+        world, ref = self.world, self.ref
+        if world.deleting(ref) and (wanted is None or not self._newer(wanted, handled)):
+            return Nothing("is being deleted")
+        self._after_referrers(wanted.version if wanted else self._recorded_version(handled))
+        template, params = self._deletion_params(wanted or self._recorded(handled), handled)
+        return self._start(wanted, handled, Action.DELETE, template, params)
+
+    def _newer(self, wanted: Wanted, handled: Handled | None) -> bool:
+        return handled is None or wanted.version > handled.version or self.ref in self.world.again
+
+    def _after_referrers(self, version: int) -> None:
+        """Dependents go before what they depend on: their jobs have to be there for ours to wait for."""
+        world = self.world
+        users = [other for other in world.referrers(self.ref) if not world.deleting(other)]
+        undecided = [other for other in users if other in world.dirty and other not in self.path]
+        if undecided:
+            raise _Others(undecided)
+        users = [other for other in users if other not in self.path]
+        if users and self.patient:
+            raise _Waiting(Held(version, users[0], f"is to be deleted, but {users[0]} was built from it and is still there"), True)
+
+    def _recorded_version(self, handled: Handled | None) -> int:
+        reported = self.world.reported.get(self.ref)
+        return handled.version if handled else reported.version if reported else 1
+
+    def _recorded(self, handled: Handled | None) -> Wanted:
+        """What the resource was made of, standing in for a config that is gone."""
+        stack = self.world.stacks.get(self.ref)
+        tenant = handled.tenant if handled else stack.tenant if stack else ""
+        body = handled.body if handled and handled.body else {"id": self.ref.id, "tenant_id": tenant}
+        return Wanted(self.ref, self._recorded_version(handled), body, incarnation=handled.incarnation if handled else 0)
+
+    def _deletion_params(self, wanted: Wanted, handled: Handled | None) -> tuple[str, tuple[Param, ...]]:
+        """The parameters as for a change; if they cannot be had, the recorded references alone."""
+        kind = self.world.schemas.get(self.ref.type)
+        try:
+            template = self._template(wanted, kind) if kind else None
+            if kind and template:
+                return template.id, self._params(wanted, kind, template)
+        except (_Refused, _Waiting):
+            pass
+        return (handled.template, tuple(Param(name, None) for name in handled.references)) if handled else ("", ())
+
+    # The results ------------------------------------------------------------------------------------
+
+    def _start(
+        self, wanted: Wanted | None, handled: Handled | None, action: Action, template: str, params: tuple[Param, ...]
+    ) -> Start:
+        world, ref = self.world, self.ref
+        source = wanted or self._recorded(handled)
+        own = {param.name: param.references for param in params if param.references}
+        if action is Action.CREATE:
+            earlier: Mapping[str, Sequence[Ref]] = {}
+        elif wanted is None:  # Nothing is new, so what was recorded is told once.
+            earlier = {} if own or not handled else handled.references
+        else:
+            earlier = self._earlier_references(handled, template)
+        with_earlier = with_earlier_references(params, earlier)
+        references = dict.fromkeys(other for param in with_earlier for other in param.references)
+        job = Job(
+            id=job_id(action, ref, source.version, self.suffix()),
+            ref=ref,
+            action=action,
+            version=source.version,
+            params=with_earlier,
+            dependency=world.graph.dependency_of(ref, references),
+            body=source.body,
+        )
+        # Until a deleted stack is gone, it still uses what it was built from.
+        used = handled.references if handled and action is Action.DELETE else own
+        record = Handled(source.version, source.incarnation, job.id, template, source.tenant, used, source.body)
+        return Start(job, record, wanted)
+
+    def _earlier_references(self, handled: Handled | None, template_id: str) -> Mapping[str, Sequence[Ref]]:
+        """The references of the previously handled config, as they are today: what it refers to may have
+        come since. Where they cannot be evaluated any more, as they were recorded."""
+        template, kind = self.world.templates.get(template_id), self.world.schemas.get(self.ref.type)
+        if handled is None or kind is None or not isinstance(template, Template):
+            return handled.references if handled else {}
+        before = Wanted(self.ref, handled.version, handled.body)
+        scope = self.world.scope(before, kind)
+        found: dict[str, Sequence[Ref]] = {}
+        for name, node in template.mappings:
+            try:
+                found[name] = evaluate(node, scope).references
+            except (Missing, MappingError):
+                found[name] = handled.references.get(name, ())
+        return found
+
+    def _refuse(self, wanted: Wanted, error: str, root: Ref) -> Refuse:
+        handled = self.world.handled.get(self.ref)
+        action = Action.DELETE if wanted.marked_for_deletion else Action.MODIFY if self.world.is_live(self.ref) else Action.CREATE
+        kept = handled.references if handled else {}
+        template, body = (handled.template, handled.body) if handled else ("", {})
+        record = Handled(wanted.version, wanted.incarnation, JobId(""), template, wanted.tenant, kept, body)
+        return Refuse(wanted, record, Failed(wanted.version, action, error, root))
+
+
+def caused_by(through: Ref, root: Ref, error: str) -> str:
+    """The error text of a resource that fails because another did: the root and its own reason.
+
+    :param through: the resource that this one refers to directly.
+    """
+    way = "" if through == root else f" (through {through})"
+    plain_error = error.partition("which failed: ")[2] or error
+    return f"not built, because it depends on {root}{way}, which failed: {plain_error}"
+
+
+def fails_with(dependent: Job, ended: Job) -> bool:
+    """Whether a waiting job fails because a job that it waited for failed.
+
+    Building on something that could not be built fails, and so does deleting something under a
+    dependent that could not be deleted. Waiting for one's turn on the same resource does not.
+    """
+    if ended.ref == dependent.ref:
+        return False
+    if dependent.action is Action.DELETE:
+        return ended.action is Action.DELETE and dependent.ref in ended.references()
+    return ended.action is not Action.DELETE and ended.ref in dependent.references()

@@ -1,0 +1,48 @@
+"""The part of a type's JSON schema that mappings need: which property leads to which type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .refs import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """*relations* are the properties that hold another resource's id, with its type; *nested* are the
+    object properties and the elements of array properties. In a list of ids the element itself is
+    the property ``""``.
+    """
+
+    relations: Mapping[str, str] = field(default_factory=dict)
+    nested: Mapping[str, Properties] = field(default_factory=dict)
+
+    def below(self, name: str) -> Properties:
+        """The properties of an object property, or of an array property's elements."""
+        return self.nested.get(name, NO_PROPERTIES)
+
+
+NO_PROPERTIES = Properties()
+
+
+def parse_properties(schema: Json) -> Properties:
+    """The relations that a JSON schema names, at any depth."""
+    if not isinstance(schema, dict):
+        return NO_PROPERTIES
+    if isinstance(schema.get("items"), dict):
+        return _elements(schema["items"])
+    listed = schema.get("properties")
+    if not isinstance(listed, dict):
+        return NO_PROPERTIES
+    entries = {name: entry for name, entry in listed.items() if isinstance(entry, dict)}
+    relations = {name: entry["relation"] for name, entry in entries.items() if isinstance(entry.get("relation"), str)}
+    below = {name: parse_properties(entry) for name, entry in entries.items() if name not in relations}
+    nested = {name: properties for name, properties in below.items() if properties is not NO_PROPERTIES}
+    return Properties(relations, nested) if relations or nested else NO_PROPERTIES
+
+
+def _elements(items: Json) -> Properties:
+    if isinstance(items.get("relation"), str):
+        return Properties({"": items["relation"]})
+    return parse_properties(items)

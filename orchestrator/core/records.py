@@ -1,0 +1,231 @@
+"""What is written: the contract's records (CONTRACT section 7) and our own, values to JSON and back.
+
+The recorded example of each is in docs/records.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .jobs import Action
+from .refs import JobId, Json, Ref
+
+READ_COMPLETE = "READ_COMPLETE"
+
+_VERB = {Action.CREATE: "CREATE", Action.MODIFY: "MODIFY", Action.DELETE: "DELETE"}
+_HEAT_VERB = {Action.CREATE: "CREATE", Action.MODIFY: "UPDATE", Action.DELETE: "DELETE"}
+
+
+def worker_state(action: Action, complete: bool) -> str:
+    """``CREATE_COMPLETED``, ``MODIFY_FAILED`` …"""
+    return f"{_VERB[action]}_{'COMPLETED' if complete else 'FAILED'}"
+
+
+def failed_status(action: Action) -> str:
+    """The stack status to report when Heat never got as far as having one: ``UPDATE_FAILED`` …"""
+    return f"{_HEAT_VERB[action]}_FAILED"
+
+
+# The contract's ------------------------------------------------------------------------------------
+
+
+def stack_record(ref: Ref, tenant: str, status: str, outputs: Sequence[Json], reason: str) -> dict[str, Json]:
+    """``/esi-worker/heat_stacks/…``; a deleted stack has neither name, outputs nor reason."""
+    gone = status == "DELETE_COMPLETE"
+    return {
+        "stack_id": "" if gone else ref.stack_name,
+        "tenant_id": tenant,
+        "stack_status": status,
+        "output": [] if gone else list(outputs),
+        "status_reason": "" if gone else reason,
+        "id": str(ref),
+    }
+
+
+def job_state_record(status: str, outputs: Sequence[Json]) -> dict[str, Json]:
+    """``/esi-worker/job_state/…`` once the stack is done; ``{}`` before."""
+    return {"heat_outputs": list(outputs), "orchestration_state": status}
+
+
+def read_complete_record(version: int, as_string: bool = False) -> dict[str, Json]:
+    """``/state/…`` of a resource with nothing to build."""
+    return _state({"worker_state": READ_COMPLETE}, version, "", as_string)
+
+
+def state_record(
+    action: Action, status: str, outputs: Sequence[Json], version: int, error: str = "", as_string: bool = False
+) -> dict[str, Json]:
+    """``/state/…`` at the end of a version.
+
+    :param error: empty when the version is complete; else why not, and what to do.
+    :param as_string: write the inner state as JSON in a string, as upstream Gohan's watcher needs.
+    """
+    state = {
+        "worker_state": worker_state(action, not error),
+        "heat_outputs": json.dumps(list(outputs)),
+        "orchestration_state": status,
+    }
+    return _state(state, version, error, as_string)
+
+
+def _state(state: dict[str, Json], version: int, error: str, as_string: bool) -> dict[str, Json]:
+    return {"state": json.dumps(state) if as_string else state, "version": version, "error": error}
+
+
+# Our own, written by the bridge --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What was last turned into a job: ``orchestrator/handled/…``.
+
+    *references* are those of this config alone, by parameter: the next job on the resource lists
+    them first, and a deletion waits for whoever refers to this one. *job* is the job made of it.
+    """
+
+    version: int
+    incarnation: int
+    job: JobId
+    template: str
+    tenant: str
+    references: Mapping[str, tuple[Ref, ...]] = field(default_factory=dict)
+    body: Mapping[str, Json] = field(default_factory=dict, repr=False)
+
+    def refs(self) -> frozenset[Ref]:
+        return frozenset(ref for refs in self.references.values() for ref in refs)
+
+    def to_json(self) -> str:
+        references = {name: [list(ref) for ref in refs] for name, refs in self.references.items() if refs}
+        return json.dumps(
+            {
+                "version": self.version,
+                "incarnation": self.incarnation,
+                "job": self.job,
+                "template": self.template,
+                "tenant_id": self.tenant,
+                "references": references,
+                "body": dict(self.body),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Handled:
+        record = json.loads(text)
+        references = {name: tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
+        known = (record["version"], record["incarnation"], record["job"], record["template"])
+        return cls(*known, record["tenant_id"], references, record["body"])
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A config that waits for something before it can become a job: ``orchestrator/held/…``."""
+
+    version: int
+    waits_for: Ref
+    reason: str
+
+    def to_json(self) -> str:
+        return json.dumps({"version": self.version, "waits_for": self.waits_for.to_record(), "reason": self.reason})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Held:
+        record = json.loads(text)
+        return cls(record["version"], Ref.from_record(record["waits_for"]), record["reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """How the last version of a resource failed: ``orchestrator/failed/…``.
+
+    *root* is the resource whose own failure is the cause; the resource itself when it is its own.
+    """
+
+    version: int
+    action: Action
+    error: str
+    root: Ref
+    attempts: int = 1
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "version": self.version,
+                "action": self.action.value,
+                "error": self.error,
+                "root": self.root.to_record(),
+                "attempts": self.attempts,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Failed:
+        record = json.loads(text)
+        return cls(record["version"], Action(record["action"]), record["error"], Ref.from_record(record["root"]), record["attempts"])
+
+
+# Our own, written by the workers -------------------------------------------------------------------
+
+
+class Step(StrEnum):
+    """Where a run stands; tasks move it, each by comparing the revision it read.
+
+    ::
+
+        (none) ─▶ CLAIMED ─▶ WAITING ─▶ ENDED ─▶ DONE ─▶ (removed by the bridge)
+                    │  ▲                  │
+                    ▼  │                  └─▶ WAITING   (seen too early)
+                   RETRY ◀── temporary failure; the bridge sends the job again after *delay*
+    """
+
+    CLAIMED = "claimed"
+    """A worker prepares the request or talks to Heat. The record hangs on the worker's lease: if the
+    worker dies, it vanishes and the bridge sends the job again."""
+    RETRY = "retry"
+    """A temporary failure; sent again after *delay* seconds."""
+    WAITING = "waiting"
+    """Heat took the request and works on it. No task exists; the tenant's next look will see."""
+    ENDED = "ended"
+    """A look found that Heat is done; a task to record it is under way."""
+    DONE = "done"
+    """The outcome is written. The bridge starts what depends on it, then removes the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One job as the workers carry it out: ``orchestrator/runs/<tenant>/<job id>``.
+
+    *stack* is Heat's own id of the stack; *attempt* counts temporary failures, *delay* is in
+    seconds; *asked_at* is seconds since the epoch, by the worker's clock. The last four are the
+    outcome: how it ended (*complete*), whether a stack is left (*live*) and has monitoring
+    targets (*monitored*), and *error* with its *root*.
+    """
+
+    step: Step
+    stack: str = ""
+    attempt: int = 0
+    delay: float = 0.0
+    reason: str = ""
+    asked_at: float = 0.0
+    timeout_mins: int = 0
+    complete: bool = False
+    live: bool = False
+    monitored: bool = False
+    root: Ref | None = None
+
+    def to_json(self) -> str:
+        record: dict[str, Json] = {"step": self.step.value}
+        for name in ("stack", "attempt", "delay", "reason", "asked_at", "timeout_mins", "complete", "live", "monitored"):
+            if value := getattr(self, name):
+                record[name] = value
+        if self.root:
+            record["root"] = self.root.to_record()
+        return json.dumps(record)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Run:
+        record = json.loads(text)
+        root = record.pop("root", None)
+        return cls(**{**record, "step": Step(record["step"])}, root=Ref.from_record(root) if root else None)

@@ -1,0 +1,63 @@
+"""A transaction as a value: what it relies on, and what it writes if that still holds.
+
+Whoever performs it (:mod:`orchestrator.clients.etcd`) adds nothing; whoever leads adds the fence of
+its leadership with :meth:`Transaction.also`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """A condition on one key.
+
+    ``mod``: its last write has revision *revision* (0: the key is not there). ``create``: the same
+    of its creation. ``exists``: it is there.
+    """
+
+    key: str
+    what: Literal["mod", "create", "exists"]
+    revision: int = 0
+
+
+def unchanged(key: str, revision: int) -> Require:
+    """The key's last write is still the one of *revision*; 0 means that it is not there."""
+    return Require(key, "mod", revision)
+
+
+def same_incarnation(key: str, revision: int) -> Require:
+    """The key was not removed (and perhaps made anew) since it was created at *revision*."""
+    return Require(key, "create", revision)
+
+
+def exists(key: str) -> Require:
+    return Require(key, "exists")
+
+
+def absent(key: str) -> Require:
+    return Require(key, "mod", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """All of *puts* and *deletes*, or none when a requirement does not hold.
+
+    A put whose key is in *leased* vanishes with the writer's lease.
+    """
+
+    requires: tuple[Require, ...] = ()
+    puts: Mapping[str, str] = field(default_factory=dict)
+    deletes: tuple[str, ...] = ()
+    leased: frozenset[str] = frozenset()
+
+    def also(self, *requires: Require) -> Transaction:
+        """The same, relying on more."""
+        return replace(self, requires=(*self.requires, *requires))
+
+    @property
+    def empty(self) -> bool:
+        return not self.puts and not self.deletes

@@ -1,0 +1,230 @@
+"""What the bridge knows: everything that decisions are made from, kept in memory with its indexes.
+
+A :class:`World` only remembers; :mod:`.planning` decides. It is filled from one listing of etcd and
+then kept up to date by events and by the effects of our own decisions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..errors import MappingError
+from .jobs import Action, Job
+from .mapping.evaluate import Scope
+from .properties import NO_PROPERTIES, Properties
+from .records import Failed, Handled, Held
+from .refs import JobId, Json, Ref
+from .resources import Wanted
+from .schemas import ResourceType, Schemas
+from .templates import BadTemplate, Template
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What the stack record of a resource says, as far as decisions need it."""
+
+    status: str
+    tenant: str
+    monitored: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether Heat has a stack."""
+        return self.status != "DELETE_COMPLETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The version of the last state record, and the etcd revision of that record."""
+
+    version: int
+    revision: int
+
+
+class JobGraph:
+    """The unfinished jobs and who waits for whom."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[JobId, Job] = {}
+        self._on: defaultdict[Ref, dict[JobId, None]] = defaultdict(dict)
+        self._about: defaultdict[Ref, dict[JobId, None]] = defaultdict(dict)
+        self._waits_for: dict[JobId, set[JobId]] = {}
+        self._dependents: defaultdict[JobId, dict[JobId, None]] = defaultdict(dict)
+
+    def add(self, job: Job, unfinished: Iterable[JobId] | None = None) -> None:
+        """Remember an unfinished job.
+
+        :param unfinished: those of its dependencies that still count; default: those known here.
+        """
+        self.jobs[job.id] = job
+        self._on[job.ref][job.id] = None
+        for ref in job.references():
+            self._about[ref][job.id] = None
+        waits = {d for d in job.dependency if d in self.jobs} if unfinished is None else set(unfinished)
+        self._waits_for[job.id] = waits
+        for dependency in waits:
+            self._dependents[dependency][job.id] = None
+
+    def remove(self, job_id: JobId) -> Iterator[Job]:
+        """Forget a job that is over; yields the jobs that waited for it, in the order of their making."""
+        job = self.jobs.pop(job_id, None)
+        if job is not None:
+            self._drop(self._on, job.ref, job_id)
+            for ref in job.references():
+                self._drop(self._about, ref, job_id)
+            for dependency in self._waits_for.pop(job_id, ()):
+                self._dependents[dependency].pop(job_id, None)
+        for dependent in self._dependents.pop(job_id, ()):
+            self._waits_for[dependent].discard(job_id)
+            yield self.jobs[dependent]
+
+    @staticmethod
+    def _drop(index: defaultdict[Ref, dict[JobId, None]], ref: Ref, job_id: JobId) -> None:
+        index[ref].pop(job_id, None)
+        if not index[ref]:
+            del index[ref]
+
+    def on(self, ref: Ref) -> list[Job]:
+        """The unfinished jobs on a resource."""
+        return [self.jobs[j] for j in self._on.get(ref, ())]
+
+    def about(self, ref: Ref) -> list[Job]:
+        """The unfinished jobs whose params refer to a resource."""
+        return [self.jobs[j] for j in self._about.get(ref, ())]
+
+    def waits_for(self, job_id: JobId) -> frozenset[JobId]:
+        """The unfinished jobs that have to end before this one starts."""
+        return frozenset(self._waits_for.get(job_id, ()))
+
+    def dependency_of(self, ref: Ref, references: Iterable[Ref]) -> tuple[JobId, ...]:
+        """CONTRACT section 5: every unfinished job on this resource, on one that its params refer to,
+        or whose own params refer to it."""
+        found: dict[JobId, None] = dict(self._on.get(ref, ()))
+        for other in references:
+            found |= self._on.get(other, {})
+        found |= self._about.get(ref, {})
+        return tuple(found)
+
+
+@dataclass(slots=True)
+class World:
+    """Everything the leader knows."""
+
+    schemas: Schemas
+    wanted: dict[Ref, Wanted] = field(default_factory=dict)
+    templates: dict[str, Template | BadTemplate] = field(default_factory=dict)
+    stacks: dict[Ref, Stack] = field(default_factory=dict)
+    reported: dict[Ref, Reported] = field(default_factory=dict)
+    graph: JobGraph = field(default_factory=JobGraph)
+    dirty: dict[Ref, None] = field(default_factory=dict)
+    """Resources to be decided, in order of arrival."""
+    again: set[Ref] = field(default_factory=set)
+    """Resources whose version is to be tried once more though it was handled."""
+    _handled: dict[Ref, Handled] = field(default_factory=dict)
+    _referrers: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
+    _held: dict[Ref, Held] = field(default_factory=dict)
+    _failed: dict[Ref, Failed] = field(default_factory=dict)
+    _failed_because_of: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
+    _waiting: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
+
+    # Facts ------------------------------------------------------------------------------------------
+
+    @property
+    def handled(self) -> Mapping[Ref, Handled]:
+        return self._handled
+
+    @property
+    def held(self) -> Mapping[Ref, Held]:
+        return self._held
+
+    @property
+    def failed(self) -> Mapping[Ref, Failed]:
+        return self._failed
+
+    def failed_because_of(self, root: Ref) -> list[Ref]:
+        """Resources that failed because *root* did."""
+        return [ref for ref in self._failed_because_of.get(root, ()) if ref != root]
+
+    def is_live(self, ref: Ref) -> bool:
+        """Whether Heat has a stack of this resource, by our records."""
+        stack = self.stacks.get(ref)
+        return stack is not None and stack.live
+
+    def referrers(self, ref: Ref) -> list[Ref]:
+        """Resources whose stacks were built from this one, as far as they still exist."""
+        return [other for other in self._referrers.get(ref, ()) if other != ref and self.is_live(other)]
+
+    def waiting_for(self, ref: Ref) -> list[Ref]:
+        """Resources held back by this one."""
+        return list(self._waiting.get(ref, ()))
+
+    def knows(self, ref: Ref) -> bool:
+        """Whether anything is stored about a resource besides its config."""
+        return any(ref in known for known in (self._handled, self.stacks, self.reported, self._held, self.failed))
+
+    def scope(self, wanted: Wanted, kind: ResourceType) -> Scope:
+        """What the mappings of a resource see."""
+        return Scope(wanted.ref, wanted.version, wanted.body, self._lookup, kind.properties, self._properties)
+
+    def _lookup(self, ref: Ref) -> Mapping[str, Json] | None:
+        if self.schemas.get(ref.type) is None:
+            raise MappingError(f"a mapping leads to type {ref.type!r}, which is not in the schema list")
+        wanted = self.wanted.get(ref)
+        return wanted.body if wanted else None
+
+    def _properties(self, kind: str) -> Properties:
+        known = self.schemas.get(kind)
+        return known.properties if known else NO_PROPERTIES
+
+    # Changes ----------------------------------------------------------------------------------------
+
+    def touch(self, *refs: Ref) -> None:
+        """These are to be decided."""
+        for ref in refs:
+            self.dirty[ref] = None
+
+    def set_handled(self, ref: Ref, handled: Handled | None) -> None:
+        old = self._handled.pop(ref, None)
+        for other in old.refs() if old else ():
+            self._referrers[other].pop(ref, None)
+            if not self._referrers[other]:
+                del self._referrers[other]
+        if handled is not None:
+            self._handled[ref] = handled
+            for other in handled.refs():
+                self._referrers[other][ref] = None
+
+    def set_held(self, ref: Ref, held: Held | None) -> None:
+        old = self._held.pop(ref, None)
+        if old is not None:
+            self._waiting[old.waits_for].pop(ref, None)
+            if not self._waiting[old.waits_for]:
+                del self._waiting[old.waits_for]
+        if held is not None:
+            self._held[ref] = held
+            self._waiting[held.waits_for][ref] = None
+
+    def set_failed(self, ref: Ref, failed: Failed | None) -> None:
+        old = self._failed.pop(ref, None)
+        if old is not None:
+            self._failed_because_of[old.root].pop(ref, None)
+            if not self._failed_because_of[old.root]:
+                del self._failed_because_of[old.root]
+        if failed is not None:
+            self._failed[ref] = failed
+            self._failed_because_of[failed.root][ref] = None
+
+    def forget(self, ref: Ref) -> None:
+        """Everything about a resource that is gone."""
+        self.set_handled(ref, None)
+        self.set_held(ref, None)
+        self.set_failed(ref, None)
+        self.stacks.pop(ref, None)
+        self.reported.pop(ref, None)
+        self.again.discard(ref)
+
+    def deleting(self, ref: Ref) -> bool:
+        """Whether a deletion of the resource is under way."""
+        return any(job.action is Action.DELETE for job in self.graph.on(ref))

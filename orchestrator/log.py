@@ -1,0 +1,63 @@
+"""Logging: a constant message, and fields in ``extra``; a line for people or a JSON document.
+
+Every record passes :func:`_fields`, which masks what is secret by its name, so that a careless
+``extra`` cannot leak.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from .core.masking import masked
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD and not name.startswith("_")}
+    return dict(masked(extra))
+
+
+class ConsoleFormatter(logging.Formatter):
+    """``14:02:11 INFO    Stack submitted  job=create:…  stack=port_…``"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f"  {name}={value}" for name, value in _fields(record).items() if name != "event")
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        line = f"{time} {record.levelname:<7} {record.getMessage()}{fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON document a line: time, level, logger, message and the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document, default=str, ensure_ascii=False)
+
+
+def configure(level: str, style: str) -> None:
+    """Set up the root logger of this process.
+
+    :param style: ``console`` or ``json``.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if style == "json" else ConsoleFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("urllib3", "keystoneauth", "openstack", "stevedore", "kombu", "amqp", "heatclient"):
+        # Their DEBUG lines print request bodies, in which secrets are not recognisable any more.
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

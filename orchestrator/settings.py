@@ -1,0 +1,102 @@
+"""All settings, read from the environment (or a ``.env`` file) in one place (CONTRACT section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .clients.etcd import EtcdAccess
+from .core.keys import Prefixes
+from .errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """Every variable is ``ORCHESTRATOR_`` and the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="ORCHESTRATOR_", env_file=".env", extra="ignore", frozen=True)
+
+    etcd_endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1:2379",), description="etcd v3: host:port, several separated by commas."
+    )
+    etcd_user: str = Field("", description="User for etcd's authentication; empty: none.")
+    etcd_password: str = Field("", description="Password of that user.", repr=False)
+    etcd_ca: str = Field("", description="File with the CA certificate of etcd's server; empty: no TLS.")
+    etcd_cert: str = Field("", description="File with our client certificate, when etcd asks for one.")
+    etcd_key: str = Field("", description="File with the key of that certificate.")
+    broker_url: str = Field("redis://127.0.0.1:6379/0", description="Celery's broker: a kombu URL.")
+    schemas: str = Field(
+        "", description="Resource types: a file, or the URL of the API server's schema list; empty: the project's own catalogue."
+    )
+    templates: str = Field("", description="Folder of the template catalogue; empty: the project's own.")
+    heat_poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the stacks in progress of one tenant.")
+    heat_timeout: float = Field(60.0, gt=0, description="Seconds for one request to Heat or Keystone.")
+    monitoring_interval: float = Field(60.0, gt=0, description="Seconds between looks at the monitoring targets.")
+    monitoring_timeout: float = Field(5.0, gt=0, description="Seconds for one request to a monitoring target.")
+    config_prefix: str = Field("/config", description="Key prefix of the wanted configuration.")
+    state_prefix: str = Field("/state", description="Key prefix of the reported states; /state_watch/state for upstream Gohan.")
+    monitoring_prefix: str = Field("/monitoring", description="Key prefix of the monitoring records.")
+    jobs_prefix: str = Field("/jobs", description="Key prefix of the jobs; records lie below <prefix>/all/.")
+    worker_prefix: str = Field("/esi-worker", description="Key prefix of stack records, job states and our own records.")
+    state_as_string: bool = Field(
+        False, description="Write the state and monitoring values as JSON strings, as upstream Gohan's watcher needs."
+    )
+    lease_ttl: int = Field(10, ge=2, description="Seconds after which a silent leader or worker counts as dead.")
+    deletion_patience: float = Field(
+        5.0, ge=0, description="Seconds that a deletion waits for resources built from this one to be deleted too."
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = Field("console", description="console: one line for people; json: one document a line.")
+
+    @field_validator("etcd_endpoints", mode="before")
+    @classmethod
+    def _split(cls, value: str | Iterable[str]) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        endpoints = tuple(part.strip().removeprefix("http://").removeprefix("https://").rstrip("/") for part in parts)
+        if not all(endpoint.rpartition(":")[2].isdigit() for endpoint in endpoints):
+            raise ValueError("expected host:port[,host:port…]")
+        return endpoints
+
+    @field_validator("config_prefix", "state_prefix", "monitoring_prefix", "jobs_prefix", "worker_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        prefix = value.rstrip("/")
+        if not prefix.startswith("/") or prefix == "/gohan" or prefix.startswith("/gohan/"):
+            raise ValueError("expected a key prefix such as /config, and never below /gohan")
+        return prefix
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("expected DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @field_validator("log_format")
+    @classmethod
+    def _format(cls, value: str) -> str:
+        if value not in ("console", "json"):
+            raise ValueError("expected console or json")
+        return value
+
+    @property
+    def etcd(self) -> EtcdAccess:
+        return EtcdAccess(self.etcd_endpoints, self.etcd_user, self.etcd_password, self.etcd_ca, self.etcd_cert, self.etcd_key)
+
+    @property
+    def prefixes(self) -> Prefixes:
+        return Prefixes(self.config_prefix, self.state_prefix, self.monitoring_prefix, self.jobs_prefix, self.worker_prefix)
+
+
+def load() -> Settings:
+    """The settings of this process.
+
+    :raises SettingsError: naming every variable that cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [f"ORCHESTRATOR_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors() if fault["loc"]]
+        raise SettingsError("; ".join(faults) or "the environment cannot be read") from None

@@ -1,0 +1,93 @@
+"""What the steps work with: the doors and the settings, opened once per process, after the fork."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.clients import catalogue, schema_list
+from orchestrator.clients.etcd import EtcdStore
+from orchestrator.clients.heat import Heat
+from orchestrator.clients.queue import Queue
+from orchestrator.clients.store import Lease, Store
+from orchestrator.clients.targets import Targets
+from orchestrator.core.keys import Keys
+from orchestrator.core.templates import BadTemplate, Template, parse_template_value
+from orchestrator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class WorkerContext:
+    """The doors of one worker process. Tests build it from doubles."""
+
+    keys: Keys
+    store: Store
+    heat: Heat
+    queue: Queue
+    targets: Targets
+    templates: Mapping[str, Template]
+    lease_ttl: int = 10
+    state_as_string: bool = False
+    _lease: Lease | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def lease(self) -> Lease:
+        """The lease on which this process's claims hang; a new one when the old was lost."""
+        with self._lock:
+            if self._lease is None or not self._lease.alive:
+                self._lease = self.store.lease(self.lease_ttl)
+            return self._lease
+
+    def template(self, template_id: str) -> Template | BadTemplate | None:
+        """A template, from etcd or else from the catalogue."""
+        stored = self.store.get(self.keys.template(template_id))
+        return parse_template_value(template_id, stored.value) if stored else self.templates.get(template_id)
+
+    def close(self) -> None:
+        """Give back the claims, so that others need not wait for the lease to end."""
+        with self._lock:
+            if self._lease is not None:
+                self._lease.revoke()
+        self.store.close()
+
+
+def open_context(settings: Settings) -> WorkerContext:
+    """The context of a real worker."""
+    templates = catalogue.load(settings.templates)
+    schemas = schema_list.load(settings.schemas, templates)
+    return WorkerContext(
+        keys=Keys(settings.prefixes, schemas),
+        store=EtcdStore(settings.etcd),
+        heat=Heat(settings.heat_timeout),
+        queue=Queue(settings.broker_url),
+        targets=Targets(settings.monitoring_timeout),
+        templates=templates.templates,
+        lease_ttl=settings.lease_ttl,
+        state_as_string=settings.state_as_string,
+    )
+
+
+class PerProcess:
+    """The context of this process: connections do not survive a fork, so each child opens its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._opened: tuple[int, WorkerContext] | None = None
+
+    def __call__(self) -> WorkerContext:
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                self._opened = (os.getpid(), open_context(self._settings))
+            return self._opened[1]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._opened is not None and self._opened[0] == os.getpid():
+                self._opened[1].close()
+                self._opened = None

@@ -1,0 +1,327 @@
+"""The steps of a job: read where it stands, ask the core, talk to Heat, write by comparing.
+
+Each step may be run twice, late, or at the same time as another copy of itself: what it relies on is
+compared in the transaction that it writes, and the loser does nothing. Who holds the claim on a job
+talks to Heat about it; the claim hangs on the worker's lease.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from orchestrator.clients.store import Lease
+from orchestrator.core import effects, masking, rendering, stacks
+from orchestrator.core.effects import Basis, Ended
+from orchestrator.core.jobs import Action, Job
+from orchestrator.core.records import Failed, Handled, Run, Step
+from orchestrator.core.refs import JobId, Ref
+from orchestrator.core.templates import BadTemplate
+from orchestrator.errors import (
+    HeatRefused,
+    HeatUnavailable,
+    StackBusy,
+    StackExists,
+    StackMissing,
+    StoreUnavailable,
+    TemplateError,
+    TemporaryError,
+)
+
+from .context import WorkerContext
+from .retries import delay
+
+log = logging.getLogger(__name__)
+
+DELETE_ATTEMPTS = 3
+"""A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what was
+still in use is often released a moment later."""
+
+_MARKS_PER_TRANSACTION = 50
+"""Runs a look marks at once; etcd takes 128 comparisons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job as it stands in etcd, and the revisions that were read."""
+
+    job: Job
+    basis: Basis
+    run: Run | None
+    handled: Handled | None
+    config_there: bool
+    failed: Failed | None
+
+    def at(self, run_revision: int) -> Work:
+        """The same after we wrote the run."""
+        return replace(self, basis=replace(self.basis, run=run_revision))
+
+
+def load(context: WorkerContext, job_id: JobId) -> Work | None:
+    """Everything a step needs to know about a job; None when the job is over."""
+    keys = context.keys
+    record = context.store.get(keys.job(job_id))
+    if record is None:
+        return None
+    job = Job.from_json(record.value)
+    run_key = keys.run(job.tenant, job.id)
+    config_key, handled_key, failed_key = (keys.below(f, job.ref) for f in (keys.config, keys.handled, keys.failed))
+    found = context.store.get_many([run_key, config_key, handled_key, failed_key])
+    run, config, handled_kv, failed = (found.get(key) for key in (run_key, config_key, handled_key, failed_key))
+    handled = Handled.from_json(handled_kv.value) if handled_kv else None
+    incarnation = handled.incarnation if handled else 0
+    return Work(
+        job=job,
+        basis=Basis(record.revision, run.revision if run else 0, incarnation),
+        run=Run.from_json(run.value) if run else None,
+        handled=handled,
+        config_there=config is not None and config.created == incarnation,
+        failed=Failed.from_json(failed.value) if failed else None,
+    )
+
+
+# Submit: ask Heat ----------------------------------------------------------------------------------
+
+
+def submit(context: WorkerContext, job_id: JobId) -> bool:
+    """Claim the job, make the request, ask Heat. Whether the chain goes on to :func:`wait`."""
+    work = load(context, job_id)
+    if work is None or (work.run is not None and work.run.step is not Step.RETRY):
+        log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "job": job_id})
+        return False
+    lease = context.lease()
+    try:
+        return _submit_claimed(context, work, lease)
+    except BaseException:
+        # etcd may or may not have what we wrote, a time limit struck, or we have a defect: give up the
+        # lease, so that a claim that is there vanishes, and the bridge sends the job again.
+        lease.abandon()
+        raise
+
+
+def _submit_claimed(context: WorkerContext, work: Work, lease: Lease) -> bool:
+    keys, job = context.keys, work.job
+    attempt = work.run.attempt if work.run else 0
+    revision = context.store.commit(effects.claim(keys, job, work.basis, Run(Step.CLAIMED, attempt=attempt)), lease)
+    if not revision:
+        return False
+    work = work.at(revision)
+    try:
+        if not lease.alive:
+            raise StoreUnavailable("the claim was lost before Heat was asked")
+        asked = _ask(context, work)
+    except StoreUnavailable:
+        raise
+    except TemporaryError as error:
+        return _try_again(context, work, attempt + 1, error)
+    except (TemplateError, HeatRefused) as error:
+        return _finish(context, work, effects.not_built(job.action, _advice(error), live=job.action is not Action.CREATE))
+    if isinstance(asked, Ended):
+        return _finish(context, work, asked)
+    log.info("Heat was asked", extra={"event": "stack_submitted", "job": job.id, "stack": asked.stack})
+    return bool(context.store.commit(effects.move(keys, job, work.basis, replace(asked, attempt=attempt))))
+
+
+def _ask(context: WorkerContext, work: Work) -> Run | Ended:
+    """Make one request of Heat: where the job then stands, or how it ended already."""
+    job = work.job
+    if job.action is Action.DELETE:
+        return _ask_delete(context, job)
+    prepared = _prepare(context, work)
+    if isinstance(prepared, Ended):
+        return prepared
+    if job.action is Action.CREATE:
+        try:
+            return _waiting(context.heat.create(prepared, stacks.tag(job.id)), prepared.timeout_mins)
+        except StackExists:
+            log.info("The stack is there already and is adopted", extra={"event": "stack_adopted", "job": job.id})
+    return _ask_change(context, job, prepared)
+
+
+def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
+    return Run(Step.WAITING, stack=stack, asked_at=time.time(), timeout_mins=timeout_mins or 0)
+
+
+def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | Ended:
+    """The request, with the template as it is now and the outputs as they are recorded now."""
+    job = work.job
+    template = context.template(work.handled.template) if work.handled else None
+    if template is None or isinstance(template, BadTemplate):
+        raise TemplateError(template.reason if template else "the template is gone; push it and write the config again")
+    needed = rendering.needed_outputs(job)
+    outputs, absent = rendering.pick_outputs(needed, _stack_outputs(context, {output.ref for output in needed}))
+    if absent:
+        output = min(absent, key=lambda o: (o.ref, o.key))
+        error = f"needs output {output.key!r} of the stack of {output.ref}, which has none; build {output.ref} first"
+        return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
+    return rendering.request(job, template, outputs)
+
+
+def _stack_outputs(context: WorkerContext, refs: set[Ref]) -> dict[str, dict[str, object]]:
+    keys = {context.keys.below(context.keys.stacks, ref): str(ref) for ref in refs}
+    found = context.store.get_many(list(keys))
+    return {keys[key]: {o["output_key"]: o.get("output_value") for o in json.loads(kv.value)["output"]} for key, kv in found.items()}
+
+
+def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest) -> Run:
+    """Update the stack that is there, or build it when there is none."""
+    stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
+    match stacks.next_request(job.action, job.id, stack):
+        case stacks.Asked(stack):
+            return _waiting(stack.id, prepared.timeout_mins)
+        case stacks.Create():
+            return _waiting(context.heat.create(prepared, stacks.tag(job.id)), prepared.timeout_mins)
+        case stacks.Update(stack):
+            try:
+                context.heat.update(prepared, stack, stacks.tag(job.id))
+            except StackMissing as error:
+                raise HeatUnavailable(f"the stack went away meanwhile: {error}") from error
+            return _waiting(stack.id, prepared.timeout_mins)
+        case stacks.Delete(stack):
+            context.heat.delete(job.tenant, stack)
+            raise StackBusy(f"the stack is in {stack.status} and cannot be updated; it is deleted and built anew")
+        case stacks.Wait(stack):
+            raise StackBusy(f"the stack is in {stack.status}; our turn comes after it")
+        case stacks.Gone():
+            raise AssertionError("only a deletion finds nothing to do")
+
+
+def _ask_delete(context: WorkerContext, job: Job) -> Run | Ended:
+    stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
+    match stacks.next_request(job.action, job.id, stack):
+        case stacks.Delete(stack):
+            context.heat.delete(job.tenant, stack)
+            return _waiting(stack.id)
+        case stacks.Asked(stack):
+            return _waiting(stack.id)
+        case _:
+            return Ended("DELETE_COMPLETE", live=False)
+
+
+def _advice(error: TemplateError | HeatRefused) -> str:
+    what = "the template or its mapping" if isinstance(error, TemplateError) else "the configuration, the template or the quota"
+    return f"{error}; correct {what} and write the config with the next version"
+
+
+def _try_again(context: WorkerContext, work: Work, attempt: int, error: TemporaryError) -> bool:
+    """Leave word that the bridge is to send the job again, and why. The chain ends here."""
+    run = Run(Step.RETRY, attempt=attempt, delay=delay(error, attempt), reason=_safe(work.job, str(error)))
+    log.warning("Trying again later", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
+    context.store.commit(effects.move(context.keys, work.job, work.basis, run))
+    return False
+
+
+# Wait: one look at one stack -----------------------------------------------------------------------
+
+
+def wait(context: WorkerContext, job_id: JobId) -> bool:
+    """Whether Heat is done already, so that the chain goes on. If not, the tenant's looks take over."""
+    work = load(context, job_id)
+    if work is None or work.run is None or work.run.step is not Step.WAITING:
+        return False
+    try:
+        stack = _show(context, work, outputs=False)
+    except (TemporaryError, HeatRefused) as error:
+        log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(error)})
+        return False
+    return not isinstance(stacks.judge(work.job.action, job_id, stack), stacks.InProgress)
+
+
+def _show(context: WorkerContext, work: Work, *, outputs: bool) -> stacks.Stack | None:
+    assert work.run is not None
+    return context.heat.show(work.job.tenant, f"{work.job.ref.stack_name}/{work.run.stack}", outputs=outputs)
+
+
+# Record: write the outcome -------------------------------------------------------------------------
+
+
+def record(context: WorkerContext, job_id: JobId) -> bool:
+    """Write how the job ended, if it has."""
+    work = load(context, job_id)
+    if work is None or work.run is None or work.run.step not in (Step.WAITING, Step.ENDED):
+        return False
+    try:
+        stack = _show(context, work, outputs=work.job.action is not Action.DELETE)
+    except (TemporaryError, HeatRefused) as error:
+        log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(error)})
+        return _look_again(context, work)
+    match stacks.judge(work.job.action, job_id, stack):
+        case stacks.InProgress():
+            return _look_again(context, work)
+        case stacks.Complete(None):
+            return _finish(context, work, Ended("DELETE_COMPLETE", live=False))
+        case stacks.Complete(stack):
+            return _finish(context, work, Ended(stack.status, stack.outputs or (), stack.reason))
+        case stacks.StackFailed(stack, error):
+            if work.job.action is Action.DELETE and work.run.attempt + 1 < DELETE_ATTEMPTS:
+                return _try_again(context, work, work.run.attempt + 1, StackBusy(error))
+            if stack is None:
+                return _finish(context, work, effects.not_built(work.job.action, error))
+            return _finish(context, work, Ended(stack.status, stack.outputs or (), stack.reason, error))
+
+
+def _look_again(context: WorkerContext, work: Work) -> bool:
+    """Not done after all: back to where the tenant's looks find it."""
+    assert work.run is not None
+    if work.run.step is Step.ENDED:
+        context.store.commit(effects.move(context.keys, work.job, work.basis, replace(work.run, step=Step.WAITING)))
+    return False
+
+
+def _finish(context: WorkerContext, work: Work, ended: Ended) -> bool:
+    """Both halves of the end. A crash between them repeats the first, which changes nothing."""
+    keys, job = context.keys, work.job
+    ended = replace(ended, error=_safe(job, ended.error), reason=_safe(job, ended.reason))
+    if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
+        return False
+    end = partial(effects.end_job, keys, job, work.basis, ended, earlier=work.failed, as_string=context.state_as_string)
+    done = context.store.commit(end(config=True)) if work.config_there else 0
+    if not done:
+        again = load(context, job.id)
+        if again is None or again.config_there:
+            return False  # Somebody else has ended it; or will, by the config that came back.
+        done = context.store.commit(end(config=False))
+    if done:
+        level = logging.WARNING if ended.error else logging.INFO
+        fields = {"event": "job_done", "job": job.id, "status": ended.status, **({"reason": ended.error} if ended.error else {})}
+        log.log(level, "Job ended", extra=fields)
+    return False
+
+
+def _safe(job: Job, text: str) -> str:
+    """A reason without the resource's secrets, which Heat sometimes quotes."""
+    hidden = [*masking.secrets(dict(job.body)), *masking.secrets({param.name: param.value for param in job.params})]
+    return masking.without(text, hidden)
+
+
+# Looks: many stacks, one request -------------------------------------------------------------------
+
+
+def look(context: WorkerContext, tenant: str) -> int:
+    """Find which of a tenant's stacks are done, with one list. How many were found."""
+    _, listed = context.store.list(context.keys.tenant_runs(tenant))
+    waiting = [(run, kv.key, kv.revision) for kv in listed if (run := Run.from_json(kv.value)).step is Step.WAITING]
+    if not waiting:
+        return 0
+    busy = {stack.id for stack in context.heat.in_progress(tenant)}
+    ended = [(replace(run, step=Step.ENDED), key, revision) for run, key, revision in waiting if run.stack not in busy]
+    found = 0
+    for key in _marked(context, ended):
+        context.queue.record(context.keys.run_job(key))
+        found += 1
+    return found
+
+
+def _marked(context: WorkerContext, ended: Sequence[tuple[Run, str, int]]) -> Iterator[str]:
+    """The keys of the runs that we, and no other look, found ended."""
+    for start in range(0, len(ended), _MARKS_PER_TRANSACTION):
+        batch = ended[start : start + _MARKS_PER_TRANSACTION]
+        if context.store.commit(effects.mark_ended(batch)):
+            yield from (key for _, key, _ in batch)
+        elif len(batch) > 1:  # Somebody was faster with one of them.
+            for single in batch:
+                yield from _marked(context, [single])
