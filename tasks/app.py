@@ -43,10 +43,12 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def register(app: Celery, name: str, step: Callable[[WorkerContext, Any], bool | int], context: Callable[[], WorkerContext]) -> None:
+def register(
+    app: Celery, name: str, step: Callable[[WorkerContext, Any], bool | int], context: Callable[[], WorkerContext]
+) -> None:
     """Make a step a task; what it answers decides whether its chain goes on."""
 
-    @app.task(name=name, bind=True, shared=False)
+    @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def run(task: Any, argument: Any) -> None:
         goes_on = False
         try:

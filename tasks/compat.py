@@ -10,6 +10,7 @@ this module, remove it.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from kombu.transport import redis
@@ -23,10 +24,8 @@ def install() -> None:
 
     def close(self: Any) -> None:
         if getattr(self, "_in_poll", None):
-            try:
+            with contextlib.suppress(Exception):  # whatever a dead connection raises: there is nothing to read
                 self._brpop_read()
-            except Exception:  # noqa: BLE001 - whatever a dead connection raises: there is nothing to read
-                pass
             self._in_poll = None
         original(self)
 

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 CONCURRENCY = 16
 """Targets asked at the same time by one task."""
 
+
 @dataclass(frozen=True, slots=True)
 class Followed:
     """A resource with monitoring targets, as it stands in etcd."""
@@ -71,7 +72,8 @@ def _ask(context: WorkerContext, resource: Followed) -> list[monitoring.Status] 
         try:
             answer = context.targets.get(link)
         except TargetUnavailable as error:
-            log.info("Target not available", extra={"event": "target_unavailable", "resource": str(resource.ref), "reason": str(error)})
+            fields = {"event": "target_unavailable", "resource": str(resource.ref), "reason": str(error)}
+            log.info("Target not available", extra=fields)
             return None
         if answer is not None and (status := monitoring.parse_target(*answer)):
             found.append(status)

@@ -164,7 +164,8 @@ def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | End
 def _stack_outputs(context: WorkerContext, refs: set[Ref]) -> dict[str, dict[str, object]]:
     keys = {context.keys.below(context.keys.stacks, ref): str(ref) for ref in refs}
     found = context.store.get_many(list(keys))
-    return {keys[key]: {o["output_key"]: o.get("output_value") for o in json.loads(kv.value)["output"]} for key, kv in found.items()}
+    outputs = {keys[key]: json.loads(kv.value)["output"] for key, kv in found.items()}
+    return {ref: {output["output_key"]: output.get("output_value") for output in listed} for ref, listed in outputs.items()}
 
 
 def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest) -> Run:
@@ -246,22 +247,25 @@ def record(context: WorkerContext, job_id: JobId) -> bool:
         return False
     try:
         stack = _show(context, work, outputs=work.job.action is not Action.DELETE)
-    except (TemporaryError, HeatRefused) as error:
-        log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(error)})
+    except (TemporaryError, HeatRefused) as failure:
+        log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(failure)})
         return _look_again(context, work)
     match stacks.judge(work.job.action, job_id, stack):
         case stacks.InProgress():
             return _look_again(context, work)
-        case stacks.Complete(None):
-            return _finish(context, work, Ended("DELETE_COMPLETE", live=False))
-        case stacks.Complete(stack):
-            return _finish(context, work, Ended(stack.status, stack.outputs or (), stack.reason))
-        case stacks.StackFailed(stack, error):
-            if work.job.action is Action.DELETE and work.run.attempt + 1 < DELETE_ATTEMPTS:
-                return _try_again(context, work, work.run.attempt + 1, StackBusy(error))
-            if stack is None:
-                return _finish(context, work, effects.not_built(work.job.action, error))
-            return _finish(context, work, Ended(stack.status, stack.outputs or (), stack.reason, error))
+        case stacks.Complete(built):
+            return _finish(context, work, _ended(built))
+        case stacks.StackFailed(left, error):
+            attempt = work.run.attempt + 1
+            if work.job.action is Action.DELETE and attempt < DELETE_ATTEMPTS:
+                return _try_again(context, work, attempt, StackBusy(error))
+            return _finish(context, work, _ended(left, error) if left else effects.not_built(work.job.action, error))
+
+
+def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
+    if stack is None:
+        return Ended("DELETE_COMPLETE", live=False)
+    return Ended(stack.status, stack.outputs or (), stack.reason, error)
 
 
 def _look_again(context: WorkerContext, work: Work) -> bool:

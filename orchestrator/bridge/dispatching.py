@@ -12,6 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..clients.queue import Queue
 from ..core.records import Run, Step
@@ -37,7 +38,8 @@ class Sent:
     times: int = 1
 
     def overdue(self, now: float) -> bool:
-        return now - self.at > min(LOST_AFTER * 2 ** (self.times - 1), LONGEST_SILENCE)
+        patience: float = min(LOST_AFTER * 2 ** (self.times - 1), LONGEST_SILENCE)
+        return now - self.at > patience
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ class Dispatcher:
         while self.ready and time.monotonic() >= self._blocked_until:
             job = self.ready[0]
             if still_wanted(job):
-                if not self._send(lambda j=job: self.queue.start(j)):
+                if not self._send(partial(self.queue.start, job)):
                     return
                 sent = self.submits.get(job)
                 self.submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
@@ -134,7 +136,7 @@ class Dispatcher:
         listed = [str(ref) for ref in refs]
         for start in range(0, len(listed), TARGETS_PER_MESSAGE):
             chunk = listed[start : start + TARGETS_PER_MESSAGE]
-            if not self._send(lambda c=chunk: self.queue.monitor(c, expires)):
+            if not self._send(partial(self.queue.monitor, chunk, expires)):
                 return
 
     # Supervision ------------------------------------------------------------------------------------
@@ -145,7 +147,9 @@ class Dispatcher:
             return
         try:
             if self.queue.lost_everything():
-                log.warning("Broker has lost its data, sending again", extra={"event": "broker_lost_data", "jobs": len(self.submits)})
+                log.warning(
+                    "Broker has lost its data, sending again", extra={"event": "broker_lost_data", "jobs": len(self.submits)}
+                )
                 self._again(list(self.submits), list(self.records))
                 return
             now = time.monotonic()
@@ -162,5 +166,5 @@ class Dispatcher:
         self.ready.extend(job for job in submits if job not in queued)
         for job in records:
             sent = self.records[job]
-            if self._send(lambda j=job: self.queue.record(j)):
+            if self._send(partial(self.queue.record, job)):
                 self.records[job] = Sent(time.monotonic(), sent.times + 1)

@@ -8,12 +8,16 @@ import os
 import socket
 import threading
 
-from ..clients.store import Lease, Store
+from ..clients.store import Lease, Store, Watch
 from ..core.keys import Keys
 from ..core.transactions import Require, Transaction, absent, same_incarnation
 from ..errors import OrchestratorError
 
 log = logging.getLogger(__name__)
+
+
+_STOP_CHECK = 0.2
+"""Seconds between looks, while standing by, whether the bridge is to stop."""
 
 
 class LeadershipLost(OrchestratorError):
@@ -82,9 +86,18 @@ def _await_vacancy(store: Store, keys: Keys, stopping: threading.Event) -> None:
     if leader is None:
         return
     watch = store.watch([keys.leader], leader.revision + 1)
-    stopper = threading.Thread(target=lambda: (stopping.wait(), watch.close()), daemon=True)
-    stopper.start()
+    over = threading.Event()
+    threading.Thread(target=_close_when, args=(stopping, over, watch), name="standby-stop", daemon=True).start()
     for events in watch:
         if any(event.key == keys.leader and event.value is None for event in events):
+            break
+    over.set()
+    watch.close()
+
+
+def _close_when(stopping: threading.Event, over: threading.Event, watch: Watch) -> None:
+    """End a watch that blocks, when the bridge is to stop."""
+    while not over.wait(_STOP_CHECK):
+        if stopping.is_set():
             watch.close()
             return

@@ -43,12 +43,14 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     for ref, stack in _records(store, keys, keys.stacks, revision, _stack):
         world.stacks[ref] = stack
     for kv in store.list(keys.state, revision=revision)[1]:
-        if (ref := keys.ref(keys.state, kv.key)) and isinstance(version := _version(kv.value), int):
-            world.reported[ref] = Reported(version, kv.revision)
+        reported_of, version = keys.ref(keys.state, kv.key), _version(kv.value)
+        if reported_of and version is not None:
+            world.reported[reported_of] = Reported(version, kv.revision)
     runs = store.list(keys.runs, revision=revision)[1]
     _load_jobs(world, store, keys, revision, runs)
     _find_lost_jobs(world)
-    world.touch(*(ref for known in (world.handled, world.stacks, world.reported, world.held, world.failed) for ref in known))
+    for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
+        world.touch(*known)
     return world, runs, revision
 
 
@@ -66,9 +68,7 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
     world.touch(incoming.ref)
 
 
-def _records(
-    store: Store, keys: Keys, folder: str, revision: int, parse: Callable[[bytes], T]
-) -> Iterator[tuple[Ref, T]]:
+def _records(store: Store, keys: Keys, folder: str, revision: int, parse: Callable[[bytes], T]) -> Iterator[tuple[Ref, T]]:
     for kv in store.list(folder, revision=revision)[1]:
         ref = keys.ref(folder, kv.key)
         if ref is None:

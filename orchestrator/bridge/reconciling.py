@@ -162,7 +162,9 @@ class Reconciler:
         """What failed because of *root* is tried again."""
         world = self.world
         for ref in world.failed_because_of(root):
-            log.info("Trying again, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)})
+            log.info(
+                "Trying again, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)}
+            )
             world.again.add(ref)
             world.touch(ref)
 

@@ -124,7 +124,7 @@ class Term:
                     self._inbox.put(events)
         except Compacted as error:
             self._inbox.put(error)
-        except Exception as error:  # noqa: BLE001 - whatever ends the watch ends the term, which begins anew
+        except Exception as error:
             self._inbox.put(error)
 
     def _take_in(self, timeout: float) -> None:
@@ -214,5 +214,3 @@ class Term:
     def _monitor_all(self) -> None:
         refs = [ref for ref, stack in self.world.stacks.items() if stack.monitored and stack.live]
         self._dispatcher.monitor(refs, self._timing.monitoring_interval)
-
-

@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
@@ -82,7 +84,7 @@ class EtcdStore:
     # Reading ----------------------------------------------------------------------------------------
 
     def get(self, key: str) -> KeyValue | None:
-        reply = self._read(lambda c: c.kv.Range(rpc.RangeRequest(key=key.encode()), timeout=CALL_TIMEOUT, metadata=c.metadata))
+        reply = self._read(partial(_range, rpc.RangeRequest(key=key.encode())))
         return _key_value(reply.kvs[0]) if reply.kvs else None
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
@@ -92,7 +94,7 @@ class EtcdStore:
         found: dict[str, KeyValue] = {}
         for start in range(0, len(operations), 100):  # etcd takes 128 operations a transaction
             request = rpc.TxnRequest(success=operations[start : start + 100])
-            reply = self._read(lambda c, r=request: c.kv.Txn(r, timeout=CALL_TIMEOUT, metadata=c.metadata))
+            reply = self._read(partial(_txn, request))
             for response in reply.responses:
                 found |= {kv.key.decode(): _key_value(kv) for kv in response.response_range.kvs}
         return found
@@ -110,7 +112,7 @@ class EtcdStore:
                 sort_order=rpc.RangeRequest.ASCEND,
                 sort_target=rpc.RangeRequest.KEY,
             )
-            reply = self._read(lambda c, r=request: c.kv.Range(r, timeout=READ_TIMEOUT, metadata=c.metadata))
+            reply = self._read(partial(_range, request))
             revision = revision or reply.header.revision
             found += map(_key_value, reply.kvs)
             if not reply.more:
@@ -138,7 +140,9 @@ class EtcdStore:
         lease_id = lease.id if isinstance(lease, EtcdLease) else 0
         operations = [
             rpc.RequestOp(
-                request_put=rpc.PutRequest(key=key.encode(), value=value.encode(), lease=lease_id if key in transaction.leased else 0)
+                request_put=rpc.PutRequest(
+                    key=key.encode(), value=value.encode(), lease=lease_id if key in transaction.leased else 0
+                )
             )
             for key, value in transaction.puts.items()
         ]
@@ -148,7 +152,7 @@ class EtcdStore:
             if key not in transaction.puts
         ]
         request = rpc.TxnRequest(compare=list(map(_compare, dict.fromkeys(transaction.requires))), success=operations)
-        reply = self._write(lambda c: c.kv.Txn(request, timeout=CALL_TIMEOUT, metadata=c.metadata))
+        reply = self._write(partial(_txn, request))
         return reply.header.revision if reply.succeeded else 0
 
     def put(self, key: str, value: str) -> int:
@@ -196,7 +200,12 @@ class EtcdStore:
     def translate(self, channel: _Channel, error: grpc.RpcError) -> Exception:
         """gRPC's error in our words; drops the connection when it is at fault."""
         code, details = error.code(), error.details() or ""
-        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN):
+        if code in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.CANCELLED,
+            grpc.StatusCode.UNKNOWN,
+        ):
             self.drop(channel)
             not_sent = code is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details
             return (_NotSent if not_sent else StoreUnavailable)(f"etcd at {channel.endpoint}: {details or code.name}")
@@ -260,11 +269,18 @@ def _connect(endpoint: str, access: EtcdAccess) -> _Channel:
     return channel
 
 
+def _range(request: Any, channel: _Channel) -> Any:
+    return channel.kv.Range(request, timeout=READ_TIMEOUT, metadata=channel.metadata)
+
+
+def _txn(request: Any, channel: _Channel) -> Any:
+    return channel.kv.Txn(request, timeout=CALL_TIMEOUT, metadata=channel.metadata)
+
+
 def _bytes(path: str) -> bytes | None:
     if not path:
         return None
-    with open(path, "rb") as file:
-        return file.read()
+    return Path(path).read_bytes()
 
 
 def _key_value(kv: Any) -> KeyValue:
@@ -294,7 +310,9 @@ class EtcdLease:
     def __init__(self, store: EtcdStore, seconds: int) -> None:
         self._store, self._seconds = store, seconds
         started = time.monotonic()
-        reply = store._write(lambda c: c.leases.LeaseGrant(rpc.LeaseGrantRequest(TTL=seconds), timeout=CALL_TIMEOUT, metadata=c.metadata))
+        reply = store._write(
+            lambda c: c.leases.LeaseGrant(rpc.LeaseGrantRequest(TTL=seconds), timeout=CALL_TIMEOUT, metadata=c.metadata)
+        )
         self.id: int = reply.ID
         self._until = started + seconds
         self._stop = threading.Event()
@@ -346,7 +364,7 @@ class EtcdWatch:
 
     def __init__(self, store: EtcdStore, prefixes: Iterable[str], revision: int) -> None:
         self._store = store
-        self._from = {prefix: revision for prefix in prefixes}
+        self._from = dict.fromkeys(prefixes, revision)
         self._closed = threading.Event()
         self._alive = time.monotonic()
         self._call: Any = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import requests
@@ -60,7 +61,7 @@ class Heat:
         marker = ""
         while True:
             params = {"filters": {"status": "IN_PROGRESS", "limit": _PAGE, **({"marker": marker} if marker else {})}}
-            page = self._call(tenant, lambda heat, p=params: [Stack.from_heat(s.to_dict()) for s in heat.stacks.list(**p)])
+            page = self._call(tenant, partial(_page, params))
             yield from page
             if len(page) < _PAGE:
                 return
@@ -96,7 +97,9 @@ class Heat:
         except heat_errors.HTTPException as error:
             raise _renamed(error) from error
         except (keystone_errors.Unauthorized, keystone_errors.MissingRequiredOptions, keystone_errors.NoMatchingPlugin) as error:
-            raise CredentialsRejected(f"Keystone refuses the credentials; check the OS_* settings of the workers: {error}") from error
+            raise CredentialsRejected(
+                f"Keystone refuses the credentials; check the OS_* settings of the workers: {error}"
+            ) from error
         except (keystone_errors.Forbidden, keystone_errors.NotFound) as error:
             raise CredentialsRejected(f"Keystone gives no token for project {tenant or 'of the credentials'}: {error}") from error
         except (keystone_errors.ClientException, heat_errors.CommunicationError, requests.RequestException) as error:
@@ -109,6 +112,10 @@ class Heat:
                     self._cloud = _Cloud(self._timeout)
                 self._tenants[tenant] = self._cloud.client(tenant)
             return self._tenants[tenant]
+
+
+def _page(params: Mapping[str, Any], heat: Any) -> list[Stack]:
+    return [Stack.from_heat(stack.to_dict()) for stack in heat.stacks.list(**params)]
 
 
 def _fields(request: StackRequest, tag: str) -> dict[str, Any]:
@@ -126,8 +133,8 @@ def _fields(request: StackRequest, tag: str) -> dict[str, Any]:
 def _renamed(error: heat_errors.HTTPException) -> Exception:
     """Heat's answer in our words; its traceback stays where it was."""
     status = int(getattr(error, "code", 0) or 0)
-    details = error.error if isinstance(getattr(error, "error", None), Mapping) else {}
-    inner = details.get("error") if isinstance(details.get("error"), Mapping) else {}
+    details = _mapping(getattr(error, "error", None))
+    inner = _mapping(details.get("error"))
     kind = inner.get("type") or ""
     reason = str(inner.get("message") or details.get("explanation") or error).strip()
     if status == 401:
@@ -141,6 +148,10 @@ def _renamed(error: heat_errors.HTTPException) -> Exception:
     if status in (408, 409, 429) or status >= 500 or status == 0:
         return HeatUnavailable(f"Heat answers {status}: {reason}")
     return HeatRefused(status, reason)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 class _Cloud:

@@ -204,7 +204,11 @@ def _still_ours(keys: Keys, job: Job, basis: Basis) -> tuple[Require, ...]:
 
 def is_monitoring_link(output: Json) -> bool:
     """Whether a stack output is the URL of a monitoring target (CONTRACT section 8)."""
-    return isinstance(output, dict) and str(output.get("output_key", "")).endswith("monitoring_link") and bool(output.get("output_value"))
+    return (
+        isinstance(output, dict)
+        and str(output.get("output_key", "")).endswith("monitoring_link")
+        and bool(output.get("output_value"))
+    )
 
 
 def not_built(action: Action, error: str, *, root: Ref | None = None, live: bool = False) -> Ended:

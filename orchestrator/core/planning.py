@@ -81,9 +81,7 @@ class Clean:
 Decision: TypeAlias = Nothing | First | Report | Start | Refuse | Hold | Clean
 
 
-def decide(
-    world: World, ref: Ref, suffix: Callable[[], str], path: Sequence[Ref] = (), *, patient: bool = True
-) -> Decision:
+def decide(world: World, ref: Ref, suffix: Callable[[], str], path: Sequence[Ref] = (), *, patient: bool = True) -> Decision:
     """What follows for one resource.
 
     :param suffix: makes the random part of a job id.

@@ -163,7 +163,9 @@ class Failed:
     @classmethod
     def from_json(cls, text: str | bytes) -> Failed:
         record = json.loads(text)
-        return cls(record["version"], Action(record["action"]), record["error"], Ref.from_record(record["root"]), record["attempts"])
+        return cls(
+            record["version"], Action(record["action"]), record["error"], Ref.from_record(record["root"]), record["attempts"]
+        )
 
 
 # Our own, written by the workers -------------------------------------------------------------------

@@ -118,7 +118,9 @@ def needed_outputs(job: Job) -> frozenset[OutputOf]:
     return frozenset(output for param in job.params for output in param.outputs())
 
 
-def pick_outputs(needed: Iterable[OutputOf], stacks: Mapping[str, Mapping[str, Json]]) -> tuple[dict[OutputOf, Json], list[OutputOf]]:
+def pick_outputs(
+    needed: Iterable[OutputOf], stacks: Mapping[str, Mapping[str, Json]]
+) -> tuple[dict[OutputOf, Json], list[OutputOf]]:
     """The values of the needed outputs, and those that no stack record has.
 
     :param stacks: ``str(ref)`` to the outputs of its stack by key.

@@ -20,6 +20,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
+
+from orchestrator.errors import OrchestratorError
 
 #: How many lines of a log an error quotes.
 LOG_LINES = 20
@@ -47,7 +50,7 @@ _ports_given: set[int] = set()
 _ports_lock = threading.Lock()
 
 
-class ProcessError(Exception):
+class ProcessError(OrchestratorError):
     """A child process ended, or was not ready in time; the message ends with the last lines of its log."""
 
 
@@ -219,9 +222,10 @@ class Processes:
         #: Holds `<name>.log` of every process, and the servers' data in `<name>/`.
         self.folder = Path(folder).resolve()
         self._guard: Guard | None = None
+        self._lock = threading.Lock()
         self._members: dict[str, Process] = {}
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -237,17 +241,14 @@ class Processes:
         return iter(list(self._members.values()))
 
     def start(
-        self,
-        name: str,
-        command: Sequence[str],
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
+        self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Process:
         """Start `command` under a name of its own. `env` is added to this process's environment."""
         if name in self._members:
             raise ValueError(f"there is already a process named {name!r} in {self.folder}")
-        if self._guard is None:
-            self._guard = Guard()
+        with self._lock:  # servers may be started side by side, from several threads
+            if self._guard is None:
+                self._guard = Guard()
         environment = None if env is None else {**os.environ, **env}
         process = Process(name, command, self.folder / f"{name}.log", self._guard, environment, cwd)
         process.start()

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from orchestrator.errors import OrchestratorError
 from orchestrator.sandbox.processes import Process, Processes, free_port
 
 #: The folder the package `orchestrator` is imported from; the children must find it as well.
@@ -27,7 +28,7 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 S = TypeVar("S", bound="Server")
 
 
-class MissingServer(Exception):
+class MissingServer(OrchestratorError):
     """A server's program is neither on PATH nor installed as a Python package."""
 
 

@@ -229,10 +229,12 @@ def test_in_convergence_mode_an_update_overtakes_what_is_in_progress(tmp_path: P
 def test_stacks_outlive_a_kill_of_heat(tmp_path: Path) -> None:
     pytest.importorskip("heat")
     with Processes(tmp_path) as processes:
-        server = servers.heat(processes)
+        server = servers.heat(processes, delay=0.3)
         project = Project(server, "p")
+        started = time.monotonic()
         project.create("kept", SERVICE)
         before = outputs(project.done("kept"))
+        assert time.monotonic() - started > 4 * 0.3, "network, subnet, port and server come one after the other"
         project.create("cut-off", net("slow-60"))
         server.kill()
         server.restart()

@@ -42,9 +42,7 @@ def test_etcd_keeps_its_data_over_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("append_only", "left"),
-    [(False, b"$-1\r\n"), (True, b"$1\r\n1\r\n")],
-    ids=["in memory: gone", "append-only: kept"],
+    ("append_only", "left"), [(False, b"$-1\r\n"), (True, b"$1\r\n1\r\n")], ids=["in memory: gone", "append-only: kept"]
 )
 def test_redis_data_over_a_restart(tmp_path: Path, append_only: bool, left: bytes) -> None:
     with Processes(tmp_path) as processes:

@@ -213,7 +213,7 @@ def _text(value: Any, scope: Scope) -> str:
 
 def _same(left: Json, right: Json) -> bool:
     """JSON equality: ``1`` and ``true`` differ, which Python's ``==`` denies."""
-    return type(left) is type(right) and bool(left == right) or _numbers_equal(left, right)
+    return (type(left) is type(right) and bool(left == right)) or _numbers_equal(left, right)
 
 
 def _numbers_equal(left: Json, right: Json) -> bool:

@@ -29,7 +29,7 @@ def _parse(mapping: Json, depth: int) -> Node:
         return _parse_short(mapping)
     if isinstance(mapping, dict):
         return _parse_object(mapping, depth)
-    raise MappingSyntaxError(mapping, "expected a short string such as 'Pname' or an object such as {\"field\": \"name\"}")
+    raise MappingSyntaxError(mapping, 'expected a short string such as \'Pname\' or an object such as {"field": "name"}')
 
 
 # Short strings: the first letter says what the rest is ---------------------------------------------

@@ -8,7 +8,7 @@ former and answers the latter in the template's favour.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 
 class Agreeable:
@@ -25,10 +25,10 @@ class Agreeable:
     def __getitem__(self, key: Any) -> Agreeable:
         return self
 
-    def __enter__(self) -> Agreeable:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         """Errors raised by a check of the template pass through."""
 
     def __iter__(self) -> Iterator[Any]:

@@ -27,6 +27,10 @@ FACTS = "simulated"
 Document = dict[str, Any]
 
 
+class NoAddressLeft(Exception):
+    """A subnet is full."""
+
+
 def uuid_for(*parts: str) -> str:
     """The same id for the same parts, always."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)))
@@ -63,7 +67,7 @@ class Cloud:
                 free = (ip for ip in _hosts(cidr, owner) if ip != gateway and (subnet_id, ip) not in self.taken)
                 wanted = next(free, None)
                 if wanted is None:
-                    raise ValueError(f"There is no free address left in the subnet {subnet_id} ({cidr}).")
+                    raise NoAddressLeft(f"No more IP addresses are available in the subnet {subnet_id} ({cidr}).")
             self.taken.add((subnet_id, wanted))
         return {"subnet_id": subnet_id, "ip_address": wanted}
 

@@ -25,6 +25,9 @@ from orchestrator.sandbox.simulation.agreeable import Agreeable
 #: The services whose types are simulated: every resource type that Heat has for them.
 SERVICES = ("barbican", "cinder", "designate", "glance", "manila", "neutron", "nova", "octavia")
 
+#: Heat's own types that check for an endpoint of Heat itself in the catalogue, and need nothing else.
+LOCAL = ("OS::Heat::CloudConfig", "OS::Heat::MultipartMime", "OS::Heat::SoftwareConfig", "OS::Heat::StructuredConfig")
+
 #: The value of an attribute of which only the type is known.
 EMPTY: Mapping[str, Any] = {
     heat_attributes.Schema.LIST: [],
@@ -189,6 +192,14 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
         return True
 
 
+class Local(resource.Resource):  # type: ignore[misc]  # Heat has no types
+    """Stands before a class of Heat's own that works without a cloud, once its service is taken as available."""
+
+    @classmethod
+    def is_service_available(cls, context: Any) -> tuple[bool, str | None]:
+        return True, None
+
+
 def simulated() -> dict[str, type]:
     """A simulated class for every resource type of the simulated services, by the type's name."""
     found: dict[str, type] = {}
@@ -198,6 +209,10 @@ def simulated() -> dict[str, type]:
             for name, real in mapping().items():
                 body = {"simulated_type": name, "__doc__": real.__doc__, "__module__": __name__}
                 found[name] = type(f"Simulated{real.__name__}", (Simulated, real), body)
+    for module in _modules("heat.engine.resources.openstack.heat"):
+        for name, real in getattr(module, "resource_mapping", dict)().items():
+            if name in LOCAL:
+                found[name] = type(real.__name__, (Local, real), {"__doc__": real.__doc__, "__module__": __name__})
     return found
 
 
