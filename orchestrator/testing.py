@@ -227,7 +227,8 @@ class MemoryWatch:
         yield ()
         while True:
             with self._store._changed:
-                self._store._changed.wait_for(lambda seen=position: self._closed or len(self._store._history) > seen)
+                while not self._closed and len(self._store._history) == position:
+                    self._store._changed.wait()
                 if self._closed:
                     return
                 new = self._store._history[position:]

@@ -73,10 +73,13 @@ class EtcdStore:
     """:class:`~orchestrator.clients.store.Store` on a real etcd.
 
     Connects at the first call, so that it can be made before a fork and used after it.
+
+    :param read_timeout: seconds within which a read is tried again: a person waits less than a daemon.
     """
 
-    def __init__(self, access: EtcdAccess) -> None:
+    def __init__(self, access: EtcdAccess, read_timeout: float = READ_TIMEOUT) -> None:
         self._access = access
+        self._read_timeout = read_timeout
         self._lock = threading.Lock()
         self._next = 0
         self._channel: _Channel | None = None
@@ -121,7 +124,7 @@ class EtcdStore:
 
     def _read(self, call: Callable[[_Channel], Any]) -> Any:
         """A read is repeated on other endpoints until it succeeds or its time is over."""
-        end = time.monotonic() + READ_TIMEOUT
+        end = time.monotonic() + self._read_timeout
         delay = 0.05
         while True:
             try:

@@ -1,12 +1,13 @@
 """No secret leaves by accident: not in a log line, a message, an error text or on a screen.
 
-A value is secret when its key's name contains one of :data:`SECRET_WORDS`, at any depth.
+A value is secret when its key's name contains one of :data:`SECRET_WORDS`, at any depth. Records that keep
+name and value apart count as well: ``{"output_key": "admin_password", "output_value": …}``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from .refs import Json
 
@@ -18,6 +19,9 @@ _SHORTEST = 4
 _NOT_SECRET = frozenset({"output_key", "ssh_key_name", "key_name"})
 """Names that contain a secret word and hold none: the mapping language's and Nova's name of a key pair."""
 
+_PAIRS = (("output_key", "output_value"), ("param", "value"))
+"""Where a name and its value stand apart: Heat's stack outputs, and the parameters of a job record."""
+
 
 def is_secret(name: str) -> bool:
     """Whether a value of this name must not be shown."""
@@ -28,17 +32,24 @@ def is_secret(name: str) -> bool:
 def masked(value: Json) -> Json:
     """A copy in which secrets are replaced, at any depth."""
     if isinstance(value, dict):
-        return {k: MASK if is_secret(str(k)) and v not in (None, "") else masked(v) for k, v in value.items()}
+        apart = _named_apart(value)
+        return {k: MASK if (is_secret(str(k)) or k == apart) and v not in (None, "") else masked(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked(item) for item in value]
     return value
 
 
+def _named_apart(value: Mapping[str, Json]) -> str | None:
+    """The key under which a record holds a secret whose name stands under another key."""
+    return next((holder for name, holder in _PAIRS if holder in value and is_secret(str(value.get(name, "")))), None)
+
+
 def secrets(value: Json) -> Iterator[str]:
     """Every secret text or number in a document."""
     if isinstance(value, dict):
+        apart = _named_apart(value)
         for name, inner in value.items():
-            yield from _texts(inner) if is_secret(str(name)) else secrets(inner)
+            yield from _texts(inner) if is_secret(str(name)) or name == apart else secrets(inner)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from secrets(inner)

@@ -1,0 +1,174 @@
+"""What every command writes with: colours and tables on a terminal, plain columns in a pipe, JSON and YAML for scripts.
+
+Nothing reaches a screen unmasked: values pass :func:`shown` first.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+import yaml
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..core import masking
+from ..core.refs import Json
+
+Cell: TypeAlias = str | Text
+
+
+class Format(StrEnum):
+    """How a command answers."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+GOOD, BUSY, CALM, DOUBT, BAD, FAINT = "green", "cyan", "blue", "yellow", "bold red", "bright_black"
+
+
+def console() -> Console:
+    """stdout. In a pipe nothing is wrapped: what reads it counts lines."""
+    return _console(stderr=False)
+
+
+def _console(*, stderr: bool) -> Console:
+    found = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not found.is_terminal:
+        found = Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=10_000, soft_wrap=True, color_system=None)
+    return found
+
+
+def complain(text: str) -> None:
+    """One error, on stderr."""
+    console = _console(stderr=True)
+    console.print(Text.assemble(("error: ", BAD), text), soft_wrap=True)
+
+
+def hint(text: str) -> None:
+    """Something worth knowing that is no part of the answer, on stderr."""
+    _console(stderr=True).print(Text(text, FAINT), soft_wrap=True)
+
+
+def on_terminal() -> bool:
+    return console().is_terminal
+
+
+# Documents for scripts -----------------------------------------------------------------------------
+
+
+def emit(value: Json, form: Format) -> None:
+    """A document, for programs: never coloured, never wrapped."""
+    sys.stdout.write(as_yaml(value) if form is Format.YAML else json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks, as people write them."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def as_yaml(value: Json) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def shown(value: Json, hidden: Collection[str] = ()) -> Json:
+    """A copy that may be looked at: secrets masked by their names, and *hidden* texts wherever they are."""
+    return _without(masking.masked(value), hidden) if hidden else masking.masked(value)
+
+
+def _without(value: Json, hidden: Collection[str]) -> Json:
+    if isinstance(value, dict):
+        return {name: _without(inner, hidden) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without(inner, hidden) for inner in value]
+    return masking.without(value, hidden) if isinstance(value, str) else value
+
+
+# Tables --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled table, before it is known where it will be printed. *wide* columns take what room there is."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Cell]]
+    style: str = "bold"
+    wide: frozenset[str] = field(default_factory=frozenset)
+
+
+def as_table(section: Section) -> RenderableType:
+    """For a terminal."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(section.title, section.style) if section.title else None,
+        title_justify="left",
+        header_style="bold",
+        pad_edge=False,
+        border_style=FAINT,
+    )
+    for column in section.columns:
+        table.add_column(column, overflow="fold", no_wrap=None, ratio=None, min_width=10 if column in section.wide else None)
+    for row in section.rows:
+        table.add_row(*row)
+    return table
+
+
+def as_columns(section: Section) -> str:
+    """For a pipe: columns with two spaces between them, and never a line break inside a row."""
+    rows = [tuple(title.upper() for title in section.columns), *(tuple(map(_line, row)) for row in section.rows)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(section.columns))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([section.title, *lines] if section.title else lines)
+
+
+def _line(cell: Cell) -> str:
+    return " ".join(str(cell).split()) or "-"
+
+
+def as_renderable(parts: Iterable[Section | Text]) -> RenderableType:
+    return Group(*(as_table(part) if isinstance(part, Section) else part for part in parts))
+
+
+def show(parts: Iterable[Section | Text]) -> None:
+    """Sections and sentences, one after the other."""
+    target, parts = console(), list(parts)
+    if target.is_terminal:
+        target.print(as_renderable(parts))
+        return
+    for number, part in enumerate(parts):
+        if number and isinstance(part, Section) and part.title:
+            sys.stdout.write("\n")
+        sys.stdout.write((as_columns(part) if isinstance(part, Section) else str(part)) + "\n")
+    sys.stdout.flush()
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """``1 network``, ``2 networks``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """``4 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,190 @@
+"""Where each resource stands: a pure judgement of a :class:`~.snapshot.Snapshot`.
+
+Follows from what is wanted against what is reported, as the bridge's own decisions do; the records that the
+bridge keeps (held, failed, jobs, runs) only say how far it has come.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..core.jobs import Job
+from ..core.planning import TEMPLATE_TYPE
+from ..core.records import Held, Run, Step
+from ..core.refs import JobId, Ref
+from ..core.resources import Wanted
+from ..core.templates import Template
+from .snapshot import Snapshot, State
+
+
+class Phase(StrEnum):
+    """Where a resource stands."""
+
+    COMPLETE = "complete"
+    """The wanted version is reported, without an error."""
+    RUNNING = "running"
+    """A job on it is under way."""
+    WAITING = "waiting"
+    """It has a job that waits for others."""
+    PENDING = "pending"
+    """The bridge has yet to look at it."""
+    HELD = "held"
+    """It can become no job before something else is there."""
+    FAILED = "failed"
+    """The wanted version is reported, with an error."""
+    STALE = "stale"
+    """An older version was written over a newer one; it is ignored."""
+    DELETED = "deleted"
+    """The stack is gone, and the config may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one resource stands, and why in a sentence. *root* is at the bottom of a failure, *waits_for*
+    what it is held back by; *moving* says that it goes on by itself."""
+
+    ref: Ref
+    phase: Phase
+    reason: str = ""
+    version: int = 0
+    root: Ref | None = None
+    waits_for: Ref | None = None
+    moving: bool = False
+
+
+class Stage(StrEnum):
+    """Where one job stands."""
+
+    WAITING = "waits for other jobs"
+    READY = "ready, no worker has taken it yet"
+    CLAIMED = "a worker prepares the request"
+    IN_HEAT = "in Heat"
+    RECORDING = "the outcome is being written"
+    RETRY = "tried again later"
+
+
+_STAGES = {Step.CLAIMED: Stage.CLAIMED, Step.WAITING: Stage.IN_HEAT, Step.ENDED: Stage.RECORDING, Step.RETRY: Stage.RETRY}
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One unfinished job: its stage, the unfinished jobs that it waits for, and its run if there is one."""
+
+    job: Job
+    stage: Stage
+    waits_for: tuple[JobId, ...] = ()
+    run: Run | None = None
+
+
+def view(snapshot: Snapshot, job: Job) -> JobView:
+    run = snapshot.runs.get(job.id)
+    if run is not None:
+        return JobView(job, _STAGES.get(run.step, Stage.RECORDING), run=run)
+    # One that is done still counts until the bridge has dealt with it.
+    waits = tuple(other for other in job.dependency if other in snapshot.jobs or other in snapshot.runs)
+    return JobView(job, Stage.WAITING if waits else Stage.READY, waits)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Answers about one snapshot, worked out as they are asked."""
+
+    snapshot: Snapshot
+    _jobs: defaultdict[Ref, list[Job]] = field(default_factory=lambda: defaultdict(list))
+    _known: dict[Ref, Standing] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for job in self.snapshot.jobs.values():
+            self._jobs[job.ref].append(job)
+
+    def jobs(self, ref: Ref) -> list[JobView]:
+        """The unfinished jobs on a resource."""
+        return [view(self.snapshot, job) for job in self._jobs.get(ref, ())]
+
+    def of(self, ref: Ref) -> Standing:
+        """Where a resource stands."""
+        if ref not in self._known:
+            # Whoever comes back here by a circle finds it held, and moving by nobody.
+            self._known[ref] = Standing(ref, Phase.HELD, "waits for itself")
+            self._known[ref] = self._judge(ref)
+        return self._known[ref]
+
+    def everything(self) -> list[Standing]:
+        return [self.of(ref) for ref in self.snapshot.refs()]
+
+    def _judge(self, ref: Ref) -> Standing:
+        snapshot = self.snapshot
+        wanted, held = snapshot.wanted.get(ref), snapshot.held.get(ref)
+        version = wanted.version if wanted else 0
+        if views := self.jobs(ref):
+            under_way = next((job for job in views if job.stage is not Stage.WAITING), None)
+            phase = Phase.RUNNING if under_way else Phase.WAITING
+            return Standing(ref, phase, (under_way or views[0]).stage.value, version or views[0].job.version, moving=True)
+        if wanted is None:
+            return self._judge_gone(ref, held)
+        return self._judge_wanted(ref, wanted, held)
+
+    def _judge_gone(self, ref: Ref, held: Held | None) -> Standing:
+        failed = self.snapshot.failed.get(ref)
+        if held is not None:
+            return Standing(ref, Phase.HELD, held.reason, waits_for=held.waits_for, moving=True)
+        if failed is not None:
+            return Standing(ref, Phase.FAILED, failed.error, root=failed.root)
+        return Standing(ref, Phase.PENDING, "its config is gone, what is left of it is to be removed", moving=True)
+
+    def _judge_wanted(self, ref: Ref, wanted: Wanted, held: Held | None) -> Standing:
+        state, handled = self.snapshot.states.get(ref), self.snapshot.handled.get(ref)
+        version = wanted.version
+        if handled and handled.incarnation == wanted.incarnation and handled.version > version:
+            reason = f"version {version} is older than version {handled.version}, which was dealt with; write a higher one"
+            return Standing(ref, Phase.STALE, reason, version)
+        if held and held.version == version:
+            moving = self._held_moves(held, wanted)
+            return Standing(ref, Phase.HELD, held.reason, version, waits_for=held.waits_for, moving=moving)
+        if state and state.revision > wanted.incarnation and state.version == version:
+            if state.error:
+                return self._judge_failed(ref, version, state)
+            if wanted.marked_for_deletion:
+                return Standing(ref, Phase.DELETED, "the stack is gone; the config may be removed", version)
+            return Standing(ref, Phase.COMPLETE, "", version)
+        return Standing(ref, Phase.PENDING, "the bridge has not looked at it yet", version, moving=True)
+
+    def _judge_failed(self, ref: Ref, version: int, state: State) -> Standing:
+        failed = self.snapshot.failed.get(ref)
+        root = failed.root if failed and failed.version == version else ref
+        if root != ref and (reason := self._tried_again(root, state.revision)):
+            return Standing(ref, Phase.PENDING, reason, version, moving=True)
+        return Standing(ref, Phase.FAILED, state.error, version, root=root)
+
+    def _tried_again(self, root: Ref, since: int) -> str:
+        """Why a failure is not the last word: its cause is gone, or about to be.
+
+        :param since: the revision of the failure; a cause that was fine before then was not the cure.
+        """
+        snapshot = self.snapshot
+        if root.type == TEMPLATE_TYPE:
+            written = snapshot.raw.get(snapshot.keys.template(root.id))
+            usable = isinstance(snapshot.templates.get(root.id), Template)
+            return f"{root} is repaired" if usable and written and written.revision > since else ""
+        standing = self.of(root)
+        if standing.phase in (Phase.RUNNING, Phase.WAITING):
+            return f"{root}, because of which it failed, is being built again"
+        state = snapshot.states.get(root)
+        if standing.phase is Phase.COMPLETE and state and state.revision > since:
+            return f"{root}, because of which it failed, is repaired"
+        return ""
+
+    def _held_moves(self, held: Held, wanted: Wanted) -> bool:
+        """Whether a resource is held back by something that goes on by itself."""
+        if wanted.marked_for_deletion:
+            return True  # A deletion waits only so long.
+        other = held.waits_for
+        if other.type == TEMPLATE_TYPE:
+            return other.id in self.snapshot.templates
+        if other not in self.snapshot.wanted:
+            return False
+        standing = self.of(other)
+        return standing.moving or standing.phase is not Phase.HELD
+

@@ -1,0 +1,117 @@
+"""What a command works with: the settings, the catalogue, the types and the store. Opened here, passed down.
+
+Also the one place where an error becomes a line on stderr and an exit code.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from .. import log as logs
+from .. import settings as configuration
+from ..clients import catalogue, schema_list
+from ..clients.catalogue import Catalogue
+from ..clients.etcd import EtcdStore
+from ..clients.store import Store
+from ..core.keys import Keys
+from ..errors import InvalidInput, OrchestratorError, StoreUnavailable, TemporaryError
+from ..settings import Settings
+from .exits import Exit
+from .output import complain
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 3.0
+"""Seconds for which a command tries to read from an etcd that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The doors of one command."""
+
+    settings: Settings
+    catalogue: Catalogue
+    keys: Keys
+    store: Store
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """The doors, opened by the settings of this process.
+
+    :raises InvalidInput: a setting, the catalogue or the schema list cannot be used.
+    :raises TemporaryError: the schema list's server does not answer.
+    """
+    settings = configuration.load()
+    logs.configure("DEBUG" if settings.log_level == "DEBUG" else "ERROR", settings.log_format)
+    templates = catalogue.load(settings.templates)
+    keys = Keys(settings.prefixes, schema_list.load(settings.schemas, templates))
+    store = EtcdStore(settings.etcd, read_timeout=PATIENCE)
+    try:
+        yield Session(settings, templates, keys, store)
+    finally:
+        store.close()
+
+
+class Commands(TyperGroup):
+    """A group of commands whose errors a person can read."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InvalidInput as error:
+            complain(str(error))
+            raise typer.Exit(Exit.INPUT) from error
+        except StoreUnavailable as error:
+            complain(_etcd_away(error))
+            raise typer.Exit(Exit.UNAVAILABLE) from error
+        except TemporaryError as error:
+            complain(str(error))
+            raise typer.Exit(Exit.UNAVAILABLE) from error
+        except OrchestratorError as error:
+            complain(str(error))
+            raise typer.Exit(Exit.PROBLEM) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(Exit.INTERRUPTED) from error
+        except BrokenPipeError:
+            sys.stderr.close()  # Whoever read us has seen enough; Python would complain on the way out.
+            raise typer.Exit(Exit.OK) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if _foreign(error):
+                raise
+            log.debug("A defect", exc_info=True)
+            complain(
+                f"a mistake in orchestrator itself: {type(error).__name__}: {error}\n"
+                "Please report it; ORCHESTRATOR_LOG_LEVEL=DEBUG shows where it happened."
+            )
+            raise typer.Exit(Exit.DEFECT) from error
+
+
+def _foreign(error: Exception) -> bool:
+    """Whether the error is the command line parser's own, which knows how to show it."""
+    return hasattr(error, "exit_code")
+
+
+def _etcd_away(error: StoreUnavailable) -> str:
+    """The store's error, shortened to what a person can act on."""
+    text = str(error)
+    place, _, details = text.partition(": ")
+    if not place.startswith("etcd at "):
+        place, details = "etcd", text
+    if "refused" in details:
+        details = "connection refused"
+    try:
+        endpoints = ",".join(configuration.load().etcd_endpoints)
+    except InvalidInput:  # It was read a moment ago; whatever happened since, the first error counts.
+        endpoints = ""
+    return f"{place} does not answer: {details}; is it running? ORCHESTRATOR_ETCD_ENDPOINTS={endpoints}"

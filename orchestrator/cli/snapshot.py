@@ -1,0 +1,206 @@
+"""Everything that etcd knows about the resources, read at one revision and then kept up to date by a watch.
+
+``progress`` judges it; ``show``, ``status`` and ``waiting`` put it on the screen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ..clients.store import Event, KeyValue, Store
+from ..core import monitoring
+from ..core.jobs import Job
+from ..core.keys import Keys
+from ..core.records import Failed, Handled, Held, Run
+from ..core.refs import JobId, Json, Ref
+from ..core.resources import Rejected, Wanted, parse_config
+from ..core.templates import BadTemplate, Template, parse_template_value
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was reported: the record below ``/state``, and the revision at which it was written."""
+
+    worker_state: str
+    status: str
+    version: int
+    error: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What is recorded of the stack."""
+
+    status: str
+    tenant: str
+    outputs: int
+    reason: str
+
+    @property
+    def live(self) -> bool:
+        return self.status != "DELETE_COMPLETE"
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """By resource, what is wanted, recorded and reported; and the jobs. Unreadable records are left out."""
+
+    keys: Keys
+    revision: int = 0
+    raw: dict[str, KeyValue] = field(default_factory=dict)
+    wanted: dict[Ref, Wanted] = field(default_factory=dict)
+    rejected: dict[str, Rejected] = field(default_factory=dict)
+    templates: dict[str, Template | BadTemplate] = field(default_factory=dict)
+    stacks: dict[Ref, Stack] = field(default_factory=dict)
+    states: dict[Ref, State] = field(default_factory=dict)
+    monitoring: dict[Ref, Mapping[str, Json]] = field(default_factory=dict)
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    runs: dict[JobId, Run] = field(default_factory=dict)
+    handled: dict[Ref, Handled] = field(default_factory=dict)
+    held: dict[Ref, Held] = field(default_factory=dict)
+    failed: dict[Ref, Failed] = field(default_factory=dict)
+    leader: Mapping[str, Json] | None = None
+
+    def refs(self) -> list[Ref]:
+        """Every resource that is wanted, or of which something is left, in the order of the types."""
+        jobs = (job.ref for job in self.jobs.values())
+        live = (ref for ref, stack in self.stacks.items() if stack.live)
+        found = {*self.wanted, *live, *self.held, *self.failed, *self.handled, *self.states, *jobs}
+        order = {kind.id: place for place, kind in enumerate(self.keys.schemas)}
+        return sorted(found, key=lambda ref: (order.get(ref.type, len(order)), ref))
+
+    # Keeping up -------------------------------------------------------------------------------------
+
+    def take(self, events: Iterable[Event]) -> None:
+        """What a watch brought."""
+        for event in events:
+            self.revision = max(self.revision, event.revision)
+            if event.value is None:
+                self.remove(event.key)
+            else:
+                self.put(KeyValue(event.key, event.value, event.created, event.revision))
+
+    def put(self, kv: KeyValue) -> None:
+        self.remove(kv.key)
+        self.raw[kv.key] = kv
+        keys = self.keys
+        if kv.key.startswith(keys.config):
+            self._put_config(kv)
+        elif kv.key.startswith(keys.jobs):
+            self._job(kv)
+        elif kv.key.startswith(keys.runs):
+            self._keep(self.runs, keys.run_job(kv.key), kv, lambda: Run.from_json(kv.value))
+        elif kv.key == keys.leader:
+            self.leader = _object(kv.value) or {}
+        else:
+            self._put_record(kv)
+
+    def _put_config(self, kv: KeyValue) -> None:
+        template_id = self.keys.template_id(kv.key)
+        if template_id is not None:
+            self.templates[template_id] = parse_template_value(template_id, kv.value)
+            if self.keys.ref(self.keys.config, kv.key) is None:
+                return
+        incoming = parse_config(self.keys, kv.key, kv.value, incarnation=kv.created, revision=kv.revision)
+        if isinstance(incoming, Rejected):
+            self.rejected[kv.key] = incoming
+        else:
+            self.wanted[incoming.ref] = incoming
+
+    def _job(self, kv: KeyValue) -> None:
+        self._keep(self.jobs, self.keys.job_id(kv.key), kv, lambda: Job.from_json(kv.value))
+
+    def _put_record(self, kv: KeyValue) -> None:
+        keys = self.keys
+        readers: Mapping[str, tuple[dict[Ref, Json], Callable[[], Json]]] = {
+            keys.state: (self.states, lambda: _state(kv)),
+            keys.stacks: (self.stacks, lambda: _stack(kv.value)),
+            keys.monitoring: (self.monitoring, lambda: monitoring.from_stored(json.loads(kv.value))),
+            keys.handled: (self.handled, lambda: Handled.from_json(kv.value)),
+            keys.held: (self.held, lambda: Held.from_json(kv.value)),
+            keys.failed: (self.failed, lambda: Failed.from_json(kv.value)),
+        }
+        for folder, (known, read) in readers.items():
+            if kv.key.startswith(folder) and (ref := keys.ref(folder, kv.key)):
+                self._keep(known, ref, kv, read)
+
+    @staticmethod
+    def _keep(known: dict[T, Json], name: T, kv: KeyValue, read: Callable[[], Json]) -> None:
+        try:
+            known[name] = read()
+        except (ValueError, KeyError, TypeError, AttributeError):
+            known.pop(name, None)  # Somebody else's writing; `get` shows it as it is.
+
+    def remove(self, key: str) -> None:
+        self.raw.pop(key, None)
+        keys = self.keys
+        if key.startswith(keys.config):
+            self.rejected.pop(key, None)
+            self.templates.pop(keys.template_id(key) or "", None)
+            if ref := keys.ref(keys.config, key):
+                self.wanted.pop(ref, None)
+        elif key.startswith(keys.jobs):
+            self.jobs.pop(keys.job_id(key), None)
+        elif key.startswith(keys.runs):
+            self.runs.pop(keys.run_job(key), None)
+        elif key == keys.leader:
+            self.leader = None
+        else:
+            self._remove_record(key)
+
+    def _remove_record(self, key: str) -> None:
+        keys = self.keys
+        folders: Mapping[str, dict[Ref, Json]] = {
+            keys.state: self.states,
+            keys.stacks: self.stacks,
+            keys.monitoring: self.monitoring,
+            keys.handled: self.handled,
+            keys.held: self.held,
+            keys.failed: self.failed,
+        }
+        for folder, known in folders.items():
+            if key.startswith(folder) and (ref := keys.ref(folder, key)):
+                known.pop(ref, None)
+
+
+def folders(keys: Keys) -> tuple[str, ...]:
+    """What a snapshot is made of."""
+    return (keys.config, keys.state, keys.monitoring, keys.jobs, keys.stacks, keys.job_states, keys.own)
+
+
+def load(store: Store, keys: Keys) -> Snapshot:
+    """Everything, at one revision."""
+    snapshot = Snapshot(keys)
+    for folder in folders(keys):
+        snapshot.revision, listed = store.list(folder, revision=snapshot.revision)
+        for kv in listed:
+            snapshot.put(kv)
+    return snapshot
+
+
+def _object(value: bytes | str) -> dict[str, Json] | None:
+    try:
+        document = json.loads(value)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _state(kv: KeyValue) -> State:
+    """In either of the two forms in which it is written."""
+    record = json.loads(kv.value)
+    inner = record["state"]
+    inner = json.loads(inner) if isinstance(inner, str) else inner
+    return State(inner["worker_state"], inner.get("orchestration_state", ""), record["version"], record.get("error") or "", kv.revision)
+
+
+def _stack(value: bytes) -> Stack:
+    record = json.loads(value)
+    outputs = record.get("output") or []
+    return Stack(record["stack_status"], record.get("tenant_id") or "", len(outputs), record.get("status_reason") or "")

@@ -1,0 +1,264 @@
+"""``orchestrator status``: what runs, what waits and on whom, what is held back, failed or rejected, and why.
+
+:func:`overview` works it out from a snapshot, :func:`render` makes tables of it, :func:`as_document` JSON.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.live import Live
+from rich.text import Text
+
+from ..clients.store import Store
+from ..core.jobs import Action, job_ref
+from ..core.keys import Keys
+from ..core.refs import Json, Ref
+from .exits import Exit
+from .output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, Section, as_renderable, console, count, duration
+from .progress import JobView, Phase, Progress, Stage, Standing
+from .snapshot import Snapshot
+from .waiting import follow
+
+VERB = {Action.CREATE: "create", Action.MODIFY: "modify", Action.DELETE: "delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One cause, and everything that failed because of it. *error* is the cause's own, if it has one on record."""
+
+    root: Ref
+    error: str
+    members: tuple[Standing, ...]
+
+    @property
+    def others(self) -> tuple[Standing, ...]:
+        return tuple(member for member in self.members if member.ref != self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole picture at one revision."""
+
+    revision: int
+    leader: Mapping[str, Json] | None
+    phases: Mapping[Phase, int]
+    running: tuple[JobView, ...] = ()
+    waiting: tuple[JobView, ...] = ()
+    pending: tuple[Standing, ...] = ()
+    held: tuple[Standing, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    stale: tuple[Standing, ...] = ()
+    deleted: tuple[Standing, ...] = ()
+    rejected: Mapping[str, str] | None = None
+
+    @property
+    def exit(self) -> Exit:
+        return Exit.PROBLEM if self.held or self.failures or self.stale or self.rejected else Exit.OK
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.running or self.waiting or self.pending)
+
+
+def overview(snapshot: Snapshot) -> Overview:
+    """Where everything stands."""
+    progress = Progress(snapshot)
+    standings = progress.everything()
+    views = [view for ref in dict.fromkeys(standing.ref for standing in standings) for view in progress.jobs(ref)]
+    by_phase: dict[Phase, list[Standing]] = {phase: [] for phase in Phase}
+    for standing in standings:
+        by_phase[standing.phase].append(standing)
+    counts = Counter(standing.phase for standing in standings)
+    return Overview(
+        revision=snapshot.revision,
+        leader=snapshot.leader,
+        phases={phase: counts[phase] for phase in Phase if counts[phase]},
+        running=tuple(view for view in views if view.stage is not Stage.WAITING),
+        waiting=tuple(view for view in views if view.stage is Stage.WAITING),
+        pending=tuple(by_phase[Phase.PENDING]),
+        held=tuple(by_phase[Phase.HELD]),
+        failures=_by_root(by_phase[Phase.FAILED]),
+        stale=tuple(by_phase[Phase.STALE]),
+        deleted=tuple(by_phase[Phase.DELETED]),
+        rejected={key: rejected.reason for key, rejected in sorted(snapshot.rejected.items())},
+    )
+
+
+def _by_root(failed: Sequence[Standing]) -> tuple[Failure, ...]:
+    groups: dict[Ref, list[Standing]] = {}
+    for standing in failed:
+        groups.setdefault(standing.root or standing.ref, []).append(standing)
+    found = []
+    for root, members in groups.items():
+        own = next((member.reason for member in members if member.ref == root), "")
+        found.append(Failure(root, own or members[0].reason, tuple(members)))
+    return tuple(found)
+
+
+# For programs --------------------------------------------------------------------------------------
+
+
+def as_document(found: Overview, now: float) -> dict[str, Json]:
+    """The keys are stable: scripts rely on them."""
+    return {
+        "revision": found.revision,
+        "leader": dict(found.leader) if found.leader is not None else None,
+        "resources": {phase.value: found.phases.get(phase, 0) for phase in Phase},
+        "running": [_job(view, now) for view in found.running],
+        "waiting": [_job(view, now) for view in found.waiting],
+        "pending": [_standing(standing) for standing in found.pending],
+        "held": [
+            {**_standing(held), "waits_for": held.waits_for.to_record() if held.waits_for else None} for held in found.held
+        ],
+        "failed": [
+            {
+                "root": failure.root.to_record(),
+                "error": failure.error,
+                "resources": [_standing(member) for member in failure.members],
+            }
+            for failure in found.failures
+        ],
+        "stale": [_standing(standing) for standing in found.stale],
+        "deleted": [_standing(standing) for standing in found.deleted],
+        "rejected": [{"key": key, "reason": reason} for key, reason in (found.rejected or {}).items()],
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Json]:
+    return {"type": standing.ref.type, "id": standing.ref.id, "version": standing.version, "reason": standing.reason}
+
+
+def _job(view: JobView, now: float) -> dict[str, Json]:
+    run = view.run
+    return {
+        "job": view.job.id,
+        "type": view.job.ref.type,
+        "id": view.job.ref.id,
+        "action": view.job.action.value,
+        "version": view.job.version,
+        "stage": view.stage.name.lower(),
+        "waits_for": list(view.waits_for),
+        "stack": run.stack if run else "",
+        "seconds_in_heat": round(now - run.asked_at, 1) if run and run.asked_at and view.stage is Stage.IN_HEAT else None,
+        "attempt": run.attempt if run else 0,
+        "retry_after": run.delay if run and view.stage is Stage.RETRY else None,
+        "reason": run.reason if run else "",
+    }
+
+
+# For people ----------------------------------------------------------------------------------------
+
+_PHASE_STYLES = {
+    Phase.COMPLETE: GOOD,
+    Phase.RUNNING: BUSY,
+    Phase.WAITING: CALM,
+    Phase.PENDING: CALM,
+    Phase.HELD: DOUBT,
+    Phase.FAILED: BAD,
+    Phase.STALE: DOUBT,
+    Phase.DELETED: FAINT,
+}
+
+
+def phase_text(phase: Phase) -> Text:
+    return Text(phase.value, _PHASE_STYLES[phase])
+
+
+def render(found: Overview, now: float) -> list[Section | Text]:
+    """Everything that is not as it should be yet; of what is complete, only how many there are."""
+    parts: list[Section | Text] = [_headline(found), _counts(found)]
+    parts += _in_progress(found, now)
+    parts += _troubles(found)
+    if found.deleted:
+        rows = [(str(standing.ref), f"v{standing.version}") for standing in found.deleted]
+        parts.append(Section("Deleted: the stacks are gone, the config may be removed", ("resource", "version"), rows))
+    return parts
+
+
+def _headline(found: Overview) -> Text:
+    if found.leader is None:
+        who = Text("No bridge leads: nothing happens before `orchestrator bridge` runs.", BAD)
+    else:
+        who = Text.assemble("The bridge on ", (f"{found.leader.get('host')}", "bold"), f" (pid {found.leader.get('pid')}) leads.")
+    return who.append(f"  revision {found.revision}", FAINT)
+
+
+def _counts(found: Overview) -> Text:
+    total = sum(found.phases.values())
+    if not total and not found.rejected:
+        return Text("Nothing is wanted yet; `orchestrator apply -f FILE` writes what should be.")
+    text = Text.assemble((count(total, "resource"), "bold"), ": " if total else "")
+    for place, (phase, number) in enumerate(found.phases.items()):
+        text.append(", " if place else "").append(f"{number} {phase.value}", _PHASE_STYLES[phase])
+    if found.rejected:
+        text.append(f"; {count(len(found.rejected), 'key')} rejected", BAD)
+    return text
+
+
+def _in_progress(found: Overview, now: float) -> list[Section | Text]:
+    parts: list[Section | Text] = []
+    if found.running:
+        rows = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", *_stage(v, now)) for v in found.running]
+        parts.append(Section("Running", ("resource", "action", "version", "where", "note"), rows, BUSY, frozenset({"note"})))
+    if found.waiting:
+        rows = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", _names(v)) for v in found.waiting]
+        parts.append(Section("Waiting for other jobs", ("resource", "action", "version", "waits for"), rows, CALM))
+    if found.pending:
+        rows = [(str(s.ref), f"v{s.version}" if s.version else "", s.reason) for s in found.pending]
+        parts.append(Section("Not looked at yet", ("resource", "version", "why"), rows, CALM))
+    return parts
+
+
+def _stage(view: JobView, now: float) -> tuple[str, str]:
+    run = view.run
+    attempts = f"after {count(run.attempt, 'attempt')} that did not work" if run and run.attempt else ""
+    match view.stage:
+        case Stage.IN_HEAT if run and run.asked_at:
+            limit = f"at most {count(run.timeout_mins, 'minute')}" if run.timeout_mins else ""
+            return f"in Heat for {duration(now - run.asked_at)}", ", ".join(filter(None, (limit, attempts)))
+        case Stage.RETRY if run:
+            return f"attempt {run.attempt + 1} in {run.delay:.1f} s", run.reason
+        case _:
+            return view.stage.value, attempts
+
+
+def _names(view: JobView) -> str:
+    """The resources whose jobs have to end first, instead of long job ids."""
+    refs = dict.fromkeys(job_ref(job) for job in view.waits_for)
+    return ", ".join("its own earlier job" if ref == view.job.ref else str(ref) for ref in refs)
+
+
+def _troubles(found: Overview) -> list[Section | Text]:
+    parts: list[Section | Text] = []
+    wide = frozenset({"reason", "error"})
+    if found.held:
+        rows = [(str(s.ref), f"v{s.version}" if s.version else "", str(s.waits_for or ""), s.reason) for s in found.held]
+        parts.append(Section("Held back", ("resource", "version", "waits for", "reason"), rows, DOUBT, wide))
+    if found.failures:
+        failed = [(str(f.root), f.error, ", ".join(str(other.ref) for other in f.others)) for f in found.failures]
+        parts.append(Section("Failed", ("cause", "error", "failed with it"), failed, BAD, wide))
+    if found.stale:
+        rows = [(str(s.ref), f"v{s.version}", s.reason) for s in found.stale]
+        parts.append(Section("Ignored", ("resource", "version", "reason"), rows, DOUBT, wide))
+    if found.rejected:
+        parts.append(Section("Rejected", ("key", "reason"), list(found.rejected.items()), BAD, wide))
+    return parts
+
+
+def watch(store: Store, keys: Keys) -> Exit:
+    """Show it on the terminal and keep it up to date until Ctrl-C; the exit code is that of the last picture."""
+    with follow(store, keys) as follower:
+        found = overview(follower.snapshot)
+        try:
+            with Live(console=console(), auto_refresh=False, vertical_overflow="crop") as live:
+                while True:
+                    found = overview(follower.snapshot)
+                    bottom = Text(f"{time.strftime('%H:%M:%S')}  Ctrl-C ends this.", FAINT)
+                    live.update(as_renderable([*render(found, time.time()), bottom]), refresh=True)
+                    follower.next(1.0)
+        except KeyboardInterrupt:
+            return found.exit

@@ -1,0 +1,161 @@
+"""Writing below ``/config`` in the place of an API server: versions are counted here.
+
+Every write is one transaction that compares the revision on which it was decided; when somebody else was
+faster, it is decided anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..clients.store import KeyValue, Store
+from ..core.keys import Keys
+from ..core.planning import TEMPLATE_TYPE
+from ..core.refs import Json, Ref
+from ..core.transactions import Transaction, unchanged
+from ..errors import InvalidInput, StoreUnavailable
+from .documents import config_key, value_of
+
+_ATTEMPTS = 20
+
+
+class Result(StrEnum):
+    """What became of one document."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    MARKED = "marked for deletion"
+    ALREADY_MARKED = "already marked"
+    REMOVED = "removed"
+    ABSENT = "not there"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One document below ``/config``. *version* is 0 when there is none any more; *revision* is the
+    etcd revision of the key's last write."""
+
+    ref: Ref
+    key: str
+    result: Result
+    version: int = 0
+    revision: int = 0
+
+    def to_json(self) -> dict[str, Json]:
+        return {"type": self.ref.type, "id": self.ref.id, "result": self.result.value, "version": self.version, "key": self.key}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies at a key now; *body* is None when it cannot be read."""
+
+    version: int
+    body: dict[str, Json] | None
+    marked: bool
+
+
+def stored(value: bytes) -> Stored:
+    """A value below ``/config``, whoever wrote it. Never raises."""
+    try:
+        document = json.loads(value)
+        body = document.get("body")
+        body = json.loads(body) if isinstance(body, str) else body
+        version, marked = document.get("version"), document.get("marked_for_deletion", False)
+    except (ValueError, AttributeError, RecursionError):
+        return Stored(0, None, False)
+    whole = isinstance(version, int) and not isinstance(version, bool) and version > 0
+    return Stored(version if whole else 0, body if whole and isinstance(body, dict) else None, marked is True)
+
+
+def same(ref: Ref, old: Mapping[str, Json] | None, new: Mapping[str, Json]) -> bool:
+    """Whether two bodies say the same. ``1`` and ``true`` differ; in a template, so does the order of the mappings."""
+    return old is not None and _canonical(ref, old) == _canonical(ref, new)
+
+
+def _canonical(ref: Ref, body: Mapping[str, Json]) -> str:
+    if ref.type == TEMPLATE_TYPE:
+        mappings = body.get("parameter_mappings")
+        body = {**body, "parameter_mappings": json.dumps(mappings)}
+    return json.dumps(body, sort_keys=True)
+
+
+def put(store: Store, keys: Keys, ref: Ref, body: Mapping[str, Json]) -> Written:
+    """Write a resource with its next version, unless it is there already as it is wanted.
+
+    :raises InvalidInput: etcd refuses the value.
+    """
+    key = config_key(keys, ref)
+    for _ in range(_ATTEMPTS):
+        there = store.get(key)
+        now = stored(there.value) if there else None
+        if there and now and not now.marked and same(ref, now.body, body):
+            return Written(ref, key, Result.UNCHANGED, now.version, there.revision)
+        version = _next_version(store, keys, ref, there, now)
+        if revision := _write(store, there, key, value_of(dict(body), version)):
+            return Written(ref, key, Result.UPDATED if there else Result.CREATED, version, revision)
+    raise StoreUnavailable(f"{key} is written by somebody else all the time; try again")
+
+
+def mark(store: Store, keys: Keys, ref: Ref) -> Written:
+    """Mark a resource for deletion, with its next version and its body as it is.
+
+    A template is removed at once: no stack was made of it, and nobody reports its deletion.
+    """
+    key = config_key(keys, ref)
+    if ref.type == TEMPLATE_TYPE:
+        return remove(store, keys, ref)
+    for _ in range(_ATTEMPTS):
+        there = store.get(key)
+        if there is None:
+            return Written(ref, key, Result.ABSENT)
+        now = stored(there.value)
+        if now.marked:
+            return Written(ref, key, Result.ALREADY_MARKED, now.version, there.revision)
+        if now.body is None:
+            raise InvalidInput(f"{key}: what is there cannot be read, so it cannot be marked; remove it with --now")
+        version = _next_version(store, keys, ref, there, now)
+        if revision := _write(store, there, key, value_of(now.body, version, marked=True)):
+            return Written(ref, key, Result.MARKED, version, revision)
+    raise StoreUnavailable(f"{key} is written by somebody else all the time; try again")
+
+
+def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
+    """Remove a key.
+
+    :param revision: only while this is its last write; 0: whatever it is.
+    """
+    key = config_key(keys, ref)
+    transaction = Transaction((unchanged(key, revision),) if revision else (), deletes=(key,))
+    there = store.get(key)
+    if there is None:
+        return Written(ref, key, Result.ABSENT)
+    if not store.commit(transaction):
+        now = stored(there.value)
+        return Written(ref, key, Result.UPDATED, now.version, there.revision)
+    return Written(ref, key, Result.REMOVED)
+
+
+def _next_version(store: Store, keys: Keys, ref: Ref, there: KeyValue | None, now: Stored | None) -> int:
+    """One more than the highest that was ever seen of this incarnation: also when what is there now
+    cannot be read, or is older than what was handled."""
+    if there is None or now is None:
+        return 1
+    handled = 0
+    if keys.schemas.get(ref.type) and (record := store.get(keys.below(keys.handled, ref))):
+        try:
+            parsed = json.loads(record.value)
+            handled = parsed["version"] if parsed["incarnation"] == there.created else 0
+        except (ValueError, KeyError, TypeError):
+            handled = 0
+    return int(max(now.version, handled)) + 1
+
+
+def _write(store: Store, there: KeyValue | None, key: str, value: str) -> int:
+    try:
+        return store.commit(Transaction((unchanged(key, there.revision if there else 0),), {key: value}))
+    except ValueError as error:
+        raise InvalidInput(f"{key}: {error}") from error

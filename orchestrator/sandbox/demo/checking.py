@@ -1,0 +1,185 @@
+"""Is every record right? Held against the contract, and against what Heat itself answers over HTTP."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from orchestrator.clients.store import Store
+from orchestrator.core.keys import Keys
+from orchestrator.core.refs import Ref
+from orchestrator.sandbox import servers
+
+from .documents import Document
+from .following import Records
+
+Wanted = Mapping[Ref, tuple[int, Document]]
+"""What was applied, by resource: its version and its document."""
+
+
+class HeatApi:
+    """Heat as anybody sees it who knows no more than its address."""
+
+    def __init__(self, heat: servers.Heat) -> None:
+        self._endpoint = heat.endpoint
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def get(self, tenant: str, path: str) -> Any:
+        """The answer's document, None for 404. Redirects are followed."""
+        request = urllib.request.Request(self._endpoint % {"tenant_id": tenant} + path, headers={"Accept": "application/json"})
+        try:
+            with self._opener.open(request, timeout=30) as reply:
+                return json.load(reply)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def stack(self, tenant: str, name: str) -> dict[str, Any] | None:
+        """The stack with its outputs."""
+        document = self.get(tenant, f"/stacks/{name}")
+        return document["stack"] if document else None
+
+    def stacks(self, tenant: str) -> list[dict[str, Any]]:
+        """Every stack of a tenant."""
+        listed: list[dict[str, Any]] = self.get(tenant, "/stacks")["stacks"]
+        return listed
+
+    def properties(self, tenant: str, stack: str, resource: str) -> dict[str, Any]:
+        """What the cloud knows of one resource of a stack."""
+        found = self.get(tenant, f"/stacks/{stack}/resources/{resource}") or self._by_id(tenant, stack, resource)
+        attributes: dict[str, Any] = found["resource"]["attributes"]
+        return attributes
+
+    def _by_id(self, tenant: str, stack: str, resource: str) -> Any:
+        found = self.stack(tenant, stack) or {"id": "missing"}
+        return self.get(tenant, f"/stacks/{stack}/{found['id']}/resources/{resource}")
+
+
+def links(outputs: list[dict[str, Any]]) -> list[str]:
+    """The monitoring targets among a stack's outputs."""
+    return [
+        output["output_value"] for output in outputs if output["output_key"].endswith("monitoring_link") and output["output_value"]
+    ]
+
+
+def monitored(records: Records, version: int) -> bool:
+    """Whether the monitoring record of this version is there, if there is anything to monitor."""
+    if not records.stack or not records.state or records.state["error"]:
+        return True
+    return not links(records.stack["output"]) or bool(records.monitoring and records.monitoring.get("version") == version)
+
+
+def problems(store: Store, keys: Keys, heat: servers.Heat, wanted: Wanted) -> list[str]:
+    """Everything that is not as it should be, one sentence each; the newest version of each resource is looked at."""
+    api = HeatApi(heat)
+    found = [
+        problem for ref, (version, document) in wanted.items() for problem in _resource(store, keys, api, ref, version, document)
+    ]
+    return [*found, *_left_over(store, keys, wanted), *_stacks(keys, api, wanted)]
+
+
+def builds(keys: Keys, ref: Ref) -> bool:
+    """Whether a resource becomes a stack, as far as its type says."""
+    kind = keys.schemas.get(ref.type)
+    return kind is not None and kind.template is not None
+
+
+def _resource(store: Store, keys: Keys, api: HeatApi, ref: Ref, version: int, document: Document) -> Iterator[str]:
+    def read(folder: str) -> Any:
+        kv = store.get(keys.below(folder, ref))
+        return json.loads(kv.value) if kv else None
+
+    config = {"body": json.dumps(document.body), "version": version, "marked_for_deletion": False}
+    yield from _compare(f"{ref} config", read(keys.config), config)
+    if not builds(keys, ref):
+        state = {"state": {"worker_state": "READ_COMPLETE"}, "version": version, "error": ""}
+        yield from _compare(f"{ref} state", read(keys.state), state)
+        for name, folder in (("stack record", keys.stacks), ("monitoring record", keys.monitoring)):
+            yield from _compare(f"{ref} {name}", read(folder), None)
+        return
+
+    tenant = document.body["tenant_id"]
+    stack = api.stack(tenant, ref.stack_name)
+    if stack is None:
+        yield f"{ref}: Heat knows no stack {ref.stack_name} in project {tenant}"
+        return
+    verb, status = ("CREATE", "CREATE_COMPLETE") if version == 1 else ("MODIFY", "UPDATE_COMPLETE")
+    outputs = stack["outputs"]
+    yield from _compare(f"{ref} in Heat: stack_status", stack["stack_status"], status)
+    for output in outputs:
+        if output.get("output_error"):
+            yield f"{ref} in Heat: output {output['output_key']} has no value: {output['output_error']}"
+
+    record = {
+        "stack_id": ref.stack_name,
+        "tenant_id": tenant,
+        "stack_status": status,
+        "output": _sorted(outputs),
+        "status_reason": stack["stack_status_reason"],
+        "id": str(ref),
+    }
+    written = read(keys.stacks)
+    yield from _compare(f"{ref} stack record", _with(written, "output", _sorted), record)
+
+    state = {
+        "state": {"worker_state": f"{verb}_COMPLETED", "heat_outputs": _sorted(outputs), "orchestration_state": status},
+        "version": version,
+        "error": "",
+    }
+    told = read(keys.state)
+    if isinstance(told, dict) and isinstance(told.get("state"), dict):
+        told["state"] = _with(told["state"], "heat_outputs", lambda text: _sorted(json.loads(text)))
+    yield from _compare(f"{ref} state", told, state)
+
+    targets = [parse_qs(urlsplit(link).query) for link in links(outputs)]
+    expected = {"version": version, **{query["key"][0]: "UP" for query in targets}} if targets else None
+    yield from _compare(f"{ref} monitoring record", read(keys.monitoring), expected)
+
+
+def _left_over(store: Store, keys: Keys, wanted: Wanted) -> Iterator[str]:
+    """Records of what should be over by now, and of resources that nobody wants."""
+    folders = (keys.jobs, keys.job_states, keys.runs, keys.held, keys.failed)
+    for kv in (kv for folder in folders for kv in store.list(folder)[1]):
+        yield f"{kv.key} is left over: {kv.value.decode()[:120]}"
+    for folder in (keys.state, keys.stacks, keys.monitoring, keys.handled):
+        for kv in store.list(folder, keys_only=True)[1]:
+            if keys.ref(folder, kv.key) not in wanted:
+                yield f"{kv.key}: nobody wants this resource"
+
+
+def _stacks(keys: Keys, api: HeatApi, wanted: Wanted) -> Iterator[str]:
+    """One stack in Heat for each resource that builds one, and no other."""
+    named = {(str(document.body["tenant_id"]), str(ref.stack_name)) for ref, (_, document) in wanted.items() if builds(keys, ref)}
+    for tenant in sorted({tenant for tenant, _ in named}):
+        there = sorted(stack["stack_name"] for stack in api.stacks(tenant))
+        yield from _compare(f"Heat's stacks in project {tenant}", there, sorted(name for of, name in named if of == tenant))
+
+
+def _sorted(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Heat promises no order."""
+    return sorted(outputs, key=lambda output: str(output["output_key"]))
+
+
+def _with(record: Any, name: str, change: Any) -> Any:
+    return {**record, name: change(record[name])} if isinstance(record, dict) and name in record else record
+
+
+def _compare(what: str, found: Any, expected: Any) -> Iterator[str]:
+    """A sentence for what differs, the smallest part of it that does."""
+    if found == expected:
+        return
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in dict.fromkeys([*expected, *found]):
+            if name not in found:
+                yield f"{what}: {name} is missing"
+            elif name not in expected:
+                yield f"{what}: {name} should not be there, it is {found[name]!r}"
+            else:
+                yield from _compare(f"{what}: {name}", found[name], expected[name])
+    else:
+        yield f"{what} is {found!r}, should be {expected!r}"

@@ -1,0 +1,146 @@
+"""One behaviour of both queues: :class:`~orchestrator.testing.RecordingQueue` and Celery on a real Redis."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from redis import Redis
+
+from orchestrator.clients.queue import JOBS, LOOK, LOOKS, MONITOR, RECORD, RESULTS, SUBMIT, WAIT, Queue
+from orchestrator.core.refs import JobId
+from orchestrator.errors import BrokerUnavailable
+from orchestrator.sandbox import servers
+from orchestrator.sandbox.processes import free_port
+from orchestrator.testing import Message, RecordingQueue
+
+JOB = JobId("create:heat_worker:network:n1:1:aaaaa")
+
+
+@dataclass
+class Broker:
+    """A queue, what arrived in it, and the loss of everything."""
+
+    queue: Queue | RecordingQueue
+    messages: Callable[[], list[Message]]
+    flush: Callable[[], object]
+
+
+@pytest.fixture(params=["recording", pytest.param("redis", marks=pytest.mark.integration)])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    if request.param == "recording":
+        recording = RecordingQueue()
+        yield Broker(recording, lambda: list(recording.sent), recording.lose)
+        return
+    server: servers.Redis = request.getfixturevalue("redis")
+    with Redis(port=server.port) as client:
+        client.flushall()
+        queue = Queue(server.url)
+        yield Broker(queue, lambda: [_message(raw) for raw in _raw(client)], client.flushall)
+        queue.close()
+
+
+def _raw(client: Redis) -> list[bytes]:
+    return [raw for name in (JOBS, RESULTS, LOOKS) for raw in reversed(client.lrange(name, 0, -1))]
+
+
+def _message(raw: bytes) -> Message:
+    """A message as Celery's protocol 2 writes it."""
+    envelope = json.loads(raw)
+    args, kwargs, embed = json.loads(base64.b64decode(envelope["body"]))
+    chain = [step["task"] for step in reversed(embed["chain"] or ())]
+    (argument,) = args
+    assert kwargs == {}
+    assert [step["args"] for step in embed["chain"] or ()] == [args for _ in chain]
+    tasks = (envelope["headers"]["task"], *chain)
+    expires = envelope["headers"]["expires"]
+    return Message(tasks, tuple(argument) if isinstance(argument, list) else argument, expires and 30.0)
+
+
+def test_a_job_is_a_chain_of_three_tasks_with_its_id_alone(broker: Broker) -> None:
+    broker.queue.start(JOB)
+
+    assert broker.messages() == [Message((SUBMIT, WAIT, RECORD), JOB)]
+
+
+def test_the_other_messages_carry_ids_alone(broker: Broker) -> None:
+    broker.queue.record(JOB)
+    broker.queue.look("t1", 30.0)
+    broker.queue.monitor(["port:a", "port:b"], 30.0)
+
+    assert broker.messages() == [
+        Message((RECORD,), JOB),
+        Message((LOOK,), "t1", 30.0),
+        Message((MONITOR,), ("port:a", "port:b"), 30.0),
+    ]
+
+
+def test_messages_keep_their_order(broker: Broker) -> None:
+    jobs = [JobId(f"create:heat_worker:network:n{n}:1:aaaaa") for n in range(5)]
+    for job in jobs:
+        broker.queue.start(job)
+
+    assert [message.argument for message in broker.messages()] == jobs
+
+
+def test_the_depth_counts_what_must_not_get_lost(broker: Broker) -> None:
+    depths = [broker.queue.depth()]
+    broker.queue.start(JOB)
+    broker.queue.record(JOB)
+    depths.append(broker.queue.depth())
+    broker.queue.look("t1", 30.0)
+    broker.queue.monitor(["port:a"], 30.0)
+    depths.append(broker.queue.depth())
+
+    assert depths == [0, 2, 2]
+
+
+def test_a_loss_of_everything_is_told_once(broker: Broker) -> None:
+    answers = [broker.queue.lost_everything() for _ in range(3)]
+    broker.queue.start(JOB)
+    broker.flush()
+    answers += [broker.queue.lost_everything() for _ in range(2)]
+
+    assert answers == [True, False, False, True, False]
+    assert broker.queue.depth() == 0
+
+
+def test_after_a_loss_of_everything_messages_arrive_as_before(broker: Broker) -> None:
+    broker.queue.start(JOB)
+    broker.flush()
+    broker.queue.start(JOB)
+
+    assert broker.messages()[-1:] == [Message((SUBMIT, WAIT, RECORD), JOB)]
+    assert broker.queue.depth() == 1
+
+
+def _unavailable_recording() -> RecordingQueue:
+    queue = RecordingQueue()
+    queue.available = False
+    return queue
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda queue: queue.start(JOB), id="start"),
+        pytest.param(lambda queue: queue.record(JOB), id="record"),
+        pytest.param(lambda queue: queue.look("t1", 1.0), id="look"),
+        pytest.param(lambda queue: queue.monitor(["port:a"], 1.0), id="monitor"),
+        pytest.param(lambda queue: queue.depth(), id="depth"),
+        pytest.param(lambda queue: queue.lost_everything(), id="lost_everything"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(_unavailable_recording, id="recording"),
+        pytest.param(lambda: Queue(f"redis://127.0.0.1:{free_port()}/0"), id="redis"),
+    ],
+)
+def test_a_broker_that_is_away_says_so(make: Callable[[], Queue], call: Callable[[Queue], object]) -> None:
+    with pytest.raises(BrokerUnavailable):
+        call(make())

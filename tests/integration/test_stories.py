@@ -1,0 +1,109 @@
+"""What operators do all day, on a real etcd, Redis, bridge, worker and Heat engine."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+from orchestrator.sandbox import servers
+
+from .system import System
+
+
+def stack(heat: servers.Heat, name: str, tenant: str = "t1") -> Any:
+    """What the real Heat shows of a stack, None when there is none."""
+    try:
+        with urllib.request.urlopen(f"{heat.url}/v1/{tenant}/stacks/{name}", timeout=10) as reply:
+            return json.load(reply)["stack"]
+    except urllib.error.HTTPError as error:
+        assert error.code == 404
+        return None
+
+
+def outputs(shown: Any) -> dict[str, Any]:
+    return {output["output_key"]: output["output_value"] for output in shown["outputs"]}
+
+
+def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(real: System, real_heat: servers.Heat) -> None:
+    """Everything arrives at once and backwards; outputs flow; deletion goes the other way round."""
+    port = real.put("port", "p1", network_id="n1", fixed_ips=[{"subnet_id": "s1"}], name="p1")
+    subnet = real.put("subnet", "s1", network_id="n1", cidr="10.1.0.0/24", name="s1")
+    network = real.put("network", "n1", name="n1")
+
+    for ref in (network, subnet, port):
+        state = real.await_state(ref, "CREATE_COMPLETED")
+        assert state["error"] == ""
+        record = real.record(real.keys.stacks, ref)
+        shown = stack(real_heat, ref.stack_name)
+        assert (record["stack_id"], record["stack_status"], record["tenant_id"]) == (ref.stack_name, "CREATE_COMPLETE", "t1")
+        assert record["output"] == shown["outputs"]
+        assert json.loads(state["state"]["heat_outputs"]) == shown["outputs"]
+    network_id = outputs(stack(real_heat, "network_n1"))["id"]
+    assert stack(real_heat, "subnet_s1")["parameters"]["network"] == network_id
+
+    real.put("network", "n1", version=2, name="renamed")
+    real.await_state(network, "MODIFY_COMPLETED", 2)
+    shown = stack(real_heat, "network_n1")
+    assert (shown["stack_status"], shown["parameters"]["name"], outputs(shown)["id"]) == ("UPDATE_COMPLETE", "renamed", network_id)
+
+    # All at once, what is used first: the network has to wait for its users.
+    real.put("network", "n1", version=3, marked=True, name="renamed")
+    real.put("subnet", "s1", version=2, marked=True, network_id="n1", cidr="10.1.0.0/24", name="s1")
+    real.put("port", "p1", version=2, marked=True, network_id="n1", fixed_ips=[{"subnet_id": "s1"}], name="p1")
+    real.await_state(network, "DELETE_COMPLETED", 3)
+    assert real.worker_state(subnet, 2) == real.worker_state(port, 2) == "DELETE_COMPLETED"
+    assert [stack(real_heat, ref.stack_name) for ref in (network, subnet, port)] == [None, None, None]
+
+    for ref in (network, subnet, port):
+        real.remove(ref)
+    real.until(lambda: not [key for key in real.below("/") if not key.startswith("/esi-worker/orchestrator/leader")])
+
+
+def test_removing_the_config_without_a_mark_deletes_the_stack_from_what_is_recorded(real: System, real_heat: servers.Heat) -> None:
+    network = real.put("network", "bare", name="bare")
+    real.await_state(network, "CREATE_COMPLETED")
+    real.remove(network)
+    real.until(lambda: stack(real_heat, "network_bare") is None)
+    real.until(lambda: not [key for key in real.below("/") if "bare" in key], what=lambda: str(real.below("/")))
+
+
+def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(real: System, real_heat: servers.Heat) -> None:
+    refused = real.put("subnet", "refused", network_id="nf", cidr="not-a-cidr", name="refused")
+    failing = real.put("network", "nf", name="fail-create-once")
+    state = real.await_state(failing, "CREATE_FAILED")
+    assert "fail-create" in state["error"] or "Resource CREATE failed" in state["error"]
+    assert "next version" in state["error"]
+    blocked = real.await_state(refused, "CREATE_FAILED")
+    assert "network:nf" in blocked["error"] and "CREATE_FAILED" in blocked["error"]
+
+    # The root is repaired by a newer config: an update of the CREATE_FAILED stack. The other follows by itself.
+    real.put("network", "nf", version=2, name="fine")
+    real.await_state(failing, "MODIFY_COMPLETED", 2)
+    real.until(lambda: "cidr" in (real.state(refused)["error"] or ""), what=lambda: str(real.state(refused)))
+    assert real.worker_state(refused) == "CREATE_FAILED"
+    real.put("subnet", "refused", version=2, network_id="nf", cidr="10.9.0.0/24", name="good")
+    assert real.until(lambda: real.worker_state(refused, 2)) == "CREATE_COMPLETED"
+    real.await_quiet()
+
+
+def test_a_create_adopts_the_stack_that_is_there_and_an_update_builds_the_one_that_is_not(
+    real: System, real_heat: servers.Heat
+) -> None:
+    template = {"heat_template_version": "2018-08-31", "resources": {"r": {"type": "OS::Heat::RandomString"}}}
+    body = json.dumps({"stack_name": "network_adopted", "template": template}).encode()
+    request = urllib.request.Request(f"{real_heat.url}/v1/t1/stacks", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as reply:
+        before = json.load(reply)["stack"]["id"]
+    network = real.put("network", "adopted", name="mine")
+    real.await_state(network, "CREATE_COMPLETED")
+    shown = stack(real_heat, "network_adopted")
+    assert (shown["id"], shown["parameters"]["name"]) == (before, "mine")
+
+    delete = urllib.request.Request(f"{real_heat.url}/v1/t1/stacks/network_adopted/{before}", method="DELETE")
+    urllib.request.urlopen(delete).close()
+    real.until(lambda: stack(real_heat, "network_adopted") is None)
+    real.put("network", "adopted", version=2, name="again")
+    real.await_state(network, "MODIFY_COMPLETED", 2)
+    shown = stack(real_heat, "network_adopted")
+    assert (shown["stack_status"], shown["parameters"]["name"]) == ("CREATE_COMPLETE", "again")

@@ -1,0 +1,187 @@
+"""The whole orchestrator in one process: a real term of the bridge, and workers that a test runs.
+
+The bridge leads in a thread of its own, as it does in production. The test is the API server, the
+worker, Heat and the passing of time: messages are taken and carried out in the test's thread, one
+after the other, while it waits for something to become true.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from orchestrator.bridge.leader import campaign
+from orchestrator.bridge.term import Term, Timing
+from orchestrator.clients import queue
+from orchestrator.core.keys import Keys
+from orchestrator.core.refs import JobId, Json, Ref
+from orchestrator.core.stacks import Stack
+from orchestrator.errors import TemporaryError
+from orchestrator.testing import FixedTargets, MemoryStore, Message, RecordingQueue, ScriptedHeat
+from tasks import following, steps
+from tasks.context import WorkerContext
+from tests import factories
+
+STEPS: Mapping[str, Callable[[WorkerContext, Any], bool | int]] = {
+    queue.SUBMIT: steps.submit,
+    queue.WAIT: steps.wait,
+    queue.RECORD: steps.record,
+    queue.LOOK: steps.look,
+    queue.MONITOR: following.monitor,
+}
+
+DEADLINE = 12.0
+
+
+class WorkerDied(BaseException):
+    """kill -9 of a worker, as a double raises it at the worst moment."""
+
+
+Outcome = Callable[[Stack], Mapping[str, Any] | None]
+"""How Heat ends an operation: the arguments of :meth:`ScriptedHeat.finish`, or None: not yet."""
+
+
+def complete(stack: Stack) -> Mapping[str, Any]:
+    """Every operation succeeds; a stack's output ``id`` is the cloud's name of it."""
+    return {"outputs": [{"output_key": "id", "output_value": f"cloud-{stack.name}", "description": ""}]}
+
+
+@dataclass
+class System:
+    """A bridge that leads while the ``with`` block lasts."""
+
+    keys: Keys = field(default_factory=factories.keys)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    heat: ScriptedHeat = field(default_factory=ScriptedHeat)
+    queue: RecordingQueue = field(default_factory=RecordingQueue)
+    targets: FixedTargets = field(default_factory=FixedTargets)
+    outcome: Outcome = complete
+    timing: Timing = Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2)
+    twice: bool = False
+    """Whether every message arrives twice, one right after the other."""
+
+    def __post_init__(self) -> None:
+        self.taken: list[Message] = []
+        self.deaths = 0
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
+        self.worker = WorkerContext(keys=self.keys, store=self.store, templates=factories.templates(), **doubles)
+
+    # The bridge -------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """A bridge begins its term."""
+        self._stopping = threading.Event()
+        leadership = campaign(self.store, self.keys, 10, self._stopping)
+        assert leadership is not None
+        broker: Any = self.queue
+        term = Term(self.store, self.keys, leadership, broker, factories.templates(), self.timing)
+        self.term = term
+
+        def lead() -> None:
+            try:
+                term.run(self._stopping)
+            except BaseException as error:  # noqa: BLE001 - told to the test by until()
+                self._failure = error
+            finally:
+                leadership.resign()
+
+        self._thread = threading.Thread(target=lead, name="bridge")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The bridge ends; what it knew is gone."""
+        self._stopping.set()
+        self.store.put(f"{self.keys.config}wake", "")  # ends the loop's wait for events
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive()
+
+    # The API server ---------------------------------------------------------------------------------
+
+    def put(self, ref: Ref, version: int = 1, *, marked: bool = False, **properties: Json) -> None:
+        value = factories.config_value(ref, version, marked=marked, **properties)
+        self.store.put(self.keys.below(self.keys.config, ref), value)
+
+    def remove(self, *refs: Ref) -> None:
+        for ref in refs:
+            self.store.delete(self.keys.below(self.keys.config, ref))
+
+    # The worker, Heat and time ----------------------------------------------------------------------
+
+    def until(self, ready: Callable[[], object], what: str = "") -> None:
+        """Carry out messages and let Heat work until something is true."""
+        end = time.monotonic() + DEADLINE
+        while not ready():
+            if self._failure is not None:
+                raise AssertionError("the bridge ended") from self._failure
+            assert time.monotonic() < end, f"not within {DEADLINE} s: {what or ready}; there is {sorted(self.snapshot())}"
+            self.work()
+
+    def work(self) -> None:
+        """One message, then whatever Heat is ready to end."""
+        if message := self.queue.take(timeout=0.02):
+            for _ in range(2 if self.twice else 1):
+                self.carry_out(message)
+        for tenant, stack in self.heat.working():
+            if (ended := self.outcome(stack)) is not None:
+                self.heat.finish(stack.name, tenant=tenant, **ended)
+
+    def carry_out(self, message: Message) -> None:
+        """As Celery would: a step decides whether its chain goes on; a worker that dies takes its lease along."""
+        self.taken.append(message)
+        try:
+            goes_on = bool(STEPS[message.tasks[0]](self.worker, message.argument))
+        except TemporaryError:
+            return
+        except WorkerDied:
+            self.deaths += 1
+            return
+        if goes_on and message.rest:
+            self.carry_out(message.rest)
+
+    # What there is ----------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Json]:
+        """Every key but the configs and the leader's, with its value."""
+        listed = self.store.list("/")[1]
+        ours = [kv for kv in listed if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader]
+        return {kv.key: json.loads(kv.value) for kv in ours}
+
+    def state(self, ref: Ref) -> Json:
+        found = self.store.get(self.keys.below(self.keys.state, ref))
+        return json.loads(found.value) if found else None
+
+    def worker_state(self, ref: Ref) -> tuple[str, int] | None:
+        """``("CREATE_COMPLETED", 1)``."""
+        state = self.state(ref)
+        return (state["state"]["worker_state"], state["version"]) if state else None
+
+    def reported(self, **wanted: tuple[str, int]) -> bool:
+        """``reported(n1=("CREATE_COMPLETED", 1))``: by id, for the types whose ids start with their first letter."""
+        kinds = {"n": "network", "p": "port", "s": "server"}
+        return all(self.worker_state(Ref(kinds[identity[0]], identity)) == state for identity, state in wanted.items())
+
+    def idle(self) -> bool:
+        """No job, no run, nothing on its way."""
+        left = [*self.store.list(self.keys.jobs, keys_only=True)[1], *self.store.list(self.keys.runs, keys_only=True)[1]]
+        return not left and not self.heat.working()
+
+    def jobs_made(self) -> list[JobId]:
+        """Every job record there ever was, in the order of making."""
+        return list(dict.fromkeys(self.keys.job_id(e.key) for e in self.store._history if e.key.startswith(self.keys.jobs)))
+
+    def asked(self) -> list[tuple[str, str]]:
+        """What Heat was asked, as (method, stack)."""
+        return [(request.method, request.name) for request in self.heat.requests]
