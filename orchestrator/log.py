@@ -58,6 +58,9 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in ("celery.app.trace", "celery.worker.strategy"):
+        # "received" and "succeeded" for every task: what a step did, it says itself.
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level) if root.level > logging.DEBUG else root.level)
     for noisy in ("urllib3", "keystoneauth", "openstack", "stevedore", "kombu", "amqp", "heatclient"):
         # Their DEBUG lines print request bodies, in which secrets are not recognisable any more.
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

@@ -43,6 +43,18 @@ class Settings(BaseSettings):
     state_as_string: bool = Field(
         False, description="Write the state and monitoring values as JSON strings, as upstream Gohan's watcher needs."
     )
+    stack_timeout: float = Field(
+        3600.0,
+        gt=0,
+        description="Seconds that a stack operation may take when its template names no heat_timeout; Heat's own default.",
+    )
+    timeout_margin: float = Field(
+        300.0, ge=0, description="Seconds past its timeout after which an operation that Heat never ends is reported as failed."
+    )
+    tenant_requests: int = Field(32, ge=1, description="Jobs of one tenant that workers put to Heat at the same time.")
+    total_requests: int = Field(256, ge=1, description="The same for all tenants together.")
+    health_port: int = Field(0, ge=0, lt=65536, description="Port of the bridge's /health and /metrics; 0: none.")
+    health_address: str = Field("127.0.0.1", description="Address on which the bridge answers /health and /metrics.")
     lease_ttl: int = Field(10, ge=2, description="Seconds after which a silent leader or worker counts as dead.")
     deletion_patience: float = Field(
         5.0, ge=0, description="Seconds that a deletion waits for resources built from this one to be deleted too."

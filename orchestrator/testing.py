@@ -327,7 +327,9 @@ class ScriptedHeat:
         with self._lock:
             return [(tenant, stack) for (tenant, _), stack in self._stacks.items() if stack.in_progress]
 
-    def finish(self, name: str, status: str = "", outputs: Sequence[Json] = (), reason: str = "", *, tenant: str | None = None) -> None:
+    def finish(
+        self, name: str, status: str = "", outputs: Sequence[Json] = (), reason: str = "", *, tenant: str | None = None
+    ) -> None:
         """End the operation in progress on a stack.
 
         :param status: ``COMPLETE``, ``FAILED`` or a whole status such as ``UPDATE_FAILED``; default: complete.

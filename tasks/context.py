@@ -32,6 +32,8 @@ class WorkerContext:
     targets: Targets
     templates: Mapping[str, Template]
     lease_ttl: int = 10
+    stack_timeout: float = 3600.0
+    timeout_margin: float = 300.0
     state_as_string: bool = False
     _lease: Lease | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -68,6 +70,8 @@ def open_context(settings: Settings) -> WorkerContext:
         targets=Targets(settings.monitoring_timeout),
         templates=templates.templates,
         lease_ttl=settings.lease_ttl,
+        stack_timeout=settings.stack_timeout,
+        timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
     )
 

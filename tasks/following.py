@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from orchestrator import faults
 from orchestrator.clients.store import KeyValue
 from orchestrator.core import monitoring
 from orchestrator.core.refs import Json, Ref
@@ -88,6 +89,7 @@ def _write(context: WorkerContext, resource: Followed, statuses: list[monitoring
     told = monitoring.record(statuses, resource.reported, old)
     if not _differs(resource, told, old):
         return False
+    faults.reach("worker-before-monitoring")
     keys = context.keys
     key = keys.below(keys.monitoring, resource.ref)
     requires = (

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from orchestrator import faults
 from orchestrator.clients.store import Lease
 from orchestrator.core import effects, masking, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
 from orchestrator.core.jobs import Action, Job
-from orchestrator.core.records import Failed, Handled, Run, Step
+from orchestrator.core.records import Cause, Failed, Handled, Run, Step
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.templates import BadTemplate
 from orchestrator.errors import (
@@ -56,9 +57,9 @@ class Work:
     config_there: bool
     failed: Failed | None
 
-    def at(self, run_revision: int) -> Work:
+    def at(self, revision: int, run: Run) -> Work:
         """The same after we wrote the run."""
-        return replace(self, basis=replace(self.basis, run=run_revision))
+        return replace(self, run=run, basis=replace(self.basis, run=revision))
 
 
 def load(context: WorkerContext, job_id: JobId) -> Work | None:
@@ -89,6 +90,7 @@ def load(context: WorkerContext, job_id: JobId) -> Work | None:
 
 def submit(context: WorkerContext, job_id: JobId) -> bool:
     """Claim the job, make the request, ask Heat. Whether the chain goes on to :func:`wait`."""
+    faults.reach("worker-before-claim")
     work = load(context, job_id)
     if work is None or (work.run is not None and work.run.step is not Step.RETRY):
         log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "job": job_id})
@@ -105,25 +107,38 @@ def submit(context: WorkerContext, job_id: JobId) -> bool:
 
 def _submit_claimed(context: WorkerContext, work: Work, lease: Lease) -> bool:
     keys, job = context.keys, work.job
-    attempt = work.run.attempt if work.run else 0
-    revision = context.store.commit(effects.claim(keys, job, work.basis, Run(Step.CLAIMED, attempt=attempt)), lease)
+    attempt, since = (work.run.attempt, work.run.since) if work.run else (0, time.time())
+    claimed = Run(Step.CLAIMED, attempt=attempt, since=since)
+    revision = context.store.commit(effects.claim(keys, job, work.basis, claimed), lease)
     if not revision:
         return False
-    work = work.at(revision)
+    faults.reach("worker-after-claim")
+    work = work.at(revision, claimed)
     try:
         if not lease.alive:
             raise StoreUnavailable("the claim was lost before Heat was asked")
         asked = _ask(context, work)
     except StoreUnavailable:
         raise
+    except StackBusy as error:
+        if time.time() - since > context.stack_timeout + context.timeout_margin:
+            return _finish(context, work, effects.not_built(job.action, _never_ready(error), live=True))
+        return _try_again(context, work, attempt + 1, error)
     except TemporaryError as error:
         return _try_again(context, work, attempt + 1, error)
     except (TemplateError, HeatRefused) as error:
         return _finish(context, work, effects.not_built(job.action, _advice(error), live=job.action is not Action.CREATE))
     if isinstance(asked, Ended):
         return _finish(context, work, asked)
+    faults.reach("worker-after-heat")
     log.info("Heat was asked", extra={"event": "stack_submitted", "job": job.id, "stack": asked.stack})
-    return bool(context.store.commit(effects.move(keys, job, work.basis, replace(asked, attempt=attempt))))
+    moved = context.store.commit(effects.move(keys, job, work.basis, replace(asked, attempt=attempt, since=since)))
+    faults.reach("worker-after-asked")
+    return bool(moved)
+
+
+def _never_ready(error: StackBusy) -> str:
+    return f"{error}; it has been so for longer than any timeout: repair or delete the stack in Heat, then write the next version"
 
 
 def _ask(context: WorkerContext, work: Work) -> Run | Ended:
@@ -210,7 +225,10 @@ def _advice(error: TemplateError | HeatRefused) -> str:
 
 def _try_again(context: WorkerContext, work: Work, attempt: int, error: TemporaryError) -> bool:
     """Leave word that the bridge is to send the job again, and why. The chain ends here."""
-    run = Run(Step.RETRY, attempt=attempt, delay=delay(error, attempt), reason=_safe(work.job, str(error)))
+    cause = Cause.BUSY if isinstance(error, StackBusy) else Cause.UNAVAILABLE
+    since = work.run.since if work.run else 0.0
+    reason = _safe(work.job, str(error))
+    run = Run(Step.RETRY, attempt=attempt, delay=delay(error, attempt), reason=reason, cause=cause.value, since=since)
     log.warning("Trying again later", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
     return False
@@ -229,7 +247,17 @@ def wait(context: WorkerContext, job_id: JobId) -> bool:
     except (TemporaryError, HeatRefused) as error:
         log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(error)})
         return False
-    return not isinstance(stacks.judge(work.job.action, job_id, stack), stacks.InProgress)
+    return not isinstance(_judge(context, work, stack), stacks.InProgress)
+
+
+def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
+    assert work.run is not None
+    return stacks.judge(work.job.action, work.job.id, stack, age=time.time() - work.run.asked_at, limit=_limit(context, work.run))
+
+
+def _limit(context: WorkerContext, run: Run) -> float:
+    """Seconds after which an operation of Heat counts as stuck: Heat's own timeout should have ended it."""
+    return (run.timeout_mins * 60 or context.stack_timeout) + context.timeout_margin
 
 
 def _show(context: WorkerContext, work: Work, *, outputs: bool) -> stacks.Stack | None:
@@ -250,9 +278,13 @@ def record(context: WorkerContext, job_id: JobId) -> bool:
     except (TemporaryError, HeatRefused) as failure:
         log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(failure)})
         return _look_again(context, work)
-    match stacks.judge(work.job.action, job_id, stack):
+    faults.reach("worker-before-end")
+    match _judge(context, work, stack):
         case stacks.InProgress():
             return _look_again(context, work)
+        case stacks.Lost():
+            log.warning("Heat dropped the request", extra={"event": "request_lost", "job": job_id})
+            return _try_again(context, work, work.run.attempt + 1, StackBusy("Heat took the request and dropped it; asking again"))
         case stacks.Complete(built):
             return _finish(context, work, _ended(built))
         case stacks.StackFailed(left, error):
@@ -282,6 +314,7 @@ def _finish(context: WorkerContext, work: Work, ended: Ended) -> bool:
     ended = replace(ended, error=_safe(job, ended.error), reason=_safe(job, ended.reason))
     if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
         return False
+    faults.reach("worker-after-stack")
     end = partial(effects.end_job, keys, job, work.basis, ended, earlier=work.failed, as_string=context.state_as_string)
     done = context.store.commit(end(config=True)) if work.config_there else 0
     if not done:
@@ -289,6 +322,7 @@ def _finish(context: WorkerContext, work: Work, ended: Ended) -> bool:
         if again is None or again.config_there:
             return False  # Somebody else has ended it; or will, by the config that came back.
         done = context.store.commit(end(config=False))
+    faults.reach("worker-after-end")
     if done:
         level = logging.WARNING if ended.error else logging.INFO
         fields = {"event": "job_done", "job": job.id, "status": ended.status, **({"reason": ended.error} if ended.error else {})}
@@ -312,9 +346,15 @@ def look(context: WorkerContext, tenant: str) -> int:
     if not waiting:
         return 0
     busy = {stack.id for stack in context.heat.in_progress(tenant)}
-    ended = [(replace(run, step=Step.ENDED), key, revision) for run, key, revision in waiting if run.stack not in busy]
+    now = time.time()
+    ended = [
+        (replace(run, step=Step.ENDED), key, revision)
+        for run, key, revision in waiting
+        if run.stack not in busy or now - run.asked_at > _limit(context, run)
+    ]
     found = 0
     for key in _marked(context, ended):
+        faults.reach("worker-after-mark")
         context.queue.record(context.keys.run_job(key))
         found += 1
     return found

@@ -1,7 +1,11 @@
-"""Send what is ready, and see to it that nothing sent gets lost.
+"""Send what is ready, no faster than Heat can take it, and see to it that nothing sent gets lost.
 
 The broker may forget messages, all of them or one. What is under way stands in etcd as runs; what
 should be and is not is sent again. Sending twice is harmless: the second finds the job claimed.
+
+Each tenant has a :class:`Lane`: jobs of one are put to Heat a limited number at a time, and when
+Heat or Keystone stop answering for a tenant its circuit opens: one job at a time tries, at growing
+intervals, until one gets through; then all go. Other tenants do not notice.
 """
 
 from __future__ import annotations
@@ -9,13 +13,15 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from .. import faults
 from ..clients.queue import Queue
-from ..core.records import Run, Step
+from ..core.jobs import Job
+from ..core.records import Cause, Run, Step
 from ..core.refs import JobId, Ref
 from ..errors import BrokerUnavailable
 
@@ -28,6 +34,10 @@ LOST_AFTER = 4.0
 LONGEST_SILENCE = 60.0
 """The same doubles with every repetition up to this."""
 TARGETS_PER_MESSAGE = 50
+OPENS_AFTER = 3
+"""Failures in a row, without any success, after which a tenant's circuit opens."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two attempts of a tenant whose circuit is open, at most."""
 
 
 @dataclass(slots=True)
@@ -43,68 +53,180 @@ class Sent:
 
 
 @dataclass(slots=True)
+class Lane:
+    """The jobs of one tenant, by where they stand."""
+
+    ready: deque[JobId] = field(default_factory=deque)
+    in_flight: set[JobId] = field(default_factory=set)
+    """Sent, and neither in Heat's hands nor over yet."""
+    sleeping: dict[JobId, object] = field(default_factory=dict)
+    """To be tried again when their time has come; the token tells a timer whether it is still theirs."""
+    waiting: dict[JobId, None] = field(default_factory=dict)
+    """In Heat's hands."""
+    failures: int = 0
+    resumes: float = 0.0
+    """When the next attempt may be made while the circuit is open."""
+    looking: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.failures >= OPENS_AFTER
+
+    @property
+    def idle(self) -> bool:
+        return not (self.ready or self.in_flight or self.sleeping or self.waiting)
+
+    def may_send(self, limit: int, now: float) -> bool:
+        if not self.ready:
+            return False
+        if self.open:
+            return not self.in_flight and now >= self.resumes
+        return len(self.in_flight) < limit
+
+    def forget(self, job: JobId) -> None:
+        self.in_flight.discard(job)
+        self.sleeping.pop(job, None)
+        self.waiting.pop(job, None)
+
+
 class Dispatcher:
     """What is under way, by the runs that etcd shows.
 
     :param timer: ``timer(seconds, function)``.
+    :param look_interval: seconds between looks at a tenant's stacks.
+    :param tenant_limit: jobs of one tenant under way to Heat at once; *total_limit*: of all.
     """
 
-    queue: Queue
-    timer: Callable[[float, Callable[[], None]], None]
-    look_interval: float
-    ready: deque[JobId] = field(default_factory=deque)
-    submits: dict[JobId, Sent] = field(default_factory=dict)
-    """Sent, and not claimed by any worker yet."""
-    records: dict[JobId, Sent] = field(default_factory=dict)
-    """Heat is done, the outcome is not written yet."""
-    waiting: defaultdict[str, dict[JobId, None]] = field(default_factory=lambda: defaultdict(dict))
-    """In Heat's hands, by tenant."""
-    _looking: set[str] = field(default_factory=set)
-    _blocked_until: float = 0.0
+    def __init__(
+        self,
+        queue: Queue,
+        timer: Callable[[float, Callable[[], None]], None],
+        *,
+        look_interval: float,
+        tenant_limit: int = 32,
+        total_limit: int = 256,
+    ) -> None:
+        self._queue, self._timer, self._look_interval = queue, timer, look_interval
+        self._tenant_limit, self._total_limit = tenant_limit, total_limit
+        self._lanes: dict[str, Lane] = {}
+        self._submits: dict[JobId, Sent] = {}
+        self._records: dict[JobId, Sent] = {}
+        self._tenant_of: dict[JobId, str] = {}
+        self._blocked_until = 0.0
 
     # What happens to a job --------------------------------------------------------------------------
 
-    def submit(self, job: JobId) -> None:
+    def submit(self, job: Job) -> None:
         """The job is to be sent, for the first time or again."""
-        self.ready.append(job)
+        self._enqueue(job.id, job.tenant)
+
+    def _enqueue(self, job: JobId, tenant: str) -> None:
+        lane = self._lane(tenant)
+        lane.forget(job)
+        self._submits.pop(job, None)
+        self._tenant_of[job] = tenant
+        if job not in lane.ready:
+            lane.ready.append(job)
+
+    def _lane(self, tenant: str) -> Lane:
+        return self._lanes.setdefault(tenant, Lane())
 
     def moved(self, job: JobId, tenant: str, run: Run) -> None:
         """A worker has taken the job a step further."""
-        self.submits.pop(job, None)
-        self.records.pop(job, None)
-        self.waiting[tenant].pop(job, None)
+        lane = self._lane(tenant)
+        self._submits.pop(job, None)
+        self._records.pop(job, None)
+        self._tenant_of[job] = tenant
         match run.step:
+            case Step.CLAIMED:
+                lane.forget(job)
+                lane.in_flight.add(job)
             case Step.RETRY:
-                self.timer(run.delay, lambda: self.submit(job))
+                lane.forget(job)
+                self._sleep(job, tenant, run)
             case Step.WAITING:
-                self.waiting[tenant][job] = None
+                lane.forget(job)
+                lane.waiting[job] = None
+                self._succeeded(tenant)
                 self._keep_looking(tenant)
             case Step.ENDED:
-                self.records[job] = Sent(time.monotonic())
-        if not self.waiting[tenant]:
-            del self.waiting[tenant]
+                lane.forget(job)
+                self._records[job] = Sent(time.monotonic())
+
+    def over(self, job: JobId, tenant: str) -> None:
+        """The job has ended, and Heat has answered."""
+        self._succeeded(tenant)
+        self.forget(job, tenant)
 
     def forget(self, job: JobId, tenant: str) -> None:
-        """The job is over."""
-        self.submits.pop(job, None)
-        self.records.pop(job, None)
-        if tenant in self.waiting:
-            self.waiting[tenant].pop(job, None)
-            if not self.waiting[tenant]:
-                del self.waiting[tenant]
+        """The job is not to be sent any more."""
+        self._submits.pop(job, None)
+        self._records.pop(job, None)
+        self._tenant_of.pop(job, None)
+        lane = self._lanes.get(tenant)
+        if lane is not None:
+            lane.forget(job)
+            if lane.idle and not lane.looking:
+                del self._lanes[tenant]
+
+    def _sleep(self, job: JobId, tenant: str, run: Run) -> None:
+        lane = self._lane(tenant)
+        token = lane.sleeping[job] = object()
+        self._timer(run.delay, lambda: self._wake(job, tenant, token))
+        if run.cause == Cause.UNAVAILABLE:
+            lane.failures += 1
+            if lane.open:
+                pause = min(2.0 ** (lane.failures - OPENS_AFTER), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+                lane.resumes = time.monotonic() + pause
+                if lane.failures == OPENS_AFTER:
+                    log.warning("Circuit open", extra={"event": "circuit_open", "tenant": tenant, "reason": run.reason})
+                # Whoever is next tries for all: no need to wait for this one's own time.
+                self._wake(job, tenant, token)
+
+    def _wake(self, job: JobId, tenant: str, token: object) -> None:
+        lane = self._lanes.get(tenant)
+        if lane is not None and lane.sleeping.get(job) is token:
+            self._enqueue(job, tenant)
+
+    def _succeeded(self, tenant: str) -> None:
+        """Heat answers for this tenant: close the circuit, and let go all who waited for that."""
+        lane = self._lane(tenant)
+        if lane.open:
+            log.info("Circuit closed", extra={"event": "circuit_closed", "tenant": tenant})
+            for job in list(lane.sleeping):
+                self._enqueue(job, tenant)
+        lane.failures = 0
 
     # Sending ----------------------------------------------------------------------------------------
 
     def flush(self, still_wanted: Callable[[JobId], bool]) -> None:
-        """Send everything that is ready. While the broker is away it stays here."""
-        while self.ready and time.monotonic() >= self._blocked_until:
-            job = self.ready[0]
-            if still_wanted(job):
-                if not self._send(partial(self.queue.start, job)):
-                    return
-                sent = self.submits.get(job)
-                self.submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
-            self.ready.popleft()
+        """Send what is ready, one of each tenant in turn. While the broker is away it stays here."""
+        in_flight = sum(len(lane.in_flight) for lane in self._lanes.values())
+        sending = True
+        while sending and time.monotonic() >= self._blocked_until:
+            sending = False
+            for lane in list(self._lanes.values()):
+                if in_flight >= self._total_limit or not lane.may_send(self._tenant_limit, time.monotonic()):
+                    continue
+                job = lane.ready[0]
+                if still_wanted(job):
+                    if not self._send(partial(self._queue.start, job)):
+                        return
+                    faults.reach("bridge-after-send")
+                    sent = self._submits.get(job)
+                    self._submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
+                    lane.in_flight.add(job)
+                    in_flight += 1
+                lane.ready.popleft()
+                sending = True
+
+    def next_flush(self) -> float | None:
+        """Seconds until something that is ready may be sent, None when nothing waits for time alone."""
+        now = time.monotonic()
+        times = [lane.resumes for lane in self._lanes.values() if lane.ready and lane.open and not lane.in_flight]
+        if any(lane.ready for lane in self._lanes.values()) and self._blocked_until > now:
+            times.append(self._blocked_until)
+        return max(min(times) - now, 0.0) if times else None
 
     def _send(self, send: Callable[[], None]) -> bool:
         try:
@@ -116,55 +238,57 @@ class Dispatcher:
         return True
 
     def _keep_looking(self, tenant: str) -> None:
-        if tenant not in self._looking:
-            self._looking.add(tenant)
-            self.timer(self._jittered(), lambda: self._look(tenant))
+        lane = self._lane(tenant)
+        if not lane.looking:
+            lane.looking = True
+            # Tenants are looked at out of step, so that Heat's load is even.
+            self._timer(self._look_interval * random.uniform(0.9, 1.1), lambda: self._look(tenant))
 
     def _look(self, tenant: str) -> None:
-        self._looking.discard(tenant)
-        if self.waiting.get(tenant):
+        lane = self._lane(tenant)
+        lane.looking = False
+        if lane.waiting:
             # A look that comes late is worth nothing: the next one sees the same and more.
-            self._send(lambda: self.queue.look(tenant, expires=max(2 * self.look_interval, 2.0)))
+            self._send(partial(self._queue.look, tenant, expires=max(2 * self._look_interval, 2.0)))
             self._keep_looking(tenant)
-
-    def _jittered(self) -> float:
-        """Tenants are looked at out of step, so that Heat's load is even."""
-        return self.look_interval * random.uniform(0.9, 1.1)
+        elif lane.idle:
+            del self._lanes[tenant]
 
     def monitor(self, refs: Iterable[Ref], expires: float) -> None:
         """Have the monitoring targets of these resources looked at."""
         listed = [str(ref) for ref in refs]
         for start in range(0, len(listed), TARGETS_PER_MESSAGE):
             chunk = listed[start : start + TARGETS_PER_MESSAGE]
-            if not self._send(partial(self.queue.monitor, chunk, expires)):
+            if not self._send(partial(self._queue.monitor, chunk, expires)):
                 return
 
     # Supervision ------------------------------------------------------------------------------------
 
     def supervise(self) -> None:
         """Send again what the broker has lost."""
-        if not (self.submits or self.records or self.waiting):
+        if all(lane.idle for lane in self._lanes.values()) and not self._records:
             return
         try:
-            if self.queue.lost_everything():
-                log.warning(
-                    "Broker has lost its data, sending again", extra={"event": "broker_lost_data", "jobs": len(self.submits)}
-                )
-                self._again(list(self.submits), list(self.records))
+            if self._queue.lost_everything():
+                fields = {"event": "broker_lost_data", "jobs": len(self._submits) + len(self._records)}
+                log.warning("Broker has lost its data, sending again", extra=fields)
+                self._again(list(self._submits), list(self._records))
                 return
             now = time.monotonic()
-            submits = [job for job, sent in self.submits.items() if sent.overdue(now)]
-            records = [job for job, sent in self.records.items() if sent.overdue(now)]
-            if (submits or records) and self.queue.depth() == 0:
-                log.warning("Messages lost, sending again", extra={"event": "messages_lost", "jobs": len(submits) + len(records)})
+            submits = [job for job, sent in self._submits.items() if sent.overdue(now)]
+            records = [job for job, sent in self._records.items() if sent.overdue(now)]
+            if (submits or records) and self._queue.depth() == 0:
+                fields = {"event": "messages_lost", "jobs": len(submits) + len(records)}
+                log.warning("Messages lost, sending again", extra=fields)
                 self._again(submits, records)
         except BrokerUnavailable as error:
             log.warning("Broker not available", extra={"event": "broker_unavailable", "reason": str(error)})
 
     def _again(self, submits: list[JobId], records: list[JobId]) -> None:
-        queued = set(self.ready)
-        self.ready.extend(job for job in submits if job not in queued)
-        for job in records:
-            sent = self.records[job]
-            if self._send(partial(self.queue.record, job)):
-                self.records[job] = Sent(time.monotonic(), sent.times + 1)
+        """They keep their place in flight; only the message is sent once more."""
+        for waiting, send in ((submits, self._queue.start), (records, self._queue.record)):
+            known = self._submits if waiting is submits else self._records
+            for job in waiting:
+                if not self._send(partial(send, job)):
+                    return
+                known[job] = Sent(time.monotonic(), known[job].times + 1)

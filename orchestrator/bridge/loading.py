@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ..clients.store import KeyValue, Store
 from ..core.effects import is_monitoring_link
-from ..core.jobs import Job
+from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.records import Failed, Handled, Held, Run, Step
 from ..core.refs import JobId, Ref
@@ -47,8 +47,11 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
         if reported_of and version is not None:
             world.reported[reported_of] = Reported(version, kv.revision)
     runs = store.list(keys.runs, revision=revision)[1]
-    _load_jobs(world, store, keys, revision, runs)
-    _find_lost_jobs(world)
+    done = {keys.run_job(kv.key) for kv in runs if Run.from_json(kv.value).step is Step.DONE}
+    _load_jobs(world, store, keys, revision, runs, done)
+    _find_lost_jobs(world, done)
+    # Deletions that failed and that nobody can ask for again, their config being gone.
+    world.again.update(ref for ref, failed in world.failed.items() if failed.action is Action.DELETE and ref not in world.wanted)
     for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
         world.touch(*known)
     return world, runs, revision
@@ -92,7 +95,7 @@ def _version(value: bytes) -> int | None:
     return version if isinstance(version, int) else None
 
 
-def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list[KeyValue]) -> None:
+def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list[KeyValue], done: set[JobId]) -> None:
     jobs: dict[JobId, Job] = {}
     for kv in store.list(keys.jobs, revision=revision)[1]:
         try:
@@ -102,16 +105,18 @@ def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list
             continue
         jobs[job.id] = job
     # A job that ended without its dependents knowing still counts until its run has been dealt with.
-    done = {keys.run_job(kv.key) for kv in runs if Run.from_json(kv.value).step is Step.DONE}
+    replaced = {old: new for handled in world.handled.values() for old, new in handled.replaced.items()}
     for job in jobs.values():
-        world.graph.add(job, (d for d in job.dependency if d in jobs or d in done))
+        stand_ins = (replaced.get(d, d) for d in job.dependency)
+        world.graph.add(job, (d for d in stand_ins if d in jobs or d in done))
+    world.claimed.update(keys.run_job(kv.key) for kv in runs)
 
 
-def _find_lost_jobs(world: World) -> None:
+def _find_lost_jobs(world: World, done: set[JobId]) -> None:
     """Versions that were handled, but whose job is gone without a report: somebody removed the record."""
     for ref, handled in world.handled.items():
         wanted, reported = world.wanted.get(ref), world.reported.get(ref)
-        if wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
+        if handled.job in done or wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
             continue
         if reported is None or reported.version < handled.version or reported.revision < handled.incarnation:
             world.again.add(ref)

@@ -8,7 +8,9 @@ import string
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
+from .. import faults
 from ..core import effects
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
@@ -21,7 +23,15 @@ from .leader import Leadership
 
 log = logging.getLogger(__name__)
 
+_FIRST_DELETION_RETRY, _LONGEST_DELETION_RETRY = 10.0, 600.0
+"""Seconds until a failed deletion of something whose config is gone is tried again."""
 _ALPHABET = string.ascii_lowercase + string.digits
+
+
+class Later(Protocol):
+    """Decide a resource again after some seconds; with *again* even if its version was handled."""
+
+    def __call__(self, seconds: float, ref: Ref, *, again: bool = False) -> None: ...
 
 
 def _suffix() -> str:
@@ -42,7 +52,7 @@ class Reconciler:
         leadership: Leadership,
         *,
         ready: Callable[[Job], None],
-        later: Callable[[float, Ref], None],
+        later: Later,
         patience: float,
         as_string: bool,
     ) -> None:
@@ -51,6 +61,7 @@ class Reconciler:
         self._ready, self._later = ready, later
         self._patience, self._as_string = patience, as_string
         self._deletion_asked: dict[Ref, float] = {}
+        self._deletions_failed: dict[Ref, int] = {}
         self._to_fail: deque[tuple[Job, Failed]] = deque()
 
     # Deciding ---------------------------------------------------------------------------------------
@@ -94,6 +105,7 @@ class Reconciler:
                         self._later(self._patience, ref)
             case Report(wanted):
                 if revision := self._commit(ref, effects.report(self._keys, decision, self._as_string)):
+                    faults.reach("bridge-after-report")
                     world.reported[ref] = Reported(wanted.version, revision)
                     world.set_failed(ref, None)
                     self._decided(ref)
@@ -107,15 +119,21 @@ class Reconciler:
                     log.warning("Refused", extra={"event": "refused", "resource": str(ref), "reason": failed.error})
                     self._decided(ref)
             case Clean():
+                faults.reach("bridge-before-clean")
                 if self._commit(ref, effects.clean(self._keys, ref, decision)):
                     world.forget(ref)
                     log.info("Cleaned up", extra={"event": "cleaned", "resource": str(ref)})
                     self._decided(ref)
 
     def _start(self, ref: Ref, decision: Start, job: Job, handled: Handled) -> None:
+        faults.reach("bridge-before-job")
         if not self._commit(ref, effects.start(self._keys, decision)):
             return
+        faults.reach("bridge-after-job")
         self.world.graph.add(job)
+        for old in decision.superseded:
+            self.world.graph.replace(old.id, job.id)
+            log.info("Job superseded", extra={"event": "job_superseded", "job": old.id, "by": job.id})
         self.world.set_handled(ref, handled)
         waits = self.world.graph.waits_for(job.id)
         log.info("Job made", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
@@ -141,6 +159,7 @@ class Reconciler:
 
     def ended(self, job_id: JobId, ref: Ref, action: Action, run: Run, revision: int) -> None:
         """Take in the outcome of a job: what failed with it fails, what waited for it may start."""
+        faults.reach("bridge-before-release")
         world = self.world
         job = world.graph.jobs.get(job_id)
         if action is Action.DELETE and run.complete:
@@ -156,7 +175,15 @@ class Reconciler:
         self._release(job_id, job, failed)
         if run.complete:
             self.repaired(ref)
+            self._deletions_failed.pop(ref, None)
+        elif action is Action.DELETE and ref not in world.wanted:
+            self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
+
+    def _delete_again_later(self, ref: Ref) -> None:
+        """Nobody can ask again for a deletion whose config is gone, so it is never given up."""
+        times = self._deletions_failed[ref] = self._deletions_failed.get(ref, 0) + 1
+        self._later(min(_FIRST_DELETION_RETRY * 2 ** min(times - 1, 10), _LONGEST_DELETION_RETRY), ref, again=True)
 
     def repaired(self, root: Ref) -> None:
         """What failed because of *root* is tried again."""
@@ -189,6 +216,7 @@ class Reconciler:
                 self._to_fail.append((job, failed))
                 self._later(0.2, job.ref)
                 continue
+            faults.reach("bridge-after-cascade")
             log.warning("Not run", extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error})
             if wanted is not None:
                 self.world.reported[job.ref] = Reported(job.version, revision)

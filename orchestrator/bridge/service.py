@@ -27,7 +27,13 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     templates = catalogue.load(settings.templates)
     keys = Keys(settings.prefixes, _schemas(settings, templates, stopping))
     store, broker = EtcdStore(settings.etcd), Queue(settings.broker_url)
-    timing = Timing(settings.heat_poll_interval, settings.monitoring_interval, settings.deletion_patience)
+    timing = Timing(
+        look_interval=settings.heat_poll_interval,
+        monitoring_interval=settings.monitoring_interval,
+        patience=settings.deletion_patience,
+        tenant_requests=settings.tenant_requests,
+        total_requests=settings.total_requests,
+    )
     delay = 0.2
     while not stopping.is_set():
         leadership: Leadership | None = None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .. import faults
 from ..clients.queue import Queue
 from ..clients.store import Compacted, Event, KeyValue, Store, Watch
 from ..core import effects
@@ -34,11 +35,13 @@ _REMOVALS = 50
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds each; see the settings of the same names."""
+    """How often and how many; see the settings of the same names. Intervals and patience in seconds."""
 
     look_interval: float = 1.0
     monitoring_interval: float = 60.0
     patience: float = 5.0
+    tenant_requests: int = 32
+    total_requests: int = 256
 
 
 class Term:
@@ -59,18 +62,24 @@ class Term:
         self._timing = timing
         self._timers = sched.scheduler(time.monotonic)
         self._inbox: queue.SimpleQueue[Sequence[Event] | Exception] = queue.SimpleQueue()
-        self._dispatcher = Dispatcher(broker, self._timer, timing.look_interval)
+        self._dispatcher = Dispatcher(
+            broker,
+            self._timer,
+            look_interval=timing.look_interval,
+            tenant_limit=timing.tenant_requests,
+            total_limit=timing.total_requests,
+        )
         self.world, runs, self._revision = loading.load(store, keys, catalogue)
         self._reconciler = Reconciler(
             self.world,
             keys,
             leadership,
-            ready=lambda job: self._dispatcher.submit(job.id),
-            later=lambda seconds, ref: self._timer(seconds, lambda: self.world.touch(ref)),
+            ready=self._dispatcher.submit,
+            later=self._later,
             patience=timing.patience,
             as_string=as_string,
         )
-        self._done_runs: list[tuple[str, int]] = []
+        self._finished: list[tuple[str, int]] = []
         self._resume(runs)
 
     def _resume(self, runs: list[KeyValue]) -> None:
@@ -78,9 +87,11 @@ class Term:
         under_way = {self._keys.run_job(kv.key) for kv in runs}
         for job in list(self.world.graph.jobs.values()):
             if job.id not in under_way and not self.world.graph.waits_for(job.id):
-                self._dispatcher.submit(job.id)
+                self._dispatcher.submit(job)
         for kv in runs:
             self._note_run(kv.key, kv.value, kv.revision)
+        for kv in self._store.list(self._keys.retries, revision=self._revision)[1]:
+            self._note_retry(kv.key, kv.revision)
         log.info(
             "Carrying on",
             extra={"event": "term_begun", "revision": self._revision, "resources": len(self.world.wanted), "jobs": len(under_way)},
@@ -92,7 +103,7 @@ class Term:
         :raises LeadershipLost: somebody else leads.
         :raises StoreUnavailable: what etcd holds is in doubt; begin a new term with a new listing.
         """
-        watch = self._store.watch([self._keys.config, self._keys.runs], self._revision + 1)
+        watch = self._store.watch([self._keys.config, self._keys.runs, self._keys.retries], self._revision + 1)
         threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
         self._every(SUPERVISION, self._dispatcher.supervise)
         self._every(self._timing.monitoring_interval, self._monitor_all)
@@ -107,13 +118,14 @@ class Term:
         """Whatever has come in and is due, then everything that follows from it."""
         next_timer = self._timers.run(blocking=False)
         self._settle()
-        self._take_in(_TICK if next_timer is None else min(next_timer, _TICK))
+        due = [seconds for seconds in (next_timer, self._dispatcher.next_flush()) if seconds is not None]
+        self._take_in(min([_TICK, *due]))
         self._settle()
 
     def _settle(self) -> None:
         self._reconciler.settle()
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
-        self._remove_done_runs()
+        self._remove_finished()
 
     # Events -----------------------------------------------------------------------------------------
 
@@ -144,6 +156,9 @@ class Term:
     def _note(self, event: Event) -> None:
         if event.key.startswith(self._keys.config):
             self._note_config(event)
+        elif event.key.startswith(self._keys.retries):
+            if event.value is not None:
+                self._note_retry(event.key, event.revision)
         else:
             self._note_run(event.key, event.value, event.revision)
 
@@ -173,33 +188,53 @@ class Term:
         job_id, tenant = self._keys.run_job(key), self._keys.run_tenant(key)
         known = job_id in self.world.graph.jobs
         if value is None:
+            self.world.claimed.discard(job_id)
             self._dispatcher.forget(job_id, tenant)
             if known:
                 log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job_id})
-                self._dispatcher.submit(job_id)
+                self._dispatcher.submit(self.world.graph.jobs[job_id])
             return
+        self.world.claimed.add(job_id)
         run = Run.from_json(value)
         if run.step is Step.DONE:
             self._note_done(job_id, tenant, run, revision)
-            self._done_runs.append((key, revision))
+            self._finished.append((key, revision))
         elif known:
             self._dispatcher.moved(job_id, tenant, run)
 
     def _note_done(self, job_id: JobId, tenant: str, run: Run, revision: int) -> None:
         ref = job_ref(job_id)
         before = self.world.stacks.get(ref)
-        self._dispatcher.forget(job_id, tenant)
+        self._dispatcher.over(job_id, tenant)
         self._reconciler.ended(job_id, ref, job_action(job_id), run, revision)
         if run.monitored or (before is not None and before.monitored):
             self._dispatcher.monitor([ref], self._timing.monitoring_interval)
 
-    def _remove_done_runs(self) -> None:
+    def _note_retry(self, key: str, revision: int) -> None:
+        """An operator asks for a failed version to be tried once more."""
+        ref = self._keys.ref(self._keys.retries, key)
+        if ref is not None and ref in self.world.failed and not self.world.graph.on(ref):
+            log.info("Trying again, as asked", extra={"event": "retry_asked", "resource": str(ref)})
+            self.world.again.add(ref)
+            self.world.touch(ref)
+        self._finished.append((key, revision))
+
+    def _remove_finished(self) -> None:
         """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
-        while self._done_runs:
-            batch, self._done_runs = self._done_runs[:_REMOVALS], self._done_runs[_REMOVALS:]
+        while self._finished:
+            batch, self._finished = self._finished[:_REMOVALS], self._finished[_REMOVALS:]
             self._leadership.commit(effects.remove_runs(batch))
+            faults.reach("bridge-after-clean")
 
     # Timers -----------------------------------------------------------------------------------------
+
+    def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
+        def due() -> None:
+            if again:
+                self.world.again.add(ref)
+            self.world.touch(ref)
+
+        self._timer(seconds, due)
 
     def _timer(self, seconds: float, function: object) -> None:
         self._timers.enter(seconds, 0, function)  # type: ignore[arg-type]

@@ -235,7 +235,8 @@ def _check_json(body: Json, ref: Ref) -> None:
         if isinstance(value, dict):
             for name, inner in value.items():
                 if not isinstance(name, str):
-                    raise InvalidInput(f"{ref}: {path}: key {name!r} should be a text; put it in quotes")
+                    told = "yes, no, on or off" if isinstance(name, bool) else repr(name)
+                    raise InvalidInput(f"{ref}: {path}: key {told} should be a text; put it in quotes")
                 walk(inner, f"{path}.{name}", depth + 1)
         elif isinstance(value, list):
             for place, inner in enumerate(value):

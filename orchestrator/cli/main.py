@@ -1,8 +1,335 @@
-import signal, sys, threading
-from .. import log, settings
+"""The commands, wired: each opens its doors, asks a module of this package, and prints the answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from .. import __version__, log
+from .. import settings as configuration
 from ..bridge import service
-def main():
-    s = settings.load(); log.configure(s.log_level, s.log_format)
+from ..core.refs import Ref
+from ..errors import InvalidInput, OrchestratorError
+from . import documents, settings_view, showing, snapshot, status, templates, waiting, writing
+from .exits import HELP, Exit
+from .options import Files, Output, Timeout, Wait
+from .output import BAD, DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, show
+from .progress import Progress
+from .session import Commands, Session, session
+from .waiting import Goal
+from .writing import Result, Written
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Wanted configuration in etcd becomes OpenStack Heat stacks, and their outcome comes back.",
+    epilog=HELP,
+)
+_RUN, _CONFIG, _LOOK, _LEARN = "Running", "Wanted configuration", "Looking", "Trying and checking"
+
+OneType = Annotated[str | None, typer.Argument(help="A type, such as port.", metavar="[TYPE]", show_default=False)]
+OneId = Annotated[str | None, typer.Argument(help="The id of one resource.", metavar="[ID]", show_default=False)]
+
+
+def main() -> None:
+    """The entry point ``orchestrator``."""
+    app(prog_name="orchestrator")
+
+
+# Running -------------------------------------------------------------------------------------------
+
+
+@app.command(epilog=HELP, rich_help_panel=_RUN)
+def bridge() -> None:
+    """Follow the wanted configuration, make jobs of its changes and send them to the workers.
+
+    Runs until it is told to stop (SIGTERM, Ctrl-C). Any number may run: one leads, the others stand by and take over
+    when it is gone. Workers are started with `celery -A tasks worker`.
+    """
+    settings = configuration.load()
+    log.configure(settings.log_level, settings.log_format)
     stop = threading.Event()
-    for n in (signal.SIGTERM, signal.SIGINT): signal.signal(n, lambda *_: stop.set())
-    service.run(s, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        service.run(settings, stop)
+    except OrchestratorError:
+        raise
+    except Exception as error:
+        # A daemon's defect belongs into its log with all that is known; whoever supervises it starts it again.
+        logging.getLogger(__name__).exception("The bridge ended by a defect", extra={"event": "bridge_defect"})
+        raise typer.Exit(Exit.DEFECT) from error
+
+
+@app.command(epilog=HELP, rich_help_panel=_RUN)
+def config(output: Output = Format.TEXT) -> None:
+    """Show the effective settings, where each of them comes from, and the OpenStack variables. Passwords are masked.
+
+    Settings come from the environment, or from a file .env in the current folder. The environment goes first.
+    """
+    settings = configuration.load()
+    own, cloud = settings_view.settings(settings, os.environ), settings_view.openstack(os.environ)
+    if output is Format.TEXT:
+        show(settings_view.render(own, cloud))
+    else:
+        emit({"settings": [s.to_json() for s in own], "openstack": [s.to_json() for s in cloud]}, output)
+
+
+@app.command(rich_help_panel=_RUN)
+def version() -> None:
+    """Show the version of this program."""
+    typer.echo(__version__)
+
+
+# Wanted configuration ------------------------------------------------------------------------------
+
+
+@app.command(epilog=HELP, rich_help_panel=_CONFIG)
+def apply(files: Files = None, wait: Wait = False, timeout: Timeout = None, output: Output = Format.TEXT) -> None:
+    """Write wanted resources: documents of type, id and body.
+
+    Every document is checked before the first is written. A new resource starts at version 1, a changed one gets its next
+    version, and one that is there already just so is left alone. The order does not matter: who needs whom
+    follows from the references.
+
+    [bold]Examples[/bold]
+
+    orchestrator apply -f service.yaml
+
+    orchestrator apply -f service.yaml --wait --timeout 300
+
+    generate-config | orchestrator apply -f -
+    """
+    if not files:
+        raise InvalidInput("nothing to apply: name a file with -f FILE, or -f - for standard input")
+    found = documents.read(files)
+    with session() as doors:
+        checked = documents.check(doors.keys, found)
+        written = [writing.put(doors.store, doors.keys, document.ref, document.body) for document in checked]
+        _finish(doors, written, Goal([w.ref for w in written]) if wait else None, timeout, output)
+
+
+@app.command(epilog=HELP, rich_help_panel=_CONFIG)
+def delete(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    files: Files = None,
+    now: Annotated[bool, typer.Option("--now", help="Remove the config at once, without marking it first.")] = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Mark resources for deletion, so that their stacks are deleted.
+
+    The config itself stays until the API server has seen that the stack is gone, and removes it. Where there is no API server,
+    --wait plays its part: it waits for the deletion and then removes the config. With --now the config is removed at once;
+    the bridge then deletes the stack by what it has recorded. Whatever was built from a resource goes before it.
+
+    [bold]Examples[/bold]
+
+    orchestrator delete port port-web --wait
+
+    orchestrator delete -f service.yaml --wait
+    """
+    found = documents.read(files or ())
+    if resource_id is not None and kind is not None:
+        found = [("the command line", {"type": kind, "id": resource_id}), *found]
+    elif kind is not None or not found:
+        raise InvalidInput("nothing to delete: name TYPE and ID, or a file with -f FILE")
+    with session() as doors:
+        # Files name first what others need, and the others have to go first.
+        refs = [document.ref for document in reversed(documents.check(doors.keys, found, need_body=False))]
+        if now:
+            written = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
+            _finish(doors, written, Goal(refs, gone=True) if wait else None, timeout, output)
+            return
+        written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
+        marked = [w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)]
+        if not wait:
+            _finish(doors, written, None, timeout, output)
+            if marked and output is Format.TEXT:
+                hint("The config stays until somebody removes it: the API server, or the same command with --wait.")
+            return
+        _delete_and_wait(doors, written, marked, timeout, output)
+
+
+def _delete_and_wait(doors: Session, written: list[Written], marked: list[Written], timeout: float | None, output: Format) -> None:
+    """In the API server's place: remove each config once the deletion of that very version is reported."""
+    if output is Format.TEXT:
+        show([_written_table(written)])
+    outlook = waiting.until_told(doors.store, doors.keys, Goal([w.ref for w in marked]), timeout)
+    gone = {standing.ref for standing in outlook.good}
+    removed = [writing.remove(doors.store, doors.keys, w.ref, w.revision) for w in marked if w.ref in gone]
+    if output is Format.TEXT:
+        show([*waiting.troubles(outlook), *([_written_table(removed)] if removed else [])])
+    else:
+        answer = {w.ref: w for w in (*written, *removed)}
+        emit({"written": [w.to_json() for w in answer.values()], "wait": waiting.as_document(outlook)}, output)
+    raise typer.Exit(outlook.exit)
+
+
+def _finish(doors: Session, written: list[Written], goal: Goal | None, timeout: float | None, output: Format) -> None:
+    """Say what was written, and wait for what comes of it if that is wanted."""
+    if output is Format.TEXT:
+        show([_written_table(written)])
+    elif goal is None:
+        emit([w.to_json() for w in written], output)
+    if goal is None:
+        return
+    outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)
+    if output is Format.TEXT:
+        show(waiting.summary(outlook))
+    else:
+        emit({"written": [w.to_json() for w in written], "wait": waiting.as_document(outlook)}, output)
+    raise typer.Exit(outlook.exit)
+
+
+_RESULTS = {Result.CREATED: GOOD, Result.UPDATED: GOOD, Result.MARKED: DOUBT, Result.REMOVED: BAD}
+
+
+def _written_table(written: list[Written]) -> Section:
+    rows = [(_result(w.result), str(w.ref), f"v{w.version}" if w.version else "") for w in written]
+    return Section("", ("result", "resource", "version"), rows)
+
+
+def _result(result: Result) -> Text:
+    return Text(result.value, _RESULTS.get(result, FAINT))
+
+
+# Looking -------------------------------------------------------------------------------------------
+
+
+@app.command(epilog=HELP, rich_help_panel=_LOOK)
+def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format.TEXT) -> None:
+    """Show resources: what is wanted, recorded of the stack, reported, and monitored, side by side.
+
+    With an id, every record of that resource is shown with its key in etcd. Secrets are masked.
+
+    [bold]Examples[/bold]
+
+    orchestrator get
+
+    orchestrator get port
+
+    orchestrator get port port-web
+
+    orchestrator get load_balancer_interface lbif-http -o json
+    """
+    with session() as doors:
+        found = snapshot.load(doors.store, doors.keys)
+        if kind is not None and resource_id is not None:
+            ref = documents.resource(doors.keys, kind, resource_id)
+            _get_one(found, ref, output)
+            return
+        listed = showing.rows(found, documents.check_type(doors.keys, kind) if kind else None)
+        if output is Format.TEXT:
+            show(showing.table(listed))
+        else:
+            emit([row.to_json() for row in listed], output)
+
+
+def _get_one(found: snapshot.Snapshot, ref: Ref, output: Format) -> None:
+    records = showing.records(found, ref)
+    row = showing.row(found, Progress(found), ref)
+    if output is Format.TEXT:
+        showing.print_one(row, records)
+    else:
+        emit(showing.one_as_document(row, records), output)
+
+
+@app.command("status", epilog=HELP, rich_help_panel=_LOOK)
+def show_status(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep it on the screen, up to date, until Ctrl-C.")] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show what runs, what waits and for whom, what is held back, what failed and why, and what was rejected.
+
+    Answers 0 when all is well, though something may still be in progress, and 1 when something failed, is held back or was
+    rejected. Failures are grouped by their cause.
+    """
+    if watch and (output is not Format.TEXT or not on_terminal()):
+        raise InvalidInput("--watch draws on a terminal; in a script, use `orchestrator wait`, then `orchestrator status -o json`")
+    with session() as doors:
+        if watch:
+            raise typer.Exit(status.watch(doors.store, doors.keys))
+        found = status.overview(snapshot.load(doors.store, doors.keys))
+    if output is Format.TEXT:
+        show(status.render(found, time.time()))
+    else:
+        emit(status.as_document(found, time.time()), output)
+    raise typer.Exit(found.exit)
+
+
+@app.command(epilog=HELP, rich_help_panel=_LOOK)
+def wait(kind: OneType = None, resource_id: OneId = None, timeout: Timeout = None, output: Output = Format.TEXT) -> None:
+    """Wait until nothing is in progress: everywhere, for one type, or for one resource.
+
+    A resource is done when its wanted version is reported, or when it is held back by something that does not come by itself.
+    Answers 0 when all is complete, 1 when something failed or is held back, and 3 when time was over.
+    """
+    with session() as doors:
+        goal = _goal(doors, kind, resource_id)
+        outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)
+    if output is Format.TEXT:
+        show(waiting.summary(outlook))
+    else:
+        emit(waiting.as_document(outlook), output)
+    raise typer.Exit(outlook.exit)
+
+
+def _goal(doors: Session, kind: str | None, resource_id: str | None) -> Goal:
+    if kind is None:
+        return Goal()
+    if resource_id is None:
+        return Goal(kind=documents.check_type(doors.keys, kind))
+    ref = documents.resource(doors.keys, kind, resource_id)
+    if ref not in snapshot.load(doors.store, doors.keys).refs():
+        raise InvalidInput(f"nothing is known of {ref}: there is no {documents.config_key(doors.keys, ref)}")
+    return Goal([ref])
+
+
+# Trying --------------------------------------------------------------------------------------------
+
+
+@app.command(epilog=HELP, rich_help_panel=_LEARN)
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Tear everything down at the end; 0 only if every record is right.")] = False,
+    keep_logs: Annotated[
+        Path | None,
+        typer.Option("--keep-logs", help="Where to keep logs and data of all servers.", metavar="FOLDER", show_default=False),
+    ] = None,
+    delay: Annotated[
+        float | None,
+        typer.Option("--delay", help="How long Heat takes for each operation.", metavar="SECONDS", min=0, show_default=False),
+    ] = None,
+) -> None:
+    """See it happen on this machine: real etcd, Redis, Celery and Heat, and a load balancer service built on them.
+
+    The cloud behind Heat is simulated. Everything listens on free loopback ports and goes when you press Ctrl-C.
+    """
+    pace = {} if delay is None else {"delay": delay}
+    raise typer.Exit(_demo_module().run(once=once, logs=keep_logs, **pace))
+
+
+def _demo_module() -> Any:
+    try:
+        import_module("heat")
+    except ImportError:
+        raise InvalidInput("the demo needs a Heat engine: pip install 'orchestrator[sandbox]'") from None
+    return import_module("orchestrator.sandbox.demo")
+
+
+app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)

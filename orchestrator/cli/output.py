@@ -121,10 +121,11 @@ def as_table(section: Section) -> RenderableType:
         title_justify="left",
         header_style="bold",
         pad_edge=False,
+        show_edge=False,
         border_style=FAINT,
     )
     for column in section.columns:
-        table.add_column(column, overflow="fold", no_wrap=None, ratio=None, min_width=10 if column in section.wide else None)
+        table.add_column(column, overflow="fold", min_width=10 if column in section.wide else None)
     for row in section.rows:
         table.add_row(*row)
     return table
@@ -143,7 +144,15 @@ def _line(cell: Cell) -> str:
 
 
 def as_renderable(parts: Iterable[Section | Text]) -> RenderableType:
-    return Group(*(as_table(part) if isinstance(part, Section) else part for part in parts))
+    """For a terminal, with air between the tables."""
+    pieces: list[RenderableType] = []
+    before: Section | Text | None = None
+    for part in parts:
+        if before is not None and (isinstance(part, Section) or isinstance(before, Section)):
+            pieces.append(Text())
+        pieces.append(as_table(part) if isinstance(part, Section) else part)
+        before = part
+    return Group(*pieces)
 
 
 def show(parts: Iterable[Section | Text]) -> None:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ..core.jobs import Job
+from ..core.jobs import Job, job_ref
 from ..core.planning import TEMPLATE_TYPE
 from ..core.records import Held, Run, Step
 from ..core.refs import JobId, Ref
@@ -82,9 +82,20 @@ def view(snapshot: Snapshot, job: Job) -> JobView:
     run = snapshot.runs.get(job.id)
     if run is not None:
         return JobView(job, _STAGES.get(run.step, Stage.RECORDING), run=run)
-    # One that is done still counts until the bridge has dealt with it.
-    waits = tuple(other for other in job.dependency if other in snapshot.jobs or other in snapshot.runs)
+    waits = tuple(dict.fromkeys(other for known in job.dependency if (other := _unfinished(snapshot, known))))
     return JobView(job, Stage.WAITING if waits else Stage.READY, waits)
+
+
+def _unfinished(snapshot: Snapshot, job: JobId) -> JobId | None:
+    """The job that is waited for, or the one that stands in for it; None when it is over.
+
+    One that is done still counts until the bridge has dealt with it.
+    """
+    if job in snapshot.jobs or job in snapshot.runs:
+        return job
+    handled = snapshot.handled.get(job_ref(job))
+    other = handled.replaced.get(job) if handled else None
+    return other if other in snapshot.jobs or other in snapshot.runs else None
 
 
 @dataclass(slots=True)

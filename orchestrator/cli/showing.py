@@ -121,9 +121,8 @@ def records(snapshot: Snapshot, ref: Ref) -> list[Record]:
         places += [("failed", keys.below(keys.failed, ref)), ("state", keys.below(keys.state, ref))]
         places += [("monitoring", keys.below(keys.monitoring, ref))]
     hidden = _secrets(snapshot, ref)
-    found = [
-        Record(name, key, kv.revision, readable(kv.value, hidden)) for name, key in places if (kv := snapshot.raw.get(key)) is not None
-    ]
+    there = [(name, kv) for name, key in places if (kv := snapshot.raw.get(key)) is not None]
+    found = [Record(name, kv.key, kv.revision, readable(kv.value, hidden)) for name, kv in there]
     if not found:
         raise InvalidInput(f"nothing is known of {ref}: there is no {wanted_key}")
     return found

@@ -197,7 +197,8 @@ def _state(kv: KeyValue) -> State:
     record = json.loads(kv.value)
     inner = record["state"]
     inner = json.loads(inner) if isinstance(inner, str) else inner
-    return State(inner["worker_state"], inner.get("orchestration_state", ""), record["version"], record.get("error") or "", kv.revision)
+    status = inner.get("orchestration_state", "")
+    return State(inner["worker_state"], status, record["version"], record.get("error") or "", kv.revision)
 
 
 def _stack(value: bytes) -> Stack:

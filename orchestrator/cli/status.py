@@ -57,7 +57,8 @@ class Overview:
 
     @property
     def exit(self) -> Exit:
-        return Exit.PROBLEM if self.held or self.failures or self.stale or self.rejected else Exit.OK
+        stuck = any(not held.moving for held in self.held)
+        return Exit.PROBLEM if stuck or self.failures or self.stale or self.rejected else Exit.OK
 
     @property
     def busy(self) -> bool:
@@ -202,14 +203,14 @@ def _counts(found: Overview) -> Text:
 def _in_progress(found: Overview, now: float) -> list[Section | Text]:
     parts: list[Section | Text] = []
     if found.running:
-        rows = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", *_stage(v, now)) for v in found.running]
-        parts.append(Section("Running", ("resource", "action", "version", "where", "note"), rows, BUSY, frozenset({"note"})))
+        running = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", *_stage(v, now)) for v in found.running]
+        parts.append(Section("Running", ("resource", "action", "version", "where", "note"), running, BUSY, frozenset({"note"})))
     if found.waiting:
-        rows = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", _names(v)) for v in found.waiting]
-        parts.append(Section("Waiting for other jobs", ("resource", "action", "version", "waits for"), rows, CALM))
+        waiting = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", _names(v)) for v in found.waiting]
+        parts.append(Section("Waiting for other jobs", ("resource", "action", "version", "waits for"), waiting, CALM))
     if found.pending:
-        rows = [(str(s.ref), f"v{s.version}" if s.version else "", s.reason) for s in found.pending]
-        parts.append(Section("Not looked at yet", ("resource", "version", "why"), rows, CALM))
+        pending = [(str(s.ref), _version(s), s.reason) for s in found.pending]
+        parts.append(Section("Not looked at yet", ("resource", "version", "why"), pending, CALM))
     return parts
 
 
@@ -220,6 +221,8 @@ def _stage(view: JobView, now: float) -> tuple[str, str]:
         case Stage.IN_HEAT if run and run.asked_at:
             limit = f"at most {count(run.timeout_mins, 'minute')}" if run.timeout_mins else ""
             return f"in Heat for {duration(now - run.asked_at)}", ", ".join(filter(None, (limit, attempts)))
+        case Stage.CLAIMED if run and run.since:
+            return f"{view.stage.value}, for {duration(now - run.since)}", attempts
         case Stage.RETRY if run:
             return f"attempt {run.attempt + 1} in {run.delay:.1f} s", run.reason
         case _:
@@ -236,17 +239,21 @@ def _troubles(found: Overview) -> list[Section | Text]:
     parts: list[Section | Text] = []
     wide = frozenset({"reason", "error"})
     if found.held:
-        rows = [(str(s.ref), f"v{s.version}" if s.version else "", str(s.waits_for or ""), s.reason) for s in found.held]
-        parts.append(Section("Held back", ("resource", "version", "waits for", "reason"), rows, DOUBT, wide))
+        held = [(str(s.ref), _version(s), str(s.waits_for or ""), s.reason) for s in found.held]
+        parts.append(Section("Held back", ("resource", "version", "waits for", "reason"), held, DOUBT, wide))
     if found.failures:
         failed = [(str(f.root), f.error, ", ".join(str(other.ref) for other in f.others)) for f in found.failures]
         parts.append(Section("Failed", ("cause", "error", "failed with it"), failed, BAD, wide))
     if found.stale:
-        rows = [(str(s.ref), f"v{s.version}", s.reason) for s in found.stale]
-        parts.append(Section("Ignored", ("resource", "version", "reason"), rows, DOUBT, wide))
+        stale = [(str(s.ref), _version(s), s.reason) for s in found.stale]
+        parts.append(Section("Ignored", ("resource", "version", "reason"), stale, DOUBT, wide))
     if found.rejected:
         parts.append(Section("Rejected", ("key", "reason"), list(found.rejected.items()), BAD, wide))
     return parts
+
+
+def _version(standing: Standing) -> str:
+    return f"v{standing.version}" if standing.version else ""
 
 
 def watch(store: Store, keys: Keys) -> Exit:

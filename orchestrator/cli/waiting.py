@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
@@ -16,7 +16,7 @@ from ..core.keys import Keys
 from ..core.refs import Json, Ref
 from . import snapshot as snapshots
 from .exits import Exit
-from .output import BAD, BUSY, DOUBT, FAINT, GOOD, Format, Section, console, count, duration, emit, hint, on_terminal, show
+from .output import BAD, BUSY, DOUBT, FAINT, GOOD, Section, console, count, duration, hint, on_terminal
 from .progress import Phase, Progress, Standing
 from .snapshot import Snapshot
 
@@ -30,11 +30,20 @@ _ENDED_WELL = (Phase.COMPLETE, Phase.DELETED)
 class Goal:
     """What is waited for.
 
-    *refs* are the resources, None for all there are. With *gone*, nothing may be left of them.
+    *refs* are the resources; without them it is all there are, or all of type *kind*. With *gone*,
+    nothing may be left of them.
     """
 
     refs: Sequence[Ref] | None = None
+    kind: str = ""
     gone: bool = False
+
+    def among(self, known: Sequence[Ref]) -> list[Ref]:
+        """Those that are there."""
+        if self.refs is not None:
+            there = set(known)
+            return [ref for ref in self.refs if ref in there]
+        return [ref for ref in known if not self.kind or ref.type == self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class Outlook:
     good: tuple[Standing, ...] = ()
     bad: tuple[Standing, ...] = ()
     moving: tuple[Standing, ...] = ()
+    seconds: float = 0.0
 
     @property
     def over(self) -> bool:
@@ -57,16 +67,12 @@ class Outlook:
 def outlook(snapshot: Snapshot, goal: Goal) -> Outlook:
     """The resources of the goal, sorted by whether they have ended."""
     progress = Progress(snapshot)
-    known = set(snapshot.refs())
-    refs = snapshot.refs() if goal.refs is None else [ref for ref in goal.refs if ref in known]
     good: list[Standing] = []
     bad: list[Standing] = []
     moving: list[Standing] = []
-    for ref in refs:
+    for ref in goal.among(snapshot.refs()):
         standing = progress.of(ref)
-        if standing.moving:
-            moving.append(standing)
-        elif goal.gone and standing.phase in _ENDED_WELL:
+        if standing.moving or (goal.gone and standing.phase in _ENDED_WELL):
             moving.append(standing)
         elif standing.phase in _ENDED_WELL:
             good.append(standing)
@@ -92,7 +98,7 @@ class Follower:
             for events in self._watch:
                 if events:
                     self._inbox.put(events)
-        except Exception as error:  # noqa: BLE001 - carried over to the thread that waits, and raised there
+        except Exception as error:  # Carried over to the thread that waits, and raised there.
             self._inbox.put(error)
 
     def next(self, timeout: float | None) -> bool:
@@ -133,11 +139,11 @@ def until(
     :param tell: called with every outlook on the way.
     :raises StoreUnavailable: etcd does not answer, or the watch cannot go on.
     """
-    quiet_since = time.monotonic()
-    end = None if timeout is None else quiet_since + timeout
+    started = quiet_since = time.monotonic()
+    end = None if timeout is None else started + timeout
     with follow(store, keys) as follower:
         while True:
-            found = outlook(follower.snapshot, goal)
+            found = replace(outlook(follower.snapshot, goal), seconds=time.monotonic() - started)
             tell(found, follower.snapshot)
             if found.over:
                 return found
@@ -155,16 +161,9 @@ def until(
 # Telling -------------------------------------------------------------------------------------------
 
 
-def wait_and_tell(store: Store, keys: Keys, goal: Goal, timeout: float | None, form: Format) -> Exit:
-    """Wait, say how it ended, and the exit code that says the same."""
-    started = time.monotonic()
-    found = _with_spinner(store, keys, goal, timeout) if on_terminal() else until(store, keys, goal, timeout, _Warn())
-    seconds = time.monotonic() - started
-    if form is Format.TEXT:
-        show(summary(found, seconds, timeout))
-    else:
-        emit(as_document(found, seconds), form)
-    return found.exit
+def until_told(store: Store, keys: Keys, goal: Goal, timeout: float | None) -> Outlook:
+    """Wait, and on a terminal show how far it has come."""
+    return _with_spinner(store, keys, goal, timeout) if on_terminal() else until(store, keys, goal, timeout, _Warn())
 
 
 class _Warn:
@@ -181,17 +180,16 @@ class _Warn:
 
 def _with_spinner(store: Store, keys: Keys, goal: Goal, timeout: float | None) -> Outlook:
     warn = _Warn()
-    started = time.monotonic()
     with console().status(Text("Waiting …")) as spinner:
 
         def tell(found: Outlook, snapshot: Snapshot) -> None:
             warn(found, snapshot)
-            spinner.update(sentence(found, time.monotonic() - started))
+            spinner.update(sentence(found))
 
         return until(store, keys, goal, timeout, tell)
 
 
-def sentence(found: Outlook, seconds: float) -> Text:
+def sentence(found: Outlook) -> Text:
     """One line on how far it has come."""
     total = len(found.good) + len(found.bad) + len(found.moving)
     running = [str(standing.ref) for standing in found.moving if standing.phase is Phase.RUNNING]
@@ -201,32 +199,39 @@ def sentence(found: Outlook, seconds: float) -> Text:
         text.append(f", {len(found.bad)} failed or held", BAD)
     if running:
         text.append(f", running: {', '.join(running[:3])}{more}", BUSY)
-    return text.append(f"  {duration(seconds)}", FAINT)
+    return text.append(f"  {duration(found.seconds)}", FAINT)
 
 
-def summary(found: Outlook, seconds: float, timeout: float | None) -> list[Section | Text]:
+def summary(found: Outlook) -> list[Section | Text]:
     """How it ended."""
-    parts: list[Section | Text] = []
-    if found.bad:
-        rows = [(str(bad.ref), Text(bad.phase.value, BAD if bad.phase is Phase.FAILED else DOUBT), bad.reason) for bad in found.bad]
-        parts.append(Section("", ("resource", "is", "because"), rows, wide=frozenset({"because"})))
+    parts = troubles(found)
+    took = duration(found.seconds)
     if found.moving:
-        rows = [(str(left.ref), Text(left.phase.value, BUSY), left.reason) for left in found.moving]
-        parts.append(Section("", ("resource", "is", "because"), rows, wide=frozenset({"because"})))
-        parts.append(Text(f"Time is over after {timeout:g} s: {count(len(found.moving), 'resource')} still in progress.", DOUBT))
+        parts.append(Text(f"Time is over after {took}: {count(len(found.moving), 'resource')} still in progress.", DOUBT))
     elif found.bad:
-        parts.append(Text(f"{count(len(found.bad), 'resource')} failed or held back, {len(found.good)} complete.", BAD))
+        failed = f"{count(len(found.bad), 'resource')} failed or held back"
+        parts.append(Text(f"{failed}, {len(found.good)} complete, after {took}.", BAD))
     elif not found.good:
         parts.append(Text("Nothing is left to wait for.", GOOD))
     else:
-        parts.append(Text(f"{count(len(found.good), 'resource')} complete after {duration(seconds)}.", GOOD))
+        parts.append(Text(f"{count(len(found.good), 'resource')} complete after {took}.", GOOD))
     return parts
 
 
-def as_document(found: Outlook, seconds: float) -> Json:
+def troubles(found: Outlook) -> list[Section | Text]:
+    """What did not end well, and what did not end."""
+    rows = [
+        (str(standing.ref), Text(standing.phase.value, style), standing.reason)
+        for style, standings in ((BAD, found.bad), (BUSY, found.moving))
+        for standing in standings
+    ]
+    return [Section("", ("resource", "is", "because"), rows, wide=frozenset({"because"}))] if rows else []
+
+
+def as_document(found: Outlook) -> dict[str, Json]:
     return {
         "result": {Exit.OK: "complete", Exit.PROBLEM: "failed", Exit.TIMEOUT: "timeout"}[found.exit],
-        "seconds": round(seconds, 3),
+        "seconds": round(found.seconds, 3),
         "complete": [str(good.ref) for good in found.good],
         "failed": [_entry(bad) for bad in found.bad],
         "in_progress": [_entry(left) for left in found.moving],

@@ -39,12 +39,15 @@ def report(keys: Keys, decision: Report, as_string: bool) -> Transaction:
 
 
 def start(keys: Keys, decision: Start) -> Transaction:
-    """The job record, and what was handled: together, so that no config makes two jobs."""
+    """The job record, and what was handled: together, so that no config makes two jobs. Superseded
+    jobs go in the same breath, provided that no worker has taken them meanwhile."""
     ref = decision.job.ref
+    untaken = (absent(keys.run(job.tenant, job.id)) for job in decision.superseded)
+    still_there = (exists(keys.job(job.id)) for job in decision.superseded)
     return Transaction(
-        requires=(_config(keys, ref, decision.wanted), absent(keys.job(decision.job.id))),
+        requires=(_config(keys, ref, decision.wanted), absent(keys.job(decision.job.id)), *still_there, *untaken),
         puts={keys.job(decision.job.id): decision.job.to_json(), keys.below(keys.handled, ref): decision.handled.to_json()},
-        deletes=(keys.below(keys.held, ref),),
+        deletes=(keys.below(keys.held, ref), *(keys.job(job.id) for job in decision.superseded)),
     )
 
 

@@ -77,6 +77,10 @@ class Keys:
         return self.own + "failed/"
 
     @property
+    def retries(self) -> str:
+        return self.own + "retry/"
+
+    @property
     def runs(self) -> str:
         return self.own + "runs/"
 

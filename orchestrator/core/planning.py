@@ -48,11 +48,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A job follows. *wanted* is None when the config is gone."""
+    """A job follows. *wanted* is the config as it is, None when it is gone. The new job stands in for the
+    *superseded* ones, which no worker has taken yet."""
 
     job: Job
     handled: Handled
     wanted: Wanted | None
+    superseded: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,9 @@ class _Planner:
     def _gone(self) -> Decision:
         world, ref = self.world, self.ref
         if world.is_live(ref) or world.graph.on(ref):
+            failed = world.failed.get(ref)
+            if failed and failed.action is Action.DELETE and ref not in world.again and not world.graph.on(ref):
+                return Nothing("the deletion failed; it is tried again later")
             return self._delete(None, world.handled.get(ref))
         return Clean() if world.knows(ref) else Nothing("gone")
 
@@ -339,19 +344,30 @@ class _Planner:
             earlier = self._earlier_references(handled, template)
         with_earlier = with_earlier_references(params, earlier)
         references = dict.fromkeys(other for param in with_earlier for other in param.references)
+        superseded = tuple(job for job in world.graph.on(ref) if job.id not in world.claimed)
+        # What waits for a superseded job will wait for this one, so this one must not wait for it.
+        skipped = {job.id for job in superseded} | world.graph.behind(job.id for job in superseded)
         job = Job(
             id=job_id(action, ref, source.version, self.suffix()),
             ref=ref,
             action=action,
             version=source.version,
             params=with_earlier,
-            dependency=world.graph.dependency_of(ref, references),
+            dependency=tuple(d for d in world.graph.dependency_of(ref, references) if d not in skipped),
             body=source.body,
         )
         # Until a deleted stack is gone, it still uses what it was built from.
         used = handled.references if handled and action is Action.DELETE else own
-        record = Handled(source.version, source.incarnation, job.id, template, source.tenant, used, source.body)
-        return Start(job, record, wanted)
+        replaced = self._replaced(handled, superseded, job.id)
+        record = Handled(source.version, source.incarnation, job.id, template, source.tenant, used, source.body, replaced)
+        return Start(job, record, world.wanted.get(ref), superseded)
+
+    def _replaced(self, handled: Handled | None, superseded: tuple[Job, ...], new: JobId) -> dict[JobId, JobId]:
+        """Who stands in for whom, as long as the stand-in is not over."""
+        gone = {job.id for job in superseded}
+        earlier = handled.replaced if handled else {}
+        kept = {old: new if by in gone else by for old, by in earlier.items() if by in gone or by in self.world.graph.jobs}
+        return {**kept, **dict.fromkeys(gone, new)}
 
     def _earlier_references(self, handled: Handled | None, template_id: str) -> Mapping[str, Sequence[Ref]]:
         """The references of the previously handled config, as they are today: what it refers to may have

@@ -93,6 +93,7 @@ class Handled:
     tenant: str
     references: Mapping[str, tuple[Ref, ...]] = field(default_factory=dict)
     body: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    replaced: Mapping[JobId, JobId] = field(default_factory=dict)
 
     def refs(self) -> frozenset[Ref]:
         return frozenset(ref for refs in self.references.values() for ref in refs)
@@ -108,6 +109,7 @@ class Handled:
                 "tenant_id": self.tenant,
                 "references": references,
                 "body": dict(self.body),
+                **({"replaced": dict(self.replaced)} if self.replaced else {}),
             }
         )
 
@@ -116,7 +118,7 @@ class Handled:
         record = json.loads(text)
         references = {name: tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
         known = (record["version"], record["incarnation"], record["job"], record["template"])
-        return cls(*known, record["tenant_id"], references, record["body"])
+        return cls(*known, record["tenant_id"], references, record["body"], record.get("replaced", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,15 @@ class Failed:
 # Our own, written by the workers -------------------------------------------------------------------
 
 
+class Cause(StrEnum):
+    """Why a run is tried again."""
+
+    UNAVAILABLE = "unavailable"
+    """Heat or Keystone did not answer, or not with an answer: the tenant's other jobs will fare no better."""
+    BUSY = "busy"
+    """The stack is not ready for our request."""
+
+
 class Step(StrEnum):
     """Where a run stands; tasks move it, each by comparing the revision it read.
 
@@ -200,9 +211,10 @@ class Run:
     """One job as the workers carry it out: ``orchestrator/runs/<tenant>/<job id>``.
 
     *stack* is Heat's own id of the stack; *attempt* counts temporary failures, *delay* is in
-    seconds; *asked_at* is seconds since the epoch, by the worker's clock. The last four are the
-    outcome: how it ended (*complete*), whether a stack is left (*live*) and has monitoring
-    targets (*monitored*), and *error* with its *root*.
+    seconds, *cause* says what kind they are. *since* (the first claim) and *asked_at* are seconds
+    since the epoch, by the worker's clock. The last four are the outcome: how it ended
+    (*complete*), whether a stack is left (*live*) and has monitoring targets (*monitored*), and
+    the *root* of the failure that *reason* tells.
     """
 
     step: Step
@@ -210,6 +222,8 @@ class Run:
     attempt: int = 0
     delay: float = 0.0
     reason: str = ""
+    cause: str = ""
+    since: float = 0.0
     asked_at: float = 0.0
     timeout_mins: int = 0
     complete: bool = False
@@ -219,7 +233,19 @@ class Run:
 
     def to_json(self) -> str:
         record: dict[str, Json] = {"step": self.step.value}
-        for name in ("stack", "attempt", "delay", "reason", "asked_at", "timeout_mins", "complete", "live", "monitored"):
+        for name in (
+            "stack",
+            "attempt",
+            "delay",
+            "reason",
+            "cause",
+            "since",
+            "asked_at",
+            "timeout_mins",
+            "complete",
+            "live",
+            "monitored",
+        ):
             if value := getattr(self, name):
                 record[name] = value
         if self.root:

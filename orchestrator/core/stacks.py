@@ -93,14 +93,41 @@ class StackFailed:
     error: str
 
 
-Verdict: TypeAlias = InProgress | Complete | StackFailed
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Heat took the request and then dropped it (it can, when two race): ask again."""
 
 
-def judge(action: Action, job: JobId, stack: Stack | None) -> Verdict:
+Verdict: TypeAlias = InProgress | Complete | StackFailed | Lost
+
+SETTLING = 15.0
+"""Seconds after which a stack that is at rest, and does not show our operation, never will. Heat shows
+it within a second of its answer."""
+
+
+def judge(action: Action, job: JobId, stack: Stack | None, *, age: float = 0.0, limit: float = float("inf")) -> Verdict:
     """How the operation of *job* stands.
 
     :param stack: as Heat shows it, None when Heat knows it no more.
+    :param age: seconds since Heat was asked.
+    :param limit: seconds after which an operation still in progress counts as stuck.
     """
+    verdict = _judge(action, job, stack)
+    if not isinstance(verdict, InProgress) or stack is None:
+        return verdict
+    if stack.in_progress and age > limit:
+        return StackFailed(stack, _stuck(stack, age))
+    return Lost() if not stack.in_progress and age > SETTLING else verdict
+
+
+def _stuck(stack: Stack, age: float) -> str:
+    return (
+        f"Heat has had the stack in {stack.status} for {age / 60:.0f} minutes, past its timeout; look at Heat's engine, "
+        "delete or repair the stack there, then write the config with the next version"
+    )
+
+
+def _judge(action: Action, job: JobId, stack: Stack | None) -> Verdict:
     if action is Action.DELETE:
         if stack is None or stack.status == "DELETE_COMPLETE":
             return Complete(None)

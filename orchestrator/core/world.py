@@ -67,6 +67,26 @@ class JobGraph:
         for dependency in waits:
             self._dependents[dependency][job.id] = None
 
+    def replace(self, old: JobId, new: JobId) -> None:
+        """*new* stands in for *old*, which is superseded: whatever waited for *old* waits for *new*."""
+        dependents = self._dependents.pop(old, {})
+        for dependent in dependents:
+            self._waits_for[dependent].discard(old)
+            self._waits_for[dependent].add(new)
+            self._dependents[new][dependent] = None
+        for _ in self.remove(old):
+            raise AssertionError("its dependents were moved to the new job")
+
+    def behind(self, job_ids: Iterable[JobId]) -> set[JobId]:
+        """Every job that waits for one of these, directly or not."""
+        found: set[JobId] = set()
+        queue = list(job_ids)
+        while queue:
+            fresh = self._dependents.get(queue.pop(), {}).keys() - found
+            found |= fresh
+            queue += fresh
+        return found
+
     def remove(self, job_id: JobId) -> Iterator[Job]:
         """Forget a job that is over; yields the jobs that waited for it, in the order of their making."""
         job = self.jobs.pop(job_id, None)
@@ -120,6 +140,8 @@ class World:
     graph: JobGraph = field(default_factory=JobGraph)
     dirty: dict[Ref, None] = field(default_factory=dict)
     """Resources to be decided, in order of arrival."""
+    claimed: set[JobId] = field(default_factory=set)
+    """Jobs that a worker has taken, so that they cannot be superseded any more."""
     again: set[Ref] = field(default_factory=set)
     """Resources whose version is to be tried once more though it was handled."""
     _handled: dict[Ref, Handled] = field(default_factory=dict)

@@ -60,7 +60,7 @@ class ScriptedStack:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One create, update or delete that was taken."""
+    """One create, update or delete that was taken, at *at*; it ends at *ends* (seconds since the epoch)."""
 
     method: str
     tenant: str
@@ -68,6 +68,10 @@ class Request:
     tag: str
     at: float
     parameters: Json = None
+    ends: float = 0.0
+    outcome: str = "COMPLETE"
+    reason: str = ""
+    stack_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,9 @@ class ScriptedHeat:
         if method != "delete":
             stack.parameters = body.get("parameters")
             stack.outputs = self.outputs(stack) if script.outcome == "COMPLETE" else []
-        self.requests.append(Request(method, stack.tenant, stack.name, tag, time.time(), body.get("parameters")))
+        now = time.time()
+        how = (now + script.duration, script.outcome, script.reason, stack.id)
+        self.requests.append(Request(method, stack.tenant, stack.name, tag, now, body.get("parameters"), *how))
 
 
 def _error(status: int, kind: str, message: str) -> Answer:

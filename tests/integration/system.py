@@ -76,18 +76,23 @@ class System:
     environment: dict[str, str]
     bridges: list[Process] = field(default_factory=list)
     workers: list[Process] = field(default_factory=list)
+    started: int = 0
 
     def bridge(self) -> Process:
         """Start one more bridge."""
-        name = f"bridge{len(self.bridges) + 1}"
+        name = self._name("bridge")
         code = "from orchestrator.cli import main; main()"
         process = self.processes.start(name, [sys.executable, "-c", code, "bridge"], env=self.environment)
         self.bridges.append(process)
         return process
 
+    def _name(self, what: str) -> str:
+        self.started += 1
+        return f"{what}-{self.started}"
+
     def worker(self, concurrency: int = 4) -> Process:
         """Start one more worker, and wait until it takes messages."""
-        name = f"worker{len(self.workers) + 1}"
+        name = self._name("worker")
         options = [
             "--loglevel=INFO",
             f"--concurrency={concurrency}",

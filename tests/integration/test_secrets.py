@@ -36,7 +36,7 @@ def test_a_password_is_found_nowhere_but_in_etcd_and_in_heats_request(
     kept = {kv.key for kv in nodes.store.list("/")[1] if CANARY.encode() in kv.value}
     assert all(key.startswith(("/config/", "/esi-worker/orchestrator/handled/")) for key in kept), kept
     logs = {path.name: path.read_text(errors="replace") for path in (tmp_path / "system").glob("*.log")}
-    assert {"bridge1.log", "worker1.log"} <= logs.keys()
+    assert sum(name.startswith(("bridge", "worker")) for name in logs) == 2
     assert "orchestrator.submit" in (tmp_path / "monitor").read_text(errors="replace")
     found = [
         name for name, text in {**logs, "monitor": (tmp_path / "monitor").read_text(errors="replace")}.items() if CANARY in text

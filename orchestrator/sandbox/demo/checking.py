@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from orchestrator.clients.store import Store
+from orchestrator.core.jobs import job_ref
 from orchestrator.core.keys import Keys
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
 
 from .documents import Document
-from .following import Records
+from .following import Follower, Records
 
 Wanted = Mapping[Ref, tuple[int, Document]]
 """What was applied, by resource: its version and its document."""
@@ -139,6 +140,24 @@ def _resource(store: Store, keys: Keys, api: HeatApi, ref: Ref, version: int, do
     targets = [parse_qs(urlsplit(link).query) for link in links(outputs)]
     expected = {"version": version, **{query["key"][0]: "UP" for query in targets}} if targets else None
     yield from _compare(f"{ref} monitoring record", read(keys.monitoring), expected)
+
+
+def passing(follower: Follower, keys: Keys, wanted: Wanted) -> Iterator[str]:
+    """What is wrong with the records that are gone by the end: the job and its state, as the follower saw them."""
+    for ref, (version, document) in wanted.items():
+        if not builds(keys, ref):
+            continue
+        jobs = [json.loads(value) for key, value in follower.written(keys.jobs) if job_ref(keys.job_id(key)) == ref]
+        newest = [job for _, job, _ in jobs if job["version"] == version]
+        if len(newest) != 1:
+            yield f"{ref}: {len(newest)} jobs were made of version {version}"
+        for job in newest:
+            yield from _compare(f"{ref} job: action", job["action"], "create" if version == 1 else "modify")
+            yield from _compare(f"{ref} job: resource_input", job["resource_input"], document.body)
+        told = [json.loads(value) for _, value in follower.written(keys.below(keys.job_states, ref))]
+        stack = follower.records(ref).stack or {}
+        filled = {"heat_outputs": stack.get("output"), "orchestration_state": stack.get("stack_status")}
+        yield from _compare(f"{ref} job state", told[-2:], [{}, filled])
 
 
 def _left_over(store: Store, keys: Keys, wanted: Wanted) -> Iterator[str]:

@@ -144,25 +144,28 @@ class Demo:
         heat_port = free_port()
         self.heat = servers.Heat(None, heat_port, lambda: False)  # type: ignore[arg-type]  # its address, for the others
         with ThreadPoolExecutor(8) as pool:
-            heat = pool.submit(self._timed, "heat", self._start_heat, heat_port)
-            first = [
-                pool.submit(self._timed, name, start)
-                for name, start in (("etcd", self._start_etcd), ("redis", self._start_redis), ("collector", self._start_collector))
-            ]
-            for done in as_completed(first):
-                done.result()
-            self.store = EtcdStore(EtcdAccess((self.etcd.endpoint,)))
-            self._stack.callback(self.store.close)
-            self.follower = Follower(self.store, self.keys)
-            self.follower.start()
-            self._stack.callback(self.follower.stop)
-            self._write_environment()
-            ours = [("bridge", self._start_bridge), ("worker", self._start_worker)]
-            if self._with_flower:
-                ours.append(("flower", self._start_flower))
-            second = [pool.submit(self._timed, name, start) for name, start in ours]
-            for done in as_completed([heat, *second]):
-                done.result()
+            try:
+                self._start_in(pool, heat_port)
+            except BaseException:
+                self.processes.stop()  # so that nobody in the pool waits for what will not come
+                raise
+
+    def _start_in(self, pool: ThreadPoolExecutor, heat_port: int) -> None:
+        heat = pool.submit(self._timed, "heat", self._start_heat, heat_port)
+        first = (("etcd", self._start_etcd), ("redis", self._start_redis), ("collector", self._start_collector))
+        for done in as_completed([pool.submit(self._timed, name, start) for name, start in first]):
+            done.result()
+        self.store = EtcdStore(EtcdAccess((self.etcd.endpoint,)))
+        self._stack.callback(self.store.close)
+        self.follower = Follower(self.store, self.keys)
+        self.follower.start()
+        self._stack.callback(self.follower.stop)
+        self._write_environment()
+        ours = [("bridge", self._start_bridge), ("worker", self._start_worker)]
+        if self._with_flower:
+            ours.append(("flower", self._start_flower))
+        for done in as_completed([heat, *(pool.submit(self._timed, name, start) for name, start in ours)]):
+            done.result()
 
     def _timed(self, name: str, start: Callable[..., tuple[str, str]], *arguments: Any) -> None:
         begin = time.monotonic()
@@ -214,7 +217,8 @@ class Demo:
     def _write_environment(self) -> None:
         variables = self.environment | {name: os.environ[name] for name in ("no_proxy", "NO_PROXY") if name in os.environ}
         lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
-        self.environment_file.write_text("\n".join(["# For a shell: set -a; . THIS FILE; set +a", *lines, ""]))
+        path = f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+        self.environment_file.write_text("\n".join(["# For a shell: set -a; . THIS FILE; set +a", *lines, path, ""]))
 
     # Breaking things ----------------------------------------------------------------------------------
 

@@ -120,8 +120,7 @@ class Follower:
         self._runs: dict[JobId, dict[str, Any]] = {}
         self._records: dict[Ref, Records] = {}
         self._courses: dict[tuple[Ref, int], Course] = {}
-        #: Every value that was ever written to a key while we looked, the newest last.
-        self.history: dict[str, list[tuple[float, str]]] = {}
+        self._history: dict[str, list[tuple[float, str]]] = {}
 
     def start(self) -> None:
         revision, _ = self._store.list(EVERYTHING, keys_only=True)
@@ -157,17 +156,11 @@ class Follower:
         with self._changed:
             return [*self._jobs, *(job for job in self._runs if job not in self._jobs)]
 
-    def last(self, prefix: str, accept: Callable[[str, str], bool] = lambda key, value: True) -> tuple[str, str] | None:
-        """The newest value below *prefix* that is accepted, also when it is there no more: its key and it."""
+    def written(self, prefix: str) -> list[tuple[str, str]]:
+        """Every value that was written below *prefix*, in that order, also those that are there no more: key and value."""
         with self._changed:
-            found = [
-                (at, key, value)
-                for key, values in self.history.items()
-                if key.startswith(prefix)
-                for at, value in values
-                if accept(key, value)
-            ]
-        return max(found)[1:] if found else None
+            found = [(at, key, value) for key, values in self._history.items() if key.startswith(prefix) for at, value in values]
+        return [(key, value) for _, key, value in sorted(found, key=lambda entry: entry[0])]
 
     def wait(self, seconds: float) -> None:
         """Return at the next sign of life from etcd, and after *seconds* at the latest."""
@@ -192,7 +185,7 @@ class Follower:
             for event in events:
                 value = None if event.value is None else event.value.decode(errors="replace")
                 if value is not None:
-                    self.history.setdefault(event.key, []).append((now, value))
+                    self._history.setdefault(event.key, []).append((now, value))
                 if ref := self._sort(event.key, _parsed(value), now):
                     touched.add(ref)
             changed = self._refresh(touched, now) if touched else []

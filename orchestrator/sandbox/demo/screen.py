@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -320,11 +319,3 @@ def _cut(value: Any, characters: int, names: Sequence[str]) -> Any:
     if isinstance(value, dict):
         return {name: _cut(entry, characters, () if name in names else names) for name, entry in value.items()}
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """A command to try next, and what one then sees."""
-
-    command: str
-    sees: str

@@ -19,12 +19,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.core.jobs import job_ref
 from orchestrator.errors import OrchestratorError
 
 from . import checking, documents
 from .documents import INTERFACE
 from .fleet import Demo
-from .screen import Hint, Screen
+from .screen import Screen
 
 #: Seconds that each simulated operation takes in Heat by default.
 DELAY = 1.0
@@ -85,7 +86,7 @@ def _play(screen: Screen, folder: Path, delay: float, once: bool) -> int:
         _update(screen, demo)
         _show_records(screen, demo)
         _time_line(screen, demo)
-        wrong = [*demo.problems(), *_not_updated(demo, identity)]
+        wrong = [*demo.problems(), *checking.passing(demo.follower, demo.keys, demo.wanted), *_not_updated(demo, identity)]
         code = _verdict(screen, demo, wrong, time.monotonic() - begin)
         if once:
             screen.say("Ending everything.", "dim")
@@ -129,16 +130,21 @@ def _show_records(screen: Screen, demo: Demo) -> None:
         (config, "What is wanted: written by the API server, the body as JSON in a string."),
         (
             keys.jobs,
-            "The job that the bridge made of it: every parameter with its value, or with the stack output to read. Gone when it is over.",
+            "The job that the bridge made of it: each parameter with its value, or the output to read. Gone when it is over.",
         ),
         (stack, "What a worker saw of the stack in Heat. Other jobs read the outputs they need from here."),
         (job_state, "Where the job stood: {} while it ran, this once Heat was done. Gone when the state is written."),
         (state, "The answer to the API server: this version is done, with the stack's outputs."),
         (monitoring, "What the collector says of the interface, and of which version."),
     )
+
+    def about_it(key: str, value: str) -> bool:
+        return value != "{}" and (not key.startswith(keys.jobs) or job_ref(keys.job_id(key)) == INTERFACE)
+
     for number, (prefix, sentence) in enumerate(shown, 1):
-        if found := demo.follower.last(prefix, _worth_showing):
-            screen.record(number, *found, sentence)
+        written = [entry for entry in demo.follower.written(prefix) if about_it(*entry)]
+        if written:
+            screen.record(number, *written[-1], sentence)
 
 
 def _time_line(screen: Screen, demo: Demo) -> None:
@@ -187,19 +193,24 @@ def _stay(screen: Screen, demo: Demo) -> None:
     examples = documents.folder()
     with contextlib.suppress(ValueError):
         examples = examples.relative_to(Path.cwd())
-    for hint in (
-        Hint("orchestrator status", "what runs, what waits, what failed and why"),
-        Hint(f"orchestrator get {INTERFACE.type} {INTERFACE.id}", "wanted, recorded and reported, side by side"),
-        Hint(f"orchestrator apply -f {examples / 'broken' / 'refused_by_heat.yaml'}", "Heat refuses it; the state says why"),
+    for command, sees in (
+        ("orchestrator status", "what runs, what waits and on whom, what failed and why"),
+        (f"orchestrator get {INTERFACE.type} {INTERFACE.id}", "wanted, recorded and reported, side by side"),
+        (
+            f"orchestrator apply -f {examples / 'broken' / 'refused_by_heat.yaml'}",
+            "Heat refuses one of the two; its state says why",
+        ),
+        (f"orchestrator delete {INTERFACE.type} lbif-admin", "its stack goes, and then all that is known of it"),
     ):
-        screen.write(Text.assemble("    ", (hint.command, "bold cyan"), (f"   # {hint.sees}", "dim")))
+        screen.write(Text(f"    {command}", "bold cyan"))
+        screen.say(sees, "dim", indent=8)
     screen.say("\nWhat happens is shown here. Ctrl-C ends everything.\n")
     try:
         with screen.lines(demo.follower):
             while True:
                 demo.look_after()
                 time.sleep(1)
-    except (KeyboardInterrupt, Stopped):
+    except Stopped:
         screen.say("Ending everything.", "dim")
 
 
@@ -230,15 +241,22 @@ def _not_updated(demo: Demo, identity: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """Turn the signals that end a program into an exception, so that everything is torn down on the way out."""
+    """Turn the signals that end a program into an exception, so that everything is torn down on the way out.
+
+    The second one ends us at once; the children are ended by their guard.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:

@@ -1,0 +1,64 @@
+# `make` lists what there is. Everything happens in .venv, nothing needs root, and nothing outside this folder changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo install test unit lint format types contracts check bench clean
+
+help: ## List the targets
+	@echo "make <target>, where the target is one of"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "Variables: PYTHON=python3.12 (for a new environment), VENV=.venv, ARGS=... (for demo, test, unit and bench)"
+
+demo: install ## See it happen: real servers, a load balancer service built on them (ARGS=--once to check and leave)
+	@$(BIN)/python -m orchestrator.sandbox.demo $(ARGS)
+
+install: $(STAMP) ## Create the environment, or bring it up to date with setup.cfg
+
+test: install ## All tests, the demo included (ARGS="-k name" to choose)
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: install ## Only the tests that need no server: seconds
+	$(BIN)/python -m pytest -m "not integration" $(ARGS)
+
+check: lint types contracts ## What needs no tests: style, types and layers
+
+lint: install ## Style: ruff check and ruff format --check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install ## Put style right where that can be done by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: install ## Types: mypy --strict
+	$(BIN)/mypy
+
+contracts: install ## Layers: who may import whom (import-linter)
+	$(BIN)/lint-imports
+
+bench: install ## Measure: benchmarks/
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove the environment, caches and build results
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
+	@if [ ! -x $(BIN)/python ]; then \
+		echo "Creating the environment $(VENV) with $$($(PYTHON) --version)"; \
+		$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi
+	@echo "Installing the project, a real Heat and the tools into $(VENV): about a minute"
+	@$(BIN)/python -m pip install --quiet --editable '.[sandbox,dev]'
+	@touch $@

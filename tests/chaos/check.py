@@ -1,0 +1,387 @@
+"""The independent check: pure functions from the facts to violations.
+
+It reads CONTRACT and nothing of the orchestrator's code. Facts are what etcd's history and Heat's request
+log say; a job record is consulted only for which version of which incarnation a request belongs to.
+
+What is let pass, and why:
+
+* a deletion asked several times: Heat takes it as the same deletion (counted);
+* another job for a version whose operation Heat ended in FAILED: a repair;
+* the deletion of a parent under a child whose config still wanted it when the deletion was decided
+  (the deletion's patience had ended), or whose own deletion or change had failed in Heat.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from .facts import Facts, Operation
+from .ledger import BUILDING, CONFIG, JOB_STATE, JOBS, OWN, Job, Ledger, Report, Write, ref_of, stack_name
+
+EPSILON = 0.05
+"""Seconds of tolerance between Heat's clock readings."""
+SLACK = 3.0
+"""Seconds by which the leader may not have heard of a child's change when it decides its parent's deletion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule broken once, with the lines that show it."""
+
+    rule: str
+    ref: str
+    text: str
+    evidence: tuple[str, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        return f"[{self.rule}] {self.ref}: {self.text}"
+
+
+Check = Callable[[Ledger], Iterator[Violation]]
+
+
+def check(facts: Facts) -> list[Violation]:
+    """Every violation of every rule."""
+    ledger = Ledger(facts)
+    return [violation for rule in RULES for violation in rule(ledger)]
+
+
+# (a) The end ---------------------------------------------------------------------------------------
+
+
+def final_state(ledger: Ledger) -> Iterator[Violation]:
+    """Every resource's stack and state are those of its newest config."""
+    for ref in ledger.refs():
+        config = ledger.config(ref)
+        if not config.version:
+            continue
+        for text in _final_of(ledger, ref, config):
+            yield Violation("final state", ref, text, tuple(ledger.story(ref, *config.parents())))
+
+
+def _final_of(ledger: Ledger, ref: str, config: Write) -> Iterator[str]:
+    if config.marked:
+        yield f"v{config.version} is marked for deletion and its deletion was never reported complete"
+        return
+    report = _last_report(ledger, ref, config)
+    if report is None or report.version != config.version:
+        yield f"v{config.version} was never reported; the state is {report}"
+        return
+    if report.failed:
+        if not _explained(ledger, ref, config, report):
+            yield f"v{config.version} is reported {report.worker_state}, but no operation failed: {report.error}"
+        return
+    if report.worker_state not in ("CREATE_COMPLETED", "MODIFY_COMPLETED"):
+        yield f"v{config.version} is reported {report.worker_state}"
+    standing = [s for s in ledger.facts.stacks if s.name == stack_name(ref) and s.tenant == config.body.get("tenant_id")]
+    if not standing:
+        yield f"v{config.version} is reported {report.worker_state}, but Heat has no stack"
+    for stack in standing:
+        if stack.parameters.get("value") != config.body["value"]:
+            yield f"v{config.version} should have value {config.body['value']!r}, but the stack has {stack.parameters.get('value')!r}"
+        if stack.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            yield f"v{config.version} is reported {report.worker_state}, but the stack is in {stack.status}"
+
+
+def _last_report(ledger: Ledger, ref: str, config: Write) -> Report | None:
+    """The state as it stands, if it was written for this incarnation."""
+    reports = ledger.reports.get(ref, [])
+    return reports[-1] if reports and reports[-1].revision > config.created else None
+
+
+def _explained(ledger: Ledger, ref: str, config: Write, report: Report, depth: int = 0) -> bool:
+    """Whether a failure has a cause that lasts: Heat failed this very version, or one that it is built from."""
+    own = ledger.asked_for(ref, config.created, config.version)
+    if own:
+        return own[-1].outcome == "FAILED" and own[-1].reason in report.error
+    return depth < 50 and any(_failed_below(ledger, parent, report, depth) for parent in config.parents())
+
+
+def _failed_below(ledger: Ledger, parent: str, report: Report, depth: int) -> bool:
+    config = ledger.config(parent)
+    if not config.wanted:
+        return False
+    failed = _last_report(ledger, parent, config)
+    return failed is not None and failed.failed and _explained(ledger, parent, config, failed, depth + 1)
+
+
+def orphans(ledger: Ledger) -> Iterator[Violation]:
+    """(g) Every stack belongs to a config that wants it, in its tenant."""
+    for stack in ledger.facts.stacks:
+        ref = stack.name.replace("_", ":", 1)
+        config = ledger.config(ref)
+        if not config.version or config.body.get("tenant_id") != stack.tenant:
+            text = f"stack {stack.tenant}/{stack.name} in {stack.status} belongs to no config"
+            yield Violation("orphan", ref, text, tuple(ledger.story(ref)))
+
+
+def leftovers(ledger: Ledger) -> Iterator[Violation]:
+    """(d) No key of work that is over, and no key of a resource that is gone."""
+    for key in ledger.final:
+        if key.startswith((JOBS, JOB_STATE, f"{OWN}runs/", f"{OWN}held/")):
+            yield Violation("leftover", key, "is left though nothing is under way", tuple(_about_key(ledger, key)))
+        elif not key.startswith(CONFIG) and (ref := ref_of(key)) and not ledger.config(ref).version:
+            yield Violation("leftover", key, "is left though its config is gone", tuple(ledger.story(ref)))
+
+
+def _about_key(ledger: Ledger, key: str) -> list[str]:
+    ref = ref_of(key)
+    job = ledger.jobs.get(key.rpartition("/")[2])
+    return ledger.story(ref or (job.ref if job else ""))
+
+
+# (b) Once --------------------------------------------------------------------------------------------
+
+
+def once(ledger: Ledger) -> Iterator[Violation]:
+    """No create or update is taken twice for one version of one incarnation."""
+    seen: dict[tuple[str, str], Operation] = {}
+    versions: dict[tuple[str, int, int], tuple[Job, Operation]] = {}
+    for operation in ledger.facts.operations:
+        if operation.method not in BUILDING:
+            continue
+        job = ledger.job_of(operation)
+        ref = operation.stack.replace("_", ":", 1)
+        if job is None:
+            text = f"{operation.method} with tag {operation.tag!r}, which is no job's"
+            yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
+            continue
+        twin = seen.get((operation.stack, operation.tag))
+        seen[operation.stack, operation.tag] = operation
+        if twin:
+            text = f"{operation.method} of {job.id} taken twice, at {twin.at:.3f} and {operation.at:.3f}"
+            yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
+            continue
+        version = (ref, job.incarnation, job.version)
+        if earlier := versions.get(version):
+            other, before = earlier
+            if before.outcome != "FAILED":
+                text = f"v{job.version} asked for by two jobs, {other.id} and {job.id}"
+                yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
+        versions[version] = (job, operation)
+
+
+def repeated_deletes(facts: Facts) -> int:
+    """Deletions asked of a stack whose deletion had been taken and not failed: harmless."""
+    last: dict[str, Operation] = {}
+    count = 0
+    for operation in facts.operations:
+        before = last.get(operation.stack_id)
+        if operation.method == "delete" and before and before.method == "delete" and before.outcome != "FAILED":
+            count += 1
+        last[operation.stack_id] = operation
+    return count
+
+
+def newest_first(ledger: Ledger) -> Iterator[Violation]:
+    """No older version is asked for after a newer one of the same incarnation."""
+    newest: dict[tuple[str, int], int] = {}
+    for operation in ledger.facts.operations:
+        job = ledger.job_of(operation) if operation.method in BUILDING else None
+        if job is None:
+            continue
+        known = newest.get((job.ref, job.incarnation), 0)
+        if job.version < known:
+            text = f"v{job.version} asked for after v{known}"
+            yield Violation("older after newer", job.ref, text, tuple(ledger.story(job.ref, around=operation.at)))
+        newest[job.ref, job.incarnation] = max(known, job.version)
+
+
+# (c) Order -------------------------------------------------------------------------------------------
+
+
+def built_on_complete_parents(ledger: Ledger) -> Iterator[Violation]:
+    """A child is asked for only when its parent stands complete, in the version that it had when the child came."""
+    for operation in ledger.facts.operations:
+        job = ledger.job_of(operation) if operation.method in BUILDING else None
+        if job is None:
+            continue
+        came = ledger.first_write(job.ref, job.incarnation, job.version)
+        for parent in came.parents() if came else ():
+            if fault := _parent_fault(ledger, job, operation, parent):
+                evidence = tuple(ledger.story(job.ref, parent, around=operation.at))
+                yield Violation("child before parent", job.ref, f"{operation.method} at {operation.at:.3f}: {fault}", evidence)
+
+
+def _parent_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -> str:
+    last = ledger.last_before(parent, operation.at)
+    if last is None or (last.method == "delete" and last.outcome == "COMPLETE"):
+        return f"{parent} has no stack"
+    if last.ends > operation.at + EPSILON:
+        return f"{last.method} of {parent} is in progress until {last.ends:.3f}"
+    if last.outcome == "FAILED":
+        return f"{parent} is in {last.method.upper()}_FAILED"
+    return _parent_version_fault(ledger, job, operation, parent)
+
+
+def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -> str:
+    came = ledger.first_write(job.ref, job.incarnation, job.version)
+    assert came is not None, "the caller has looked"
+    wanted = ledger.config(parent, came.revision)
+    if not wanted.wanted or ledger.config(parent, job.revision).created != wanted.created:
+        return ""  # it came, or came anew, after the child
+    done = [
+        each
+        for each in ledger.of[stack_name(parent)]
+        if each.method in BUILDING
+        and each.ends <= operation.at + EPSILON
+        and (other := ledger.job_of(each))
+        and other.incarnation == wanted.created
+        and other.version >= wanted.version
+    ]
+    failed = [r for r in ledger.reports.get(parent, ()) if r.failed and r.version >= wanted.version and r.at <= operation.at]
+    return "" if done or failed else f"v{wanted.version} of {parent} was written before it and is not built"
+
+
+def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:
+    """A parent's deletion is asked for only when no child is left that was built from it."""
+    built: dict[str, tuple[Operation, set[str]]] = {}
+    for operation in ledger.facts.operations:
+        ref = operation.stack.replace("_", ":", 1)
+        if operation.method in BUILDING:
+            built[ref] = (operation, ledger.built_from(operation))
+            continue
+        for child, (_, parents) in built.items():
+            if ref in parents and _still_there(ledger, child, operation.at) and not _let_pass(ledger, child, ref, operation):
+                text = f"delete at {operation.at:.3f} while {child}, built from it, is still there"
+                yield Violation("parent before child", ref, text, tuple(ledger.story(ref, child, around=operation.at)))
+
+
+def _still_there(ledger: Ledger, ref: str, at: float) -> bool:
+    last = ledger.last_before(ref, at)
+    return last is not None and not (last.method == "delete" and last.outcome == "COMPLETE" and last.ends <= at + EPSILON)
+
+
+def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> bool:
+    """Whether the child wanted the parent still when the deletion was decided, or failed in Heat."""
+    last = ledger.last_before(child, operation.at)
+    if last is not None and last.outcome == "FAILED" and last.ends <= operation.at + EPSILON:
+        return True
+    jobs = [job for job in ledger.jobs_on.get(parent, ()) if job.at <= operation.at + EPSILON]
+    deletions = [job for job in jobs if job.action == "logical_delete"]
+    if not deletions:
+        return bool(jobs)  # a stack that cannot be updated is built anew
+    decided = deletions[-1]
+    if decided.ended < operation.at and jobs[-1] is not decided:
+        return True
+    wants = lambda write: write.wanted and parent in write.parents()  # noqa: E731
+    recent = [w for w in ledger.writes.get(child, ()) if decided.at - SLACK <= w.at and w.revision <= decided.revision]
+    first = recent[0].revision - 1 if recent else decided.revision
+    return any(map(wants, (ledger.config(child, first), *recent))) or _failed_meanwhile(ledger, child, operation)
+
+
+def _failed_meanwhile(ledger: Ledger, child: str, operation: Operation) -> bool:
+    """The child's newest config was reported as failed before: it stays as it was built."""
+    config = ledger.writes[child][-1] if ledger.writes.get(child) else None
+    before = [report for report in ledger.reports.get(child, ()) if report.at <= operation.at]
+    return bool(config and before and before[-1].failed)
+
+
+def parents_rest_while_children_are_built(ledger: Ledger) -> Iterator[Violation]:
+    """A parent is not changed while a child, whose job came first, is being built from it."""
+    for operation in ledger.facts.operations:
+        child_job = ledger.job_of(operation) if operation.method in BUILDING else None
+        if child_job is None:
+            continue
+        for parent in ledger.built_from(operation):
+            for change in ledger.of.get(stack_name(parent), ()):
+                job = ledger.job_of(change) if change.method in BUILDING else None
+                overlaps = operation.at < change.at < operation.ends - EPSILON
+                if job and overlaps and job.revision > child_job.revision:
+                    text = f"{change.method} at {change.at:.3f} while {child_job.ref} is being built from it until {operation.ends:.3f}"
+                    evidence = tuple(ledger.story(parent, child_job.ref, around=change.at))
+                    yield Violation("parent under child", parent, text, evidence)
+
+
+# (e) Reports -----------------------------------------------------------------------------------------
+
+
+def reports(ledger: Ledger) -> Iterator[Violation]:
+    """Each version is reported once, truly, not above the config, not without it."""
+    for ref, listed in ledger.reports.items():
+        last: tuple[int, Report] | None = None
+        for report in listed:
+            config = ledger.config(ref, report.revision)
+            faults = list(_report_faults(ledger, ref, report, config))
+            if last and last[0] == config.created:
+                faults += _repetition_faults(ledger, ref, last[1], report, config)
+            last = (config.created, report)
+            for text in faults:
+                yield Violation("report", ref, text, tuple(ledger.story(ref, around=report.at)))
+
+
+def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> Iterator[str]:
+    if not config.version:
+        yield f"v{report.version} {report.worker_state} was written after the config was gone (revision {report.revision})"
+        return
+    if report.version > config.version:
+        yield f"v{report.version} was written while the config was at v{config.version}"
+    if report.failed and not report.error:
+        yield f"v{report.version} {report.worker_state} says no reason"
+    elif report.error and not report.failed:
+        yield f"v{report.version} {report.worker_state} has an error: {report.error}"
+    elif report.worker_state == "DELETE_COMPLETED":
+        if _still_there(ledger, ref, report.at):
+            yield f"v{report.version} is reported DELETE_COMPLETED while the stack was there"
+    elif not report.failed:
+        asked = [o for o in ledger.asked_for(ref, config.created, report.version) if o.ends <= report.at + EPSILON]
+        if not any(o.outcome == "COMPLETE" for o in asked):
+            yield f"v{report.version} is reported {report.worker_state}, but Heat had not completed it"
+
+
+def _repetition_faults(ledger: Ledger, ref: str, before: Report, report: Report, config: Write) -> Iterator[str]:
+    if report.version < before.version:
+        yield f"v{report.version} was reported after v{before.version}"
+    elif report.version == before.version:
+        own = [o for o in ledger.asked_for(ref, config.created, report.version) if o.ends <= before.at + EPSILON]
+        if not before.failed or own:
+            yield f"v{report.version} was reported twice, {before.worker_state} and {report.worker_state}"
+
+
+def led(ledger: Ledger) -> Iterator[Violation]:
+    """(f) What only a leader writes is written only while there is one."""
+    leading = False
+    for event in ledger.facts.events:
+        if event.key == f"{OWN}leader":
+            leading = event.value is not None
+        elif event.value is not None and event.key.startswith((JOBS, f"{OWN}held/", f"{OWN}handled/")) and not leading:
+            yield Violation("no leader", event.key, f"was written at revision {event.revision}, when nobody led")
+
+
+RULES: tuple[Check, ...] = (
+    final_state,
+    orphans,
+    leftovers,
+    once,
+    newest_first,
+    built_on_complete_parents,
+    parents_outlive_children,
+    parents_rest_while_children_are_built,
+    reports,
+    led,
+)
+
+
+# Numbers ---------------------------------------------------------------------------------------------
+
+
+def latencies(facts: Facts) -> list[float]:
+    """Seconds from the first write of each version to its first report, for those that were reported."""
+    ledger = Ledger(facts)
+    found: list[float] = []
+    for ref, listed in ledger.reports.items():
+        seen: set[tuple[int, int]] = set()
+        for report in listed:
+            incarnation = ledger.config(ref, report.revision).created
+            came = ledger.first_write(ref, incarnation, report.version)
+            if came and (incarnation, report.version) not in seen:
+                seen.add((incarnation, report.version))
+                found.append(report.at - came.at)
+    return sorted(found)
+
+
+def kinds(facts: Facts) -> dict[str, int]:
+    """Heat's operations by method and outcome."""
+    return dict(sorted(Counter(f"{o.method} {o.outcome}" for o in facts.operations).items()))

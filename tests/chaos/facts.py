@@ -1,0 +1,81 @@
+"""What the checker knows: every change of every key of etcd, and every operation that Heat took. Nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one key. *value* is None when it was removed; *at* is when the recorder saw it."""
+
+    revision: int
+    at: float
+    key: str
+    value: str | None
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One create, update or delete that Heat took, from *at* to *ends* by Heat's clock, which is also ours."""
+
+    method: str
+    tenant: str
+    stack: str
+    tag: str
+    at: float
+    ends: float
+    outcome: str = "COMPLETE"
+    reason: str = ""
+    stack_id: str = ""
+
+    def __str__(self) -> str:
+        took = f"{self.at:.3f}–{self.ends:.3f}"
+        return f"Heat {self.method} {self.tenant}/{self.stack} [{self.tag}] {took} {self.outcome} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A stack that Heat has at the end."""
+
+    tenant: str
+    name: str
+    status: str
+    parameters: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Facts:
+    """All of it; *events* in order of revision, *operations* in the order in which Heat took them."""
+
+    events: list[Event] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    stacks: list[Standing] = field(default_factory=list)
+
+    def save(self, folder: Path) -> None:
+        """Keep everything, so that the check can be made again."""
+        for name in ("events", "operations", "stacks"):
+            _write(folder / f"{name}.jsonl", (asdict(item) for item in getattr(self, name)))
+
+    @classmethod
+    def load(cls, folder: Path) -> Facts:
+        return cls(
+            [Event(**item) for item in _read(folder / "events.jsonl")],
+            [Operation(**item) for item in _read(folder / "operations.jsonl")],
+            [Standing(**item) for item in _read(folder / "stacks.jsonl")],
+        )
+
+
+def _write(path: Path, items: Iterable[dict[str, Any]]) -> None:
+    with path.open("w") as file:
+        for item in items:
+            file.write(json.dumps(item) + "\n")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

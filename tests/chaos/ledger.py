@@ -1,0 +1,216 @@
+"""The facts, indexed: configs, jobs and reports out of etcd's history, operations out of Heat's. Only reading, no judging."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from .facts import Event, Facts, Operation
+
+TYPES = {"v1/nodes": "node", "v1/links": "link"}
+"""The types of the chaos run by their path."""
+PARENT_FIELDS = ("parent_id", "left_id", "right_id")
+"""Properties whose value is the id of a node."""
+
+CONFIG, STATE, JOBS = "/config/", "/state/", "/jobs/all/"
+OWN = "/esi-worker/orchestrator/"
+JOB_STATE = "/esi-worker/job_state/"
+BUILDING = ("create", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of a config; *version* is 0 when it was the removal."""
+
+    revision: int
+    at: float
+    created: int
+    version: int
+    marked: bool = False
+    body: Any = None
+
+    @property
+    def wanted(self) -> bool:
+        """There, and not marked for deletion."""
+        return self.version > 0 and not self.marked
+
+    def parents(self) -> set[str]:
+        """The nodes that this config is built from."""
+        body = self.body or {}
+        return {f"node:{body[name]}" for name in PARENT_FIELDS if body.get(name)}
+
+
+GONE = Write(0, 0.0, 0, 0)
+
+
+@dataclass(slots=True)
+class Job:
+    """A job record: from when to when it was there."""
+
+    id: str
+    ref: str
+    action: str
+    version: int
+    suffix: str
+    revision: int
+    at: float
+    incarnation: int
+    ended: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One write of a state."""
+
+    revision: int
+    at: float
+    version: int
+    worker_state: str
+    error: str
+
+    @property
+    def failed(self) -> bool:
+        return self.worker_state.endswith("_FAILED")
+
+
+def stack_name(ref: str) -> str:
+    return ref.replace(":", "_", 1)
+
+
+class Ledger:
+    """Everything by resource; a resource is ``type:id``."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.writes: defaultdict[str, list[Write]] = defaultdict(list)
+        self.reports: defaultdict[str, list[Report]] = defaultdict(list)
+        self.jobs: dict[str, Job] = {}
+        self.jobs_on: defaultdict[str, list[Job]] = defaultdict(list)
+        self.final: dict[str, Event] = {}
+        self.of: defaultdict[str, list[Operation]] = defaultdict(list)
+        self._by_tag: dict[tuple[str, str], Job] = {}
+        for event in facts.events:
+            self._note(event)
+        for operation in facts.operations:
+            self.of[operation.stack].append(operation)
+        for job in self.jobs.values():
+            self._by_tag[stack_name(job.ref), f"orchestrator-{job.version}-{job.suffix}"] = job
+
+    def _note(self, event: Event) -> None:
+        if event.value is None:
+            self.final.pop(event.key, None)
+        else:
+            self.final[event.key] = event
+        if event.key.startswith(JOBS):
+            self._note_job(event)
+        elif event.key.startswith(CONFIG) and (ref := ref_of(event.key)):
+            self.writes[ref].append(_write(event))
+        elif event.key.startswith(STATE) and (ref := ref_of(event.key)) and event.value is not None:
+            self.reports[ref].append(_report(event))
+
+    def _note_job(self, event: Event) -> None:
+        job_id = event.key.removeprefix(JOBS)
+        if event.value is None:
+            if job_id in self.jobs:
+                self.jobs[job_id].ended = event.at
+        elif job_id not in self.jobs:
+            action, _, kind, rest = job_id.split(":", 3)
+            name, version, suffix = rest.rsplit(":", 2)
+            ref = f"{kind}:{name}"
+            incarnation = self.config(ref, event.revision).created
+            job = Job(job_id, ref, action, int(version), suffix, event.revision, event.at, incarnation)
+            self.jobs[job_id] = job
+            self.jobs_on[ref].append(job)
+
+    # Questions --------------------------------------------------------------------------------------
+
+    def refs(self) -> list[str]:
+        return list(self.writes)
+
+    def config(self, ref: str, revision: int | None = None) -> Write:
+        """The config as of a revision (default: the last)."""
+        writes = self.writes.get(ref, [])
+        if revision is None:
+            return writes[-1] if writes else GONE
+        index = bisect_right(writes, revision, key=lambda write: write.revision)
+        return writes[index - 1] if index else GONE
+
+    def first_write(self, ref: str, incarnation: int, version: int) -> Write | None:
+        """The write with which a version came."""
+        return next((w for w in self.writes.get(ref, ()) if w.created == incarnation and w.version == version), None)
+
+    def job_of(self, operation: Operation) -> Job | None:
+        """The job for which Heat was asked, by the tag. A deletion carries no tag of its own."""
+        return self._by_tag.get((operation.stack, operation.tag))
+
+    def asked_for(self, ref: str, incarnation: int, version: int) -> list[Operation]:
+        """The creates and updates of one version of one incarnation."""
+        return [
+            operation
+            for operation in self.of.get(stack_name(ref), ())
+            if operation.method in BUILDING
+            and (job := self.job_of(operation))
+            and (job.incarnation, job.version) == (incarnation, version)
+        ]
+
+    def last_before(self, ref: str, at: float) -> Operation | None:
+        """The last operation on the resource's stack that Heat took before."""
+        operations = self.of.get(stack_name(ref), [])
+        index = bisect_right(operations, at, key=lambda operation: operation.at)
+        while index and operations[index - 1].at >= at:
+            index -= 1
+        return operations[index - 1] if index else None
+
+    def built_from(self, operation: Operation) -> set[str]:
+        """The parents of what a create or update asked for, by the config's version."""
+        job = self.job_of(operation)
+        write = job and self.first_write(job.ref, job.incarnation, job.version)
+        return write.parents() if write else set()
+
+    def story(self, *refs: str, around: float = 0.0, seconds: float = 20.0, limit: int = 40) -> list[str]:
+        """What happened to resources, as lines in order of time: the evidence."""
+        lines: list[tuple[float, str]] = []
+        for ref in refs:
+            for write in self.writes.get(ref, ()):
+                what = f"v{write.version}{' marked' if write.marked else ''} parents {sorted(write.parents())}" if write.version else "REMOVED"
+                lines.append((write.at, f"config {ref} {what} (revision {write.revision}, created {write.created})"))
+            for report in self.reports.get(ref, ()):
+                lines.append((report.at, f"state  {ref} v{report.version} {report.worker_state} {report.error[:160]} (revision {report.revision})"))
+            for job in self.jobs_on.get(ref, ()):
+                lines.append((job.at, f"job    {job.id} made (revision {job.revision})"))
+                if job.ended != float("inf"):
+                    lines.append((job.ended, f"job    {job.id} over"))
+            lines.extend((operation.at, str(operation)) for operation in self.of.get(stack_name(ref), ()))
+        lines.sort()
+        if around:
+            lines = [line for line in lines if abs(line[0] - around) <= seconds]
+        return [f"{at:.3f} {text}" for at, text in lines[-limit:]]
+
+
+def ref_of(key: str) -> str | None:
+    """The resource that a key is about, whatever folder it is in."""
+    head, _, name = key.rpartition("/")
+    kind = next((kind for path, kind in TYPES.items() if head.endswith("/" + path)), None)
+    return f"{kind}:{name}" if kind and name else None
+
+
+def _write(event: Event) -> Write:
+    if event.value is None:
+        return Write(event.revision, event.at, 0, 0)
+    document = json.loads(event.value)
+    return Write(
+        event.revision,
+        event.at,
+        event.created,
+        document["version"],
+        document["marked_for_deletion"],
+        json.loads(document["body"]),
+    )
+
+
+def _report(event: Event) -> Report:
+    document = json.loads(event.value or "")
+    return Report(event.revision, event.at, document["version"], document["state"]["worker_state"], document["error"])

@@ -1,0 +1,216 @@
+"""The real reconciler over a :class:`MemoryStore`, in one thread: what happens when is the test's choice.
+
+Config changes wait until :meth:`Bench.settle`; jobs run when a test ends them, by the real steps on a
+:class:`ScriptedHeat`; a restart forgets everything but the store.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from typing import Any
+
+from orchestrator.bridge import loading
+from orchestrator.bridge.leader import campaign
+from orchestrator.bridge.reconciling import Reconciler
+from orchestrator.clients.store import KeyValue
+from orchestrator.core import effects
+from orchestrator.core.jobs import Action, Job
+from orchestrator.core.records import Held, Run, Step
+from orchestrator.core.refs import JobId, Json, Ref
+from orchestrator.testing import MemoryStore, RecordingQueue, ScriptedHeat
+from tasks import steps
+from tasks.context import WorkerContext
+from tests import factories
+
+OUTPUTS = [{"output_key": "id", "output_value": "cloud"}]
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.keys = factories.keys()
+        self.store = MemoryStore()
+        self.heat = ScriptedHeat()
+        doubles: dict[str, Any] = {"heat": self.heat, "queue": RecordingQueue(), "targets": None}
+        self.worker = WorkerContext(keys=self.keys, store=self.store, templates=factories.templates(), **doubles)
+        leadership = campaign(self.store, self.keys, 10, threading.Event())
+        assert leadership is not None
+        self._leadership = leadership
+        self.versions: dict[Ref, int] = {}
+        self._checked = 0
+        self.restart()
+
+    # The API server ---------------------------------------------------------------------------------
+
+    def put(self, ref: Ref, **properties: Json) -> None:
+        """The next version, of a new incarnation if there is none."""
+        self.versions[ref] = self.versions.get(ref, 0) + 1
+        self._write(ref, self.versions[ref], False, properties)
+
+    def put_again(self, ref: Ref, version: int) -> None:
+        """A resync, or a stale write: the body and mark as they are."""
+        if config := self.config(ref):
+            body = json.loads(config["body"])
+            self._write(ref, version, config["marked_for_deletion"], {k: v for k, v in body.items() if k not in ("id", "tenant_id", "name")})
+
+    def mark(self, ref: Ref) -> None:
+        if config := self.config(ref):
+            body = json.loads(config["body"])
+            self.versions[ref] += 1
+            self._write(ref, self.versions[ref], True, {k: v for k, v in body.items() if k not in ("id", "tenant_id", "name")})
+
+    def remove(self, ref: Ref) -> None:
+        self.store.delete(self.keys.below(self.keys.config, ref))
+        self.versions.pop(ref, None)
+
+    def config(self, ref: Ref) -> Any:
+        found = self.store.get(self.keys.below(self.keys.config, ref))
+        return json.loads(found.value) if found else None
+
+    def _write(self, ref: Ref, version: int, marked: bool, properties: Mapping[str, Json]) -> None:
+        value = factories.config_value(ref, version, marked=marked, **properties)
+        self.store.put(self.keys.below(self.keys.config, ref), value)
+
+    # The bridge -------------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """A new term from what the store holds."""
+        self.world, runs, self._seen = loading.load(self.store, self.keys, factories.templates())
+        assert runs == []
+        self.later: list[Ref] = []
+        self.ready: dict[JobId, None] = {
+            job.id: None for job in self.world.graph.jobs.values() if not self.world.graph.waits_for(job.id)
+        }
+        self.reconciler = Reconciler(
+            self.world,
+            self.keys,
+            self._leadership,
+            ready=lambda job: self.ready.setdefault(job.id),
+            later=lambda _, ref: self.later.append(ref),
+            patience=0.0,
+            as_string=False,
+        )
+
+    def settle(self) -> None:
+        """Take in every config change and decide."""
+        for event in [e for e in self.store._history if e.revision > self._seen and e.key.startswith(self.keys.config)]:
+            if event.value is not None:
+                loading.note_config(self.world, self.keys, KeyValue(event.key, event.value, event.created, event.revision))
+            elif ref := self.keys.ref(self.keys.config, event.key):
+                self.world.wanted.pop(ref, None)
+                self.world.touch(ref)
+        self._seen = self.store.revision
+        later, self.later = self.later, []
+        self.world.touch(*later)
+        self.reconciler.settle()
+
+    def quiet(self, *, complete: bool = True) -> None:
+        """Settle and end jobs until nothing happens any more."""
+        for _ in range(300):
+            before = self.store.revision
+            self.settle()
+            if job := self.runnable():
+                self.end(job[0], complete=complete)
+            elif not self.later and self.store.revision == before and not self.world.dirty:
+                return
+        raise AssertionError(f"never quiet: jobs {list(self.world.graph.jobs)}, later {self.later}, dirty {list(self.world.dirty)}")
+
+    # The worker -------------------------------------------------------------------------------------
+
+    def runnable(self) -> list[JobId]:
+        """The jobs that were said to be ready."""
+        return [job for job in self.ready if job in self.world.graph.jobs]
+
+    def end(self, job_id: JobId, *, complete: bool) -> None:
+        """Carry a job out to its end, and tell the bridge."""
+        job = self.world.graph.jobs[job_id]
+        name = job.ref.stack_name
+        for attempt in range(8):
+            steps.submit(self.worker, job_id)
+            if name in {stack.name for _, stack in self.heat.working()}:
+                # A stack that is in the way must go some time: then its deletion succeeds in the end.
+                self.heat.finish(name, "COMPLETE" if complete or attempt > 4 else "FAILED", OUTPUTS)
+            steps.record(self.worker, job_id)
+            kv = self.store.get(self.keys.run(job.tenant, job_id))
+            if kv and (run := Run.from_json(kv.value)).step is Step.DONE:
+                break
+        else:
+            raise AssertionError(f"{job_id} does not end: {kv}")
+        self.ready.pop(job_id, None)
+        self.reconciler.ended(job_id, job.ref, job.action, run, kv.revision)
+        assert self._leadership.commit(effects.remove_runs([(kv.key, kv.revision)]))
+
+    # What must hold ---------------------------------------------------------------------------------
+
+    def check_jobs(self) -> None:
+        """Of every job record made since the last check, and of all there are."""
+        for event in self.store._history:
+            if event.revision > self._checked and event.key.startswith(self.keys.jobs) and event.value is not None:
+                self._check_dependency(Job.from_json(event.value), event.revision)
+        self._checked = self.store.revision
+        jobs = self.jobs_at(0)
+        list(TopologicalSorter({job.id: set(job.dependency) & jobs.keys() for job in jobs.values()}).static_order())
+        changes = [(job.ref, job.version) for job in jobs.values() if job.action is not Action.DELETE]
+        assert len(changes) == len(set(changes)), f"two unfinished jobs for one version: {changes}"
+        for job in jobs.values():
+            if not self.world.graph.waits_for(job.id):
+                assert job.id in self.ready, f"{job.id} waits for nothing, and was never said to be ready"
+
+    def _check_dependency(self, job: Job, revision: int) -> None:
+        """CONTRACT section 5, word for word. Jobs superseded by this one are finished by its transaction,
+        and it cannot wait for those that waited for them."""
+        before, after = self.jobs_at(revision - 1), self.jobs_at(revision)
+        behind = {job.id, *(before.keys() - after.keys())}
+        while more := {other.id for other in before.values() if behind & set(other.dependency)} - behind:
+            behind |= more
+        expected = {
+            other.id
+            for other in after.values()
+            if other.ref == job.ref or other.ref in job.references() or job.ref in other.references()
+        }
+        assert set(job.dependency) == expected - behind, job.id
+        assert len(job.dependency) == len(set(job.dependency))
+
+    def check_reports(self) -> None:
+        """When quiet: what is wanted is held back visibly, or was reported at its newest version."""
+        held = {ref: record for ref, record in self._records(self.keys.held, Held.from_json)}
+        for kv in self.store.list(self.keys.config)[1]:
+            ref = self.keys.ref(self.keys.config, kv.key)
+            assert ref is not None
+            state = self.store.get(self.keys.below(self.keys.state, ref))
+            if ref in held:
+                assert held[ref].version == json.loads(kv.value)["version"], ref
+                continue
+            assert state is not None, f"{ref} was never reported"
+            assert json.loads(state.value)["version"] >= json.loads(kv.value)["version"], ref
+            assert state.revision > kv.created, f"the report of {ref} is about an earlier incarnation"
+
+    def check_states_never_outrun_configs(self) -> None:
+        """No state above the config's newest version, none written while there is no config."""
+        newest: dict[Ref, int] = {}
+        for event in self.store._history:
+            if (ref := self.keys.ref(self.keys.config, event.key)) and event.key.startswith(self.keys.config):
+                version = json.loads(event.value)["version"] if event.value is not None else None
+                newest = {**newest, ref: max(version, newest.get(ref, 0))} if version else {r: v for r, v in newest.items() if r != ref}
+            elif event.key.startswith(self.keys.state) and event.value is not None:
+                owner = self.keys.ref(self.keys.state, event.key)
+                assert owner in newest, f"a state of {owner}, which has no config"
+                assert json.loads(event.value)["version"] <= newest[owner], event
+
+    def state(self, ref: Ref) -> Any:
+        found = self.store.get(self.keys.below(self.keys.state, ref))
+        return json.loads(found.value) if found else None
+
+    def left(self) -> list[str]:
+        """Every key but the configs and the leader's."""
+        return [kv.key for kv in self.store.list("/")[1] if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader]
+
+    def jobs_at(self, revision: int) -> dict[JobId, Job]:
+        return {self.keys.job_id(kv.key): Job.from_json(kv.value) for kv in self.store.list(self.keys.jobs, revision=revision)[1]}
+
+    def _records(self, folder: str, parse: Any) -> list[tuple[Ref, Any]]:
+        return [(self.keys.ref(folder, kv.key), parse(kv.value)) for kv in self.store.list(folder)[1]]  # type: ignore[misc]
+
+

@@ -1,0 +1,147 @@
+"""Whatever happens, in whatever order: what always holds of the bridge's decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.core.refs import Ref
+from tests.factories import node
+
+from .bench import Bench
+
+NODES = [node(name) for name in "abcd"]
+nodes = st.sampled_from(NODES)
+some_ids = st.lists(st.sampled_from("abcd"), unique=True, max_size=2)
+
+events = st.one_of(
+    st.tuples(st.just("put"), nodes, some_ids, some_ids),
+    st.tuples(st.just("put"), nodes, some_ids, st.just([])),
+    st.tuples(st.just("mark"), nodes),
+    st.tuples(st.just("remove"), nodes),
+    st.tuples(st.just("resync"), nodes),
+    st.tuples(st.just("stale"), nodes),
+    st.tuples(st.just("settle")),
+    st.tuples(st.just("end"), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("restart")),
+)
+histories = st.lists(events, max_size=25)
+
+
+def happen(bench: Bench, event: tuple[Any, ...]) -> None:
+    match event:
+        case ("put", Ref() as ref, uses, reads):
+            bench.put(ref, uses=uses, reads=reads)
+        case ("mark", ref):
+            bench.mark(ref)
+        case ("remove", ref):
+            bench.remove(ref)
+        case ("resync", ref):
+            bench.put_again(ref, bench.versions.get(ref, 1))
+        case ("stale", ref) if bench.versions.get(ref, 1) > 1:
+            bench.put_again(ref, bench.versions[ref] - 1)
+        case ("settle",):
+            bench.settle()
+        case ("end", which, complete) if jobs := bench.runnable():
+            bench.end(jobs[which % len(jobs)], complete=complete)
+        case ("restart",):
+            bench.restart()
+
+
+def after(history: list[tuple[Any, ...]]) -> Bench:
+    bench = Bench()
+    for event in history:
+        happen(bench, event)
+        bench.check_jobs()
+    return bench
+
+
+A, B, C, D = NODES
+
+
+@given(histories)
+@settings(max_examples=120)
+@example([("put", A, ["b"], []), ("put", B, ["a"], [])])
+@example([("put", A, ["b"], []), ("put", B, [], ["a"])])
+@example([("put", A, [], []), ("settle",), ("end", 0, True), ("remove", A), ("put", A, [], []), ("settle",)])
+def test_every_wanted_version_is_held_back_or_reported_in_the_end(history: list[tuple[Any, ...]]) -> None:
+    bench = after(history)
+    bench.quiet()
+    bench.check_jobs()
+    bench.check_reports()
+    bench.check_states_never_outrun_configs()
+
+
+@given(histories)
+@settings(max_examples=80)
+def test_the_same_holds_when_everything_fails(history: list[tuple[Any, ...]]) -> None:
+    bench = after(history)
+    bench.quiet(complete=False)
+    bench.check_jobs()
+    bench.check_reports()
+    bench.check_states_never_outrun_configs()
+
+
+@given(histories)
+@settings(max_examples=80)
+def test_nothing_is_left_of_what_is_removed(history: list[tuple[Any, ...]]) -> None:
+    bench = after(history)
+    bench.quiet()
+    for ref in NODES:
+        bench.remove(ref)
+    bench.quiet()
+
+    assert bench.left() == []
+    assert bench.heat.stacks("t1") == {}
+
+
+@given(histories)
+@settings(max_examples=60)
+def test_a_restart_when_all_is_quiet_changes_nothing(history: list[tuple[Any, ...]]) -> None:
+    bench = after(history)
+    bench.quiet()
+    before, asked = bench.store.list("/"), len(bench.heat.requests)
+    bench.restart()
+    bench.quiet()
+
+    assert (bench.store.list("/"), len(bench.heat.requests)) == (before, asked)
+
+
+peaceful = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.just(B), st.just(["a"]), st.just([])),
+        st.tuples(st.just("put"), st.just(C), st.just(["b"]), st.sampled_from([[], ["a"]])),
+        st.tuples(st.just("put"), st.just(D), st.sampled_from([["b"], ["c", "a"]]), st.just([])),
+        st.tuples(st.just("put"), st.just(A), st.just([]), st.just([])),
+        st.tuples(st.just("settle")),
+        st.tuples(st.just("end"), st.integers(0, 3), st.just(True)),
+        st.tuples(st.just("restart")),
+    ),
+    max_size=25,
+)
+
+
+@given(peaceful)
+@settings(max_examples=120)
+def test_where_nothing_goes_wrong_nothing_fails(history: list[tuple[Any, ...]]) -> None:
+    """Every job finds the outputs that it needs, whatever was restarted or written in between."""
+    bench = after([*history, ("put", A, [], []), ("put", B, ["a"], []), ("put", C, ["b"], []), ("put", D, ["c"], [])])
+    bench.quiet()
+
+    states = {ref: bench.state(ref) for ref in NODES}
+    assert {ref: (state["version"], state["error"]) for ref, state in states.items()} == {ref: (bench.versions[ref], "") for ref in NODES}
+
+
+@pytest.mark.parametrize("order", [(A, B, C), (C, B, A), (B, A, C)], ids=["forwards", "backwards", "mixed"])
+def test_a_chain_is_built_in_order_whatever_the_order_of_writing(order: tuple[Ref, ...]) -> None:
+    bench = Bench()
+    uses = {A: [], B: ["a"], C: ["b"]}
+    for ref in order:
+        bench.put(ref, uses=uses[ref])
+        bench.settle()
+    bench.quiet()
+
+    assert [request.name for request in bench.heat.requests] == ["node_a", "node_b", "node_c"]
