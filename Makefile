@@ -19,7 +19,7 @@ help: ## List the targets
 	@echo "Variables: PYTHON=python3.12 (for a new environment), VENV=.venv, ARGS=... (for demo, test, unit and bench)"
 
 demo: install ## See it happen: real servers, a load balancer service built on them (ARGS=--once to check and leave)
-	@$(BIN)/python -m orchestrator.sandbox.demo $(ARGS)
+	@$(BIN)/orchestrator demo $(ARGS)
 
 install: $(STAMP) ## Create the environment, or bring it up to date with setup.cfg
 

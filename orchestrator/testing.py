@@ -16,6 +16,7 @@ Time passes only when a test says so: leases end by :meth:`MemoryStore.expire`, 
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import threading
 from collections import deque
@@ -49,7 +50,8 @@ class MemoryStore:
         self._compacted = 0
         self._now: dict[str, KeyValue] = {}
         self._lease_of: dict[str, MemoryLease] = {}
-        self._history: list[Event] = []
+        self._leases: builtins.list[MemoryLease] = []
+        self._history: builtins.list[Event] = []
         self._ids = itertools.count(1)
         self._trouble: deque[tuple[StoreUnavailable, bool]] = deque()
 
@@ -86,7 +88,9 @@ class MemoryStore:
             return was_there
 
     def lease(self, seconds: int) -> MemoryLease:
-        return MemoryLease(self, next(self._ids), seconds)
+        lease = MemoryLease(self, next(self._ids), seconds)
+        self._leases.append(lease)
+        return lease
 
     def watch(self, prefixes: Iterable[str], revision: int) -> MemoryWatch:
         return MemoryWatch(self, tuple(prefixes), revision)
@@ -102,12 +106,24 @@ class MemoryStore:
         with self._changed:
             return self._revision
 
+    @property
+    def history(self) -> Sequence[Event]:
+        """Every change there ever was, in order."""
+        with self._changed:
+            return tuple(self._history)
+
     def expire(self, lease: Lease) -> None:
         """The lease's time is over: what hangs on it vanishes, and its holder finds it not alive."""
         assert isinstance(lease, MemoryLease) and lease.store is self, "a lease of this store"
         with self._changed:
             lease.held = False
             self._write((), tuple(sorted(key for key, holder in self._lease_of.items() if holder is lease)), None, frozenset())
+
+    def expire_abandoned(self) -> None:
+        """The time of every lease that nobody renews is over."""
+        for lease in self._leases:
+            if lease.abandoned and lease.held:
+                self.expire(lease)
 
     def compact(self, revision: int) -> None:
         """Drop the history before *revision*."""

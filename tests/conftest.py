@@ -15,6 +15,7 @@ for name in list(os.environ):
     if name.startswith(("ORCHESTRATOR_", "OS_")):
         del os.environ[name]
 
-settings.register_profile("orchestrator", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "orchestrator", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("orchestrator")
-

@@ -8,7 +8,6 @@ from typing import Any
 
 from orchestrator.core.jobs import Action, Job, Param, job_id
 from orchestrator.core.keys import Keys, Prefixes
-from orchestrator.core.mapping import parse
 from orchestrator.core.records import Failed, Handled, Held
 from orchestrator.core.refs import JobId, Json, Ref
 from orchestrator.core.resources import Wanted
@@ -109,7 +108,14 @@ def body(ref: Ref, **properties: Json) -> dict[str, Json]:
 
 
 def wanted(
-    ref: Ref, version: int = 1, *, marked: bool = False, incarnation: int = 10, revision: int = 0, fault: str = "", **properties: Json
+    ref: Ref,
+    version: int = 1,
+    *,
+    marked: bool = False,
+    incarnation: int = 10,
+    revision: int = 0,
+    fault: str = "",
+    **properties: Json,
 ) -> Wanted:
     """A config as written at *revision* (default: never since its creation at *incarnation*)."""
     return Wanted(ref, version, body(ref, **properties), marked, incarnation, revision or incarnation + version - 1, fault)
@@ -167,7 +173,9 @@ def deleted() -> Known:
     return Known("DELETE_COMPLETE", TENANT)
 
 
-def heat_stack(of: Job, status: str = "CREATE_COMPLETE", *, tagged: Job | None = None, tags: Iterable[str] | None = None, reason: str = "") -> Stack:
+def heat_stack(
+    of: Job, status: str = "CREATE_COMPLETE", *, tagged: Job | None = None, tags: Iterable[str] | None = None, reason: str = ""
+) -> Stack:
     """The stack of a job's resource as Heat shows it; tagged by the job itself unless said otherwise."""
     return Stack("uuid-1", of.ref.stack_name, status, reason, tuple(tags) if tags is not None else (tag((tagged or of).id),))
 

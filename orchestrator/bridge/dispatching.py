@@ -10,6 +10,7 @@ intervals, until one gets through; then all go. Other tenants do not notice.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import time
@@ -263,6 +264,11 @@ class Dispatcher:
                 return
 
     # Supervision ------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Leave our mark with the broker, by which a later loss of its data shows."""
+        with contextlib.suppress(BrokerUnavailable):
+            self._queue.lost_everything()
 
     def supervise(self) -> None:
         """Send again what the broker has lost."""

@@ -204,9 +204,16 @@ class Reconciler:
                 self._ready(dependent)
         self._fail_waiting()
 
+    def give_up(self, job: Job, error: str) -> None:
+        """End a job that no worker can carry out."""
+        self._to_fail.append((job, Failed(job.version, job.action, error, job.ref)))
+        self._fail_waiting()
+
     def _fail_waiting(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
         for _ in range(len(self._to_fail)):
+            if not self._to_fail:
+                return  # _release() below comes here too, and has dealt with the rest.
             job, failed = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed.

@@ -13,6 +13,7 @@ from ..core.keys import Keys
 from ..core.schemas import Schemas
 from ..errors import StoreUnavailable, TemporaryError
 from ..settings import Settings
+from .health import CountEvents, Health, serve
 from .leader import Leadership, LeadershipLost, campaign
 from .term import Term, Timing
 
@@ -34,16 +35,22 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         tenant_requests=settings.tenant_requests,
         total_requests=settings.total_requests,
     )
+    health = Health()
+    count = CountEvents(health)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(count)
+    server = serve(health, settings.health_address, settings.health_port) if settings.health_port else None
     delay = 0.2
     while not stopping.is_set():
         leadership: Leadership | None = None
         try:
+            health.standing_by()
             leadership = campaign(store, keys, settings.lease_ttl, stopping)
             if leadership is None:
                 break
             term = Term(store, keys, leadership, broker, templates.templates, timing, as_string=settings.state_as_string)
             delay = 0.2
-            term.run(stopping)
+            term.run(stopping, health)
         except LeadershipLost as error:
             log.warning("Leading no more", extra={"event": "leadership_lost", "reason": str(error)})
         except StoreUnavailable as error:
@@ -53,6 +60,10 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         finally:
             if leadership is not None:
                 leadership.resign()
+    for handler in logging.getLogger().handlers:
+        handler.removeFilter(count)
+    if server is not None:
+        server.shutdown()
     broker.close()
     store.close()
 

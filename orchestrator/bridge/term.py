@@ -7,6 +7,7 @@ import queue
 import sched
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from .. import faults
 from ..clients.queue import Queue
 from ..clients.store import Compacted, Event, KeyValue, Store, Watch
 from ..core import effects
-from ..core.jobs import job_action, job_ref
+from ..core.jobs import Job, job_action, job_ref
 from ..core.keys import Keys
 from ..core.planning import TEMPLATE_TYPE
 from ..core.records import Run, Step
@@ -22,6 +23,7 @@ from ..core.refs import JobId, Ref
 from ..core.templates import Template
 from . import loading
 from .dispatching import SUPERVISION, Dispatcher
+from .health import Health
 from .leader import Leadership
 from .reconciling import Reconciler
 
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _TICK = 1.0
 """Longest time, in seconds, for which the loop sleeps without looking at its lease."""
+CLAIMS_LOST_LIMIT = 5
+"""Claims lost on one job, as far as this term has seen, after which the job is given up."""
 _REMOVALS = 50
 """Runs removed in one transaction; etcd takes 128 operations."""
 
@@ -79,7 +83,9 @@ class Term:
             patience=timing.patience,
             as_string=as_string,
         )
+        self._claims_lost: Counter[JobId] = Counter()
         self._finished: list[tuple[str, int]] = []
+        self._dispatcher.begin()
         self._resume(runs)
 
     def _resume(self, runs: list[KeyValue]) -> None:
@@ -97,13 +103,14 @@ class Term:
             extra={"event": "term_begun", "revision": self._revision, "resources": len(self.world.wanted), "jobs": len(under_way)},
         )
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: threading.Event, health: Health) -> None:
         """Lead until told to stop.
 
         :raises LeadershipLost: somebody else leads.
         :raises StoreUnavailable: what etcd holds is in doubt; begin a new term with a new listing.
         """
         watch = self._store.watch([self._keys.config, self._keys.runs, self._keys.retries], self._revision + 1)
+        health.leading(watch)
         threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
         self._every(SUPERVISION, self._dispatcher.supervise)
         self._every(self._timing.monitoring_interval, self._monitor_all)
@@ -111,8 +118,19 @@ class Term:
             while not stopping.is_set():
                 self._leadership.check()
                 self._step()
+                health.beat(self.sizes())
         finally:
             watch.close()
+
+    def sizes(self) -> dict[str, int]:
+        """How much there is of what."""
+        world = self.world
+        return {
+            "resources": len(world.wanted),
+            "jobs": len(world.graph.jobs),
+            "held": len(world.held),
+            "failed": len(world.failed),
+        }
 
     def _step(self) -> None:
         """Whatever has come in and is due, then everything that follows from it."""
@@ -191,8 +209,7 @@ class Term:
             self.world.claimed.discard(job_id)
             self._dispatcher.forget(job_id, tenant)
             if known:
-                log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job_id})
-                self._dispatcher.submit(self.world.graph.jobs[job_id])
+                self._note_lost_claim(self.world.graph.jobs[job_id])
             return
         self.world.claimed.add(job_id)
         run = Run.from_json(value)
@@ -202,10 +219,26 @@ class Term:
         elif known:
             self._dispatcher.moved(job_id, tenant, run)
 
+    def _note_lost_claim(self, job: Job) -> None:
+        """The worker that had claimed the job is gone, or gave up; a job that takes worker after worker
+        with it is given up in the end."""
+        self._claims_lost[job.id] += 1
+        times = self._claims_lost[job.id]
+        if times < CLAIMS_LOST_LIMIT:
+            log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job.id, "times": times})
+            self._dispatcher.submit(job)
+            return
+        self._reconciler.give_up(
+            job,
+            f"{times} workers in a row died or ran out of time over this job; look at their logs, correct the template or the "
+            "configuration and write the config with the next version",
+        )
+
     def _note_done(self, job_id: JobId, tenant: str, run: Run, revision: int) -> None:
         ref = job_ref(job_id)
         before = self.world.stacks.get(ref)
         self._dispatcher.over(job_id, tenant)
+        self._claims_lost.pop(job_id, None)
         self._reconciler.ended(job_id, ref, job_action(job_id), run, revision)
         if run.monitored or (before is not None and before.monitored):
             self._dispatcher.monitor([ref], self._timing.monitoring_interval)

@@ -292,8 +292,15 @@ def check_id(keys: Keys, kind: str, resource_id: Json) -> str:
     return resource_id
 
 
+def split(kind: str | None, resource_id: str | None) -> tuple[str | None, str | None]:
+    """Type and id of a command line, where ``TYPE:ID``, as every answer writes it, is both."""
+    if kind is not None and resource_id is None and ":" in kind:
+        kind, _, resource_id = kind.partition(":")
+    return kind, resource_id
+
+
 def resource(keys: Keys, kind: str, resource_id: str) -> Ref:
-    """The resource that a command line names; ``TYPE:ID`` was split by the caller."""
+    """The resource that a command line names."""
     known = check_type(keys, kind)
     return Ref(known, check_id(keys, known, resource_id))
 
@@ -303,4 +310,3 @@ def config_key(keys: Keys, ref: Ref) -> str:
     if keys.schemas.get(ref.type) is None and ref.type == TEMPLATE_TYPE:
         return f"{keys.config}{HEAT_TEMPLATES_PATH}/{ref.id}"
     return keys.below(keys.config, ref)
-

@@ -1,4 +1,4 @@
-"""What a command's exit code means; every ``--help`` says it, docs/cli.md too."""
+"""What a command's exit code means; every ``--help`` says it."""
 
 from __future__ import annotations
 

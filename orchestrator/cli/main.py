@@ -22,7 +22,7 @@ from ..errors import InvalidInput, OrchestratorError
 from . import documents, settings_view, showing, snapshot, status, templates, waiting, writing
 from .exits import HELP, Exit
 from .options import Files, Output, Timeout, Wait
-from .output import BAD, DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, show
+from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, show
 from .progress import Progress
 from .session import Commands, Session, session
 from .waiting import Goal
@@ -33,15 +33,18 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Wanted configuration in etcd becomes OpenStack Heat stacks, and their outcome comes back.",
     epilog=HELP,
 )
 _RUN, _CONFIG, _LOOK, _LEARN = "Running", "Wanted configuration", "Looking", "Trying and checking"
 
-OneType = Annotated[str | None, typer.Argument(help="A type, such as port.", metavar="[TYPE]", show_default=False)]
-OneId = Annotated[str | None, typer.Argument(help="The id of one resource.", metavar="[ID]", show_default=False)]
+OneType = Annotated[
+    str | None,
+    typer.Argument(help="A type, such as port; port:port-web names type and id in one.", metavar="TYPE", show_default=False),
+]
+OneId = Annotated[str | None, typer.Argument(help="The id of one resource.", metavar="ID", show_default=False)]
 
 
 def main() -> None:
@@ -105,13 +108,11 @@ def apply(files: Files = None, wait: Wait = False, timeout: Timeout = None, outp
     version, and one that is there already just so is left alone. The order does not matter: who needs whom
     follows from the references.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    orchestrator apply -f service.yaml
-
-    orchestrator apply -f service.yaml --wait --timeout 300
-
-    generate-config | orchestrator apply -f -
+        orchestrator apply -f service.yaml
+        orchestrator apply -f service.yaml --wait --timeout 300
+        generate-config | orchestrator apply -f -
     """
     if not files:
         raise InvalidInput("nothing to apply: name a file with -f FILE, or -f - for standard input")
@@ -138,13 +139,13 @@ def delete(
     --wait plays its part: it waits for the deletion and then removes the config. With --now the config is removed at once;
     the bridge then deletes the stack by what it has recorded. Whatever was built from a resource goes before it.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    orchestrator delete port port-web --wait
-
-    orchestrator delete -f service.yaml --wait
+        orchestrator delete port port-web --wait
+        orchestrator delete -f service.yaml --wait
     """
     found = documents.read(files or ())
+    kind, resource_id = documents.split(kind, resource_id)
     if resource_id is not None and kind is not None:
         found = [("the command line", {"type": kind, "id": resource_id}), *found]
     elif kind is not None or not found:
@@ -197,7 +198,7 @@ def _finish(doors: Session, written: list[Written], goal: Goal | None, timeout: 
     raise typer.Exit(outlook.exit)
 
 
-_RESULTS = {Result.CREATED: GOOD, Result.UPDATED: GOOD, Result.MARKED: DOUBT, Result.REMOVED: BAD}
+_RESULTS = {Result.CREATED: GOOD, Result.UPDATED: GOOD, Result.MARKED: DOUBT, Result.REMOVED: DOUBT}
 
 
 def _written_table(written: list[Written]) -> Section:
@@ -218,16 +219,14 @@ def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format
 
     With an id, every record of that resource is shown with its key in etcd. Secrets are masked.
 
-    [bold]Examples[/bold]
+    **Examples**
 
-    orchestrator get
-
-    orchestrator get port
-
-    orchestrator get port port-web
-
-    orchestrator get load_balancer_interface lbif-http -o json
+        orchestrator get
+        orchestrator get port
+        orchestrator get port port-web
+        orchestrator get load_balancer_interface lbif-http -o json
     """
+    kind, resource_id = documents.split(kind, resource_id)
     with session() as doors:
         found = snapshot.load(doors.store, doors.keys)
         if kind is not None and resource_id is not None:
@@ -280,6 +279,7 @@ def wait(kind: OneType = None, resource_id: OneId = None, timeout: Timeout = Non
     A resource is done when its wanted version is reported, or when it is held back by something that does not come by itself.
     Answers 0 when all is complete, 1 when something failed or is held back, and 3 when time was over.
     """
+    kind, resource_id = documents.split(kind, resource_id)
     with session() as doors:
         goal = _goal(doors, kind, resource_id)
         outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)

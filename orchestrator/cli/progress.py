@@ -198,4 +198,3 @@ class Progress:
             return False
         standing = self.of(other)
         return standing.moving or standing.phase is not Phase.HELD
-

@@ -53,6 +53,7 @@ class Snapshot:
 
     keys: Keys
     revision: int = 0
+    listed_at: int = 0
     raw: dict[str, KeyValue] = field(default_factory=dict)
     wanted: dict[Ref, Wanted] = field(default_factory=dict)
     rejected: dict[str, Rejected] = field(default_factory=dict)
@@ -78,8 +79,10 @@ class Snapshot:
     # Keeping up -------------------------------------------------------------------------------------
 
     def take(self, events: Iterable[Event]) -> None:
-        """What a watch brought."""
+        """What a watch brought; what is older than the listing is in there already."""
         for event in events:
+            if event.revision <= self.listed_at:
+                continue
             self.revision = max(self.revision, event.revision)
             if event.value is None:
                 self.remove(event.key)
@@ -181,6 +184,7 @@ def load(store: Store, keys: Keys) -> Snapshot:
         snapshot.revision, listed = store.list(folder, revision=snapshot.revision)
         for kv in listed:
             snapshot.put(kv)
+    snapshot.listed_at = snapshot.revision
     return snapshot
 
 

@@ -112,9 +112,7 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         "running": [_job(view, now) for view in found.running],
         "waiting": [_job(view, now) for view in found.waiting],
         "pending": [_standing(standing) for standing in found.pending],
-        "held": [
-            {**_standing(held), "waits_for": held.waits_for.to_record() if held.waits_for else None} for held in found.held
-        ],
+        "held": [{**_standing(held), "waits_for": held.waits_for.to_record() if held.waits_for else None} for held in found.held],
         "failed": [
             {
                 "root": failure.root.to_record(),
@@ -242,8 +240,8 @@ def _troubles(found: Overview) -> list[Section | Text]:
         held = [(str(s.ref), _version(s), str(s.waits_for or ""), s.reason) for s in found.held]
         parts.append(Section("Held back", ("resource", "version", "waits for", "reason"), held, DOUBT, wide))
     if found.failures:
-        failed = [(str(f.root), f.error, ", ".join(str(other.ref) for other in f.others)) for f in found.failures]
-        parts.append(Section("Failed", ("cause", "error", "failed with it"), failed, BAD, wide))
+        failed = [(str(f.root), ", ".join(str(other.ref) for other in f.others), f.error) for f in found.failures]
+        parts.append(Section("Failed", ("cause", "failed with it", "error"), failed, BAD, wide))
     if found.stale:
         stale = [(str(s.ref), _version(s), s.reason) for s in found.stale]
         parts.append(Section("Ignored", ("resource", "version", "reason"), stale, DOUBT, wide))

@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 Names = Annotated[
-    list[str] | None, typer.Argument(help="Names of templates; all when left out.", metavar="[NAME]…", show_default=False)
+    list[str] | None, typer.Argument(help="Names of templates; all when left out.", metavar="NAME", show_default=False)
 ]
 Folder = Annotated[
     Path | None,

@@ -101,6 +101,10 @@ class Follower:
         except Exception as error:  # Carried over to the thread that waits, and raised there.
             self._inbox.put(error)
 
+    def restart(self, snapshot: Snapshot) -> None:
+        """Go on from a newer listing; what the watch still brings from before it is skipped."""
+        self.snapshot = snapshot
+
     def next(self, timeout: float | None) -> bool:
         """Take in what has changed; waits for it up to *timeout* seconds. Whether anything has.
 
@@ -146,7 +150,11 @@ def until(
             found = replace(outlook(follower.snapshot, goal), seconds=time.monotonic() - started)
             tell(found, follower.snapshot)
             if found.over:
-                return found
+                # The watch brings what one transaction wrote folder by folder: only a listing is of one moment.
+                follower.restart(snapshots.load(store, keys))
+                found = replace(outlook(follower.snapshot, goal), seconds=found.seconds)
+                if found.over:
+                    return found
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 return found
@@ -240,4 +248,3 @@ def as_document(found: Outlook) -> dict[str, Json]:
 
 def _entry(standing: Standing) -> dict[str, Json]:
     return {"type": standing.ref.type, "id": standing.ref.id, "phase": standing.phase.value, "reason": standing.reason}
-

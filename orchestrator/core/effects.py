@@ -82,7 +82,7 @@ def clean(keys: Keys, ref: Ref, _: Clean) -> Transaction:
 
 
 def fail_waiting(keys: Keys, job: Job, wanted: Wanted | None, failed: Failed, as_string: bool) -> Transaction:
-    """End a job that never ran, because one that it waited for failed."""
+    """End a job that no worker will end: one that it waited for failed, or no worker survives it."""
     ref = job.ref
     status = records.failed_status(job.action)
     puts = {}
@@ -92,7 +92,7 @@ def fail_waiting(keys: Keys, job: Job, wanted: Wanted | None, failed: Failed, as
     return Transaction(
         requires=(exists(keys.job(job.id)), _config(keys, ref, wanted)),
         puts=puts,
-        deletes=(keys.job(job.id),),
+        deletes=(keys.job(job.id), keys.below(keys.job_states, ref)),
     )
 
 

@@ -73,7 +73,7 @@ def _parse_type(entry: Json) -> ResourceType:
         raise InvalidInput(f"a schema without id and prefix: {str(entry)[:120]}")
     kind, path = entry["id"], entry["prefix"].strip("/")
     properties = parse_properties(entry.get("schema"))
-    chosen = (entry.get("metadata") or {}).get("template_path")
+    chosen = entry["metadata"].get("template_path") if isinstance(entry.get("metadata"), dict) else None
     if chosen is None:
         return ResourceType(kind, path, None, properties)
     try:

@@ -79,8 +79,9 @@ def _final_of(ledger: Ledger, ref: str, config: Write) -> Iterator[str]:
     if not standing:
         yield f"v{config.version} is reported {report.worker_state}, but Heat has no stack"
     for stack in standing:
-        if stack.parameters.get("value") != config.body["value"]:
-            yield f"v{config.version} should have value {config.body['value']!r}, but the stack has {stack.parameters.get('value')!r}"
+        has = stack.parameters.get("value")
+        if has != config.body["value"]:
+            yield f"v{config.version} should have value {config.body['value']!r}, but the stack has {has!r}"
         if stack.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             yield f"v{config.version} is reported {report.worker_state}, but the stack is in {stack.status}"
 
@@ -266,10 +267,10 @@ def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> 
     decided = deletions[-1]
     if decided.ended < operation.at and jobs[-1] is not decided:
         return True
-    wants = lambda write: write.wanted and parent in write.parents()  # noqa: E731
     recent = [w for w in ledger.writes.get(child, ()) if decided.at - SLACK <= w.at and w.revision <= decided.revision]
     first = recent[0].revision - 1 if recent else decided.revision
-    return any(map(wants, (ledger.config(child, first), *recent))) or _failed_meanwhile(ledger, child, operation)
+    wanted = any(write.wanted and parent in write.parents() for write in (ledger.config(child, first), *recent))
+    return wanted or _failed_meanwhile(ledger, child, operation)
 
 
 def _failed_meanwhile(ledger: Ledger, child: str, operation: Operation) -> bool:
@@ -290,7 +291,8 @@ def parents_rest_while_children_are_built(ledger: Ledger) -> Iterator[Violation]
                 job = ledger.job_of(change) if change.method in BUILDING else None
                 overlaps = operation.at < change.at < operation.ends - EPSILON
                 if job and overlaps and job.revision > child_job.revision:
-                    text = f"{change.method} at {change.at:.3f} while {child_job.ref} is being built from it until {operation.ends:.3f}"
+                    until = f"until {operation.ends:.3f}"
+                    text = f"{change.method} at {change.at:.3f} while {child_job.ref} is being built from it {until}"
                     evidence = tuple(ledger.story(parent, child_job.ref, around=change.at))
                     yield Violation("parent under child", parent, text, evidence)
 

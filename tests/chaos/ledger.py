@@ -37,6 +37,12 @@ class Write:
         """There, and not marked for deletion."""
         return self.version > 0 and not self.marked
 
+    def __str__(self) -> str:
+        if not self.version:
+            return f"REMOVED (revision {self.revision})"
+        marked = " marked" if self.marked else ""
+        return f"v{self.version}{marked} parents {sorted(self.parents())} (revision {self.revision}, created {self.created})"
+
     def parents(self) -> set[str]:
         """The nodes that this config is built from."""
         body = self.body or {}
@@ -70,6 +76,9 @@ class Report:
     version: int
     worker_state: str
     error: str
+
+    def __str__(self) -> str:
+        return f"v{self.version} {self.worker_state} {self.error[:160]} (revision {self.revision})"
 
     @property
     def failed(self) -> bool:
@@ -175,10 +184,9 @@ class Ledger:
         lines: list[tuple[float, str]] = []
         for ref in refs:
             for write in self.writes.get(ref, ()):
-                what = f"v{write.version}{' marked' if write.marked else ''} parents {sorted(write.parents())}" if write.version else "REMOVED"
-                lines.append((write.at, f"config {ref} {what} (revision {write.revision}, created {write.created})"))
+                lines.append((write.at, f"config {ref} {write}"))
             for report in self.reports.get(ref, ()):
-                lines.append((report.at, f"state  {ref} v{report.version} {report.worker_state} {report.error[:160]} (revision {report.revision})"))
+                lines.append((report.at, f"state  {ref} {report}"))
             for job in self.jobs_on.get(ref, ()):
                 lines.append((job.at, f"job    {job.id} made (revision {job.revision})"))
                 if job.ended != float("inf"):

@@ -110,7 +110,7 @@ class Listener:
         try:
             for batch in self.watch:
                 self._note(batch)
-        except Exception as error:  # noqa: BLE001 - told to the test, whatever it is
+        except Exception as error:
             self.error = error
         self._note(())
 
@@ -122,7 +122,9 @@ class Listener:
 
     def until(self, ready: Callable[[Listener], bool], seconds: float = PATIENCE) -> Listener:
         with self._changed:
-            assert self._changed.wait_for(lambda: ready(self), seconds), f"not within {seconds} s; so far {self.events} {self.error!r}"
+            assert self._changed.wait_for(lambda: ready(self), seconds), (
+                f"not within {seconds} s; so far {self.events} {self.error!r}"
+            )
         return self
 
     def alive(self) -> Listener:

@@ -15,7 +15,8 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes, free_port
 
-from .conftest import Listener, absent as absent_server, open_store
+from .conftest import Listener, open_store
+from .conftest import absent as absent_server
 
 pytestmark = pytest.mark.integration
 
@@ -91,7 +92,7 @@ def test_a_lease_survives_a_restart_of_etcd(mortal: servers.Etcd) -> None:
 def test_a_write_to_an_etcd_that_is_away_says_so() -> None:
     store = EtcdStore(EtcdAccess(endpoints=(f"127.0.0.1:{free_port()}",)))
 
-    with pytest.raises(StoreUnavailable, match="127.0.0.1"):
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
         store.put("/a", "1")
 
 

@@ -43,11 +43,11 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         queue.close()
 
 
-def _raw(client: Redis) -> list[bytes]:
+def _raw(client: Redis) -> list[bytes | str]:
     return [raw for name in (JOBS, RESULTS, LOOKS) for raw in reversed(client.lrange(name, 0, -1))]
 
 
-def _message(raw: bytes) -> Message:
+def _message(raw: bytes | str) -> Message:
     """A message as Celery's protocol 2 writes it."""
     envelope = json.loads(raw)
     args, kwargs, embed = json.loads(base64.b64decode(envelope["body"]))

@@ -72,7 +72,7 @@ def test_get_many_answers_only_what_is_there(backend: Backend) -> None:
 def test_get_many_takes_any_number_of_keys(backend: Backend) -> None:
     keys = [backend.key(f"{n:03}") for n in range(250)]
     for start in (0, 100, 200):
-        backend.store.commit(Transaction(puts={key: "x" for key in keys[start : start + 100]}))
+        backend.store.commit(Transaction(puts=dict.fromkeys(keys[start : start + 100], "x")))
 
     assert list(backend.store.get_many(keys)) == keys
 
@@ -128,7 +128,7 @@ def test_a_list_of_keys_has_no_values(backend: Backend) -> None:
 def test_a_list_of_many_pages_is_whole_and_read_at_one_revision(backend: Backend) -> None:
     keys = [backend.key(f"{n:05}") for n in range(2500)]
     for start in range(0, len(keys), 100):
-        backend.store.commit(Transaction(puts={key: "x" * 20 for key in keys[start : start + 100]}))
+        backend.store.commit(Transaction(puts=dict.fromkeys(keys[start : start + 100], "x" * 20)))
     revision, found = backend.store.list(backend.folder)
 
     assert revision == max(kv.revision for kv in found)

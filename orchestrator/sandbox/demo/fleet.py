@@ -266,9 +266,9 @@ class Demo:
         process.wait_until(ready[name], START)
 
     def _leader(self) -> int | None:
-        """The process that leads."""
-        kv = self.store.get(self.keys.leader)
-        return json.loads(kv.value).get("pid") if kv else None
+        """The process that leads, as the follower saw it: etcd itself may be gone when we are told to end."""
+        claims = self.follower.written(self.keys.leader)
+        return json.loads(claims[-1][1]).get("pid") if claims else None
 
     # Working with it ----------------------------------------------------------------------------------
 

@@ -42,6 +42,9 @@ LOOK = {
 DOES = {"create": "creates", "modify": "updates", "logical_delete": "deletes"}
 DONE = {"create": "created", "modify": "updated", "logical_delete": "deleted"}
 
+#: Columns below which the types are left out, so that there is room for what is waited for.
+NARROW = 100
+
 #: Rows of a terminal that the table needs besides its resources.
 FRAME = 6
 
@@ -126,13 +129,14 @@ class Screen:
         rows = [known.get(ref) or Row(ref, 1, Stage.WANTED) for ref in refs]
         crowded = len(rows) + FRAME > self.console.height
         shown = [row for row in rows if row.stage is not Stage.READ] if crowded else rows
-        table = Table(box=SIMPLE_HEAD, expand=self.console.width < 100, pad_edge=False, header_style="bold")
-        table.add_column("type", no_wrap=True, overflow="ellipsis")
+        narrow = self.console.width < NARROW
+        room = self.console.width - (50 if narrow else 76)  # what the other columns leave
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        if not narrow:
+            table.add_column("type", no_wrap=True)
         table.add_column("id", style="bold", no_wrap=True)
         table.add_column("state", no_wrap=True, min_width=16)
-        table.add_column(
-            "waits for", ratio=1 if self.console.width < 100 else None, min_width=24, no_wrap=True, overflow="ellipsis"
-        )
+        table.add_column("waits for", width=max(8, min(40, room)), no_wrap=True, overflow="ellipsis")
         table.add_column("seconds", justify="right", no_wrap=True)
         now = time.monotonic()
         for row in shown:
@@ -141,7 +145,8 @@ class Screen:
             mark = turning if row.stage is Stage.BUILDS and isinstance(turning, Text) else Text(sign, style)
             state = Text.assemble(mark, " ", (_words(row), style))
             seconds = f"{(row.until or now) - row.since:.1f}" if row.since else ""
-            table.add_row(row.ref.type, row.ref.id, state, _because(row), Text(seconds, "dim" if row.until else ""))
+            cells = (row.ref.id, state, _because(row), Text(seconds, "dim" if row.until else ""))
+            table.add_row(*cells if narrow else (row.ref.type, *cells))
         return Padding(Group(table, self._sum(rows, len(rows) - len(shown))), (0, 0, 0, 2))
 
     @staticmethod
@@ -165,13 +170,13 @@ class Screen:
                 return  # told in one sentence
             sign, style = LOOK[row.stage]
             clock = time.strftime("%H:%M:%S") if begin is None else f"{time.monotonic() - begin:6.1f} s"
-            words, because = _words(row), _because(row)
-            line = Text.assemble(
-                (f"  {clock}  ", "dim"), f"{row.ref.type:<24}{row.ref.id:<13}", (f"{sign} {words:<15}", style), " ", because
-            )
+            head = (f"  {clock}  ", "dim"), f"{row.ref.type:<24}{row.ref.id:<13}", (f"{sign} {_words(row):<15}", style), " "
+            line = Text.assemble(*head, "" if row.detail else _because(row))
             line.rstrip()
             with lock:
                 self.write(line)
+                if row.detail:
+                    self.say(row.detail, style, indent=12)
 
         end = follower.listen(show)
         try:
@@ -244,7 +249,7 @@ def _words(row: Row) -> str:
     if row.stage is Stage.BUILDS and row.action:
         return f"Heat {DOES[row.action]}"
     if row.stage is Stage.COMPLETE and row.action:
-        return DONE[row.action] + (f", version {row.version}" if row.version > 1 else "")
+        return DONE[row.action] + (f", version {row.version}" if row.action == "modify" else "")
     if row.stage is Stage.READ:
         return "nothing to build"
     return str(row.stage)

@@ -200,7 +200,7 @@ def _stay(screen: Screen, demo: Demo) -> None:
             f"orchestrator apply -f {examples / 'broken' / 'refused_by_heat.yaml'}",
             "Heat refuses one of the two; its state says why",
         ),
-        (f"orchestrator delete {INTERFACE.type} lbif-admin", "its stack goes, and then all that is known of it"),
+        (f"orchestrator delete --wait {INTERFACE.type} lbif-admin", "its stack goes, and then all that is known of it"),
     ):
         screen.write(Text(f"    {command}", "bold cyan"))
         screen.say(sees, "dim", indent=8)

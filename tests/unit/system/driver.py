@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.term import Term, Timing
 from orchestrator.clients import queue
@@ -60,7 +61,7 @@ class System:
     queue: RecordingQueue = field(default_factory=RecordingQueue)
     targets: FixedTargets = field(default_factory=FixedTargets)
     outcome: Outcome = complete
-    timing: Timing = Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2)
+    timing: Timing = field(default_factory=lambda: Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2))
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""
 
@@ -92,8 +93,8 @@ class System:
 
         def lead() -> None:
             try:
-                term.run(self._stopping)
-            except BaseException as error:  # noqa: BLE001 - told to the test by until()
+                term.run(self._stopping, Health())
+            except BaseException as error:
                 self._failure = error
             finally:
                 leadership.resign()
@@ -139,11 +140,12 @@ class System:
                 self.heat.finish(stack.name, tenant=tenant, **ended)
 
     def carry_out(self, message: Message) -> None:
-        """As Celery would: a step decides whether its chain goes on; a worker that dies takes its lease along."""
+        """As Celery would: a step decides whether its chain goes on. The lease of a worker that gives up ends at once."""
         self.taken.append(message)
         try:
             goes_on = bool(STEPS[message.tasks[0]](self.worker, message.argument))
         except TemporaryError:
+            self.store.expire_abandoned()
             return
         except WorkerDied:
             self.deaths += 1
@@ -180,7 +182,7 @@ class System:
 
     def jobs_made(self) -> list[JobId]:
         """Every job record there ever was, in the order of making."""
-        return list(dict.fromkeys(self.keys.job_id(e.key) for e in self.store._history if e.key.startswith(self.keys.jobs)))
+        return list(dict.fromkeys(self.keys.job_id(e.key) for e in self.store.history if e.key.startswith(self.keys.jobs)))
 
     def asked(self) -> list[tuple[str, str]]:
         """What Heat was asked, as (method, stack)."""

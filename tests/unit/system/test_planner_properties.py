@@ -25,6 +25,7 @@ events = st.one_of(
     st.tuples(st.just("resync"), nodes),
     st.tuples(st.just("stale"), nodes),
     st.tuples(st.just("settle")),
+    st.tuples(st.just("begin"), st.integers(0, 3)),
     st.tuples(st.just("end"), st.integers(0, 3), st.booleans()),
     st.tuples(st.just("restart")),
 )
@@ -45,6 +46,8 @@ def happen(bench: Bench, event: tuple[Any, ...]) -> None:
             bench.put_again(ref, bench.versions[ref] - 1)
         case ("settle",):
             bench.settle()
+        case ("begin", which) if jobs := bench.runnable():
+            bench.begin(jobs[which % len(jobs)])
         case ("end", which, complete) if jobs := bench.runnable():
             bench.end(jobs[which % len(jobs)], complete=complete)
         case ("restart",):
@@ -77,6 +80,11 @@ def test_every_wanted_version_is_held_back_or_reported_in_the_end(history: list[
 
 @given(histories)
 @settings(max_examples=80)
+@example([("put", A, [], []), ("put", B, [], ["a"]), ("put", C, [], ["a"])])
+@example([("put", C, [], []), ("settle",), ("begin", 0), ("put", A, ["b"], []), ("put", B, ["a"], []), ("put", C, [], ["a"])])
+@example(
+    [("put", B, ["b"], []), ("put", A, [], []), ("settle",), ("begin", 1), ("put", A, [], ["b"]), ("settle",), ("end", 0, False)]
+)
 def test_the_same_holds_when_everything_fails(history: list[tuple[Any, ...]]) -> None:
     bench = after(history)
     bench.quiet(complete=False)
@@ -100,6 +108,7 @@ def test_nothing_is_left_of_what_is_removed(history: list[tuple[Any, ...]]) -> N
 
 @given(histories)
 @settings(max_examples=60)
+@example([("put", A, ["c"], []), ("settle",), ("put", C, [], ["b"])])
 def test_a_restart_when_all_is_quiet_changes_nothing(history: list[tuple[Any, ...]]) -> None:
     bench = after(history)
     bench.quiet()
@@ -117,6 +126,7 @@ peaceful = st.lists(
         st.tuples(st.just("put"), st.just(D), st.sampled_from([["b"], ["c", "a"]]), st.just([])),
         st.tuples(st.just("put"), st.just(A), st.just([]), st.just([])),
         st.tuples(st.just("settle")),
+        st.tuples(st.just("begin"), st.integers(0, 3)),
         st.tuples(st.just("end"), st.integers(0, 3), st.just(True)),
         st.tuples(st.just("restart")),
     ),
@@ -132,7 +142,9 @@ def test_where_nothing_goes_wrong_nothing_fails(history: list[tuple[Any, ...]]) 
     bench.quiet()
 
     states = {ref: bench.state(ref) for ref in NODES}
-    assert {ref: (state["version"], state["error"]) for ref, state in states.items()} == {ref: (bench.versions[ref], "") for ref in NODES}
+    assert {ref: (state["version"], state["error"]) for ref, state in states.items()} == {
+        ref: (bench.versions[ref], "") for ref in NODES
+    }
 
 
 @pytest.mark.parametrize("order", [(A, B, C), (C, B, A), (B, A, C)], ids=["forwards", "backwards", "mixed"])

@@ -38,7 +38,9 @@ def put_chain(system: System) -> None:
 def built(system: System) -> None:
     put_chain(system)
     system.until(
-        lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)) and system.idle()
+        lambda: (
+            system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)) and system.idle()
+        )
     )
 
 
@@ -164,7 +166,7 @@ def test_marked_resources_are_deleted_dependents_first_and_leave_nothing(system:
     system.put(N1, 2, marked=True)
     system.put(P1, 2, marked=True, network_id="n1")
     system.put(S1, 2, marked=True, plan_id="big", ports=["p1"])
-    states = {identity: ("DELETE_COMPLETED", 2) for identity in ("n1", "p1", "s1")}
+    states = dict.fromkeys(("n1", "p1", "s1"), ("DELETE_COMPLETED", 2))
     system.until(lambda: system.reported(**states) and system.idle())
 
     assert system.asked()[3:] == [("delete", "server_s1"), ("delete", "port_p1"), ("delete", "network_n1")]
@@ -231,7 +233,7 @@ def network_fails(stack: Stack) -> Mapping[str, Any]:
 def test_a_failure_fails_what_depends_on_it_naming_the_root_and_is_repaired_by_a_newer_config(system: System) -> None:
     system.outcome = network_fails
     put_chain(system)
-    states = {identity: ("CREATE_FAILED", 1) for identity in ("n1", "p1", "s1")}
+    states = dict.fromkeys(("n1", "p1", "s1"), ("CREATE_FAILED", 1))
     system.until(lambda: system.reported(**states) and system.idle())
 
     assert system.asked() == [("create", "network_n1")]
@@ -246,7 +248,9 @@ def test_a_failure_fails_what_depends_on_it_naming_the_root_and_is_repaired_by_a
     system.outcome = complete
     system.put(N1, 2)
     system.until(
-        lambda: system.reported(n1=("MODIFY_COMPLETED", 2), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)) and system.idle()
+        lambda: (
+            system.reported(n1=("MODIFY_COMPLETED", 2), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)) and system.idle()
+        )
     )
     assert system.asked()[1:] == [("update", "network_n1"), ("create", "port_p1"), ("create", "server_s1")]
     assert system.store.list(system.keys.failed)[1] == []
@@ -338,9 +342,7 @@ def test_a_worker_that_died_after_asking_heat_is_followed_by_one_that_adopts_the
     (run,) = system.store.list(system.keys.runs)[1]
     assert Run.from_json(run.value).step is Step.CLAIMED
 
-    lease = system.worker._lease
-    assert lease is not None
-    system.store.expire(lease)
+    system.store.expire_abandoned()
     system.outcome = complete
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
     assert system.asked() == [("create", "network_n1")]
@@ -350,9 +352,7 @@ def test_a_worker_that_died_before_asking_heat_is_followed_by_one_that_asks(syst
     system.heat.fail_next(WorkerDied(), on="create")
     system.put(N1)
     system.until(lambda: system.deaths)
-    lease = system.worker._lease
-    assert lease is not None
-    system.store.expire(lease)
+    system.store.expire_abandoned()
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
 
     assert system.asked() == [("create", "network_n1")]
@@ -375,7 +375,7 @@ def test_a_write_whose_answer_got_lost_delays_and_repeats_nothing(which: int, pe
 
 
 class BrokenOnce:
-    """A worker's view of the store whose n-th commit raises. Abandoned leases end at once."""
+    """A worker's view of the store whose n-th commit raises."""
 
     def __init__(self, store: Any, which: int, performed: bool) -> None:
         self._store, self._left, self._performed = store, which, performed
@@ -390,12 +390,7 @@ class BrokenOnce:
             return int(self._store.commit(transaction, lease))
         self.broke = True
         self._store.fail_next(performed=self._performed)
-        try:
-            return int(self._store.commit(transaction, lease))
-        finally:
-            for holder in set(self._store._lease_of.values()):
-                if any(key.startswith("/esi-worker/orchestrator/runs/") for key, h in self._store._lease_of.items() if h is holder):
-                    self._store.expire(holder)
+        return int(self._store.commit(transaction, lease))
 
 
 def test_a_bridge_that_starts_anew_carries_on_where_things_stand() -> None:
@@ -441,7 +436,7 @@ def test_a_broker_that_loses_its_data_is_sent_everything_again(system: System) -
 def test_the_job_records_of_the_chain_say_whom_they_wait_for(system: System) -> None:
     built(system)
     jobs = {}
-    for event in system.store._history:
+    for event in system.store.history:
         if event.key.startswith(system.keys.jobs) and event.value is not None:
             made = Job.from_json(event.value)
             jobs[made.ref] = made
@@ -472,5 +467,5 @@ def test_a_monitoring_link_is_followed_after_the_state() -> None:
         system.until(lambda: "/monitoring/v2.0/networks/n1" in system.snapshot())
 
     assert system.snapshot()["/monitoring/v2.0/networks/n1"] == {"interface": "UP", "version": 1}
-    order = [e.key.split("/")[1] for e in system.store._history if e.key.startswith(("/state/", "/monitoring/"))]
+    order = [e.key.split("/")[1] for e in system.store.history if e.key.startswith(("/state/", "/monitoring/"))]
     assert order == ["state", "monitoring"]

@@ -69,20 +69,32 @@ VALUES: list[Any] = [
     pytest.param("Fnetwork+network_id:name", {"network_id": "n1"}, "net", (NET,), id="one hop"),
     pytest.param("Fnetwork+network_id:plan+plan_id:flavor", {"network_id": "n1"}, "m1", (NET, PLAN), id="two hops, in order"),
     pytest.param({"field": "name", "path": ["network_id"]}, {"network_id": "n1"}, "net", (NET,), id="hop by relation"),
-    pytest.param({"field": "flavor", "path": ["network_id", "plan_id"]}, {"network_id": "n1"}, "m1", (NET, PLAN), id="relations of others"),
+    pytest.param(
+        {"field": "flavor", "path": ["network_id", "plan_id"]}, {"network_id": "n1"}, "m1", (NET, PLAN), id="relations of others"
+    ),
     pytest.param("Fnetwork+network_id:missing", {"network_id": "n1"}, None, (NET,), id="a field the other has not"),
     pytest.param("Fnetwork+network_id:name", {"network_id": None}, None, (), id="null hop"),
     pytest.param("Fnetwork+network_id:name", {}, None, (), id="absent hop"),
-    pytest.param("Fnetwork+network_id:x+nothing:y", {"network_id": "n1"}, None, (NET,), id="null in the second hop keeps the first"),
+    pytest.param(
+        "Fnetwork+network_id:x+nothing:y", {"network_id": "n1"}, None, (NET,), id="null in the second hop keeps the first"
+    ),
     pytest.param("Fnetwork+network_id:name", {"network_id": 7}, "seven", (Ref("network", "7"),), id="a number as id"),
     # Outputs
     pytest.param("Mnetwork:network_id:id", {"network_id": "n1"}, OutputOf(NET, "id"), (NET,), id="output"),
     pytest.param("Mnetwork:network_id:id", {"network_id": None}, None, (), id="output over a null hop"),
-    pytest.param("Mnetwork:network_id:plan:plan_id:id", {"network_id": "n1"}, OutputOf(PLAN, "id"), (NET, PLAN), id="output over two hops"),
+    pytest.param(
+        "Mnetwork:network_id:plan:plan_id:id", {"network_id": "n1"}, OutputOf(PLAN, "id"), (NET, PLAN), id="output over two hops"
+    ),
     # Concatenation
     pytest.param("ACx_&Pname&C_&Vauto_filled", {"name": "n"}, "x_n_4", (), id="concatenation"),
     pytest.param("APa&Pb&Pc", {"a": None, "b": True, "c": 1.5}, "true1.5", (), id="null is nothing, others as JSON"),
-    pytest.param("AFnetwork+network_id:name&C-&Fplan+p:level", {"network_id": "n1", "p": "big"}, "net-7", (NET, PLAN), id="references of parts"),
+    pytest.param(
+        "AFnetwork+network_id:name&C-&Fplan+p:level",
+        {"network_id": "n1", "p": "big"},
+        "net-7",
+        (NET, PLAN),
+        id="references of parts",
+    ),
     # Conditions
     pytest.param(when("Pa", "Cx"), {"a": "x"}, "yes", (), id="equal texts"),
     pytest.param(when("Pa", const(None)), {}, "yes", (), id="null equals null"),
@@ -130,7 +142,10 @@ VALUES: list[Any] = [
         id="relation inside an element",
     ),
     pytest.param(
-        {"for_field": {"field": "subnets", "path": ["network_id"]}, "for_mapping": {"path": [{"type": "subnet", "id": ""}], "output_key": "id"}},
+        {
+            "for_field": {"field": "subnets", "path": ["network_id"]},
+            "for_mapping": {"path": [{"type": "subnet", "id": ""}], "output_key": "id"},
+        },
         {"network_id": "n1"},
         ListOf((OutputOf(SUB, "id"),)),
         (NET, SUB),
@@ -151,8 +166,16 @@ VALUES: list[Any] = [
         id="an empty list of outputs is still one",
     ),
     # ignore_missing
-    pytest.param({"field": "name", "path": ["network_id"], "ignore_missing": True}, {"network_id": "n1"}, "net", (NET,), id="ignored, but there"),
-    pytest.param({"field": "name", "path": ["network_id"], "ignore_missing": True}, {"network_id": "gone"}, "", (), id="ignored: not there"),
+    pytest.param(
+        {"field": "name", "path": ["network_id"], "ignore_missing": True},
+        {"network_id": "n1"},
+        "net",
+        (NET,),
+        id="ignored, but there",
+    ),
+    pytest.param(
+        {"field": "name", "path": ["network_id"], "ignore_missing": True}, {"network_id": "gone"}, "", (), id="ignored: not there"
+    ),
     pytest.param({"field": "name", "path": ["network_id"], "ignore_missing": True}, {}, "", (), id="ignored: null"),
     pytest.param(
         {"field": "x", "path": ["network_id", {"type": "plan", "id": "nothing"}], "ignore_missing": True},
@@ -166,7 +189,9 @@ VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize(("mapping", "here", "value", "references"), VALUES)
-def test_a_mapping_has_a_value_and_references(mapping: Json, here: dict[str, Json], value: Any, references: tuple[Ref, ...]) -> None:
+def test_a_mapping_has_a_value_and_references(
+    mapping: Json, here: dict[str, Json], value: Any, references: tuple[Ref, ...]
+) -> None:
     assert result(mapping, **here) == Evaluated(value, references)
 
 
@@ -177,16 +202,32 @@ def test_an_id_of_a_resource_that_is_not_there_holds_back() -> None:
 
 
 ERRORS: list[Any] = [
-    pytest.param({"field": "x", "path": ["name"]}, {"name": "y"}, "port:p1: property 'name' has no relation in the schema", id="no relation"),
-    pytest.param("Fnetwork+network_id:name", {"network_id": ["n1"]}, "property 'network_id' should hold the id of a network, not a list", id="list"),
+    pytest.param(
+        {"field": "x", "path": ["name"]}, {"name": "y"}, "port:p1: property 'name' has no relation in the schema", id="no relation"
+    ),
+    pytest.param(
+        "Fnetwork+network_id:name",
+        {"network_id": ["n1"]},
+        "property 'network_id' should hold the id of a network, not a list",
+        id="list",
+    ),
     pytest.param("Fnetwork+network_id:name", {"network_id": True}, "not true or false", id="boolean"),
-    pytest.param({"for_field": "name", "for_mapping": "Px"}, {"name": "secret"}, "for_field needs a list, not a text", id="loop over a text"),
-    pytest.param({"for_field": "a", "for_mapping": "Px"}, {"a": ["t"]}, "property 'x' is asked of a text, which is not an object", id="text"),
+    pytest.param(
+        {"for_field": "name", "for_mapping": "Px"}, {"name": "secret"}, "for_field needs a list, not a text", id="loop over a text"
+    ),
+    pytest.param(
+        {"for_field": "a", "for_mapping": "Px"}, {"a": ["t"]}, "property 'x' is asked of a text, which is not an object", id="text"
+    ),
     pytest.param("Oa:b", {"a": 3}, "property 'b' is asked of a number", id="a number is no object"),
-    pytest.param("AMnetwork:network_id:id&Cx", {"network_id": "n1"}, "a stack output can be neither concatenated nor compared", id="concat"),
+    pytest.param(
+        "AMnetwork:network_id:id&Cx", {"network_id": "n1"}, "a stack output can be neither concatenated nor compared", id="concat"
+    ),
     pytest.param(when("Pa", "Pb", "regexp"), {"a": "x", "b": "("}, "regular expression '(':", id="a regexp from a property"),
     pytest.param(
-        {"for_field": "a", "for_mapping": {"for_field": "b", "for_mapping": {"path": [{"type": "network", "id": ""}], "output_key": "id"}}},
+        {
+            "for_field": "a",
+            "for_mapping": {"for_field": "b", "for_mapping": {"path": [{"type": "network", "id": ""}], "output_key": "id"}},
+        },
         {"a": [{"b": ["n1"]}]},
         "a loop over outputs inside another loop is not supported",
         id="outputs in two loops",

@@ -55,7 +55,9 @@ FORMS: list[Any] = [
         If("regexp", Field("a"), Constant("x.*"), Constant("1"), Constant("2")),
         id="if regexp",
     ),
-    pytest.param({"for_field": "ips", "for_mapping": "Pip"}, ForEach(Field("ips"), Field("ip")), id="a list by the name of a property"),
+    pytest.param(
+        {"for_field": "ips", "for_mapping": "Pip"}, ForEach(Field("ips"), Field("ip")), id="a list by the name of a property"
+    ),
     pytest.param(
         {"for_field": "Pips", "for_mapping": "Pip"}, ForEach(Field("Pips"), Field("ip")), id="a text in for_field is always a name"
     ),
@@ -112,14 +114,18 @@ ERRORS: list[Any] = [
     pytest.param({"field": "a", "ignore_missing": "yes"}, "ignore_missing must be true or false", id="ignore_missing as text"),
     pytest.param({"version": "1"}, "mapping {'version': '1'}: the only version", id="a version number"),
     pytest.param(
-        {"if_mapping": {"equals": ["Pa", "Pb"]}, "then_mapping": "Pa", "else_mapping": "Pb"}, "if_mapping must be one of", id="no test"
+        {"if_mapping": {"equals": ["Pa", "Pb"]}, "then_mapping": "Pa", "else_mapping": "Pb"},
+        "if_mapping must be one of",
+        id="no test",
     ),
     pytest.param(
         {"if_mapping": {"equal": ["Pa"]}, "then_mapping": "Pa", "else_mapping": "Pb"}, "if_mapping must be one of", id="one side"
     ),
     pytest.param({"if_mapping": {"equal": ["Pa", "Pb"]}, "then_mapping": "Pa"}, "its keys fit none of", id="no else"),
     pytest.param(
-        {"if_mapping": {"regexp": ["Pa", "C("]}, "then_mapping": "Pa", "else_mapping": "Pb"}, "regular expression '('", id="bad regexp"
+        {"if_mapping": {"regexp": ["Pa", "C("]}, "then_mapping": "Pa", "else_mapping": "Pb"},
+        "regular expression '('",
+        id="bad regexp",
     ),
     pytest.param({"for_field": "x", "for_mapping": "Xy"}, "mapping 'Xy': starts with 'X'", id="a fault deep inside is quoted"),
     pytest.param({"for_field": 3, "for_mapping": "Py"}, "mapping 3: expected", id="for_field as number"),

@@ -21,12 +21,24 @@ names = st.sampled_from(["a", "b_id", "name", "ips"])
 types = st.sampled_from(["network", "plan"])
 words = st.sampled_from(["", "C", "P", "F", "M", "O", "V", "A", "+", ":", "&", "name", "a_id", "network", "auto_filled", "("])
 nearly_short = st.lists(words, max_size=8).map("".join)
-keys = st.sampled_from(
-    ["constant", "field", "path", "output_key", "version", "ignore_missing", "if_mapping", "then_mapping", "else_mapping", "for_field",
-     "for_mapping", "equal", "regexp", "type", "id"]
-)  # fmt: skip
+kinds = [
+    "constant",
+    "field",
+    "path",
+    "output_key",
+    "version",
+    "ignore_missing",
+    "if_mapping",
+    "then_mapping",
+    "else_mapping",
+    "for_field",
+    "for_mapping",
+]
+keys = st.sampled_from([*kinds, "equal", "regexp", "type", "id"])
 nearly_mappings = st.recursive(
-    scalars | nearly_short | names, lambda inner: st.dictionaries(keys, inner, max_size=4) | st.lists(inner, max_size=3), max_leaves=10
+    scalars | nearly_short | names,
+    lambda inner: st.dictionaries(keys, inner, max_size=4) | st.lists(inner, max_size=3),
+    max_leaves=10,
 )
 
 
@@ -38,7 +50,12 @@ def test_the_parser_raises_nothing_but_a_syntax_error(mapping: Json) -> None:
 
 
 hops = st.lists(st.tuples(types, names), min_size=1, max_size=3)
-as_objects = lambda path: [{"type": kind, "id": owner} for kind, owner in path]  # noqa: E731
+
+
+def as_objects(path: list[tuple[str, str]]) -> Json:
+    return [{"type": kind, "id": owner} for kind, owner in path]
+
+
 both_spellings = st.one_of(
     st.text(max_size=8).map(lambda text: (f"C{text}", {"constant": text})),
     names.map(lambda name: (f"P{name}", {"field": name})),
@@ -60,7 +77,8 @@ def test_both_spellings_are_the_same_tree(pair: tuple[str, Json]) -> None:
 
 ids = st.none() | st.sampled_from(["n1", "big", "gone", ""])
 bodies = st.fixed_dictionaries(
-    {}, optional={"a": ids, "b_id": ids, "name": scalars, "ips": st.none() | st.lists(ids | st.dictionaries(names, ids), max_size=3)}
+    {},
+    optional={"a": ids, "b_id": ids, "name": scalars, "ips": st.none() | st.lists(ids | st.dictionaries(names, ids), max_size=3)},
 )
 trees: st.SearchStrategy[Json] = st.recursive(
     both_spellings.map(lambda pair: pair[0])
@@ -81,7 +99,7 @@ def test_evaluation_is_deterministic_and_every_reference_exists(
     mapping: Json, here: Mapping[str, Json], network: Mapping[str, Json], plan: Mapping[str, Json]
 ) -> None:
     there = {Ref("network", "n1"): network, Ref("plan", "big"): plan}
-    scope = Scope(Ref("port", "p1"), 1, here, there.get)
+    scope = Scope(Ref("port", "p1"), 1, here, lambda ref: there.get(ref))
     try:
         tree = parse(mapping)
         first = evaluate(tree, scope)
@@ -95,4 +113,4 @@ def test_evaluation_is_deterministic_and_every_reference_exists(
 def test_what_is_read_without_a_hop_leaves_no_reference(pair: tuple[str, Json], here: Mapping[str, Json]) -> None:
     tree: Node = parse(pair[0])
     if not (isinstance(tree, (Field, Output)) and tree.path):
-        assert evaluate(tree, Scope(Ref("port", "p1"), 1, here, {}.get)).references == ()
+        assert evaluate(tree, Scope(Ref("port", "p1"), 1, here, lambda ref: None)).references == ()

@@ -1,0 +1,282 @@
+"""The fault injector: one fault after the other at random, some of them side by side. Every one is logged with its time.
+
+Clock steps are not among them: they need privileges that a container does not give, and would move the clock
+of everything else on the machine.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .proxy import Link, Mode
+from .setting import HEAT_TIMEOUT, LEASE, Member, Setting
+
+AT_ONCE = 3
+"""Faults that may last at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """One fault, as it was."""
+
+    at: float
+    kind: str
+    what: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.at:.3f} {self.kind}: {self.what}, {self.seconds:.1f} s"
+
+
+@dataclass(slots=True)
+class Injector:
+    """Seeded choice of what happens next; how long everything takes is up to the machine."""
+
+    setting: Setting
+    seed: int
+    every: float
+    log: list[Injected] = field(default_factory=list)
+    died: list[str] = field(default_factory=list)
+    """Processes that ended though nobody killed them."""
+    _random: random.Random = field(init=False)
+    _running: list[threading.Thread] = field(default_factory=list)
+    _lifted: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(f"faults {self.seed}")
+
+    def counts(self) -> Counter[str]:
+        return Counter(fault.kind for fault in self.log)
+
+    def run(self, stopping: threading.Event) -> None:
+        """Until told to stop; then everything is lifted."""
+        faults: dict[Callable[[random.Random], None], int] = {
+            self._kill_bridge: 4,
+            self._stop_bridge: 3,
+            self._pause_leader: 4,
+            self._kill_worker: 5,
+            self._stop_worker: 2,
+            self._pause_worker: 4,
+            self._pause_worker_talking_to_heat: 3,
+            self._flush_redis: 3,
+            self._restart_redis: 3,
+            self._restart_etcd: 3,
+            self._compact_while_bridges_are_down: 3,
+            self._compact_while_leader_is_paused: 2,
+            self._heat_link: 8,
+            self._heat_reset: 2,
+            self._heat_refuses: 6,
+            self._bridge_etcd_link: 4,
+            self._worker_etcd_link: 3,
+        }
+        due = time.monotonic() + self._random.uniform(0.3, 1.0) * self.every
+        while not stopping.is_set():
+            self._look_for_dead()
+            self._running = [thread for thread in self._running if thread.is_alive()]
+            if time.monotonic() >= due and len(self._running) < AT_ONCE:
+                due = time.monotonic() + self._random.uniform(0.3, 1.7) * self.every
+                fault = self._random.choices(list(faults), list(faults.values()))[0]
+                own = random.Random(self._random.random())
+                thread = threading.Thread(target=fault, args=(own,), name=fault.__name__, daemon=True)
+                self._running.append(thread)
+                thread.start()
+            stopping.wait(0.1)
+        self._lift()
+
+    def _lift(self) -> None:
+        """End every fault, and start what is down."""
+        self._lifted.set()
+        for thread in self._running:
+            thread.join(60)
+        self.setting.mood.bad = 0.0
+        for member in self.setting.members:
+            for link in member.links.values():
+                link.set(Mode.OPEN)
+            if not member.process.alive:
+                member.start()
+
+    def _look_for_dead(self) -> None:
+        for member in self.setting.members:
+            if member.busy.acquire(blocking=False):
+                try:
+                    if not member.down and not member.process.alive:
+                        self.died.append(f"{member.name} ended with {member.process.returncode}:\n{member.process.log_tail(15)}")
+                        member.start()
+                finally:
+                    member.busy.release()
+
+    # Helpers ------------------------------------------------------------------------------------------
+
+    def _note(self, kind: str, what: str, seconds: float = 0.0) -> None:
+        self.log.append(Injected(time.time(), kind, what, seconds))
+
+    def _last(self, seconds: float) -> None:
+        """For so long, or until everything is lifted."""
+        self._lifted.wait(seconds)
+
+    @staticmethod
+    def _pick(own: random.Random, members: list[Member]) -> Member | None:
+        """One that no other fault is at work on, its lock taken."""
+        for member in own.sample(members, len(members)):
+            if member.busy.acquire(blocking=False):
+                return member
+        return None
+
+    # Processes ----------------------------------------------------------------------------------------
+
+    def _down(self, own: random.Random, members: list[Member], kind: str, end: Callable[[Member], None]) -> None:
+        if member := self._pick(own, members):
+            try:
+                seconds = own.uniform(0.3, 4.0)
+                self._note(kind, member.name, seconds)
+                end(member)
+                self._last(seconds)
+                member.start()
+            finally:
+                member.busy.release()
+
+    def _kill_bridge(self, own: random.Random) -> None:
+        self._down(own, self.setting.bridges, "bridge killed", Member.kill)
+
+    def _stop_bridge(self, own: random.Random) -> None:
+        self._down(own, self.setting.bridges, "bridge terminated", Member.stop)
+
+    def _kill_worker(self, own: random.Random) -> None:
+        self._down(own, self.setting.workers, "worker killed", Member.kill)
+
+    def _stop_worker(self, own: random.Random) -> None:
+        self._down(own, self.setting.workers, "worker terminated", Member.stop)
+
+    def _paused(self, member: Member, kind: str, seconds: float) -> None:
+        self._note(kind, member.name, seconds)
+        member.pause()
+        self._last(seconds)
+        member.resume()
+
+    def _pause_leader(self, own: random.Random) -> None:
+        leader = self.setting.leader()
+        if leader and leader.busy.acquire(blocking=False):
+            try:
+                self._paused(leader, "leader paused", own.uniform(LEASE + 0.5, LEASE + 5))
+            finally:
+                leader.busy.release()
+
+    def _pause_worker(self, own: random.Random) -> None:
+        if worker := self._pick(own, self.setting.workers):
+            try:
+                self._paused(worker, "worker paused", own.uniform(0.5, LEASE + 5))
+            finally:
+                worker.busy.release()
+
+    def _pause_worker_talking_to_heat(self, own: random.Random) -> None:
+        """Answers of Heat are slow, so that the pause falls between a question and what follows from its answer."""
+        if worker := self._pick(own, self.setting.workers):
+            try:
+                worker.links["heat"].set(Mode.DELAY, own.uniform(0.2, 1.0))
+                self._last(own.uniform(0.5, 2.0))
+                self._paused(worker, "worker paused in a request", own.uniform(LEASE + 0.5, LEASE + 5))
+            finally:
+                worker.links["heat"].set(Mode.OPEN)
+                worker.busy.release()
+
+    # Redis --------------------------------------------------------------------------------------------
+
+    def _flush_redis(self, own: random.Random) -> None:
+        self._note("Redis flushed", "redis")
+        self.setting.flush_redis()
+
+    def _restart_redis(self, own: random.Random) -> None:
+        with self.setting.redis_busy:
+            seconds = own.uniform(0.1, 4.0)
+            self._note("Redis lost with its data", "redis", seconds)
+            self.setting.redis.kill()
+            self._last(seconds)
+            self.setting.redis.restart()
+
+    # etcd ---------------------------------------------------------------------------------------------
+
+    def _restart_etcd(self, own: random.Random) -> None:
+        with self.setting.etcd_busy:
+            seconds = own.uniform(0.1, 4.0)
+            self._note("etcd killed", "etcd", seconds)
+            self.setting.etcd.kill()
+            self._last(seconds)
+            self.setting.etcd.restart()
+
+    def _compact(self, what: str) -> None:
+        """Up to where our own recorder has got."""
+        with self.setting.etcd_busy:
+            revision = self.setting.recorder.revision
+            self._note("etcd compacted", f"to {revision}, {what}")
+            self.setting.client.compact(revision)
+
+    def _compact_while_bridges_are_down(self, own: random.Random) -> None:
+        taken = [bridge for bridge in self.setting.bridges if bridge.busy.acquire(blocking=False)]
+        try:
+            for bridge in taken:
+                bridge.stop() if own.random() < 0.5 else bridge.kill()
+            self._last(own.uniform(0.5, 3.0))
+            self._compact(f"while {', '.join(bridge.name for bridge in taken)} were down")
+            for bridge in taken:
+                bridge.start()
+        finally:
+            for bridge in taken:
+                bridge.busy.release()
+
+    def _compact_while_leader_is_paused(self, own: random.Random) -> None:
+        leader = self.setting.leader()
+        if leader and leader.busy.acquire(blocking=False):
+            try:
+                seconds = own.uniform(0.5, LEASE + 4)
+                self._note("leader paused", leader.name, seconds)
+                leader.pause()
+                leader.links["etcd"].reset()
+                self._last(seconds)
+                self._compact(f"while {leader.name} was paused and its connections reset")
+            finally:
+                leader.resume()
+                leader.busy.release()
+
+    # Connections --------------------------------------------------------------------------------------
+
+    def _cut(self, own: random.Random, members: list[Member], where: str, modes: list[Mode], longest: float) -> None:
+        links: list[Link] = [member.links[where] for member in members]
+        chosen = links if own.random() < 0.3 else [own.choice(links)]
+        mode, seconds, delay = own.choice(modes), own.uniform(0.3, longest), own.uniform(0.05, 1.5)
+        names = ", ".join(link.name for link in chosen)
+        self._note(f"{where} connection: {mode.value}", names, seconds)
+        for link in chosen:
+            link.set(mode, delay)
+        self._last(seconds)
+        for link in chosen:
+            link.set(Mode.OPEN)
+
+    def _heat_link(self, own: random.Random) -> None:
+        self._cut(own, self.setting.workers, "heat", [Mode.CUT, Mode.HOLD, Mode.DELAY, Mode.DEAF], HEAT_TIMEOUT + 3)
+
+    def _heat_reset(self, own: random.Random) -> None:
+        self._note("heat connections reset", "all workers, five times")
+        for _ in range(5):
+            for worker in self.setting.workers:
+                worker.links["heat"].reset()
+            self._last(own.uniform(0.05, 0.4))
+
+    def _heat_refuses(self, own: random.Random) -> None:
+        mood, seconds = self.setting.mood, own.uniform(0.5, 6.0)
+        where = own.choice(["", *self.setting.generator.tenants])
+        bad = own.choice((0.2, 0.5, 1.0))
+        self._note("Heat refuses", f"{bad:.0%} of the requests of {where or 'all tenants'}", seconds)
+        mood.where, mood.bad = where, bad
+        self._last(seconds)
+        mood.bad = 0.0
+
+    def _bridge_etcd_link(self, own: random.Random) -> None:
+        self._cut(own, self.setting.bridges, "etcd", [Mode.CUT, Mode.HOLD, Mode.DELAY], LEASE + 4)
+
+    def _worker_etcd_link(self, own: random.Random) -> None:
+        self._cut(own, self.setting.workers, "etcd", [Mode.CUT, Mode.HOLD, Mode.DELAY, Mode.DEAF], LEASE + 4)

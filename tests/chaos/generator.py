@@ -1,0 +1,273 @@
+"""Plays the API server: creates, changes and deletes resources at random, and removes configs whose deletion is reported."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .etcd import Client
+from .facts import Event
+from .ledger import PARENT_FIELDS, STATE, TYPES, ref_of
+
+_PATHS = {kind: path for path, kind in TYPES.items()}
+
+
+@dataclass(slots=True)
+class Resource:
+    """What the API server knows of one id. *index* orders ids: a parent's is lower, so there is never a circle."""
+
+    ref: str
+    index: int
+    version: int = 0
+    life: int = 0
+    marked: bool = False
+    there: bool = False
+    body: dict[str, Any] = field(default_factory=dict)
+    reported: tuple[int, str] = (0, "")
+
+    @property
+    def wanted(self) -> bool:
+        return self.there and not self.marked
+
+    @property
+    def key(self) -> str:
+        kind, _, name = self.ref.partition(":")
+        return f"/config/{_PATHS[kind]}/{name}"
+
+    @property
+    def name(self) -> str:
+        return self.ref.partition(":")[2]
+
+    def parents(self) -> set[str]:
+        return {f"node:{self.body[name]}" for name in PARENT_FIELDS if self.body.get(name)}
+
+
+class Generator:
+    """All writes below ``/config``; one lock around each step, so that the writes of one id are in order."""
+
+    def __init__(self, client: Client, seed: int, *, resources: int, tenants: int, rate: float) -> None:
+        self._client = client
+        self._random = random.Random(f"generator {seed}")
+        self._rate = rate
+        self._lock = threading.RLock()
+        self._answers: list[tuple[float, str]] = []
+        self._answers_lock = threading.Lock()
+        self.tenants = [f"t{n}" for n in range(tenants)]
+        self.counts: Counter[str] = Counter()
+        self.stopping = threading.Event()
+        links = resources // 5
+        nodes = [Resource(f"node:n{n}", n) for n in range(resources - links)]
+        self.resources = {r.ref: r for r in (*nodes, *(Resource(f"link:l{n}", len(nodes) + n) for n in range(links)))}
+
+    # What the API server hears ------------------------------------------------------------------------
+
+    def heard(self, event: Event) -> None:
+        """Called by the recorder with every event: note reports; answer them later, from our own thread."""
+        if not event.key.startswith(STATE) or not (ref := ref_of(event.key)) or ref not in self.resources:
+            return
+        if event.value is None:
+            self.resources[ref].reported = (0, "")
+        else:
+            document = json.loads(event.value)
+            self.resources[ref].reported = (document["version"], document["state"]["worker_state"])
+            with self._answers_lock:
+                self._answers.append((time.monotonic() + random.uniform(0.0, 1.0), ref))
+
+    def answer(self) -> None:
+        """Remove configs whose deletion is complete; ask again for deletions that failed."""
+        now = time.monotonic()
+        with self._answers_lock:
+            due = [ref for at, ref in self._answers if at <= now]
+            self._answers = [(at, ref) for at, ref in self._answers if at > now]
+        with self._lock:
+            for resource in map(self.resources.__getitem__, dict.fromkeys(due)):
+                version, state = resource.reported
+                if not resource.there or not resource.marked or version != resource.version:
+                    continue
+                if state == "DELETE_COMPLETED":
+                    self._count("removal after deletion", lambda resource=resource: self._remove(resource))  # type: ignore[misc]
+                elif state == "DELETE_FAILED":
+                    self._count("deletion asked again", lambda resource=resource: self._mark(resource))  # type: ignore[misc]
+
+    # The run ------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until told to stop."""
+        kinds: dict[Callable[[], None], int] = {
+            self._create_one: 30,
+            self._create_family: 8,
+            self._update_one: 25,
+            self._update_burst: 6,
+            self._rewrite: 6,
+            self._mark_family: 10,
+            self._remove_family: 6,
+            self._replace: 4,
+            self._remove_parent: 2,
+        }
+        due = time.monotonic()
+        while not self.stopping.is_set():
+            self.answer()
+            if time.monotonic() < due:
+                self.stopping.wait(0.05)
+                continue
+            due = max(due + self._random.expovariate(self._rate), time.monotonic() - 5.0)
+            with self._lock:
+                self._random.choices(list(kinds), list(kinds.values()))[0]()
+
+    def finish(self) -> None:
+        """What would wait for ever gets what it waits for: missing parents come back, or are no longer referred to."""
+        with self._lock:
+            for resource in sorted(self.resources.values(), key=lambda r: -r.index):
+                missing = [p for p in resource.parents() if not self.resources[p].wanted] if resource.wanted else []
+                if missing and self._random.random() < 0.5 and not any(self.resources[p].there for p in missing):
+                    for parent in missing:
+                        self._count("create", lambda r=self.resources[parent]: self._create(r))  # type: ignore[misc]
+                elif missing:
+                    body = {k: v for k, v in resource.body.items() if f"node:{v}" not in missing or k not in PARENT_FIELDS}
+                    self._count("update", lambda r=resource, b=body: self._write(r, b))  # type: ignore[misc]
+
+    def unsettled(self) -> list[str]:
+        """Resources whose newest version is not reported yet, or whose deletion is not over."""
+        with self._lock:
+            return [
+                r.ref for r in self.resources.values() if r.there and (r.marked or r.reported[0] != r.version or not r.reported[1])
+            ]
+
+    # Operations ---------------------------------------------------------------------------------------
+
+    def _create_one(self) -> None:
+        """A new id, or one that was used before."""
+        if absent := self._some(lambda r: not r.there):
+            self._count("create", lambda: self._create(absent))
+
+    def _create_family(self) -> None:
+        """A parent and its children, in any order."""
+        if not (parent := self._some(lambda r: not r.there and r.ref.startswith("node"))):
+            return
+        children = [r for r in self.resources.values() if not r.there and r.index > parent.index]
+        chosen = self._random.sample(children, min(len(children), self._random.randint(1, 4)))
+        tenant = self._random.choice(self.tenants)
+        bodies = [(parent, self._body(parent, tenant)), *((c, self._body(c, tenant, parent)) for c in chosen)]
+        self._random.shuffle(bodies)
+        for resource, body in bodies:
+            self._count("create", lambda r=resource, b=body: self._write(r, b))  # type: ignore[misc]
+
+    def _update_one(self) -> None:
+        if resource := self._some(lambda r: r.wanted):
+            self._count("update", lambda: self._update(resource))
+
+    def _update_burst(self) -> None:
+        """Several versions in quick succession."""
+        if resource := self._some(lambda r: r.wanted):
+            for _ in range(self._random.randint(2, 5)):
+                self._count("update", lambda: self._update(resource))
+                time.sleep(self._random.choice((0.0, 0.01, 0.2)))
+
+    def _rewrite(self) -> None:
+        """The same version again, as a resync does."""
+        if resource := self._some(lambda r: r.there):
+            self._count("rewrite", lambda: self._put(resource))
+
+    def _mark_family(self) -> None:
+        """A resource and all that is built from it are marked for deletion, in any order."""
+        for resource in self._family(self._some(lambda r: r.wanted)):
+            if resource.wanted:
+                self._count("marked deletion", lambda r=resource: self._mark(r))  # type: ignore[misc]
+
+    def _remove_family(self) -> None:
+        """The same by removing the configs without a mark."""
+        for resource in self._family(self._some(lambda r: r.there)):
+            if resource.there:
+                self._count("bare removal", lambda r=resource: self._remove(r))  # type: ignore[misc]
+
+    def _replace(self) -> None:
+        """Removed and made anew at once, now and then in another tenant."""
+        if resource := self._some(lambda r: r.there):
+            self._count("bare removal", lambda: self._remove(resource))
+            time.sleep(self._random.choice((0.0, 0.05, 0.5)))
+            self._count("re-creation", lambda: self._create(resource))
+
+    def _remove_parent(self) -> None:
+        """A parent goes though its children stay: its deletion is patient, and then goes on."""
+        used = {parent for r in self.resources.values() if r.wanted for parent in r.parents()}
+        if resource := self._some(lambda r: r.there and r.ref in used):
+            self._count("removal under children", lambda: self._remove(resource))
+
+    # Single steps -------------------------------------------------------------------------------------
+
+    def _some(self, fits: Callable[[Resource], bool]) -> Resource | None:
+        fitting = [r for r in self.resources.values() if fits(r)]
+        return self._random.choice(fitting) if fitting else None
+
+    def _family(self, root: Resource | None) -> list[Resource]:
+        if root is None:
+            return []
+        found = {root.ref: root}
+        for resource in sorted(self.resources.values(), key=lambda r: r.index):
+            if resource.there and resource.parents() & found.keys():
+                found[resource.ref] = resource
+        family = list(found.values())
+        self._random.shuffle(family)
+        return family
+
+    def _body(self, resource: Resource, tenant: str, *parents: Resource) -> dict[str, Any]:
+        body: dict[str, Any] = {"id": resource.name, "tenant_id": tenant}
+        chosen = list(parents) or self._parents_for(resource, tenant)
+        fields: Iterable[str] = ("parent_id",) if resource.ref.startswith("node") else ("left_id", "right_id")
+        for name, parent in zip(fields, chosen, strict=False):
+            body[name] = parent.name
+        return body
+
+    def _parents_for(self, resource: Resource, tenant: str) -> list[Resource]:
+        elsewhere = self._random.random() < 0.05
+        nodes = [
+            r
+            for r in self.resources.values()
+            if r.wanted and r.index < resource.index and r.ref.startswith("node") and (elsewhere or r.body["tenant_id"] == tenant)
+        ]
+        wanted = 2 if resource.ref.startswith("link") else int(self._random.random() < 0.6)
+        return self._random.sample(nodes, min(wanted, len(nodes)))
+
+    def _create(self, resource: Resource) -> None:
+        tenant = resource.body.get("tenant_id") if self._random.random() < 0.8 else None
+        tenant = tenant or self._random.choice(self.tenants)
+        self._write(resource, self._body(resource, tenant))
+
+    def _update(self, resource: Resource) -> None:
+        if self._random.random() < 0.15:
+            self._write(resource, self._body(resource, resource.body["tenant_id"]))
+        else:
+            self._write(resource, resource.body)
+
+    def _write(self, resource: Resource, body: dict[str, Any]) -> None:
+        """The next version; the first, when the id is not there. The value says which."""
+        if not resource.there:
+            resource.life, resource.version = resource.life + 1, 0
+        resource.version += 1
+        resource.there, resource.marked = True, False
+        resource.body = {**body, "value": f"{resource.life}.{resource.version}"}
+        self._put(resource)
+
+    def _mark(self, resource: Resource) -> None:
+        resource.version += 1
+        resource.marked = True
+        self._put(resource)
+
+    def _put(self, resource: Resource) -> None:
+        document = {"body": json.dumps(resource.body), "version": resource.version, "marked_for_deletion": resource.marked}
+        self._client.put(resource.key, json.dumps(document))
+
+    def _remove(self, resource: Resource) -> None:
+        resource.there = resource.marked = False
+        resource.reported = (0, "")
+        self._client.delete(resource.key)
+
+    def _count(self, kind: str, step: Callable[[], None]) -> None:
+        step()
+        self.counts[kind] += 1

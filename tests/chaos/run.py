@@ -1,0 +1,152 @@
+"""One chaos run from start to verdict."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import check, heat
+from .check import Violation
+from .facts import Facts
+from .faults import Injector
+from .setting import Setting, setting
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    seconds: float = 60.0
+    seed: int = 1
+    bridges: int = 2
+    workers: int = 2
+    resources: int = 300
+    tenants: int = 5
+    rate: float = 2.5
+    fault_every: float = 5.0
+    quiet_within: float = 180.0
+    keep: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of it."""
+
+    options: Options
+    folder: str
+    took: float = 0.0
+    settled: float = 0.0
+    resources: int = 0
+    operations: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    heat: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """For ``--json``."""
+        shown = {**asdict(self), "violations": [str(violation) for violation in self.violations]}
+        return {**shown, "folder": self.folder if self.violations else ""}
+
+
+def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Result:
+    """Start everything, make trouble, wait for quiet, and check."""
+    folder = Path(tempfile.mkdtemp(prefix=f"chaos-{options.seed}-"))
+    result = Result(options, str(folder))
+    wanted = {name: getattr(options, name) for name in ("bridges", "workers", "resources", "tenants", "rate")}
+    with setting(folder, options.seed, **wanted) as running:
+        say(f"seed {options.seed}: everything runs, logs in {folder}")
+        injector = Injector(running, options.seed, options.fault_every)
+        _make_trouble(running, injector, options, result, say)
+        facts = _collect(running)
+        _count(running, injector, facts, result)
+        (folder / "faults.log").write_text("\n".join(map(str, injector.log)) + "\n")
+        facts.save(folder)
+    result.violations += check.check(facts)
+    if not result.violations and not options.keep:
+        shutil.rmtree(folder)
+    return result
+
+
+def _make_trouble(running: Setting, injector: Injector, options: Options, result: Result, say: Callable[[str], None]) -> None:
+    started = time.monotonic()
+    stopping = threading.Event()
+    threads = [
+        threading.Thread(target=running.generator.run, name="generator"),
+        threading.Thread(target=injector.run, args=(stopping,), name="faults"),
+    ]
+    for thread in threads:
+        thread.daemon = True
+        thread.start()
+    while (left := options.seconds - (time.monotonic() - started)) > 0:
+        time.sleep(min(left, 30.0))
+        say(f"{time.monotonic() - started:4.0f} s: {running.generator.counts.total()} operations, {len(injector.log)} faults")
+    running.generator.stopping.set()
+    stopping.set()
+    for thread in threads:
+        thread.join(180)
+    result.violations += [Violation("process", text.partition(" ")[0], text) for text in injector.died]
+    running.generator.finish()
+    say("faults are lifted, waiting for quiet")
+    lifted = time.monotonic()
+    if unquiet := _await_quiet(running, options.quiet_within):
+        text = f"not quiet within {options.quiet_within:g} s: {len(unquiet)}, such as {unquiet[:8]}"
+        result.violations.append(Violation("quiet", "everything", text))
+    result.settled = time.monotonic() - lifted
+    result.took = time.monotonic() - started
+
+
+def _await_quiet(running: Setting, seconds: float) -> list[str]:
+    """What is still under way when the time is over; twice nothing in a row is quiet."""
+    end = time.monotonic() + seconds
+    still = 0
+    while True:
+        running.generator.answer()
+        unquiet = running.generator.unsettled() + _under_way(running)
+        still = still + 1 if not unquiet else 0
+        if still >= 4 or time.monotonic() > end:
+            return unquiet
+        time.sleep(0.5)
+
+
+def _under_way(running: Setting) -> list[str]:
+    folders = ("/jobs/all/", "/esi-worker/job_state/", "/esi-worker/orchestrator/runs/")
+    return [key for folder in folders for key in running.client.keys(folder)]
+
+
+def _collect(running: Setting) -> Facts:
+    """The facts, once the recorder has seen everything."""
+    heat.await_idle(running.heat)
+    end = running.client.put("/chaos/end", "now")
+    running.recorder.await_revision(end)
+    return Facts(list(running.recorder.events), heat.operations(running.heat), heat.standing(running.heat))
+
+
+def _count(running: Setting, injector: Injector, facts: Facts, result: Result) -> None:
+    result.operations = dict(sorted(running.generator.counts.items()))
+    result.faults = dict(sorted(injector.counts().items()))
+    result.heat = check.kinds(facts)
+    result.requests = {**dict(sorted(running.heat.calls.items())), "refused": running.mood.refused}
+    result.resources = sum(r.there for r in running.generator.resources.values())
+    listed = check.latencies(facts)
+    links = [link for member in running.members for link in member.links.values()]
+    result.numbers = {
+        "events in etcd": len(facts.events),
+        "versions reported": len(listed),
+        "deletions asked again of Heat": check.repeated_deletes(facts),
+        "answers lost by the proxy": sum(link.lost_answers for link in links),
+        "terms of leading": sum(e.value is not None and e.key.endswith("/orchestrator/leader") for e in facts.events),
+        "retries": sum(e.value is not None and "/orchestrator/runs/" in e.key and '"retry"' in e.value for e in facts.events),
+        **{f"latency p{p} s": round(_percentile(listed, p), 2) for p in (50, 90, 99, 100)},
+    }
+
+
+def _percentile(ordered: list[float], percent: int) -> float:
+    return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)] if ordered else 0.0

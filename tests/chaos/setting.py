@@ -1,0 +1,214 @@
+"""The processes of a chaos run: each bridge and worker behind proxies of its own to etcd and to Heat."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.sandbox import servers
+from orchestrator.sandbox.processes import Process, Processes
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
+from .etcd import Client, Recorder
+from .generator import Generator
+from .heat import Mood
+from .proxy import Link, Loop
+
+LEASE = 3
+HEAT_TIMEOUT = 4.0
+SETTINGS = {
+    "ORCHESTRATOR_HEAT_POLL_INTERVAL": "0.2",
+    "ORCHESTRATOR_HEAT_TIMEOUT": str(HEAT_TIMEOUT),
+    "ORCHESTRATOR_MONITORING_INTERVAL": "10",
+    "ORCHESTRATOR_LEASE_TTL": str(LEASE),
+    "ORCHESTRATOR_DELETION_PATIENCE": "2",
+    "ORCHESTRATOR_LOG_FORMAT": "json",
+}
+
+_NODE = {"type": "string", "relation": "node"}
+SCHEMAS: dict[str, Any] = {
+    "schemas": [
+        {
+            "id": "node",
+            "prefix": "/v1/nodes",
+            "metadata": {"template_path": "Cnode"},
+            "schema": {"type": "object", "properties": {"parent_id": _NODE}},
+        },
+        {
+            "id": "link",
+            "prefix": "/v1/links",
+            "metadata": {"template_path": "Clink"},
+            "schema": {"type": "object", "properties": {"left_id": _NODE, "right_id": _NODE}},
+        },
+        {"id": "heat_template", "prefix": "/v2.0/heat_templates", "schema": {}},
+    ]
+}
+_TEMPLATE_FILE = """heat_template_version: 2018-08-31
+parameters: {value: {type: string}, PARENTS}
+resources: {r: {type: OS::Heat::RandomString}}
+outputs: {id: {description: id, value: {get_resource: r}}}
+"""
+
+
+def _template(name: str, *parents: str) -> dict[str, Any]:
+    declared = ", ".join(f"{parent}: {{type: string, default: ''}}" for parent in parents)
+    return {
+        "id": name,
+        "handler": "heat_worker",
+        "watch": [],
+        "template_file": _TEMPLATE_FILE.replace("PARENTS", declared),
+        "parameter_mappings": {
+            "value": "Pvalue",
+            "heat_timeout": "C5",
+            **{parent: {"path": [f"{parent}_id"], "output_key": "id"} for parent in parents},
+        },
+    }
+
+
+TEMPLATES = (_template("node", "parent"), _template("link", "left", "right"))
+
+
+@dataclass(slots=True)
+class Member:
+    """A bridge or a worker, and its ways to the outside. *down* while a fault keeps it so; *busy* serialises faults on it."""
+
+    name: str
+    process: Process
+    links: dict[str, Link]
+    down: bool = False
+    paused: bool = False
+    busy: threading.Lock = field(default_factory=threading.Lock)
+
+    def kill(self) -> None:
+        self.down = True
+        self.process.kill()
+
+    def stop(self, grace: float = 8.0) -> None:
+        self.down = True
+        self.process.stop(grace)
+
+    def start(self) -> None:
+        self.process.start()
+        self.down = False
+
+    def pause(self) -> None:
+        self.paused = True
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+        self.paused = False
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.process.pid is not None:
+                os.killpg(self.process.pid, number)
+
+
+@dataclass(slots=True)
+class Setting:
+    """Everything that runs."""
+
+    folder: Path
+    etcd: servers.Etcd
+    redis: servers.Redis
+    heat: ScriptedHeat
+    mood: Mood
+    client: Client
+    recorder: Recorder
+    generator: Generator
+    bridges: list[Member]
+    workers: list[Member]
+    etcd_busy: threading.Lock = field(default_factory=threading.Lock)
+    redis_busy: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def members(self) -> list[Member]:
+        return [*self.bridges, *self.workers]
+
+    def leader(self) -> Member | None:
+        """The bridge that leads, by the pid in its key."""
+        value = self.client.get("/esi-worker/orchestrator/leader")
+        pid = json.loads(value)["pid"] if value else None
+        return next((bridge for bridge in self.bridges if bridge.process.pid == pid), None)
+
+    def flush_redis(self) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.redis.port), timeout=3) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            connection.recv(64)
+
+
+@contextmanager
+def setting(folder: Path, seed: int, *, bridges: int, workers: int, resources: int, tenants: int, rate: float) -> Iterator[Setting]:
+    """Start everything, and end it."""
+    with ExitStack() as stack:
+        processes = stack.enter_context(Processes(folder))
+        etcd, redis = servers.etcd(processes), servers.redis(processes)
+        mood = Mood(seed)
+        heat = stack.enter_context(ScriptedHeat(script=mood.script))
+        heat.refuse = mood.refuse
+        loop = Loop()
+        stack.callback(loop.close)
+        client = Client(etcd.endpoint)
+        stack.callback(client.close)
+        generator = Generator(Client(etcd.endpoint), seed, resources=resources, tenants=tenants, rate=rate)
+        recorder = Recorder(etcd.endpoint, generator.heard)
+        stack.callback(recorder.close)
+        for template in TEMPLATES:
+            value = {"body": json.dumps(template), "version": 1, "marked_for_deletion": False}
+            client.put(f"/config/v2.0/heat_templates/{template['id']}", json.dumps(value))
+        (folder / "schemas.json").write_text(json.dumps(SCHEMAS))
+        start = _Starter(processes, loop, etcd.port, redis.url, heat.port, folder)
+        running = [start.bridge(f"bridge{n + 1}") for n in range(bridges)], [start.worker(f"worker{n + 1}") for n in range(workers)]
+        for worker in running[1]:
+            process = worker.process
+            process.wait_until(lambda process=process: "ready." in process.log_tail(50), 60, "ready")  # type: ignore[misc]
+        made = Setting(folder, etcd, redis, heat, mood, client, recorder, generator, *running)
+        try:
+            yield made
+        finally:
+            for member in made.members:
+                if member.paused:
+                    member.resume()
+
+
+@dataclass(frozen=True, slots=True)
+class _Starter:
+    processes: Processes
+    loop: Loop
+    etcd: int
+    redis: str
+    heat: int
+    folder: Path
+
+    def _member(self, name: str, command: list[str]) -> Member:
+        links = {what: Link(self.loop, f"{name}-{what}", port) for what, port in (("etcd", self.etcd), ("heat", self.heat))}
+        environment = {
+            **SETTINGS,
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(servers.PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])),
+            "PYTHONUNBUFFERED": "1",
+            "ORCHESTRATOR_ETCD_ENDPOINTS": links["etcd"].address,
+            "ORCHESTRATOR_BROKER_URL": self.redis,
+            "ORCHESTRATOR_SCHEMAS": str(self.folder / "schemas.json"),
+            "OS_AUTH_TYPE": "none",
+            "OS_ENDPOINT": f"http://{links['heat'].address}/v1/%(tenant_id)s",
+        }
+        process = self.processes.start(name, [sys.executable, *command], env=environment, cwd=servers.PACKAGE_ROOT)
+        return Member(name, process, links)
+
+    def bridge(self, name: str) -> Member:
+        return self._member(name, ["-c", "from orchestrator.cli import main; main()", "bridge"])
+
+    def worker(self, name: str) -> Member:
+        options = ["--loglevel=INFO", "--concurrency=4", f"--hostname={name}@%h", "--without-gossip", "--without-mingle"]
+        return self._member(name, ["-m", "celery", "-A", "tasks", "worker", *options])

@@ -1,0 +1,427 @@
+"""The checker can fail: a history without fault has no violation, and each with one fault has that violation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .check import check, latencies, repeated_deletes
+from .facts import Event, Facts, Operation, Standing
+
+OWN = "/esi-worker/orchestrator"
+
+
+class Story:
+    """Writes a history: each call is one revision and one second later."""
+
+    def __init__(self) -> None:
+        self.facts = Facts()
+        self.now = 0
+        self._created: dict[str, int] = {}
+        self.put(f"{OWN}/leader", {})
+
+    def put(self, key: str, value: Any) -> None:
+        self.now += 1
+        created = self._created.setdefault(key, self.now)
+        self.facts.events.append(Event(self.now, float(self.now), key, json.dumps(value), created))
+
+    def drop(self, key: str) -> None:
+        self.now += 1
+        self._created.pop(key, None)
+        self.facts.events.append(Event(self.now, float(self.now), key, None, 0))
+
+    def config(self, name: str, version: int = 1, parent: str = "", marked: bool = False) -> None:
+        body = {"id": name, "tenant_id": "t", "value": f"1.{version}", "parent_id": parent or None}
+        self.put(f"/config/v1/nodes/{name}", {"body": json.dumps(body), "version": version, "marked_for_deletion": marked})
+
+    def remove(self, name: str) -> None:
+        self.drop(f"/config/v1/nodes/{name}")
+
+    def job(self, name: str, version: int = 1, action: str = "create", suffix: str = "aaaaa") -> str:
+        key = f"/jobs/all/{action}:heat_worker:node:{name}:{version}:{suffix}"
+        self.put(key, [])
+        return key
+
+    def state(self, name: str, state: str = "CREATE_COMPLETED", version: int = 1, error: str = "") -> None:
+        self.put(f"/state/v1/nodes/{name}", {"state": {"worker_state": state}, "version": version, "error": error})
+
+    def asked(
+        self,
+        name: str,
+        method: str = "create",
+        version: int = 1,
+        suffix: str = "aaaaa",
+        took: float = 0.5,
+        outcome: str = "COMPLETE",
+    ) -> None:
+        self.now += 1
+        tag = f"orchestrator-{version}-{suffix}"
+        reason = "scripted failure 7" if outcome == "FAILED" else ""
+        self.facts.operations.append(
+            Operation(method, "t", f"node_{name}", tag, float(self.now), self.now + took, outcome, reason, f"id of {name}")
+        )
+
+    def stands(self, name: str, version: int = 1, status: str = "CREATE_COMPLETE", tenant: str = "t") -> None:
+        self.facts.stacks.append(Standing(tenant, f"node_{name}", status, {"value": f"1.{version}"}))
+
+    # Whole chapters -----------------------------------------------------------------------------------
+
+    def built(self, name: str, parent: str = "", suffix: str = "aaaaa") -> Story:
+        """Created, reported, and standing at the end."""
+        self.config(name, parent=parent)
+        job = self.job(name, suffix=suffix)
+        self.asked(name, suffix=suffix)
+        self.state(name)
+        self.drop(job)
+        self.stands(name)
+        return self
+
+    def updated(self, name: str, version: int = 2, parent: str = "") -> Story:
+        self.config(name, version, parent)
+        job = self.job(name, version, "modify", "bbbbb")
+        self.asked(name, "update", version, "bbbbb")
+        self.state(name, "MODIFY_COMPLETED", version)
+        self.drop(job)
+        self.facts.stacks = [s for s in self.facts.stacks if s.name != f"node_{name}"]
+        self.stands(name, version, "UPDATE_COMPLETE")
+        return self
+
+    def deleted(self, name: str, version: int = 2, parent: str = "") -> Story:
+        self.config(name, version, parent, marked=True)
+        job = self.job(name, version, "logical_delete", "ccccc")
+        self.asked(name, "delete", 1)
+        self.state(name, "DELETE_COMPLETED", version)
+        self.drop(job)
+        self.remove(name)
+        self.drop(f"/state/v1/nodes/{name}")
+        self.facts.stacks = [s for s in self.facts.stacks if s.name != f"node_{name}"]
+        return self
+
+    def rules(self) -> set[str]:
+        return {violation.rule for violation in check(self.facts)}
+
+
+def good() -> Story:
+    """A bit of everything, without a fault."""
+    story = Story().built("p").built("c", "p").updated("p").updated("c", parent="p").built("x").deleted("x")
+    story.config("p", 2)  # a resync
+    story.deleted("c", 3, "p")
+    return story.deleted("p", 3).built("q")
+
+
+def test_a_history_without_fault() -> None:
+    assert good().rules() == set()
+
+
+def test_a_history_is_the_same_after_saving(tmp_path: Path) -> None:
+    facts = good().facts
+    facts.save(tmp_path)
+    assert Facts.load(tmp_path) == facts
+
+
+# (a) (d) (g) ---------------------------------------------------------------------------------------
+
+
+def test_the_newest_version_is_not_reported() -> None:
+    story = good()
+    story.config("q", 2)
+    assert story.rules() == {"final state"}
+
+
+def test_the_state_is_of_the_incarnation_before() -> None:
+    story = good()
+    story.remove("q")
+    story.config("q", 1)
+    assert story.rules() == {"final state"}
+
+
+def test_the_stack_has_the_parameters_of_an_older_version() -> None:
+    story = good().updated("q")
+    story.facts.stacks[-1].parameters["value"] = "1.1"
+    assert story.rules() == {"final state"}
+
+
+def test_the_stack_is_missing() -> None:
+    story = good()
+    story.facts.stacks.clear()
+    assert story.rules() == {"final state"}
+
+
+def test_the_stack_is_in_another_state_than_reported() -> None:
+    story = good()
+    story.facts.stacks[-1] = replace(story.facts.stacks[-1], status="CREATE_FAILED")
+    assert story.rules() == {"final state"}
+
+
+def test_a_marked_config_is_left() -> None:
+    story = good()
+    story.config("q", 2, marked=True)
+    assert story.rules() == {"final state"}
+
+
+def failing(error: str, outcome: str = "FAILED") -> Story:
+    story = Story()
+    story.config("f")
+    job = story.job("f")
+    story.asked("f", outcome=outcome)
+    story.state("f", "CREATE_FAILED", error=error)
+    story.drop(job)
+    story.stands("f", status=f"CREATE_{outcome}")
+    return story
+
+
+def test_a_failure_by_the_script_is_no_violation() -> None:
+    assert failing("Heat ended in CREATE_FAILED: scripted failure 7").rules() == set()
+
+
+def test_a_failure_without_heats_reason() -> None:
+    assert failing("it did not work").rules() == {"final state"}
+
+
+def test_a_failure_that_heat_does_not_know_of() -> None:
+    assert failing("Heat ended in CREATE_FAILED: scripted failure 7", "COMPLETE").rules() == {"final state"}
+
+
+def test_a_failure_because_of_a_parent_lasts_as_long_as_the_parents() -> None:
+    story = failing("Heat ended in CREATE_FAILED: scripted failure 7")
+    story.config("child", parent="f")
+    story.state("child", "CREATE_FAILED", error="depends on node:f, which failed")
+    assert story.rules() == set()
+    assert story.updated("f").rules() == {"final state"}
+
+
+def test_a_stack_without_config() -> None:
+    story = good()
+    story.stands("p", 2)
+    assert story.rules() == {"orphan"}
+
+
+def test_a_stack_in_another_tenant() -> None:
+    story = good()
+    story.stands("q", tenant="elsewhere")
+    assert story.rules() == {"orphan"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "/jobs/all/create:heat_worker:node:q:1:zzzzz",
+        f"{OWN}/runs/t/create:heat_worker:node:q:1:zzzzz",
+        f"{OWN}/held/v1/nodes/q",
+        "/esi-worker/job_state/v1/nodes/q",
+        "/esi-worker/heat_stacks/v1/nodes/p",
+        "/monitoring/v1/nodes/p",
+        f"{OWN}/failed/v1/nodes/p",
+    ],
+)
+def test_a_key_is_left(key: str) -> None:
+    story = good()
+    story.put(key, {})
+    assert story.rules() == {"leftover"}
+
+
+# (b) -----------------------------------------------------------------------------------------------
+
+
+def test_one_job_asks_twice() -> None:
+    story = good()
+    story.asked("q", "update")
+    assert story.rules() == {"once"}
+
+
+def test_two_jobs_ask_for_one_version() -> None:
+    story = good()
+    job = story.job("q", 1, "modify", "bbbbb")
+    story.asked("q", "update", 1, "bbbbb")
+    story.drop(job)
+    assert story.rules() == {"once"}
+
+
+def test_a_second_job_after_a_failure_is_a_repair() -> None:
+    story = failing("Heat ended in CREATE_FAILED: scripted failure 7")
+    job = story.job("f", 1, "modify", "bbbbb")
+    story.asked("f", "update", 1, "bbbbb")
+    story.drop(job)
+    assert "once" not in story.rules()
+
+
+def test_the_same_version_of_another_incarnation_is_another() -> None:
+    assert good().deleted("q").built("q", suffix="bbbbb").rules() == set()
+
+
+def test_a_request_of_no_job() -> None:
+    story = good()
+    story.asked("q", "update", 1, "zzzzz")
+    assert story.rules() == {"once"}
+
+
+def test_an_older_version_after_a_newer_one() -> None:
+    story = Story()
+    story.config("o", 1)
+    old = story.job("o")
+    story.drop(old)
+    story.config("o", 2)
+    story.job("o", 2, suffix="bbbbb")
+    story.asked("o", "create", 2, "bbbbb")
+    story.asked("o", "update", 1)
+    assert "older after newer" in story.rules()
+
+
+def test_repeated_deletions_are_counted() -> None:
+    story = good()
+    assert repeated_deletes(story.facts) == 0
+    story.asked("p", "delete", 2)
+    assert repeated_deletes(story.facts) == 1
+    assert story.rules() == set()
+
+
+# (c) -----------------------------------------------------------------------------------------------
+
+
+def child_while(parent: Callable[[Story], None]) -> set[str]:
+    story = Story()
+    story.config("p")
+    story.config("c", parent="p")
+    job = story.job("p")
+    parent(story)
+    story.job("c")
+    story.asked("c")
+    story.state("c")
+    story.drop(job)
+    return story.rules()
+
+
+def test_a_child_before_its_parent_has_a_stack() -> None:
+    assert "child before parent" in child_while(lambda story: None)
+
+
+def test_a_child_while_its_parent_is_in_progress() -> None:
+    assert "child before parent" in child_while(lambda story: story.asked("p", took=10))
+
+
+def test_a_child_on_a_parent_that_failed() -> None:
+    assert "child before parent" in child_while(lambda story: story.asked("p", outcome="FAILED"))
+
+
+def test_a_child_after_its_parent() -> None:
+    assert "child before parent" not in child_while(lambda story: story.asked("p"))
+
+
+def test_a_child_built_on_an_older_version_of_its_parent() -> None:
+    story = Story().built("p")
+    story.config("p", 2)
+    story.config("c", parent="p")
+    story.job("c")
+    story.asked("c")
+    assert "child before parent" in story.rules()
+
+
+def test_a_parent_is_deleted_before_its_child() -> None:
+    story = Story().built("p").built("c", "p")
+    story.config("c", 2, "p", marked=True)
+    story.now += 10
+    story.deleted("p")
+    assert "parent before child" in story.rules()
+
+
+def test_a_parent_is_deleted_while_its_child_is_being_deleted() -> None:
+    story = Story().built("p").built("c", "p")
+    story.config("c", 2, "p", marked=True)
+    story.job("c", 2, "logical_delete", "ccccc")
+    story.now += 10
+    story.asked("c", "delete", took=100)
+    story.deleted("p")
+    assert "parent before child" in story.rules()
+
+
+def test_a_parent_is_deleted_though_its_child_wants_it() -> None:
+    assert "parent before child" not in Story().built("p").built("c", "p").deleted("p").rules()
+
+
+def test_a_parent_is_changed_while_its_child_is_built() -> None:
+    story = Story().built("p")
+    story.config("c", parent="p")
+    story.job("c")
+    story.asked("c", took=100)
+    story.state("c")
+    story.updated("p")
+    assert "parent under child" in story.rules()
+
+
+# (e) (f) -------------------------------------------------------------------------------------------
+
+
+def test_a_report_twice() -> None:
+    story = good()
+    story.state("q")
+    assert story.rules() == {"report"}
+
+
+def test_a_report_above_the_config() -> None:
+    story = good()
+    story.state("q", version=2)
+    assert "report" in story.rules()
+
+
+def test_a_report_of_an_older_version() -> None:
+    story = good().updated("q")
+    story.state("q", version=1)
+    assert "report" in story.rules()
+
+
+def test_a_report_without_a_config() -> None:
+    story = good()
+    story.state("p", "DELETE_COMPLETED", 3)
+    story.drop("/state/v1/nodes/p")
+    assert story.rules() == {"report"}
+
+
+def test_a_report_before_heat_was_done() -> None:
+    story = Story()
+    story.config("q")
+    job = story.job("q")
+    story.state("q")
+    story.asked("q")
+    story.drop(job)
+    story.stands("q")
+    assert story.rules() == {"report"}
+
+
+def test_a_deletion_reported_while_the_stack_is_there() -> None:
+    story = good()
+    story.config("q", 2, marked=True)
+    story.state("q", "DELETE_COMPLETED", 2)
+    assert "report" in story.rules()
+
+
+def test_a_failure_without_a_reason() -> None:
+    assert "report" in failing("").rules()
+
+
+def test_a_repaired_version_is_reported_again() -> None:
+    story = failing("Heat ended in CREATE_FAILED: scripted failure 7")
+    story.config("c", parent="f")
+    story.state("c", "CREATE_FAILED", error="depends on node:f, which failed")
+    story.updated("f")
+    job = story.job("c", suffix="ddddd")
+    story.asked("c", suffix="ddddd")
+    story.state("c")
+    story.drop(job)
+    story.stands("c")
+    assert story.rules() == set()
+
+
+def test_a_job_is_made_when_nobody_leads() -> None:
+    story = good()
+    story.drop(f"{OWN}/leader")
+    story.drop(story.job("q", 2, "modify"))
+    assert story.rules() == {"no leader"}
+
+
+def test_latencies() -> None:
+    assert latencies(Story().built("p").facts) == [3.0]

@@ -1,0 +1,290 @@
+"""Where a resource stands, from nothing but what is in etcd; and what waiting makes of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from orchestrator.cli import snapshot, status, waiting
+from orchestrator.cli.exits import Exit
+from orchestrator.cli.output import Section
+from orchestrator.cli.progress import Phase, Progress, Stage, Standing
+from orchestrator.cli.waiting import Goal
+from orchestrator.core.jobs import Action
+from orchestrator.core.records import Run, Step
+from orchestrator.core.refs import Ref
+
+from .conftest import Records
+
+NET, SUB, PORT = Ref("network", "n"), Ref("subnet", "s"), Ref("port", "p")
+TEMPLATE = Ref("heat_template", "port")
+GOOD_TEMPLATE = "heat_template_version: 2018-08-31"
+
+
+def standing(memory: Records, ref: Ref) -> Standing:
+    return Progress(snapshot.load(memory.store, memory.keys)).of(ref)
+
+
+def overview(memory: Records) -> status.Overview:
+    return status.overview(snapshot.load(memory.store, memory.keys))
+
+
+def complete(m: Records) -> None:
+    m.config(PORT)
+    m.report(PORT)
+
+
+def marked(m: Records) -> None:
+    m.config(PORT, 2, marked=True)
+    m.report(PORT, 2, Action.DELETE)
+
+
+def failed(m: Records) -> None:
+    m.config(PORT)
+    m.report(PORT, error="no")
+
+
+def newer(m: Records) -> None:
+    complete(m)
+    m.config(PORT, 2)
+
+
+def recreated(m: Records) -> None:
+    complete(m)
+    m.store.delete(m.keys.below(m.keys.config, PORT))
+    m.config(PORT)
+
+
+def in_heat(m: Records) -> None:
+    newer(m)
+    m.job(PORT, action=Action.MODIFY, run=Run(Step.WAITING))
+
+
+def queued(m: Records) -> None:
+    m.config(PORT)
+    m.job(PORT, m.job(NET))
+
+
+def orphan(m: Records) -> None:
+    complete(m)
+    m.store.delete(m.keys.below(m.keys.config, PORT))
+
+
+def stale(m: Records) -> None:
+    m.handle(PORT, version=3, incarnation=m.config(PORT, 3))
+    m.config(PORT, 2)
+
+
+def held(m: Records) -> None:
+    m.config(PORT)
+    m.hold(PORT, NET)
+
+
+def held_by_what_came(m: Records) -> None:
+    held(m)
+    m.config(NET)
+
+
+def held_deletion(m: Records) -> None:
+    m.config(PORT, 2, marked=True)
+    m.hold(PORT, SUB, 2)
+
+
+def held_in_a_circle(m: Records) -> None:
+    held_by_what_came(m)
+    m.hold(NET, PORT)
+
+
+@pytest.mark.parametrize(
+    ("write", "phase", "moving"),
+    [
+        pytest.param(lambda m: m.config(PORT), Phase.PENDING, True, id="nobody has looked"),
+        pytest.param(complete, Phase.COMPLETE, False, id="its version is reported"),
+        pytest.param(newer, Phase.PENDING, True, id="an older version is reported"),
+        pytest.param(recreated, Phase.PENDING, True, id="the report is about an earlier resource of this id"),
+        pytest.param(in_heat, Phase.RUNNING, True, id="a job is in Heat"),
+        pytest.param(queued, Phase.WAITING, True, id="a job waits for another"),
+        pytest.param(failed, Phase.FAILED, False, id="reported with an error"),
+        pytest.param(marked, Phase.DELETED, False, id="marked and gone"),
+        pytest.param(orphan, Phase.PENDING, True, id="the config is gone, the stack is not"),
+        pytest.param(stale, Phase.STALE, False, id="an older version was written"),
+        pytest.param(held, Phase.HELD, False, id="held back by what nobody wants"),
+        pytest.param(held_by_what_came, Phase.HELD, True, id="held back by what has come"),
+        pytest.param(held_deletion, Phase.HELD, True, id="a deletion waits only so long"),
+        pytest.param(held_in_a_circle, Phase.HELD, False, id="held back by itself in the end"),
+    ],
+)
+def test_where_a_resource_stands(memory: Records, write: Callable[[Records], object], phase: Phase, moving: bool) -> None:
+    write(memory)
+
+    found = standing(memory, PORT)
+
+    assert (found.phase, found.moving) == (phase, moving)
+
+
+def test_a_failure_whose_cause_was_repaired_since_is_not_the_last_word(memory: Records) -> None:
+    memory.config(NET)
+    memory.config(PORT)
+    memory.report(NET, error="no")
+    memory.report(PORT, error="because of it", root=NET)
+    assert standing(memory, PORT) == Standing(PORT, Phase.FAILED, "because of it", 1, root=NET)
+
+    memory.config(NET, 2)
+    memory.report(NET, 2, Action.MODIFY)
+
+    assert standing(memory, PORT).phase is Phase.PENDING
+
+
+def test_a_cause_that_was_fine_already_is_no_cure(memory: Records) -> None:
+    """The network has been built, without the output that the port needs: nobody tries the port again."""
+    memory.config(NET)
+    memory.report(NET)
+    memory.config(PORT)
+    memory.report(PORT, error="needs output 'id'", root=NET)
+
+    assert standing(memory, PORT).phase is Phase.FAILED
+
+
+def test_a_template_that_can_be_used_again_repairs_too(memory: Records) -> None:
+    memory.config(TEMPLATE, template_file="x", parameter_mappings={"a": "X"})
+    memory.config(PORT)
+    memory.report(PORT, error="bad", root=TEMPLATE)
+    assert standing(memory, PORT).phase is Phase.FAILED
+
+    memory.config(TEMPLATE, 2, template_file=GOOD_TEMPLATE, parameter_mappings={})
+
+    assert standing(memory, PORT).phase is Phase.PENDING
+
+
+def test_a_job_waits_for_what_stands_in_for_a_replaced_one(memory: Records) -> None:
+    memory.config(NET)
+    memory.config(PORT)
+    old, new = memory.job(NET, suffix="old00"), memory.job(NET, suffix="new00")
+    memory.job(PORT, old)
+    memory.end(old)
+    memory.handle(NET, version=1, incarnation=1, replaced={old: new})
+
+    (view,) = overview(memory).waiting
+
+    assert (view.job.ref, view.stage, view.waits_for) == (PORT, Stage.WAITING, (new,))
+
+
+# Status ----------------------------------------------------------------------------------------------
+
+
+def test_failures_are_grouped_by_their_cause(memory: Records) -> None:
+    for ref in (NET, SUB, PORT):
+        memory.config(ref)
+    memory.report(NET, error="quota")
+    memory.report(SUB, error="because", root=NET)
+    memory.report(PORT, error="because", root=NET)
+
+    (failure,) = overview(memory).failures
+
+    assert (failure.root, failure.error) == (NET, "quota")
+    assert [other.ref for other in failure.others] == [PORT, SUB]
+
+
+def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: Records) -> None:
+    assert status.as_document(overview(memory), now=0.0) == {
+        "revision": 1,
+        "leader": None,
+        "resources": {phase.value: 0 for phase in Phase},
+        "running": [],
+        "waiting": [],
+        "pending": [],
+        "held": [],
+        "failed": [],
+        "stale": [],
+        "deleted": [],
+        "rejected": [],
+    }
+
+
+def test_a_job_tells_how_long_it_has_been_where_it_is(memory: Records) -> None:
+    memory.config(NET)
+    memory.config(PORT)
+    memory.job(NET, run=Run(Step.WAITING, stack="s", asked_at=100.0, timeout_mins=3))
+    memory.job(PORT, run=Run(Step.RETRY, attempt=2, delay=4.25, reason="Heat is away"))
+
+    found = overview(memory)
+    running = next(part for part in status.render(found, now=165.0) if isinstance(part, Section))
+
+    assert [tuple(map(str, row)) for row in running.rows] == [
+        ("network:n", "create", "v1", "in Heat for 1 min 5 s", "at most 3 minutes"),
+        ("port:p", "create", "v1", "attempt 3 in 4.2 s", "Heat is away"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        pytest.param(lambda m: None, Exit.OK, id="nothing wanted"),
+        pytest.param(in_heat, Exit.OK, id="in progress"),
+        pytest.param(held_by_what_came, Exit.OK, id="held back for a moment"),
+        pytest.param(held, Exit.PROBLEM, id="held back"),
+        pytest.param(failed, Exit.PROBLEM, id="failed"),
+        pytest.param(stale, Exit.PROBLEM, id="ignored"),
+        pytest.param(lambda m: m.store.put("/config/v2.0/ports/x", "{"), Exit.PROBLEM, id="rejected"),
+    ],
+)
+def test_the_exit_code_of_status(memory: Records, write: Callable[[Records], object], expected: Exit) -> None:
+    write(memory)
+
+    assert overview(memory).exit is expected
+
+
+# Waiting -----------------------------------------------------------------------------------------------
+
+
+def test_waiting_ends_with_the_change_and_not_with_a_look(memory: Records) -> None:
+    memory.config(PORT)
+    seen = threading.Event()
+    threading.Thread(target=lambda: (seen.wait(5), memory.report(PORT))).start()
+
+    found = waiting.until(memory.store, memory.keys, Goal([PORT]), 10, lambda *_: seen.set())
+
+    assert [good.ref for good in found.good] == [PORT]
+    assert found.exit is Exit.OK
+    assert found.seconds < 5
+
+
+def test_a_picture_between_two_writes_does_not_end_the_waiting(memory: Records) -> None:
+    """The watch of the jobs was faster than the watch of the states: the failure of before is still there."""
+    memory.config(PORT)
+    memory.report(PORT, error="the first time")
+    job = memory.job(PORT)
+    loaded = snapshot.load(memory.store, memory.keys)
+    memory.report(PORT)
+    memory.end(job)
+    loaded.remove(memory.keys.job(job))
+    assert waiting.outlook(loaded, Goal()).bad  # what the watch alone would make of it
+
+    assert waiting.until(memory.store, memory.keys, Goal(), 5).exit is Exit.OK
+
+
+def test_time_runs_out(memory: Records) -> None:
+    memory.config(PORT)
+
+    found = waiting.until(memory.store, memory.keys, Goal(), 0.05)
+
+    assert ([left.ref for left in found.moving], found.exit) == ([PORT], Exit.TIMEOUT)
+
+
+def test_waiting_for_one_type_looks_at_no_other(memory: Records) -> None:
+    memory.config(NET)
+    complete(memory)
+
+    assert waiting.until(memory.store, memory.keys, Goal(kind="port"), 0.05).exit is Exit.OK
+
+
+def test_what_is_to_be_gone_is_waited_for_until_nothing_is_left(memory: Records) -> None:
+    orphan(memory)
+    assert waiting.until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05).exit is Exit.TIMEOUT
+
+    for folder in (memory.keys.state, memory.keys.stacks):
+        memory.store.delete(memory.keys.below(folder, PORT))
+
+    assert waiting.until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05).exit is Exit.OK

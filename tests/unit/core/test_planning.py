@@ -1,0 +1,422 @@
+"""One decision for one resource: what is known, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrator.core.jobs import Action, Job, Param
+from orchestrator.core.mapping.evaluate import ListOf, OutputOf
+from orchestrator.core.planning import (
+    Clean,
+    Decision,
+    First,
+    Hold,
+    Nothing,
+    Refuse,
+    Report,
+    Start,
+    caused_by,
+    decide,
+    fails_with,
+)
+from orchestrator.core.records import Failed, Held
+from orchestrator.core.refs import Ref
+from orchestrator.core.templates import BadTemplate
+from orchestrator.core.world import Reported, World
+from tests import factories
+from tests.factories import as_handled, deleted, job, live, network, node, port, server, wanted, world
+
+N1, P1, S1 = network(), port(), server()
+A, B, C = map(node, "abc")
+PLAN = Ref("plan", "big")
+IMAGE = Ref("image", "i1")
+
+
+def decision(known: World, ref: Ref = N1, path: tuple[Ref, ...] = (), *, patient: bool = True) -> Decision:
+    return decide(known, ref, lambda: "xxxxx", path, patient=patient)
+
+
+def job_of(found: Decision) -> Job:
+    assert isinstance(found, Start), found
+    return found.job
+
+
+def held_of(found: Decision) -> Held:
+    assert isinstance(found, Hold), found
+    return found.held
+
+
+def failed_of(found: Decision) -> Failed:
+    assert isinstance(found, Refuse), found
+    return found.failed
+
+
+# A change becomes a job ----------------------------------------------------------------------------
+
+
+def test_a_new_resource_is_created() -> None:
+    config = wanted(N1)
+    found = decision(world(config))
+
+    assert job_of(found) == Job(
+        id=factories.job(N1, suffix="xxxxx").id,
+        ref=N1,
+        action=Action.CREATE,
+        version=1,
+        params=(Param("heat_timeout", "3"), Param("name", "n1")),
+        dependency=(),
+        body=config.body,
+    )
+    assert isinstance(found, Start)
+    assert (found.wanted, found.handled.version, found.handled.incarnation, found.handled.job) == (config, 1, 10, found.job.id)
+    assert (found.handled.template, found.handled.tenant, found.handled.references) == ("network", "t1", {})
+
+
+LEVELS: list[Any] = [
+    pytest.param(lambda: world(wanted(N1)), Start, id="new"),
+    pytest.param(lambda: world(built=[wanted(N1)]), Nothing, id="the same version again"),
+    pytest.param(
+        lambda: world(wanted(N1, 1), handled={N1: factories.handled(N1, 2)}, stacks={N1: live()}), Nothing, id="a stale version"
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, 2), handled={N1: factories.handled(N1, 1)}, stacks={N1: live()}), Start, id="a newer version"
+    ),
+    pytest.param(lambda: world(built=[wanted(N1)], again=[N1]), Start, id="the same version, to be tried again"),
+    pytest.param(
+        lambda: world(wanted(N1), handled={N1: factories.handled(N1)}, jobs=[job(N1)]), Nothing, id="its job is under way"
+    ),
+    pytest.param(lambda: world(), Nothing, id="never heard of"),
+    pytest.param(lambda: world(handled={N1: factories.handled(N1)}), Clean, id="gone, and so is the stack"),
+    pytest.param(lambda: world(stacks={N1: deleted()}), Clean, id="gone, its stack deleted"),
+    pytest.param(lambda: world(reported={N1: Reported(1, 5)}), Clean, id="gone, a state is left"),
+    pytest.param(lambda: world(held={N1: Held(1, P1, "x")}), Clean, id="gone while it was held back"),
+    pytest.param(lambda: world(stacks={N1: live()}), Start, id="gone, its stack is there"),
+    pytest.param(lambda: world(stacks={N1: live()}, jobs=[job(N1, Action.DELETE)]), Nothing, id="gone, and being deleted"),
+]
+
+
+@pytest.mark.parametrize(("known", "kind"), LEVELS)
+def test_the_level_decides(known: Callable[[], World], kind: type) -> None:
+    assert isinstance(decision(known()), kind)
+
+
+ACTIONS: list[Any] = [
+    pytest.param(lambda: world(wanted(N1)), Action.CREATE, id="no stack record"),
+    pytest.param(lambda: world(wanted(N1, 2), stacks={N1: live()}), Action.MODIFY, id="a stack record"),
+    pytest.param(lambda: world(wanted(N1, 2), stacks={N1: live("CREATE_FAILED")}), Action.MODIFY, id="of a failed stack"),
+    pytest.param(lambda: world(wanted(N1, 2), stacks={N1: deleted()}), Action.CREATE, id="of a deleted stack"),
+    pytest.param(lambda: world(wanted(N1, 2, marked=True), stacks={N1: live()}), Action.DELETE, id="marked"),
+    pytest.param(lambda: world(stacks={N1: live()}), Action.DELETE, id="gone"),
+]
+
+
+@pytest.mark.parametrize(("known", "action"), ACTIONS)
+def test_the_stack_record_decides_the_action(known: Callable[[], World], action: Action) -> None:
+    assert job_of(decision(known())).action is action
+
+
+def test_a_recreated_id_with_a_stack_is_deleted_first_as_what_it_was() -> None:
+    anew = wanted(N1, 1, incarnation=50, name="new")
+    found = decision(world(anew, stacks={N1: live()}, handled={N1: factories.handled(N1, 4, name="old")}))
+
+    assert (job_of(found).action, job_of(found).version, job_of(found).body["name"]) == (Action.DELETE, 4, "old")
+    assert isinstance(found, Start)
+    assert (found.wanted, found.handled.incarnation) == (anew, 10)
+
+
+def test_a_recreated_id_without_a_stack_is_created() -> None:
+    known = world(wanted(N1, 1, incarnation=50), stacks={N1: deleted()}, handled={N1: factories.handled(N1, 4)})
+
+    assert (job_of(decision(known)).action, job_of(decision(known)).version) == (Action.CREATE, 1)
+
+
+# Params and dependencies ---------------------------------------------------------------------------
+
+
+def test_params_are_in_the_order_of_the_mappings_with_their_references() -> None:
+    known = world(
+        wanted(S1, plan_id="big", ports=["p1"]), wanted(PLAN, flavor="m1"), built=[wanted(N1), wanted(P1, network_id="n1")]
+    )
+
+    assert job_of(decision(known, S1)).params == (
+        Param("flavor", "m1", (PLAN,)),
+        Param("ports", ListOf((OutputOf(P1, "id"),)), (P1,)),
+    )
+
+
+def test_a_modify_lists_the_earlier_references_first() -> None:
+    known = world(built=[wanted(N1), wanted(network("n2")), wanted(P1, network_id="n1")])
+    known.wanted[P1] = wanted(P1, 2, network_id="n2")
+    found = decision(known, P1)
+
+    assert job_of(found).params[1] == Param("network", OutputOf(network("n2"), "id"), (N1, network("n2")))
+    assert isinstance(found, Start)
+    assert found.handled.references == {"network": (network("n2"),)}
+
+
+def test_a_deletion_of_what_is_gone_tells_its_references_once() -> None:
+    known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
+    del known.wanted[P1]
+
+    assert job_of(decision(known, P1)).references() == {N1}
+    assert [param.references for param in job_of(decision(known, P1)).params] == [(), (N1,)]
+
+
+UNFINISHED: list[Any] = [
+    pytest.param([], [], id="nothing"),
+    pytest.param([job(P1, suffix="earli")], ["earli"], id="a job on the resource itself"),
+    pytest.param([job(N1, suffix="ofref")], ["ofref"], id="a job on what it refers to"),
+    pytest.param([job(S1, suffix="users", refers_to=[P1])], ["users"], id="a job that refers to it"),
+    pytest.param([job(S1, suffix="other", refers_to=[N1])], [], id="a job that refers to the same as it"),
+    pytest.param([job(network("n2"), suffix="other")], [], id="a job on something else"),
+    pytest.param(
+        [job(N1, suffix="ofref"), job(S1, suffix="users", refers_to=[P1]), job(P1, suffix="earli"), job(network("n2"))],
+        ["earli", "ofref", "users"],
+        id="all three",
+    ),
+    pytest.param([job(P1, suffix="first", refers_to=[N1]), job(N1, suffix="secon")], ["first", "secon"], id="each once"),
+]
+
+
+@pytest.mark.parametrize(("jobs", "dependency"), UNFINISHED)
+def test_a_job_depends_on_the_unfinished_ones_of_the_contracts_rule(jobs: list[Job], dependency: list[str]) -> None:
+    """``port p1`` refers to ``network n1``; every unfinished job has been claimed, so none is superseded."""
+    known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=jobs)
+    known.claimed |= {one.id for one in jobs}
+
+    assert sorted(d.rpartition(":")[2] for d in job_of(decision(known, P1)).dependency) == dependency
+
+
+# Holding back --------------------------------------------------------------------------------------
+
+
+def test_a_missing_reference_holds_back() -> None:
+    config = wanted(P1, network_id="n1")
+
+    assert decision(world(config), P1) == Hold(Held(1, N1, "refers to network:n1, which is not in the configuration (yet)"), config)
+
+
+def test_what_is_held_back_holds_back_what_refers_to_it() -> None:
+    known = world(
+        wanted(P1, network_id="n1"), wanted(S1, ports=["p1"]), held={P1: Held(1, N1, "refers to network:n1, which is not there")}
+    )
+    held = held_of(decision(known, S1))
+
+    assert held == Held(1, P1, "waits for port:p1, which refers to network:n1, which is not there")
+
+
+def test_an_undecided_reference_is_decided_first() -> None:
+    known = world(wanted(P1, network_id="n1"), wanted(N1), dirty=[P1, N1])
+
+    assert decision(known, P1) == First((N1,))
+
+
+def test_a_missing_template_holds_back() -> None:
+    config = wanted(IMAGE, template="custom")
+    reason = "template 'custom' is neither in etcd nor in the catalogue; push it"
+
+    assert decision(world(config), IMAGE) == Hold(Held(1, Ref("heat_template", "custom"), reason), config)
+
+
+# Refusing ------------------------------------------------------------------------------------------
+
+
+def test_a_bad_template_refuses_and_is_the_root() -> None:
+    known = world(wanted(N1), templates={"network": BadTemplate("network", "template network: bad")})
+
+    assert failed_of(decision(known)) == Failed(1, Action.CREATE, "template network: bad", Ref("heat_template", "network"))
+
+
+REFUSALS: list[Any] = [
+    pytest.param(lambda: world(wanted(N1, fault="key: bad body")), N1, "key: bad body", id="a config with a fault"),
+    pytest.param(
+        lambda: world(wanted(Ref("broken", "b1"))), Ref("broken", "b1"), "template_path of type broken: mapping 'Xwhat'", id="type"
+    ),
+    pytest.param(
+        lambda: world(wanted(IMAGE, template=3)), IMAGE, "template_path of type image gives no template's id", id="template id"
+    ),
+    pytest.param(
+        lambda: world(wanted(P1, network_id=["x"])),
+        P1,
+        "template port, parameter network: port:p1: property 'network_id' should hold the id of a network, not a list",
+        id="a mapping that does not fit",
+    ),
+]
+
+
+@pytest.mark.parametrize(("known", "ref", "error"), REFUSALS)
+def test_what_cannot_become_a_job_is_refused_with_the_reason(known: Callable[[], World], ref: Ref, error: str) -> None:
+    failed = failed_of(decision(known(), ref))
+
+    assert failed.error.startswith(error)
+    assert (failed.version, failed.action, failed.root) == (1, Action.CREATE, ref)
+
+
+def test_a_failed_reference_without_a_stack_refuses_and_names_the_root() -> None:
+    known = world(wanted(S1, ports=["p1"]), wanted(P1, network_id="n1"), wanted(N1))
+    known.set_failed(P1, Failed(1, Action.CREATE, caused_by(N1, N1, "no VLANs"), N1))
+    failed = failed_of(decision(known, S1))
+
+    assert failed == Failed(
+        1, Action.CREATE, "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs", N1
+    )
+
+
+def test_a_failed_reference_with_a_stack_can_be_built_on() -> None:
+    known = world(wanted(P1, network_id="n1"), built=[wanted(N1)], failed={N1: Failed(2, Action.MODIFY, "x", N1)})
+
+    assert job_of(decision(known, P1)).action is Action.CREATE
+
+
+def test_a_failed_reference_that_is_being_repaired_can_be_waited_for() -> None:
+    known = world(
+        wanted(P1, network_id="n1"), wanted(N1, 2), failed={N1: Failed(1, Action.CREATE, "x", N1)}, jobs=[job(N1, version=2)]
+    )
+
+    assert len(job_of(decision(known, P1)).dependency) == 1
+
+
+def test_a_refused_modify_keeps_what_the_stack_was_built_from() -> None:
+    known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
+    known.wanted[P1] = wanted(P1, 2, fault="bad")
+    found = decision(known, P1)
+
+    assert isinstance(found, Refuse)
+    assert (found.failed.action, found.handled.references, found.handled.version) == (Action.MODIFY, {"network": (N1,)}, 2)
+    assert found.handled.body == known.handled[P1].body
+
+
+# Cycles --------------------------------------------------------------------------------------------
+
+
+def test_a_cycle_of_outputs_is_refused_and_named() -> None:
+    known = world(wanted(A, uses=["b"]), wanted(B, uses=["a"]), dirty=[B])
+    failed = failed_of(decision(known, B, path=(A,)))
+
+    assert failed.error == "refers to itself in a circle: node:a → node:b → node:a; remove one of the references"
+    assert failed.root == B
+
+
+def test_a_cycle_with_one_reference_to_a_value_is_built() -> None:
+    known = world(wanted(A, uses=["b"]), wanted(B, reads=["a"]), dirty=[B])
+
+    assert job_of(decision(known, B, path=(A,))).action is Action.CREATE
+
+
+def test_a_cycle_of_what_is_built_already_is_updated() -> None:
+    known = world(wanted(A, 2, uses=["b"]), wanted(B, 2, uses=["a"]), stacks={A: live(), B: live()}, dirty=[B])
+
+    assert job_of(decision(known, B, path=(A,))).action is Action.MODIFY
+
+
+def test_a_reference_to_itself_is_no_cycle() -> None:
+    assert job_of(decision(world(wanted(A, reads=["a"])), A)).action is Action.CREATE
+
+
+# Nothing to build ----------------------------------------------------------------------------------
+
+NO_TEMPLATE: list[Any] = [
+    pytest.param(lambda: world(wanted(PLAN)), True, id="never reported"),
+    pytest.param(lambda: world(wanted(PLAN), reported={PLAN: Reported(1, 11)}), False, id="reported"),
+    pytest.param(lambda: world(wanted(PLAN, 2), reported={PLAN: Reported(1, 11)}), True, id="an older version reported"),
+    pytest.param(
+        lambda: world(wanted(PLAN, incarnation=20), reported={PLAN: Reported(1, 11)}), True, id="an earlier incarnation reported"
+    ),
+    pytest.param(lambda: world(wanted(PLAN, 2, marked=True), reported={PLAN: Reported(1, 11)}), True, id="marked"),
+]
+
+
+@pytest.mark.parametrize(("known", "tells"), NO_TEMPLATE)
+def test_what_has_no_template_is_reported_once_per_version(known: Callable[[], World], tells: bool) -> None:
+    there = known()
+
+    assert decision(there, PLAN) == (Report(there.wanted[PLAN]) if tells else Nothing("reported"))
+
+
+def test_a_template_path_that_gives_null_builds_nothing() -> None:
+    config = wanted(IMAGE, template=None)
+
+    assert decision(world(config), IMAGE) == Report(config)
+
+
+# Deletion ------------------------------------------------------------------------------------------
+
+
+def users_world() -> World:
+    """``p1`` was built from ``n1``, which is marked."""
+    known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
+    known.wanted[N1] = wanted(N1, 2, marked=True)
+    return known
+
+
+def test_a_deletion_waits_for_what_was_built_from_it_but_not_for_ever() -> None:
+    known = users_world()
+    held = Held(2, P1, "is to be deleted, but port:p1 was built from it and is still there")
+
+    assert decision(known) == Hold(held, known.wanted[N1], patience=True)
+    assert job_of(decision(known, patient=False)).action is Action.DELETE
+
+
+def test_a_deletion_depends_on_the_deletions_of_what_was_built_from_it() -> None:
+    known = users_world()
+    going = job(P1, Action.DELETE, 2, refers_to=[N1])
+    known.graph.add(going)
+
+    assert job_of(decision(known)).dependency == (going.id,)
+
+
+def test_a_deletion_lets_undecided_users_go_first() -> None:
+    known = users_world()
+    known.touch(P1)
+
+    assert decision(known) == First((P1,))
+
+
+def test_what_is_marked_and_cannot_be_built_can_still_be_deleted() -> None:
+    known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
+    del known.wanted[N1]
+    known.wanted[P1] = wanted(P1, 2, marked=True, network_id="n1")
+
+    assert (job_of(decision(known, P1)).action, job_of(decision(known, P1)).references()) == (Action.DELETE, frozenset({N1}))
+
+
+def test_a_second_mark_asks_again_after_a_failed_deletion() -> None:
+    config = wanted(N1, 2, marked=True)
+    known = world(config, stacks={N1: live("DELETE_FAILED")}, failed={N1: Failed(2, Action.DELETE, "in use", N1)})
+    known.set_handled(N1, as_handled(known, config))
+
+    assert decision(known) == Nothing("handled")
+    known.wanted[N1] = wanted(N1, 3, marked=True)
+    assert job_of(decision(known)).action is Action.DELETE
+
+
+# Failing together ----------------------------------------------------------------------------------
+
+TOGETHER: list[Any] = [
+    pytest.param(job(P1, refers_to=[N1]), job(N1), True, id="built on what was not built"),
+    pytest.param(job(P1, Action.MODIFY, refers_to=[N1]), job(N1, Action.MODIFY), True, id="updated on what was not updated"),
+    pytest.param(job(N1, Action.MODIFY, 2), job(N1), False, id="its turn on the same resource"),
+    pytest.param(job(N1), job(P1, refers_to=[N1]), False, id="waiting for a user of it"),
+    pytest.param(job(P1, refers_to=[N1]), job(N1, Action.DELETE), False, id="built while the other's deletion failed"),
+    pytest.param(job(N1, Action.DELETE), job(P1, Action.DELETE, refers_to=[N1]), True, id="deleted under a user that stays"),
+    pytest.param(job(N1, Action.DELETE), job(P1, Action.MODIFY, refers_to=[N1]), False, id="deleted after a user's failed update"),
+    pytest.param(job(P1, Action.DELETE, refers_to=[N1]), job(N1), False, id="deleted, what it was built from having failed"),
+]
+
+
+@pytest.mark.parametrize(("dependent", "ended", "fails"), TOGETHER)
+def test_a_job_fails_with_the_one_it_builds_on(dependent: Job, ended: Job, fails: bool) -> None:
+    assert fails_with(dependent, ended) is fails
+
+
+def test_the_text_of_a_failure_names_the_root_once_however_long_the_chain() -> None:
+    first = caused_by(N1, N1, "no VLANs")
+    second = caused_by(P1, N1, first)
+    third = caused_by(S1, N1, second)
+
+    assert first == "not built, because it depends on network:n1, which failed: no VLANs"
+    assert second == "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
+    assert third == "not built, because it depends on network:n1 (through server:s1), which failed: no VLANs"

@@ -1,0 +1,105 @@
+"""The records of CONTRACT section 7, and our own there and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.core import records
+from orchestrator.core.jobs import Action
+from orchestrator.core.records import Failed, Handled, Held, Run, Step
+from orchestrator.core.refs import JobId, Ref
+
+P1, N1 = Ref("port", "p1"), Ref("network", "n1")
+OUTPUTS = [{"output_key": "id", "output_value": "x", "description": ""}]
+
+
+def test_a_stack_record() -> None:
+    assert records.stack_record(P1, "t", "UPDATE_COMPLETE", OUTPUTS, "done") == {
+        "stack_id": "port_p1",
+        "tenant_id": "t",
+        "stack_status": "UPDATE_COMPLETE",
+        "output": OUTPUTS,
+        "status_reason": "done",
+        "id": "port:p1",
+    }
+
+
+def test_the_stack_record_of_a_deleted_stack_is_empty() -> None:
+    assert records.stack_record(P1, "t", "DELETE_COMPLETE", OUTPUTS, "done") == {
+        "stack_id": "",
+        "tenant_id": "t",
+        "stack_status": "DELETE_COMPLETE",
+        "output": [],
+        "status_reason": "",
+        "id": "port:p1",
+    }
+
+
+def test_a_job_state() -> None:
+    assert records.job_state_record("CREATE_COMPLETE", OUTPUTS) == {
+        "heat_outputs": OUTPUTS,
+        "orchestration_state": "CREATE_COMPLETE",
+    }
+
+
+STATES: list[Any] = [
+    pytest.param(Action.CREATE, "", "CREATE_COMPLETED", id="created"),
+    pytest.param(Action.MODIFY, "", "MODIFY_COMPLETED", id="modified"),
+    pytest.param(Action.DELETE, "", "DELETE_COMPLETED", id="deleted"),
+    pytest.param(Action.CREATE, "why", "CREATE_FAILED", id="not created"),
+    pytest.param(Action.MODIFY, "why", "MODIFY_FAILED", id="not modified"),
+    pytest.param(Action.DELETE, "why", "DELETE_FAILED", id="not deleted"),
+]
+
+
+@pytest.mark.parametrize(("action", "error", "worker_state"), STATES)
+def test_a_state(action: Action, error: str, worker_state: str) -> None:
+    inner = {"worker_state": worker_state, "heat_outputs": json.dumps(OUTPUTS), "orchestration_state": "X"}
+
+    assert records.state_record(action, "X", OUTPUTS, 3, error) == {"state": inner, "version": 3, "error": error}
+    as_string = records.state_record(action, "X", OUTPUTS, 3, error, as_string=True)
+    assert {**as_string, "state": json.loads(as_string["state"])} == {"state": inner, "version": 3, "error": error}
+
+
+def test_a_state_with_nothing_to_build() -> None:
+    assert records.read_complete_record(2) == {"state": {"worker_state": "READ_COMPLETE"}, "version": 2, "error": ""}
+    assert records.read_complete_record(2, True) == {"state": '{"worker_state": "READ_COMPLETE"}', "version": 2, "error": ""}
+
+
+def test_the_status_of_what_heat_never_had_is_heats_word_for_it() -> None:
+    assert [records.failed_status(action) for action in Action] == ["CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"]
+
+
+OWN: list[Any] = [
+    pytest.param(Handled(2, 10, JobId("j"), "port", "t", {"net": (N1, P1)}, {"id": "p1"}), id="handled"),
+    pytest.param(Handled(2, 10, JobId(""), "", ""), id="handled, all empty"),
+    pytest.param(Handled(2, 10, JobId("j"), "port", "t", replaced={JobId("old"): JobId("j")}), id="handled, superseding"),
+    pytest.param(Held(2, N1, "waits"), id="held"),
+    pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
+    pytest.param(Run(Step.CLAIMED), id="a claimed run"),
+    pytest.param(Run(Step.RETRY, attempt=3, delay=1.5, reason="busy"), id="a run to be tried again"),
+    pytest.param(Run(Step.WAITING, stack="u", asked_at=12.5, timeout_mins=3), id="a run in Heat's hands"),
+    pytest.param(Run(Step.DONE, complete=True, live=True, monitored=True), id="a complete run"),
+    pytest.param(Run(Step.DONE, reason="why", root=N1), id="a failed run"),
+]
+
+
+@pytest.mark.parametrize("record", OWN)
+def test_our_own_records_come_back_as_they_were(record: Any) -> None:
+    assert type(record).from_json(record.to_json()) == record
+    assert type(record).from_json(record.to_json().encode()) == record
+
+
+def test_parameters_without_references_are_not_stored() -> None:
+    assert Handled.from_json(Handled(1, 1, JobId("j"), "t", "t", {"a": (), "b": (N1,)}).to_json()).references == {"b": (N1,)}
+
+
+def test_what_was_handled_refers_to_each_resource_once() -> None:
+    assert Handled(1, 1, JobId("j"), "t", "t", {"a": (N1, P1), "b": (N1,)}).refs() == {N1, P1}
+
+
+def test_a_body_does_not_show_in_a_traceback() -> None:
+    assert "hunter2" not in repr(Handled(1, 1, JobId("j"), "t", "t", body={"password": "hunter2"}))
