@@ -385,7 +385,9 @@ class _Planner:
                 found[name] = handled.references.get(name, ())
         return found
 
-    def _refuse(self, wanted: Wanted, error: str, root: Ref) -> Refuse:
+    def _refuse(self, wanted: Wanted, error: str, root: Ref) -> Refuse | Nothing:
+        if self.world.graph.on(self.ref):
+            return Nothing("is refused once its unfinished job is over: that one's report must not come after")
         handled = self.world.handled.get(self.ref)
         action = Action.DELETE if wanted.marked_for_deletion else Action.MODIFY if self.world.is_live(self.ref) else Action.CREATE
         kept = handled.references if handled else {}

@@ -8,7 +8,9 @@ What is let pass, and why:
 * a deletion asked several times: Heat takes it as the same deletion (counted);
 * another job for a version whose operation Heat ended in FAILED: a repair;
 * the deletion of a parent under a child whose config still wanted it when the deletion was decided
-  (the deletion's patience had ended), or whose own deletion or change had failed in Heat.
+  (the deletion's patience had ended), or whose own deletion or change had failed in Heat;
+* a child changed on the old stack of its parent, while the replacement of that stack (the parent's id was made
+  anew) waits for this very child to go.
 """
 
 from __future__ import annotations
@@ -223,6 +225,8 @@ def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent
     wanted = ledger.config(parent, came.revision)
     if not wanted.wanted or ledger.config(parent, job.revision).created != wanted.created:
         return ""  # it came, or came anew, after the child
+    if _waits_to_be_replaced(ledger, job, operation, parent, wanted):
+        return ""
     done = [
         each
         for each in ledger.of[stack_name(parent)]
@@ -234,6 +238,13 @@ def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent
     ]
     failed = [r for r in ledger.reports.get(parent, ()) if r.failed and r.version >= wanted.version and r.at <= operation.at]
     return "" if done or failed else f"v{wanted.version} of {parent} was written before it and is not built"
+
+
+def _waits_to_be_replaced(ledger: Ledger, job: Job, operation: Operation, parent: str, wanted: Write) -> bool:
+    """The parent's id was made anew, and the deletion of its old stack is patient with this very child."""
+    last, own = ledger.last_before(parent, operation.at), ledger.last_before(job.ref, operation.at)
+    old = ledger.job_of(last) if last and last.method in BUILDING else None
+    return bool(old and old.incarnation != wanted.created and own and parent in ledger.built_from(own))
 
 
 def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:

@@ -321,6 +321,13 @@ def test_a_child_built_on_an_older_version_of_its_parent() -> None:
     assert "child before parent" in story.rules()
 
 
+def test_a_child_is_changed_while_its_parents_replacement_waits_for_it() -> None:
+    story = Story().built("p").built("c", "p")
+    story.remove("p")
+    story.config("p")
+    assert "child before parent" not in story.updated("c", parent="p").rules()
+
+
 def test_a_parent_is_deleted_before_its_child() -> None:
     story = Story().built("p").built("c", "p")
     story.config("c", 2, "p", marked=True)

@@ -135,28 +135,33 @@ class Bench:
         return [job for job in self.ready if job in self.world.graph.jobs]
 
     def begin(self, job_id: JobId) -> None:
-        """A worker takes a job and asks Heat, which then works on it."""
+        """A worker takes a job and asks Heat, which then works on it; some jobs end at that."""
         steps.submit(self.worker, job_id)
         self.world.claimed.add(job_id)
+        self._tell_if_done(job_id)
 
     def end(self, job_id: JobId, *, complete: bool) -> None:
         """Carry a job out to its end, and tell the bridge."""
-        job = self.world.graph.jobs[job_id]
-        name = job.ref.stack_name
+        name = self.world.graph.jobs[job_id].ref.stack_name
         for attempt in range(8):
             steps.submit(self.worker, job_id)
             if name in {stack.name for _, stack in self.heat.working()}:
                 # A stack that is in the way must go some time: then its deletion succeeds in the end.
                 self.heat.finish(name, "COMPLETE" if complete or attempt > 4 else "FAILED", OUTPUTS)
             steps.record(self.worker, job_id)
-            kv = self.store.get(self.keys.run(job.tenant, job_id))
-            if kv and (run := Run.from_json(kv.value)).step is Step.DONE:
-                break
-        else:
-            raise AssertionError(f"{job_id} does not end: {kv}")
+            if self._tell_if_done(job_id):
+                return
+        raise AssertionError(f"{job_id} does not end")
+
+    def _tell_if_done(self, job_id: JobId) -> bool:
+        job = self.world.graph.jobs[job_id]
+        kv = self.store.get(self.keys.run(job.tenant, job_id))
+        if kv is None or (run := Run.from_json(kv.value)).step is not Step.DONE:
+            return False
         self.ready.pop(job_id, None)
         self.reconciler.ended(job_id, job.ref, job.action, run, kv.revision)
         assert self._leadership.commit(effects.remove_runs([(kv.key, kv.revision)]))
+        return True
 
     # What must hold ---------------------------------------------------------------------------------
 
@@ -198,7 +203,7 @@ class Bench:
 
     def check_reports(self) -> None:
         """When quiet: what is wanted is held back visibly, or was reported at its newest version."""
-        held: dict[Ref, Held] = dict(self._records(self.keys.held, Held.from_json))
+        held = self.held()
         for kv in self.store.list(self.keys.config)[1]:
             ref = self.keys.ref(self.keys.config, kv.key)
             assert ref is not None
@@ -235,5 +240,10 @@ class Bench:
     def jobs_at(self, revision: int) -> dict[JobId, Job]:
         return {self.keys.job_id(kv.key): Job.from_json(kv.value) for kv in self.store.list(self.keys.jobs, revision=revision)[1]}
 
-    def _records(self, folder: str, parse: Any) -> list[tuple[Ref, Any]]:
-        return [(self.keys.ref(folder, kv.key), parse(kv.value)) for kv in self.store.list(folder)[1]]  # type: ignore[misc]
+    def held(self) -> dict[Ref, Held]:
+        listed = self.store.list(self.keys.held)[1]
+        return {ref: Held.from_json(kv.value) for kv in listed if (ref := self.keys.ref(self.keys.held, kv.key))}
+
+    def values(self) -> dict[str, bytes]:
+        """Every key with its value, but for what is said of those that are held back."""
+        return {kv.key: kv.value for kv in self.store.list("/")[1] if not kv.key.startswith(self.keys.held)}

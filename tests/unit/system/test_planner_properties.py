@@ -78,13 +78,25 @@ def test_every_wanted_version_is_held_back_or_reported_in_the_end(history: list[
     bench.check_states_never_outrun_configs()
 
 
+SIBLINGS = [("put", A, [], []), ("put", B, [], ["a"]), ("put", C, [], ["a"])]
+"""Two that fail because of one."""
+REFUSED_WHILE_BUILT = [
+    *(("put", C, [], []), ("settle",), ("begin", 0)),
+    *(("put", A, ["b"], []), ("put", B, ["a"], []), ("put", C, [], ["a"])),
+]
+"""The second version of c is refused (a circle) while Heat still works on the first."""
+FAILED_WHILE_BUILT = [
+    *(("put", B, ["b"], []), ("put", A, [], []), ("settle",), ("begin", 1)),
+    *(("put", A, [], ["b"]), ("settle",), ("end", 0, False)),
+]
+"""The second version of a fails with b while Heat still works on the first."""
+
+
 @given(histories)
 @settings(max_examples=80)
-@example([("put", A, [], []), ("put", B, [], ["a"]), ("put", C, [], ["a"])])
-@example([("put", C, [], []), ("settle",), ("begin", 0), ("put", A, ["b"], []), ("put", B, ["a"], []), ("put", C, [], ["a"])])
-@example(
-    [("put", B, ["b"], []), ("put", A, [], []), ("settle",), ("begin", 1), ("put", A, [], ["b"]), ("settle",), ("end", 0, False)]
-)
+@example(SIBLINGS)
+@example(REFUSED_WHILE_BUILT)
+@example(FAILED_WHILE_BUILT)
 def test_the_same_holds_when_everything_fails(history: list[tuple[Any, ...]]) -> None:
     bench = after(history)
     bench.quiet(complete=False)
@@ -108,15 +120,26 @@ def test_nothing_is_left_of_what_is_removed(history: list[tuple[Any, ...]]) -> N
 
 @given(histories)
 @settings(max_examples=60)
-@example([("put", A, ["c"], []), ("settle",), ("put", C, [], ["b"])])
 def test_a_restart_when_all_is_quiet_changes_nothing(history: list[tuple[Any, ...]]) -> None:
+    """Of several things that hold a resource back, a restart may name another."""
     bench = after(history)
     bench.quiet()
-    before, asked = bench.store.list("/"), len(bench.heat.requests)
+    before, held, asked = bench.values(), bench.held(), len(bench.heat.requests)
     bench.restart()
     bench.quiet()
 
-    assert (bench.store.list("/"), len(bench.heat.requests)) == (before, asked)
+    assert (bench.values(), bench.held().keys(), len(bench.heat.requests)) == (before, held.keys(), asked)
+
+
+def test_what_is_told_of_a_resource_that_is_held_back_is_true_when_things_have_changed() -> None:
+    """a uses b uses c; b is written while a waits for it, and now waits for c."""
+    bench = Bench()
+    for ref, uses in ((A, ["b"]), (B, ["c"])):
+        bench.put(ref, uses=uses)
+        bench.quiet()
+
+    missing = "refers to node:c, which is not in the configuration (yet)"
+    assert {ref: record.reason for ref, record in bench.held().items()} == {A: f"waits for node:b, which {missing}", B: missing}
 
 
 peaceful = st.lists(

@@ -21,20 +21,9 @@ names = st.sampled_from(["a", "b_id", "name", "ips"])
 types = st.sampled_from(["network", "plan"])
 words = st.sampled_from(["", "C", "P", "F", "M", "O", "V", "A", "+", ":", "&", "name", "a_id", "network", "auto_filled", "("])
 nearly_short = st.lists(words, max_size=8).map("".join)
-kinds = [
-    "constant",
-    "field",
-    "path",
-    "output_key",
-    "version",
-    "ignore_missing",
-    "if_mapping",
-    "then_mapping",
-    "else_mapping",
-    "for_field",
-    "for_mapping",
-]
-keys = st.sampled_from([*kinds, "equal", "regexp", "type", "id"])
+keys = st.sampled_from(
+    ["constant", "field", "path", "output_key", "version", "ignore_missing", "if_mapping", "then_mapping", "else_mapping"]
+) | st.sampled_from(["for_field", "for_mapping", "equal", "regexp", "type", "id"])
 nearly_mappings = st.recursive(
     scalars | nearly_short | names,
     lambda inner: st.dictionaries(keys, inner, max_size=4) | st.lists(inner, max_size=3),
