@@ -38,9 +38,17 @@ def make_app(settings: Settings) -> Celery:
     for name, step in TASKS.items():
         register(app, name, step, context)
     signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)
+    signals.worker_process_init.connect(lambda **_: _warm_up(context), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: context.close(), weak=False)
     signals.worker_shutdown.connect(lambda **_: context.close(), weak=False)
     return app
+
+
+def _warm_up(context: Callable[[], WorkerContext]) -> None:
+    try:
+        context().warm_up()
+    except Exception as error:  # the first job tells the same, where it can be seen and tried again
+        log.warning("Not ready yet", extra={"event": "warm_up_failed", "reason": str(error)})
 
 
 def register(

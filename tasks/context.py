@@ -50,6 +50,10 @@ class WorkerContext:
         stored = self.store.get(self.keys.template(template_id))
         return parse_template_value(template_id, stored.value) if stored else self.templates.get(template_id)
 
+    def warm_up(self) -> None:
+        """Pay now for what the first job would otherwise wait for: reading the credentials takes a second."""
+        self.heat.warm_up()
+
     def close(self) -> None:
         """Give back the claims, so that others need not wait for the lease to end."""
         with self._lock:

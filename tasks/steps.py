@@ -115,9 +115,7 @@ def _submit_claimed(context: WorkerContext, work: Work, lease: Lease) -> bool:
     faults.reach("worker-after-claim")
     work = work.at(revision, claimed)
     try:
-        if not lease.alive:
-            raise StoreUnavailable("the claim was lost before Heat was asked")
-        asked = _ask(context, work)
+        asked = _ask(context, work, lease)
     except StoreUnavailable:
         raise
     except StackBusy as error:
@@ -141,20 +139,31 @@ def _never_ready(error: StackBusy) -> str:
     return f"{error}; it has been so for longer than any timeout: repair or delete the stack in Heat, then write the next version"
 
 
-def _ask(context: WorkerContext, work: Work) -> Run | Ended:
+def _still_ours(lease: Lease) -> None:
+    """To be called directly before each request: a worker that was paused past its lease must not ask,
+    for another has taken the job. What remains is a pause between this line and the socket.
+
+    :raises StoreUnavailable: the claim is not certainly ours any more.
+    """
+    if not lease.alive:
+        raise StoreUnavailable("the claim was lost before Heat was asked")
+
+
+def _ask(context: WorkerContext, work: Work, lease: Lease) -> Run | Ended:
     """Make one request of Heat: where the job then stands, or how it ended already."""
     job = work.job
     if job.action is Action.DELETE:
-        return _ask_delete(context, job)
+        return _ask_delete(context, job, lease)
     prepared = _prepare(context, work)
     if isinstance(prepared, Ended):
         return prepared
     if job.action is Action.CREATE:
         try:
+            _still_ours(lease)
             return _waiting(context.heat.create(prepared, stacks.tag(job.id)), prepared.timeout_mins)
         except StackExists:
             log.info("The stack is there already and is adopted", extra={"event": "stack_adopted", "job": job.id})
-    return _ask_change(context, job, prepared)
+    return _ask_change(context, job, prepared, lease)
 
 
 def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
@@ -183,9 +192,10 @@ def _stack_outputs(context: WorkerContext, refs: set[Ref]) -> dict[str, dict[str
     return {ref: {output["output_key"]: output.get("output_value") for output in listed} for ref, listed in outputs.items()}
 
 
-def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest) -> Run:
+def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest, lease: Lease) -> Run:
     """Update the stack that is there, or build it when there is none."""
     stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
+    _still_ours(lease)
     match stacks.next_request(job.action, job.id, stack):
         case stacks.Asked(stack):
             return _waiting(stack.id, prepared.timeout_mins)
@@ -206,8 +216,9 @@ def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackReque
             raise AssertionError("only a deletion finds nothing to do")
 
 
-def _ask_delete(context: WorkerContext, job: Job) -> Run | Ended:
+def _ask_delete(context: WorkerContext, job: Job, lease: Lease) -> Run | Ended:
     stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
+    _still_ours(lease)
     match stacks.next_request(job.action, job.id, stack):
         case stacks.Delete(stack):
             context.heat.delete(job.tenant, stack)

@@ -95,20 +95,20 @@ class Reconciler:
             case Nothing():
                 return
             case Hold(held):
-                if world.held.get(ref) == held:
-                    return
-                if self._commit(ref, effects.hold(self._keys, ref, decision)):
+                if decision.patience and ref not in self._deletion_asked:
+                    # Patience begins anew with every leader: it is no reason to write anything.
+                    self._deletion_asked[ref] = time.monotonic()
+                    self._later(self._patience, ref)
+                if world.held.get(ref) != held and self._commit(ref, effects.hold(self._keys, ref, decision)):
                     world.set_held(ref, held)
                     log.info("Held back", extra={"event": "held", "resource": str(ref), "reason": held.reason})
-                    if decision.patience:
-                        self._deletion_asked.setdefault(ref, time.monotonic())
-                        self._later(self._patience, ref)
             case Report(wanted):
                 if revision := self._commit(ref, effects.report(self._keys, decision, self._as_string)):
                     faults.reach("bridge-after-report")
                     world.reported[ref] = Reported(wanted.version, revision)
                     world.set_failed(ref, None)
                     self._decided(ref)
+                    self.repaired(ref)
             case Start(job, handled):
                 self._start(ref, decision, job, handled)
             case Refuse(wanted, handled, failed):
@@ -173,6 +173,7 @@ class Reconciler:
         failed = None if run.complete else Failed(version, action, run.reason, run.root or ref)
         world.set_failed(ref, failed)
         self._release(job_id, job, failed)
+        self._fail_waiting()
         if run.complete:
             self.repaired(ref)
             self._deletions_failed.pop(ref, None)
@@ -196,13 +197,13 @@ class Reconciler:
             world.touch(ref)
 
     def _release(self, job_id: JobId, job: Job | None, failed: Failed | None) -> None:
+        """What waited for a job that is over is ready, or is to fail (:meth:`_fail_waiting` does it)."""
         for dependent in self.world.graph.remove(job_id):
             if failed and job and fails_with(dependent, job):
                 error = caused_by(job.ref, failed.root, failed.error)
                 self._to_fail.append((dependent, Failed(dependent.version, dependent.action, error, failed.root)))
             elif not self.world.graph.waits_for(dependent.id):
                 self._ready(dependent)
-        self._fail_waiting()
 
     def give_up(self, job: Job, error: str) -> None:
         """End a job that no worker can carry out."""
@@ -211,16 +212,15 @@ class Reconciler:
 
     def _fail_waiting(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
-        for _ in range(len(self._to_fail)):
-            if not self._to_fail:
-                return  # _release() below comes here too, and has dealt with the rest.
+        postponed: list[tuple[Job, Failed]] = []
+        while self._to_fail:
             job, failed = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
-                continue  # It waited for several that failed.
+                continue  # It waited for several that failed, or was superseded.
             wanted = self.world.wanted.get(job.ref)
             revision = self._leadership.commit(effects.fail_waiting(self._keys, job, wanted, failed, self._as_string))
             if not revision:
-                self._to_fail.append((job, failed))
+                postponed.append((job, failed))  # The config has changed meanwhile: its event is on the way.
                 self._later(0.2, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
@@ -230,3 +230,4 @@ class Reconciler:
             self.world.set_failed(job.ref, failed)
             self._release(job.id, job, failed)
             self.world.touch(job.ref)
+        self._to_fail.extend(postponed)

@@ -19,7 +19,7 @@ from .. import settings as configuration
 from ..bridge import service
 from ..core.refs import Ref
 from ..errors import InvalidInput, OrchestratorError
-from . import documents, settings_view, showing, snapshot, status, templates, waiting, writing
+from . import documents, retrying, settings_view, showing, snapshot, status, templates, waiting, writing
 from .exits import HELP, Exit
 from .options import Files, Output, Timeout, Wait
 from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, show
@@ -198,7 +198,7 @@ def _finish(doors: Session, written: list[Written], goal: Goal | None, timeout: 
     raise typer.Exit(outlook.exit)
 
 
-_RESULTS = {Result.CREATED: GOOD, Result.UPDATED: GOOD, Result.MARKED: DOUBT, Result.REMOVED: DOUBT}
+_RESULTS = {Result.CREATED: GOOD, Result.UPDATED: GOOD, Result.MARKED: DOUBT, Result.REMOVED: DOUBT, Result.RETRIED: GOOD}
 
 
 def _written_table(written: list[Written]) -> Section:
@@ -288,6 +288,43 @@ def wait(kind: OneType = None, resource_id: OneId = None, timeout: Timeout = Non
     else:
         emit(waiting.as_document(outlook), output)
     raise typer.Exit(outlook.exit)
+
+
+@app.command(epilog=HELP, rich_help_panel=_CONFIG)
+def retry(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    root: Annotated[
+        str | None, typer.Option("--root", help="All that failed because of this resource.", metavar="TYPE:ID", show_default=False)
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that failed.")] = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Try failed versions once more, as they are: after the cause outside was repaired, a quota raised, a cloud mended.
+
+    What failed because of another resource needs no retry of its own: it is tried again by itself when its cause is repaired.
+    A new version of the configuration is tried by itself, too. The state of the version is then reported a second time.
+
+    **Examples**
+
+        orchestrator retry port port-web --wait
+        orchestrator retry --root network:net-front
+        orchestrator retry --all
+    """
+    kind, resource_id = documents.split(kind, resource_id)
+    with session() as doors:
+        ref = documents.resource(doors.keys, kind, resource_id) if kind and resource_id else None
+        cause = documents.resource(doors.keys, *root.split(":", 1)) if root and ":" in root else None
+        if root and cause is None:
+            raise InvalidInput(f"--root {root}: expected TYPE:ID")
+        only = documents.check_type(doors.keys, kind) if kind else None
+        before = snapshot.load(doors.store, doors.keys)
+        refs = retrying.choose(before, kind=only, ref=ref, root=cause, everything=everything)
+        retrying.ask(doors.store, doors.keys, refs)
+        written = [Written(r, doors.keys.below(doors.keys.retries, r), Result.RETRIED, before.failed[r].version) for r in refs]
+        _finish(doors, written, Goal(refs) if wait and refs else None, timeout, output)
 
 
 def _goal(doors: Session, kind: str | None, resource_id: str | None) -> Goal:

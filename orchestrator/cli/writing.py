@@ -32,6 +32,7 @@ class Result(StrEnum):
     ALREADY_MARKED = "already marked"
     REMOVED = "removed"
     ABSENT = "not there"
+    RETRIED = "tried again"
 
 
 @dataclass(frozen=True, slots=True)

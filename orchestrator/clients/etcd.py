@@ -93,11 +93,13 @@ class EtcdStore:
     def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
         if not keys:
             return {}
-        operations = [rpc.RequestOp(request_range=rpc.RangeRequest(key=key.encode())) for key in dict.fromkeys(keys)]
+        wanted = list(dict.fromkeys(keys))
         found: dict[str, KeyValue] = {}
-        for start in range(0, len(operations), 100):  # etcd takes 128 operations a transaction
-            request = rpc.TxnRequest(success=operations[start : start + 100])
-            reply = self._read(partial(_txn, request))
+        revision = 0
+        for start in range(0, len(wanted), 100):  # etcd takes 128 operations a transaction
+            ranges = (rpc.RangeRequest(key=key.encode(), revision=revision) for key in wanted[start : start + 100])
+            reply = self._read(partial(_txn, rpc.TxnRequest(success=[rpc.RequestOp(request_range=one) for one in ranges])))
+            revision = revision or reply.header.revision
             for response in reply.responses:
                 found |= {kv.key.decode(): _key_value(kv) for kv in response.response_range.kvs}
         return found
@@ -426,6 +428,8 @@ class EtcdWatch:
                 yield events
             raise StoreUnavailable("etcd closed the stream")
         except grpc.RpcError as error:
+            if self._closed.is_set():
+                return  # We ended it; the connection is sound, and others use it.
             raise self._store.translate(channel, error) from error
         finally:
             ended.set()

@@ -45,6 +45,12 @@ class Heat:
         self._tenants: dict[str, Any] = {}
         self._cloud: _Cloud | None = None
 
+    def warm_up(self) -> None:
+        """Read the credentials; no request is made."""
+        with self._lock:
+            if self._cloud is None:
+                self._cloud = _Cloud(self._timeout)
+
     def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
         """A stack by ``name`` or ``name/id``, None when Heat knows it no more.
 

@@ -88,7 +88,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "%" and isinstance(left, str):
-            raise SecurityError("the % operator on texts is not available; use ~ or the replace filter")
+            _check_arguments((left, *right) if isinstance(right, tuple) else (left, right), {})
+            return super().call_binop(context, operator, left, right)
         if any(isinstance(side, (int, float)) and abs(side) > WIDTH_LIMIT for side in (left, right)):
             raise SecurityError(f"a number over {WIDTH_LIMIT} in a {operator!r}")
         if operator == "**" and isinstance(right, (int, float)) and abs(right) > 64:

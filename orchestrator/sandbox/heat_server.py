@@ -139,7 +139,7 @@ def prepare_database(data: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     migration.db_sync()
 
-    @sqlalchemy.event.listens_for(api.get_engine(), "before_cursor_execute", retval=True)
+    @sqlalchemy.event.listens_for(api.get_engine(), "before_cursor_execute", retval=True)  # type: ignore[untyped-decorator]
     def begin_immediately(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
     ) -> tuple[str, Any]:

@@ -229,9 +229,7 @@ class Processes:
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def __getitem__(self, name: str) -> Process:
@@ -240,9 +238,7 @@ class Processes:
     def __iter__(self) -> Iterator[Process]:
         return iter(list(self._members.values()))
 
-    def start(
-        self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None
-    ) -> Process:
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
         """Start `command` under a name of its own. `env` is added to this process's environment."""
         if name in self._members:
             raise ValueError(f"there is already a process named {name!r} in {self.folder}")

@@ -37,9 +37,7 @@ def delay(properties: Mapping[str, Any]) -> float:
     return float(os.environ.get("SANDBOX_HEAT_DELAY") or 0)
 
 
-def failure(
-    action: str, kind: str, properties: Mapping[str, Any], identity: tuple[str, ...]
-) -> SimulatedFailure | None:
+def failure(action: str, kind: str, properties: Mapping[str, Any], identity: tuple[str, ...]) -> SimulatedFailure | None:
     """The error with which this operation must end, or None. `identity` is what "once" is counted by."""
     for match in FAIL.finditer(_text(properties)):
         if match[1] != action:
@@ -50,9 +48,7 @@ def failure(
             _failed_once.add((*identity, action))
         name = properties.get("name")
         what = f"{kind} {name!r}" if name else kind
-        return SimulatedFailure(
-            f"The simulated cloud could not {action} {what}, because its name asks for it ({match[0]})."
-        )
+        return SimulatedFailure(f"The simulated cloud could not {action} {what}, because its name asks for it ({match[0]}).")
     return None
 
 

@@ -78,14 +78,14 @@ def test_every_wanted_version_is_held_back_or_reported_in_the_end(history: list[
     bench.check_states_never_outrun_configs()
 
 
-SIBLINGS = [("put", A, [], []), ("put", B, [], ["a"]), ("put", C, [], ["a"])]
+SIBLINGS: list[tuple[Any, ...]] = [("put", A, [], []), ("put", B, [], ["a"]), ("put", C, [], ["a"])]
 """Two that fail because of one."""
-REFUSED_WHILE_BUILT = [
+REFUSED_WHILE_BUILT: list[tuple[Any, ...]] = [
     *(("put", C, [], []), ("settle",), ("begin", 0)),
     *(("put", A, ["b"], []), ("put", B, ["a"], []), ("put", C, [], ["a"])),
 ]
 """The second version of c is refused (a circle) while Heat still works on the first."""
-FAILED_WHILE_BUILT = [
+FAILED_WHILE_BUILT: list[tuple[Any, ...]] = [
     *(("put", B, ["b"], []), ("put", A, [], []), ("settle",), ("begin", 1)),
     *(("put", A, [], ["b"]), ("settle",), ("end", 0, False)),
 ]
