@@ -335,13 +335,43 @@ def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> I
         yield f"v{report.version} {report.worker_state} says no reason"
     elif report.error and not report.failed:
         yield f"v{report.version} {report.worker_state} has an error: {report.error}"
+    elif report.failed:
+        if not _has_cause(ledger, ref, report, config):
+            yield f"v{report.version} is reported {report.worker_state} though nothing had failed: {report.error}"
     elif report.worker_state == "DELETE_COMPLETED":
         if _still_there(ledger, ref, report.at):
             yield f"v{report.version} is reported DELETE_COMPLETED while the stack was there"
-    elif not report.failed:
+    else:
         asked = [o for o in ledger.asked_for(ref, config.created, report.version) if o.ends <= report.at + EPSILON]
         if not any(o.outcome == "COMPLETE" for o in asked):
             yield f"v{report.version} is reported {report.worker_state}, but Heat had not completed it"
+
+
+def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
+    """Whether, when a failure was reported, Heat had failed this resource, one that it is built from, or one built from it."""
+    if _last_failed(ledger, ref, report.at):
+        return True
+    if report.worker_state == "DELETE_FAILED":
+        return any(_last_failed(ledger, other, report.at) for other in ledger.refs() if ref in _ever_built_from(ledger, other))
+    seen, todo = {ref}, list(config.parents())
+    while todo:
+        parent = todo.pop()
+        if parent in seen:
+            continue
+        seen.add(parent)
+        if _last_failed(ledger, parent, report.at):
+            return True
+        todo += ledger.config(parent, report.revision).parents()
+    return False
+
+
+def _last_failed(ledger: Ledger, ref: str, at: float) -> bool:
+    last = ledger.last_before(ref, at + EPSILON)
+    return last is not None and last.outcome == "FAILED" and last.ends <= at + EPSILON
+
+
+def _ever_built_from(ledger: Ledger, ref: str) -> set[str]:
+    return {parent for write in ledger.writes[ref] for parent in write.parents()}
 
 
 def _repetition_faults(ledger: Ledger, ref: str, before: Report, report: Report, config: Write) -> Iterator[str]:

@@ -184,7 +184,7 @@ def test_a_failure_without_heats_reason() -> None:
 
 
 def test_a_failure_that_heat_does_not_know_of() -> None:
-    assert failing("Heat ended in CREATE_FAILED: scripted failure 7", "COMPLETE").rules() == {"final state"}
+    assert failing("Heat ended in CREATE_FAILED: scripted failure 7", "COMPLETE").rules() == {"final state", "report"}
 
 
 def test_a_failure_because_of_a_parent_lasts_as_long_as_the_parents() -> None:
@@ -408,6 +408,13 @@ def test_a_deletion_reported_while_the_stack_is_there() -> None:
 
 def test_a_failure_without_a_reason() -> None:
     assert "report" in failing("").rules()
+
+
+def test_a_failure_without_a_cause() -> None:
+    story = good().built("c", "q", "ddddd")
+    story.config("c", 2, "q")
+    story.state("c", "MODIFY_FAILED", 2, "needs an output of node:q, which has none")
+    assert "report" in story.rules()
 
 
 def test_a_repaired_version_is_reported_again() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
+from orchestrator.sandbox.processes import Processes
+from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat, ScriptedStack
+from orchestrator.sandbox.servers import collector as collector_server
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 
@@ -26,8 +28,19 @@ def _script(method: str, tenant: str, name: str) -> Script:
 
 
 @pytest.fixture(scope="module")
-def heat() -> Iterator[ScriptedHeat]:
-    with ScriptedHeat(script=_script) as scripted:
+def heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedHeat]:
+    """What is called slow has a monitoring target."""
+    with Processes(tmp_path_factory.mktemp("collector")) as processes, ScriptedHeat(script=_script) as scripted:
+        collector = collector_server(processes)
+
+        def outputs(stack: ScriptedStack) -> list[dict[str, str]]:
+            found = [{"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}]
+            if stack.name.endswith("slow"):
+                link = f"{collector.target('node', stack.name)}?version=1&key=server"
+                found.append({"output_key": "monitoring_link", "output_value": link, "description": "The target."})
+            return found
+
+        scripted.outputs = outputs
         yield scripted
 
 

@@ -155,7 +155,9 @@ def test_a_stack_that_heat_never_finishes_ends_in_a_failed_state_that_says_what_
         nodes.await_quiet()
 
 
-def test_an_update_that_heat_took_and_dropped_is_asked_again(nodes: System, heat: ScriptedHeat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_that_heat_took_and_dropped_is_asked_again(
+    nodes: System, heat: ScriptedHeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Heat answers 202 and forgets: the stack rests with the tag of the operation before."""
     built(nodes, nodes.put("node", "one").id)
     dropped: list[str] = []
@@ -273,5 +275,3 @@ def test_etcd_with_users_asks_for_ours_and_lets_us_in_again_after_a_restart(node
     assert [event.value for event in events] == [b"2"]
     watch.close()
     store.close()
-
-
