@@ -16,6 +16,7 @@
     │   ├── StackBusy             Heat says 409: another action is in progress on the stack
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
+        ├── StoreRefused          etcd will never take it: too large, too many operations
         ├── HeatRefused           400, 403, 409 on a name, quota …; Heat's own reason in the text
         └── StackMissing          404
 """
@@ -85,6 +86,10 @@ class TargetUnavailable(TemporaryError):
 
 class PermanentError(OrchestratorError):
     """Asking the same again gives the same answer."""
+
+
+class StoreRefused(PermanentError, ValueError):
+    """etcd will never take this request: it is too large, or has too many operations."""
 
 
 class HeatRefused(PermanentError):

@@ -31,7 +31,16 @@ from .core.refs import JobId, Json
 from .core.rendering import StackRequest
 from .core.stacks import Stack
 from .core.transactions import Require, Transaction
-from .errors import BrokerUnavailable, HeatRefused, StackBusy, StackExists, StackMissing, StoreUnavailable, TargetUnavailable
+from .errors import (
+    BrokerUnavailable,
+    HeatRefused,
+    StackBusy,
+    StackExists,
+    StackMissing,
+    StoreRefused,
+    StoreUnavailable,
+    TargetUnavailable,
+)
 
 # etcd ----------------------------------------------------------------------------------------------
 
@@ -154,9 +163,9 @@ class MemoryStore:
         deletes = tuple(key for key in dict.fromkeys(transaction.deletes) if key not in transaction.puts)
         requires = dict.fromkeys(transaction.requires)
         if max(len(transaction.puts) + len(deletes), len(requires)) > MOST_OPERATIONS:
-            raise ValueError("etcd refuses the request: too many operations in txn request")
+            raise StoreRefused("etcd refuses the request: too many operations in txn request")
         if sum(len(key.encode()) + len(value.encode()) for key, value in transaction.puts.items()) > LARGEST_REQUEST:
-            raise ValueError("etcd refuses the request: request is too large")
+            raise StoreRefused("etcd refuses the request: request is too large")
         if not all(map(self._holds, requires)):
             return 0
         holder = lease if isinstance(lease, MemoryLease) else None
@@ -281,6 +290,12 @@ class ScriptedHeat:
         """Every change that Heat took, so not those that it refused."""
 
     # The methods of Heat ----------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Nothing to read."""
+
+    def prepare(self, tenant: str) -> None:
+        """Nothing to fetch; a failure that is due comes with the request."""
 
     def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
         with self._lock:

@@ -28,6 +28,7 @@ from orchestrator.errors import (
     StackBusy,
     StackExists,
     StackMissing,
+    StoreRefused,
     StoreUnavailable,
     TemplateError,
     TemporaryError,
@@ -75,12 +76,13 @@ def load(context: WorkerContext, job_id: JobId) -> Work | None:
     run, config, handled_kv, failed = (found.get(key) for key in (run_key, config_key, handled_key, failed_key))
     handled = Handled.from_json(handled_kv.value) if handled_kv else None
     incarnation = handled.incarnation if handled else 0
+    outlived = handled is not None and job.id in handled.outlived
     return Work(
         job=job,
         basis=Basis(record.revision, run.revision if run else 0, incarnation),
         run=Run.from_json(run.value) if run else None,
         handled=handled,
-        config_there=config is not None and config.created == incarnation,
+        config_there=config is not None and config.created == incarnation and not outlived,
         failed=Failed.from_json(failed.value) if failed else None,
     )
 
@@ -152,6 +154,7 @@ def _still_ours(lease: Lease) -> None:
 def _ask(context: WorkerContext, work: Work, lease: Lease) -> Run | Ended:
     """Make one request of Heat: where the job then stands, or how it ended already."""
     job = work.job
+    context.heat.prepare(job.tenant)
     if job.action is Action.DELETE:
         return _ask_delete(context, job, lease)
     prepared = _prepare(context, work)
@@ -323,8 +326,13 @@ def _finish(context: WorkerContext, work: Work, ended: Ended) -> bool:
     """Both halves of the end. A crash between them repeats the first, which changes nothing."""
     keys, job = context.keys, work.job
     ended = replace(ended, error=_safe(job, ended.error), reason=_safe(job, ended.reason))
-    if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
-        return False
+    try:
+        if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
+            return False
+    except StoreRefused as error:
+        if not ended.outputs:
+            raise
+        return _finish(context, work, replace(ended, outputs=(), error=f"the stack's outputs cannot be stored: {error}"))
     faults.reach("worker-after-stack")
     end = partial(effects.end_job, keys, job, work.basis, ended, earlier=work.failed, as_string=context.state_as_string)
     done = context.store.commit(end(config=True)) if work.config_there else 0

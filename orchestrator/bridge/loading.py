@@ -67,6 +67,10 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
     if isinstance(incoming, Rejected):
         log.warning("Config skipped", extra={"event": "config_rejected", "config": kv.key, "reason": incoming.reason})
         return
+    known = world.wanted.get(incoming.ref)
+    if known and known.incarnation == incoming.incarnation and incoming.version < known.version:
+        # Stale: what others read of the resource stays, but what we write has to name this last write.
+        incoming = replace(known, revision=incoming.revision)
     world.wanted[incoming.ref] = incoming
     world.touch(incoming.ref)
 

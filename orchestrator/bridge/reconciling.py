@@ -14,11 +14,12 @@ from .. import faults
 from ..core import effects
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
-from ..core.planning import Clean, Decision, First, Hold, Nothing, Refuse, Report, Start, caused_by, decide, fails_with
+from ..core.planning import Clean, Decision, First, Hold, Nothing, Refuse, Report, Start, caused_by, decide, fails_with, refuse
 from ..core.records import Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.transactions import Transaction
 from ..core.world import Reported, Stack, World
+from ..errors import StoreRefused
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Reconciler:
         self._patience, self._as_string = patience, as_string
         self._deletion_asked: dict[Ref, float] = {}
         self._deletions_failed: dict[Ref, int] = {}
+        self._doomed: dict[JobId, Failed] = {}
         self._to_fail: deque[tuple[Job, Failed]] = deque()
 
     # Deciding ---------------------------------------------------------------------------------------
@@ -101,6 +103,7 @@ class Reconciler:
                     self._later(self._patience, ref)
                 if world.held.get(ref) != held and self._commit(ref, effects.hold(self._keys, ref, decision)):
                     world.set_held(ref, held)
+                    world.touch(*world.waiting_for(ref))  # what they wait for in the end is another now
                     log.info("Held back", extra={"event": "held", "resource": str(ref), "reason": held.reason})
             case Report(wanted):
                 if revision := self._commit(ref, effects.report(self._keys, decision, self._as_string)):
@@ -127,17 +130,24 @@ class Reconciler:
 
     def _start(self, ref: Ref, decision: Start, job: Job, handled: Handled) -> None:
         faults.reach("bridge-before-job")
-        if not self._commit(ref, effects.start(self._keys, decision)):
+        try:
+            if not self._commit(ref, effects.start(self._keys, decision)):
+                return
+        except StoreRefused as error:
+            self._perform(ref, refuse(self.world, ref, f"{error}; make the configuration smaller"))
             return
         faults.reach("bridge-after-job")
         self.world.graph.add(job)
         for old in decision.superseded:
             self.world.graph.replace(old.id, job.id)
+            self._doomed.pop(old.id, None)
             log.info("Job superseded", extra={"event": "job_superseded", "job": old.id, "by": job.id})
         self.world.set_handled(ref, handled)
         waits = self.world.graph.waits_for(job.id)
         log.info("Job made", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
         self._decided(ref)
+        if decision.wanted is not None and decision.wanted.incarnation != handled.incarnation:
+            self.world.touch(ref)  # Only the earlier incarnation is dealt with so far.
         if not waits:
             self._ready(job)
 
@@ -168,7 +178,7 @@ class Reconciler:
         elif run.live:
             world.stacks[ref] = Stack("COMPLETE" if run.complete else "FAILED", job.tenant if job else "", run.monitored)
         version = job.version if job else world.handled[ref].version if ref in world.handled else 0
-        if ref in world.wanted:
+        if self._is_told(job_id, ref):
             world.reported[ref] = Reported(version, revision)
         failed = None if run.complete else Failed(version, action, run.reason, run.root or ref)
         world.set_failed(ref, failed)
@@ -180,6 +190,13 @@ class Reconciler:
         elif action is Action.DELETE and ref not in world.wanted:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
+
+    def _is_told(self, job_id: JobId, ref: Ref) -> bool:
+        """Whether the outcome of a job is that of the config that is there: written as its state."""
+        wanted, handled = self.world.wanted.get(ref), self.world.handled.get(ref)
+        if wanted is None or handled is None:
+            return False
+        return wanted.incarnation == handled.incarnation and job_id not in handled.outlived
 
     def _delete_again_later(self, ref: Ref) -> None:
         """Nobody can ask again for a deletion whose config is gone, so it is never given up."""
@@ -198,11 +215,17 @@ class Reconciler:
 
     def _release(self, job_id: JobId, job: Job | None, failed: Failed | None) -> None:
         """What waited for a job that is over is ready, or is to fail (:meth:`_fail_waiting` does it)."""
-        for dependent in self.world.graph.remove(job_id):
+        graph = self.world.graph
+        for dependent in graph.remove(job_id):
             if failed and job and fails_with(dependent, job):
                 error = caused_by(job.ref, failed.root, failed.error)
-                self._to_fail.append((dependent, Failed(dependent.version, dependent.action, error, failed.root)))
-            elif not self.world.graph.waits_for(dependent.id):
+                self._doomed.setdefault(dependent.id, Failed(dependent.version, dependent.action, error, failed.root))
+            waits = graph.waits_for(dependent.id)
+            if dependent.id in self._doomed:
+                # Its report comes after those of the earlier versions, so after their jobs.
+                if not any(other in graph.jobs and graph.jobs[other].ref == dependent.ref for other in waits):
+                    self._to_fail.append((dependent, self._doomed.pop(dependent.id)))
+            elif not waits:
                 self._ready(dependent)
 
     def give_up(self, job: Job, error: str) -> None:
@@ -217,17 +240,17 @@ class Reconciler:
             job, failed = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            wanted = self.world.wanted.get(job.ref)
-            revision = self._leadership.commit(effects.fail_waiting(self._keys, job, wanted, failed, self._as_string))
+            wanted, told = self.world.wanted.get(job.ref), self._is_told(job.id, job.ref)
+            revision = self._leadership.commit(effects.fail_waiting(self._keys, job, wanted, failed, self._as_string, told=told))
             if not revision:
                 postponed.append((job, failed))  # The config has changed meanwhile: its event is on the way.
                 self._later(0.2, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
             log.warning("Not run", extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error})
-            if wanted is not None:
+            if told:
                 self.world.reported[job.ref] = Reported(job.version, revision)
-            self.world.set_failed(job.ref, failed)
+                self.world.set_failed(job.ref, failed)
             self._release(job.id, job, failed)
             self.world.touch(job.ref)
         self._to_fail.extend(postponed)

@@ -25,7 +25,7 @@ from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
 from ..core.transactions import Require, Transaction
-from ..errors import StoreUnavailable
+from ..errors import StoreRefused, StoreUnavailable
 from .store import Compacted, Event, KeyValue, Lease, Watch
 
 log = logging.getLogger(__name__)
@@ -193,6 +193,9 @@ class EtcdStore:
             return call(channel)
         except grpc.RpcError as error:
             raise self.translate(channel, error) from error
+        except ValueError as error:
+            # grpc's word for a channel that another thread has given up meanwhile.
+            raise _NotSent(f"etcd at {channel.endpoint}: {error}") from error
 
     def channel(self) -> _Channel:
         """The connection in use; a new one, to the next endpoint, after a failure."""
@@ -219,8 +222,8 @@ class EtcdStore:
             return _NotSent(f"etcd at {channel.endpoint}: {details}")
         if "compacted" in details:
             return Compacted(details)
-        if code is grpc.StatusCode.INVALID_ARGUMENT and "too large" in details:
-            return ValueError(f"etcd refuses the request: {details}")
+        if "too large" in details or "too many operations" in details:
+            return StoreRefused(f"etcd refuses the request: {details}")
         return StoreUnavailable(f"etcd at {channel.endpoint}: {code.name}: {details}")
 
     def drop(self, channel: _Channel) -> None:
@@ -408,7 +411,10 @@ class EtcdWatch:
                 key=prefix.encode(), range_end=_end_of(prefix), start_revision=self._from[prefix], progress_notify=True
             )
             requests.put(rpc.WatchRequest(create_request=create))
-        self._call = call = channel.watches.Watch(iter(requests.get, None), metadata=channel.metadata)
+        try:
+            self._call = call = channel.watches.Watch(iter(requests.get, None), metadata=channel.metadata)
+        except ValueError as error:
+            raise StoreUnavailable(f"etcd at {channel.endpoint}: {error}") from error
         self._alive = time.monotonic()
         ended = threading.Event()
         threading.Thread(target=self._heartbeat, args=(requests, call, ended), name="watch-heartbeat", daemon=True).start()

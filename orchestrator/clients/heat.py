@@ -51,6 +51,10 @@ class Heat:
             if self._cloud is None:
                 self._cloud = _Cloud(self._timeout)
 
+    def prepare(self, tenant: str) -> None:
+        """Have a token and an address for the tenant, so that the next call is one request and no more."""
+        self._call(tenant, lambda heat: (heat.http_client.get_token(), heat.http_client.get_endpoint()))
+
     def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
         """A stack by ``name`` or ``name/id``, None when Heat knows it no more.
 

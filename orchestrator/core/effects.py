@@ -81,12 +81,15 @@ def clean(keys: Keys, ref: Ref, _: Clean) -> Transaction:
     return Transaction(requires=(_config(keys, ref, None),), deletes=tuple(keys.below(folder, ref) for folder in folders))
 
 
-def fail_waiting(keys: Keys, job: Job, wanted: Wanted | None, failed: Failed, as_string: bool) -> Transaction:
-    """End a job that no worker will end: one that it waited for failed, or no worker survives it."""
+def fail_waiting(keys: Keys, job: Job, wanted: Wanted | None, failed: Failed, as_string: bool, *, told: bool) -> Transaction:
+    """End a job that no worker will end: one that it waited for failed, or no worker survives it.
+
+    :param told: whether a state is written: not when the config is gone or of a later incarnation.
+    """
     ref = job.ref
     status = records.failed_status(job.action)
     puts = {}
-    if wanted is not None:
+    if told:
         state = records.state_record(job.action, status, (), job.version, failed.error, as_string)
         puts = {keys.below(keys.state, ref): json.dumps(state), keys.below(keys.failed, ref): failed.to_json()}
     return Transaction(

@@ -12,8 +12,9 @@ from urllib.parse import quote, unquote
 from .refs import JobId, Ref
 from .schemas import HEAT_TEMPLATES_PATH, Schemas
 
-NO_TENANT = "-"
-"""Stands for a missing tenant in keys: the project of the credentials is used."""
+NO_TENANT = "%"
+"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project of the
+credentials is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Keys:
 
     def tenant_runs(self, tenant: str) -> str:
         """The folder of the runs of one tenant, so that a look reads no other's."""
-        return f"{self.runs}{quote(tenant or NO_TENANT, safe='')}/"
+        return f"{self.runs}{quote(tenant, safe='') or NO_TENANT}/"
 
     def run(self, tenant: str, job: JobId) -> str:
         return self.tenant_runs(tenant) + job
@@ -133,5 +134,5 @@ class Keys:
         return JobId(key.removeprefix(self.runs).partition("/")[2])
 
     def run_tenant(self, key: str) -> str:
-        tenant = unquote(key.removeprefix(self.runs).partition("/")[0])
-        return "" if tenant == NO_TENANT else tenant
+        folder = key.removeprefix(self.runs).partition("/")[0]
+        return "" if folder == NO_TENANT else unquote(folder)

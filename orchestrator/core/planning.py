@@ -93,6 +93,12 @@ def decide(world: World, ref: Ref, suffix: Callable[[], str], path: Sequence[Ref
     return _Planner(world, ref, suffix, tuple(path), patient).decide()
 
 
+def refuse(world: World, ref: Ref, error: str) -> Refuse | Nothing:
+    """The decision that the version of a resource cannot become a job, for a reason found later."""
+    wanted = world.wanted.get(ref)
+    return _Planner(world, ref, str, (), True)._refuse(wanted, error, ref) if wanted else Nothing("gone")
+
+
 class _Refused(Exception):
     """Unwinds to :meth:`_Planner.decide` with the reason and the resource at the root of it."""
 
@@ -146,8 +152,9 @@ class _Planner:
         world, ref = self.world, self.ref
         handled = world.handled.get(ref)
         if handled and handled.incarnation != wanted.incarnation:
-            if world.is_live(ref) or world.graph.on(ref):
-                # The id was removed and made anew: the old stack goes before the new one comes.
+            if (world.is_live(ref) or world.graph.on(ref)) and not world.deleting(ref):
+                # The id was removed and made anew: the old stack goes before the new one comes. What the
+                # new one needs is decided next, and waits for the deletion like any other job.
                 return self._delete(None, handled)
             handled = None
         if handled and wanted.version <= handled.version and ref not in world.again:
@@ -162,7 +169,8 @@ class _Planner:
             return self._report(wanted)
         params = self._params(wanted, kind, template)
         self._check_references(wanted, params)
-        action = Action.MODIFY if world.is_live(ref) else Action.CREATE
+        anew = world.deleting(ref) and handled is None
+        action = Action.MODIFY if world.is_live(ref) and not anew else Action.CREATE
         return self._start(wanted, handled, action, template.id, params)
 
     def _report(self, wanted: Wanted) -> Decision:
@@ -218,10 +226,19 @@ class _Planner:
         for other in references:
             if cycle := self._cycle(other):
                 self._refuse_hard_cycle(cycle, other in built_from)
+            elif self._being_replaced(other):
+                raise _Waiting(Held(wanted.version, other, f"waits for {other}, which is being replaced"))
             elif held := self.world.held.get(other):
                 raise _Waiting(Held(wanted.version, other, f"waits for {other}, which {held.reason}"))
             elif failed := self._failed_for_good(other):
                 raise _Refused(caused_by(other, failed.root, failed.error), failed.root)
+
+    def _being_replaced(self, other: Ref) -> bool:
+        """Whether what is recorded of *other* belongs to an earlier incarnation of its id."""
+        wanted, handled = self.world.wanted.get(other), self.world.handled.get(other)
+        if wanted is None or handled is None or wanted.incarnation == handled.incarnation:
+            return False
+        return self.world.is_live(other) or bool(self.world.graph.on(other))
 
     def _cycle(self, other: Ref) -> tuple[Ref, ...]:
         """The chain from *other* back to this resource, when waiting for *other* would wait for itself."""
@@ -344,23 +361,45 @@ class _Planner:
             earlier = self._earlier_references(handled, template)
         with_earlier = with_earlier_references(params, earlier)
         references = dict.fromkeys(other for param in with_earlier for other in param.references)
-        superseded = tuple(job for job in world.graph.on(ref) if job.id not in world.claimed)
-        # What waits for a superseded job will wait for this one, so this one must not wait for it.
-        skipped = {job.id for job in superseded} | world.graph.behind(job.id for job in superseded)
+        outlived = self._outlived(source)
+        dependency = world.graph.dependency_of(ref, references)
+        superseded = self._superseded(dependency, outlived)
+        gone = {job.id for job in superseded}
         job = Job(
             id=job_id(action, ref, source.version, self.suffix()),
             ref=ref,
             action=action,
             version=source.version,
             params=with_earlier,
-            dependency=tuple(d for d in world.graph.dependency_of(ref, references) if d not in skipped),
+            dependency=tuple(d for d in dependency if d not in gone),
             body=source.body,
         )
         # Until a deleted stack is gone, it still uses what it was built from.
         used = handled.references if handled and action is Action.DELETE else own
         replaced = self._replaced(handled, superseded, job.id)
-        record = Handled(source.version, source.incarnation, job.id, template, source.tenant, used, source.body, replaced)
+        record = Handled(
+            source.version, source.incarnation, job.id, template, source.tenant, used, source.body, replaced, tuple(outlived)
+        )
         return Start(job, record, world.wanted.get(ref), superseded)
+
+    def _outlived(self, source: Wanted) -> frozenset[JobId]:
+        """The unfinished jobs of an earlier incarnation: what becomes of them is nobody's state any more."""
+        world, handled = self.world, self.world.handled.get(self.ref)
+        jobs = frozenset(job.id for job in world.graph.on(self.ref))
+        if handled is None or handled.incarnation == source.incarnation:
+            return jobs.intersection(handled.outlived if handled else ())
+        return jobs
+
+    def _superseded(self, dependency: tuple[JobId, ...], outlived: frozenset[JobId]) -> tuple[Job, ...]:
+        """The jobs on this resource that need not run any more, because this one does all and more.
+
+        No worker has taken them, they do not clear away an earlier incarnation, and nothing that this
+        job has to wait for waits for them: it must not take their place in the queue before that.
+        """
+        world = self.world
+        idle = [job for job in world.graph.on(self.ref) if job.id not in world.claimed and job.id not in outlived]
+        needed = set(dependency) - {job.id for job in idle}
+        return tuple(job for job in idle if not needed & world.graph.behind([job.id]))
 
     def _replaced(self, handled: Handled | None, superseded: tuple[Job, ...], new: JobId) -> dict[JobId, JobId]:
         """Who stands in for whom, as long as the stand-in is not over."""

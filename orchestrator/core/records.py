@@ -94,6 +94,7 @@ class Handled:
     references: Mapping[str, tuple[Ref, ...]] = field(default_factory=dict)
     body: Mapping[str, Json] = field(default_factory=dict, repr=False)
     replaced: Mapping[JobId, JobId] = field(default_factory=dict)
+    outlived: tuple[JobId, ...] = ()
 
     def refs(self) -> frozenset[Ref]:
         return frozenset(ref for refs in self.references.values() for ref in refs)
@@ -110,6 +111,7 @@ class Handled:
                 "references": references,
                 "body": dict(self.body),
                 **({"replaced": dict(self.replaced)} if self.replaced else {}),
+                **({"outlived": list(self.outlived)} if self.outlived else {}),
             }
         )
 
@@ -118,7 +120,8 @@ class Handled:
         record = json.loads(text)
         references = {name: tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
         known = (record["version"], record["incarnation"], record["job"], record["template"])
-        return cls(*known, record["tenant_id"], references, record["body"], record.get("replaced", {}))
+        rest = (record["body"], record.get("replaced", {}), tuple(record.get("outlived", ())))
+        return cls(*known, record["tenant_id"], references, *rest)
 
 
 @dataclass(frozen=True, slots=True)

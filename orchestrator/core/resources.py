@@ -14,6 +14,7 @@ SIZE_LIMIT = 512 * 1024
 """Bytes of one config value. The body is stored again in the job record, next to its parameters, and
 etcd takes requests of 1.5 MiB; Heat refuses templates over 512 KiB."""
 
+_TENANT_LIMIT = 255
 _DEPTH_LIMIT = 100
 """Deepest nesting of a body: records are written with a recursive encoder."""
 
@@ -77,6 +78,9 @@ def parse_config(keys: Keys, key: str, value: bytes, *, incarnation: int = 0, re
         marked, fault = False, fault or f"marked_for_deletion should be true or false, not {_kind(marked)}"
     if len(value) > SIZE_LIMIT:
         fault = f"the value has {len(value)} bytes; the limit is {SIZE_LIMIT}"
+    tenant = body.get("tenant_id")
+    if not fault and isinstance(tenant, str) and (len(tenant) > _TENANT_LIMIT or not tenant.isprintable()):
+        fault = f"tenant_id should be a printable text of at most {_TENANT_LIMIT} characters"
     if not fault and body.get("id", ref.id) != ref.id:
         fault = "the body's id is not the id in the key"
     return Wanted(ref, version, body, marked, incarnation, revision, f"{key}: {fault}" if fault else "")

@@ -248,5 +248,6 @@ class World:
         self.again.discard(ref)
 
     def deleting(self, ref: Ref) -> bool:
-        """Whether a deletion of the resource is under way."""
-        return any(job.action is Action.DELETE for job in self.graph.on(ref))
+        """Whether the last that is under way on the resource is its deletion."""
+        jobs = self.graph.on(ref)
+        return bool(jobs) and jobs[-1].action is Action.DELETE

@@ -15,7 +15,7 @@ What is let pass, and why:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -348,11 +348,10 @@ def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> I
 
 
 def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
-    """Whether, when a failure was reported, Heat had failed this resource, one that it is built from, or one built from it."""
-    if _last_failed(ledger, ref, report.at):
+    """Whether a reported failure quotes one of Heat's, or something that the resource is built from had failed."""
+    failed = (o for o in ledger.facts.operations if o.outcome == "FAILED" and o.ends <= report.at + EPSILON)
+    if any(operation.reason in report.error for operation in failed):
         return True
-    if report.worker_state == "DELETE_FAILED":
-        return any(_last_failed(ledger, other, report.at) for other in ledger.refs() if ref in _ever_built_from(ledger, other))
     seen, todo = {ref}, list(config.parents())
     while todo:
         parent = todo.pop()
@@ -368,10 +367,6 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
 def _last_failed(ledger: Ledger, ref: str, at: float) -> bool:
     last = ledger.last_before(ref, at + EPSILON)
     return last is not None and last.outcome == "FAILED" and last.ends <= at + EPSILON
-
-
-def _ever_built_from(ledger: Ledger, ref: str) -> set[str]:
-    return {parent for write in ledger.writes[ref] for parent in write.parents()}
 
 
 def _repetition_faults(ledger: Ledger, ref: str, before: Report, report: Report, config: Write) -> Iterator[str]:
@@ -411,8 +406,13 @@ RULES: tuple[Check, ...] = (
 
 
 def latencies(facts: Facts) -> list[float]:
-    """Seconds from the first write of each version to its first report, for those that were reported."""
+    """Seconds from the first write of each version to its first report, of those that were reported and never held
+    back: waiting for a parent that is not there is no latency."""
     ledger = Ledger(facts)
+    held: defaultdict[str, list[int]] = defaultdict(list)
+    for event in facts.events:
+        if event.value is not None and event.key.startswith(f"{OWN}held/") and (about := ref_of(event.key)):
+            held[about].append(event.revision)
     found: list[float] = []
     for ref, listed in ledger.reports.items():
         seen: set[tuple[int, int]] = set()
@@ -421,7 +421,8 @@ def latencies(facts: Facts) -> list[float]:
             came = ledger.first_write(ref, incarnation, report.version)
             if came and (incarnation, report.version) not in seen:
                 seen.add((incarnation, report.version))
-                found.append(report.at - came.at)
+                if not any(came.revision < revision < report.revision for revision in held[ref]):
+                    found.append(report.at - came.at)
     return sorted(found)
 
 

@@ -54,6 +54,7 @@ class Generator:
     def __init__(self, client: Client, seed: int, *, resources: int, tenants: int, rate: float) -> None:
         self._client = client
         self._random = random.Random(f"generator {seed}")
+        self._pause = random.Random(f"pauses {seed}")
         self._rate = rate
         self._lock = threading.RLock()
         self._answers: list[tuple[float, str]] = []
@@ -77,7 +78,7 @@ class Generator:
             document = json.loads(event.value)
             self.resources[ref].reported = (document["version"], document["state"]["worker_state"])
             with self._answers_lock:
-                self._answers.append((time.monotonic() + random.uniform(0.0, 1.0), ref))
+                self._answers.append((time.monotonic() + self._pause.uniform(0.0, 1.0), ref))
 
     def answer(self) -> None:
         """Remove configs whose deletion is complete; ask again for deletions that failed."""

@@ -70,7 +70,10 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Res
         (folder / "faults.log").write_text("\n".join(map(str, injector.log)) + "\n")
         facts.save(folder)
     result.violations += check.check(facts)
-    if not result.violations and not options.keep:
+    if result.violations:
+        lines = (line for violation in result.violations for line in (str(violation), *violation.evidence))
+        (folder / "violations.txt").write_text("\n".join(lines) + "\n")
+    elif not options.keep:
         shutil.rmtree(folder)
     return result
 

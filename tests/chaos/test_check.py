@@ -180,7 +180,7 @@ def test_a_failure_by_the_script_is_no_violation() -> None:
 
 
 def test_a_failure_without_heats_reason() -> None:
-    assert failing("it did not work").rules() == {"final state"}
+    assert failing("it did not work").rules() == {"final state", "report"}
 
 
 def test_a_failure_that_heat_does_not_know_of() -> None:
@@ -437,5 +437,14 @@ def test_a_job_is_made_when_nobody_leads() -> None:
     assert story.rules() == {"no leader"}
 
 
-def test_latencies() -> None:
-    assert latencies(Story().built("p").facts) == [3.0]
+def test_latencies_leave_out_what_was_held_back() -> None:
+    story = Story().built("p")
+    assert latencies(story.facts) == [3.0]
+    story.config("h")
+    story.put(f"{OWN}/held/v1/nodes/h", {})
+    story.drop(f"{OWN}/held/v1/nodes/h")
+    job = story.job("h")
+    story.asked("h")
+    story.state("h")
+    story.drop(job)
+    assert latencies(story.facts) == [3.0]

@@ -97,7 +97,7 @@ def test_cleaning_removes_everything_if_the_config_is_still_gone() -> None:
 
 def test_a_waiting_job_ends_with_its_state() -> None:
     failed = Failed(3, Action.CREATE, "because", port())
-    transaction = effects.fail_waiting(KEYS, JOB, WANTED, failed, False)
+    transaction = effects.fail_waiting(KEYS, JOB, WANTED, failed, False, told=True)
 
     assert (transaction.requires, transaction.deletes) == ((exists(JOB_KEY), unchanged(CONFIG, 12)), (JOB_KEY, JOB_STATE))
     assert written(transaction) == {
@@ -109,7 +109,7 @@ def test_a_waiting_job_ends_with_its_state() -> None:
 def test_a_waiting_job_whose_config_is_gone_ends_without_a_state() -> None:
     failed = Failed(3, Action.DELETE, "because", port())
 
-    assert effects.fail_waiting(KEYS, JOB, None, failed, False) == Transaction(
+    assert effects.fail_waiting(KEYS, JOB, None, failed, False, told=False) == Transaction(
         (exists(JOB_KEY), absent(CONFIG)), {}, (JOB_KEY, JOB_STATE)
     )
 
@@ -204,10 +204,10 @@ def test_states_are_texts_for_upstream_gohan() -> None:
     assert json.loads(written(transaction)[STATE]["state"]) == state("CREATE_COMPLETED", "CREATE_COMPLETE", [])["state"]
 
 
-def test_a_resource_without_tenant_runs_below_a_dash() -> None:
+def test_a_resource_without_tenant_runs_below_a_percent_sign() -> None:
     homeless = job(N1, tenant_id=None)
 
-    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.WAITING)).puts) == [f"/esi-worker/orchestrator/runs/-/{homeless.id}"]
+    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.WAITING)).puts) == [f"/esi-worker/orchestrator/runs/%/{homeless.id}"]
 
 
 def test_no_effect_touches_a_key_of_another_resource() -> None:
