@@ -31,9 +31,10 @@ unit: install ## Only the tests that need no server: seconds
 
 check: lint types contracts ## What needs no tests: style, types and layers
 
-lint: install ## Style: ruff check and ruff format --check
+lint: install ## Style: ruff check and ruff format --check; docs/settings.md up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python docs/settings_table.py --check
 
 format: install ## Put style right where that can be done by itself
 	$(BIN)/ruff check --fix .

@@ -19,7 +19,9 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 def where() -> str:
     """The machine, the versions and the commit, in a line."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
+    )
     packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis", "grpcio"))
     return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, {packages}, commit {commit or '?'}"
 

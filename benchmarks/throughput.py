@@ -60,6 +60,9 @@ def run(options: argparse.Namespace) -> None:
     rows = [
         ("jobs a second, first config → last state", f"{options.jobs / total:.0f}"),
         *((f"CPU of {name} per job", f"{milliseconds:.2f} ms") for name, milliseconds in cost.items()),
-        ("at rest: config written → Heat asked p50 / p95", " / ".join(f"{percentile(single, s) * 1000:.0f} ms" for s in (0.5, 0.95))),
+        (
+            "at rest: config written → Heat asked p50 / p95",
+            " / ".join(f"{percentile(single, s) * 1000:.0f} ms" for s in (0.5, 0.95)),
+        ),
     ]
     table(f"{options.jobs} creates, {options.tenants} tenants, {options.workers} worker(s) of {options.slots} slots", rows)

@@ -50,8 +50,16 @@ def run(options: argparse.Namespace) -> None:
             ("config written in", f"{written:.1f} s"),
             ("Heat was asked for the last after", f"{max(asked.values()) - started:.1f} s"),
             ("Heat done → state written p50 / p95 / max", " / ".join(f"{percentile(lags, s):.2f} s" for s in (0.5, 0.95, 1.0))),
-            ("Heat requests in all", f"{sum(heat.calls.values())} ({looks} lists), {sum(heat.calls.values()) / total:.1f} a second"),
-            ("CPU of the bridge, of the worker", f"{cpu_seconds(bridge) - before[0]:.1f} s, {cpu_seconds(worker) - before[1]:.1f} s"),
+            (
+                "Heat requests in all",
+                f"{sum(heat.calls.values())} ({looks} lists), {sum(heat.calls.values()) / total:.1f} a second",
+            ),
+            (
+                "CPU of the bridge, of the worker",
+                f"{cpu_seconds(bridge) - before[0]:.1f} s, {cpu_seconds(worker) - before[1]:.1f} s",
+            ),
             ("memory of the worker, before → most", f"{before[2]:.0f} → {memory:.0f} MiB"),
         ]
-    table(f"{options.stacks} stacks of {options.seconds:.0f} s, {options.tenants} tenants, one worker of {options.slots} slots", rows)
+    table(
+        f"{options.stacks} stacks of {options.seconds:.0f} s, {options.tenants} tenants, one worker of {options.slots} slots", rows
+    )

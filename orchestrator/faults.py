@@ -22,7 +22,7 @@ POINTS = {
     "bridge-before-release": "a job's end was seen, its dependents wait still",
     "bridge-after-cascade": "a dependent was failed, the others not yet",
     "bridge-before-clean": "the stack and the config are gone, the records are there",
-    "bridge-after-clean": "the records are gone, the run is there",
+    "bridge-after-clean": "a job's end was dealt with, its run is removed",
     # the workers
     "worker-before-claim": "the message was taken, the job not",
     "worker-after-claim": "the job is claimed, Heat was not asked",

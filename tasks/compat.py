@@ -4,8 +4,8 @@ When Redis cannot be reached at the moment the connection breaks, and the worker
 has not acknowledged, 5.7.0's clean-up closes the channel twice. The first close fails while reading
 what a pending BRPOP left behind, and the second restores messages through a transport that is gone:
 AttributeError, and the worker exits. Here a pending read that fails no longer stops the close.
-``tests/integration/test_broker_loss.py`` stops Redis under a busy worker; when that passes without
-this module, remove it.
+``tests/integration/test_faults.py`` kills Redis under a busy worker; when that passes without this
+module, remove it.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from orchestrator.clients.store import Lease
 from orchestrator.core import effects, masking, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
 from orchestrator.core.jobs import Action, Job
+from orchestrator.core.planning import TEMPLATE_TYPE
 from orchestrator.core.records import Cause, Failed, Handled, Run, Step
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.templates import BadTemplate
@@ -127,7 +128,10 @@ def _submit_claimed(context: WorkerContext, work: Work, lease: Lease) -> bool:
     except TemporaryError as error:
         return _try_again(context, work, attempt + 1, error)
     except (TemplateError, HeatRefused) as error:
-        return _finish(context, work, effects.not_built(job.action, _advice(error), live=job.action is not Action.CREATE))
+        # A template that does not render is the root of the failure: a better one repairs it.
+        root = Ref(TEMPLATE_TYPE, work.handled.template) if work.handled and isinstance(error, TemplateError) else None
+        ended = effects.not_built(job.action, _advice(error), root=root, live=job.action is not Action.CREATE)
+        return _finish(context, work, ended)
     if isinstance(asked, Ended):
         return _finish(context, work, asked)
     faults.reach("worker-after-heat")

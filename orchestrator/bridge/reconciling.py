@@ -14,7 +14,21 @@ from .. import faults
 from ..core import effects
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
-from ..core.planning import Clean, Decision, First, Hold, Nothing, Refuse, Report, Start, caused_by, decide, fails_with, refuse
+from ..core.planning import (
+    Clean,
+    Decision,
+    First,
+    Hold,
+    Nothing,
+    Over,
+    Refuse,
+    Report,
+    Start,
+    caused_by,
+    decide,
+    fails_with,
+    refuse,
+)
 from ..core.records import Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.transactions import Transaction
@@ -182,7 +196,9 @@ class Reconciler:
             world.reported[ref] = Reported(version, revision)
         failed = None if run.complete else Failed(version, action, run.reason, run.root or ref)
         world.set_failed(ref, failed)
-        self._release(job_id, job, failed)
+        handled = world.handled.get(ref)
+        references = job.references() if job else handled.refs() if handled else frozenset()
+        self._release(Over(job_id, ref, action, references), failed)
         self._fail_waiting()
         if run.complete:
             self.repaired(ref)
@@ -213,12 +229,12 @@ class Reconciler:
             world.again.add(ref)
             world.touch(ref)
 
-    def _release(self, job_id: JobId, job: Job | None, failed: Failed | None) -> None:
+    def _release(self, over: Over, failed: Failed | None) -> None:
         """What waited for a job that is over is ready, or is to fail (:meth:`_fail_waiting` does it)."""
         graph = self.world.graph
-        for dependent in graph.remove(job_id):
-            if failed and job and fails_with(dependent, job):
-                error = caused_by(job.ref, failed.root, failed.error)
+        for dependent in graph.remove(over.id):
+            if failed and fails_with(dependent, over):
+                error = caused_by(over.ref, failed.root, failed.error)
                 self._doomed.setdefault(dependent.id, Failed(dependent.version, dependent.action, error, failed.root))
             waits = graph.waits_for(dependent.id)
             if dependent.id in self._doomed:
@@ -251,6 +267,6 @@ class Reconciler:
             if told:
                 self.world.reported[job.ref] = Reported(job.version, revision)
                 self.world.set_failed(job.ref, failed)
-            self._release(job.id, job, failed)
+            self._release(Over(job.id, job.ref, job.action, job.references()), failed)
             self.world.touch(job.ref)
         self._to_fail.extend(postponed)

@@ -274,8 +274,9 @@ class Term:
 
     def _every(self, seconds: float, function: object) -> None:
         def run() -> None:
-            self._timers.enter(seconds, 0, run)
             function()  # type: ignore[operator]
+            # Only now: what takes longer than its interval would otherwise be due for ever.
+            self._timers.enter(seconds, 0, run)
 
         self._timers.enter(seconds, 0, run)
 

@@ -133,6 +133,8 @@ class Progress:
             under_way = next((job for job in views if job.stage is not Stage.WAITING), None)
             phase = Phase.RUNNING if under_way else Phase.WAITING
             return Standing(ref, phase, (under_way or views[0]).stage.value, version or views[0].job.version, moving=True)
+        if ref in snapshot.retried:
+            return Standing(ref, Phase.PENDING, "is to be tried again, as asked", version, moving=True)
         if wanted is None:
             return self._judge_gone(ref, held)
         return self._judge_wanted(ref, wanted, held)

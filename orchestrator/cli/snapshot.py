@@ -66,6 +66,7 @@ class Snapshot:
     handled: dict[Ref, Handled] = field(default_factory=dict)
     held: dict[Ref, Held] = field(default_factory=dict)
     failed: dict[Ref, Failed] = field(default_factory=dict)
+    retried: dict[Ref, bool] = field(default_factory=dict)
     leader: Mapping[str, Json] | None = None
 
     def refs(self) -> list[Ref]:
@@ -128,6 +129,7 @@ class Snapshot:
             keys.handled: (self.handled, lambda: Handled.from_json(kv.value)),
             keys.held: (self.held, lambda: Held.from_json(kv.value)),
             keys.failed: (self.failed, lambda: Failed.from_json(kv.value)),
+            keys.retries: (self.retried, lambda: True),
         }
         for folder, (known, read) in readers.items():
             if kv.key.startswith(folder) and (ref := keys.ref(folder, kv.key)):
@@ -166,6 +168,7 @@ class Snapshot:
             keys.handled: self.handled,
             keys.held: self.held,
             keys.failed: self.failed,
+            keys.retries: self.retried,
         }
         for folder, known in folders.items():
             if key.startswith(folder) and (ref := keys.ref(folder, key)):

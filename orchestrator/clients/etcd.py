@@ -220,6 +220,8 @@ class EtcdStore:
         if "auth token" in details or "revision of auth store" in details:
             self.drop(channel)
             return _NotSent(f"etcd at {channel.endpoint}: {details}")
+        if code is grpc.StatusCode.PERMISSION_DENIED or "authentication is not enabled" in details:
+            return StoreRefused(f"etcd at {channel.endpoint} refuses us: {details}; check ORCHESTRATOR_ETCD_USER and its role")
         if "compacted" in details:
             return Compacted(details)
         if "too large" in details or "too many operations" in details:

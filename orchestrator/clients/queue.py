@@ -38,6 +38,8 @@ JOBS, RESULTS, LOOKS = "orchestrator.jobs", "orchestrator.results", "orchestrato
 
 _ROUTES = {SUBMIT: JOBS, WAIT: RESULTS, RECORD: RESULTS, LOOK: LOOKS, MONITOR: LOOKS}
 _EPOCH = "orchestrator.epoch"
+_SENDER = {"socket_timeout": 2, "socket_connect_timeout": 1, "max_retries": 1, "interval_start": 0, "interval_step": 0.1}
+"""Seconds, and how often a connection is tried, on the side of whoever sends."""
 
 
 def options(broker_url: str) -> dict[str, Any]:
@@ -84,6 +86,8 @@ class Queue:
     def __init__(self, broker_url: str) -> None:
         self._app = Celery("orchestrator", set_as_current=False)
         self._app.conf.update(options(broker_url))
+        # Whoever sends has other things to do: a Redis that hangs must not hold it for long.
+        self._app.conf.broker_transport_options |= _SENDER
 
     def start(self, job: JobId) -> None:
         """Send a job as a chain: submit, wait, record."""

@@ -445,7 +445,17 @@ def caused_by(through: Ref, root: Ref, error: str) -> str:
     return f"not built, because it depends on {root}{way}, which failed: {plain_error}"
 
 
-def fails_with(dependent: Job, ended: Job) -> bool:
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A job that is over, as far as others are concerned; its record is gone by then."""
+
+    id: JobId
+    ref: Ref
+    action: Action
+    references: frozenset[Ref]
+
+
+def fails_with(dependent: Job, ended: Over) -> bool:
     """Whether a waiting job fails because a job that it waited for failed.
 
     Building on something that could not be built fails, and so does deleting something under a
@@ -454,5 +464,5 @@ def fails_with(dependent: Job, ended: Job) -> bool:
     if ended.ref == dependent.ref:
         return False
     if dependent.action is Action.DELETE:
-        return ended.action is Action.DELETE and dependent.ref in ended.references()
+        return ended.action is Action.DELETE and dependent.ref in ended.references
     return ended.action is not Action.DELETE and ended.ref in dependent.references()

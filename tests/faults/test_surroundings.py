@@ -275,3 +275,22 @@ def test_etcd_with_users_asks_for_ours_and_lets_us_in_again_after_a_restart(node
     assert [event.value for event in events] == [b"2"]
     watch.close()
     store.close()
+
+
+def test_a_frozen_redis_stops_neither_decisions_nor_the_lease(nodes: System) -> None:
+    """Redis hangs without closing anything: what needs no broker goes on, and the rest after it wakes."""
+    built(nodes, nodes.put("node", "before").id)
+    leading = leader(nodes)
+    os.kill(nodes.redis.process.pid, signal.SIGSTOP)
+    try:
+        waiting = nodes.put("node", "meanwhile")
+        plans = [nodes.put("plan", f"plan-{i}") for i in range(3)]
+        nodes.until(lambda: all(nodes.worker_state(plan) == "READ_COMPLETE" for plan in plans), 20)
+        started = time.monotonic()
+        nodes.until(lambda: time.monotonic() - started > 8)
+        late = nodes.put("plan", "late")
+        nodes.until(lambda: nodes.worker_state(late) == "READ_COMPLETE", 20)
+        assert leader(nodes) == leading
+    finally:
+        os.kill(nodes.redis.process.pid, signal.SIGCONT)
+    built(nodes, waiting.id, timeout=60)

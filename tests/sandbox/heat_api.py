@@ -30,15 +30,11 @@ class Project:
             return error.code, _document(error.read())
 
     def create(self, name: str, template: str, **more: Any) -> tuple[int, Any]:
-        return self.request(
-            "POST", "/stacks", {"stack_name": name, "template": template, "disable_rollback": True, **more}
-        )
+        return self.request("POST", "/stacks", {"stack_name": name, "template": template, "disable_rollback": True, **more})
 
     def update(self, name: str, template: str, **more: Any) -> tuple[int, Any]:
         identity = self.show(name)["id"]
-        return self.request(
-            "PUT", f"/stacks/{name}/{identity}", {"template": template, "disable_rollback": True, **more}
-        )
+        return self.request("PUT", f"/stacks/{name}/{identity}", {"template": template, "disable_rollback": True, **more})
 
     def delete(self, name: str) -> tuple[int, Any]:
         return self.request("DELETE", f"/stacks/{name}/{self.show(name)['id']}")

@@ -157,7 +157,9 @@ def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, reference
 def _if(node: If, scope: Scope, references: list[Ref]) -> Any:
     left, right = _value(node.left, scope, references), _value(node.right, scope, references)
     if any(isinstance(side, (OutputOf, ListOf)) for side in (left, right)):
-        raise MappingError(f"{scope.ref}: a stack output can be neither concatenated nor compared: it is known only when the job runs")
+        raise MappingError(
+            f"{scope.ref}: a stack output can be neither concatenated nor compared: it is known only when the job runs"
+        )
     if node.test == "equal":
         holds = _same(left, right)
     else:

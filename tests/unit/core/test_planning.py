@@ -15,6 +15,7 @@ from orchestrator.core.planning import (
     First,
     Hold,
     Nothing,
+    Over,
     Refuse,
     Report,
     Start,
@@ -409,7 +410,8 @@ TOGETHER: list[Any] = [
 
 @pytest.mark.parametrize(("dependent", "ended", "fails"), TOGETHER)
 def test_a_job_fails_with_the_one_it_builds_on(dependent: Job, ended: Job, fails: bool) -> None:
-    assert fails_with(dependent, ended) is fails
+    over = Over(ended.id, ended.ref, ended.action, ended.references())
+    assert fails_with(dependent, over) is fails
 
 
 def test_the_text_of_a_failure_names_the_root_once_however_long_the_chain() -> None:
