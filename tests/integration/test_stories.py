@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from orchestrator.sandbox import servers
 
-from .system import System
+from .system import System, system
 
 
 def stack(heat: servers.Heat, name: str, tenant: str = "t1") -> Any:
@@ -107,3 +109,26 @@ def test_a_create_adopts_the_stack_that_is_there_and_an_update_builds_the_one_th
     real.await_state(network, "MODIFY_COMPLETED", 2)
     shown = stack(real_heat, "network_adopted")
     assert (shown["stack_status"], shown["parameters"]["name"]) == ("CREATE_COMPLETE", "again")
+
+
+def test_bridge_and_worker_are_killed_in_mid_run_and_every_stack_is_created_once(tmp_path: Path, real_heat: servers.Heat) -> None:
+    """On a system of its own, with the real engine: it finishes, and Heat began each stack exactly once."""
+    with system(tmp_path / "own", real_heat.environment()) as own:
+        networks = [own.put("network", f"k{i}", tenant_id="killed", name=f"slow-1-k{i}") for i in range(4)]
+        subnets = [
+            own.put("subnet", f"ks{i}", tenant_id="killed", network_id=f"k{i}", cidr=f"10.{i}.0.0/24", name=f"s{i}")
+            for i in range(4)
+        ]
+        own.until(lambda: stack(real_heat, "network_k0", "killed"))
+        own.bridges[0].kill()
+        own.workers[0].kill()
+        own.bridge()
+        own.worker()
+        for ref in (*networks, *subnets):
+            own.await_state(ref, "CREATE_COMPLETED", timeout=60)
+            shown = stack(real_heat, ref.stack_name, "killed")
+            url = f"{real_heat.url}/v1/killed/stacks/{ref.stack_name}/{shown['id']}/events"
+            with urllib.request.urlopen(url, timeout=10) as reply:
+                begun = [e for e in json.load(reply)["events"] if e["resource_status"] == "CREATE_IN_PROGRESS"]
+            assert len([e for e in begun if e["physical_resource_id"] == shown["id"]]) == 1
+        own.await_quiet()
