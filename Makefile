@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+TIMES ?= 1
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -10,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install test unit lint format types contracts check bench clean
+.PHONY: help demo install test unit lint format types contracts check faults chaos fuzz bench clean
 
 help: ## List the targets
 	@echo "make <target>, where the target is one of"
@@ -45,6 +46,16 @@ types: install ## Types: mypy --strict
 
 contracts: install ## Layers: who may import whom (import-linter)
 	$(BIN)/lint-imports
+
+faults: install ## Die at every point between two effects (TIMES=20 for twenty times each)
+	TIMES=$(TIMES) $(BIN)/python -m pytest tests/faults/test_points.py
+
+chaos: install ## Random load and random faults, then an independent check (ARGS="--seconds 600 --seed 7")
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: install ## Coverage-guided fuzzing of the parsers (ARGS="--seconds 60")
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: install ## Measure: benchmarks/
 	$(BIN)/python -m benchmarks $(ARGS)

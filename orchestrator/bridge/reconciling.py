@@ -223,6 +223,9 @@ class Reconciler:
         """What failed because of *root* is tried again."""
         world = self.world
         for ref in world.failed_because_of(root):
+            handled = world.handled.get(ref)
+            if handled and handled.job in world.graph.jobs:
+                continue  # It is being tried again already, and runs after its root.
             log.info(
                 "Trying again, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)}
             )

@@ -175,8 +175,9 @@ class World:
         return stack is not None and stack.live
 
     def referrers(self, ref: Ref) -> list[Ref]:
-        """Resources whose stacks were built from this one, as far as they still exist."""
-        return [other for other in self._referrers.get(ref, ()) if other != ref and self.is_live(other)]
+        """Resources whose stacks were built from this one, as far as they still exist or are being built."""
+        users = self._referrers.get(ref, ())
+        return [other for other in users if other != ref and (self.is_live(other) or self.graph.on(other))]
 
     def waiting_for(self, ref: Ref) -> list[Ref]:
         """Resources held back by this one."""

