@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from orchestrator.core.refs import Ref
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
-from .system import NODE_TEMPLATE, System
+from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+
+_numbers = itertools.count(1)
 
 
-def good_one(nodes: System, name: str) -> None:
+def fresh(name: str) -> str:
+    """An id of the test's own: the tests share one system."""
+    return f"{name}-{next(_numbers)}"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with (
+        ScriptedHeat() as heat,
+        system(tmp_path_factory.mktemp("bad") / "system", heat.environment(), schemas=NODE_SCHEMAS) as running,
+    ):
+        running.put("heat_template", "node", **NODE_TEMPLATE)
+        yield running
+
+
+def good_one(nodes: System) -> None:
     """The rest goes on: a good resource written afterwards is built."""
-    nodes.await_state(nodes.put("node", name), "CREATE_COMPLETED")
+    nodes.await_state(nodes.put("node", fresh("good")), "CREATE_COMPLETED")
 
 
 @pytest.mark.parametrize(
@@ -29,12 +49,14 @@ def good_one(nodes: System, name: str) -> None:
     ],
 )
 def test_a_value_without_a_usable_version_is_logged_with_its_key_and_skipped(nodes: System, value: str, reason: str) -> None:
-    nodes.put_raw(Ref("node", "bad"), value)
-    good_one(nodes, "good")
-    log = nodes.bridges[0].log_tail(200)
-    line = next(line for line in log.splitlines() if "Config skipped" in line)
-    assert "/config/v1/nodes/bad" in line and reason in line
-    assert nodes.state(Ref("node", "bad")) is None
+    bad = Ref("node", fresh("bad"))
+    nodes.put_raw(bad, value)
+    good_one(nodes)
+    log = nodes.bridges[0].log_tail(2000)
+    line = next(line for line in log.splitlines() if "Config skipped" in line and f"/config/v1/nodes/{bad.id} " in line)
+    assert reason in line
+    assert nodes.state(bad) is None
+    nodes.remove(bad)
 
 
 @pytest.mark.parametrize(
@@ -48,19 +70,19 @@ def test_a_value_without_a_usable_version_is_logged_with_its_key_and_skipped(nod
     ],
 )
 def test_a_value_with_a_version_gets_a_failed_state_that_names_the_key(nodes: System, value: Any, reason: str) -> None:
-    bad = Ref("node", "bad")
+    bad = Ref("node", fresh("bad"))
     nodes.put_raw(bad, json.dumps(value))
     state = nodes.await_state(bad, "CREATE_FAILED")
-    assert "/config/v1/nodes/bad" in state["error"] and reason in state["error"]
-    good_one(nodes, "good")
-    nodes.put("node", "bad", version=2)
+    assert f"/config/v1/nodes/{bad.id}" in state["error"] and reason in state["error"]
+    good_one(nodes)
+    nodes.put("node", bad.id, version=2)
     nodes.await_state(bad, "CREATE_COMPLETED", 2)
 
 
 def test_a_key_of_no_known_type_is_logged_and_skipped(nodes: System) -> None:
     nodes.store.put("/config/v1/unknown_things/x", '{"body": {}, "version": 1}')
-    good_one(nodes, "good")
-    assert "/config/v1/unknown_things/x" in nodes.bridges[0].log_tail(200)
+    good_one(nodes)
+    assert "/config/v1/unknown_things/x" in nodes.bridges[0].log_tail(2000)
 
 
 def test_a_missing_relation_holds_the_resource_back_visibly_until_it_is_there(nodes: System) -> None:
@@ -80,7 +102,7 @@ def test_references_in_a_circle_are_refused_by_name_and_can_be_mended(nodes: Sys
     assert any(
         "circle" in state["error"] and "node:one" in state["error"] and "node:two" in state["error"] for state in (first, second)
     )
-    good_one(nodes, "good")
+    good_one(nodes)
     nodes.put("node", "one", version=2)
     nodes.await_state(one, "CREATE_COMPLETED", 2)
     nodes.put("node", "two", version=2, parent_id="one")
@@ -103,7 +125,7 @@ def test_a_broken_template_fails_its_resources_with_its_name_and_a_better_one_re
     nodes: System, change: dict[str, Any], reason: str
 ) -> None:
     nodes.put("heat_template", "node", version=2, **{**NODE_TEMPLATE, **change})
-    bad = nodes.put("node", "bad", text="t")
+    bad = nodes.put("node", fresh("bad"), text="t")
     state = nodes.await_state(bad, "CREATE_FAILED")
     assert "template node" in state["error"] and reason in state["error"]
     nodes.put("heat_template", "node", version=3, **NODE_TEMPLATE)
