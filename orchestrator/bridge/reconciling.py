@@ -21,6 +21,7 @@ from ..core.planning import (
     Hold,
     Nothing,
     Over,
+    Postpone,
     Refuse,
     Report,
     Start,
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 _FIRST_DELETION_RETRY, _LONGEST_DELETION_RETRY = 10.0, 600.0
 """Seconds until a failed deletion of something whose config is gone is tried again."""
+_UNSETTLED = 0.2
+"""Seconds after which what could not be written is decided again, if the event has not come by then."""
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -109,7 +112,9 @@ class Reconciler:
         world = self.world
         match decision:
             case Nothing():
-                return
+                world.unsettled.discard(ref)
+            case Postpone():
+                self._later(_UNSETTLED, ref)
             case Hold(held):
                 if decision.patience and ref not in self._deletion_asked:
                     # Patience begins anew with every leader: it is no reason to write anything.
@@ -175,8 +180,11 @@ class Reconciler:
     def _commit(self, ref: Ref, transaction: Transaction) -> int:
         """0 when the config has changed meanwhile: its event is on the way, and the timer is for safety."""
         revision = self._leadership.commit(transaction)
-        if not revision:
-            self._later(0.5, ref)
+        if revision:
+            self.world.unsettled.discard(ref)
+        else:
+            self.world.unsettled.add(ref)
+            self._later(_UNSETTLED, ref)
         return revision
 
     # The end of a job -------------------------------------------------------------------------------
@@ -263,7 +271,7 @@ class Reconciler:
             revision = self._leadership.commit(effects.fail_waiting(self._keys, job, wanted, failed, self._as_string, told=told))
             if not revision:
                 postponed.append((job, failed))  # The config has changed meanwhile: its event is on the way.
-                self._later(0.2, job.ref)
+                self._later(_UNSETTLED, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
             log.warning("Not run", extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error})

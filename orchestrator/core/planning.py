@@ -40,6 +40,13 @@ class First:
 
 
 @dataclass(frozen=True, slots=True)
+class Postpone:
+    """Another has to be decided first, and cannot be at the moment: ask again shortly."""
+
+    other: Ref
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """There is nothing to build: say so at once."""
 
@@ -80,7 +87,7 @@ class Clean:
     """The config is gone and so is the stack: remove what is left of the resource."""
 
 
-Decision: TypeAlias = Nothing | First | Report | Start | Refuse | Hold | Clean
+Decision: TypeAlias = Nothing | First | Postpone | Report | Start | Refuse | Hold | Clean
 
 
 def decide(world: World, ref: Ref, suffix: Callable[[], str], path: Sequence[Ref] = (), *, patient: bool = True) -> Decision:
@@ -116,6 +123,14 @@ class _Waiting(Exception):
         self.patience = patience
 
 
+class _Postponed(Exception):
+    """Unwinds to :meth:`_Planner.decide`: this one's last decision is not written yet."""
+
+    def __init__(self, other: Ref) -> None:
+        super().__init__(str(other))
+        self.other = other
+
+
 class _Others(Exception):
     """Unwinds to :meth:`_Planner.decide`: these have to be decided first."""
 
@@ -140,6 +155,8 @@ class _Planner:
             return self._gone() if wanted is None else self._wanted(wanted)
         except _Others as others:
             return First(others.refs)
+        except _Postponed as postponed:
+            return Postpone(postponed.other)
         except _Waiting as waiting:
             return Hold(waiting.held, wanted, waiting.patience)
         except _Refused as refused:
@@ -222,6 +239,9 @@ class _Planner:
         undecided = [ref for ref in references if ref in self.world.dirty and ref not in self.path]
         if undecided:
             raise _Others(undecided)
+        for other in references:
+            if other in self.world.unsettled and other not in self.path:
+                raise _Postponed(other)
         built_from = {output.ref for param in params for output in param.outputs()}
         for other in references:
             if cycle := self._cycle(other):

@@ -142,6 +142,8 @@ class World:
     """Resources to be decided, in order of arrival."""
     claimed: set[JobId] = field(default_factory=set)
     """Jobs that a worker has taken, so that they cannot be superseded any more."""
+    unsettled: set[Ref] = field(default_factory=set)
+    """Resources whose last decision could not be written, because their config had changed meanwhile."""
     again: set[Ref] = field(default_factory=set)
     """Resources whose version is to be tried once more though it was handled."""
     _handled: dict[Ref, Handled] = field(default_factory=dict)
@@ -247,6 +249,7 @@ class World:
         self.stacks.pop(ref, None)
         self.reported.pop(ref, None)
         self.again.discard(ref)
+        self.unsettled.discard(ref)
 
     def deleting(self, ref: Ref) -> bool:
         """Whether the last that is under way on the resource is its deletion."""
