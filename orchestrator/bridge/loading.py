@@ -101,7 +101,9 @@ def _version(value: bytes) -> int | None:
 
 def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list[KeyValue], done: set[JobId]) -> None:
     jobs: dict[JobId, Job] = {}
-    for kv in store.list(keys.jobs, revision=revision)[1]:
+    # In the order in which they were made, which the keys do not tell: the last job on a resource says
+    # where it is going.
+    for kv in sorted(store.list(keys.jobs, revision=revision)[1], key=lambda kv: kv.created):
         try:
             job = Job.from_json(kv.value)
         except ValueError as error:

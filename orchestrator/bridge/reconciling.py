@@ -246,7 +246,8 @@ class Reconciler:
         for dependent in graph.remove(over.id):
             if failed and fails_with(dependent, over):
                 error = caused_by(over.ref, failed.root, failed.error)
-                self._doomed.setdefault(dependent.id, Failed(dependent.version, dependent.action, error, failed.root))
+                doomed = Failed(dependent.version, dependent.action, error, failed.root, through=over.ref)
+                self._doomed.setdefault(dependent.id, doomed)
             waits = graph.waits_for(dependent.id)
             if dependent.id in self._doomed:
                 # Its report comes after those of the earlier versions, so after their jobs.

@@ -109,9 +109,10 @@ def refuse(world: World, ref: Ref, error: str) -> Refuse | Nothing:
 class _Refused(Exception):
     """Unwinds to :meth:`_Planner.decide` with the reason and the resource at the root of it."""
 
-    def __init__(self, error: str, root: Ref) -> None:
+    def __init__(self, error: str, root: Ref, through: Ref | None = None) -> None:
         super().__init__(error)
         self.root = root
+        self.through = through
 
 
 class _Waiting(Exception):
@@ -161,7 +162,7 @@ class _Planner:
             return Hold(waiting.held, wanted, waiting.patience)
         except _Refused as refused:
             assert wanted is not None, "without a config nothing is evaluated"
-            return self._refuse(wanted, str(refused), refused.root)
+            return self._refuse(wanted, str(refused), refused.root, refused.through)
 
     # The config is there ----------------------------------------------------------------------------
 
@@ -251,7 +252,7 @@ class _Planner:
             elif held := self.world.held.get(other):
                 raise _Waiting(Held(wanted.version, other, f"waits for {other}, which {held.reason}"))
             elif failed := self._failed_for_good(other):
-                raise _Refused(caused_by(other, failed.root, failed.error), failed.root)
+                raise _Refused(caused_by(other, failed.root, failed.error), failed.root, other)
 
     def _being_replaced(self, other: Ref) -> bool:
         """Whether what is recorded of *other* belongs to an earlier incarnation of its id."""
@@ -444,7 +445,7 @@ class _Planner:
                 found[name] = handled.references.get(name, ())
         return found
 
-    def _refuse(self, wanted: Wanted, error: str, root: Ref) -> Refuse | Nothing:
+    def _refuse(self, wanted: Wanted, error: str, root: Ref, through: Ref | None = None) -> Refuse | Nothing:
         if self.world.graph.on(self.ref):
             return Nothing("is refused once its unfinished job is over: that one's report must not come after")
         handled = self.world.handled.get(self.ref)
@@ -452,7 +453,7 @@ class _Planner:
         kept = handled.references if handled else {}
         template, body = (handled.template, handled.body) if handled else ("", {})
         record = Handled(wanted.version, wanted.incarnation, JobId(""), template, wanted.tenant, kept, body)
-        return Refuse(wanted, record, Failed(wanted.version, action, error, root))
+        return Refuse(wanted, record, Failed(wanted.version, action, error, root, through=through))
 
 
 def caused_by(through: Ref, root: Ref, error: str) -> str:

@@ -146,6 +146,7 @@ class Failed:
     """How the last version of a resource failed: ``orchestrator/failed/…``.
 
     *root* is the resource whose own failure is the cause; the resource itself when it is its own.
+    *through* is the one that this refers to directly: when either is repaired, this is tried again.
     """
 
     version: int
@@ -153,6 +154,7 @@ class Failed:
     error: str
     root: Ref
     attempts: int = 1
+    through: Ref | None = None
 
     def to_json(self) -> str:
         return json.dumps(
@@ -162,15 +164,16 @@ class Failed:
                 "error": self.error,
                 "root": self.root.to_record(),
                 "attempts": self.attempts,
+                **({"through": self.through.to_record()} if self.through else {}),
             }
         )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Failed:
         record = json.loads(text)
-        return cls(
-            record["version"], Action(record["action"]), record["error"], Ref.from_record(record["root"]), record["attempts"]
-        )
+        through = Ref.from_record(record["through"]) if "through" in record else None
+        known = (record["version"], Action(record["action"]), record["error"], Ref.from_record(record["root"]), record["attempts"])
+        return cls(*known, through)
 
 
 # Our own, written by the workers -------------------------------------------------------------------

@@ -168,7 +168,7 @@ class World:
         return self._failed
 
     def failed_because_of(self, root: Ref) -> list[Ref]:
-        """Resources that failed because *root* did."""
+        """Resources that failed because *root* did, or through it."""
         return [ref for ref in self._failed_because_of.get(root, ()) if ref != root]
 
     def is_live(self, ref: Ref) -> bool:
@@ -233,13 +233,14 @@ class World:
 
     def set_failed(self, ref: Ref, failed: Failed | None) -> None:
         old = self._failed.pop(ref, None)
-        if old is not None:
-            self._failed_because_of[old.root].pop(ref, None)
-            if not self._failed_because_of[old.root]:
-                del self._failed_because_of[old.root]
+        for cause in _causes(old):
+            self._failed_because_of[cause].pop(ref, None)
+            if not self._failed_because_of[cause]:
+                del self._failed_because_of[cause]
         if failed is not None:
             self._failed[ref] = failed
-            self._failed_because_of[failed.root][ref] = None
+        for cause in _causes(failed):
+            self._failed_because_of[cause][ref] = None
 
     def forget(self, ref: Ref) -> None:
         """Everything about a resource that is gone."""
@@ -255,3 +256,8 @@ class World:
         """Whether the last that is under way on the resource is its deletion."""
         jobs = self.graph.on(ref)
         return bool(jobs) and jobs[-1].action is Action.DELETE
+
+
+def _causes(failed: Failed | None) -> set[Ref]:
+    """The resources whose repair gives a failed one another try."""
+    return {cause for cause in (failed.root, failed.through) if cause} if failed else set()

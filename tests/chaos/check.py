@@ -365,8 +365,9 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
 
 
 def _last_failed(ledger: Ledger, ref: str, at: float) -> bool:
-    last = ledger.last_before(ref, at + EPSILON)
-    return last is not None and last.outcome == "FAILED" and last.ends <= at + EPSILON
+    """Whether the last operation that had ended on the resource's stack failed."""
+    ended = [o for o in ledger.of.get(stack_name(ref), ()) if o.ends <= at + EPSILON]
+    return bool(ended) and ended[-1].outcome == "FAILED"
 
 
 def _repetition_faults(ledger: Ledger, ref: str, before: Report, report: Report, config: Write) -> Iterator[str]:

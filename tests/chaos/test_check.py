@@ -417,6 +417,14 @@ def test_a_failure_without_a_cause() -> None:
     assert "report" in story.rules()
 
 
+def test_a_failure_whose_cause_is_about_to_be_deleted() -> None:
+    story = failing("Heat ended in CREATE_FAILED: scripted failure 7")
+    story.config("c", 1, "f")
+    story.asked("f", "delete", took=100)
+    story.state("c", "CREATE_FAILED", 1, "needs an output of node:f, which has none")
+    assert "report" not in story.rules()
+
+
 def test_a_repaired_version_is_reported_again() -> None:
     story = failing("Heat ended in CREATE_FAILED: scripted failure 7")
     story.config("c", parent="f")
