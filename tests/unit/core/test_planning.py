@@ -26,7 +26,7 @@ from orchestrator.core.planning import (
 from orchestrator.core.records import Failed, Held
 from orchestrator.core.refs import Ref
 from orchestrator.core.templates import BadTemplate
-from orchestrator.core.world import Reported, World
+from orchestrator.core.world import JobGraph, Reported, World
 from tests import factories
 from tests.factories import as_handled, deleted, job, live, network, node, port, server, wanted, world
 
@@ -261,9 +261,8 @@ def test_a_failed_reference_without_a_stack_refuses_and_names_the_root() -> None
     known.set_failed(P1, Failed(1, Action.CREATE, caused_by(N1, N1, "no VLANs"), N1))
     failed = failed_of(decision(known, S1))
 
-    assert failed == Failed(
-        1, Action.CREATE, "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs", N1
-    )
+    error = "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
+    assert failed == Failed(1, Action.CREATE, error, N1, through=P1)
 
 
 def test_a_failed_reference_with_a_stack_can_be_built_on() -> None:
@@ -422,3 +421,21 @@ def test_the_text_of_a_failure_names_the_root_once_however_long_the_chain() -> N
     assert first == "not built, because it depends on network:n1, which failed: no VLANs"
     assert second == "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
     assert third == "not built, because it depends on network:n1 (through server:s1), which failed: no VLANs"
+
+
+def test_the_order_of_jobs_survives_a_takeover() -> None:
+    """Where a resource is going is told by its last job, whatever the keys sort like."""
+    graph = JobGraph()
+    for action in (Action.DELETE, Action.CREATE):
+        graph.add(job(P1, action, 1 if action is Action.DELETE else 2))
+
+    assert [known.action for known in graph.on(P1)] == [Action.DELETE, Action.CREATE]
+
+
+def test_what_failed_through_a_neighbour_is_tried_again_when_either_is_repaired() -> None:
+    known = world(wanted(S1, ports=["p1"]), wanted(P1, network_id="n1"), wanted(N1))
+    known.set_failed(S1, Failed(1, Action.CREATE, "x", N1, through=P1))
+
+    assert known.failed_because_of(N1) == known.failed_because_of(P1) == [S1]
+    known.set_failed(S1, None)
+    assert known.failed_because_of(N1) == known.failed_because_of(P1) == []
