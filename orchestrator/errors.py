@@ -14,6 +14,7 @@
     │   ├── HeatUnavailable       Heat or Keystone: refused, timeout, 429, 5xx
     │   ├── CredentialsRejected   Keystone says 401: a person must act, no need to give up meanwhile
     │   ├── StackBusy             Heat says 409: another action is in progress on the stack
+    │   │   └── DeletionFailed    Heat ended a deletion in DELETE_FAILED
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
         ├── StoreRefused          etcd will never take it: too large, too many operations
@@ -78,6 +79,10 @@ class CredentialsRejected(TemporaryError):
 
 class StackBusy(TemporaryError):
     """Another action is in progress on the stack (Heat's 409 ActionInProgress)."""
+
+
+class DeletionFailed(StackBusy):
+    """Heat ended a deletion in DELETE_FAILED; what was still in use may be released by the next attempt."""
 
 
 class TargetUnavailable(TemporaryError):

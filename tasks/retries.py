@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from orchestrator.errors import CredentialsRejected, StackBusy, StoreUnavailable, TemporaryError
+from orchestrator.errors import CredentialsRejected, DeletionFailed, StackBusy, StoreUnavailable, TemporaryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class RetryPolicy:
 
 
 POLICIES: tuple[tuple[type[TemporaryError], RetryPolicy], ...] = (
+    (DeletionFailed, RetryPolicy(first=1.0, longest=120.0)),
     (StackBusy, RetryPolicy(first=1.0, longest=15.0)),
     (CredentialsRejected, RetryPolicy(first=5.0, longest=120.0)),
     (StoreUnavailable, RetryPolicy(first=0.5, longest=10.0)),

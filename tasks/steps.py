@@ -24,6 +24,7 @@ from orchestrator.core.records import Cause, Failed, Handled, Run, Step
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.templates import BadTemplate
 from orchestrator.errors import (
+    DeletionFailed,
     HeatRefused,
     HeatUnavailable,
     StackBusy,
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 
 DELETE_ATTEMPTS = 3
 """A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what was
-still in use is often released a moment later."""
+still in use is often released a moment later. One whose config is gone is asked until it succeeds."""
 
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
@@ -307,8 +308,9 @@ def record(context: WorkerContext, job_id: JobId) -> bool:
             return _finish(context, work, _ended(built))
         case stacks.StackFailed(left, error):
             attempt = work.run.attempt + 1
-            if work.job.action is Action.DELETE and attempt < DELETE_ATTEMPTS:
-                return _try_again(context, work, attempt, StackBusy(error))
+            # A deletion that no config stands for has nobody who could ask again: it is never given up.
+            if work.job.action is Action.DELETE and (attempt < DELETE_ATTEMPTS or not work.config_there):
+                return _try_again(context, work, attempt, DeletionFailed(error))
             return _finish(context, work, _ended(left, error) if left else effects.not_built(work.job.action, error))
 
 

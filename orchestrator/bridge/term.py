@@ -186,6 +186,8 @@ class Term:
             loading.note_config(world, keys, KeyValue(event.key, event.value, event.created, event.revision))
         elif ref := keys.ref(keys.config, event.key):
             world.wanted.pop(ref, None)
+            if ref in world.failed:
+                world.again.add(ref)  # Removing the config asks for the deletion anew, if that is what failed.
             world.touch(ref)
         if template_id := keys.template_id(event.key):
             self._note_template(template_id, removed=event.value is None)
