@@ -244,7 +244,9 @@ class Reconciler:
         """What waited for a job that is over is ready, or is to fail (:meth:`_fail_waiting` does it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
-            if failed and fails_with(dependent, over):
+            handled = self.world.handled.get(dependent.ref)
+            built_from = handled.refs() if handled and handled.job == dependent.id else None
+            if failed and fails_with(dependent, over, built_from):
                 error = caused_by(over.ref, failed.root, failed.error)
                 doomed = Failed(dependent.version, dependent.action, error, failed.root, through=over.ref)
                 self._doomed.setdefault(dependent.id, doomed)

@@ -18,6 +18,7 @@ from celery import Celery, chain
 from kombu import Exchange
 from kombu import Queue as KombuQueue
 from kombu.exceptions import ChannelError, OperationalError
+from redis.exceptions import RedisError
 
 from ..core.refs import JobId
 from ..errors import BrokerUnavailable
@@ -138,5 +139,5 @@ def _length(channel: Any, queue: str) -> int:
 def _renaming() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, OSError) as error:
+    except (OperationalError, RedisError, OSError) as error:
         raise BrokerUnavailable(f"the broker does not answer: {error}") from error

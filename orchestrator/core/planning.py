@@ -476,8 +476,12 @@ class Over:
     references: frozenset[Ref]
 
 
-def fails_with(dependent: Job, ended: Over) -> bool:
+def fails_with(dependent: Job, ended: Over, built_from: frozenset[Ref] | None = None) -> bool:
     """Whether a waiting job fails because a job that it waited for failed.
+
+    :param built_from: what the dependent's own version refers to. Its params name those of the version
+        before as well, for which it waits and no more: a change may leave a failed one behind. Where it
+        is not known, all that the params name.
 
     Building on something that could not be built fails, and so does deleting something under a
     dependent that could not be deleted. Waiting for one's turn on the same resource does not.
@@ -486,4 +490,5 @@ def fails_with(dependent: Job, ended: Over) -> bool:
         return False
     if dependent.action is Action.DELETE:
         return ended.action is Action.DELETE and dependent.ref in ended.references
-    return ended.action is not Action.DELETE and ended.ref in dependent.references()
+    refers_to = dependent.references() if built_from is None else built_from
+    return ended.action is not Action.DELETE and ended.ref in refers_to

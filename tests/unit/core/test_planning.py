@@ -439,3 +439,12 @@ def test_what_failed_through_a_neighbour_is_tried_again_when_either_is_repaired(
     assert known.failed_because_of(N1) == known.failed_because_of(P1) == [S1]
     known.set_failed(S1, None)
     assert known.failed_because_of(N1) == known.failed_because_of(P1) == []
+
+
+def test_a_change_that_leaves_a_failed_one_behind_does_not_fail_with_it() -> None:
+    """Its params name the reference of the version before, for waiting; its own version refers to another."""
+    moved = job(P1, Action.MODIFY, 2, refers_to=[N1, S1])
+    over = Over(job(N1).id, N1, Action.CREATE, frozenset())
+
+    assert fails_with(moved, over, frozenset({N1, S1}))
+    assert not fails_with(moved, over, frozenset({S1}))
