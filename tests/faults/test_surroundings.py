@@ -84,10 +84,12 @@ def test_a_leader_paused_past_its_lease_writes_nothing_when_it_wakes(nodes: Syst
 def test_every_write_of_the_leader_is_refused_once_somebody_else_leads(nodes: System) -> None:
     """The fence itself: the leader's key is made anew under a live leader, whose next write must fail."""
     built(nodes, nodes.put("node", "before").id)
+    bridge = nodes.bridges[0]
+    os.kill(bridge.pid, signal.SIGSTOP)  # else it might step down, and lead again, between the next two lines
     nodes.store.delete(nodes.keys.leader)
     nodes.store.put(nodes.keys.leader, json.dumps({"host": "elsewhere", "pid": 1}))
     usurped = nodes.put("node", "after")
-    bridge = nodes.bridges[0]
+    os.kill(bridge.pid, signal.SIGCONT)
     bridge.wait_until(lambda: "Leading no more" in bridge.log_tail(100), 20, "stepping down")
     assert nodes.state(usurped) is None and not nodes.below(nodes.keys.jobs)
     nodes.store.delete(nodes.keys.leader)
