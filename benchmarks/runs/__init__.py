@@ -1,0 +1,1 @@
+"""One module a benchmark: ``arguments(parser)`` and ``run(options)``."""
