@@ -27,7 +27,7 @@ from typing import Literal
 
 from .clients.queue import LOOK, MONITOR, RECORD, SUBMIT, WAIT
 from .clients.store import Compacted, Event, KeyValue, Lease
-from .core.refs import JobId, Json
+from .core.refs import Json, RunId
 from .core.rendering import StackRequest
 from .core.stacks import Stack
 from .core.transactions import Require, Transaction
@@ -306,10 +306,10 @@ class ScriptedHeat:
                 found = self._deleted.get((tenant, stack_id))
             return found if outputs or found is None else replace(found, outputs=None)
 
-    def in_progress(self, tenant: str) -> Iterator[Stack]:
+    def in_progress(self, tenant: str) -> Iterator[str]:
         with self._lock:
             self._before("in_progress")
-            found = [replace(s, outputs=None) for (t, _), s in self._stacks.items() if t == tenant and s.in_progress]
+            found = [stack.id for (owner, _), stack in self._stacks.items() if owner == tenant and stack.in_progress]
         return iter(found)
 
     def create(self, request: StackRequest, tag: str) -> str:
@@ -453,11 +453,11 @@ class RecordingQueue:
 
     # The methods of Queue ---------------------------------------------------------------------------
 
-    def start(self, job: JobId) -> None:
-        self.send(Message((SUBMIT, WAIT, RECORD), job))
+    def start(self, run: RunId) -> None:
+        self.send(Message((SUBMIT, WAIT, RECORD), run))
 
-    def record(self, job: JobId) -> None:
-        self.send(Message((RECORD,), job))
+    def record(self, run: RunId) -> None:
+        self.send(Message((RECORD,), run))
 
     def look(self, tenant: str, expires: float) -> None:
         self.send(Message((LOOK,), tenant, expires))

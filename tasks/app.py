@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import Celery, signals
@@ -19,14 +20,11 @@ from .context import PerProcess, WorkerContext
 
 log = logging.getLogger(__name__)
 
-TASKS: dict[str, Callable[[WorkerContext, Any], bool | int]] = {
-    queue.SUBMIT: steps.submit,
-    queue.WAIT: steps.wait,
-    queue.RECORD: steps.record,
-    queue.LOOK: steps.look,
-    queue.MONITOR: following.monitor,
-}
-"""Explicit names: moving a function never breaks a message that is already queued."""
+STEPS: dict[str, steps.Doing] = {queue.SUBMIT: steps.submit, queue.WAIT: steps.wait, queue.RECORD: steps.record}
+"""The tasks of a job's chain. Explicit names: moving a function never breaks a message that is already queued."""
+
+ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {queue.LOOK: steps.look, queue.MONITOR: following.monitor}
+"""The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
 
 
 def make_app(settings: Settings) -> Celery:
@@ -35,8 +33,10 @@ def make_app(settings: Settings) -> Celery:
     app = Celery("tasks")
     app.conf.update(queue.options(settings.broker_url))
     context = PerProcess(settings)
-    for name, step in TASKS.items():
-        register(app, name, step, context)
+    for name in STEPS:
+        _register(app, name, lambda task, run: steps.run_chain(context(), _chain(task), run))
+    for name, look in ROUNDS.items():
+        _register(app, name, partial(_round, context, look))
     signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)
     signals.worker_process_init.connect(lambda **_: _warm_up(context), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: context.close(), weak=False)
@@ -51,20 +51,30 @@ def _warm_up(context: Callable[[], WorkerContext]) -> None:
         log.warning("Not ready yet", extra={"event": "warm_up_failed", "reason": str(error)})
 
 
-def register(
-    app: Celery, name: str, step: Callable[[WorkerContext, Any], bool | int], context: Callable[[], WorkerContext]
-) -> None:
-    """Make a step a task; what it answers decides whether its chain goes on."""
+def _round(context: Callable[[], WorkerContext], look: Callable[[WorkerContext, Any], int], _: Any, about: Any) -> None:
+    look(context(), about)
+
+
+def _chain(task: Any) -> list[steps.Doing]:
+    """The step that a message asks for and those that its chain has after it.
+
+    Celery would send a message for each; here the next one begins where the last one ended, with what
+    it knows, in the same slot. What would have to wait ends the chain, and is sent anew when its time
+    has come.
+    """
+    rest, task.request.chain = task.request.chain or [], None
+    return [STEPS[name] for name in (task.name, *(signature["task"] for signature in reversed(rest)))]
+
+
+def _register(app: Celery, name: str, work: Callable[[Any, Any], object]) -> None:
+    """Make *work* a task: it is called with Celery's task and the message's argument."""
 
     @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def run(task: Any, argument: Any) -> None:
-        goes_on = False
         try:
-            goes_on = bool(step(context(), argument))
+            work(task, argument)
         except TemporaryError as error:
             # Nothing is lost: the bridge sends again what stands in etcd and is not under way.
             log.warning("Task gives way", extra={"event": "task_gave_way", "task": name, "about": argument, "reason": str(error)})
         except SoftTimeLimitExceeded:
             log.error("Task ran out of time", extra={"event": "task_timeout", "task": name, "about": argument})
-        if not goes_on:
-            task.request.chain = None  # The rest of the chain is sent anew when its time has come.

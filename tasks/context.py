@@ -12,13 +12,37 @@ from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
 from orchestrator.clients.heat import Heat
 from orchestrator.clients.queue import Queue
-from orchestrator.clients.store import Lease, Store
+from orchestrator.clients.store import KeyValue, Lease, Store
 from orchestrator.clients.targets import Targets
 from orchestrator.core.keys import Keys
 from orchestrator.core.templates import BadTemplate, Template, parse_template_value
 from orchestrator.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+class Promptness:
+    """Which types of resources Heat builds so fast that a look right after the request is worth it."""
+
+    LOOK_AGAIN = 16
+    """After so many requests that went without a look, one is taken again."""
+
+    def __init__(self) -> None:
+        self._slow: dict[str, int] = {}
+
+    def worth_a_look(self, kind: str) -> bool:
+        since = self._slow.get(kind)
+        if since is None:
+            return True
+        self._slow[kind] = since + 1
+        return since + 1 >= self.LOOK_AGAIN
+
+    def note(self, kind: str, done: bool) -> None:
+        """What the look found."""
+        if done:
+            self._slow.pop(kind, None)
+        else:
+            self._slow[kind] = 0
 
 
 @dataclass(slots=True)
@@ -35,6 +59,9 @@ class WorkerContext:
     stack_timeout: float = 3600.0
     timeout_margin: float = 300.0
     state_as_string: bool = False
+    prompt: Promptness = field(default_factory=Promptness)
+    _parsed: dict[str, tuple[int, Template | BadTemplate]] = field(default_factory=dict)
+    """The templates of etcd as they were last read, by id, with the revision of the record."""
     _lease: Lease | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,10 +72,20 @@ class WorkerContext:
                 self._lease = self.store.lease(self.lease_ttl)
             return self._lease
 
-    def template(self, template_id: str) -> Template | BadTemplate | None:
-        """A template, from etcd or else from the catalogue."""
-        stored = self.store.get(self.keys.template(template_id))
-        return parse_template_value(template_id, stored.value) if stored else self.templates.get(template_id)
+    def give_up_claims(self) -> None:
+        """What is claimed and not moved on falls free when the lease ends; the next claim hangs on a new one."""
+        with self._lock:
+            if self._lease is not None:
+                self._lease.abandon()
+
+    def template(self, template_id: str, stored: KeyValue | None) -> Template | BadTemplate | None:
+        """A template: the record that etcd has of it, or else that of the catalogue."""
+        if stored is None:
+            return self.templates.get(template_id)
+        known = self._parsed.get(template_id)
+        if known is None or known[0] != stored.revision:
+            known = self._parsed[template_id] = (stored.revision, parse_template_value(template_id, stored.value))
+        return known[1]
 
     def warm_up(self) -> None:
         """Pay now for what the first job would otherwise wait for: reading the credentials takes a second."""

@@ -3,6 +3,9 @@
 Each step may be run twice, late, or at the same time as another copy of itself: what it relies on is
 compared in the transaction that it writes, and the loser does nothing. Who holds the claim on a job
 talks to Heat about it; the claim hangs on the worker's lease.
+
+The steps of a chain follow each other in one process as long as nothing has to be waited for
+(:func:`run_chain`), and hand on what they know; a message carries the run's id and no more.
 """
 
 from __future__ import annotations
@@ -10,19 +13,21 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import TypeAlias
 
 from orchestrator import faults
-from orchestrator.clients.store import Lease
+from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.core import effects, masking, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
-from orchestrator.core.jobs import Action, Job
+from orchestrator.core.jobs import Action, Job, job_ref
+from orchestrator.core.keys import job_of, run_id
 from orchestrator.core.planning import TEMPLATE_TYPE
 from orchestrator.core.records import Cause, Failed, Handled, Run, Step
-from orchestrator.core.refs import JobId, Ref
+from orchestrator.core.refs import Json, Ref, RunId
 from orchestrator.core.templates import BadTemplate
+from orchestrator.core.transactions import Transaction
 from orchestrator.errors import (
     DeletionFailed,
     HeatRefused,
@@ -51,7 +56,10 @@ _MARKS_PER_TRANSACTION = 50
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A job as it stands in etcd, and the revisions that were read."""
+    """A job as it stands in etcd, and the revisions that were read.
+
+    *verdict* is what a look at Heat just said, where there was one.
+    """
 
     job: Job
     basis: Basis
@@ -59,23 +67,44 @@ class Work:
     handled: Handled | None
     config_there: bool
     failed: Failed | None
+    verdict: stacks.Verdict | None = None
 
     def at(self, revision: int, run: Run) -> Work:
         """The same after we wrote the run."""
         return replace(self, run=run, basis=replace(self.basis, run=revision))
 
 
-def load(context: WorkerContext, job_id: JobId) -> Work | None:
-    """Everything a step needs to know about a job; None when the job is over."""
-    keys = context.keys
-    record = context.store.get(keys.job(job_id))
+Doing: TypeAlias = Callable[[WorkerContext, RunId, Work | None], Work | None]
+"""A step. It is handed what the one before it in the chain knows, None when it begins with a message,
+and answers with what the next one is to know, None when the chain ends here."""
+
+
+def run_chain(context: WorkerContext, steps: Iterable[Doing], run: RunId) -> None:
+    """The steps of a chain, one after the other, for as long as one follows from the other."""
+    work: Work | None = None
+    try:
+        for step in steps:
+            work = step(context, run, work)
+            if work is None:
+                return
+    except BaseException:
+        # etcd may or may not have what we wrote, a time limit struck, or we have a defect: give up the
+        # lease, so that a claim that is there vanishes, and the bridge sends the job again.
+        context.give_up_claims()
+        raise
+
+
+def load(context: WorkerContext, run_id: RunId) -> Work | None:
+    """Everything a step needs to know about a job, in one reading; None when the job is over."""
+    keys, job_id = context.keys, job_of(run_id)
+    ref = job_ref(job_id)
+    job_key, run_key = keys.job(job_id), keys.runs + run_id
+    config_key, handled_key, failed_key = (keys.below(folder, ref) for folder in (keys.config, keys.handled, keys.failed))
+    found = context.store.get_many([job_key, run_key, config_key, handled_key, failed_key])
+    record, run, config, handled_kv, failed = map(found.get, (job_key, run_key, config_key, handled_key, failed_key))
     if record is None:
         return None
     job = Job.from_json(record.value)
-    run_key = keys.run(job.tenant, job.id)
-    config_key, handled_key, failed_key = (keys.below(f, job.ref) for f in (keys.config, keys.handled, keys.failed))
-    found = context.store.get_many([run_key, config_key, handled_key, failed_key])
-    run, config, handled_kv, failed = (found.get(key) for key in (run_key, config_key, handled_key, failed_key))
     handled = Handled.from_json(handled_kv.value) if handled_kv else None
     incarnation = handled.incarnation if handled else 0
     outlived = handled is not None and job.id in handled.outlived
@@ -92,54 +121,44 @@ def load(context: WorkerContext, job_id: JobId) -> Work | None:
 # Submit: ask Heat ----------------------------------------------------------------------------------
 
 
-def submit(context: WorkerContext, job_id: JobId) -> bool:
-    """Claim the job, make the request, ask Heat. Whether the chain goes on to :func:`wait`."""
+def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work | None:
+    """Claim the job, make the request, ask Heat."""
     faults.reach("worker-before-claim")
-    work = load(context, job_id)
+    work = load(context, run_id)
     if work is None or (work.run is not None and work.run.step is not Step.RETRY):
-        log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "job": job_id})
-        return False
-    lease = context.lease()
-    try:
-        return _submit_claimed(context, work, lease)
-    except BaseException:
-        # etcd may or may not have what we wrote, a time limit struck, or we have a defect: give up the
-        # lease, so that a claim that is there vanishes, and the bridge sends the job again.
-        lease.abandon()
-        raise
-
-
-def _submit_claimed(context: WorkerContext, work: Work, lease: Lease) -> bool:
-    keys, job = context.keys, work.job
+        log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "run": run_id})
+        return None
+    keys, job, lease = context.keys, work.job, context.lease()
     attempt, since = (work.run.attempt, work.run.since) if work.run else (0, time.time())
     claimed = Run(Step.CLAIMED, attempt=attempt, since=since)
     revision = context.store.commit(effects.claim(keys, job, work.basis, claimed), lease)
     if not revision:
-        return False
+        return None
     faults.reach("worker-after-claim")
     work = work.at(revision, claimed)
     try:
         asked = _ask(context, work, lease)
     except StoreUnavailable:
         raise
-    except StackBusy as error:
-        if time.time() - since > context.stack_timeout + context.timeout_margin:
-            return _finish(context, work, effects.not_built(job.action, _never_ready(error), live=True))
-        return _try_again(context, work, attempt + 1, error)
     except TemporaryError as error:
-        return _try_again(context, work, attempt + 1, error)
+        if isinstance(error, StackBusy) and time.time() - since > context.stack_timeout + context.timeout_margin:
+            _finish(context, work, effects.not_built(job.action, _never_ready(error), live=True))
+        else:
+            _try_again(context, work, attempt + 1, error)
+        return None
     except (TemplateError, HeatRefused) as error:
         # A template that does not render is the root of the failure: a better one repairs it.
         root = Ref(TEMPLATE_TYPE, work.handled.template) if work.handled and isinstance(error, TemplateError) else None
         ended = effects.not_built(job.action, _advice(error), root=root, live=job.action is not Action.CREATE)
-        return _finish(context, work, ended)
+        _finish(context, work, ended)
+        return None
     if isinstance(asked, Ended):
-        return _finish(context, work, asked)
+        _finish(context, work, asked)
+        return None
     faults.reach("worker-after-heat")
     log.info("Heat was asked", extra={"event": "stack_submitted", "job": job.id, "stack": asked.stack})
-    moved = context.store.commit(effects.move(keys, job, work.basis, replace(asked, attempt=attempt, since=since)))
-    faults.reach("worker-after-asked")
-    return bool(moved)
+    # Not written yet: the claim holds until wait() knows what there is to write.
+    return replace(work, run=replace(asked, attempt=attempt, since=since))
 
 
 def _never_ready(error: StackBusy) -> str:
@@ -179,13 +198,16 @@ def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
 
 
 def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | Ended:
-    """The request, with the template as it is now and the outputs as they are recorded now."""
-    job = work.job
-    template = context.template(work.handled.template) if work.handled else None
+    """The request, with the template as it is now and the outputs as they are recorded now: one reading."""
+    job, keys = work.job, context.keys
+    needed = rendering.needed_outputs(job)
+    records = {keys.below(keys.stacks, output.ref): str(output.ref) for output in needed}
+    template_key = keys.template(work.handled.template) if work.handled else ""
+    found = context.store.get_many([*records, *([template_key] if template_key else [])])
+    template = context.template(work.handled.template, found.get(template_key)) if work.handled else None
     if template is None or isinstance(template, BadTemplate):
         raise TemplateError(template.reason if template else "the template is gone; push it and write the config again")
-    needed = rendering.needed_outputs(job)
-    outputs, absent = rendering.pick_outputs(needed, _stack_outputs(context, {output.ref for output in needed}))
+    outputs, absent = rendering.pick_outputs(needed, {ref: _outputs(found[key]) for key, ref in records.items() if key in found})
     if absent:
         output = min(absent, key=lambda o: (o.ref, o.key))
         error = f"needs output {output.key!r} of the stack of {output.ref}, which has none; build {output.ref} first"
@@ -193,11 +215,8 @@ def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | End
     return rendering.request(job, template, outputs)
 
 
-def _stack_outputs(context: WorkerContext, refs: set[Ref]) -> dict[str, dict[str, object]]:
-    keys = {context.keys.below(context.keys.stacks, ref): str(ref) for ref in refs}
-    found = context.store.get_many(list(keys))
-    outputs = {keys[key]: json.loads(kv.value)["output"] for key, kv in found.items()}
-    return {ref: {output["output_key"]: output.get("output_value") for output in listed} for ref, listed in outputs.items()}
+def _outputs(record: KeyValue) -> dict[str, Json]:
+    return {output["output_key"]: output.get("output_value") for output in json.loads(record.value)["output"]}
 
 
 def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest, lease: Lease) -> Run:
@@ -242,7 +261,7 @@ def _advice(error: TemplateError | HeatRefused) -> str:
     return f"{error}; correct {what} and write the config with the next version"
 
 
-def _try_again(context: WorkerContext, work: Work, attempt: int, error: TemporaryError) -> bool:
+def _try_again(context: WorkerContext, work: Work, attempt: int, error: TemporaryError) -> None:
     """Leave word that the bridge is to send the job again, and why. The chain ends here."""
     cause = Cause.BUSY if isinstance(error, StackBusy) else Cause.UNAVAILABLE
     since = work.run.since if work.run else 0.0
@@ -250,23 +269,35 @@ def _try_again(context: WorkerContext, work: Work, attempt: int, error: Temporar
     run = Run(Step.RETRY, attempt=attempt, delay=delay(error, attempt), reason=reason, cause=cause.value, since=since)
     log.warning("Trying again later", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
-    return False
 
 
 # Wait: one look at one stack -----------------------------------------------------------------------
 
 
-def wait(context: WorkerContext, job_id: JobId) -> bool:
-    """Whether Heat is done already, so that the chain goes on. If not, the tenant's looks take over."""
-    work = load(context, job_id)
+def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Work | None:
+    """Whether Heat is done already, so that the chain goes on. If not, the tenant's looks take over.
+
+    A look costs Heat as much as a request, so it is taken only at kinds of stacks that Heat has been
+    seen to finish at once.
+    """
+    claimed = work is not None
+    work = work or load(context, run_id)
     if work is None or work.run is None or work.run.step is not Step.WAITING:
-        return False
-    try:
-        stack = _show(context, work, outputs=False)
-    except (TemporaryError, HeatRefused) as error:
-        log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(error)})
-        return False
-    return not isinstance(_judge(context, work, stack), stacks.InProgress)
+        return None
+    if not claimed or context.prompt.worth_a_look(work.job.ref.type):
+        try:
+            verdict = _judge(context, work, _show(context, work))
+        except (TemporaryError, HeatRefused) as error:
+            log.info("Heat cannot be looked at now", extra={"event": "look_failed", "run": run_id, "reason": str(error)})
+        else:
+            done = not isinstance(verdict, stacks.InProgress)
+            context.prompt.note(work.job.ref.type, done)
+            if done:
+                return replace(work, verdict=verdict)
+    if claimed:
+        context.store.commit(effects.move(context.keys, work.job, work.basis, work.run))
+        faults.reach("worker-after-asked")
+    return None
 
 
 def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
@@ -279,39 +310,44 @@ def _limit(context: WorkerContext, run: Run) -> float:
     return (run.timeout_mins * 60 or context.stack_timeout) + context.timeout_margin
 
 
-def _show(context: WorkerContext, work: Work, *, outputs: bool) -> stacks.Stack | None:
+def _show(context: WorkerContext, work: Work) -> stacks.Stack | None:
     assert work.run is not None
+    outputs = work.job.action is not Action.DELETE
     return context.heat.show(work.job.tenant, f"{work.job.ref.stack_name}/{work.run.stack}", outputs=outputs)
 
 
 # Record: write the outcome -------------------------------------------------------------------------
 
 
-def record(context: WorkerContext, job_id: JobId) -> bool:
+def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> None:
     """Write how the job ended, if it has."""
-    work = load(context, job_id)
+    work = work or load(context, run_id)
     if work is None or work.run is None or work.run.step not in (Step.WAITING, Step.ENDED):
-        return False
-    try:
-        stack = _show(context, work, outputs=work.job.action is not Action.DELETE)
-    except (TemporaryError, HeatRefused) as failure:
-        log.info("Heat cannot be looked at now", extra={"event": "look_failed", "job": job_id, "reason": str(failure)})
-        return _look_again(context, work)
+        return
+    verdict = work.verdict
+    if verdict is None:
+        try:
+            verdict = _judge(context, work, _show(context, work))
+        except (TemporaryError, HeatRefused) as failure:
+            log.info("Heat cannot be looked at now", extra={"event": "look_failed", "run": run_id, "reason": str(failure)})
+            _look_again(context, work)
+            return
     faults.reach("worker-before-end")
-    match _judge(context, work, stack):
+    match verdict:
         case stacks.InProgress():
-            return _look_again(context, work)
+            _look_again(context, work)
         case stacks.Lost():
-            log.warning("Heat dropped the request", extra={"event": "request_lost", "job": job_id})
-            return _try_again(context, work, work.run.attempt + 1, StackBusy("Heat took the request and dropped it; asking again"))
+            log.warning("Heat dropped the request", extra={"event": "request_lost", "job": work.job.id})
+            _try_again(context, work, work.run.attempt + 1, StackBusy("Heat took the request and dropped it; asking again"))
         case stacks.Complete(built):
-            return _finish(context, work, _ended(built))
+            _finish(context, work, _ended(built))
         case stacks.StackFailed(left, error):
             attempt = work.run.attempt + 1
             # A deletion that no config stands for has nobody who could ask again: it is never given up.
             if work.job.action is Action.DELETE and (attempt < DELETE_ATTEMPTS or not work.config_there):
-                return _try_again(context, work, attempt, DeletionFailed(error))
-            return _finish(context, work, _ended(left, error) if left else effects.not_built(work.job.action, error))
+                _try_again(context, work, attempt, DeletionFailed(error))
+            else:
+                _finish(context, work, _ended(left, error) if left else effects.not_built(work.job.action, error))
 
 
 def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
@@ -320,39 +356,47 @@ def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
     return Ended(stack.status, stack.outputs or (), stack.reason, error)
 
 
-def _look_again(context: WorkerContext, work: Work) -> bool:
+def _look_again(context: WorkerContext, work: Work) -> None:
     """Not done after all: back to where the tenant's looks find it."""
     assert work.run is not None
     if work.run.step is Step.ENDED:
         context.store.commit(effects.move(context.keys, work.job, work.basis, replace(work.run, step=Step.WAITING)))
-    return False
 
 
-def _finish(context: WorkerContext, work: Work, ended: Ended) -> bool:
+def _finish(context: WorkerContext, work: Work, ended: Ended) -> None:
     """Both halves of the end. A crash between them repeats the first, which changes nothing."""
     keys, job = context.keys, work.job
     ended = replace(ended, error=_safe(job, ended.error), reason=_safe(job, ended.reason))
     try:
         if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
-            return False
+            return
     except StoreRefused as error:
         if not ended.outputs:
             raise
-        return _finish(context, work, replace(ended, outputs=(), error=f"the stack's outputs cannot be stored: {error}"))
+        _finish(context, work, replace(ended, outputs=(), error=f"the stack's outputs cannot be stored: {error}"))
+        return
     faults.reach("worker-after-stack")
-    end = partial(effects.end_job, keys, job, work.basis, ended, earlier=work.failed, as_string=context.state_as_string)
-    done = context.store.commit(end(config=True)) if work.config_there else 0
-    if not done:
-        again = load(context, job.id)
-        if again is None or again.config_there:
-            return False  # Somebody else has ended it; or will, by the config that came back.
-        done = context.store.commit(end(config=False))
+    while not context.store.commit(_end_job(context, work, ended)):
+        again = load(context, run_id(job.tenant, job.id))
+        if again is None or again.basis.run != work.basis.run:
+            return  # Somebody else has ended it, or will.
+        work = again  # The config has gone, or come back, meanwhile.
     faults.reach("worker-after-end")
-    if done:
-        level = logging.WARNING if ended.error else logging.INFO
-        fields = {"event": "job_done", "job": job.id, "status": ended.status, **({"reason": ended.error} if ended.error else {})}
-        log.log(level, "Job ended", extra=fields)
-    return False
+    level = logging.WARNING if ended.error else logging.INFO
+    fields = {"event": "job_done", "job": job.id, "status": ended.status, **({"reason": ended.error} if ended.error else {})}
+    log.log(level, "Job ended", extra=fields)
+
+
+def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
+    return effects.end_job(
+        context.keys,
+        work.job,
+        work.basis,
+        ended,
+        config=work.config_there,
+        earlier=work.failed,
+        as_string=context.state_as_string,
+    )
 
 
 def _safe(job: Job, text: str) -> str:
@@ -370,7 +414,7 @@ def look(context: WorkerContext, tenant: str) -> int:
     waiting = [(run, kv.key, kv.revision) for kv in listed if (run := Run.from_json(kv.value)).step is Step.WAITING]
     if not waiting:
         return 0
-    busy = {stack.id for stack in context.heat.in_progress(tenant)}
+    busy = set(context.heat.in_progress(tenant))
     now = time.time()
     ended = [
         (replace(run, step=Step.ENDED), key, revision)
@@ -380,7 +424,7 @@ def look(context: WorkerContext, tenant: str) -> int:
     found = 0
     for key in _marked(context, ended):
         faults.reach("worker-after-mark")
-        context.queue.record(context.keys.run_job(key))
+        context.queue.record(context.keys.run_id(key))
         found += 1
     return found
 

@@ -22,6 +22,7 @@ from functools import partial
 from .. import faults
 from ..clients.queue import Queue
 from ..core.jobs import Job
+from ..core.keys import run_id
 from ..core.records import Cause, Run, Step
 from ..core.refs import JobId, Ref
 from ..errors import BrokerUnavailable
@@ -206,12 +207,12 @@ class Dispatcher:
         sending = True
         while sending and time.monotonic() >= self._blocked_until:
             sending = False
-            for lane in list(self._lanes.values()):
+            for tenant, lane in list(self._lanes.items()):
                 if in_flight >= self._total_limit or not lane.may_send(self._tenant_limit, time.monotonic()):
                     continue
                 job = lane.ready[0]
                 if still_wanted(job):
-                    if not self._send(partial(self._queue.start, job)):
+                    if not self._send(partial(self._queue.start, run_id(tenant, job))):
                         return
                     faults.reach("bridge-after-send")
                     sent = self._submits.get(job)
@@ -295,6 +296,6 @@ class Dispatcher:
         for waiting, send in ((submits, self._queue.start), (records, self._queue.record)):
             known = self._submits if waiting is submits else self._records
             for job in waiting:
-                if not self._send(partial(send, job)):
+                if not self._send(partial(send, run_id(self._tenant_of[job], job))):
                     return
                 known[job] = Sent(time.monotonic(), known[job].times + 1)

@@ -49,6 +49,9 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     runs = store.list(keys.runs, revision=revision)[1]
     done = {keys.run_job(kv.key) for kv in runs if Run.from_json(kv.value).step is Step.DONE}
     _load_jobs(world, store, keys, revision, runs, done)
+    for ref, handled in list(world.handled.items()):
+        if handled.stands_on and handled.job not in done and handled.job not in world.graph.jobs and ref not in world.failed:
+            world.completed(ref)
     _find_lost_jobs(world, done)
     # Deletions that failed and that nobody can ask for again, their config being gone.
     world.again.update(ref for ref, failed in world.failed.items() if failed.action is Action.DELETE and ref not in world.wanted)

@@ -209,6 +209,8 @@ class Reconciler:
         self._release(Over(job_id, ref, action, references), failed)
         self._fail_waiting()
         if run.complete:
+            if handled and handled.job == job_id:
+                world.completed(ref)
             self.repaired(ref)
             self._deletions_failed.pop(ref, None)
         elif action is Action.DELETE and ref not in world.wanted:

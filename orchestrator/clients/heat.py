@@ -66,16 +66,17 @@ class Heat:
             return None
         return Stack.from_heat(found.to_dict())
 
-    def in_progress(self, tenant: str) -> Iterator[Stack]:
-        """Every stack of the tenant on which Heat is at work, without outputs."""
+    def in_progress(self, tenant: str) -> Iterator[str]:
+        """The ids of the tenant's stacks on which Heat is at work."""
+        query = f"/stacks?status=IN_PROGRESS&limit={_PAGE}"
         marker = ""
         while True:
-            params = {"filters": {"status": "IN_PROGRESS", "limit": _PAGE, **({"marker": marker} if marker else {})}}
-            page = self._call(tenant, partial(_page, params))
+            # Not heat.stacks.list(), which makes an object of each stack: five times the cost for ids.
+            page = self._call(tenant, partial(_ids, query + marker))
             yield from page
             if len(page) < _PAGE:
                 return
-            marker = page[-1].id
+            marker = f"&marker={page[-1]}"
 
     def create(self, request: StackRequest, tag: str) -> str:
         """Ask for a new stack; Heat's id of it.
@@ -124,8 +125,8 @@ class Heat:
             return self._tenants[tenant]
 
 
-def _page(params: Mapping[str, Any], heat: Any) -> list[Stack]:
-    return [Stack.from_heat(stack.to_dict()) for stack in heat.stacks.list(**params)]
+def _ids(query: str, heat: Any) -> list[str]:
+    return [stack["id"] for stack in heat.http_client.get(query).json()["stacks"]]
 
 
 def _fields(request: StackRequest, tag: str) -> dict[str, Any]:

@@ -14,21 +14,21 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from celery import Celery, chain
+from celery import Celery
 from kombu import Exchange
 from kombu import Queue as KombuQueue
 from kombu.exceptions import ChannelError, OperationalError
 from redis.exceptions import RedisError
 
-from ..core.refs import JobId
+from ..core.refs import RunId
 from ..errors import BrokerUnavailable
 
 SUBMIT = "orchestrator.submit"
-"""Prepare a job's request and ask Heat. Argument: job id."""
+"""Prepare a job's request and ask Heat. Argument: run id."""
 WAIT = "orchestrator.wait"
-"""Look at the stack once; go on only if Heat is done. Argument: job id."""
+"""Look at the stack once; go on only if Heat is done. Argument: run id."""
 RECORD = "orchestrator.record"
-"""Write the outcome. Argument: job id."""
+"""Write the outcome. Argument: run id."""
 LOOK = "orchestrator.look"
 """Look which stacks of a tenant are done. Argument: tenant."""
 MONITOR = "orchestrator.monitor"
@@ -90,15 +90,16 @@ class Queue:
         # Whoever sends has other things to do: a Redis that hangs must not hold it for long.
         self._app.conf.broker_transport_options |= _SENDER
 
-    def start(self, job: JobId) -> None:
+    def start(self, run: RunId) -> None:
         """Send a job as a chain: submit, wait, record."""
-        steps = [self._app.signature(name, args=(job,), immutable=True) for name in (SUBMIT, WAIT, RECORD)]
+        # What chain() makes of three signatures, without its copies of each: half the time of sending.
+        rest = [self._app.signature(name, args=(run,), immutable=True) for name in (RECORD, WAIT)]
         with _renaming():
-            chain(*steps, app=self._app).apply_async()
+            self._app.send_task(SUBMIT, args=(run,), chain=rest)
 
-    def record(self, job: JobId) -> None:
+    def record(self, run: RunId) -> None:
         """Send the last step of a job whose stack is done."""
-        self._send(RECORD, job)
+        self._send(RECORD, run)
 
     def look(self, tenant: str, expires: float) -> None:
         """Send a look at a tenant's stacks. Late by more than *expires* seconds it is dropped."""

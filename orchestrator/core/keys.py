@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from .refs import JobId, Ref
+from .refs import JobId, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, Schemas
 
 NO_TENANT = "%"
@@ -125,14 +125,30 @@ class Keys:
 
     def tenant_runs(self, tenant: str) -> str:
         """The folder of the runs of one tenant, so that a look reads no other's."""
-        return f"{self.runs}{quote(tenant, safe='') or NO_TENANT}/"
+        return f"{self.runs}{_tenant_folder(tenant)}/"
 
     def run(self, tenant: str, job: JobId) -> str:
-        return self.tenant_runs(tenant) + job
+        return self.runs + run_id(tenant, job)
+
+    def run_id(self, key: str) -> RunId:
+        return RunId(key.removeprefix(self.runs))
 
     def run_job(self, key: str) -> JobId:
-        return JobId(key.removeprefix(self.runs).partition("/")[2])
+        return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
         folder = key.removeprefix(self.runs).partition("/")[0]
         return "" if folder == NO_TENANT else unquote(folder)
+
+
+def run_id(tenant: str, job: JobId) -> RunId:
+    """What messages carry."""
+    return RunId(f"{_tenant_folder(tenant)}/{job}")
+
+
+def job_of(run: RunId) -> JobId:
+    return JobId(run.partition("/")[2])
+
+
+def _tenant_folder(tenant: str) -> str:
+    return quote(tenant, safe="") or NO_TENANT

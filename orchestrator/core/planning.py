@@ -245,10 +245,11 @@ class _Planner:
                 raise _Postponed(other)
         built_from = {output.ref for param in params for output in param.outputs()}
         for other in references:
+            if self._being_replaced(other):
+                # Even if that is patient with us: its patience ends, and what is built from the old one is stale.
+                raise _Waiting(Held(wanted.version, other, f"waits for {other}, which is being replaced"))
             if cycle := self._cycle(other):
                 self._refuse_hard_cycle(cycle, other in built_from)
-            elif self._being_replaced(other):
-                raise _Waiting(Held(wanted.version, other, f"waits for {other}, which is being replaced"))
             elif held := self.world.held.get(other):
                 raise _Waiting(Held(wanted.version, other, f"waits for {other}, which {held.reason}"))
             elif failed := self._failed_for_good(other):
@@ -336,13 +337,27 @@ class _Planner:
     def _after_referrers(self, version: int) -> None:
         """Dependents go before what they depend on: their jobs have to be there for ours to wait for."""
         world = self.world
-        users = [other for other in world.referrers(self.ref) if not world.deleting(other)]
+        users = [other for other in world.referrers(self.ref) if not self._waited_for(other)]
         undecided = [other for other in users if other in world.dirty and other not in self.path]
         if undecided:
             raise _Others(undecided)
         users = [other for other in users if other not in self.path]
+        for user in users:
+            if self._leaves(user):
+                raise _Waiting(Held(version, user, f"is to be deleted, but {user} stands on it until its job is over"))
         if users and self.patient:
             raise _Waiting(Held(version, users[0], f"is to be deleted, but {users[0]} was built from it and is still there"), True)
+
+    def _waited_for(self, user: Ref) -> bool:
+        """Whether *user* leaves by a job that will be among our job's dependencies."""
+        return self._leaves(user) and self.world.graph.on(user)[-1] in self.world.graph.about(self.ref)
+
+    def _leaves(self, user: Ref) -> bool:
+        """Whether *user* stands on this resource only until its newest job is over, which deletes it or builds
+        a version that does not refer to us. Jobs end, so to wait for one needs no patience."""
+        world, handled = self.world, self.world.handled.get(user)
+        jobs = world.graph.on(user)
+        return bool(jobs) and (world.deleting(user) or (handled is not None and self.ref not in handled.refs()))
 
     def _recorded_version(self, handled: Handled | None) -> int:
         reported = self.world.reported.get(self.ref)
@@ -399,9 +414,25 @@ class _Planner:
         used = handled.references if handled and action is Action.DELETE else own
         replaced = self._replaced(handled, superseded, job.id)
         record = Handled(
-            source.version, source.incarnation, job.id, template, source.tenant, used, source.body, replaced, tuple(outlived)
+            source.version,
+            source.incarnation,
+            job.id,
+            template,
+            source.tenant,
+            used,
+            source.body,
+            replaced,
+            tuple(outlived),
+            self._stands_on() - {other for others in used.values() for other in others},
         )
         return Start(job, record, world.wanted.get(ref), superseded)
+
+    def _stands_on(self) -> frozenset[Ref]:
+        """What the stack was built from, or may be by an unfinished job, as far as there is either."""
+        world, handled = self.world, self.world.handled.get(self.ref)
+        if handled is None or not (world.is_live(self.ref) or world.graph.on(self.ref)):
+            return frozenset()
+        return handled.refs() | handled.stands_on
 
     def _outlived(self, source: Wanted) -> frozenset[JobId]:
         """The unfinished jobs of an earlier incarnation: what becomes of them is nobody's state any more."""
@@ -452,7 +483,9 @@ class _Planner:
         action = Action.DELETE if wanted.marked_for_deletion else Action.MODIFY if self.world.is_live(self.ref) else Action.CREATE
         kept = handled.references if handled else {}
         template, body = (handled.template, handled.body) if handled else ("", {})
-        record = Handled(wanted.version, wanted.incarnation, JobId(""), template, wanted.tenant, kept, body)
+        record = Handled(
+            wanted.version, wanted.incarnation, JobId(""), template, wanted.tenant, kept, body, stands_on=self._stands_on()
+        )
         return Refuse(wanted, record, Failed(wanted.version, action, error, root, through=through))
 
 

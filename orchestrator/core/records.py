@@ -84,6 +84,8 @@ class Handled:
 
     *references* are those of this config alone, by parameter: the next job on the resource lists
     them first, and a deletion waits for whoever refers to this one. *job* is the job made of it.
+    Until that is complete, the stack may still be one of an earlier version, which stands on what
+    that one referred to: *stands_on*.
     """
 
     version: int
@@ -95,8 +97,10 @@ class Handled:
     body: Mapping[str, Json] = field(default_factory=dict, repr=False)
     replaced: Mapping[JobId, JobId] = field(default_factory=dict)
     outlived: tuple[JobId, ...] = ()
+    stands_on: frozenset[Ref] = frozenset()
 
     def refs(self) -> frozenset[Ref]:
+        """What this version refers to."""
         return frozenset(ref for refs in self.references.values() for ref in refs)
 
     def to_json(self) -> str:
@@ -112,6 +116,7 @@ class Handled:
                 "body": dict(self.body),
                 **({"replaced": dict(self.replaced)} if self.replaced else {}),
                 **({"outlived": list(self.outlived)} if self.outlived else {}),
+                **({"stands_on": [list(ref) for ref in sorted(self.stands_on)]} if self.stands_on else {}),
             }
         )
 
@@ -121,7 +126,8 @@ class Handled:
         references = {name: tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
         known = (record["version"], record["incarnation"], record["job"], record["template"])
         rest = (record["body"], record.get("replaced", {}), tuple(record.get("outlived", ())))
-        return cls(*known, record["tenant_id"], references, *rest)
+        stands_on = frozenset(Ref(*ref) for ref in record.get("stands_on", ()))
+        return cls(*known, record["tenant_id"], references, *rest, stands_on)
 
 
 @dataclass(frozen=True, slots=True)

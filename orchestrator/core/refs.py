@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, NewType, TypeAlias
 
 JobId = NewType("JobId", str)
 StackName = NewType("StackName", str)
+RunId = NewType("RunId", str)
+"""``<tenant>/<job id>``: names a job and, without a look at it, where its run stands (:func:`.keys.run_id`)."""
 
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list or dict. ``Any``, since mypy has no useful recursion here."""

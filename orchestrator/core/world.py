@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import MappingError
 from .jobs import Action, Job
@@ -177,7 +177,7 @@ class World:
         return stack is not None and stack.live
 
     def referrers(self, ref: Ref) -> list[Ref]:
-        """Resources whose stacks were built from this one, as far as they still exist or are being built."""
+        """Resources whose stacks were or will be built from this one, as far as they still exist or are being built."""
         users = self._referrers.get(ref, ())
         return [other for other in users if other != ref and (self.is_live(other) or self.graph.on(other))]
 
@@ -212,14 +212,20 @@ class World:
 
     def set_handled(self, ref: Ref, handled: Handled | None) -> None:
         old = self._handled.pop(ref, None)
-        for other in old.refs() if old else ():
+        for other in old.refs() | old.stands_on if old else ():
             self._referrers[other].pop(ref, None)
             if not self._referrers[other]:
                 del self._referrers[other]
         if handled is not None:
             self._handled[ref] = handled
-            for other in handled.refs():
+            for other in handled.refs() | handled.stands_on:
                 self._referrers[other][ref] = None
+
+    def completed(self, ref: Ref) -> None:
+        """The newest version of the resource is built: its stack stands on nothing else any more."""
+        handled = self._handled.get(ref)
+        if handled is not None and handled.stands_on:
+            self.set_handled(ref, replace(handled, stands_on=frozenset()))
 
     def set_held(self, ref: Ref, held: Held | None) -> None:
         old = self._held.pop(ref, None)

@@ -275,7 +275,8 @@ def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> 
     deletions = [job for job in jobs if job.action == "logical_delete"]
     if not deletions:
         return bool(jobs)  # a stack that cannot be updated is built anew
-    decided = deletions[-1]
+    # Jobs on one resource run in the order of their making: the operation is that of the first unfinished one.
+    decided = next((job for job in deletions if job.ended >= operation.at - EPSILON), deletions[-1])
     if decided.ended < operation.at and jobs[-1] is not decided:
         return True
     recent = [w for w in ledger.writes.get(child, ()) if decided.at - SLACK <= w.at and w.revision <= decided.revision]

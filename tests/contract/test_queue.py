@@ -11,13 +11,13 @@ import pytest
 from redis import Redis
 
 from orchestrator.clients.queue import JOBS, LOOK, LOOKS, MONITOR, RECORD, RESULTS, SUBMIT, WAIT, Queue
-from orchestrator.core.refs import JobId
+from orchestrator.core.refs import RunId
 from orchestrator.errors import BrokerUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import free_port
 from orchestrator.testing import Message, RecordingQueue
 
-JOB = JobId("create:heat_worker:network:n1:1:aaaaa")
+JOB = RunId("t1/create:heat_worker:network:n1:1:aaaaa")
 
 
 @dataclass
@@ -79,7 +79,7 @@ def test_the_other_messages_carry_ids_alone(broker: Broker) -> None:
 
 
 def test_messages_keep_their_order(broker: Broker) -> None:
-    jobs = [JobId(f"create:heat_worker:network:n{n}:1:aaaaa") for n in range(5)]
+    jobs = [RunId(f"t1/create:heat_worker:network:n{n}:1:aaaaa") for n in range(5)]
     for job in jobs:
         broker.queue.start(job)
 

@@ -18,8 +18,9 @@ from orchestrator.bridge.reconciling import Reconciler
 from orchestrator.clients.store import KeyValue
 from orchestrator.core import effects
 from orchestrator.core.jobs import Action, Job
+from orchestrator.core.keys import run_id
 from orchestrator.core.records import Held, Run, Step
-from orchestrator.core.refs import JobId, Json, Ref
+from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.testing import MemoryStore, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.context import WorkerContext
@@ -136,7 +137,7 @@ class Bench:
 
     def begin(self, job_id: JobId) -> None:
         """A worker takes a job and asks Heat, which then works on it; some jobs end at that."""
-        steps.submit(self.worker, job_id)
+        steps.run_chain(self.worker, (steps.submit, steps.wait), self._run(job_id))
         self.world.claimed.add(job_id)
         self._tell_if_done(job_id)
 
@@ -144,14 +145,17 @@ class Bench:
         """Carry a job out to its end, and tell the bridge."""
         name = self.world.graph.jobs[job_id].ref.stack_name
         for attempt in range(8):
-            steps.submit(self.worker, job_id)
+            steps.run_chain(self.worker, (steps.submit, steps.wait), self._run(job_id))
             if name in {stack.name for _, stack in self.heat.working()}:
                 # A stack that is in the way must go some time: then its deletion succeeds in the end.
                 self.heat.finish(name, "COMPLETE" if complete or attempt > 4 else "FAILED", OUTPUTS)
-            steps.record(self.worker, job_id)
+            steps.record(self.worker, self._run(job_id))
             if self._tell_if_done(job_id):
                 return
         raise AssertionError(f"{job_id} does not end")
+
+    def _run(self, job_id: JobId) -> RunId:
+        return run_id(self.world.graph.jobs[job_id].tenant, job_id)
 
     def _tell_if_done(self, job_id: JobId) -> bool:
         job = self.world.graph.jobs[job_id]

@@ -17,23 +17,15 @@ from typing import Any, Self
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.term import Term, Timing
-from orchestrator.clients import queue
 from orchestrator.core.keys import Keys
-from orchestrator.core.refs import JobId, Json, Ref
+from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import TemporaryError
 from orchestrator.testing import FixedTargets, MemoryStore, Message, RecordingQueue, ScriptedHeat
-from tasks import following, steps
+from tasks import steps
+from tasks.app import ROUNDS, STEPS
 from tasks.context import WorkerContext
 from tests import factories
-
-STEPS: Mapping[str, Callable[[WorkerContext, Any], bool | int]] = {
-    queue.SUBMIT: steps.submit,
-    queue.WAIT: steps.wait,
-    queue.RECORD: steps.record,
-    queue.LOOK: steps.look,
-    queue.MONITOR: following.monitor,
-}
 
 DEADLINE = 12.0
 
@@ -140,18 +132,17 @@ class System:
                 self.heat.finish(stack.name, tenant=tenant, **ended)
 
     def carry_out(self, message: Message) -> None:
-        """As Celery would: a step decides whether its chain goes on. The lease of a worker that gives up ends at once."""
+        """As Celery would. The lease of a worker that gives up ends at once."""
         self.taken.append(message)
         try:
-            goes_on = bool(STEPS[message.tasks[0]](self.worker, message.argument))
+            if isinstance(message.argument, str) and message.tasks[0] in STEPS:
+                steps.run_chain(self.worker, [STEPS[task] for task in message.tasks], RunId(message.argument))
+            else:
+                ROUNDS[message.tasks[0]](self.worker, message.argument)
         except TemporaryError:
             self.store.expire_abandoned()
-            return
         except WorkerDied:
             self.deaths += 1
-            return
-        if goes_on and message.rest:
-            self.carry_out(message.rest)
 
     # What there is ----------------------------------------------------------------------------------
 
