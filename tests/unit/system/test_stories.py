@@ -199,6 +199,48 @@ def test_a_deletion_does_not_wait_for_ever_for_what_is_not_to_be_deleted(system:
     assert system.asked()[3:] == [("delete", "network_n1")]
 
 
+def test_a_parent_outlives_the_stack_that_stands_on_it_though_a_newer_version_does_not(system: System) -> None:
+    """Found by chaos: port v1 was built from n1, v2 is on n2 and waits for it, v3 is marked before v2 ran."""
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.until(lambda: system.reported(p1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.outcome = lambda stack: None if stack.name == "network_n2" else complete(stack)
+    system.put(network("n2"))
+    system.put(P1, 2, network_id="n2")
+    system.until(lambda: len(system.jobs_made()) == 4)
+    system.put(P1, 3, network_id="n2", marked=True)
+    system.until(lambda: len(system.jobs_made()) == 5)
+    system.put(N1, 2, marked=True)
+    system.outcome = complete
+    system.until(lambda: system.reported(n1=("DELETE_COMPLETED", 2), p1=("DELETE_COMPLETED", 3)) and system.idle())
+
+    deletions = [name for method, name in system.asked() if method == "delete"]
+    assert deletions == ["port_p1", "network_n1"]
+
+
+def test_what_refers_to_an_id_that_is_made_anew_is_built_from_the_new_one(system: System) -> None:
+    """Found by chaos: the old network's deletion is patient with the very port that waits for the new one."""
+    system.outcome = lambda stack: {"outputs": [{"output_key": "id", "output_value": stack.id, "description": ""}]}
+    system.put(N1)
+    system.put(P1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1)) and system.idle())
+    old = system.heat.stacks("t1")["network_n1"].id
+    ends, system.outcome = system.outcome, lambda stack: None
+    system.put(N1, 2)
+    system.until(lambda: system.heat.working())
+    system.put(P1, 2, network_id="n1")
+    system.until(lambda: len(system.jobs_made()) == 4)
+    system.remove(N1)
+    system.put(N1)
+    system.put(P1, 3, network_id="n1")
+    system.outcome = ends
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("MODIFY_COMPLETED", 3)) and system.idle())
+
+    new = system.heat.stacks("t1")["network_n1"].id
+    assert new != old
+    assert parameters(system)["port_p1"]["network"] == new
+
+
 def test_a_recreated_id_is_another_resource_and_the_old_stack_goes_first(system: System) -> None:
     system.put(N1, 4)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 4)) and system.idle())
