@@ -30,9 +30,9 @@ from ..core.planning import (
     fails_with,
     refuse,
 )
-from ..core.records import Failed, Handled, Run
+from ..core.records import Failed, Run
 from ..core.refs import JobId, Ref
-from ..core.transactions import Transaction
+from ..core.transactions import Transaction, merged
 from ..core.world import Reported, Stack, World
 from ..errors import StoreRefused
 from .leader import Leadership
@@ -54,6 +54,58 @@ class Later(Protocol):
 
 def _suffix() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(5))
+
+
+class Batch:
+    """Decisions that have nothing to do with each other, so that one transaction can write them all.
+
+    While they wait here the world does not know of them. So a decision about a resource that one of
+    them is about, or is built from, is not admitted: it has to be made anew once they are performed.
+    """
+
+    _MOST = 40
+    """etcd takes 128 operations in a transaction, and a job is three."""
+    _LARGEST = 256 * 1024
+    """Characters of bodies; etcd takes 1.5 MB."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[Ref, Start | Report] = {}
+        self._about: set[Ref] = set()
+        self._size = 0
+
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self._decisions
+
+    def admits(self, ref: Ref, decision: Decision) -> bool:
+        """Whether *decision* would be the same if everything in here were performed already."""
+        if not self._decisions:
+            return True
+        match decision:
+            case First(refs):
+                return refs[0] not in self._decisions
+            case Start(job, superseded=()):
+                return ref not in self._about and not any(other in self._decisions for other in job.references())
+            case Report() | Nothing():
+                return ref not in self._about
+        return False
+
+    def add(self, ref: Ref, decision: Start | Report) -> None:
+        self._decisions[ref] = decision
+        self._about.add(ref)
+        if isinstance(decision, Start):
+            self._about |= decision.job.references()
+            self._size += len(str(decision.job.body))
+
+    @property
+    def full(self) -> bool:
+        return len(self._decisions) >= self._MOST or self._size > self._LARGEST
+
+    def take(self) -> dict[Ref, Start | Report]:
+        """Everything, in the order in which it was decided; nothing is left."""
+        taken, self._decisions = self._decisions, {}
+        self._about.clear()
+        self._size = 0
+        return taken
 
 
 class Reconciler:
@@ -82,6 +134,7 @@ class Reconciler:
         self._deletions_failed: dict[Ref, int] = {}
         self._doomed: dict[JobId, Failed] = {}
         self._to_fail: deque[tuple[Job, Failed]] = deque()
+        self._batch = Batch()
 
     # Deciding ---------------------------------------------------------------------------------------
 
@@ -89,7 +142,10 @@ class Reconciler:
         """Decide everything that is to be decided."""
         self._fail_waiting()
         while self.world.dirty:
-            self._settle_one(next(iter(self.world.dirty)))
+            for ref in list(self.world.dirty):
+                if ref in self.world.dirty and ref not in self._batch:
+                    self._settle_one(ref)
+            self._perform_batch()
 
     def _settle_one(self, ref: Ref) -> None:
         """Decide one resource, and before it those it has to come after. The path closes cycles."""
@@ -97,12 +153,56 @@ class Reconciler:
         while path:
             top = path[-1]
             decision = decide(self.world, top, _suffix, tuple(path[:-1]), patient=self._is_patient(top))
+            if not self._batch.admits(top, decision):
+                self._perform_batch()
+                continue  # What was decided just now could have come out differently.
             if isinstance(decision, First):
                 path.append(decision.refs[0])
                 continue
             path.pop()
-            self.world.dirty.pop(top, None)
-            self._perform(top, decision)
+            if isinstance(decision, Start | Report) and not (isinstance(decision, Start) and decision.superseded):
+                self._batch.add(top, decision)
+                if self._batch.full:
+                    self._perform_batch()
+            else:
+                self.world.dirty.pop(top, None)
+                self._perform(top, decision)
+
+    def _perform_batch(self) -> None:
+        """Perform what has been put together, in one transaction if that goes."""
+        decisions = self._batch.take()
+        for ref in decisions:
+            self.world.dirty.pop(ref, None)
+        if len(decisions) > 1:
+            faults.reach("bridge-before-job")
+            transaction = merged(map(self._transaction, decisions.values()))
+            try:
+                revision = self._leadership.commit(transaction)
+            except StoreRefused:
+                revision = 0  # One of them is too large, and will be told so.
+            if revision:
+                faults.reach("bridge-after-job")
+                for ref, decision in decisions.items():
+                    self.world.unsettled.discard(ref)
+                    self._performed(ref, decision, revision)
+                return
+        for ref, decision in decisions.items():
+            self._perform(ref, decision)
+
+    def _transaction(self, decision: Start | Report) -> Transaction:
+        if isinstance(decision, Start):
+            return effects.start(self._keys, decision)
+        return effects.report(self._keys, decision, self._as_string)
+
+    def _performed(self, ref: Ref, decision: Start | Report, revision: int) -> None:
+        """The transaction is written: now in memory."""
+        if isinstance(decision, Start):
+            self._started(ref, decision)
+            return
+        self.world.reported[ref] = Reported(decision.wanted.version, revision)
+        self.world.set_failed(ref, None)
+        self._decided(ref)
+        self.repaired(ref)
 
     def _is_patient(self, ref: Ref) -> bool:
         asked = self._deletion_asked.get(ref)
@@ -124,15 +224,12 @@ class Reconciler:
                     world.set_held(ref, held)
                     world.touch(*world.waiting_for(ref))  # what they wait for in the end is another now
                     log.info("Held back", extra={"event": "held", "resource": str(ref), "reason": held.reason})
-            case Report(wanted):
-                if revision := self._commit(ref, effects.report(self._keys, decision, self._as_string)):
+            case Report():
+                if revision := self._commit(ref, self._transaction(decision)):
                     faults.reach("bridge-after-report")
-                    world.reported[ref] = Reported(wanted.version, revision)
-                    world.set_failed(ref, None)
-                    self._decided(ref)
-                    self.repaired(ref)
-            case Start(job, handled):
-                self._start(ref, decision, job, handled)
+                    self._performed(ref, decision, revision)
+            case Start():
+                self._start(ref, decision)
             case Refuse(wanted, handled, failed):
                 if revision := self._commit(ref, effects.refuse(self._keys, decision, self._as_string)):
                     world.reported[ref] = Reported(wanted.version, revision)
@@ -147,15 +244,19 @@ class Reconciler:
                     log.info("Cleaned up", extra={"event": "cleaned", "resource": str(ref)})
                     self._decided(ref)
 
-    def _start(self, ref: Ref, decision: Start, job: Job, handled: Handled) -> None:
+    def _start(self, ref: Ref, decision: Start) -> None:
         faults.reach("bridge-before-job")
         try:
-            if not self._commit(ref, effects.start(self._keys, decision)):
+            if not self._commit(ref, self._transaction(decision)):
                 return
         except StoreRefused as error:
             self._perform(ref, refuse(self.world, ref, f"{error}; make the configuration smaller"))
             return
         faults.reach("bridge-after-job")
+        self._started(ref, decision)
+
+    def _started(self, ref: Ref, decision: Start) -> None:
+        job, handled = decision.job, decision.handled
         self.world.graph.add(job)
         for old in decision.superseded:
             self.world.graph.replace(old.id, job.id)

@@ -115,13 +115,13 @@ class Queue:
 
     def depth(self) -> int:
         """Messages that no worker has taken yet."""
-        with _renaming(), self._app.connection_for_write() as connection:
+        with _renaming(), self._app.connection_or_acquire() as connection:
             return sum(_length(connection.default_channel, queue) for queue in (JOBS, RESULTS))
 
     def lost_everything(self) -> bool:
         """Whether the broker has forgotten everything since this was last asked: it was flushed, or
         came back without its data. The first question of all also answers yes."""
-        with _renaming(), self._app.connection_for_write() as connection:
+        with _renaming(), self._app.connection_or_acquire() as connection:
             client = getattr(connection.default_channel, "client", None)
             return bool(client is not None and client.set(_EPOCH, secrets.token_hex(8), nx=True))
 

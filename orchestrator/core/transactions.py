@@ -6,7 +6,7 @@ its leadership with :meth:`Transaction.also`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -61,3 +61,12 @@ class Transaction:
     @property
     def empty(self) -> bool:
         return not self.puts and not self.deletes
+
+
+def merged(transactions: Iterable[Transaction]) -> Transaction:
+    """All of several transactions, or none of them. They must not write the same keys."""
+    listed = list(transactions)
+    puts = {key: value for each in listed for key, value in each.puts.items()}
+    deletes = tuple(key for each in listed for key in each.deletes)
+    requires = tuple(require for each in listed for require in each.requires)
+    return Transaction(requires, puts, deletes, frozenset[str]().union(*(each.leased for each in listed)))
