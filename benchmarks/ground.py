@@ -96,7 +96,8 @@ class Ground:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     parties: dict[str, list[Process]] = field(default_factory=dict)
-    _started: int = 0
+    started: int = 0
+    """Processes so far: makes names unique."""
 
     def environment(self) -> dict[str, str]:
         """Of the bridge and the workers: defaults, but for where things are."""
@@ -111,8 +112,8 @@ class Ground:
 
     def start(self, party: str, command: Sequence[str], environment: Mapping[str, str], ready: str = "") -> Process:
         """Start a process that belongs to *party*, whose CPU time counts as its."""
-        self._started += 1
-        process = self.processes.start(f"{party}-{self._started}", [sys.executable, *command], env=dict(environment))
+        self.started += 1
+        process = self.processes.start(f"{party}-{self.started}", [sys.executable, *command], env=dict(environment))
         self.parties.setdefault(party, []).append(process)
         if ready:
             process.wait_until(lambda: ready in process.log_tail(50), timeout=60, what=ready)
@@ -123,7 +124,7 @@ class Ground:
         return self.start("bridge", ["-c", code, "bridge"], self.environment())
 
     def worker(self, slots: int = 4) -> Process:
-        name = f"worker{self._started}"
+        name = f"worker{self.started}"
         options = [f"--concurrency={slots}", f"--hostname={name}@%h", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
         return self.start("worker", ["-m", "celery", "-A", "tasks", "worker", *options], self.environment(), "ready.")
 

@@ -82,6 +82,7 @@ def test_etcd_with_certificates_on_both_sides(processes: Processes, tmp_path: Pa
 
     files = {"ca": f"{tmp_path}/ca.pem", "certificate": f"{tmp_path}/client.pem", "key": f"{tmp_path}/client.key"}
     store = EtcdStore(EtcdAccess((f"127.0.0.1:{port}",), **files))
+    store.get("/")  # is tried again until etcd listens; a write would not be
     use(store)
     store.close()
     stranger = EtcdStore(EtcdAccess((f"127.0.0.1:{port}",), ca=files["ca"]), read_timeout=1.0)
