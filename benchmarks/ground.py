@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import redis
 
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Process, Processes, free_port
@@ -27,7 +30,13 @@ SCHEMAS: dict[str, Any] = {
             "id": "node",
             "prefix": "/v1/nodes",
             "metadata": {"template_path": "Cnode"},
-            "schema": {"type": "object", "properties": {"parent_id": {"type": "string", "relation": "node"}}},
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "parent_id": {"type": "string", "relation": "node"},
+                    "parents": {"type": "array", "items": {"type": "string", "relation": "node"}},
+                },
+            },
         },
         {"id": "heat_template", "prefix": "/v2.0/heat_templates", "schema": {}},
     ]
@@ -39,13 +48,14 @@ TEMPLATE: dict[str, Any] = {
     "template_file": (
         "heat_template_version: 2018-08-31\n"
         "description: {{ jinja_text }}\n"
-        "parameters: {value: {type: string, default: ''}, parent: {type: string, default: ''}}\n"
+        "parameters: {value: {type: string}, parent: {type: string}, parents: {type: json}}\n"
         "resources: {r: {type: OS::Heat::RandomString}}\n"
-        "outputs: {id: {description: id, value: {get_resource: r}}}\n"
+        "outputs:\n  id: {description: id, value: {get_resource: r}}\n"
     ),
     "parameter_mappings": {
         "value": "Pvalue",
         "parent": {"path": ["parent_id"], "output_key": "id"},
+        "parents": {"for_field": "parents", "for_mapping": {"path": [{"type": "node", "id": ""}], "output_key": "id"}},
         "jinja_text": "Ca text",
     },
 }
@@ -150,6 +160,33 @@ class Ground:
             raise RuntimeError(f"the load generator failed:\n{done.stderr[-2000:]}")
         spent = {name: seconds - before.get(name, 0.0) for name, seconds in self.spent().items()}
         return Load(**json.loads(done.stdout), cpu=spent)
+
+    def etcd_metric(self, name: str) -> float:
+        """The sum of one of etcd's own metrics over its labels."""
+        with urllib.request.urlopen(f"{self.etcd.url}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+    def redis_info(self) -> dict[str, Any]:
+        with redis.Redis(port=self.redis.port) as client:
+            return dict(client.info())
+
+    def _ask_etcd(self, path: str, body: Mapping[str, Any]) -> Any:
+        with urllib.request.urlopen(urllib.request.Request(f"{self.etcd.url}/v3/{path}", json.dumps(body).encode())) as answer:
+            return json.load(answer)
+
+    def compact(self) -> None:
+        """Forget history, as an operator's etcd does by itself."""
+        every = base64.b64encode(b"\0").decode()
+        revision = self._ask_etcd("kv/range", {"key": every, "range_end": every, "count_only": True})["header"]["revision"]
+        self._ask_etcd("kv/compaction", {"revision": revision, "physical": True})
+
+    def keys_left(self) -> int:
+        """Keys that are neither configs nor the leader's."""
+        every = base64.b64encode(b"\0").decode()
+        found = self._ask_etcd("kv/range", {"key": every, "range_end": every, "keys_only": True}).get("kvs", ())
+        keys = [base64.b64decode(kv["key"]).decode() for kv in found]
+        return sum(not key.startswith("/config/") and not key.endswith("/leader") and "/warm-" not in key for key in keys)
 
     def push_template(self, template_id: str = "node", template: Mapping[str, Any] = TEMPLATE) -> None:
         self.load([[0, f"/config/v2.0/heat_templates/{template_id}", document({**template, "id": template_id}), 0]])

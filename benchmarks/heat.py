@@ -8,7 +8,8 @@ fast it is alone. It never fails and never lies; the scripted Heat of the tests 
   ``GET /v1/T/stacks?status=IN_PROGRESS`` lists what is under way, in pages.
 - ``GET /target/NAME`` is a monitoring target.
 - ``GET /_log`` gives every request that made or changed a stack as ``[time, method, tenant, name]``,
-  ``GET /_calls`` counts requests by kind, ``POST /_set`` changes *duration*, *link* and *status*.
+  ``GET /_calls`` counts requests by kind, ``POST /_set`` changes *duration* (seconds of work), *latency* (seconds until a create is
+  answered), *link* (of every stack's monitoring target) and *status* (that targets report).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import argparse
 import asyncio
 import gc
 import json
+import re
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -37,7 +40,7 @@ class Stack:
     tag: str
     action: str
     done_at: float
-    parameters: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
 
 class Cloud:
@@ -47,6 +50,7 @@ class Cloud:
         self.duration = duration
         self.link = link
         self.status = "UP"
+        self.latency = 0.0
         self.stacks: defaultdict[str, dict[str, Stack]] = defaultdict(dict)
         self.busy: defaultdict[str, dict[str, Stack]] = defaultdict(dict)
         self.log: list[tuple[float, str, str, str]] = []
@@ -98,7 +102,9 @@ class Cloud:
         if name in self.stacks[tenant]:
             return 409, b'{"code": 409, "error": {"type": "StackExists", "message": "exists"}}', ""
         self._made += 1
-        stack = Stack(f"{self._made:08x}-0000-4000-8000-000000000000", name, tenant, wanted.get("tags") or "", "CREATE", 0.0)
+        identity = f"{self._made:08x}-0000-4000-8000-000000000000"
+        outputs = _outputs(str(wanted.get("template") or ""))
+        stack = Stack(identity, name, tenant, wanted.get("tags") or "", "CREATE", 0.0, outputs)
         stack.done_at = time.time() + self.duration
         self.stacks[tenant][name] = stack
         self._asked("create", stack)
@@ -128,7 +134,7 @@ class Cloud:
             self.calls["show"] += 1
             if stack.action == "DELETE" and stack.done_at <= now:
                 self.stacks[tenant].pop(stack.name)
-            outputs = [{"output_key": "id", "description": "id", "output_value": stack.id}]
+            outputs = [{"output_key": key, "description": "", "output_value": f"{key}-{stack.id}"} for key in stack.outputs]
             if self.link:
                 outputs.append({"output_key": "monitoring_link", "description": "", "output_value": self.link + stack.name})
             return 200, f'{{"stack": {_described(stack, now, json.dumps(outputs))}}}'.encode(), ""
@@ -142,6 +148,19 @@ class Cloud:
         stack.action, stack.tag = "UPDATE", json.loads(body).get("tags") or ""
         self._asked("update", stack)
         return 202, b"", ""
+
+
+@lru_cache(maxsize=4096)
+def _outputs(template: str) -> tuple[str, ...]:
+    """The keys of a HOT's outputs, by its indentation: enough for templates that people write."""
+    section = re.search(r"^outputs:[^\S\n]*\n((?:[ \t]+.*\n|[ \t]*#.*\n|\s*\n)*)", template + "\n", re.MULTILINE)
+    lines = section[1].splitlines() if section else []
+    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not indents:
+        return ()
+    keys = (re.match(rf"[ ]{{{indents[0]}}}([\w-]+):", line) for line in lines)
+    # Monitoring is measured by itself: a link into nowhere would only be asked in vain.
+    return tuple(key[1] for key in keys if key and not key[1].endswith("monitoring_link"))
 
 
 def _described(stack: Stack, now: float, outputs: str = "") -> str:
@@ -183,10 +202,17 @@ class Connection(asyncio.Protocol):
             method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
             status, body, location = self._cloud.answer(method, target, rest[:length])
             where = b"Location: http://127.0.0.1:%d%s\r\n" % (self._port(), location.encode()) if location else b""
-            self._transport.write(
-                b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
-                % (status, _REASONS[status], where, len(body), body)
+            answer = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s" % (
+                status,
+                _REASONS[status],
+                where,
+                len(body),
+                body,
             )
+            if self._cloud.latency and status == 201:
+                asyncio.get_running_loop().call_later(self._cloud.latency, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
 
     def _port(self) -> int:
         return int(self._transport.get_extra_info("sockname")[1])
