@@ -38,6 +38,11 @@ LONGEST_SILENCE = 60.0
 TARGETS_PER_MESSAGE = 50
 OPENS_AFTER = 3
 """Failures in a row, without any success, after which a tenant's circuit opens."""
+LOOK_SHARE = 0.02
+"""A stack's end is found at most so late, as a share of the time that Heat took for it: what has been under
+way for ten minutes need not be looked at every second."""
+LONGEST_LOOK = 15.0
+"""Seconds between two looks at a tenant's stacks, at most (or the look interval, if that is longer)."""
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts of a tenant whose circuit is open, at most."""
 
@@ -63,12 +68,13 @@ class Lane:
     """Sent, and neither in Heat's hands nor over yet."""
     sleeping: dict[JobId, object] = field(default_factory=dict)
     """To be tried again when their time has come; the token tells a timer whether it is still theirs."""
-    waiting: dict[JobId, None] = field(default_factory=dict)
-    """In Heat's hands."""
+    waiting: dict[JobId, float] = field(default_factory=dict)
+    """In Heat's hands, and since when by the workers' clock; the last to come is the last in order."""
     failures: int = 0
     resumes: float = 0.0
     """When the next attempt may be made while the circuit is open."""
-    looking: bool = False
+    next_look: float = 0.0
+    """When the next look is due, 0 when none is."""
 
     @property
     def open(self) -> bool:
@@ -148,7 +154,7 @@ class Dispatcher:
                 self._sleep(job, tenant, run)
             case Step.WAITING:
                 lane.forget(job)
-                lane.waiting[job] = None
+                lane.waiting[job] = run.asked_at
                 self._succeeded(tenant)
                 self._keep_looking(tenant)
             case Step.ENDED:
@@ -168,7 +174,7 @@ class Dispatcher:
         lane = self._lanes.get(tenant)
         if lane is not None:
             lane.forget(job)
-            if lane.idle and not lane.looking:
+            if lane.idle and not lane.next_look:
                 del self._lanes[tenant]
 
     def _sleep(self, job: JobId, tenant: str, run: Run) -> None:
@@ -240,18 +246,29 @@ class Dispatcher:
         return True
 
     def _keep_looking(self, tenant: str) -> None:
+        """See to it that the next look is not later than it should be."""
         lane = self._lane(tenant)
-        if not lane.looking:
-            lane.looking = True
-            # Tenants are looked at out of step, so that Heat's load is even.
-            self._timer(self._look_interval * random.uniform(0.9, 1.1), lambda: self._look(tenant))
+        # Tenants are looked at out of step, so that Heat's load is even.
+        seconds = self._pause_between_looks(lane) * random.uniform(0.9, 1.1)
+        due = time.monotonic() + seconds
+        if not lane.next_look or due < lane.next_look - self._look_interval:
+            lane.next_look = due
+            self._timer(seconds, lambda: self._look(tenant, due))
 
-    def _look(self, tenant: str) -> None:
-        lane = self._lane(tenant)
-        lane.looking = False
+    def _pause_between_looks(self, lane: Lane) -> float:
+        """By the youngest stack: the others are found by the same look."""
+        age = time.time() - next(reversed(lane.waiting.values()), 0.0)
+        return max(self._look_interval, min(age * LOOK_SHARE, LONGEST_LOOK))
+
+    def _look(self, tenant: str, due: float) -> None:
+        lane = self._lanes.get(tenant)
+        if lane is None or lane.next_look != due:
+            return  # An earlier one was asked for meanwhile.
+        lane.next_look = 0.0
         if lane.waiting:
             # A look that comes late is worth nothing: the next one sees the same and more.
-            self._send(partial(self._queue.look, tenant, expires=max(2 * self._look_interval, 2.0)))
+            pause = self._pause_between_looks(lane)
+            self._send(partial(self._queue.look, tenant, expires=max(2 * pause, 2.0)))
             self._keep_looking(tenant)
         elif lane.idle:
             del self._lanes[tenant]

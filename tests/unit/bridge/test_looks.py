@@ -1,0 +1,120 @@
+"""How often a tenant's stacks are looked at: by their age, and at once more often when a new one comes."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+import pytest
+
+from orchestrator.bridge import dispatching
+from orchestrator.bridge.dispatching import LONGEST_LOOK, Dispatcher
+from orchestrator.clients.queue import LOOK
+from orchestrator.core.records import Run, Step
+from orchestrator.core.refs import JobId
+from orchestrator.testing import RecordingQueue
+
+
+class Clock:
+    """Both clocks of the dispatcher, and its timers: time passes when a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000_000.0
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        monkeypatch.setattr(dispatching.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(dispatching.time, "time", lambda: self.now)
+
+    def timer(self, seconds: float, function: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (self.now + seconds, len(self._timers), function))
+
+    def pass_(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._timers and self._timers[0][0] <= end:
+            self.now, _, function = heapq.heappop(self._timers)
+            function()
+        self.now = end
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def broker() -> RecordingQueue:
+    return RecordingQueue()
+
+
+@pytest.fixture
+def dispatcher(clock: Clock, broker: RecordingQueue) -> Dispatcher:
+    return Dispatcher(broker, clock.timer, look_interval=1.0)  # type: ignore[arg-type]
+
+
+def job(name: str) -> JobId:
+    return JobId(f"create:heat_worker:network:{name}:1:aaaaa")
+
+
+def looks(broker: RecordingQueue) -> int:
+    return sum(message.tasks == (LOOK,) for message in broker.sent)
+
+
+def waits(dispatcher: Dispatcher, name: str, since: float, tenant: str = "t1") -> None:
+    dispatcher.moved(job(name), tenant, Run(Step.WAITING, stack=name, asked_at=since))
+
+
+def test_young_stacks_are_looked_at_every_interval_however_many(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
+    for n in range(500):
+        waits(dispatcher, f"n{n}", clock.now)
+    clock.pass_(20.0)
+
+    assert 17 <= looks(broker) <= 23
+
+
+def test_old_stacks_are_looked_at_less_often(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "old", clock.now - 300.0)
+    clock.pass_(60.0)
+
+    assert 7 <= looks(broker) <= 12, "about every 6 s: a fiftieth of 300 s"
+
+
+def test_the_pause_has_a_bound(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "ancient", clock.now - 100_000.0)
+    clock.pass_(20 * LONGEST_LOOK)
+
+    assert 17 <= looks(broker) <= 23
+
+
+def test_a_new_stack_does_not_wait_for_the_look_at_the_old_ones(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
+    waits(dispatcher, "ancient", clock.now - 100_000.0)
+    clock.pass_(1.0)
+    waits(dispatcher, "new", clock.now)
+    before = looks(broker)
+    clock.pass_(1.2)
+
+    assert looks(broker) == before + 1
+    clock.pass_(10.0)
+    assert looks(broker) <= before + 14, "the look that was due before is not taken as well for ever"
+
+
+def test_looks_end_when_nothing_waits_any_more(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "n1", clock.now)
+    clock.pass_(3.0)
+    dispatcher.over(job("n1"), "t1")
+    before = looks(broker)
+    clock.pass_(60.0)
+
+    assert looks(broker) == before
+
+
+def test_tenants_are_looked_at_apart(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "n1", clock.now, "t1")
+    waits(dispatcher, "n2", clock.now - 100_000.0, "t2")
+    clock.pass_(30.0)
+
+    by_tenant = [message.argument for message in broker.sent if message.tasks == (LOOK,)]
+    assert by_tenant.count("t1") > 20
+    assert by_tenant.count("t2") <= 3
