@@ -18,6 +18,7 @@ BENCHMARKS = (
     "monitoring",
     "scaling",
     "churn",
+    "faults",
 )
 
 

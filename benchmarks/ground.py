@@ -171,20 +171,20 @@ class Ground:
         with redis.Redis(port=self.redis.port) as client:
             return dict(client.info())
 
-    def _ask_etcd(self, path: str, body: Mapping[str, Any]) -> Any:
+    def ask_etcd(self, path: str, body: Mapping[str, Any]) -> Any:
         with urllib.request.urlopen(urllib.request.Request(f"{self.etcd.url}/v3/{path}", json.dumps(body).encode())) as answer:
             return json.load(answer)
 
     def compact(self) -> None:
         """Forget history, as an operator's etcd does by itself."""
         every = base64.b64encode(b"\0").decode()
-        revision = self._ask_etcd("kv/range", {"key": every, "range_end": every, "count_only": True})["header"]["revision"]
-        self._ask_etcd("kv/compaction", {"revision": revision, "physical": True})
+        revision = self.ask_etcd("kv/range", {"key": every, "range_end": every, "count_only": True})["header"]["revision"]
+        self.ask_etcd("kv/compaction", {"revision": revision, "physical": True})
 
     def keys_left(self) -> int:
         """Keys that are neither configs nor the leader's."""
         every = base64.b64encode(b"\0").decode()
-        found = self._ask_etcd("kv/range", {"key": every, "range_end": every, "keys_only": True}).get("kvs", ())
+        found = self.ask_etcd("kv/range", {"key": every, "range_end": every, "keys_only": True}).get("kvs", ())
         keys = [base64.b64decode(kv["key"]).decode() for kv in found]
         return sum(not key.startswith("/config/") and not key.endswith("/leader") and "/warm-" not in key for key in keys)
 
