@@ -94,7 +94,8 @@ def run(options: argparse.Namespace) -> None:
         twice = len(taken) - len(set(taken))
     rows = [(what, str(len(seconds)), f"{median(seconds):.2f} s", f"{max(seconds):.2f} s") for what, seconds in found.items()]
     notes = [
-        f"From the config's write, at the moment of the fault, to Heat's request. Lease: {options.lease} s. Stacks asked for twice: {twice}."
+        f"From the config's write, at the moment of the fault, to Heat's request. Lease: {options.lease} s.",
+        f"Stacks asked for twice: {twice}.",
     ]
 
     def plot(axes: Any) -> None:

@@ -337,27 +337,26 @@ class _Planner:
     def _after_referrers(self, version: int) -> None:
         """Dependents go before what they depend on: their jobs have to be there for ours to wait for."""
         world = self.world
-        users = [other for other in world.referrers(self.ref) if not self._waited_for(other)]
+        users = [other for other in world.referrers(self.ref) if not self._leaves(other)]
         undecided = [other for other in users if other in world.dirty and other not in self.path]
         if undecided:
             raise _Others(undecided)
         users = [other for other in users if other not in self.path]
-        for user in users:
-            if self._leaves(user):
-                raise _Waiting(Held(version, user, f"is to be deleted, but {user} stands on it until its job is over"))
         if users and self.patient:
             raise _Waiting(Held(version, users[0], f"is to be deleted, but {users[0]} was built from it and is still there"), True)
 
-    def _waited_for(self, user: Ref) -> bool:
-        """Whether *user* leaves by a job that will be among our job's dependencies."""
-        return self._leaves(user) and self.world.graph.on(user)[-1] in self.world.graph.about(self.ref)
-
     def _leaves(self, user: Ref) -> bool:
         """Whether *user* stands on this resource only until its newest job is over, which deletes it or builds
-        a version that does not refer to us. Jobs end, so to wait for one needs no patience."""
+        a version that does not refer to us."""
         world, handled = self.world, self.world.handled.get(user)
-        jobs = world.graph.on(user)
-        return bool(jobs) and (world.deleting(user) or (handled is not None and self.ref not in handled.refs()))
+        return world.deleting(user) or (bool(world.graph.on(user)) and handled is not None and self.ref not in handled.refs())
+
+    def _last_jobs_of_leavers(self) -> tuple[JobId, ...]:
+        """The jobs after which nobody who leaves stands on this resource any more. By their params most of
+        them are dependencies of a deletion anyway; those are not whose resource was changed twice before
+        the first change was built: their params name the versions between, not the one that stands."""
+        world = self.world
+        return tuple(world.graph.on(user)[-1].id for user in world.referrers(self.ref) if self._leaves(user))
 
     def _recorded_version(self, handled: Handled | None) -> int:
         reported = self.world.reported.get(self.ref)
@@ -398,7 +397,8 @@ class _Planner:
         with_earlier = with_earlier_references(params, earlier)
         references = dict.fromkeys(other for param in with_earlier for other in param.references)
         outlived = self._outlived(source)
-        dependency = world.graph.dependency_of(ref, references)
+        leavers = self._last_jobs_of_leavers() if action is Action.DELETE else ()
+        dependency = tuple(dict.fromkeys((*world.graph.dependency_of(ref, references), *leavers)))
         superseded = self._superseded(dependency, outlived)
         gone = {job.id for job in superseded}
         job = Job(

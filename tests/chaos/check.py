@@ -353,7 +353,9 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
     failed = (o for o in ledger.facts.operations if o.outcome == "FAILED" and o.ends <= report.at + EPSILON)
     if any(operation.reason in report.error for operation in failed):
         return True
-    seen, todo = {ref}, list(config.parents())
+    # The report is of its version, which need not be the config's any more, and so may those be that it names.
+    reported = [w for w in ledger.writes.get(ref, ()) if w.created == config.created and w.version == report.version]
+    seen, todo = {ref}, [parent for write in reported for parent in write.parents()]
     while todo:
         parent = todo.pop()
         if parent in seen:
@@ -361,7 +363,7 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
         seen.add(parent)
         if _last_failed(ledger, parent, report.at):
             return True
-        todo += ledger.config(parent, report.revision).parents()
+        todo += [p for w in ledger.writes.get(parent, ()) if w.revision <= report.revision for p in w.parents()]
     return False
 
 
