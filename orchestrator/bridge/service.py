@@ -43,6 +43,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     delay = 0.2
     while not stopping.is_set():
         leadership: Leadership | None = None
+        term: Term | None = None  # what the one before knew must not be in memory beside what this one loads
         try:
             health.standing_by()
             leadership = campaign(store, keys, settings.lease_ttl, stopping)
