@@ -33,9 +33,7 @@ def mortal(tmp_path: Path) -> Iterator[servers.Etcd]:
         yield server
 
 
-def test_pages_that_grpc_does_not_take_are_asked_for_in_smaller_ones(
-    mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_that_grpc_does_not_take_are_asked_for_in_smaller_ones(mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand bodies of the largest size that is allowed are half a gigabyte."""
     monkeypatch.setattr(etcd, "_CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 1024 * 1024)])
     store = open_store(mortal)
