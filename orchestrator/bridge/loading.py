@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -29,28 +27,7 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
 
     Every resource is to be decided: what was written while nobody led is found by its level.
     """
-    with _few_collections():
-        world = World(keys.schemas, templates=dict(catalogue))
-        runs, revision = _fill(world, store, keys)
-    return world, runs, revision
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """A world is a million objects that all stay. The collector would go through them again and again
-    while they are being made, and later stop the loop for long whenever it goes through everything;
-    so it is told to leave them alone until the next world is loaded."""
-    gc.unfreeze()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
-
-
-def _fill(world: World, store: Store, keys: Keys) -> tuple[list[KeyValue], int]:
+    world = World(keys.schemas, templates=dict(catalogue))
     # The runs are few, so they come first and say as of which revision everything else is read.
     revision, runs = store.list(keys.runs)
     folder = _Folders(store, keys, revision)
@@ -79,7 +56,7 @@ def _fill(world: World, store: Store, keys: Keys) -> tuple[list[KeyValue], int]:
     world.again.update(ref for ref, failed in world.failed.items() if failed.action is Action.DELETE and ref not in world.wanted)
     for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
         world.touch(*known)
-    return runs, revision
+    return world, runs, revision
 
 
 def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
