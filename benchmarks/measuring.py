@@ -59,6 +59,14 @@ def memory_mib(pid: int) -> float:
     return total * _PAGE / 2**20
 
 
+def peak_mib(pid: int) -> float:
+    """The most memory that one process has had resident so far."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")

@@ -79,6 +79,9 @@ class MemoryStore:
             found = sorted((kv for kv in self._as_of(revision) if kv.key.startswith(prefix)), key=lambda kv: kv.key.encode())
             return revision or self._revision, [replace(kv, value=b"") for kv in found] if keys_only else found
 
+    def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:
+        yield from self.list(prefix, revision=revision)[1]
+
     def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
         with self._changed:
             error, performed = self._trouble.popleft() if self._trouble else (None, True)

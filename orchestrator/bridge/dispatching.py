@@ -35,7 +35,10 @@ LOST_AFTER = 4.0
 """Seconds without a sign from a worker after which a message counts as lost, if the queues are empty."""
 LONGEST_SILENCE = 60.0
 """The same doubles with every repetition up to this."""
-TARGETS_PER_MESSAGE = 50
+TARGETS_PER_MESSAGE = 64
+"""What one task looks at: sixteen at a time, so four time-outs when none of them answers."""
+TARGETS_PER_PORTION = 48
+"""Targets whose turn comes together; fewer than a message holds, as they are not spread quite evenly."""
 OPENS_AFTER = 3
 """Failures in a row, without any success, after which a tenant's circuit opens."""
 LOOK_SHARE = 0.02

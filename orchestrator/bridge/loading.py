@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -28,25 +28,27 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     Every resource is to be decided: what was written while nobody led is found by its level.
     """
     world = World(keys.schemas, templates=dict(catalogue))
-    revision, listed = store.list(keys.config)
-    for kv in listed:
+    # The runs are few, so they come first and say as of which revision everything else is read.
+    revision, runs = store.list(keys.runs)
+    folder = _Folders(store, keys, revision)
+    for kv in store.scan(keys.config, revision):
         note_config(world, keys, kv)
-    for ref, handled in _records(store, keys, keys.handled, revision, Handled.from_json):
+    folder.known(world.wanted)
+    for ref, handled in folder.records(keys.handled, Handled.from_json):
         wanted = world.wanted.get(ref)
         if wanted and (wanted.version, wanted.incarnation) == (handled.version, handled.incarnation):
             handled = replace(handled, body=wanted.body)  # one copy in memory, not two
         world.set_handled(ref, handled)
-    for ref, held in _records(store, keys, keys.held, revision, Held.from_json):
+    for ref, held in folder.records(keys.held, Held.from_json):
         world.set_held(ref, held)
-    for ref, failed in _records(store, keys, keys.failed, revision, Failed.from_json):
+    for ref, failed in folder.records(keys.failed, Failed.from_json):
         world.set_failed(ref, failed)
-    for ref, stack in _records(store, keys, keys.stacks, revision, _stack):
-        world.stacks[ref] = stack
-    for kv in store.list(keys.state, revision=revision)[1]:
-        reported_of, version = keys.ref(keys.state, kv.key), _version(kv.value)
-        if reported_of and version is not None:
+    stacks: dict[Stack, Stack] = {}
+    for ref, stack in folder.records(keys.stacks, _stack):
+        world.stacks[ref] = stacks.setdefault(stack, stack)
+    for reported_of, kv in folder.read(keys.state):
+        if (version := _version(kv.value)) is not None:
             world.reported[reported_of] = Reported(version, kv.revision)
-    runs = store.list(keys.runs, revision=revision)[1]
     done = {keys.run_job(kv.key) for kv in runs if Run.from_json(kv.value).step is Step.DONE}
     _load_jobs(world, store, keys, revision, runs, done)
     for ref, handled in list(world.handled.items()):
@@ -78,25 +80,42 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
     world.touch(incoming.ref)
 
 
-def _records(store: Store, keys: Keys, folder: str, revision: int, parse: Callable[[bytes], T]) -> Iterator[tuple[Ref, T]]:
-    for kv in store.list(folder, revision=revision)[1]:
-        ref = keys.ref(folder, kv.key)
-        if ref is None:
-            continue
-        try:
-            yield ref, parse(kv.value)
-        except (ValueError, KeyError, TypeError) as error:
-            log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
+class _Folders:
+    """The folders of one listing. The names of resources are shared between them: each is in five."""
+
+    def __init__(self, store: Store, keys: Keys, revision: int) -> None:
+        self._store, self._keys, self._revision = store, keys, revision
+        self._refs: dict[str, Ref] = {}
+
+    def known(self, refs: Iterable[Ref]) -> None:
+        """Names that are in memory already."""
+        for ref in refs:
+            self._refs[self._keys.below("", ref)] = ref
+
+    def read(self, folder: str) -> Iterator[tuple[Ref, KeyValue]]:
+        """What a folder holds of resources whose type is known."""
+        start = len(folder)
+        for kv in self._store.scan(folder, self._revision):
+            ref = self._refs.get(kv.key[start:]) or self._keys.ref(folder, kv.key)
+            if ref is not None:
+                yield ref, kv
+
+    def records(self, folder: str, parse: Callable[[bytes], T]) -> Iterator[tuple[Ref, T]]:
+        for ref, kv in self.read(folder):
+            try:
+                yield ref, parse(kv.value)
+            except (ValueError, KeyError, TypeError) as error:
+                log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
 
 
 def _stack(value: bytes) -> Stack:
-    record = json.loads(value)
+    record = json.loads(value.decode())
     return Stack(record["stack_status"], record.get("tenant_id") or "", any(map(is_monitoring_link, record["output"])))
 
 
 def _version(value: bytes) -> int | None:
     try:
-        version = json.loads(value)["version"]
+        version = json.loads(value.decode())["version"]
     except (ValueError, KeyError, TypeError):
         return None
     return version if isinstance(version, int) else None

@@ -22,10 +22,11 @@ from ..core.records import Run, Step
 from ..core.refs import JobId, Ref
 from ..core.templates import Template
 from . import loading
-from .dispatching import SUPERVISION, Dispatcher
+from .dispatching import SUPERVISION, TARGETS_PER_PORTION, Dispatcher
 from .health import Health
 from .leader import Leadership
 from .reconciling import Reconciler
+from .rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ _TICK = 1.0
 """Longest time, in seconds, for which the loop sleeps without looking at its lease."""
 CLAIMS_LOST_LIMIT = 5
 """Claims lost on one job, as far as this term has seen, after which the job is given up."""
+_SHORTEST_LOOK = 2.0
+"""Seconds that a look at monitoring targets may wait for a worker, however short the interval is."""
 _REMOVALS = 50
 """Runs removed in one transaction; etcd takes 128 operations."""
 
@@ -83,6 +86,7 @@ class Term:
             patience=timing.patience,
             as_string=as_string,
         )
+        self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_PORTION)
         self._claims_lost: Counter[JobId] = Counter()
         self._finished: list[tuple[str, int]] = []
         self._dispatcher.begin()
@@ -113,7 +117,7 @@ class Term:
         health.leading(watch)
         threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
         self._every(SUPERVISION, self._dispatcher.supervise)
-        self._every(self._timing.monitoring_interval, self._monitor_all)
+        self._timer(self._rounds.pause, self._monitor_due)
         try:
             while not stopping.is_set():
                 self._leadership.check()
@@ -243,7 +247,8 @@ class Term:
         self._claims_lost.pop(job_id, None)
         self._reconciler.ended(job_id, ref, job_action(job_id), run, revision)
         if run.monitored or (before is not None and before.monitored):
-            self._dispatcher.monitor([ref], self._timing.monitoring_interval)
+            self._rounds.asked(ref)
+            self._dispatcher.monitor([ref], self._look_expires)
 
     def _note_retry(self, key: str, revision: int) -> None:
         """An operator asks for a failed version to be tried once more."""
@@ -282,6 +287,18 @@ class Term:
 
         self._timers.enter(seconds, 0, run)
 
-    def _monitor_all(self) -> None:
-        refs = [ref for ref, stack in self.world.stacks.items() if stack.monitored and stack.live]
-        self._dispatcher.monitor(refs, self._timing.monitoring_interval)
+    def _monitor_due(self) -> None:
+        self._dispatcher.monitor(filter(self._is_monitored, self._rounds.due(self._monitored)), self._look_expires)
+        self._timer(self._rounds.pause, self._monitor_due)
+
+    def _monitored(self) -> list[Ref]:
+        return [ref for ref, stack in self.world.stacks.items() if stack.monitored and stack.live]
+
+    def _is_monitored(self, ref: Ref) -> bool:
+        stack = self.world.stacks.get(ref)
+        return stack is not None and stack.monitored and stack.live
+
+    @property
+    def _look_expires(self) -> float:
+        """A look that has not begun by half of the interval is dropped, so that it is over when the next one begins."""
+        return max(self._timing.monitoring_interval / 2, _SHORTEST_LOOK)

@@ -15,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,11 @@ CALL_TIMEOUT = 5.0
 READ_TIMEOUT = 20.0
 """Seconds within which a read is tried again, on every endpoint in turn."""
 PAGE = 1000
-"""Keys per range request: a page of 1,000 records of a few kilobytes stays far below gRPC's limit."""
+"""Keys in the first range request of a listing."""
+LARGEST_PAGE = 10_000
+"""Keys in a later one: etcd counts all that is left of a folder for every page."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""What a later page may weigh, by what those before it did: far below gRPC's limit."""
 HEARTBEAT = 4.0
 """Seconds between requests for progress on an idle watch."""
 DEAF_AFTER = 12.0
@@ -105,24 +110,43 @@ class EtcdStore:
         return found
 
     def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
-        found: list[KeyValue] = []
-        start, end = prefix.encode(), _end_of(prefix)
+        pages = self._pages(prefix, revision, keys_only)
+        at, first = next(pages)
+        found = [_key_value(kv) for kv in first]
+        for _, page in pages:
+            found += map(_key_value, page)
+        return at, found
+
+    def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:
+        # The next page is on its way while the one before is dealt with: etcd and gRPC work outside
+        # of Python's lock, so a long listing costs the longer of the two and not both.
+        pages = self._pages(prefix, revision)
+        with ThreadPoolExecutor(1, thread_name_prefix="scan") as ahead:
+            coming = ahead.submit(next, pages, None)
+            while (reply := coming.result()) is not None:
+                coming = ahead.submit(next, pages, None)
+                yield from map(_key_value, reply[1])
+
+    def _pages(self, prefix: str, revision: int, keys_only: bool = False) -> Iterator[tuple[int, Sequence[Any]]]:
+        """Everything below *prefix* at one revision, in order of key, which is etcd's own: asked to sort,
+        it reads all that is left of the folder for every page."""
+        start, end, limit = prefix.encode(), _end_of(prefix), PAGE
         while True:
-            request = rpc.RangeRequest(
-                key=start,
-                range_end=end,
-                limit=PAGE,
-                revision=revision,
-                keys_only=keys_only,
-                sort_order=rpc.RangeRequest.ASCEND,
-                sort_target=rpc.RangeRequest.KEY,
-            )
-            reply = self._read(partial(_range, request))
+            request = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=revision, keys_only=keys_only)
+            try:
+                reply = self._read(partial(_range, request))
+            except _TooLarge:
+                if limit == 1:
+                    raise
+                limit = max(limit // 8, 1)
+                continue
             revision = revision or reply.header.revision
-            found += map(_key_value, reply.kvs)
+            yield revision, reply.kvs
             if not reply.more:
-                return revision, found
+                return
             start = reply.kvs[-1].key + b"\0"
+            weight = reply.ByteSize() / len(reply.kvs)
+            limit = max(min(int(PAGE_BYTES / weight), LARGEST_PAGE, 4 * limit), 1)
 
     def _read(self, call: Callable[[_Channel], Any]) -> Any:
         """A read is repeated on other endpoints until it succeeds or its time is over."""
@@ -131,7 +155,7 @@ class EtcdStore:
         while True:
             try:
                 return self._once(call)
-            except Compacted:
+            except (Compacted, _TooLarge):
                 raise
             except StoreUnavailable:
                 if time.monotonic() + delay >= end:
@@ -224,6 +248,8 @@ class EtcdStore:
             return StoreRefused(f"etcd at {channel.endpoint} refuses us: {details}; check ORCHESTRATOR_ETCD_USER and its role")
         if "compacted" in details:
             return Compacted(details)
+        if "larger than max" in details:
+            return _TooLarge(f"etcd at {channel.endpoint}: {details}")
         if "too large" in details or "too many operations" in details:
             return StoreRefused(f"etcd refuses the request: {details}")
         return StoreUnavailable(f"etcd at {channel.endpoint}: {code.name}: {details}")
@@ -245,6 +271,10 @@ class EtcdStore:
 
 class _NotSent(StoreUnavailable):
     """The request certainly never reached etcd, or etcd refused to look at it."""
+
+
+class _TooLarge(StoreUnavailable):
+    """gRPC does not take an answer of that size; a smaller page will do."""
 
 
 class _Channel:

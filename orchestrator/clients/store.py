@@ -85,6 +85,9 @@ class Store(Protocol):
         :param revision: read as of this revision; 0 for now.
         """
 
+    def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:
+        """The same as of *revision*, one after the other: for folders too large to hold twice in memory."""
+
     def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
         """Perform a transaction.
 

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from sys import intern
+from typing import Any
 
 from .jobs import Action
 from .refs import JobId, Json, Ref
@@ -78,6 +80,10 @@ def _state(state: dict[str, Json], version: int, error: str, as_string: bool) ->
 # Our own, written by the bridge --------------------------------------------------------------------
 
 
+_NONE: Mapping[Any, Any] = {}
+"""One for all: most of a hundred thousand records have neither references nor anything replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handled:
     """What was last turned into a job: ``orchestrator/handled/…``.
@@ -123,11 +129,11 @@ class Handled:
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = json.loads(text)
-        references = {name: tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
-        known = (record["version"], record["incarnation"], record["job"], record["template"])
-        rest = (record["body"], record.get("replaced", {}), tuple(record.get("outlived", ())))
+        references = {intern(name): tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
+        known = (record["version"], record["incarnation"], record["job"], intern(record["template"]))
+        rest = (record["body"], record.get("replaced") or _NONE, tuple(record.get("outlived", ())))
         stands_on = frozenset(Ref(*ref) for ref in record.get("stands_on", ()))
-        return cls(*known, record["tenant_id"], references, *rest, stands_on)
+        return cls(*known, intern(record["tenant_id"]), references or _NONE, *rest, stands_on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.clients import etcd
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.transactions import Transaction, absent
 from orchestrator.errors import StoreUnavailable
@@ -30,6 +31,19 @@ def mortal(tmp_path: Path) -> Iterator[servers.Etcd]:
         except servers.MissingServer as error:
             absent_server(error)
         yield server
+
+
+def test_pages_that_grpc_does_not_take_are_asked_for_in_smaller_ones(mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand bodies of the largest size that is allowed are half a gigabyte."""
+    monkeypatch.setattr(etcd, "_CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 1024 * 1024)])
+    store = open_store(mortal)
+    for n in range(40):
+        store.put(f"/a/{n:02}", "x" * 200_000)
+
+    revision, found = store.list("/a/")
+
+    assert [kv.key for kv in found] == [f"/a/{n:02}" for n in range(40)]
+    assert [kv.key for kv in store.scan("/a/", revision)] == [kv.key for kv in found]
 
 
 def test_a_watch_loses_and_repeats_nothing_over_a_kill_of_etcd(mortal: servers.Etcd) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from orchestrator.bridge.loading import load
 from orchestrator.core.jobs import Action, Job, job_id
 from orchestrator.core.keys import Keys, Prefixes
-from orchestrator.core.refs import Ref
+from orchestrator.core.records import Handled, stack_record, state_record
+from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.schemas import ResourceType, Schemas
+from orchestrator.core.world import Reported, Stack
 
 from .conftest import Backend
 
@@ -27,3 +31,37 @@ def test_unfinished_jobs_are_loaded_in_the_order_in_which_they_were_made(backend
     world, _, _ = load(backend.store, keys, {})
 
     assert [job.id for job in world.graph.on(NODE)] == [job.id for job in made]
+
+
+def test_what_is_recorded_of_a_resource_is_loaded(backend: Backend) -> None:
+    """Two resources: one whose handled version is the one that is wanted, and one with a newer config."""
+    keys = Keys(Prefixes(*(backend.key(name) for name in ("config", "state", "monitoring", "jobs", "worker"))), SCHEMAS)
+    other = Ref("node", "n2")
+    for ref, version in ((NODE, 1), (other, 2)):
+        body = json.dumps({"id": ref.id, "tenant_id": "t", "value": f"v{version}"})
+        created = backend.store.put(keys.below(keys.config, ref), json.dumps({"body": body, "version": version}))
+        before = {"id": ref.id, "tenant_id": "t", "value": "v1"}
+        handled = Handled(1, created, JobId("j"), "node", "t", {"parent": (NODE,)}, before)
+        backend.store.put(keys.below(keys.handled, ref), handled.to_json())
+        link = {"output_key": "monitoring_link", "output_value": "http://collector/n"}
+        stack = stack_record(ref, "t", "CREATE_COMPLETE", [link], "")
+        backend.store.put(keys.below(keys.stacks, ref), json.dumps(stack))
+        state = state_record(Action.CREATE, "CREATE_COMPLETE", [link], 1)
+        reported = backend.store.put(keys.below(keys.state, ref), json.dumps(state))
+
+    world, runs, revision = load(backend.store, keys, {})
+
+    assert (runs, revision) == ([], reported)
+    assert {ref: (w.version, w.body["value"], w.tenant) for ref, w in world.wanted.items()} == {
+        NODE: (1, "v1", "t"),
+        other: (2, "v2", "t"),
+    }
+    assert {ref: (h.version, h.body["value"], h.refs()) for ref, h in world.handled.items()} == {
+        NODE: (1, "v1", {NODE}),
+        other: (1, "v1", {NODE}),
+    }
+    assert world.handled[NODE].body is world.wanted[NODE].body, "one copy in memory, not two"
+    assert world.stacks == dict.fromkeys((NODE, other), Stack("CREATE_COMPLETE", "t", monitored=True))
+    assert world.reported[other] == Reported(1, reported)
+    assert world.referrers(NODE) == [other]
+    assert set(world.dirty) == {NODE, other}

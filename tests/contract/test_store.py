@@ -149,6 +149,30 @@ def test_a_list_can_be_read_as_of_an_earlier_revision(backend: Backend) -> None:
     )
 
 
+def test_a_scan_is_the_same_one_after_the_other(backend: Backend) -> None:
+    keys = [backend.key(f"{n:05}") for n in range(2500)]
+    for start in range(0, len(keys), 100):
+        then = backend.store.commit(Transaction(puts=dict.fromkeys(keys[start : start + 100], "x" * 20)))
+    backend.store.put(backend.key("99999"), "too late")
+
+    assert list(backend.store.scan(backend.folder, then)) == backend.store.list(backend.folder, revision=then)[1]
+
+
+def test_a_scan_may_be_left(backend: Backend) -> None:
+    at = backend.store.put(backend.key("a"), "1")
+    backend.store.put(backend.key("b"), "1")
+
+    assert next(iter(backend.store.scan(backend.folder, at + 1))).key == backend.key("a")
+
+
+def test_a_scan_of_compacted_history_is_refused(backend: Backend) -> None:
+    then = backend.store.put(backend.key("a"), "1")
+    backend.compact(backend.store.put(backend.key("a"), "2"))
+
+    with pytest.raises(Compacted):
+        list(backend.store.scan(backend.folder, then))
+
+
 def test_a_list_of_compacted_history_is_refused(backend: Backend) -> None:
     then = backend.store.put(backend.key("a"), "1")
     backend.compact(backend.store.put(backend.key("a"), "2"))

@@ -154,3 +154,11 @@ def test_arbitrary_values_are_parsed_or_rejected(value: bytes, key: str) -> None
         assert found.version >= 1
         with contextlib.suppress(ValueError):
             json.dumps(dict(found.body), allow_nan=False)
+
+
+def test_a_body_that_came_as_text_reads_as_the_object_it_is() -> None:
+    wanted = parsed({"body": '{"id": "p1", "tags": ["a"]}', "version": 1})
+    assert isinstance(wanted, Wanted)
+    assert (wanted.body, len(wanted.body), list(wanted.body)) == ({"id": "p1", "tags": ["a"]}, 2, ["id", "tags"])
+    assert (wanted.body["tags"], wanted.body.get("other"), "id" in wanted.body) == (["a"], None, True)
+    assert repr(wanted.body) == "{'id': 'p1', 'tags': ['a']}"
