@@ -74,7 +74,7 @@ class Result:
         axes.grid(alpha=0.25)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-        figure.text(0.99, 0.005, where(), ha="right", va="bottom", fontsize=5, color="0.5")
+    figure.supxlabel(where(), fontsize=5, color="0.5", x=0.99, ha="right")
         figure.savefig(RESULTS / f"{self.name}.png", dpi=130)
         pyplot.close(figure)
 
