@@ -9,16 +9,13 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def where() -> str:
     """The machine, the versions and the commit, in a line."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
     )
@@ -70,10 +67,3 @@ def peak_mib(pid: int) -> float:
 def percentile(values: Sequence[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
-
-
-def table(title: str, rows: Iterable[tuple[str, str]]) -> None:
-    shown = Table("measured", "value", title=title, title_justify="left", caption=where(), caption_justify="left")
-    for row in rows:
-        shown.add_row(*row)
-    Console(width=110).print(shown)

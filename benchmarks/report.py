@@ -7,7 +7,6 @@ commit, ``NAME.png`` the plot. docs/performance.md shows them.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -74,11 +73,6 @@ class Result:
         axes.grid(alpha=0.25)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-    figure.supxlabel(where(), fontsize=5, color="0.5", x=0.99, ha="right")
+        figure.supxlabel(where(), fontsize=5, color="0.5", x=0.99, ha="right")
         figure.savefig(RESULTS / f"{self.name}.png", dpi=130)
         pyplot.close(figure)
-
-
-def git_is_clean() -> bool:
-    """Whether the commit that :func:`~benchmarks.measuring.where` names is what ran."""
-    return not subprocess.run(["git", "status", "--porcelain", "orchestrator", "tasks"], capture_output=True, check=False).stdout
