@@ -15,12 +15,18 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def where() -> str:
     """The machine, the versions and the commit, in a line."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = _git("rev-parse", "--short", "HEAD")
+    if _git("status", "--porcelain", "--", "orchestrator", "tasks"):
+        commit += " with changes"
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
     )
     packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis", "grpcio"))
     return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, {packages}, commit {commit or '?'}"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _family(pid: int) -> Iterable[int]:
