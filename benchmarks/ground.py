@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +187,20 @@ class Ground:
         found = self.ask_etcd("kv/range", {"key": every, "range_end": every, "keys_only": True}).get("kvs", ())
         keys = [base64.b64decode(kv["key"]).decode() for kv in found]
         return sum(not key.startswith("/config/") and not key.endswith("/leader") and "/warm-" not in key for key in keys)
+
+    def forget(self, names: Iterable[str], *more: str) -> None:
+        """Delete what another contender left of nodes: our bridge would take it for work that nobody did.
+
+        :param more: folders besides those of the contract.
+        """
+        folders = (
+            "/config/v1/nodes",
+            "/state/v1/nodes",
+            "/esi-worker/heat_stacks/v1/nodes",
+            "/esi-worker/job_state/v1/nodes",
+            *more,
+        )
+        self.load([[0, f"{folder}/{name}", None, 0] for name in names for folder in folders])
 
     def push_template(self, template_id: str = "node", template: Mapping[str, Any] = TEMPLATE) -> None:
         self.load([[0, f"/config/v2.0/heat_templates/{template_id}", document({**template, "id": template_id}), 0]])

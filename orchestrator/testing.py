@@ -20,7 +20,8 @@ import builtins
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -289,6 +290,7 @@ class ScriptedHeat:
         self._stacks: dict[tuple[str, str], Stack] = {}
         self._deleted: dict[tuple[str, str], Stack] = {}
         self._trouble: deque[tuple[BaseException, Method | None, bool]] = deque()
+        self._check: Callable[[], None] | None = None
         self.requests: list[HeatRequest] = []
         """Every change that Heat took, so not those that it refused."""
 
@@ -296,6 +298,14 @@ class ScriptedHeat:
 
     def warm_up(self) -> None:
         """Nothing to read."""
+
+    @contextmanager
+    def only_while(self, check: Callable[[], None]) -> Iterator[None]:
+        self._check = check
+        try:
+            yield
+        finally:
+            self._check = None
 
     def prepare(self, tenant: str) -> None:
         """Nothing to fetch; a failure that is due comes with the request."""
@@ -399,6 +409,8 @@ class ScriptedHeat:
 
     def _before(self, method: Method) -> BaseException | None:
         """Raises what was scripted for now; returns what is to be raised once the request took effect."""
+        if self._check is not None:
+            self._check()
         for scripted in self._trouble:
             error, on, performed = scripted
             if on in (None, method):

@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from orchestrator import faults
@@ -137,7 +138,8 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     faults.reach("worker-after-claim")
     work = work.at(revision, claimed)
     try:
-        asked = _ask(context, work, lease)
+        with context.heat.only_while(partial(_still_ours, lease)):
+            asked = _ask(context, work)
     except StoreUnavailable:
         raise
     except TemporaryError as error:
@@ -166,7 +168,7 @@ def _never_ready(error: StackBusy) -> str:
 
 
 def _still_ours(lease: Lease) -> None:
-    """To be called directly before each request: a worker that was paused past its lease must not ask,
+    """Asked directly before each request leaves: a worker that was paused past its lease must not make it,
     for another has taken the job. What remains is a pause between this line and the socket.
 
     :raises StoreUnavailable: the claim is not certainly ours any more.
@@ -175,22 +177,21 @@ def _still_ours(lease: Lease) -> None:
         raise StoreUnavailable("the claim was lost before Heat was asked")
 
 
-def _ask(context: WorkerContext, work: Work, lease: Lease) -> Run | Ended:
+def _ask(context: WorkerContext, work: Work) -> Run | Ended:
     """Make one request of Heat: where the job then stands, or how it ended already."""
     job = work.job
     context.heat.prepare(job.tenant)
     if job.action is Action.DELETE:
-        return _ask_delete(context, job, lease)
+        return _ask_delete(context, job)
     prepared = _prepare(context, work)
     if isinstance(prepared, Ended):
         return prepared
     if job.action is Action.CREATE:
         try:
-            _still_ours(lease)
             return _waiting(context.heat.create(prepared, stacks.tag(job.id)), prepared.timeout_mins)
         except StackExists:
             log.info("The stack is there already and is adopted", extra={"event": "stack_adopted", "job": job.id})
-    return _ask_change(context, job, prepared, lease)
+    return _ask_change(context, job, prepared)
 
 
 def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
@@ -219,10 +220,9 @@ def _outputs(record: KeyValue) -> dict[str, Json]:
     return {output["output_key"]: output.get("output_value") for output in json.loads(record.value)["output"]}
 
 
-def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest, lease: Lease) -> Run:
+def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest) -> Run:
     """Update the stack that is there, or build it when there is none."""
     stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
-    _still_ours(lease)
     match stacks.next_request(job.action, job.id, stack):
         case stacks.Asked(stack):
             return _waiting(stack.id, prepared.timeout_mins)
@@ -243,9 +243,8 @@ def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackReque
             raise AssertionError("only a deletion finds nothing to do")
 
 
-def _ask_delete(context: WorkerContext, job: Job, lease: Lease) -> Run | Ended:
+def _ask_delete(context: WorkerContext, job: Job) -> Run | Ended:
     stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
-    _still_ours(lease)
     match stacks.next_request(job.action, job.id, stack):
         case stacks.Delete(stack):
             context.heat.delete(job.tenant, stack)

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slots", type=int, default=4)
 
 
-def start(running: Ground, contender: str, slots: int) -> None:
+def start(running: Ground, contender: str, slots: int) -> Load:
     """Start a contender and put some jobs through, so that every process is warm."""
     if contender == "ours":
         running.bridge()
@@ -34,7 +34,7 @@ def start(running: Ground, contender: str, slots: int) -> None:
             command = ["-m", "celery", "-A", "benchmarks.floor.app", "worker", "-Q", "floor", *options]
             running.start("worker", command, running.environment(), "ready.")
         running.start("sender", ["-m", "benchmarks.floor.sender", contender, str(slots)], running.environment(), "watching")
-    running.load(nodes(f"warm-{contender}-{running.started}", slots * 8), timeout=60).check()
+    return running.load(nodes(f"warm-{contender}-{running.started}", slots * 8), timeout=60).check()
 
 
 def run(options: argparse.Namespace) -> None:
@@ -45,9 +45,12 @@ def run(options: argparse.Namespace) -> None:
             # In turn, and each round the other way round: a slow minute of the machine hits all alike.
             order = list(CONTENDERS) if round_ % 2 == 0 else list(CONTENDERS)[::-1]
             for contender in order:
-                start(running, contender, options.slots)
-                loads[contender].append(running.load(nodes(f"{contender}-{round_}", options.jobs)).check())
+                warm = start(running, contender, options.slots)
+                load = running.load(nodes(f"{contender}-{round_}", options.jobs)).check()
+                loads[contender].append(load)
                 running.stop()
+                if contender != "ours":
+                    running.forget(key.rpartition("/")[2] for key in (*load.written, *warm.written))
                 settle()
     rows, data = [], {}
     for contender, title in CONTENDERS.items():

@@ -162,8 +162,7 @@ def _forget(running: Ground, contender: Contender, number: int) -> None:
     """Delete what a contender left in etcd: our bridge would take it for work that nobody did."""
     counts = {"warm": contender.warm, **{work: contender.jobs_of(work) for work in contender.works}}
     names = [f"{_prefix(contender, number, work)}-{i}" for work, count in counts.items() for i in range(count)]
-    folders = ("/config/v1/nodes", "/state/v1/nodes", "/esi-worker/stack/v1/nodes")
-    running.load([[0, f"{folder}/{name}", None, 0] for name in names for folder in folders])
+    running.forget(names, "/esi-worker/stack/v1/nodes")
 
 
 def publish(chosen: list[Contender], measured: list[Measured], layouts: Mapping[str, str], *, save: bool) -> None:

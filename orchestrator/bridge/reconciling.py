@@ -208,6 +208,11 @@ class Reconciler:
         asked = self._deletion_asked.get(ref)
         return asked is None or time.monotonic() - asked < self._patience
 
+    def begin_patience_anew(self) -> None:
+        """Deletions that wait for others wait their full time from now."""
+        self.world.touch(*self._deletion_asked)
+        self._deletion_asked.clear()
+
     def _perform(self, ref: Ref, decision: Decision) -> None:
         world = self.world
         match decision:

@@ -34,6 +34,8 @@ _TICK = 1.0
 """Longest time, in seconds, for which the loop sleeps without looking at its lease."""
 CLAIMS_LOST_LIMIT = 5
 """Claims lost on one job, as far as this term has seen, after which the job is given up."""
+_HELD_UP = 0.5
+"""Seconds by which a turn of the loop may be longer than it should be, without having been stopped or held up."""
 _SHORTEST_LOOK = 2.0
 """Seconds that a look at monitoring targets may wait for a worker, however short the interval is."""
 _REMOVALS = 50
@@ -89,6 +91,7 @@ class Term:
         self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_PORTION)
         self._claims_lost: Counter[JobId] = Counter()
         self._finished: list[tuple[str, int]] = []
+        self._stepped = time.monotonic()
         self._dispatcher.begin()
         self._resume(runs)
 
@@ -138,7 +141,13 @@ class Term:
 
     def _step(self) -> None:
         """Whatever has come in and is due, then everything that follows from it."""
+        before, self._stepped = self._stepped, time.monotonic()
+        if self._stepped - before > _TICK + _HELD_UP:
+            # Stopped, or held up: what was to wait for others has not waited, for nobody was listening.
+            self._reconciler.begin_patience_anew()
         next_timer = self._timers.run(blocking=False)
+        # What has come goes before what time alone decides.
+        self._take_in(0.0)
         self._settle()
         due = [seconds for seconds in (next_timer, self._dispatcher.next_flush()) if seconds is not None]
         self._take_in(min([_TICK, *due]))
