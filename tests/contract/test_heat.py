@@ -1,0 +1,122 @@
+"""One behaviour of both Heats: :class:`~orchestrator.testing.ScriptedHeat` and the real door, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator import testing
+from orchestrator.clients.heat import Heat
+from orchestrator.core.refs import JobId, StackName
+from orchestrator.core.rendering import StackRequest
+from orchestrator.core.stacks import Stack, tag
+from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
+from orchestrator.sandbox import scripted_heat
+
+REQUEST = StackRequest(StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {"name": "n1"}, 5)
+FIRST, SECOND = (tag(JobId(f"create:heat_worker:network:n1:{version}:aaaaa")) for version in (1, 2))
+
+
+@dataclass
+class Cloud:
+    """A door to Heat, how long Heat works at everything (for ever, or not at all), and what it took."""
+
+    heat: Heat | testing.ScriptedHeat
+    finish: Callable[[], object]
+    taken: Callable[[], list[str]]
+
+
+@pytest.fixture(params=["double", "http"])
+def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    if request.param == "double":
+        double = testing.ScriptedHeat()
+        outputs = [{"output_key": "id", "output_value": "x", "description": ""}]
+
+        def finish() -> None:
+            for tenant, stack in double.working():
+                double.finish(stack.name, "COMPLETE", outputs, tenant=tenant)
+
+        yield Cloud(double, finish, lambda: [taken.method for taken in double.requests])
+        return
+    with scripted_heat.ScriptedHeat(script=lambda *_: scripted_heat.Script(duration=1e6)) as scripted:
+        for name, value in scripted.environment().items():
+            monkeypatch.setenv(name, value)
+
+        def end() -> None:
+            for stack in scripted.stacks.values():
+                stack.ends = 0.0
+
+        yield Cloud(Heat(), end, lambda: [taken.method for taken in scripted.requests])
+
+
+def shown(cloud: Cloud, *, outputs: bool = False) -> Stack:
+    stack = cloud.heat.show("t1", "network_n1", outputs=outputs)
+    assert stack is not None
+    return stack
+
+
+def test_a_stack_from_its_creation_to_its_end(cloud: Cloud) -> None:
+    stack_id = cloud.heat.create(REQUEST, FIRST)
+
+    assert list(cloud.heat.in_progress("t1")) == [stack_id]
+    assert (shown(cloud).id, shown(cloud).status, shown(cloud).tags) == (stack_id, "CREATE_IN_PROGRESS", (FIRST,))
+    cloud.finish()
+    assert list(cloud.heat.in_progress("t1")) == []
+    assert shown(cloud).outputs is None
+    assert [output["output_key"] for output in shown(cloud, outputs=True).outputs or ()] == ["id"]
+    cloud.heat.update(REQUEST, shown(cloud), SECOND)
+    assert (shown(cloud).status, shown(cloud).tags) == ("UPDATE_IN_PROGRESS", (SECOND,))
+    cloud.finish()
+    cloud.heat.delete("t1", shown(cloud))
+    cloud.finish()
+    gone = cloud.heat.show("t1", f"network_n1/{stack_id}", outputs=False)
+    assert gone is None or gone.status == "DELETE_COMPLETE"
+    assert cloud.taken() == ["create", "update", "delete"]
+
+
+def test_another_tenant_sees_nothing_of_it(cloud: Cloud) -> None:
+    cloud.heat.create(REQUEST, FIRST)
+
+    assert list(cloud.heat.in_progress("t2")) == []
+    assert cloud.heat.show("t2", "network_n1", outputs=False) is None
+
+
+def test_a_second_stack_of_the_name_is_refused(cloud: Cloud) -> None:
+    cloud.heat.create(REQUEST, FIRST)
+
+    with pytest.raises(StackExists):
+        cloud.heat.create(REQUEST, SECOND)
+    assert cloud.taken() == ["create"]
+
+
+def test_a_busy_stack_takes_no_update(cloud: Cloud) -> None:
+    cloud.heat.create(REQUEST, FIRST)
+
+    with pytest.raises(StackBusy):
+        cloud.heat.update(REQUEST, shown(cloud), SECOND)
+    assert cloud.taken() == ["create"]
+
+
+def test_what_is_not_there_cannot_be_updated_and_need_not_be_deleted(cloud: Cloud) -> None:
+    nobody = Stack("00000000-0000-4000-8000-000000000000", "network_n1", "CREATE_COMPLETE")
+
+    assert cloud.heat.show("t1", "network_n1", outputs=True) is None
+    with pytest.raises(StackMissing):
+        cloud.heat.update(REQUEST, nobody, SECOND)
+    cloud.heat.delete("t1", nobody)
+    assert cloud.taken() == []
+
+
+def test_a_request_that_must_not_leave_does_not(cloud: Cloud) -> None:
+    """The claim was lost while the process stood still: what it was about to ask, another asks now."""
+
+    def lost() -> None:
+        raise StoreUnavailable("the claim was lost")
+
+    with pytest.raises(StoreUnavailable), cloud.heat.only_while(lost):
+        cloud.heat.create(REQUEST, FIRST)
+    assert cloud.taken() == []
+    cloud.heat.create(REQUEST, FIRST)
+    assert cloud.taken() == ["create"]
