@@ -20,7 +20,7 @@ from .context import PerProcess, WorkerContext
 
 log = logging.getLogger(__name__)
 
-STEPS: dict[str, steps.Doing] = {queue.SUBMIT: steps.submit, queue.WAIT: steps.wait, queue.RECORD: steps.record}
+STEPS: dict[str, steps.TaskFunction] = {queue.SUBMIT: steps.submit, queue.WAIT: steps.wait, queue.RECORD: steps.record}
 """The tasks of a job's chain. Explicit names: moving a function never breaks a message that is already queued."""
 
 ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {queue.LOOK: steps.look, queue.MONITOR: following.monitor}
@@ -55,7 +55,7 @@ def _round(context: Callable[[], WorkerContext], look: Callable[[WorkerContext, 
     look(context(), about)
 
 
-def _chain(task: Any) -> list[steps.Doing]:
+def _chain(task: Any) -> list[steps.TaskFunction]:
     """The step that a message asks for and those that its chain has after it.
 
     Celery would send a message for each; here the next one begins where the last one ended, with what

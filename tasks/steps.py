@@ -75,12 +75,12 @@ class Work:
         return replace(self, run=run, basis=replace(self.basis, run=revision))
 
 
-Doing: TypeAlias = Callable[[WorkerContext, RunId, Work | None], Work | None]
-"""A step. It is handed what the one before it in the chain knows, None when it begins with a message,
+TaskFunction: TypeAlias = Callable[[WorkerContext, RunId, Work | None], Work | None]
+"""The work of one task. It is handed what the one before it in the chain knows, None when it begins with a message,
 and answers with what the next one is to know, None when the chain ends here."""
 
 
-def run_chain(context: WorkerContext, steps: Iterable[Doing], run: RunId) -> None:
+def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId) -> None:
     """The steps of a chain, one after the other, for as long as one follows from the other."""
     work: Work | None = None
     try:
