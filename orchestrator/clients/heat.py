@@ -49,10 +49,11 @@ class Heat:
         self._checks = _Checks()
 
     def warm_up(self) -> None:
-        """Read the credentials; no request is made."""
+        """Read the credentials and import what a client needs; no request is made."""
         with self._lock:
             if self._cloud is None:
                 self._cloud = _Cloud(self._timeout, self._checks)
+            self._cloud.client("")
 
     @contextmanager
     def only_while(self, check: Callable[[], None]) -> Iterator[None]:
