@@ -251,8 +251,8 @@ class Dispatcher:
     def _keep_looking(self, tenant: str) -> None:
         """See to it that the next look is not later than it should be."""
         lane = self._lane(tenant)
-        # Tenants are looked at out of step, so that Heat's load is even.
-        seconds = self._pause_between_looks(lane) * random.uniform(0.9, 1.1)
+        # Tenants are looked at out of step, so that Heat's load is even; never later than the interval says.
+        seconds = self._pause_between_looks(lane) * random.uniform(0.8, 1.0)
         due = time.monotonic() + seconds
         if not lane.next_look or due < lane.next_look - self._look_interval:
             lane.next_look = due
