@@ -348,13 +348,19 @@ class Reconciler:
             world.again.add(ref)
             world.touch(ref)
 
+    def clears(self, job: Job) -> bool:
+        """Whether a job clears away an earlier incarnation of its id: nobody could ask for it again, nor would
+        anybody know how to. So it is not given up."""
+        handled = self.world.handled.get(job.ref)
+        return job.action is Action.DELETE and handled is not None and job.id in handled.outlived
+
     def _release(self, over: Over, failed: Failed | None) -> None:
         """What waited for a job that is over is ready, or is to fail (:meth:`_fail_waiting` does it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
             handled = self.world.handled.get(dependent.ref)
             built_from = handled.refs() if handled and handled.job == dependent.id else None
-            if failed and fails_with(dependent, over, built_from):
+            if failed and not self.clears(dependent) and fails_with(dependent, over, built_from):
                 error = caused_by(over.ref, failed.root, failed.error)
                 doomed = Failed(dependent.version, dependent.action, error, failed.root, through=over.ref)
                 self._doomed.setdefault(dependent.id, doomed)

@@ -239,7 +239,7 @@ class Term:
         with it is given up in the end."""
         self._claims_lost[job.id] += 1
         times = self._claims_lost[job.id]
-        if times < CLAIMS_LOST_LIMIT:
+        if times < CLAIMS_LOST_LIMIT or self._reconciler.clears(job):
             log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job.id, "times": times})
             self._dispatcher.submit(job)
             return

@@ -282,7 +282,19 @@ def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> 
     recent = [w for w in ledger.writes.get(child, ()) if decided.at - SLACK <= w.at and w.revision <= decided.revision]
     first = recent[0].revision - 1 if recent else decided.revision
     wanted = any(write.wanted and parent in write.parents() for write in (ledger.config(child, first), *recent))
-    return wanted or _failed_meanwhile(ledger, child, operation)
+    return wanted or _failed_meanwhile(ledger, child, operation) or _cannot_leave(ledger, child, parent, decided.revision)
+
+
+def _cannot_leave(ledger: Ledger, child: str, parent: str, revision: int) -> bool:
+    """The child's newest config does not want the parent any more, but cannot be built, since it refers to
+    something that is not there, itself or by what it refers to. How long that lasts, nobody knows."""
+    config = ledger.config(child, revision)
+    return config.wanted and parent not in config.parents() and _is_held_back(ledger, config, revision, frozenset({child}))
+
+
+def _is_held_back(ledger: Ledger, config: Write, revision: int, seen: frozenset[str]) -> bool:
+    parents = {parent: ledger.config(parent, revision) for parent in config.parents() - seen}
+    return any(not write.wanted or _is_held_back(ledger, write, revision, seen | parents.keys()) for write in parents.values())
 
 
 def _failed_meanwhile(ledger: Ledger, child: str, operation: Operation) -> bool:

@@ -252,6 +252,24 @@ def test_a_recreated_id_is_another_resource_and_the_old_stack_goes_first(system:
     assert parameters(system)["network_n1"] == {"name": "anew"}
 
 
+def test_an_old_stack_goes_even_when_the_deletion_of_what_was_built_from_it_fails(system: System) -> None:
+    """Found by chaos: nobody could ask for it again, and the new incarnation lives in another project."""
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.until(lambda: system.reported(p1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.outcome = lambda stack: None
+    system.put(P1, 2, marked=True, network_id="n1")
+    system.until(lambda: ("delete", "port_p1") in system.asked())
+    system.remove(N1)
+    system.put(N1, 1, tenant_id="t2")
+    system.until(lambda: len(system.jobs_made()) == 5)
+    system.outcome = lambda stack: {"status": "FAILED", "reason": "in use"} if stack.name == "port_p1" else complete(stack)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("DELETE_FAILED", 2)) and system.idle())
+
+    assert system.heat.stacks("t1").keys() == {"port_p1"}
+    assert system.heat.stacks("t2").keys() == {"network_n1"}
+
+
 def test_a_deletion_that_heat_fails_is_asked_three_times(system: System) -> None:
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
