@@ -350,6 +350,23 @@ def test_a_parent_is_deleted_though_its_child_wants_it() -> None:
     assert "parent before child" not in Story().built("p").built("c", "p").deleted("p").rules()
 
 
+def test_a_parent_is_deleted_while_its_child_is_about_to_leave() -> None:
+    story = Story().built("p").built("q").built("c", "p")
+    story.config("c", 2, "q")
+    story.now += 10
+    story.deleted("p")
+    assert "parent before child" in story.rules()
+
+
+def test_a_parent_is_deleted_though_its_child_cannot_leave() -> None:
+    """What the child's newest version refers to is not there: that may last for ever."""
+    story = Story().built("p").built("c", "p")
+    story.config("c", 2, "nowhere")
+    story.now += 10
+    story.deleted("p")
+    assert "parent before child" not in story.rules()
+
+
 def test_a_parent_is_changed_while_its_child_is_built() -> None:
     story = Story().built("p")
     story.config("c", parent="p")
