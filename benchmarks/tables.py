@@ -19,6 +19,8 @@ def filled(text: str, results: Path = RESULTS) -> str:
 
     def table(match: re.Match[str]) -> str:
         name = match[1]
+        if not (results / f"{name}.md").exists():
+            return match[0]  # not measured yet
         kept = (results / f"{name}.md").read_text().strip()
         plot = f"\n\n![{name}](../benchmarks/results/{name}.png)" if (results / f"{name}.png").exists() else ""
         return f"<!-- {name} -->\n{kept}{plot}\n<!-- /{name} -->"
