@@ -8,6 +8,7 @@ import string
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from .. import faults
@@ -138,14 +139,19 @@ class Reconciler:
 
     # Deciding ---------------------------------------------------------------------------------------
 
-    def settle(self) -> None:
-        """Decide everything that is to be decided."""
+    def settle(self, at_most: int | None = None) -> None:
+        """Decide what is to be decided.
+
+        :param at_most: leave the rest for the next time after so many; None: everything.
+        """
         self._fail_waiting()
         while self.world.dirty:
-            for ref in list(self.world.dirty):
+            for ref in list(islice(self.world.dirty, at_most)):
                 if ref in self.world.dirty and ref not in self._batch:
                     self._settle_one(ref)
             self._perform_batch()
+            if at_most is not None:
+                return
 
     def _settle_one(self, ref: Ref) -> None:
         """Decide one resource, and before it those it has to come after. The path closes cycles."""

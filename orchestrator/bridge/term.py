@@ -34,6 +34,9 @@ _TICK = 1.0
 """Longest time, in seconds, for which the loop sleeps without looking at its lease."""
 CLAIMS_LOST_LIMIT = 5
 """Claims lost on one job, as far as this term has seen, after which the job is given up."""
+_DECISIONS = 400
+"""Decisions in one turn of the loop. After a hundred thousand changes at once, the first are sent to the
+workers before the last are decided, and the lease is looked at meanwhile."""
 _HELD_UP = 0.5
 """Seconds by which a turn of the loop may be longer than it should be, without having been stopped or held up."""
 _SHORTEST_LOOK = 2.0
@@ -149,12 +152,13 @@ class Term:
         # What has come goes before what time alone decides.
         self._take_in(0.0)
         self._settle()
-        due = [seconds for seconds in (next_timer, self._dispatcher.next_flush()) if seconds is not None]
+        undecided = 0.0 if self.world.dirty else None
+        due = [seconds for seconds in (undecided, next_timer, self._dispatcher.next_flush()) if seconds is not None]
         self._take_in(min([_TICK, *due]))
         self._settle()
 
     def _settle(self) -> None:
-        self._reconciler.settle()
+        self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._remove_finished()
 
