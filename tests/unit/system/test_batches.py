@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 
+from orchestrator.bridge import loading
+from orchestrator.clients.store import KeyValue
 from orchestrator.core.refs import Ref
 from orchestrator.core.transactions import Transaction
 from tests.factories import network, port
@@ -24,6 +26,24 @@ def test_independent_jobs_share_transactions() -> None:
     bench.settle()
 
     assert sorted(jobs_by_revision(bench).values()) == [20, 40, 40]
+
+
+def test_a_turn_decides_so_many_and_leaves_the_rest_for_the_next() -> None:
+    bench = Bench()
+    bench.settle()
+    for n in range(100):
+        bench.put(network(f"n{n:02}"))
+    for event in bench.store.history:
+        if ref := bench.keys.ref(bench.keys.config, event.key):
+            loading.note_config(bench.world, bench.keys, KeyValue(event.key, event.value or b"", event.created, event.revision))
+            assert ref in bench.world.dirty
+    made = []
+    for _ in range(3):
+        bench.reconciler.settle(40)
+        made.append(len(bench.ready))
+
+    assert made == [40, 80, 100], "and what is ready can be sent after each turn"
+    assert [job.split(":")[3] for job in bench.ready] == [f"n{n:02}" for n in range(100)], "in the order of arrival"
 
 
 def test_a_job_is_not_written_with_one_that_it_waits_for() -> None:
