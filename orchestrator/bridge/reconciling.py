@@ -187,7 +187,6 @@ class Reconciler:
             except StoreRefused:
                 revision = 0  # One of them is too large, and will be told so.
             if revision:
-                faults.reach("bridge-after-job")
                 for ref, decision in decisions.items():
                     self.world.unsettled.discard(ref)
                     self._performed(ref, decision, revision)
@@ -205,6 +204,7 @@ class Reconciler:
         if isinstance(decision, Start):
             self._started(ref, decision)
             return
+        faults.reach("bridge-after-report")
         self.world.reported[ref] = Reported(decision.wanted.version, revision)
         self.world.set_failed(ref, None)
         self._decided(ref)
@@ -237,7 +237,6 @@ class Reconciler:
                     log.info("Held back", extra={"event": "held", "resource": str(ref), "reason": held.reason})
             case Report():
                 if revision := self._commit(ref, self._transaction(decision)):
-                    faults.reach("bridge-after-report")
                     self._performed(ref, decision, revision)
             case Start():
                 self._start(ref, decision)
@@ -263,10 +262,10 @@ class Reconciler:
         except StoreRefused as error:
             self._perform(ref, refuse(self.world, ref, f"{error}; make the configuration smaller"))
             return
-        faults.reach("bridge-after-job")
         self._started(ref, decision)
 
     def _started(self, ref: Ref, decision: Start) -> None:
+        faults.reach("bridge-after-job")
         job, handled = decision.job, decision.handled
         self.world.graph.add(job)
         for old in decision.superseded:

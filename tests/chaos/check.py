@@ -373,10 +373,17 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
         if parent in seen:
             continue
         seen.add(parent)
-        if _last_failed(ledger, parent, report.at):
+        if _last_failed(ledger, parent, report.at) or _reported_failed(ledger, parent, report.revision):
             return True
         todo += [p for w in ledger.writes.get(parent, ()) if w.revision <= report.revision for p in w.parents()]
     return False
+
+
+def _reported_failed(ledger: Ledger, ref: str, revision: int) -> bool:
+    """Whether the newest report of the resource was a failure, which is checked for a cause of its own. (Heat
+    may have repaired it already, and the report of that be on its way.)"""
+    before = [report for report in ledger.reports.get(ref, ()) if report.revision < revision]
+    return bool(before) and before[-1].failed
 
 
 def _last_failed(ledger: Ledger, ref: str, at: float) -> bool:
