@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from orchestrator.bridge import dispatching
 from orchestrator.core.jobs import Action, Job, job_action, job_ref
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import HeatRefused, HeatUnavailable, StackBusy
+from tasks import steps
 from tests.factories import HOT, TENANT, network, port, server
 
 from .driver import System, WorkerDied, complete
@@ -451,6 +456,25 @@ class BrokenOnce:
         self.broke = True
         self._store.fail_next(performed=self._performed)
         return int(self._store.commit(transaction, lease))
+
+
+@pytest.mark.parametrize("step", [-7200.0, -30.0, 30.0, 400.0])
+def test_a_clock_that_is_set_while_heat_works_changes_nothing(system: System, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    """The workers' clock steps after Heat was asked; forward by less than the timeout and its margin, 480 s here."""
+    built(system)
+    system.outcome = lambda stack: None
+    system.put(N1, 2, name="changed")
+    system.put(P1, 2, marked=True, network_id="n1")
+    system.until(lambda: len(system.heat.working()) == 1)
+    monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: time.time() + step))
+    monkeypatch.setattr(dispatching, "time", SimpleNamespace(time=lambda: time.time() + step, monotonic=time.monotonic))
+    for _ in range(30):
+        system.work()
+    asked = system.asked()
+    system.outcome = complete
+    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2), p1=("DELETE_COMPLETED", 2)) and system.idle())
+
+    assert max(Counter(system.asked()).values()) == 1, asked
 
 
 def test_a_bridge_that_starts_anew_carries_on_where_things_stand() -> None:
