@@ -1,10 +1,14 @@
-"""``python -m benchmarks NAME [options]``; ``--save`` keeps the result in ``benchmarks/results``."""
+"""``python -m benchmarks NAME [options]``; ``--save`` keeps the result in ``benchmarks/results``.
+
+``all`` runs one after the other, but for churn, which takes an hour.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from pathlib import Path
+import subprocess
+import sys
 
 BENCHMARKS = (
     "heat",
@@ -25,13 +29,19 @@ BENCHMARKS = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     chosen = parser.add_subparsers(dest="name", required=True)
-    there = [name for name in BENCHMARKS if (Path(__file__).parent / "runs" / f"{name}.py").exists()]
-    modules = {name: importlib.import_module(f".runs.{name}", __package__) for name in there}
+    modules = {name: importlib.import_module(f".runs.{name}", __package__) for name in BENCHMARKS}
     for name, module in modules.items():
         described = chosen.add_parser(name, help=(module.__doc__ or "").splitlines()[0], description=module.__doc__)
         described.add_argument("--save", action="store_true", help="write table, numbers and plot to benchmarks/results")
         module.arguments(described)
+    everything = chosen.add_parser("all", help="one after the other, but for churn")
+    everything.add_argument("--save", action="store_true", help="for each")
     options = parser.parse_args()
+    if options.name == "all":
+        names = [name for name in BENCHMARKS if name != "churn"]
+        save = ["--save"] if options.save else []
+        # Each in a process of its own, as it is when it is run alone.
+        sys.exit(max(subprocess.run([sys.executable, "-m", "benchmarks", name, *save], check=False).returncode for name in names))
     modules[options.name].run(options)
 
 

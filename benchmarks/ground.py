@@ -138,6 +138,15 @@ class Ground:
         options = [f"--concurrency={slots}", f"--hostname={name}@%h", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
         return self.start("worker", ["-m", "celery", "-A", "tasks", "worker", *options], self.environment(), "ready.")
 
+    def worker_alone(self) -> None:
+        """A warm worker, and etcd without a bridge: it can be filled."""
+        self.push_template()
+        bridge = self.bridge()
+        self.worker()
+        self.load(nodes("warm", 32), timeout=60).check()
+        self.stop("bridge")
+        assert not bridge.alive
+
     def stop(self, *parties: str) -> None:
         for party in parties or tuple(self.parties):
             for process in self.parties.pop(party, []):

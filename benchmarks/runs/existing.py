@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.sandbox.processes import Process
 
 from .. import filling, traffic
-from ..ground import Ground, ground, nodes, settle
+from ..ground import Ground, ground, settle
 from ..measuring import cpu_seconds, memory_mib, peak_mib, percentile
 from ..report import Result
 
@@ -37,12 +37,7 @@ class Site:
         self.ground, self.count = running, count
         self._next = itertools.count(0, 7)
         self._versions: dict[int, int] = {}
-        running.push_template()
-        bridge = running.bridge()
-        running.worker()
-        running.load(nodes("warm", 32), timeout=60).check()
-        running.stop("bridge")
-        assert not bridge.alive
+        running.worker_alone()
         self.bytes = filling.fill(running.etcd.endpoint, count)
 
     def changes(self, count: int, every: float = 0.0) -> list[list[Any]]:

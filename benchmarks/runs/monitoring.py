@@ -14,7 +14,7 @@ from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
 from .. import filling, traffic
-from ..ground import Ground, ground, nodes
+from ..ground import Ground, ground
 from ..measuring import percentile
 from ..report import Result
 
@@ -106,12 +106,7 @@ def _change(running: Ground, count: int, interval: float) -> list[float]:
 def run(options: argparse.Namespace) -> None:
     count, interval = options.targets, options.interval
     with ground(ORCHESTRATOR_MONITORING_INTERVAL=str(interval)) as running:
-        running.push_template()
-        bridge = running.bridge()
-        running.worker()
-        running.load(nodes("warm", 32), timeout=60).check()
-        running.stop("bridge")
-        assert not bridge.alive
+        running.worker_alone()
         filling.fill(running.etcd.endpoint, count, link=lambda name: f"{running.heat.url}/target/{name}")
         running.bridge()
         _wait(lambda: _records(running).total() >= count, 4 * interval, "a record for every target")

@@ -46,6 +46,8 @@ LOOK_SHARE = 0.02
 way for ten minutes need not be looked at every second."""
 LONGEST_LOOK = 15.0
 """Seconds between two looks at a tenant's stacks, at most (or the look interval, if that is longer)."""
+_OUT_OF_STEP = 0.2
+"""Share of the pause by which a look may come early; one that is due so little later is not moved."""
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts of a tenant whose circuit is open, at most."""
 
@@ -252,9 +254,9 @@ class Dispatcher:
         """See to it that the next look is not later than it should be."""
         lane = self._lane(tenant)
         # Tenants are looked at out of step, so that Heat's load is even; never later than the interval says.
-        seconds = self._pause_between_looks(lane) * random.uniform(0.8, 1.0)
+        seconds = self._pause_between_looks(lane) * random.uniform(1 - _OUT_OF_STEP, 1.0)
         due = time.monotonic() + seconds
-        if not lane.next_look or due < lane.next_look - self._look_interval:
+        if not lane.next_look or due < lane.next_look - _OUT_OF_STEP * self._look_interval:
             lane.next_look = due
             self._timer(seconds, lambda: self._look(tenant, due))
 

@@ -36,6 +36,7 @@ from ..core.refs import JobId, Ref
 from ..core.transactions import Transaction, merged
 from ..core.world import Reported, Stack, World
 from ..errors import StoreRefused
+from .batching import Batch
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -55,58 +56,6 @@ class Later(Protocol):
 
 def _suffix() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(5))
-
-
-class Batch:
-    """Decisions that have nothing to do with each other, so that one transaction can write them all.
-
-    While they wait here the world does not know of them. So a decision about a resource that one of
-    them is about, or is built from, is not admitted: it has to be made anew once they are performed.
-    """
-
-    _MOST = 40
-    """etcd takes 128 operations in a transaction, and a job is three."""
-    _LARGEST = 256 * 1024
-    """Characters of bodies; etcd takes 1.5 MB."""
-
-    def __init__(self) -> None:
-        self._decisions: dict[Ref, Start | Report] = {}
-        self._about: set[Ref] = set()
-        self._size = 0
-
-    def __contains__(self, ref: Ref) -> bool:
-        return ref in self._decisions
-
-    def admits(self, ref: Ref, decision: Decision) -> bool:
-        """Whether *decision* would be the same if everything in here were performed already."""
-        if not self._decisions:
-            return True
-        match decision:
-            case First(refs):
-                return refs[0] not in self._decisions
-            case Start(job, superseded=()):
-                return ref not in self._about and not any(other in self._decisions for other in job.references())
-            case Report() | Nothing():
-                return ref not in self._about
-        return False
-
-    def add(self, ref: Ref, decision: Start | Report) -> None:
-        self._decisions[ref] = decision
-        self._about.add(ref)
-        if isinstance(decision, Start):
-            self._about |= decision.job.references()
-            self._size += len(str(decision.job.body))
-
-    @property
-    def full(self) -> bool:
-        return len(self._decisions) >= self._MOST or self._size > self._LARGEST
-
-    def take(self) -> dict[Ref, Start | Report]:
-        """Everything, in the order in which it was decided; nothing is left."""
-        taken, self._decisions = self._decisions, {}
-        self._about.clear()
-        self._size = 0
-        return taken
 
 
 class Reconciler:
@@ -166,7 +115,7 @@ class Reconciler:
                 path.append(decision.refs[0])
                 continue
             path.pop()
-            if isinstance(decision, Start | Report) and not (isinstance(decision, Start) and decision.superseded):
+            if self._batch.takes(decision):
                 self._batch.add(top, decision)
                 if self._batch.full:
                     self._perform_batch()
