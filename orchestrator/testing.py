@@ -91,6 +91,12 @@ class MemoryStore:
                 raise error
             return revision
 
+    def commit_and_read(
+        self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
+    ) -> tuple[int, Mapping[str, KeyValue]]:
+        with self._changed:
+            return self.commit(transaction, lease), self.get_many(keys)
+
     def put(self, key: str, value: str) -> int:
         return self.commit(Transaction(puts={key: value}))
 

@@ -62,6 +62,7 @@ class WorkerContext:
     prompt: Promptness = field(default_factory=Promptness)
     _parsed: dict[str, tuple[int, Template | BadTemplate]] = field(default_factory=dict)
     """The templates of etcd as they were last read, by id, with the revision of the record."""
+    _usual: dict[str, str] = field(default_factory=dict)
     _lease: Lease | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,8 +79,16 @@ class WorkerContext:
             if self._lease is not None:
                 self._lease.abandon()
 
-    def template(self, template_id: str, stored: KeyValue | None) -> Template | BadTemplate | None:
-        """A template: the record that etcd has of it, or else that of the catalogue."""
+    def usual_template(self, kind: str) -> str | None:
+        """The id of the template that this type of resource needed the last time: worth reading in advance."""
+        return self._usual.get(kind)
+
+    def template(self, kind: str, template_id: str, stored: KeyValue | None) -> Template | BadTemplate | None:
+        """The template of a resource: the record that etcd has of it, or else that of the catalogue.
+
+        :param kind: the resource's type.
+        """
+        self._usual[kind] = template_id
         if stored is None:
             return self.templates.get(template_id)
         known = self._parsed.get(template_id)

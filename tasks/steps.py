@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -51,6 +51,11 @@ DELETE_ATTEMPTS = 3
 """A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what was
 still in use is often released a moment later. One whose config is gone is asked until it succeeds."""
 
+RECORDED_HERE = 0.1
+"""Seconds in which a look records what it found itself, which saves a message for each; what is left after
+that is sent, for others to share."""
+_RECORDED_TOGETHER = 20
+"""Jobs that are read at once for that; etcd takes 128 operations."""
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
 
@@ -59,7 +64,8 @@ _MARKS_PER_TRANSACTION = 50
 class Work:
     """A job as it stands in etcd, and the revisions that were read.
 
-    *verdict* is what a look at Heat just said, where there was one.
+    *verdict* is what a look at Heat just said, where there was one; *read* everything that was read with
+    the claim, by key.
     """
 
     job: Job
@@ -69,6 +75,7 @@ class Work:
     config_there: bool
     failed: Failed | None
     verdict: stacks.Verdict | None = None
+    read: Mapping[str, KeyValue | None] = field(default_factory=dict)
 
     def at(self, revision: int, run: Run) -> Work:
         """The same after we wrote the run."""
@@ -97,12 +104,25 @@ def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId)
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
     """Everything a step needs to know about a job, in one reading; None when the job is over."""
-    keys, job_id = context.keys, job_of(run_id)
-    ref = job_ref(job_id)
-    job_key, run_key = keys.job(job_id), keys.runs + run_id
-    config_key, handled_key, failed_key = (keys.below(folder, ref) for folder in (keys.config, keys.handled, keys.failed))
-    found = context.store.get_many([job_key, run_key, config_key, handled_key, failed_key])
-    record, run, config, handled_kv, failed = map(found.get, (job_key, run_key, config_key, handled_key, failed_key))
+    return _work(context, run_id, context.store.get_many(_about(context, run_id)))
+
+
+def _load_many(context: WorkerContext, runs: Sequence[RunId]) -> dict[RunId, Work | None]:
+    """The same of several jobs, in one reading."""
+    found = context.store.get_many([key for run in runs for key in _about(context, run)])
+    return {run: _work(context, run, found) for run in runs}
+
+
+def _about(context: WorkerContext, run_id: RunId) -> tuple[str, ...]:
+    """The keys that say where a job stands: its record, its run, and of its resource the config, what was
+    handled and what failed."""
+    keys, job = context.keys, job_of(run_id)
+    ref = job_ref(job)
+    return (keys.job(job), keys.runs + run_id, *(keys.below(folder, ref) for folder in (keys.config, keys.handled, keys.failed)))
+
+
+def _work(context: WorkerContext, run_id: RunId, found: Mapping[str, KeyValue]) -> Work | None:
+    record, run, config, handled_kv, failed = map(found.get, _about(context, run_id))
     if record is None:
         return None
     job = Job.from_json(record.value)
@@ -125,18 +145,13 @@ def load(context: WorkerContext, run_id: RunId) -> Work | None:
 def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work | None:
     """Claim the job, make the request, ask Heat."""
     faults.reach("worker-before-claim")
-    work = load(context, run_id)
-    if work is None or (work.run is not None and work.run.step is not Step.RETRY):
+    lease = context.lease()
+    work = _claim(context, run_id, lease)
+    if work is None or work.run is None:
         log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "run": run_id})
         return None
-    keys, job, lease = context.keys, work.job, context.lease()
-    attempt, since = (work.run.attempt, work.run.since) if work.run else (0, time.time())
-    claimed = Run(Step.CLAIMED, attempt=attempt, since=since)
-    revision = context.store.commit(effects.claim(keys, job, work.basis, claimed), lease)
-    if not revision:
-        return None
     faults.reach("worker-after-claim")
-    work = work.at(revision, claimed)
+    job, attempt, since = work.job, work.run.attempt, work.run.since
     try:
         with context.heat.only_while(partial(_still_ours, lease)):
             asked = _ask(context, work)
@@ -161,6 +176,25 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     log.info("Heat was asked", extra={"event": "stack_submitted", "job": job.id, "stack": asked.stack})
     # Not written yet: the claim holds until wait() knows what there is to write.
     return replace(work, run=replace(asked, attempt=attempt, since=since))
+
+
+def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
+    """Make the job ours; None when it is not to be had.
+
+    Nearly always it is a job that no worker has had before: it is claimed and read in one transaction.
+    """
+    keys, claimed = context.keys, Run(Step.CLAIMED, since=time.time())
+    usual = context.usual_template(job_ref(job_of(run_id)).type)
+    wanted = [*_about(context, run_id), *([keys.template(usual)] if usual else [])]
+    revision, found = context.store.commit_and_read(effects.claim(keys, run_id, claimed), wanted, lease)
+    work = _work(context, run_id, found)
+    if revision or work is None:
+        return work and replace(work, read={key: found.get(key) for key in wanted})
+    if work.run is None or work.run.step is not Step.RETRY:
+        return None
+    claimed = replace(claimed, attempt=work.run.attempt, since=work.run.since)
+    revision = context.store.commit(effects.claim(keys, run_id, claimed, work.basis), lease)
+    return work.at(revision, claimed) if revision else None
 
 
 def _never_ready(error: StackBusy) -> str:
@@ -204,11 +238,14 @@ def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | End
     needed = rendering.needed_outputs(job)
     records = {keys.below(keys.stacks, output.ref): str(output.ref) for output in needed}
     template_key = keys.template(work.handled.template) if work.handled else ""
-    found = context.store.get_many([*records, *([template_key] if template_key else [])])
-    template = context.template(work.handled.template, found.get(template_key)) if work.handled else None
+    found = work.read
+    if records or template_key not in found:
+        found = context.store.get_many([*records, *([template_key] if template_key else [])])
+    template = context.template(job.ref.type, work.handled.template, found.get(template_key)) if work.handled else None
     if template is None or isinstance(template, BadTemplate):
         raise TemplateError(template.reason if template else "the template is gone; push it and write the config again")
-    outputs, absent = rendering.pick_outputs(needed, {ref: _outputs(found[key]) for key, ref in records.items() if key in found})
+    given = {ref: _outputs(stored) for key, ref in records.items() if (stored := found.get(key))}
+    outputs, absent = rendering.pick_outputs(needed, given)
     if absent:
         output = min(absent, key=lambda o: (o.ref, o.key))
         error = f"needs output {output.key!r} of the stack of {output.ref}, which has none; build {output.ref} first"
@@ -420,12 +457,23 @@ def look(context: WorkerContext, tenant: str) -> int:
         for run, key, revision in waiting
         if run.stack not in busy or now - run.asked_at > _limit(context, run)
     ]
-    found = 0
-    for key in _marked(context, ended):
-        faults.reach("worker-after-mark")
-        context.queue.record(context.keys.run_id(key))
-        found += 1
-    return found
+    marked = [context.keys.run_id(key) for key in _marked(context, ended)]
+    _record_many(context, marked)
+    return len(marked)
+
+
+def _record_many(context: WorkerContext, marked: Sequence[RunId]) -> None:
+    """Record what there is time for, and send the rest."""
+    until = time.monotonic() + RECORDED_HERE
+    for start in range(0, len(marked), _RECORDED_TOGETHER):
+        together = marked[start : start + _RECORDED_TOGETHER]
+        works = _load_many(context, together) if time.monotonic() < until else {}
+        for run in together:
+            faults.reach("worker-after-mark")
+            if time.monotonic() >= until:
+                context.queue.record(run)
+            elif work := works[run]:
+                record(context, run, work)
 
 
 def _marked(context: WorkerContext, ended: Sequence[tuple[Run, str, int]]) -> Iterator[str]:

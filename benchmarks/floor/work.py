@@ -1,4 +1,4 @@
-"""The calls of one job: two readings of etcd, one request and one look at Heat, three writes to etcd.
+"""The calls of one job: a reading and a write of etcd in one, a request and a look at Heat, two writes to etcd.
 
 As many as the orchestrator makes for a stack that Heat builds at once, through the same libraries, with
 nothing compared and nobody to carry on when a process dies in between.
@@ -34,16 +34,14 @@ class Doors:
         self._tenants: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def read(self, *keys: str) -> list[bytes | None]:
-        """Values in one call."""
-        operations = [rpc.RequestOp(request_range=rpc.RangeRequest(key=key.encode())) for key in keys]
-        found = [answer.response_range.kvs for answer in self.kv.Txn(rpc.TxnRequest(success=operations)).responses]
+    def call(self, puts: dict[str, str], *, delete: tuple[str, ...] = (), read: tuple[str, ...] = ()) -> list[bytes | None]:
+        """Write and delete, then read: the values, all in one call."""
+        operations = [rpc.RequestOp(request_put=rpc.PutRequest(key=k.encode(), value=v.encode())) for k, v in puts.items()]
+        operations += [rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key.encode())) for key in delete]
+        operations += [rpc.RequestOp(request_range=rpc.RangeRequest(key=key.encode())) for key in read]
+        answers = self.kv.Txn(rpc.TxnRequest(success=operations)).responses
+        found = [answer.response_range.kvs for answer in answers[len(puts) + len(delete) :]]
         return [kvs[0].value if kvs else None for kvs in found]
-
-    def put(self, values: dict[str, str], delete: tuple[str, ...] = ()) -> None:
-        puts = [rpc.RequestOp(request_put=rpc.PutRequest(key=k.encode(), value=v.encode())) for k, v in values.items()]
-        gone = [rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key.encode())) for key in delete]
-        self.kv.Txn(rpc.TxnRequest(success=[*puts, *gone]))
 
     def heat(self, tenant: str) -> Any:
         with self._lock:
@@ -56,13 +54,11 @@ class Doors:
 
 def submit(doors: Doors, name: str) -> tuple[str, str, str, int]:
     """Ask Heat for the stack: tenant, name, stack id, version."""
-    key = f"/config/v1/nodes/{name}"
-    config, _ = doors.read(key, f"/state/v1/nodes/{name}")
-    template, _ = doors.read("/config/v2.0/heat_templates/node", f"/esi-worker/heat_stacks/v1/nodes/{name}")
+    wanted_keys = (f"/config/v1/nodes/{name}", "/config/v2.0/heat_templates/node", f"/state/v1/nodes/{name}")
+    config, template, _ = doors.call({f"/esi-worker/job_state/v1/nodes/{name}": "{}"}, read=wanted_keys)
     assert config is not None and template is not None
     wanted, document = json.loads(config), json.loads(json.loads(template)["body"])
     body = json.loads(wanted["body"])
-    doors.put({f"/esi-worker/job_state/v1/nodes/{name}": "{}"})
     text = _TEMPLATES.from_string(document["template_file"]).render(jinja_text="a text")
     parameters = {"value": body["value"]}
     made = doors.heat(body["tenant_id"]).stacks.create(
@@ -82,6 +78,6 @@ def record(doors: Doors, name: str, version: int, outputs: list[Any]) -> None:
     stack = {"stack_id": f"node_{name}", "stack_status": "CREATE_COMPLETE", "output": outputs}
     job = {"heat_outputs": outputs, "orchestration_state": "CREATE_COMPLETE"}
     job_state = f"/esi-worker/job_state/v1/nodes/{name}"
-    doors.put({f"/esi-worker/heat_stacks/v1/nodes/{name}": json.dumps(stack), job_state: json.dumps(job)})
+    doors.call({f"/esi-worker/heat_stacks/v1/nodes/{name}": json.dumps(stack), job_state: json.dumps(job)})
     state = {"worker_state": "CREATE_COMPLETED", "heat_outputs": json.dumps(outputs)}
-    doors.put({f"/state/v1/nodes/{name}": json.dumps({"state": state, "version": version, "error": ""})}, delete=(job_state,))
+    doors.call({f"/state/v1/nodes/{name}": json.dumps({"state": state, "version": version, "error": ""})}, delete=(job_state,))

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
         data[contender] = {"rates": rates, "cpu_ms": cpu, "share": median(shares)}
     title = f"The same calls with and without us: {options.jobs:,} creates, {options.slots} slots, {options.rounds} rounds in turn"
     notes = [
-        "The same calls to Heat (create, show) and to etcd (2 readings, 3 writes) through the same libraries; the others",
+        "The same calls to Heat (create, show) and to etcd (claim and read, write, write), through the same libraries; the others",
         "compare nothing, remember nothing and lose the job when a process dies. CPU without Heat's.",
         "Share: our rate by theirs in the same round.",
     ]

@@ -102,11 +102,10 @@ class EtcdStore:
         found: dict[str, KeyValue] = {}
         revision = 0
         for start in range(0, len(wanted), 100):  # etcd takes 128 operations a transaction
-            ranges = (rpc.RangeRequest(key=key.encode(), revision=revision) for key in wanted[start : start + 100])
-            reply = self._read(partial(_txn, rpc.TxnRequest(success=[rpc.RequestOp(request_range=one) for one in ranges])))
+            readings = [_reading(key, revision) for key in wanted[start : start + 100]]
+            reply = self._read(partial(_txn, rpc.TxnRequest(success=readings)))
             revision = revision or reply.header.revision
-            for response in reply.responses:
-                found |= {kv.key.decode(): _key_value(kv) for kv in response.response_range.kvs}
+            found |= _found(reply)
         return found
 
     def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
@@ -166,6 +165,11 @@ class EtcdStore:
     # Writing ----------------------------------------------------------------------------------------
 
     def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
+        return self.commit_and_read(transaction, (), lease)[0]
+
+    def commit_and_read(
+        self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
+    ) -> tuple[int, Mapping[str, KeyValue]]:
         lease_id = lease.id if isinstance(lease, EtcdLease) else 0
         operations = [
             rpc.RequestOp(
@@ -180,9 +184,11 @@ class EtcdStore:
             for key in dict.fromkeys(transaction.deletes)
             if key not in transaction.puts
         ]
-        request = rpc.TxnRequest(compare=list(map(_compare, dict.fromkeys(transaction.requires))), success=operations)
-        reply = self._write(partial(_txn, request))
-        return reply.header.revision if reply.succeeded else 0
+        # etcd performs these after the writes, and at the same revision.
+        readings = [_reading(key) for key in dict.fromkeys(keys)]
+        requires = list(map(_compare, dict.fromkeys(transaction.requires)))
+        reply = self._write(partial(_txn, rpc.TxnRequest(compare=requires, success=operations + readings, failure=readings)))
+        return (reply.header.revision if reply.succeeded else 0), _found(reply)
 
     def put(self, key: str, value: str) -> int:
         request = rpc.PutRequest(key=key.encode(), value=value.encode())
@@ -315,6 +321,16 @@ def _range(request: Any, channel: _Channel) -> Any:
 
 def _txn(request: Any, channel: _Channel) -> Any:
     return channel.kv.Txn(request, timeout=CALL_TIMEOUT, metadata=channel.metadata)
+
+
+def _reading(key: str, revision: int = 0) -> Any:
+    """One key, as an operation of a transaction."""
+    return rpc.RequestOp(request_range=rpc.RangeRequest(key=key.encode(), revision=revision))
+
+
+def _found(reply: Any) -> dict[str, KeyValue]:
+    """What the readings of a transaction found."""
+    return {kv.key.decode(): _key_value(kv) for response in reply.responses for kv in response.response_range.kvs}
 
 
 def _bytes(path: str) -> bytes | None:

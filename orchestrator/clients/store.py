@@ -95,6 +95,14 @@ class Store(Protocol):
         :returns: its revision, or 0 when a requirement did not hold and nothing was written.
         """
 
+    def commit_and_read(
+        self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
+    ) -> tuple[int, Mapping[str, KeyValue]]:
+        """The same, and those of the keys that are there: right after it, or as they are when it was refused.
+
+        :param keys: fewer than a hundred, as etcd counts them among the transaction's operations.
+        """
+
     def put(self, key: str, value: str) -> int:
         """Write without any condition: for keys that belong to a person's command. Returns the revision."""
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from . import records
-from .jobs import Action, Job
-from .keys import Keys
+from .jobs import Action, Job, job_ref
+from .keys import Keys, job_of
 from .planning import Clean, Hold, Refuse, Report, Start
 from .records import Failed, Run, Step
-from .refs import Json, Ref
+from .refs import Json, Ref, RunId
 from .resources import Wanted
 from .transactions import Require, Transaction, absent, exists, same_incarnation, unchanged
 
@@ -139,12 +139,17 @@ class Ended:
     root: Ref | None = None
 
 
-def claim(keys: Keys, job: Job, basis: Basis, run: Run) -> Transaction:
-    """Take a job: the run hangs on the worker's lease until Heat has answered."""
-    key = keys.run(job.tenant, job.id)
+def claim(keys: Keys, run_id: RunId, run: Run, basis: Basis | None = None) -> Transaction:
+    """Take a job: the run hangs on the worker's lease until Heat has answered.
+
+    :param basis: what was read of the job. Without it, only a job is taken that is there and that no
+        worker has had before: about such a one nothing needs to be known.
+    """
+    job, key = job_of(run_id), keys.runs + run_id
+    free = (unchanged(keys.job(job), basis.job), unchanged(key, basis.run)) if basis else (exists(keys.job(job)), absent(key))
     return Transaction(
-        requires=(unchanged(keys.job(job.id), basis.job), unchanged(key, basis.run)),
-        puts={key: run.to_json(), keys.below(keys.job_states, job.ref): "{}"},
+        requires=free,
+        puts={key: run.to_json(), keys.below(keys.job_states, job_ref(job)): "{}"},
         leased=frozenset({key}),
     )
 

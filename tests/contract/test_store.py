@@ -193,6 +193,24 @@ def test_a_transaction_changes_everything_at_one_revision(backend: Backend) -> N
     assert backend.store.list(backend.folder) == (at, [KeyValue(a, b"2", made, at), KeyValue(c, b"2", at, at)])
 
 
+def test_what_is_read_with_a_transaction_is_read_right_after_it(backend: Backend) -> None:
+    a, b, c = map(backend.key, "abc")
+    made = backend.store.put(a, "1")
+    backend.store.put(b, "1")
+    at, found = backend.store.commit_and_read(Transaction((exists(a),), puts={a: "2"}, deletes=(b,)), [a, b, c, a])
+
+    assert (at, found) == (made + 2, {a: KeyValue(a, b"2", made, at)})
+
+
+def test_what_is_read_with_a_refused_transaction_is_as_it_was(backend: Backend) -> None:
+    a, b = map(backend.key, "ab")
+    made = backend.store.put(a, "1")
+    refused = Transaction((absent(a),), puts={a: "2", b: "2"})
+
+    assert backend.store.commit_and_read(refused, [a, b]) == (0, {a: KeyValue(a, b"1", made, made)})
+    assert backend.revision == made
+
+
 REQUIREMENTS = [
     pytest.param(lambda a, gone, m: unchanged(a, m[1]), True, id="mod: unchanged"),
     pytest.param(lambda a, gone, m: unchanged(a, m[0]), False, id="mod: written since"),

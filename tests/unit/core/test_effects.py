@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.core import effects
 from orchestrator.core.effects import Basis, Ended
 from orchestrator.core.jobs import Action
+from orchestrator.core.keys import run_id
 from orchestrator.core.planning import Clean, Hold, Refuse, Report, Start
 from orchestrator.core.records import Failed, Held, Run, Step
 from orchestrator.core.refs import Json
@@ -21,6 +22,7 @@ CONFIG, STATE, STACK = "/config/v2.0/networks/n1", "/state/v2.0/networks/n1", "/
 JOB_STATE, MONITORING = "/esi-worker/job_state/v2.0/networks/n1", "/monitoring/v2.0/networks/n1"
 HANDLED, HELD, FAILED = (f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1" for folder in ("handled", "held", "failed"))
 JOB = job(N1, version=3)
+RUN_ID = run_id("t1", JOB.id)
 JOB_KEY, RUN = f"/jobs/all/{JOB.id}", f"/esi-worker/orchestrator/runs/t1/{JOB.id}"
 WANTED = wanted(N1, 3)
 BASIS = Basis(job=20, run=21, incarnation=10)
@@ -121,7 +123,17 @@ def test_runs_are_removed_as_they_were_read() -> None:
 def test_a_claim_hangs_on_the_lease_and_nothing_else_does() -> None:
     run = Run(Step.CLAIMED, attempt=2)
 
-    assert effects.claim(KEYS, JOB, BASIS, run) == Transaction(OURS, {RUN: run.to_json(), JOB_STATE: "{}"}, leased=frozenset({RUN}))
+    assert effects.claim(KEYS, RUN_ID, run, BASIS) == Transaction(
+        OURS, {RUN: run.to_json(), JOB_STATE: "{}"}, leased=frozenset({RUN})
+    )
+
+
+def test_a_job_of_which_nothing_was_read_is_claimed_if_no_worker_had_it_before() -> None:
+    run = Run(Step.CLAIMED)
+
+    assert effects.claim(KEYS, RUN_ID, run) == Transaction(
+        (exists(JOB_KEY), absent(RUN)), {RUN: run.to_json(), JOB_STATE: "{}"}, leased=frozenset({RUN})
+    )
 
 
 def test_a_move_relies_on_the_run_being_where_it_was_left() -> None:

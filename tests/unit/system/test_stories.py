@@ -450,12 +450,14 @@ class BrokenOnce:
         return getattr(self._store, name)
 
     def commit(self, transaction: Any, lease: Any = None) -> int:
+        return int(self.commit_and_read(transaction, (), lease)[0])
+
+    def commit_and_read(self, transaction: Any, keys: Any, lease: Any = None) -> Any:
         self._left -= 1
-        if self._left != -1:
-            return int(self._store.commit(transaction, lease))
-        self.broke = True
-        self._store.fail_next(performed=self._performed)
-        return int(self._store.commit(transaction, lease))
+        if self._left == -1:
+            self.broke = True
+            self._store.fail_next(performed=self._performed)
+        return self._store.commit_and_read(transaction, keys, lease)
 
 
 @pytest.mark.parametrize("step", [-7200.0, -30.0, 30.0, 400.0])
@@ -466,7 +468,7 @@ def test_a_clock_that_is_set_while_heat_works_changes_nothing(system: System, mo
     system.put(N1, 2, name="changed")
     system.put(P1, 2, marked=True, network_id="n1")
     system.until(lambda: len(system.heat.working()) == 1)
-    monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: time.time() + step))
+    monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: time.time() + step, monotonic=time.monotonic))
     monkeypatch.setattr(dispatching, "time", SimpleNamespace(time=lambda: time.time() + step, monotonic=time.monotonic))
     for _ in range(30):
         system.work()
