@@ -43,6 +43,8 @@ _SHORTEST_LOOK = 2.0
 """Seconds that a look at monitoring targets may wait for a worker, however short the interval is."""
 _REMOVALS = 50
 """Runs removed in one transaction; etcd takes 128 operations."""
+_REMOVED_AFTER = 0.1
+"""Seconds for which a run that has been dealt with may stay, so that several are removed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Term:
         self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_PORTION)
         self._claims_lost: Counter[JobId] = Counter()
         self._finished: list[tuple[str, int]] = []
+        self._removal_due = 0.0
         self._stepped = time.monotonic()
         self._dispatcher.begin()
         self._resume(runs)
@@ -153,14 +156,16 @@ class Term:
         self._take_in(0.0)
         self._settle()
         undecided = 0.0 if self.world.dirty else None
-        due = [seconds for seconds in (undecided, next_timer, self._dispatcher.next_flush()) if seconds is not None]
+        removal = self._removal_due - time.monotonic() if self._finished else None
+        due = [seconds for seconds in (undecided, next_timer, removal, self._dispatcher.next_flush()) if seconds is not None]
         self._take_in(min([_TICK, *due]))
         self._settle()
 
     def _settle(self) -> None:
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
-        self._remove_finished()
+        if len(self._finished) >= _REMOVALS or time.monotonic() >= self._removal_due:
+            self._remove_finished()
 
     # Events -----------------------------------------------------------------------------------------
 
@@ -234,7 +239,7 @@ class Term:
         run = Run.from_json(value)
         if run.step is Step.DONE:
             self._note_done(job_id, tenant, run, revision)
-            self._finished.append((key, revision))
+            self._finish(key, revision)
         elif known:
             self._dispatcher.moved(job_id, tenant, run)
 
@@ -270,6 +275,12 @@ class Term:
             log.info("Trying again, as asked", extra={"event": "retry_asked", "resource": str(ref)})
             self.world.again.add(ref)
             self.world.touch(ref)
+        self._finish(key, revision)
+
+    def _finish(self, key: str, revision: int) -> None:
+        """Remove it once it has been dealt with: soon, together with what else ends meanwhile."""
+        if not self._finished:
+            self._removal_due = time.monotonic() + _REMOVED_AFTER
         self._finished.append((key, revision))
 
     def _remove_finished(self) -> None:
