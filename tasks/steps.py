@@ -151,7 +151,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
         log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "run": run_id})
         return None
     faults.reach("worker-after-claim")
-    job, attempt, since = work.job, work.run.attempt, work.run.since
+    job, failures, since = work.job, work.run.failures, work.run.since
     try:
         with context.heat.only_while(partial(_still_ours, lease)):
             asked = _ask(context, work)
@@ -161,7 +161,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
         if isinstance(error, StackBusy) and time.time() - since > context.stack_timeout + context.timeout_margin:
             _finish(context, work, effects.not_built(job.action, _never_ready(error), live=True))
         else:
-            _try_again(context, work, attempt + 1, error)
+            _try_again(context, work, error, attempt=work.run.attempt + 1)
         return None
     except (TemplateError, HeatRefused) as error:
         # A template that does not render is the root of the failure: a better one repairs it.
@@ -175,7 +175,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     faults.reach("worker-after-heat")
     log.info("Heat was asked", extra={"event": "stack_submitted", "job": job.id, "stack": asked.stack})
     # Not written yet: the claim holds until wait() knows what there is to write.
-    return replace(work, run=replace(asked, attempt=attempt, since=since))
+    return replace(work, run=replace(asked, failures=failures, since=since))
 
 
 def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
@@ -192,7 +192,7 @@ def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
         return work and replace(work, read={key: found.get(key) for key in wanted})
     if work.run is None or work.run.step is not Step.RETRY:
         return None
-    claimed = replace(claimed, attempt=work.run.attempt, since=work.run.since)
+    claimed = replace(claimed, attempt=work.run.attempt, failures=work.run.failures, since=work.run.since)
     revision = context.store.commit(effects.claim(keys, run_id, claimed, work.basis), lease)
     return work.at(revision, claimed) if revision else None
 
@@ -297,12 +297,25 @@ def _advice(error: TemplateError | HeatRefused) -> str:
     return f"{error}; correct {what} and write the config with the next version"
 
 
-def _try_again(context: WorkerContext, work: Work, attempt: int, error: TemporaryError) -> None:
-    """Leave word that the bridge is to send the job again, and why. The chain ends here."""
-    cause = Cause.BUSY if isinstance(error, StackBusy) else Cause.UNAVAILABLE
-    since = work.run.since if work.run else 0.0
-    reason = _safe(work.job, str(error))
-    run = Run(Step.RETRY, attempt=attempt, delay=delay(error, attempt), reason=reason, cause=cause.value, since=since)
+def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, attempt: int = 0) -> None:
+    """Leave word that the bridge is to send the job again, and why. The chain ends here.
+
+    :param attempt: how many temporary failures in a row this makes. Without it, Heat took the request and
+        it came to nothing: that is counted apart, so that an outage does not use up the tries of a deletion.
+    """
+    assert work.run is not None
+    failures = work.run.failures if attempt else work.run.failures + 1
+    seconds = delay(error, attempt or failures)
+    run = Run(
+        Step.RETRY,
+        attempt=attempt,
+        failures=failures,
+        delay=seconds,
+        due=round(time.time() + seconds, 3),
+        reason=_safe(work.job, str(error)),
+        cause=(Cause.BUSY if isinstance(error, StackBusy) else Cause.UNAVAILABLE).value,
+        since=work.run.since,
+    )
     log.warning("Trying again later", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
 
@@ -374,14 +387,14 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
             _look_again(context, work)
         case stacks.Lost():
             log.warning("Heat dropped the request", extra={"event": "request_lost", "job": work.job.id})
-            _try_again(context, work, work.run.attempt + 1, StackBusy("Heat took the request and dropped it; asking again"))
+            _try_again(context, work, StackBusy("Heat took the request and dropped it; asking again"))
         case stacks.Complete(built):
             _finish(context, work, _ended(built))
         case stacks.StackFailed(left, error):
-            attempt = work.run.attempt + 1
             # A deletion that no config stands for has nobody who could ask again: it is never given up.
-            if work.job.action is Action.DELETE and (attempt < DELETE_ATTEMPTS or not work.config_there):
-                _try_again(context, work, attempt, DeletionFailed(error))
+            asked_again = work.run.failures + 1 < DELETE_ATTEMPTS or not work.config_there
+            if work.job.action is Action.DELETE and asked_again:
+                _try_again(context, work, DeletionFailed(error))
             else:
                 _finish(context, work, _ended(left, error) if left else effects.not_built(work.job.action, error))
 

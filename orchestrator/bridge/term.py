@@ -108,7 +108,7 @@ class Term:
             if job.id not in under_way and not self.world.graph.waits_for(job.id):
                 self._dispatcher.submit(job)
         for kv in runs:
-            self._note_run(kv.key, kv.value, kv.revision)
+            self._note_run(kv.key, kv.value, kv.revision, resumed=True)
         for kv in self._store.list(self._keys.retries, revision=self._revision)[1]:
             self._note_retry(kv.key, kv.revision)
         log.info(
@@ -226,7 +226,7 @@ class Term:
         if isinstance(world.templates.get(template_id), Template):
             self._reconciler.repaired(ref)
 
-    def _note_run(self, key: str, value: bytes | None, revision: int) -> None:
+    def _note_run(self, key: str, value: bytes | None, revision: int, *, resumed: bool = False) -> None:
         job_id, tenant = self._keys.run_job(key), self._keys.run_tenant(key)
         known = job_id in self.world.graph.jobs
         if value is None:
@@ -241,7 +241,9 @@ class Term:
             self._note_done(job_id, tenant, run, revision)
             self._finish(key, revision)
         elif known:
-            self._dispatcher.moved(job_id, tenant, run)
+            # A leader that begins goes on with delays where they are: leaders that follow each other quickly
+            # would otherwise each begin them anew, and nothing would ever be tried again.
+            self._dispatcher.moved(job_id, tenant, run.resumed(time.time()) if resumed else run)
 
     def _note_lost_claim(self, job: Job) -> None:
         """The worker that had claimed the job is gone, or gave up; a job that takes worker after worker

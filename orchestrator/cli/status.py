@@ -143,8 +143,8 @@ def _job(view: JobView, now: float) -> dict[str, Json]:
         "waits_for": list(view.waits_for),
         "stack": run.stack if run else "",
         "seconds_in_heat": round(now - run.asked_at, 1) if run and run.asked_at and view.stage is Stage.IN_HEAT else None,
-        "attempt": run.attempt if run else 0,
-        "retry_after": run.delay if run and view.stage is Stage.RETRY else None,
+        "attempt": run.tries if run else 0,
+        "retry_after": round(run.resumed(now).delay, 1) if run and view.stage is Stage.RETRY else None,
         "reason": run.reason if run else "",
     }
 
@@ -214,7 +214,7 @@ def _in_progress(found: Overview, now: float) -> list[Section | Text]:
 
 def _stage(view: JobView, now: float) -> tuple[str, str]:
     run = view.run
-    attempts = f"after {count(run.attempt, 'attempt')} that did not work" if run and run.attempt else ""
+    attempts = f"after {count(run.tries, 'attempt')} that did not work" if run and run.tries else ""
     match view.stage:
         case Stage.IN_HEAT if run and run.asked_at:
             limit = f"at most {count(run.timeout_mins, 'minute')}" if run.timeout_mins else ""
@@ -222,7 +222,7 @@ def _stage(view: JobView, now: float) -> tuple[str, str]:
         case Stage.CLAIMED if run and run.since:
             return f"{view.stage.value}, for {duration(now - run.since)}", attempts
         case Stage.RETRY if run:
-            return f"attempt {run.attempt + 1} in {run.delay:.1f} s", run.reason
+            return f"attempt {run.tries + 1} in {run.resumed(now).delay:.1f} s", run.reason
         case _:
             return view.stage.value, attempts
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from sys import intern
 from typing import Any
@@ -228,9 +228,10 @@ class Step(StrEnum):
 class Run:
     """One job as the workers carry it out: ``orchestrator/runs/<tenant>/<job id>``.
 
-    *stack* is Heat's own id of the stack; *attempt* counts temporary failures, *delay* is in
-    seconds, *cause* says what kind they are. *since* (the first claim) and *asked_at* are seconds
-    since the epoch, by the worker's clock. The last four are the outcome: how it ended
+    *stack* is Heat's own id of the stack; *attempt* counts temporary failures in a row, *failures* the
+    times that Heat took the request and it came to nothing; *delay* is in seconds, *cause* says what
+    kind of failure the last one was. *since* (the first claim), *asked_at* and *due* (when *delay* is
+    over) are seconds since the epoch, by the worker's clock. The last four are the outcome: how it ended
     (*complete*), whether a stack is left (*live*) and has monitoring targets (*monitored*), and
     the *root* of the failure that *reason* tells.
     """
@@ -238,7 +239,9 @@ class Run:
     step: Step
     stack: str = ""
     attempt: int = 0
+    failures: int = 0
     delay: float = 0.0
+    due: float = 0.0
     reason: str = ""
     cause: str = ""
     since: float = 0.0
@@ -249,12 +252,26 @@ class Run:
     monitored: bool = False
     root: Ref | None = None
 
+    @property
+    def tries(self) -> int:
+        """How often it did not work so far: at least, for *attempt* begins anew when Heat answers."""
+        return self.attempt + self.failures
+
+    def resumed(self, now: float) -> Run:
+        """The same for whoever finds it at *now*: what has passed of the delay is not waited for again.
+
+        Only for a leader that begins: by clocks that disagree, the delay may count as over at once.
+        """
+        return replace(self, delay=min(max(self.due - now, 0.0), self.delay)) if self.due else self
+
     def to_json(self) -> str:
         record: dict[str, Json] = {"step": self.step.value}
         for name in (
             "stack",
             "attempt",
+            "failures",
             "delay",
+            "due",
             "reason",
             "cause",
             "since",

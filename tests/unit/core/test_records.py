@@ -81,6 +81,7 @@ OWN: list[Any] = [
     pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
     pytest.param(Run(Step.CLAIMED), id="a claimed run"),
     pytest.param(Run(Step.RETRY, attempt=3, delay=1.5, reason="busy"), id="a run to be tried again"),
+    pytest.param(Run(Step.RETRY, failures=2, delay=1.5, due=99.5), id="a run that came to nothing"),
     pytest.param(Run(Step.WAITING, stack="u", asked_at=12.5, timeout_mins=3), id="a run in Heat's hands"),
     pytest.param(Run(Step.DONE, complete=True, live=True, monitored=True), id="a complete run"),
     pytest.param(Run(Step.DONE, reason="why", root=N1), id="a failed run"),
@@ -91,6 +92,21 @@ OWN: list[Any] = [
 def test_our_own_records_come_back_as_they_were(record: Any) -> None:
     assert type(record).from_json(record.to_json()) == record
     assert type(record).from_json(record.to_json().encode()) == record
+
+
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [(100.0, 10.0), (104.0, 6.0), (110.0, 0.0), (500.0, 0.0), (40.0, 10.0)],
+    ids=["just written", "in between", "due", "long due", "by a clock that is behind"],
+)
+def test_a_delay_goes_on_for_whoever_finds_it(now: float, left: float) -> None:
+    run = Run(Step.RETRY, attempt=3, delay=10.0, due=110.0)
+
+    assert run.resumed(now) == Run(Step.RETRY, attempt=3, delay=left, due=110.0)
+
+
+def test_a_delay_without_a_time_is_waited_for_in_full() -> None:
+    assert Run(Step.RETRY, delay=10.0).resumed(500.0).delay == 10.0
 
 
 def test_parameters_without_references_are_not_stored() -> None:

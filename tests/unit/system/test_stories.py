@@ -16,7 +16,7 @@ from orchestrator.core.jobs import Action, Job, job_action, job_ref
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
-from orchestrator.errors import HeatRefused, HeatUnavailable, StackBusy
+from orchestrator.errors import HeatRefused, HeatUnavailable, StackBusy, TemporaryError
 from tasks import steps
 from tests.factories import HOT, TENANT, network, port, server
 
@@ -286,6 +286,26 @@ def test_a_deletion_that_heat_fails_is_asked_three_times(system: System) -> None
     assert "in use" in system.state(N1)["error"]
 
 
+def test_an_outage_does_not_use_up_the_tries_of_a_deletion(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    delays: list[tuple[str, int]] = []
+
+    def delay(error: TemporaryError, attempt: int) -> float:
+        delays.append((type(error).__name__, attempt))
+        return 0.01
+
+    monkeypatch.setattr(steps, "delay", delay)
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+    for _ in range(4):
+        system.heat.fail_next(HeatUnavailable("refused"), on="delete")
+    system.outcome = lambda stack: {"status": "FAILED", "reason": "in use"}
+    system.put(N1, 2, marked=True)
+    system.until(lambda: system.reported(n1=("DELETE_FAILED", 2)) and system.idle())
+
+    assert system.asked()[1:] == [("delete", "network_n1")] * 3
+    assert delays == [*(("HeatUnavailable", n) for n in (1, 2, 3, 4)), ("DeletionFailed", 1), ("DeletionFailed", 2)]
+
+
 # Failures ------------------------------------------------------------------------------------------
 
 
@@ -338,6 +358,23 @@ def test_heat_that_is_away_fails_nothing(system: System) -> None:
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
 
     assert system.asked() == [("create", "network_n1")]
+
+
+def test_leaders_that_follow_each_other_do_not_begin_a_delay_anew(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each leads for less than the delay, and together for longer."""
+    monkeypatch.setattr(steps, "delay", lambda error, attempt: 2.0)
+    system.heat.fail_next(StackBusy("busy"), on="create")
+    system.put(N1)
+    system.until(lambda: [kv for kv in system.store.list(system.keys.runs)[1] if Run.from_json(kv.value).step is Step.RETRY])
+    failed = time.monotonic()
+    while not system.reported(n1=("CREATE_COMPLETED", 1)):
+        led = time.monotonic()
+        system.until(lambda led=led: time.monotonic() - led > 0.6 or system.reported(n1=("CREATE_COMPLETED", 1)))
+        assert time.monotonic() - failed < 8.0
+        system.stop()
+        system.start()
+
+    assert time.monotonic() - failed > 1.5
 
 
 def test_a_request_whose_answer_got_lost_is_not_made_twice(system: System) -> None:
