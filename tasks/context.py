@@ -64,6 +64,8 @@ class WorkerContext:
     """The templates of etcd as they were last read, by id, with the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
     _lease: Lease | None = None
+    _chain: threading.local = field(default_factory=threading.local)
+    """*lease*: the one on which the chain in this thread has claimed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def lease(self) -> Lease:
@@ -71,13 +73,19 @@ class WorkerContext:
         with self._lock:
             if self._lease is None or not self._lease.alive:
                 self._lease = self.store.lease(self.lease_ttl)
+            self._chain.lease = self._lease
             return self._lease
 
+    def begin_chain(self) -> None:
+        """This thread begins something that has claimed nothing so far."""
+        self._chain.lease = None
+
     def give_up_claims(self) -> None:
-        """What is claimed and not moved on falls free when the lease ends; the next claim hangs on a new one."""
-        with self._lock:
-            if self._lease is not None:
-                self._lease.abandon()
+        """What this thread's chain has claimed and not moved on falls free when its lease ends; the next claim
+        hangs on a new one. Never the lease of others: with a pool of threads they would lose theirs in turn."""
+        lease: Lease | None = getattr(self._chain, "lease", None)
+        if lease is not None:
+            lease.abandon()
 
     def usual_template(self, kind: str) -> str | None:
         """The id of the template that this type of resource needed the last time: worth reading in advance."""

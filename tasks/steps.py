@@ -10,10 +10,12 @@ The steps of a chain follow each other in one process as long as nothing has to 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -54,8 +56,8 @@ still in use is often released a moment later. One whose config is gone is asked
 RECORDED_HERE = 0.1
 """Seconds in which a look records what it found itself, which saves a message for each; what is left after
 that is sent, for others to share."""
-_RECORDED_TOGETHER = 20
-"""Jobs that are read at once for that; etcd takes 128 operations."""
+_RECORDED_HERE_AT_MOST = 20
+"""And how many, so that they are read at once: etcd takes 128 operations."""
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
 
@@ -90,6 +92,7 @@ and answers with what the next one is to know, None when the chain ends here."""
 def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId) -> None:
     """The steps of a chain, one after the other, for as long as one follows from the other."""
     work: Work | None = None
+    context.begin_chain()
     try:
         for step in steps:
             work = step(context, run, work)
@@ -107,7 +110,7 @@ def load(context: WorkerContext, run_id: RunId) -> Work | None:
     return _work(context, run_id, context.store.get_many(_about(context, run_id)))
 
 
-def _load_many(context: WorkerContext, runs: Sequence[RunId]) -> dict[RunId, Work | None]:
+def _load_many(context: WorkerContext, runs: Collection[RunId]) -> dict[RunId, Work | None]:
     """The same of several jobs, in one reading."""
     found = context.store.get_many([key for run in runs for key in _about(context, run)])
     return {run: _work(context, run, found) for run in runs}
@@ -188,8 +191,10 @@ def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
     wanted = [*_about(context, run_id), *([keys.template(usual)] if usual else [])]
     revision, found = context.store.commit_and_read(effects.claim(keys, run_id, claimed), wanted, lease)
     work = _work(context, run_id, found)
-    if revision or work is None:
-        return work and replace(work, read={key: found.get(key) for key in wanted})
+    if work is None:
+        return None
+    if revision:
+        return replace(work, read={key: found.get(key) for key in wanted})
     if work.run is None or work.run.step is not Step.RETRY:
         return None
     claimed = replace(claimed, attempt=work.run.attempt, failures=work.run.failures, since=work.run.since)
@@ -233,12 +238,19 @@ def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
 
 
 def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | Ended:
-    """The request, with the template as it is now and the outputs as they are recorded now: one reading."""
+    """The request, of the template as it was at the claim, if that is known and will do, or else as it is now."""
+    if work.read:
+        with contextlib.suppress(TemplateError):  # It may have been corrected since.
+            return _make_request(context, work, work.read)
+    return _make_request(context, work, {})
+
+
+def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> rendering.StackRequest | Ended:
+    """The same from what was found in etcd; what is missing is read, all at once."""
     job, keys = work.job, context.keys
     needed = rendering.needed_outputs(job)
     records = {keys.below(keys.stacks, output.ref): str(output.ref) for output in needed}
     template_key = keys.template(work.handled.template) if work.handled else ""
-    found = work.read
     if records or template_key not in found:
         found = context.store.get_many([*records, *([template_key] if template_key else [])])
     template = context.template(job.ref.type, work.handled.template, found.get(template_key)) if work.handled else None
@@ -476,17 +488,22 @@ def look(context: WorkerContext, tenant: str) -> int:
 
 
 def _record_many(context: WorkerContext, marked: Sequence[RunId]) -> None:
-    """Record what there is time for, and send the rest."""
+    """Record a few, while there is time, and send the rest."""
     until = time.monotonic() + RECORDED_HERE
-    for start in range(0, len(marked), _RECORDED_TOGETHER):
-        together = marked[start : start + _RECORDED_TOGETHER]
-        works = _load_many(context, together) if time.monotonic() < until else {}
-        for run in together:
-            faults.reach("worker-after-mark")
-            if time.monotonic() >= until:
-                context.queue.record(run)
-            elif work := works[run]:
-                record(context, run, work)
+    here = deque(marked[:_RECORDED_HERE_AT_MOST])
+    faults.reach("worker-after-mark")
+    for run in marked[_RECORDED_HERE_AT_MOST:]:
+        context.queue.record(run)
+    try:
+        works = _load_many(context, here)
+        while here and time.monotonic() < until:
+            if work := works[here[0]]:
+                record(context, here[0], work)
+            here.popleft()
+    finally:
+        # Out of time; or one of them is in trouble, which must not hold up the others.
+        for run in here:
+            context.queue.record(run)
 
 
 def _marked(context: WorkerContext, ended: Sequence[tuple[Run, str, int]]) -> Iterator[str]:

@@ -47,7 +47,7 @@ way for ten minutes need not be looked at every second."""
 LONGEST_LOOK = 15.0
 """Seconds between two looks at a tenant's stacks, at most (or the look interval, if that is longer)."""
 _OUT_OF_STEP = 0.2
-"""Share of the pause by which a look may come early; one that is due so little later is not moved."""
+"""Share of the pause by which a look may come early; one that is due by less than that of an interval later is not moved."""
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts of a tenant whose circuit is open, at most."""
 
@@ -214,7 +214,7 @@ class Dispatcher:
 
     def flush(self, still_wanted: Callable[[JobId], bool]) -> None:
         """Send what is ready, one of each tenant in turn. While the broker is away it stays here."""
-        in_flight = sum(len(lane.in_flight) for lane in self._lanes.values())
+        in_flight = self._in_flight()
         sending = True
         while sending and time.monotonic() >= self._blocked_until:
             sending = False
@@ -236,10 +236,16 @@ class Dispatcher:
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time alone."""
         now = time.monotonic()
-        times = [lane.resumes for lane in self._lanes.values() if lane.ready and lane.open and not lane.in_flight]
-        if any(lane.ready for lane in self._lanes.values()) and self._blocked_until > now:
+        ready = [lane for lane in self._lanes.values() if lane.ready]
+        if not ready or self._in_flight() >= self._total_limit:
+            return None
+        times = [max(lane.resumes, self._blocked_until) for lane in ready if lane.open and not lane.in_flight]
+        if self._blocked_until > now:
             times.append(self._blocked_until)
         return max(min(times) - now, 0.0) if times else None
+
+    def _in_flight(self) -> int:
+        return sum(len(lane.in_flight) for lane in self._lanes.values())
 
     def _send(self, send: Callable[[], None]) -> bool:
         try:

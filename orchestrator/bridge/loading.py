@@ -71,13 +71,27 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
     incoming = parse_config(keys, kv.key, kv.value, incarnation=kv.created, revision=kv.revision)
     if isinstance(incoming, Rejected):
         log.warning("Config skipped", extra={"event": "config_rejected", "config": kv.key, "reason": incoming.reason})
+        _note_unreadable(world, keys, kv)
         return
+    world.unreadable.discard(incoming.ref)
     known = world.wanted.get(incoming.ref)
     if known and known.incarnation == incoming.incarnation and incoming.version < known.version:
         # Stale: what others read of the resource stays, but what we write has to name this last write.
         incoming = replace(known, revision=incoming.revision)
     world.wanted[incoming.ref] = incoming
     world.touch(incoming.ref)
+
+
+def _note_unreadable(world: World, keys: Keys, kv: KeyValue) -> None:
+    """What was wanted before stays so; what we write has to name this last write, or it would be refused for ever."""
+    ref = keys.ref(keys.config, kv.key)
+    if ref is None:
+        return
+    if known := world.wanted.get(ref):
+        world.wanted[ref] = replace(known, revision=kv.revision)
+        world.touch(ref)
+    else:
+        world.unreadable.add(ref)
 
 
 class _Folders:

@@ -62,6 +62,7 @@ class Reconciler:
     """Makes etcd and the world follow the decisions; says which jobs are ready to be sent.
 
     :param ready: called with each job whose dependencies have all ended.
+    :param dropped: called with each job that is over without a worker: it may have been sent already.
     :param later: ``later(seconds, ref)``: decide *ref* again after a while.
     """
 
@@ -72,18 +73,20 @@ class Reconciler:
         leadership: Leadership,
         *,
         ready: Callable[[Job], None],
+        dropped: Callable[[Job], None],
         later: Later,
         patience: float,
         as_string: bool,
     ) -> None:
         self.world = world
         self._keys, self._leadership = keys, leadership
-        self._ready, self._later = ready, later
+        self._ready, self._dropped, self._later = ready, dropped, later
         self._patience, self._as_string = patience, as_string
         self._deletion_asked: dict[Ref, float] = {}
         self._deletions_failed: dict[Ref, int] = {}
-        self._doomed: dict[JobId, Failed] = {}
-        self._to_fail: deque[tuple[Job, Failed]] = deque()
+        self._doomed: dict[JobId, tuple[Failed, JobId]] = {}
+        """What will fail once the earlier jobs on its resource are over, and because of which job."""
+        self._to_fail: deque[tuple[Job, Failed, JobId]] = deque()
         self._batch = Batch()
 
     # Deciding ---------------------------------------------------------------------------------------
@@ -220,6 +223,7 @@ class Reconciler:
         for old in decision.superseded:
             self.world.graph.replace(old.id, job.id)
             self._doomed.pop(old.id, None)
+            self._dropped(old)
             log.info("Job superseded", extra={"event": "job_superseded", "job": old.id, "by": job.id})
         self.world.set_handled(ref, handled)
         waits = self.world.graph.waits_for(job.id)
@@ -317,31 +321,37 @@ class Reconciler:
             if failed and not self.clears(dependent) and fails_with(dependent, over, built_from):
                 error = caused_by(over.ref, failed.root, failed.error)
                 doomed = Failed(dependent.version, dependent.action, error, failed.root, through=over.ref)
-                self._doomed.setdefault(dependent.id, doomed)
+                self._doomed.setdefault(dependent.id, (doomed, over.id))
             waits = graph.waits_for(dependent.id)
             if dependent.id in self._doomed:
                 # Its report comes after those of the earlier versions, so after their jobs.
                 if not any(other in graph.jobs and graph.jobs[other].ref == dependent.ref for other in waits):
-                    self._to_fail.append((dependent, self._doomed.pop(dependent.id)))
-            elif not waits:
+                    self._to_fail.append((dependent, *self._doomed.pop(dependent.id)))
+            elif not waits and dependent.id not in self.world.claimed:
+                # Claimed already: the leader before had released it, and did not come to remove the run of *over*.
                 self._ready(dependent)
 
     def give_up(self, job: Job, error: str) -> None:
         """End a job that no worker can carry out."""
-        self._to_fail.append((job, Failed(job.version, job.action, error, job.ref)))
+        self._to_fail.append((job, Failed(job.version, job.action, error, job.ref), job.id))
         self._fail_waiting()
+
+    def not_dealt_with(self) -> set[JobId]:
+        """The jobs that ended and from whose end something follows that is not written yet: their runs are
+        still needed, for the next leader knows of it only by them."""
+        return {*(cause for _, cause in self._doomed.values()), *(cause for _, _, cause in self._to_fail)}
 
     def _fail_waiting(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
-        postponed: list[tuple[Job, Failed]] = []
+        postponed: list[tuple[Job, Failed, JobId]] = []
         while self._to_fail:
-            job, failed = self._to_fail.popleft()
+            job, failed, cause = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
             wanted, told = self.world.wanted.get(job.ref), self._is_told(job.id, job.ref)
             revision = self._leadership.commit(effects.fail_waiting(self._keys, job, wanted, failed, self._as_string, told=told))
             if not revision:
-                postponed.append((job, failed))  # The config has changed meanwhile: its event is on the way.
+                postponed.append((job, failed, cause))  # The config has changed meanwhile: its event is on the way.
                 self._later(_UNSETTLED, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
@@ -349,6 +359,7 @@ class Reconciler:
             if told:
                 self.world.reported[job.ref] = Reported(job.version, revision)
                 self.world.set_failed(job.ref, failed)
+            self._dropped(job)
             self._release(Over(job.id, job.ref, job.action, job.references()), failed)
             self.world.touch(job.ref)
         self._to_fail.extend(postponed)

@@ -89,13 +89,14 @@ class Term:
             keys,
             leadership,
             ready=self._dispatcher.submit,
+            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
             later=self._later,
             patience=timing.patience,
             as_string=as_string,
         )
         self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_PORTION)
         self._claims_lost: Counter[JobId] = Counter()
-        self._finished: list[tuple[str, int]] = []
+        self._finished: dict[str, int] = {}
         self._removal_due = 0.0
         self._stepped = time.monotonic()
         self._dispatcher.begin()
@@ -107,7 +108,8 @@ class Term:
         for job in list(self.world.graph.jobs.values()):
             if job.id not in under_way and not self.world.graph.waits_for(job.id):
                 self._dispatcher.submit(job)
-        for kv in runs:
+        # In the order in which it happened: of two jobs on one resource, the later outcome is the one that holds.
+        for kv in sorted(runs, key=lambda kv: kv.revision):
             self._note_run(kv.key, kv.value, kv.revision, resumed=True)
         for kv in self._store.list(self._keys.retries, revision=self._revision)[1]:
             self._note_retry(kv.key, kv.revision)
@@ -132,6 +134,7 @@ class Term:
                 self._leadership.check()
                 self._step()
                 health.beat(self.sizes())
+            self._remove_finished()
         finally:
             watch.close()
 
@@ -208,6 +211,7 @@ class Term:
             loading.note_config(world, keys, KeyValue(event.key, event.value, event.created, event.revision))
         elif ref := keys.ref(keys.config, event.key):
             world.wanted.pop(ref, None)
+            world.unreadable.discard(ref)
             if ref in world.failed:
                 world.again.add(ref)  # Removing the config asks for the deletion anew, if that is what failed.
             world.touch(ref)
@@ -237,6 +241,8 @@ class Term:
             return
         self.world.claimed.add(job_id)
         run = Run.from_json(value)
+        if run.step is not Step.CLAIMED:
+            self._claims_lost.pop(job_id, None)  # A worker has come further with it: only those in a row count.
         if run.step is Step.DONE:
             self._note_done(job_id, tenant, run, revision)
             self._finish(key, revision)
@@ -264,7 +270,6 @@ class Term:
         ref = job_ref(job_id)
         before = self.world.stacks.get(ref)
         self._dispatcher.over(job_id, tenant)
-        self._claims_lost.pop(job_id, None)
         self._reconciler.ended(job_id, ref, job_action(job_id), run, revision)
         if run.monitored or (before is not None and before.monitored):
             self._rounds.asked(ref)
@@ -281,15 +286,22 @@ class Term:
 
     def _finish(self, key: str, revision: int) -> None:
         """Remove it once it has been dealt with: soon, together with what else ends meanwhile."""
-        if not self._finished:
-            self._removal_due = time.monotonic() + _REMOVED_AFTER
-        self._finished.append((key, revision))
+        due = time.monotonic() + _REMOVED_AFTER
+        self._removal_due = min(self._removal_due, due) if self._finished else due
+        self._finished[key] = revision
 
     def _remove_finished(self) -> None:
         """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
-        while self._finished:
-            batch, self._finished = self._finished[:_REMOVALS], self._finished[_REMOVALS:]
-            self._leadership.commit(effects.remove_runs(batch))
+        needed = self._reconciler.not_dealt_with()
+        kept = {key: revision for key, revision in self._finished.items() if self._keys.run_job(key) in needed}
+        finished = [(key, revision) for key, revision in self._finished.items() if key not in kept]
+        self._finished, self._removal_due = kept, time.monotonic() + _TICK
+        for start in range(0, len(finished), _REMOVALS):
+            faults.reach("bridge-before-remove")
+            batch = finished[start : start + _REMOVALS]
+            if not self._leadership.commit(effects.remove_runs(batch)):
+                for single in batch:  # One of them is not as it was seen: the others go all the same.
+                    self._leadership.commit(effects.remove_runs([single]))
             faults.reach("bridge-after-clean")
 
     # Timers -----------------------------------------------------------------------------------------

@@ -205,6 +205,8 @@ class EtcdStore:
                 return self._once(call)
             except _NotSent:
                 time.sleep(0.05)
+            except _TooLarge as error:  # for good, and for whoever wrote it to know
+                raise StoreRefused(str(error)) from error
         return self._once(call)
 
     # Leases and watches -----------------------------------------------------------------------------

@@ -152,6 +152,8 @@ class _Planner:
 
     def decide(self) -> Decision:
         wanted = self.world.wanted.get(self.ref)
+        if wanted is None and self.ref in self.world.unreadable:
+            return Nothing("its config cannot be read: somebody has to correct or remove it")
         try:
             return self._gone() if wanted is None else self._wanted(wanted)
         except _Others as others:

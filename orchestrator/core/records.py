@@ -219,7 +219,7 @@ class Step(StrEnum):
     WAITING = "waiting"
     """Heat took the request and works on it. No task exists; the tenant's next look will see."""
     ENDED = "ended"
-    """A look found that Heat is done; a task to record it is under way."""
+    """A look found that Heat is done, and records it or has it recorded."""
     DONE = "done"
     """The outcome is written. The bridge starts what depends on it, then removes the record."""
 

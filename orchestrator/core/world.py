@@ -143,6 +143,8 @@ class World:
     gaps of all that were removed before it: emptying a hundred thousand from the front takes seconds."""
     claimed: set[JobId] = field(default_factory=set)
     """Jobs that a worker has taken, so that they cannot be superseded any more."""
+    unreadable: set[Ref] = field(default_factory=set)
+    """Resources whose config is there and has never been readable: neither wanted nor gone."""
     unsettled: set[Ref] = field(default_factory=set)
     """Resources whose last decision could not be written, because their config had changed meanwhile."""
     again: set[Ref] = field(default_factory=set)

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.clients.store import Compacted, Event, KeyValue
 from orchestrator.core.transactions import Require, Transaction, absent, exists, same_incarnation, unchanged
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreRefused, StoreUnavailable
 
 from .conftest import PATIENCE, Backend, Listener, eventually
 
@@ -209,6 +209,15 @@ def test_what_is_read_with_a_refused_transaction_is_as_it_was(backend: Backend) 
 
     assert backend.store.commit_and_read(refused, [a, b]) == (0, {a: KeyValue(a, b"1", made, made)})
     assert backend.revision == made
+
+
+@pytest.mark.parametrize("megabytes", [1.6, 2.5, 9.0])
+def test_what_is_too_large_is_refused_for_good(backend: Backend, megabytes: float) -> None:
+    """Three answers for one thing: of etcd itself, of its gRPC server above 2 MiB, and of our own gRPC above 8."""
+    with pytest.raises(StoreRefused):
+        backend.store.commit(Transaction(puts={backend.key("a"): "x" * int(megabytes * 2**20)}))
+
+    assert backend.store.get(backend.key("a")) is None
 
 
 REQUIREMENTS = [

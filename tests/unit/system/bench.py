@@ -92,6 +92,7 @@ class Bench:
             self.keys,
             self._leadership,
             ready=lambda job: self.ready.setdefault(job.id),
+            dropped=lambda job: self.ready.pop(job.id, None),
             later=self._later,
             patience=0.0,
             as_string=False,

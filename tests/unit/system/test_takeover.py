@@ -1,0 +1,195 @@
+"""A leader that begins finds what the one before had dealt with, or had not, and did not come to tidy up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.bridge import term
+from orchestrator.bridge.term import Term, Timing
+from orchestrator.core.records import Run, Step
+from orchestrator.core.refs import Ref
+from orchestrator.core.stacks import Stack
+from tests.factories import HOT, network, port, server
+
+from .driver import Outcome, System, complete
+
+N1, P1, S1 = network("n1"), port("p1"), server("s1")
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with System() as running:
+        yield running
+
+
+@pytest.fixture
+def untidy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leads dies before it removes a run."""
+    monkeypatch.setattr(Term, "_remove_finished", lambda self: None)
+
+
+def steps_of(system: System) -> dict[Ref, Step]:
+    """Where the runs stand, by resource."""
+    listed = system.store.list(system.keys.runs)[1]
+    return {Ref(*system.keys.run_job(kv.key).split(":")[2:4]): Run.from_json(kv.value).step for kv in listed}
+
+
+def holding(*stacks: str) -> Outcome:
+    """Heat takes its time for these stacks."""
+    return lambda stack: None if stack.name in stacks else complete(stack)
+
+
+def test_runs_are_removed_soon_and_together(system: System) -> None:
+    for n in range(10):
+        system.put(network(f"n{n}"))
+    system.until(lambda: system.reported(**{f"n{n}": ("CREATE_COMPLETED", 1) for n in range(10)}))
+    reported = time.monotonic()
+    system.until(system.idle)
+
+    assert time.monotonic() - reported < 0.8, "not only when something else happens"
+    removed = {e.revision for e in system.store.history if e.key.startswith(system.keys.runs) and e.value is None}
+    assert len(removed) < 10
+
+
+def test_a_leader_that_is_stopped_leaves_no_runs_that_are_done(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(term, "_REMOVED_AFTER", 3600.0)
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
+    system.until(lambda: not system.term.world.graph.jobs)
+    assert steps_of(system) == {N1: Step.DONE}
+    system.stop()
+
+    assert steps_of(system) == {}
+    system.start()
+
+
+@pytest.mark.parametrize("stage", ["claimed", "waiting"])
+@pytest.mark.parametrize("deleting", [False, True], ids=["create", "delete"])
+def test_a_child_that_was_released_stays_where_it_is(
+    system: System, untidy: None, monkeypatch: pytest.MonkeyPatch, deleting: bool, stage: str
+) -> None:
+    """Created, the parent's key (network) comes before the child's (port); deleted, the one that goes first (server)
+    comes after the one that waits (port)."""
+    for ref, more in ((N1, {}), (P1, {"network_id": "n1"}), (S1, {"port_id": "p1"})):
+        if deleting:
+            system.put(ref, **more)
+    if deleting:
+        system.until(lambda: system.reported(s1=("CREATE_COMPLETED", 1)) and not system.term.world.graph.jobs)
+        system.outcome = holding("port_p1")
+        system.put(S1, 2, marked=True, port_id="p1")
+        system.put(P1, 2, marked=True, network_id="n1")
+    else:
+        system.outcome = holding("port_p1")
+        system.put(P1, network_id="n1")
+        system.put(N1)
+    system.until(lambda: steps_of(system).get(P1) is Step.WAITING and "port_p1" in {s.name for _, s in system.heat.working()})
+    if stage == "claimed":
+        (run,) = (kv for kv in system.store.list(system.keys.runs)[1] if ":port:" in kv.key and b"waiting" in kv.value)
+        system.store.put(run.key, Run(Step.CLAIMED, since=time.time()).to_json())
+    system.stop()
+    system.start()
+    monkeypatch.undo()
+    before = len(system.taken)
+    if stage == "claimed":
+        system.store.put(run.key, run.value.decode())
+    system.outcome = complete
+    state = ("DELETE_COMPLETED", 2) if deleting else ("CREATE_COMPLETED", 1)
+    system.until(lambda: system.reported(p1=state), "found by a look")
+
+    submitted = [message for message in system.taken[before:] if "port:p1" in str(message.argument) and len(message.tasks) > 1]
+    assert submitted == [], "a worker has it: it is not to be sent again"
+
+
+def test_a_superseded_job_that_was_sent_frees_its_place() -> None:
+    """No worker was there to take the first version; the one place is for the second then."""
+    with System(timing=Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2, tenant_requests=1)) as system:
+        system.put(N1)
+        deadline = time.monotonic() + 10
+        while not system.queue.sent:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        system.put(N1, 2, name="newer")
+        while len(system.jobs_made()) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 2)) and system.idle())
+
+        assert system.asked() == [("create", "network_n1")]
+
+
+def test_what_fails_with_another_does_so_under_the_next_leader(system: System) -> None:
+    """``port`` v2 waits for its v1, and for the network that it was changed to, which fails. When the leader changes
+    in between, v2 is not built on a network that is not there."""
+
+    def network_fails(stack: Stack) -> object:
+        if stack.name == "port_p1":
+            return None
+        return {"status": "FAILED", "reason": "No more VLANs"} if stack.name == "network_n2" else complete(stack)
+
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.outcome = holding("port_p1", "network_n2")
+    system.put(P1, network_id="n1")
+    system.until(lambda: steps_of(system).get(P1) is Step.WAITING)
+    system.put(P1, 2, network_id="n2")
+    system.put(network("n2"))
+    system.until(lambda: len(system.jobs_made()) == 4)
+    system.outcome = network_fails  # type: ignore[assignment]
+    system.until(lambda: system.reported(n2=("CREATE_FAILED", 1)) and not system.term.world.graph.on(network("n2")))
+    system.stop()
+    assert steps_of(system)[network("n2")] is Step.DONE, "its end is needed still"
+    system.start()
+    system.outcome = complete
+    system.until(lambda: system.reported(p1=("CREATE_FAILED", 2)) and system.idle())
+
+    assert "No more VLANs" in system.state(P1)["error"]
+    assert [request for request in system.asked() if request == ("update", "port_p1")] == []
+
+
+def test_a_retry_that_is_asked_for_twice_leaves_nothing(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(term, "_REMOVED_AFTER", 0.3)
+    key = system.keys.below(system.keys.retries, N1)
+    system.store.put(key, "{}")
+    time.sleep(0.1)  # for the bridge to have seen the first; that it has is not visible from here
+    system.store.put(key, "{}")
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle() and system.store.get(key) is None)
+
+
+def test_a_config_that_becomes_unreadable_changes_nothing_and_stops_nobody(system: System) -> None:
+    key = system.keys.below(system.keys.config, N1)
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.store.put(key, "{")
+    system.stop()
+    system.start()
+    system.put(network("n2"))
+    system.until(lambda: system.reported(n2=("CREATE_COMPLETED", 1)) and system.idle())
+    revision = system.store.revision
+    assert not system.term.world.unsettled
+    assert system.worker_state(N1) == ("CREATE_COMPLETED", 1)
+
+    system.store.delete(key)
+    system.until(lambda: system.state(N1) is None and system.idle())
+    assert system.asked()[-1] == ("delete", "network_n1")
+    assert system.store.revision > revision
+
+
+def test_a_template_that_is_corrected_after_the_claim_is_used(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    def push(text: str) -> None:
+        body = {"id": "network", "template_file": text, "parameter_mappings": {"name": "Pname"}}
+        system.store.put("/config/v2.0/heat_templates/network", json.dumps({"body": body}))
+
+    push(HOT)
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+    push("{{ 1 // 0 }}")
+    monkeypatch.setattr(system.heat, "prepare", lambda tenant: push(HOT))
+    system.put(network("n2"))
+    system.until(lambda: system.worker_state(network("n2")) is not None)
+
+    assert system.worker_state(network("n2")) == ("CREATE_COMPLETED", 1)
