@@ -74,13 +74,13 @@ def test_a_child_that_was_released_stays_where_it_is(
 ) -> None:
     """Created, the parent's key (network) comes before the child's (port); deleted, the one that goes first (server)
     comes after the one that waits (port)."""
-    for ref, more in ((N1, {}), (P1, {"network_id": "n1"}), (S1, {"port_id": "p1"})):
+    for ref, more in ((N1, {}), (P1, {"network_id": "n1"}), (S1, {"ports": ["p1"]})):
         if deleting:
             system.put(ref, **more)
     if deleting:
         system.until(lambda: system.reported(s1=("CREATE_COMPLETED", 1)) and not system.term.world.graph.jobs)
         system.outcome = holding("port_p1")
-        system.put(S1, 2, marked=True, port_id="p1")
+        system.put(S1, 2, marked=True, ports=["p1"])
         system.put(P1, 2, marked=True, network_id="n1")
     else:
         system.outcome = holding("port_p1")
@@ -193,3 +193,35 @@ def test_a_template_that_is_corrected_after_the_claim_is_used(system: System, mo
     system.until(lambda: system.worker_state(network("n2")) is not None)
 
     assert system.worker_state(network("n2")) == ("CREATE_COMPLETED", 1)
+
+
+def test_outcomes_are_taken_in_in_the_order_in_which_they_came(
+    system: System, untidy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id was removed and made anew. Of the two runs that are left, the key of the deletion is the last."""
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
+    system.remove(N1)
+    system.put(N1)
+    system.until(lambda: len(system.jobs_made()) == 3 and not system.term.world.graph.jobs)
+    system.stop()
+    system.start()
+    monkeypatch.undo()
+    assert set(system.heat.stacks("t1")) == {"network_n1"}
+    system.remove(N1)
+    system.until(lambda: not system.heat.stacks("t1") and system.idle(), "the stack that is there is deleted")
+
+
+def test_a_template_that_is_taken_away_gives_place_to_the_catalogues(system: System) -> None:
+    """The worker knows that this type needed the one of etcd, and finds that it is gone."""
+    key = "/config/v2.0/heat_templates/network"
+    body = {"id": "network", "template_file": HOT + "# pushed\n", "parameter_mappings": {"name": "Pname"}}
+    system.store.put(key, json.dumps({"body": body}))
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.store.delete(key)
+    system.put(network("n2"))
+    system.until(lambda: system.reported(n2=("CREATE_COMPLETED", 1)) and system.idle())
+
+    texts = [asked.request.template for asked in system.heat.requests if asked.request]
+    assert ["# pushed" in text for text in texts] == [True, False]
