@@ -12,6 +12,7 @@ from ..clients.store import KeyValue, Store
 from ..core.effects import is_monitoring_link
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
+from ..core.planning import TEMPLATE_TYPE
 from ..core.records import Failed, Handled, Held, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import Rejected, parse_config
@@ -31,20 +32,25 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     # The runs are few, so they come first and say as of which revision everything else is read.
     revision, runs = store.list(keys.runs)
     folder = _Folders(store, keys, revision)
+    pushed: dict[Ref, int] = {}
     for kv in store.scan(keys.config, revision):
         note_config(world, keys, kv)
+        if template_id := keys.template_id(kv.key):
+            pushed[Ref(TEMPLATE_TYPE, template_id)] = kv.revision
     folder.known(world.wanted)
-    for ref, handled in folder.records(keys.handled, Handled.from_json):
+    for ref, handled, _ in folder.records(keys.handled, Handled.from_json):
         wanted = world.wanted.get(ref)
         if wanted and (wanted.version, wanted.incarnation) == (handled.version, handled.incarnation):
             handled = replace(handled, body=wanted.body)  # one copy in memory, not two
         world.set_handled(ref, handled)
-    for ref, held in folder.records(keys.held, Held.from_json):
+    for ref, held, _ in folder.records(keys.held, Held.from_json):
         world.set_held(ref, held)
-    for ref, failed in folder.records(keys.failed, Failed.from_json):
+    failed_at: dict[Ref, int] = {}
+    for ref, failed, kv in folder.records(keys.failed, Failed.from_json):
         world.set_failed(ref, failed)
+        failed_at[ref] = kv.revision
     stacks: dict[Stack, Stack] = {}
-    for ref, stack in folder.records(keys.stacks, _stack):
+    for ref, stack, _ in folder.records(keys.stacks, _stack):
         world.stacks[ref] = stacks.setdefault(stack, stack)
     for reported_of, kv in folder.read(keys.state):
         if (version := _version(kv.value)) is not None:
@@ -55,6 +61,7 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
         if handled.stands_on and handled.job not in done and handled.job not in world.graph.jobs and ref not in world.failed:
             world.completed(ref)
     _find_lost_jobs(world, done)
+    _find_retries(world, failed_at, pushed)
     # Deletions that failed and that nobody can ask for again, their config being gone.
     world.again.update(ref for ref, failed in world.failed.items() if failed.action is Action.DELETE and ref not in world.wanted)
     for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
@@ -114,10 +121,10 @@ class _Folders:
             if ref is not None:
                 yield ref, kv
 
-    def records(self, folder: str, parse: Callable[[bytes], T]) -> Iterator[tuple[Ref, T]]:
+    def records(self, folder: str, parse: Callable[[bytes], T]) -> Iterator[tuple[Ref, T, KeyValue]]:
         for ref, kv in self.read(folder):
             try:
-                yield ref, parse(kv.value)
+                yield ref, parse(kv.value), kv
             except (ValueError, KeyError, TypeError) as error:
                 log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
 
@@ -161,4 +168,28 @@ def _find_lost_jobs(world: World, done: set[JobId]) -> None:
         if handled.job in done or wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
             continue
         if reported is None or reported.version < handled.version or reported.revision < handled.incarnation:
+            world.again.add(ref)
+
+
+def _find_retries(world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Ref, int]) -> None:
+    """Failed versions that the leader before was about to try again: their cause was repaired after they failed,
+    or they were held back on the way.
+
+    :param failed_at: the revisions of the failures; *pushed*: those of the templates in etcd.
+    """
+
+    def repaired_at(cause: Ref) -> int:
+        if cause.type == TEMPLATE_TYPE and isinstance(world.templates.get(cause.id), Template):
+            return pushed.get(cause, 0)
+        reported = world.reported.get(cause)
+        return reported.revision if reported and cause not in world.failed else 0
+
+    for ref, failed in world.failed.items():
+        wanted, handled = world.wanted.get(ref), world.handled.get(ref)
+        if wanted is None or handled is None or handled.job in world.graph.jobs:
+            continue
+        held = world.held.get(ref)
+        # What is held back in a version that was dealt with already is so because it is to be tried again.
+        held_again = held is not None and held.version <= handled.version and wanted.incarnation == handled.incarnation
+        if held_again or any(repaired_at(cause) > failed_at[ref] for cause in failed.causes - {ref}):
             world.again.add(ref)

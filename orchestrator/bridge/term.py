@@ -8,7 +8,7 @@ import sched
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import faults
@@ -293,7 +293,7 @@ class Term:
     def _remove_finished(self) -> None:
         """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
         needed = self._reconciler.not_dealt_with()
-        kept = {key: revision for key, revision in self._finished.items() if self._keys.run_job(key) in needed}
+        kept = {key: revision for key, revision in self._finished.items() if self._is_needed(key, needed)}
         finished = [(key, revision) for key, revision in self._finished.items() if key not in kept]
         self._finished, self._removal_due = kept, time.monotonic() + _TICK
         for start in range(0, len(finished), _REMOVALS):
@@ -303,6 +303,16 @@ class Term:
                 for single in batch:  # One of them is not as it was seen: the others go all the same.
                     self._leadership.commit(effects.remove_runs([single]))
             faults.reach("bridge-after-clean")
+
+    def _is_needed(self, key: str, jobs: Collection[JobId]) -> bool:
+        """Whether the next leader would have to find a run or retry, if this one died now.
+
+        :param jobs: those whose end is not dealt with.
+        """
+        if ref := self._keys.ref(self._keys.retries, key):
+            # Held back, it is told by that record that it is to be tried again.
+            return ref in self.world.again and ref not in self.world.held
+        return self._keys.run_job(key) in jobs
 
     # Timers -----------------------------------------------------------------------------------------
 

@@ -168,6 +168,11 @@ class Failed:
     attempts: int = 1
     through: Ref | None = None
 
+    @property
+    def causes(self) -> frozenset[Ref]:
+        """The resources whose repair gives the version another try."""
+        return frozenset({self.root, self.through} if self.through else {self.root})
+
     def to_json(self) -> str:
         return json.dumps(
             {

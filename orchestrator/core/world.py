@@ -242,14 +242,14 @@ class World:
 
     def set_failed(self, ref: Ref, failed: Failed | None) -> None:
         old = self._failed.pop(ref, None)
-        for cause in _causes(old):
+        for cause in old.causes if old else ():
             self._failed_because_of[cause].pop(ref, None)
             if not self._failed_because_of[cause]:
                 del self._failed_because_of[cause]
         if failed is not None:
             self._failed[ref] = failed
-        for cause in _causes(failed):
-            self._failed_because_of[cause][ref] = None
+            for cause in failed.causes:
+                self._failed_because_of[cause][ref] = None
 
     def forget(self, ref: Ref) -> None:
         """Everything about a resource that is gone."""
@@ -265,8 +265,3 @@ class World:
         """Whether the last that is under way on the resource is its deletion."""
         jobs = self.graph.on(ref)
         return bool(jobs) and jobs[-1].action is Action.DELETE
-
-
-def _causes(failed: Failed | None) -> set[Ref]:
-    """The resources whose repair gives a failed one another try."""
-    return {cause for cause in (failed.root, failed.through) if cause} if failed else set()

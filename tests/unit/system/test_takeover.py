@@ -9,10 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.bridge import term
+from orchestrator.bridge.reconciling import Reconciler
 from orchestrator.bridge.term import Term, Timing
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
+from orchestrator.core.templates import Template
 from tests.factories import HOT, network, port, server
 
 from .driver import Outcome, System, complete
@@ -225,3 +227,102 @@ def test_a_template_that_is_taken_away_gives_place_to_the_catalogues(system: Sys
 
     texts = [asked.request.template for asked in system.heat.requests if asked.request]
     assert ["# pushed" in text for text in texts] == [True, False]
+
+
+@pytest.fixture
+def inattentive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leads dies before it does anything about what a repair makes possible."""
+    monkeypatch.setattr(Reconciler, "repaired", lambda self, root: None)
+
+
+def fails(name: str) -> Outcome:
+    """Heat builds everything but this stack."""
+    return lambda stack: {"status": "FAILED", "reason": "No more VLANs"} if stack.name == name else complete(stack)
+
+
+def test_what_is_to_be_tried_again_and_is_held_back_is_tried_under_the_next_leader(system: System) -> None:
+    """Its root is repaired while something else that it refers to is away (chaos, seed 7)."""
+    plan = Ref("plan", "a")
+    system.outcome = fails("port_p1")
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.put(plan)
+    system.put(S1, ports=["p1"], plan_id="a")
+    system.until(lambda: system.reported(p1=("CREATE_FAILED", 1), s1=("CREATE_FAILED", 1)) and system.idle())
+    system.remove(plan)
+    system.outcome = complete
+    system.put(P1, 2, network_id="n1")
+    system.until(lambda: system.reported(p1=("MODIFY_COMPLETED", 2)) and S1 in system.term.world.held and system.idle())
+    system.stop()
+    system.start()
+    system.put(plan)
+
+    system.until(lambda: system.reported(s1=("CREATE_COMPLETED", 1)) and system.idle())
+
+
+def test_a_repair_is_seen_by_the_next_leader(system: System, inattentive: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.outcome = fails("network_n1")
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1), p1=("CREATE_FAILED", 1)) and system.idle())
+    system.outcome = complete
+    system.put(N1, 2)
+    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2)) and system.idle())
+    system.stop()
+    assert system.worker_state(P1) == ("CREATE_FAILED", 1)
+    monkeypatch.undo()
+    system.start()
+
+    system.until(lambda: system.reported(p1=("CREATE_COMPLETED", 1)) and system.idle())
+
+
+def test_a_template_that_was_corrected_is_seen_by_the_next_leader(
+    system: System, inattentive: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def push(mapping: str) -> None:
+        body = {"id": "network", "template_file": HOT, "parameter_mappings": {"name": mapping}}
+        system.store.put("/config/v2.0/heat_templates/network", json.dumps({"body": body}))
+
+    push("?what")
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)))
+    push("Pname")
+    system.until(lambda: isinstance(system.term.world.templates["network"], Template))
+    system.stop()
+    assert system.worker_state(N1) == ("CREATE_FAILED", 1)
+    monkeypatch.undo()
+    system.start()
+
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+
+
+def test_failures_whose_cause_is_as_it_was_are_left_alone(system: System) -> None:
+    system.outcome = fails("network_n1")
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1), p1=("CREATE_FAILED", 1)) and system.idle())
+    before = system.jobs_made()
+    system.stop()
+    system.start()
+    system.put(network("n2"))
+    system.until(lambda: system.reported(n2=("CREATE_COMPLETED", 1)) and system.idle())
+
+    assert system.jobs_made()[len(before) :] == [system.jobs_made()[-1]]
+
+
+def test_a_retry_that_was_asked_for_is_not_forgotten(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leader has seen it, and dies before it decides."""
+    system.outcome = fails("network_n1")
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    monkeypatch.setattr(Reconciler, "settle", lambda self, at_most: None)
+    key = system.keys.below(system.keys.retries, N1)
+    system.store.put(key, "{}")
+    system.until(lambda: N1 in system.term.world.again)
+    system.stop()
+    assert system.store.get(key) is not None
+    monkeypatch.undo()
+    system.outcome = complete
+    system.start()
+
+    system.until(lambda: system.worker_state(N1) == ("MODIFY_COMPLETED", 1) and system.idle() and system.store.get(key) is None)
