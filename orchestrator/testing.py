@@ -474,11 +474,11 @@ class RecordingQueue:
 
     # The methods of Queue ---------------------------------------------------------------------------
 
-    def start(self, run: RunId) -> None:
-        self.send(Message((SUBMIT, WAIT, RECORD), run))
+    def start(self, runs: Sequence[RunId]) -> None:
+        self.send(Message((SUBMIT, WAIT, RECORD), tuple(runs)))
 
-    def record(self, run: RunId) -> None:
-        self.send(Message((RECORD,), run))
+    def record(self, runs: Sequence[RunId]) -> None:
+        self.send(Message((RECORD,), tuple(runs)))
 
     def look(self, tenant: str, expires: float) -> None:
         self.send(Message((LOOK,), tenant, expires))

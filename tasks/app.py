@@ -34,7 +34,7 @@ def make_app(settings: Settings) -> Celery:
     app.conf.update(queue.options(settings.broker_url))
     context = PerProcess(settings)
     for name in STEPS:
-        _register(app, name, lambda task, run: steps.run_chain(context(), _chain(task), run))
+        _register(app, name, lambda task, runs: steps.run_chains(context(), _chain(task), runs))
     for name, look in ROUNDS.items():
         _register(app, name, partial(_round, context, look))
     signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)

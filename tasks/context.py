@@ -45,6 +45,49 @@ class Promptness:
             self._slow[kind] = 0
 
 
+class Claims:
+    """The lease on which the claims of this process hang."""
+
+    def __init__(self, store: Store, ttl: int) -> None:
+        """:param ttl: seconds for which a claim outlives the process."""
+        self._store, self._ttl = store, ttl
+        self._lease: Lease | None = None
+        self._lock = threading.Lock()
+        self._chain = threading.local()
+        """*lease*: the one on which the chain in this thread has claimed."""
+
+    def lease(self) -> Lease:
+        """The lease for a claim of this thread's chain; a new one when the last was lost."""
+        with self._lock:
+            if self._lease is None or not self._lease.alive:
+                self._lease = self._store.lease(self._ttl)
+            self._chain.lease = self._lease
+            return self._lease
+
+    def begin_chain(self) -> None:
+        """This thread begins something that has claimed nothing so far."""
+        self._chain.lease = None
+
+    def give_up(self) -> None:
+        """What this thread's chain has claimed and not moved on falls free when its lease ends; the next claim
+        hangs on a new one. Never the lease of others: with a pool of threads they would lose theirs in turn."""
+        lease: Lease | None = getattr(self._chain, "lease", None)
+        if lease is not None:
+            lease.abandon()
+
+    def give_up_all(self) -> None:
+        """The same for whoever in this process has claimed anything."""
+        with self._lock:
+            if self._lease is not None:
+                self._lease.abandon()
+
+    def close(self) -> None:
+        """Give back the claims, so that others need not wait for the lease to end."""
+        with self._lock:
+            if self._lease is not None:
+                self._lease.revoke()
+
+
 @dataclass(slots=True)
 class WorkerContext:
     """The doors of one worker process. Tests build it from doubles."""
@@ -55,7 +98,7 @@ class WorkerContext:
     queue: Queue
     targets: Targets
     templates: Mapping[str, Template]
-    lease_ttl: int = 10
+    claims: Claims
     stack_timeout: float = 3600.0
     timeout_margin: float = 300.0
     state_as_string: bool = False
@@ -63,29 +106,6 @@ class WorkerContext:
     _parsed: dict[str, tuple[int, Template | BadTemplate]] = field(default_factory=dict)
     """The templates of etcd as they were last read, by id, with the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
-    _lease: Lease | None = None
-    _chain: threading.local = field(default_factory=threading.local)
-    """*lease*: the one on which the chain in this thread has claimed."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def lease(self) -> Lease:
-        """The lease on which this process's claims hang; a new one when the old was lost."""
-        with self._lock:
-            if self._lease is None or not self._lease.alive:
-                self._lease = self.store.lease(self.lease_ttl)
-            self._chain.lease = self._lease
-            return self._lease
-
-    def begin_chain(self) -> None:
-        """This thread begins something that has claimed nothing so far."""
-        self._chain.lease = None
-
-    def give_up_claims(self) -> None:
-        """What this thread's chain has claimed and not moved on falls free when its lease ends; the next claim
-        hangs on a new one. Never the lease of others: with a pool of threads they would lose theirs in turn."""
-        lease: Lease | None = getattr(self._chain, "lease", None)
-        if lease is not None:
-            lease.abandon()
 
     def usual_template(self, kind: str) -> str | None:
         """The id of the template that this type of resource needed the last time: worth reading in advance."""
@@ -109,10 +129,7 @@ class WorkerContext:
         self.heat.warm_up()
 
     def close(self) -> None:
-        """Give back the claims, so that others need not wait for the lease to end."""
-        with self._lock:
-            if self._lease is not None:
-                self._lease.revoke()
+        self.claims.close()
         self.store.close()
 
 
@@ -120,14 +137,15 @@ def open_context(settings: Settings) -> WorkerContext:
     """The context of a real worker."""
     templates = catalogue.load(settings.templates)
     schemas = schema_list.load(settings.schemas, templates)
+    store = EtcdStore(settings.etcd)
     return WorkerContext(
         keys=Keys(settings.prefixes, schemas),
-        store=EtcdStore(settings.etcd),
+        store=store,
         heat=Heat(settings.heat_timeout),
         queue=Queue(settings.broker_url),
         targets=Targets(settings.monitoring_timeout),
         templates=templates.templates,
-        lease_ttl=settings.lease_ttl,
+        claims=Claims(store, settings.lease_ttl),
         stack_timeout=settings.stack_timeout,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,

@@ -5,7 +5,8 @@ compared in the transaction that it writes, and the loser does nothing. Who hold
 talks to Heat about it; the claim hangs on the worker's lease.
 
 The steps of a chain follow each other in one process as long as nothing has to be waited for
-(:func:`run_chain`), and hand on what they know; a message carries the run's id and no more.
+(:func:`run_chain`), and hand on what they know; a message carries the ids of some runs and no more. Of
+several, each has a chain of its own (:func:`run_chains`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import contextlib
 import json
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
 from orchestrator import faults
+from orchestrator.clients.queue import PORTION
 from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.core import effects, masking, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
@@ -46,6 +48,7 @@ from orchestrator.errors import (
 
 from .context import WorkerContext
 from .retries import delay
+from .together import GatheringStore, pool
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +56,6 @@ DELETE_ATTEMPTS = 3
 """A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what was
 still in use is often released a moment later. One whose config is gone is asked until it succeeds."""
 
-RECORDED_HERE = 0.1
-"""Seconds in which a look records what it found itself, which saves a message for each; what is left after
-that is sent, for others to share."""
-_RECORDED_HERE_AT_MOST = 20
-"""And how many, so that they are read at once: etcd takes 128 operations."""
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
 
@@ -92,7 +90,7 @@ and answers with what the next one is to know, None when the chain ends here."""
 def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId) -> None:
     """The steps of a chain, one after the other, for as long as one follows from the other."""
     work: Work | None = None
-    context.begin_chain()
+    context.claims.begin_chain()
     try:
         for step in steps:
             work = step(context, run, work)
@@ -101,19 +99,42 @@ def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId)
     except BaseException:
         # etcd may or may not have what we wrote, a time limit struck, or we have a defect: give up the
         # lease, so that a claim that is there vanishes, and the bridge sends the job again.
-        context.give_up_claims()
+        context.claims.give_up()
         raise
+
+
+def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequence[RunId]) -> None:
+    """The same chain for all the jobs of a message, side by side.
+
+    :raises Exception: what one of them raised, once all are over.
+    """
+    if len(runs) == 1:
+        run_chain(context, steps, runs[0])
+        return
+    store = GatheringStore(context.store, len(runs))
+    beside = replace(context, store=store)
+
+    def run_one(run: RunId) -> None:
+        with store.chain():
+            run_chain(beside, steps, run)
+
+    chains = {pool().submit(run_one, run): run for run in runs}
+    try:
+        wait_for(chains)
+    except BaseException:
+        # A time limit struck. The threads go on, but make no further request.
+        context.claims.give_up_all()
+        raise
+    errors = {run: error for chain, run in chains.items() if (error := chain.exception())}
+    for run, error in errors.items():
+        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": str(error)})
+    for error in errors.values():
+        raise error
 
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
     """Everything a step needs to know about a job, in one reading; None when the job is over."""
     return _work(context, run_id, context.store.get_many(_about(context, run_id)))
-
-
-def _load_many(context: WorkerContext, runs: Collection[RunId]) -> dict[RunId, Work | None]:
-    """The same of several jobs, in one reading."""
-    found = context.store.get_many([key for run in runs for key in _about(context, run)])
-    return {run: _work(context, run, found) for run in runs}
 
 
 def _about(context: WorkerContext, run_id: RunId) -> tuple[str, ...]:
@@ -148,7 +169,7 @@ def _work(context: WorkerContext, run_id: RunId, found: Mapping[str, KeyValue]) 
 def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work | None:
     """Claim the job, make the request, ask Heat."""
     faults.reach("worker-before-claim")
-    lease = context.lease()
+    lease = context.claims.lease()
     work = _claim(context, run_id, lease)
     if work is None or work.run is None:
         log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "run": run_id})
@@ -483,27 +504,15 @@ def look(context: WorkerContext, tenant: str) -> int:
         if run.stack not in busy or now - run.asked_at > _limit(context, run)
     ]
     marked = [context.keys.run_id(key) for key in _marked(context, ended)]
-    _record_many(context, marked)
+    if marked:
+        faults.reach("worker-after-mark")
+        here, *others = (marked[start : start + PORTION] for start in range(0, len(marked), PORTION))
+        try:
+            for portion in others:
+                context.queue.record(portion)
+        finally:
+            run_chains(context, (record,), here)
     return len(marked)
-
-
-def _record_many(context: WorkerContext, marked: Sequence[RunId]) -> None:
-    """Record a few, while there is time, and send the rest."""
-    until = time.monotonic() + RECORDED_HERE
-    here = deque(marked[:_RECORDED_HERE_AT_MOST])
-    faults.reach("worker-after-mark")
-    for run in marked[_RECORDED_HERE_AT_MOST:]:
-        context.queue.record(run)
-    try:
-        works = _load_many(context, here)
-        while here and time.monotonic() < until:
-            if work := works[here[0]]:
-                record(context, here[0], work)
-            here.popleft()
-    finally:
-        # Out of time; or one of them is in trouble, which must not hold up the others.
-        for run in here:
-            context.queue.record(run)
 
 
 def _marked(context: WorkerContext, ended: Sequence[tuple[Run, str, int]]) -> Iterator[str]:

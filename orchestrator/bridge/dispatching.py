@@ -14,13 +14,13 @@ import contextlib
 import logging
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from .. import faults
-from ..clients.queue import Queue
+from ..clients.queue import PORTION, Queue
 from ..core.jobs import Job
 from ..core.keys import run_id
 from ..core.records import Cause, Run, Step
@@ -29,6 +29,8 @@ from ..errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
+SPREAD = 4
+"""What is ready of a tenant is sent in so many messages at least."""
 SUPERVISION = 1.0
 """Seconds between questions to the broker whether it has lost anything, while something is under way."""
 LOST_AFTER = 4.0
@@ -68,7 +70,7 @@ class Sent:
 class Lane:
     """The jobs of one tenant, by where they stand."""
 
-    ready: deque[JobId] = field(default_factory=deque)
+    ready: OrderedDict[JobId, None] = field(default_factory=OrderedDict)
     in_flight: set[JobId] = field(default_factory=set)
     """Sent, and neither in Heat's hands nor over yet."""
     sleeping: dict[JobId, object] = field(default_factory=dict)
@@ -121,25 +123,32 @@ class Dispatcher:
     ) -> None:
         self._queue, self._timer, self._look_interval = queue, timer, look_interval
         self._tenant_limit, self._total_limit = tenant_limit, total_limit
-        self._lanes: dict[str, Lane] = {}
+        self._portion_limit = max(min(PORTION, tenant_limit // SPREAD), 1)
+        self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._submits: dict[JobId, Sent] = {}
         self._records: dict[JobId, Sent] = {}
         self._tenant_of: dict[JobId, str] = {}
+        self._alone: set[JobId] = set()
         self._blocked_until = 0.0
 
     # What happens to a job --------------------------------------------------------------------------
 
-    def submit(self, job: Job) -> None:
-        """The job is to be sent, for the first time or again."""
+    def submit(self, job: Job, *, alone: bool = False) -> None:
+        """The job is to be sent, for the first time or again.
+
+        :param alone: in a message of its own, because a worker died with it: if it was the cause, it is not
+            to take others with it.
+        """
         self._enqueue(job.id, job.tenant)
+        if alone:
+            self._alone.add(job.id)
 
     def _enqueue(self, job: JobId, tenant: str) -> None:
         lane = self._lane(tenant)
         lane.forget(job)
         self._submits.pop(job, None)
         self._tenant_of[job] = tenant
-        if job not in lane.ready:
-            lane.ready.append(job)
+        lane.ready.setdefault(job)
 
     def _lane(self, tenant: str) -> Lane:
         return self._lanes.setdefault(tenant, Lane())
@@ -154,6 +163,7 @@ class Dispatcher:
             case Step.CLAIMED:
                 lane.forget(job)
                 lane.in_flight.add(job)
+                return
             case Step.RETRY:
                 lane.forget(job)
                 self._sleep(job, tenant, run)
@@ -165,6 +175,7 @@ class Dispatcher:
             case Step.ENDED:
                 lane.forget(job)
                 self._records[job] = Sent(time.monotonic())
+        self._alone.discard(job)
 
     def over(self, job: JobId, tenant: str) -> None:
         """The job has ended, and Heat has answered."""
@@ -176,6 +187,7 @@ class Dispatcher:
         self._submits.pop(job, None)
         self._records.pop(job, None)
         self._tenant_of.pop(job, None)
+        self._alone.discard(job)
         lane = self._lanes.get(tenant)
         if lane is not None:
             lane.forget(job)
@@ -187,10 +199,15 @@ class Dispatcher:
         token = lane.sleeping[job] = object()
         self._timer(run.delay, lambda: self._wake(job, tenant, token))
         if run.cause == Cause.UNAVAILABLE:
+            now = time.monotonic()
+            if lane.open and now < lane.resumes:
+                # It was under way already when the circuit opened: no news.
+                self._wake(job, tenant, token)
+                return
             lane.failures += 1
             if lane.open:
                 pause = min(2.0 ** (lane.failures - OPENS_AFTER), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
-                lane.resumes = time.monotonic() + pause
+                lane.resumes = now + pause
                 if lane.failures == OPENS_AFTER:
                     log.warning("Circuit open", extra={"event": "circuit_open", "tenant": tenant, "reason": run.reason})
                 # Whoever is next tries for all: no need to wait for this one's own time.
@@ -215,23 +232,53 @@ class Dispatcher:
     def flush(self, still_wanted: Callable[[JobId], bool]) -> None:
         """Send what is ready, one of each tenant in turn. While the broker is away it stays here."""
         in_flight = self._in_flight()
-        sending = True
-        while sending and time.monotonic() >= self._blocked_until:
-            sending = False
-            for tenant, lane in list(self._lanes.items()):
-                if in_flight >= self._total_limit or not lane.may_send(self._tenant_limit, time.monotonic()):
-                    continue
-                job = lane.ready[0]
-                if still_wanted(job):
-                    if not self._send(partial(self._queue.start, run_id(tenant, job))):
-                        return
-                    faults.reach("bridge-after-send")
-                    sent = self._submits.get(job)
-                    self._submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
-                    lane.in_flight.add(job)
-                    in_flight += 1
-                lane.ready.popleft()
-                sending = True
+        for tenant in self._in_turn():
+            lane = self._lanes[tenant]
+            portion = self._portion(lane, self._total_limit - in_flight, still_wanted)
+            if not portion:
+                continue
+            if not self._send(partial(self._queue.start, [run_id(tenant, job) for job in portion])):
+                for job in reversed(portion):
+                    lane.ready[job] = None
+                    lane.ready.move_to_end(job, last=False)
+                return
+            faults.reach("bridge-after-send")
+            for job in portion:
+                sent = self._submits.get(job)
+                self._submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
+                lane.in_flight.add(job)
+            in_flight += len(portion)
+
+    def _in_turn(self) -> Iterator[str]:
+        """The tenants that may send, one after the other and again and again; who has had his turn goes to the end."""
+        waiting = deque(self._lanes)
+        while waiting and time.monotonic() >= self._blocked_until:
+            tenant = waiting.popleft()
+            before = len(self._lanes[tenant].in_flight)
+            yield tenant
+            if len(self._lanes[tenant].in_flight) > before:
+                self._lanes.move_to_end(tenant)
+                waiting.append(tenant)
+
+    def _portion(self, lane: Lane, free: int, still_wanted: Callable[[JobId], bool]) -> list[JobId]:
+        """Take from a lane what the next message names.
+
+        :param free: how many more jobs of all tenants may be under way.
+        """
+        if not lane.may_send(self._tenant_limit, time.monotonic()):
+            return []
+        size = 1 if lane.open else min(self._portion_limit, 1 + len(lane.ready) // SPREAD)
+        if size > free or size > self._tenant_limit - len(lane.in_flight):
+            return []  # Soon there is room for all of them: one by one they would cost several times as much.
+        portion: list[JobId] = []
+        while lane.ready and len(portion) < size:
+            job = next(iter(lane.ready))
+            if portion and not self._alone.isdisjoint((portion[0], job)):
+                break
+            del lane.ready[job]
+            if still_wanted(job):
+                portion.append(job)
+        return portion
 
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time alone."""
@@ -324,6 +371,6 @@ class Dispatcher:
         for waiting, send in ((submits, self._queue.start), (records, self._queue.record)):
             known = self._submits if waiting is submits else self._records
             for job in waiting:
-                if not self._send(partial(send, run_id(self._tenant_of[job], job))):
+                if not self._send(partial(send, [run_id(self._tenant_of[job], job)])):
                     return
                 known[job] = Sent(time.monotonic(), known[job].times + 1)

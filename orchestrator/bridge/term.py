@@ -258,7 +258,7 @@ class Term:
         times = self._claims_lost[job.id]
         if times < CLAIMS_LOST_LIMIT or self._reconciler.clears(job):
             log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job.id, "times": times})
-            self._dispatcher.submit(job)
+            self._dispatcher.submit(job, alone=True)
             return
         self._reconciler.give_up(
             job,

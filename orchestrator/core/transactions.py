@@ -6,9 +6,14 @@ its leadership with :meth:`Transaction.also`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
+
+MOST_OPERATIONS = 128
+"""Comparisons, and as many operations, that etcd takes in one transaction (its default ``--max-txn-ops``)."""
+LARGEST = 512 * 1024
+"""Characters of values in a transaction that is put together of several; etcd takes 1.5 MB of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,36 @@ def merged(transactions: Iterable[Transaction]) -> Transaction:
     deletes = tuple(key for each in listed for key in each.deletes)
     requires = tuple(require for each in listed for require in each.requires)
     return Transaction(requires, puts, deletes, frozenset[str]().union(*(each.leased for each in listed)))
+
+
+def grouped(wanted: Sequence[tuple[Transaction, Collection[str]]]) -> list[list[int]]:
+    """Which transactions, each with the keys that it reads, fit into one together: their positions, in order.
+
+    None writes what another one of its group writes or reads, and no group is more than etcd takes.
+    """
+    groups: list[list[int]] = []
+    written: set[str] = set()
+    read: set[str] = set()
+    compared = operations = size = 0
+    for position, (transaction, keys) in enumerate(wanted):
+        writes = transaction.puts.keys() | set(transaction.deletes)
+        reads = set(keys)
+        more = len(writes) + len(reads)
+        weight = sum(map(len, transaction.puts.values()))
+        fits = (
+            compared + len(transaction.requires) <= MOST_OPERATIONS
+            and operations + more <= MOST_OPERATIONS
+            and size + weight <= LARGEST
+            and not (writes & written or writes & read or reads & written)
+        )
+        if not groups or not fits:
+            groups.append([])
+            written, read = set(), set()
+            compared = operations = size = 0
+        groups[-1].append(position)
+        written |= writes
+        read |= reads
+        compared += len(transaction.requires)
+        operations += more
+        size += weight
+    return groups

@@ -19,6 +19,7 @@ from orchestrator.clients.store import Event, Lease, Store, Watch
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 from orchestrator.testing import MemoryStore
+from tasks.together import GatheringStore
 
 PATIENCE = 15.0
 """Seconds for something to happen that the store promises."""
@@ -74,14 +75,21 @@ class Backend:
         return self.store.list(self.folder, keys_only=True)[0]
 
 
-@pytest.fixture(params=["memory", pytest.param("etcd", marks=pytest.mark.integration)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("etcd", marks=pytest.mark.integration),
+        pytest.param("gathering", marks=pytest.mark.integration),
+    ]
+)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     if request.param == "memory":
         memory = MemoryStore()
         yield Backend(memory, memory.expire, memory.compact)
         return
     server: servers.Etcd = request.getfixturevalue("etcd")
-    store = open_store(server)
+    opened = open_store(server)
+    store = GatheringStore(opened, 1) if request.param == "gathering" else opened
     yield Backend(store, lambda lease: None, lambda revision: compact(server, revision))
     store.close()
 

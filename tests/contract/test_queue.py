@@ -17,7 +17,8 @@ from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import free_port
 from orchestrator.testing import Message, RecordingQueue
 
-JOB = RunId("t1/create:heat_worker:network:n1:1:aaaaa")
+JOB = (RunId("t1/create:heat_worker:network:n1:1:aaaaa"),)
+TWO = (*JOB, RunId("t1/modify:heat_worker:network:n2:7:bbbbb"))
 
 
 @dataclass
@@ -60,19 +61,19 @@ def _message(raw: bytes | str) -> Message:
     return Message(tasks, tuple(argument) if isinstance(argument, list) else argument, expires and 30.0)
 
 
-def test_a_job_is_a_chain_of_three_tasks_with_its_id_alone(broker: Broker) -> None:
-    broker.queue.start(JOB)
+def test_jobs_are_a_chain_of_three_tasks_with_their_ids_alone(broker: Broker) -> None:
+    broker.queue.start(TWO)
 
-    assert broker.messages() == [Message((SUBMIT, WAIT, RECORD), JOB)]
+    assert broker.messages() == [Message((SUBMIT, WAIT, RECORD), TWO)]
 
 
 def test_the_other_messages_carry_ids_alone(broker: Broker) -> None:
-    broker.queue.record(JOB)
+    broker.queue.record(TWO)
     broker.queue.look("t1", 30.0)
     broker.queue.monitor(["port:a", "port:b"], 30.0)
 
     assert broker.messages() == [
-        Message((RECORD,), JOB),
+        Message((RECORD,), TWO),
         Message((LOOK,), "t1", 30.0),
         Message((MONITOR,), ("port:a", "port:b"), 30.0),
     ]
@@ -81,9 +82,9 @@ def test_the_other_messages_carry_ids_alone(broker: Broker) -> None:
 def test_messages_keep_their_order(broker: Broker) -> None:
     jobs = [RunId(f"t1/create:heat_worker:network:n{n}:1:aaaaa") for n in range(5)]
     for job in jobs:
-        broker.queue.start(job)
+        broker.queue.start([job])
 
-    assert [message.argument for message in broker.messages()] == jobs
+    assert [message.argument for message in broker.messages()] == [(job,) for job in jobs]
 
 
 def test_the_depth_counts_what_must_not_get_lost(broker: Broker) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.bridge.dispatching import OPENS_AFTER, Dispatcher
+from orchestrator.clients.queue import PORTION
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.testing import RecordingQueue
 from tests.factories import job, network
@@ -94,3 +95,145 @@ def test_a_job_that_is_not_to_run_any_more_frees_its_place(dispatcher: Dispatche
     dispatcher.forget(created("b0", BUSY).id, BUSY)
     flush(dispatcher)
     assert len(broker.sent) == before + 1
+
+
+# Several jobs in a message ---------------------------------------------------------------------------
+
+
+def made(clock: Clock, broker: RecordingQueue, **limits: int) -> Dispatcher:
+    queue: Any = broker
+    return Dispatcher(queue, clock.timer, look_interval=1.0, **limits)
+
+
+def sent(broker: RecordingQueue) -> list[int]:
+    """How many jobs each message names."""
+    return [len(message.argument) for message in broker.sent]
+
+
+def runs(broker: RecordingQueue) -> list[str]:
+    return [run for message in broker.sent for run in message.argument]
+
+
+def test_what_is_ready_is_shared_between_a_few_messages(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker)
+    for n in range(8):
+        dispatcher.submit(created(f"n{n}", "t"))
+    flush(dispatcher)
+
+    assert sent(broker) == [3, 2, 1, 1, 1]
+    assert len(set(runs(broker))) == 8
+
+
+def test_much_is_sent_in_full_messages_up_to_the_limit(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker, tenant_limit=32)
+    for n in range(200):
+        dispatcher.submit(created(f"n{n}", "t"))
+    flush(dispatcher)
+
+    assert sent(broker) == [PORTION] * 4
+
+
+def test_room_for_a_few_is_kept_until_there_is_room_for_a_message(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker, tenant_limit=32)
+    jobs = [created(f"n{n}", "t") for n in range(200)]
+    for one in jobs:
+        dispatcher.submit(one)
+    flush(dispatcher)
+    for one in jobs[: PORTION - 1]:
+        dispatcher.over(one.id, "t")
+        flush(dispatcher)
+    assert len(broker.sent) == 4
+
+    dispatcher.over(jobs[PORTION - 1].id, "t")
+    flush(dispatcher)
+    assert sent(broker) == [PORTION] * 5
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_a_small_limit_is_kept_and_used(clock: Clock, broker: RecordingQueue, limit: int) -> None:
+    dispatcher = made(clock, broker, tenant_limit=limit)
+    for n in range(20):
+        dispatcher.submit(created(f"n{n}", "t"))
+    flush(dispatcher)
+
+    assert sum(sent(broker)) == limit
+
+
+def test_tenants_take_turns_from_one_sending_to_the_next(clock: Clock, broker: RecordingQueue) -> None:
+    """The total leaves room for one message only; it is not always the same tenant's."""
+    dispatcher = made(clock, broker, tenant_limit=32, total_limit=PORTION)
+    names: dict[str, list[Any]] = {tenant: [created(f"{tenant}{n}", tenant) for n in range(40)] for tenant in "abc"}
+    for jobs in names.values():
+        for one in jobs:
+            dispatcher.submit(one)
+    served = []
+    for _ in range(6):
+        before = len(broker.sent)
+        flush(dispatcher)
+        (message,) = broker.sent[before:]
+        served.append(message.argument[0].split("/")[0])
+        for run in message.argument:
+            tenant, _, job_id = run.partition("/")
+            dispatcher.over(job_id, tenant)  # type: ignore[arg-type]
+
+    assert sorted(served[:3]) == ["a", "b", "c"]
+    assert served[3:] == served[:3]
+
+
+def test_a_job_with_which_a_worker_died_is_sent_alone(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker)
+    for n in range(12):
+        dispatcher.submit(created(f"n{n}", "t"), alone=n in (1, 2))
+    flush(dispatcher)
+
+    alone = [
+        message.argument
+        for message in broker.sent
+        if len(message.argument) == 1 and message.argument[0].split(":")[3] in ("n1", "n2")
+    ]
+    assert len(alone) == 2
+    assert len(set(runs(broker))) == 12
+
+
+def test_a_job_that_has_come_further_keeps_company_again(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker)
+    suspect = created("n0", "t")
+    dispatcher.submit(suspect, alone=True)
+    flush(dispatcher)
+    dispatcher.moved(suspect.id, "t", Run(Step.RETRY, attempt=1, delay=1.0))
+    clock.pass_(1.0)
+    for n in range(1, 8):
+        dispatcher.submit(created(f"n{n}", "t"))
+    flush(dispatcher)
+
+    (company,) = (message.argument for message in broker.sent[1:] if any(":n0:" in run for run in message.argument))
+    assert len(company) > 1
+
+
+def test_what_could_not_be_sent_keeps_its_place(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker)
+    jobs = [created(f"n{n}", "t") for n in range(8)]
+    for one in jobs:
+        dispatcher.submit(one)
+    broker.available = False
+    flush(dispatcher)
+    broker.available = True
+    clock.pass_(1.0)
+    flush(dispatcher)
+
+    assert runs(broker) == [f"t/{one.id}" for one in jobs]
+
+
+def test_many_that_fail_together_open_the_circuit_once(clock: Clock, broker: RecordingQueue) -> None:
+    """They were under way when it opened, so they say nothing about whether Heat is back."""
+    dispatcher = made(clock, broker)
+    jobs = [created(f"n{n}", "t") for n in range(20)]
+    for one in jobs:
+        dispatcher.submit(one)
+    flush(dispatcher)
+    for one in jobs:
+        dispatcher.moved(one.id, "t", Run(Step.RETRY, attempt=1, delay=1.0, cause=Cause.UNAVAILABLE.value))
+    pause = dispatcher.next_flush()
+
+    assert pause is not None
+    assert pause < 1.6

@@ -23,7 +23,7 @@ from orchestrator.core.records import Handled, Held, Run, Step
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.testing import MemoryStore, RecordingQueue, ScriptedHeat
 from tasks import steps
-from tasks.context import WorkerContext
+from tasks.context import Claims, WorkerContext
 from tests import factories
 
 OUTPUTS = [{"output_key": "id", "output_value": "cloud"}]
@@ -35,7 +35,8 @@ class Bench:
         self.store = MemoryStore()
         self.heat = ScriptedHeat()
         doubles: dict[str, Any] = {"heat": self.heat, "queue": RecordingQueue(), "targets": None}
-        self.worker = WorkerContext(keys=self.keys, store=self.store, templates=factories.templates(), **doubles)
+        doubles |= {"claims": Claims(self.store, 10), "templates": factories.templates()}
+        self.worker = WorkerContext(keys=self.keys, store=self.store, **doubles)
         leadership = campaign(self.store, self.keys, 10, threading.Event())
         assert leadership is not None
         self._leadership = leadership

@@ -24,7 +24,7 @@ from orchestrator.errors import TemporaryError
 from orchestrator.testing import FixedTargets, MemoryStore, Message, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
-from tasks.context import WorkerContext
+from tasks.context import Claims, WorkerContext
 from tests import factories
 
 DEADLINE = 12.0
@@ -63,7 +63,8 @@ class System:
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
-        self.worker = WorkerContext(keys=self.keys, store=self.store, templates=factories.templates(), **doubles)
+        doubles |= {"claims": Claims(self.store, 10), "templates": factories.templates()}
+        self.worker = WorkerContext(keys=self.keys, store=self.store, **doubles)
 
     # The bridge -------------------------------------------------------------------------------------
 
@@ -135,8 +136,9 @@ class System:
         """As Celery would. The lease of a worker that gives up ends at once."""
         self.taken.append(message)
         try:
-            if isinstance(message.argument, str) and message.tasks[0] in STEPS:
-                steps.run_chain(self.worker, [STEPS[task] for task in message.tasks], RunId(message.argument))
+            if message.tasks[0] in STEPS:
+                runs = [RunId(run) for run in message.argument]
+                steps.run_chains(self.worker, [STEPS[task] for task in message.tasks], runs)
             else:
                 ROUNDS[message.tasks[0]](self.worker, message.argument)
         except TemporaryError:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
 from typing import Any
 
 import pytest
 
+from orchestrator.bridge import dispatching
 from orchestrator.clients import queue
+from orchestrator.core.keys import run_id
+from orchestrator.core.refs import RunId
 from orchestrator.errors import StoreUnavailable
 from tasks import steps
 from tests.factories import HOT, network, port
 
-from .driver import System, complete
+from .driver import DEADLINE, System, complete
 
 IDS = [f"n{n}" for n in range(5)]
 
@@ -71,45 +76,43 @@ def test_a_look_records_what_it_finds(system: System) -> None:
     assert system.heat.working() == []
 
 
-def test_what_a_look_has_no_time_to_record_is_sent(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "RECORDED_HERE", 0.0)
-    wait_for_heat(system)
-    system.outcome = complete
-    system.until(lambda: all_built(system) and system.idle())
-
-    assert messages(system, queue.RECORD) == len(IDS)
-
-
 def test_a_look_that_finds_many_sends_most_of_them(
     system: System, readings: CountedReadings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "_RECORDED_HERE_AT_MOST", 2)
+    monkeypatch.setattr(steps, "PORTION", 2)
     wait_for_heat(system)
     readings.read.clear()
     system.outcome = complete
     system.until(lambda: all_built(system) and system.idle())
 
-    assert messages(system, queue.RECORD) >= 1
+    sent = [message.argument for message in system.taken if message.tasks[0] == queue.RECORD]
+    assert sent
+    assert all(len(runs) <= 2 for runs in sent)
+    assert len({run for runs in sent for run in runs}) <= 3
     assert all(len(keys) <= 10 for keys in readings.read)
 
 
 def test_one_find_in_trouble_does_not_hold_up_the_others(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bridge sends it again, as nothing has come of it."""
     troubled: list[str] = []
     original = steps.record
 
     def record(context: Any, run: Any, work: Any = None) -> None:
-        if work is not None and not troubled:
+        if not troubled:
             troubled.append(run)
             raise StoreUnavailable("the connection broke")
         original(context, run, work)
 
+    monkeypatch.setattr(dispatching, "LOST_AFTER", 0.1)
     wait_for_heat(system)
     monkeypatch.setattr(steps, "record", record)
     system.outcome = complete
+    system.until(lambda: sum(system.state(network(n)) is not None for n in IDS) == len(IDS) - 1)
+    assert messages(system, queue.RECORD) == 0
     system.until(lambda: all_built(system) and system.idle())
 
     assert len(troubled) == 1
-    assert messages(system, queue.RECORD) >= 1
+    assert messages(system, queue.RECORD) == 1
 
 
 @pytest.mark.parametrize("pushed", [False, True], ids=["from the catalogue", "from etcd"])
@@ -146,3 +149,76 @@ def test_outputs_of_others_are_read_when_they_are_needed(system: System) -> None
     last = system.heat.requests[-1].request
     assert last is not None
     assert last.parameters["network"] == "cloud-network_n1"
+
+
+# Several jobs in a message ---------------------------------------------------------------------------
+
+
+def waiting_jobs(system: System) -> list[RunId]:
+    """Five jobs that no worker has taken yet."""
+    for identity in IDS:
+        system.put(network(identity))
+    eventually(lambda: sum(len(message.argument) for message in system.queue.sent) == len(IDS))
+    while system.queue.take():
+        pass
+    return [run_id("t1", job) for job in system.jobs_made()]
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Without a worker that does anything."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def run_all(system: System, runs: Sequence[RunId]) -> None:
+    steps.run_chains(system.worker, (steps.submit, steps.wait, steps.record), runs)
+
+
+def test_jobs_of_one_message_share_their_transactions(system: System) -> None:
+    runs = waiting_jobs(system)
+    run_all(system, runs)
+    written = [e for e in system.store.history if e.key in {system.keys.runs + run for run in runs}]
+    system.until(lambda: all_built(system) and system.idle())
+
+    assert len(written) == 2 * len(IDS)
+    assert len({e.revision for e in written}) == 2, "the claim, and that Heat is at work"
+
+
+def test_a_job_that_is_taken_already_is_left_alone(system: System) -> None:
+    runs = waiting_jobs(system)
+    run_all(system, runs[:1])
+    run_all(system, runs)
+    system.until(lambda: all_built(system) and system.idle())
+
+    assert sorted(system.asked()) == [("create", f"network_{identity}") for identity in IDS]
+
+
+def test_a_job_in_trouble_leaves_the_others_to_their_end(system: System) -> None:
+    runs = waiting_jobs(system)
+    system.heat.fail_next(ZeroDivisionError("a defect of ours"), "create")
+    with pytest.raises(ZeroDivisionError):
+        run_all(system, runs)
+    assert len(system.asked()) == len(IDS) - 1
+    system.store.expire_abandoned()
+    system.until(lambda: all_built(system) and system.idle())
+
+    assert sorted(system.asked()) == [("create", f"network_{identity}") for identity in IDS]
+
+
+def test_when_time_is_over_the_claims_are_given_up(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    class TimeIsOver(Exception):
+        """What Celery raises in a worker's main thread."""
+
+    def strike(chains: Any) -> None:
+        wait(chains)
+        raise TimeIsOver
+
+    runs = waiting_jobs(system)
+    monkeypatch.setattr(steps, "wait_for", strike)
+    lease = system.worker.claims.lease()
+    with pytest.raises(TimeIsOver):
+        run_all(system, runs)
+
+    assert not lease.alive

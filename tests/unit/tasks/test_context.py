@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
+
 from orchestrator.clients.store import Lease
 from orchestrator.testing import MemoryStore
-from tasks.context import WorkerContext
-from tests import factories
+from tasks.context import Claims
 
 
-def context() -> WorkerContext:
-    doubles: dict[str, Any] = {"heat": None, "queue": None, "targets": None}
-    return WorkerContext(keys=factories.keys(), store=MemoryStore(), templates={}, **doubles)
+@pytest.fixture
+def claims() -> Claims:
+    return Claims(MemoryStore(), 10)
 
 
 def in_a_thread(work: Any) -> Any:
@@ -24,45 +25,49 @@ def in_a_thread(work: Any) -> Any:
     return found[0]
 
 
-def test_chains_share_a_lease() -> None:
-    worker = context()
+def test_chains_share_a_lease(claims: Claims) -> None:
 
-    assert worker.lease() is in_a_thread(worker.lease)
+    assert claims.lease() is in_a_thread(claims.lease)
 
 
-def test_the_next_chain_claims_on_a_new_lease() -> None:
-    worker = context()
-    worker.begin_chain()
-    first = worker.lease()
-    worker.give_up_claims()
+def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
+    claims.begin_chain()
+    first = claims.lease()
+    claims.give_up()
 
     assert not first.alive
-    assert worker.lease().alive
+    assert claims.lease().alive
 
 
-def test_a_chain_that_claimed_nothing_gives_nothing_up() -> None:
-    worker = context()
-    others = worker.lease()
-    worker.begin_chain()
-    worker.give_up_claims()
+def test_a_chain_that_claimed_nothing_gives_nothing_up(claims: Claims) -> None:
+    others = claims.lease()
+    claims.begin_chain()
+    claims.give_up()
 
     assert others.alive
 
 
-def test_a_chain_whose_lease_is_over_leaves_that_of_the_others() -> None:
+def test_a_chain_whose_lease_is_over_leaves_that_of_the_others(claims: Claims) -> None:
     """With a pool of threads: one fails and gives the lease up, and so in turn does a second that claimed on it."""
-    worker = context()
-    worker.begin_chain()
-    worker.lease()
+    claims.begin_chain()
+    claims.lease()
 
     def another() -> Lease:
-        worker.begin_chain()
-        worker.lease()
-        worker.give_up_claims()
-        worker.begin_chain()
-        return worker.lease()
+        claims.begin_chain()
+        claims.lease()
+        claims.give_up()
+        claims.begin_chain()
+        return claims.lease()
 
     fresh: Lease = in_a_thread(another)
-    worker.give_up_claims()
+    claims.give_up()
 
     assert fresh.alive
+
+
+def test_when_time_is_over_everybodys_claims_are_given_up(claims: Claims) -> None:
+    others: Lease = in_a_thread(claims.lease)
+    claims.begin_chain()
+    claims.give_up_all()
+
+    assert not others.alive
