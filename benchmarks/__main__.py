@@ -10,6 +10,8 @@ import importlib
 import subprocess
 import sys
 
+from . import measuring
+
 BENCHMARKS = (
     "heat",
     "throughput",
@@ -33,6 +35,7 @@ def main() -> None:
     for name, module in modules.items():
         described = chosen.add_parser(name, help=(module.__doc__ or "").splitlines()[0], description=module.__doc__)
         described.add_argument("--save", action="store_true", help="write table, numbers and plot to benchmarks/results")
+        described.add_argument("--seed", type=int, default=measuring.SEED, help="of every random choice")
         module.arguments(described)
     everything = chosen.add_parser("all", help="one after the other, but for churn")
     everything.add_argument("--save", action="store_true", help="for each")
@@ -42,6 +45,7 @@ def main() -> None:
         save = ["--save"] if options.save else []
         # Each in a process of its own, as it is when it is run alone.
         sys.exit(max(subprocess.run([sys.executable, "-m", "benchmarks", name, *save], check=False).returncode for name in names))
+    measuring.SEED = options.seed
     modules[options.name].run(options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import redis
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Process, Processes, free_port
 
+from . import measuring
 from .measuring import cpu_seconds
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -270,11 +272,16 @@ def orchestra(workers: int = 1, slots: int = 4, duration: float = 0.0, link: str
 
 
 def nodes(prefix: str, count: int, tenants: int = 10, *, version: int = 1, every: float = 0.0) -> list[list[Any]]:
-    """Writes of *count* independent nodes over some tenants, one every so many seconds."""
-    names = [f"{prefix}-{i}" for i in range(count)]
-    return [
-        [i * every, f"/config/v1/nodes/{name}", node(name, f"t{i % tenants}", version), version] for i, name in enumerate(names)
-    ]
+    """Writes of *count* independent nodes, each of a tenant drawn at random, at random moments, one in *every*
+    seconds on average."""
+    drawn = random.Random(f"{measuring.SEED} {prefix}")
+    writes: list[list[Any]] = []
+    at = 0.0
+    for i in range(count):
+        name = f"{prefix}-{i}"
+        writes.append([at, f"/config/v1/nodes/{name}", node(name, f"t{drawn.randrange(tenants)}", version), version])
+        at += drawn.expovariate(1 / every) if every else 0.0
+    return writes
 
 
 def node(name: str, tenant: str, version: int = 1, **more: Any) -> str:

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+SEED = 1
+"""What every random choice of a load is drawn from; ``--seed`` sets it."""
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def where() -> str:
-    """The machine, the versions and the commit, in a line."""
+    """The machine, the versions, the seed and the commit, in a line."""
     commit = _git("rev-parse", "--short", "HEAD")
     if _git("status", "--porcelain", "--", "orchestrator", "tasks"):
         commit += " with changes"
@@ -22,7 +25,7 @@ def where() -> str:
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
     )
     packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis", "grpcio"))
-    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, {packages}, commit {commit or '?'}"
+    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, {packages}, seed {SEED}, commit {commit or '?'}"
 
 
 def _git(*arguments: str) -> str:

@@ -1,6 +1,7 @@
 """The Celery tasks: ``celery -A tasks worker``.
 
-``steps`` are the steps of a job as plain functions; ``context`` is what they work with; ``retries``
-is the policy for temporary failures; ``app`` makes the steps into tasks; ``celery`` is where Celery
-finds the result.
+``steps`` are the steps of a job as plain functions; ``together`` lets those of several jobs share their
+calls of etcd; ``following`` keeps the monitoring records; ``context`` is what they work with; ``retries`` is
+the policy for temporary failures; ``app`` makes the steps into tasks; ``celery`` is where Celery finds the
+result.
 """

@@ -22,7 +22,7 @@ from ..report import Result
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lease", type=int, default=10, help="ORCHESTRATOR_LEASE_TTL")
-    parser.add_argument("--burst", type=int, default=300, help="jobs under way when Redis loses everything")
+    parser.add_argument("--burst", type=int, default=2000, help="jobs under way when Redis loses everything")
 
 
 def leader(running: Ground) -> Process:

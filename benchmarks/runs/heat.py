@@ -7,14 +7,15 @@ import http.client
 import json
 import multiprocessing
 import time
+from typing import Any
 
-from ..ground import ground
+from ..ground import Ground, ground
 from ..report import Result
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--clients", type=int, default=2)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4])
 
 
 def _client(port: int, prefix: str, count: int) -> None:
@@ -28,24 +29,30 @@ def _client(port: int, prefix: str, count: int) -> None:
         connection.getresponse().read()
 
 
+def measure(running: Ground, requests: int, clients: int) -> dict[str, float]:
+    """Requests a second, and what one costs Heat, in seconds of CPU."""
+    asking = [
+        multiprocessing.Process(target=_client, args=(running.heat.port, f"{clients}-{n}-", requests // clients))
+        for n in range(clients)
+    ]
+    before, started = running.spent()["Heat"], time.monotonic()
+    for client in asking:
+        client.start()
+    for client in asking:
+        client.join()
+    seconds = time.monotonic() - started
+    return {"clients": clients, "rate": requests / seconds, "cpu": (running.spent()["Heat"] - before) / requests}
+
+
 def run(options: argparse.Namespace) -> None:
     with ground() as running:
-        share = options.requests // options.clients
-        clients = [
-            multiprocessing.Process(target=_client, args=(running.heat.port, f"c{n}-", share)) for n in range(options.clients)
-        ]
-        before, started = running.spent()["Heat"], time.monotonic()
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        seconds = time.monotonic() - started
-        cpu = running.spent()["Heat"] - before
-    rate = options.requests / seconds
-    rows = [
-        ("requests a second, creates and looks in turn", f"{rate:,.0f}"),
-        ("CPU of a request", f"{cpu / options.requests * 1e6:.0f} µs"),
-    ]
-    title = f"The benchmark's Heat alone: {options.clients} clients"
-    data = {"requests_per_second": rate, "cpu_seconds_per_request": cpu / options.requests}
-    Result("heat", title, ("measured", "value"), rows, data=data).publish(save=options.save)
+        found = [measure(running, options.requests, clients) for clients in options.clients]
+    rows = [(f"{each['clients']}", f"{each['rate']:,.0f}", f"{each['cpu'] * 1e6:.0f} µs") for each in found]
+
+    def plot(axes: Any) -> None:
+        axes.bar([str(each["clients"]) for each in found], [each["rate"] for each in found])
+        axes.set_xlabel("clients, each a process that does nothing else")
+        axes.set_ylabel("requests a second")
+
+    columns = ("clients", "requests a second, creates and looks in turn", "CPU of Heat for one")
+    Result("heat", "The benchmark's Heat alone", columns, rows, data={"runs": found}, plot=plot).publish(save=options.save)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import Any
 
-from ..ground import Ground, Load, node, nodes, orchestra, settle
+from ..ground import Load, node, nodes, orchestra, settle
 from ..measuring import percentile
 from ..report import Result
 
 QUANTILES = (0.5, 0.95, 0.99)
+SLOW = 1.7
+"""Seconds that Heat takes for a stack that takes its time, so that a look finds its end."""
+LOADED = 20
+"""Seconds at half the top rate."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,22 +29,44 @@ def name_of(key: str) -> str:
     return f"node_{key.rpartition('/')[2]}"
 
 
-def asked_after(running: Ground, load: Load) -> list[float]:
-    """Seconds from each config to Heat's first request about it."""
-    at = {name: when for when, _, _, name in reversed(running.heat.asked())}
-    return [at[name_of(key)] - written for key, written in load.written.items()]
+@dataclass(frozen=True)
+class Seen:
+    """What the generator and Heat saw of one load, by names of nodes; seconds."""
+
+    load: Load
+    asked: dict[str, float]
+
+    def of(self, *kinds: str) -> list[str]:
+        """The state keys of nodes whose names begin so."""
+        return [key for key in self.load.written if key.rpartition("/")[2].split("-")[0] in kinds]
+
+    def to_heat(self, *kinds: str) -> list[float]:
+        """From each config to Heat's first request about it."""
+        return [self.asked[name_of(key)] - self.load.written[key] for key in self.of(*kinds)]
+
+    def to_state(self, *kinds: str) -> list[float]:
+        """From each config to its state."""
+        return [self.load.reported[key] - self.load.written[key] for key in self.of(*kinds)]
+
+    def from_heat(self, kind: str, duration: float) -> list[float]:
+        """From the end of Heat's work on each stack to its state."""
+        return [self.load.reported[key] - self.asked[name_of(key)] - duration for key in self.of(kind)]
+
+    def hops(self) -> list[float]:
+        """From a parent's end in Heat, which takes no time here, to its child's request."""
+        children = [name_of(key) for key in self.of("child")]
+        return [self.asked[child] - self.asked[child.replace("child", "parent")] for child in children]
 
 
-def done_after(running: Ground, load: Load, duration: float) -> list[float]:
-    """Seconds from the end of Heat's work on each stack to its state."""
-    at = {name: when for when, _, _, name in reversed(running.heat.asked())}
-    return [when - (at[name_of(key)] + duration) for key, when in load.reported.items()]
-
-
-def hops(running: Ground, load: Load) -> list[float]:
-    """Seconds from a parent's end in Heat, which takes no time here, to its child's request."""
-    at = {name: when for when, _, _, name in reversed(running.heat.asked())}
-    return [at[f"node_child-{i}"] - at[f"node_parent-{i}"] for i in range(len(load.written) // 2)]
+def families(when: str, count: int, every: float) -> list[list[Any]]:
+    """Parents and their children, written at the same time."""
+    writes = []
+    for at, key, _, version in nodes(f"parent-{when}", count, every=every):
+        parent = key.rpartition("/")[2]
+        child = parent.replace("parent", "child")
+        writes.append([at, key, node(parent, "t1"), version])
+        writes.append([at, key.replace("parent", "child"), node(child, "t1", parent_id=parent), version])
+    return writes
 
 
 def run(options: argparse.Namespace) -> None:
@@ -50,34 +77,35 @@ def run(options: argparse.Namespace) -> None:
         data[what] = sorted(seconds)
         rows.append((what, f"{len(seconds):,}", *(f"{percentile(seconds, q) * 1000:.0f} ms" for q in QUANTILES)))
 
+    def measure(writes: list[list[Any]]) -> Seen:
+        load = running.load(sorted(writes, key=lambda write: write[0])).check()
+        return Seen(load, {name: when for when, _, _, name in reversed(running.heat.asked())})
+
+    look = f"a look every {options.look:g} s"
     with orchestra(ORCHESTRATOR_HEAT_POLL_INTERVAL=str(options.look)) as running:
+        running.heat.ask("_set", {"durations": {"node_slow": SLOW}})
         # At rest: one change at a time, far enough apart that each finds nothing under way.
-        load = running.load(nodes("rest", options.changes, every=0.1)).check()
-        note("at rest: config written → Heat asked", asked_after(running, load))
-        note("at rest: config written → state (Heat at once)", [load.reported[k] - at for k, at in load.written.items()])
-
-        pairs: list[list[Any]] = []
-        for i in range(options.changes // 2):
-            body = {"parent": f"parent-{i}"}
-            pairs += [
-                [i * 0.2, f"/config/v1/nodes/parent-{i}", node(f"parent-{i}", "t1"), 1],
-                [i * 0.2, f"/config/v1/nodes/child-{i}", node(f"child-{i}", "t1", parent_id=body["parent"]), 1],
-            ]
-        load = running.load(pairs).check()
-        note("at rest: parent done → child's request (hop)", hops(running, load))
-
-        # Stacks that take their time, so that looks find their end.
-        running.heat.ask("_set", {"duration": 1.7})
-        load = running.load(nodes("slow", options.changes, every=0.11)).check()
-        note(f"Heat done → state, a look every {options.look:g} s", done_after(running, load, 1.7))
-        running.heat.ask("_set", {"duration": 0.0})
+        seen = measure(nodes("plain-rest", options.changes, every=0.1))
+        note("at rest: config written → Heat asked", seen.to_heat("plain"))
+        note("at rest: config written → state (Heat at once)", seen.to_state("plain"))
+        note("at rest: parent done → child's request (hop)", measure(families("rest", options.changes // 2, 0.2)).hops())
+        note(f"at rest: Heat done → state, {look}", measure(nodes("slow-rest", options.changes, every=0.1)).from_heat("slow", SLOW))
+        settle()
+        half = options.half or running.load(nodes("top", 3000)).check().rate / 2
         settle()
 
-        half = options.half or running.load(nodes("top", 1500)).check().rate / 2
-        settle()
-        load = running.load(nodes("half", int(half * 20), every=1 / half)).check()
-        note(f"at {half:.0f} jobs/s: config written → Heat asked", asked_after(running, load))
-        note(f"at {half:.0f} jobs/s: config written → state", [load.reported[k] - at for k, at in load.written.items()])
+        def tenths(number: int) -> dict[str, Any]:
+            """So many tenths of half the top rate."""
+            rate = half * number / 10
+            return {"count": int(rate * LOADED), "every": 1 / rate}
+
+        # Of ten jobs, one takes its time, and two are a parent and its child.
+        seen = measure([*nodes("plain-half", **tenths(7)), *nodes("slow-half", **tenths(1)), *families("half", **tenths(1))])
+        loaded = f"at {half:.0f} jobs/s"
+        note(f"{loaded}: config written → Heat asked", seen.to_heat("plain", "parent"))
+        note(f"{loaded}: config written → state (Heat at once)", seen.to_state("plain", "parent"))
+        note(f"{loaded}: parent done → child's request (hop)", seen.hops())
+        note(f"{loaded}: Heat done → state, {look}", seen.from_heat("slow", SLOW))
     columns = ("from → to", "changes", *(f"p{q * 100:g}" for q in QUANTILES))
 
     def plot(axes: Any) -> None:

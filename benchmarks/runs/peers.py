@@ -44,10 +44,6 @@ class Contender:
     def works(self) -> list[str]:
         return [work for work in WORK if work != SLOW or self.patient]
 
-    def jobs_of(self, work: str) -> int:
-        """Twice as many where most of the time is Heat's, so that the rate is not that of one batch."""
-        return self.jobs * 2 if work == SLOW else self.jobs
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -72,7 +68,7 @@ class Measured:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=1000, help="per load, of us and of TaskFlow at its best")
+    parser.add_argument("--jobs", type=int, default=2000, help="per load, of us and of TaskFlow at its best")
     parser.add_argument("--durable-jobs", type=int, default=200, help="per load, of TaskFlow with logbooks")
     parser.add_argument("--workers", type=int, default=1, help="our worker processes")
     parser.add_argument("--worker-slots", type=int, default=4, help="of each of our workers")
@@ -137,7 +133,7 @@ def measure(running: Ground, contender: Contender, work: str, number: int) -> Me
     """One load on fresh nodes."""
     running.heat.ask("_set", {"duration": WORK[work]})
     before = Counter(running.heat.calls())
-    jobs = contender.jobs_of(work)
+    jobs = contender.jobs
     load = running.load(nodes(_prefix(contender, number, work), jobs)).check()
     calls = Counter(running.heat.calls()) - before
     _check_once(running, load)
@@ -160,7 +156,7 @@ def _check_once(running: Ground, load: Load) -> None:
 
 def _forget(running: Ground, contender: Contender, number: int) -> None:
     """Delete what a contender left in etcd: our bridge would take it for work that nobody did."""
-    counts = {"warm": contender.warm, **{work: contender.jobs_of(work) for work in contender.works}}
+    counts = {"warm": contender.warm, **dict.fromkeys(contender.works, contender.jobs)}
     names = [f"{_prefix(contender, number, work)}-{i}" for work, count in counts.items() for i in range(count)]
     running.forget(names, "/esi-worker/stack/v1/nodes")
 

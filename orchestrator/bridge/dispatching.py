@@ -3,6 +3,9 @@
 The broker may forget messages, all of them or one. What is under way stands in etcd as runs; what
 should be and is not is sent again. Sending twice is harmless: the second finds the job claimed.
 
+What is ready of a tenant is sent in portions, several jobs in a message: together they cost the workers
+a fraction of what they would cost one by one.
+
 Each tenant has a :class:`Lane`: jobs of one are put to Heat a limited number at a time, and when
 Heat or Keystone stop answering for a tenant its circuit opens: one job at a time tries, at growing
 intervals, until one gets through; then all go. Other tenants do not notice.
@@ -30,7 +33,8 @@ from ..errors import BrokerUnavailable
 log = logging.getLogger(__name__)
 
 SPREAD = 4
-"""What is ready of a tenant is sent in so many messages at least."""
+"""What is ready of a tenant, and what may be under way, is for so many messages at least: several workers are
+to have something to do."""
 SUPERVISION = 1.0
 """Seconds between questions to the broker whether it has lost anything, while something is under way."""
 LOST_AFTER = 4.0
