@@ -33,8 +33,8 @@ from ..errors import BrokerUnavailable
 log = logging.getLogger(__name__)
 
 SPREAD = 4
-"""What is ready of a tenant, and what may be under way, is for so many messages at least: several workers are
-to have something to do."""
+"""What is ready, and what may be under way of a tenant, is for so many messages at least: several workers are to
+have something to do."""
 SUPERVISION = 1.0
 """Seconds between questions to the broker whether it has lost anything, while something is under way."""
 LOST_AFTER = 4.0
@@ -127,8 +127,12 @@ class Dispatcher:
     ) -> None:
         self._queue, self._timer, self._look_interval = queue, timer, look_interval
         self._tenant_limit, self._total_limit = tenant_limit, total_limit
-        self._portion_limit = max(min(PORTION, tenant_limit // SPREAD), 1)
-        self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        self._portion_limit = max(min(PORTION, tenant_limit // SPREAD, total_limit // SPREAD), 1)
+        self._lanes: dict[str, Lane] = {}
+        self._ready: OrderedDict[str, Lane] = OrderedDict()
+        """The lanes in which something is ready, in the order of their turns."""
+        self._in_flight: set[JobId] = set()
+        """What is in flight in all lanes. (Tenants that only wait for Heat may be many: nothing goes through all lanes.)"""
         self._submits: dict[JobId, Sent] = {}
         self._records: dict[JobId, Sent] = {}
         self._tenant_of: dict[JobId, str] = {}
@@ -149,13 +153,19 @@ class Dispatcher:
 
     def _enqueue(self, job: JobId, tenant: str) -> None:
         lane = self._lane(tenant)
-        lane.forget(job)
+        self._leave(lane, job)
         self._submits.pop(job, None)
         self._tenant_of[job] = tenant
         lane.ready.setdefault(job)
+        self._ready.setdefault(tenant, lane)
 
     def _lane(self, tenant: str) -> Lane:
         return self._lanes.setdefault(tenant, Lane())
+
+    def _leave(self, lane: Lane, job: JobId) -> None:
+        """The job is not where it was."""
+        lane.forget(job)
+        self._in_flight.discard(job)
 
     def moved(self, job: JobId, tenant: str, run: Run) -> None:
         """A worker has taken the job a step further."""
@@ -163,21 +173,18 @@ class Dispatcher:
         self._submits.pop(job, None)
         self._records.pop(job, None)
         self._tenant_of[job] = tenant
+        self._leave(lane, job)
         match run.step:
             case Step.CLAIMED:
-                lane.forget(job)
-                lane.in_flight.add(job)
+                self._enter(lane, job)
                 return
             case Step.RETRY:
-                lane.forget(job)
                 self._sleep(job, tenant, run)
             case Step.WAITING:
-                lane.forget(job)
                 lane.waiting[job] = run.asked_at
                 self._succeeded(tenant)
                 self._keep_looking(tenant)
             case Step.ENDED:
-                lane.forget(job)
                 self._records[job] = Sent(time.monotonic())
         self._alone.discard(job)
 
@@ -194,7 +201,7 @@ class Dispatcher:
         self._alone.discard(job)
         lane = self._lanes.get(tenant)
         if lane is not None:
-            lane.forget(job)
+            self._leave(lane, job)
             if lane.idle and not lane.next_look:
                 del self._lanes[tenant]
 
@@ -235,10 +242,9 @@ class Dispatcher:
 
     def flush(self, still_wanted: Callable[[JobId], bool]) -> None:
         """Send what is ready, one of each tenant in turn. While the broker is away it stays here."""
-        in_flight = self._in_flight()
-        for tenant in self._in_turn():
-            lane = self._lanes[tenant]
-            portion = self._portion(lane, self._total_limit - in_flight, still_wanted)
+        share = 1 + sum(len(lane.ready) for lane in self._ready.values()) // SPREAD
+        for tenant, lane in self._in_turn():
+            portion = self._portion(lane, share, still_wanted)
             if not portion:
                 continue
             if not self._send(partial(self._queue.start, [run_id(tenant, job) for job in portion])):
@@ -250,29 +256,35 @@ class Dispatcher:
             for job in portion:
                 sent = self._submits.get(job)
                 self._submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
-                lane.in_flight.add(job)
-            in_flight += len(portion)
+                self._enter(lane, job)
 
-    def _in_turn(self) -> Iterator[str]:
-        """The tenants that may send, one after the other and again and again; who has had his turn goes to the end."""
-        waiting = deque(self._lanes)
+    def _enter(self, lane: Lane, job: JobId) -> None:
+        lane.in_flight.add(job)
+        self._in_flight.add(job)
+
+    def _in_turn(self) -> Iterator[tuple[str, Lane]]:
+        """The lanes that have something to send, one after the other and again and again as long as they send; who has
+        had his turn goes to the end."""
+        waiting = deque(self._ready.items())
         while waiting and time.monotonic() >= self._blocked_until:
-            tenant = waiting.popleft()
-            before = len(self._lanes[tenant].in_flight)
-            yield tenant
-            if len(self._lanes[tenant].in_flight) > before:
-                self._lanes.move_to_end(tenant)
-                waiting.append(tenant)
+            tenant, lane = waiting.popleft()
+            before = len(lane.in_flight)
+            yield tenant, lane
+            if not lane.ready:
+                del self._ready[tenant]
+            elif len(lane.in_flight) > before:
+                self._ready.move_to_end(tenant)
+                waiting.append((tenant, lane))
 
-    def _portion(self, lane: Lane, free: int, still_wanted: Callable[[JobId], bool]) -> list[JobId]:
+    def _portion(self, lane: Lane, share: int, still_wanted: Callable[[JobId], bool]) -> list[JobId]:
         """Take from a lane what the next message names.
 
-        :param free: how many more jobs of all tenants may be under way.
+        :param share: how many jobs a message may name, for all that is ready to be shared between several.
         """
         if not lane.may_send(self._tenant_limit, time.monotonic()):
             return []
-        size = 1 if lane.open else min(self._portion_limit, 1 + len(lane.ready) // SPREAD)
-        if size > free or size > self._tenant_limit - len(lane.in_flight):
+        size = 1 if lane.open else min(len(lane.ready), share, self._portion_limit)
+        if size > self._total_limit - len(self._in_flight) or size > self._tenant_limit - len(lane.in_flight):
             return []  # Soon there is room for all of them: one by one they would cost several times as much.
         portion: list[JobId] = []
         while lane.ready and len(portion) < size:
@@ -287,16 +299,13 @@ class Dispatcher:
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time alone."""
         now = time.monotonic()
-        ready = [lane for lane in self._lanes.values() if lane.ready]
-        if not ready or self._in_flight() >= self._total_limit:
+        if not self._ready or len(self._in_flight) >= self._total_limit:
             return None
-        times = [max(lane.resumes, self._blocked_until) for lane in ready if lane.open and not lane.in_flight]
+        lanes = self._ready.values()
+        times = [max(lane.resumes, self._blocked_until) for lane in lanes if lane.open and not lane.in_flight]
         if self._blocked_until > now:
             times.append(self._blocked_until)
         return max(min(times) - now, 0.0) if times else None
-
-    def _in_flight(self) -> int:
-        return sum(len(lane.in_flight) for lane in self._lanes.values())
 
     def _send(self, send: Callable[[], None]) -> bool:
         try:
@@ -352,7 +361,7 @@ class Dispatcher:
 
     def supervise(self) -> None:
         """Send again what the broker has lost."""
-        if all(lane.idle for lane in self._lanes.values()) and not self._records:
+        if not self._tenant_of:
             return
         try:
             if self._queue.lost_everything():

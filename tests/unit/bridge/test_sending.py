@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from orchestrator.bridge.dispatching import OPENS_AFTER, Dispatcher
 from orchestrator.clients.queue import PORTION
 from orchestrator.core.records import Cause, Run, Step
+from orchestrator.core.refs import JobId
 from orchestrator.testing import RecordingQueue
 from tests.factories import job, network
 
@@ -120,8 +122,17 @@ def test_what_is_ready_is_shared_between_a_few_messages(clock: Clock, broker: Re
         dispatcher.submit(created(f"n{n}", "t"))
     flush(dispatcher)
 
-    assert sent(broker) == [3, 2, 1, 1, 1]
+    assert sent(broker) == [3, 3, 2]
     assert len(set(runs(broker))) == 8
+
+
+def test_much_that_is_ready_of_many_tenants_is_sent_in_full_messages(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker)
+    for n in range(80):
+        dispatcher.submit(created(f"n{n}", f"t{n % 10}"))
+    flush(dispatcher)
+
+    assert sent(broker) == [8] * 10
 
 
 def test_much_is_sent_in_full_messages_up_to_the_limit(clock: Clock, broker: RecordingQueue) -> None:
@@ -160,24 +171,30 @@ def test_a_small_limit_is_kept_and_used(clock: Clock, broker: RecordingQueue, li
 
 
 def test_tenants_take_turns_from_one_sending_to_the_next(clock: Clock, broker: RecordingQueue) -> None:
-    """The total leaves room for one message only; it is not always the same tenant's."""
-    dispatcher = made(clock, broker, tenant_limit=32, total_limit=PORTION)
-    names: dict[str, list[Any]] = {tenant: [created(f"{tenant}{n}", tenant) for n in range(40)] for tenant in "abc"}
-    for jobs in names.values():
-        for one in jobs:
-            dispatcher.submit(one)
-    served = []
-    for _ in range(6):
-        before = len(broker.sent)
+    """The total leaves room for a few messages only; it is not always the same tenant's."""
+    dispatcher = made(clock, broker, total_limit=PORTION)
+    for n in range(120):
+        dispatcher.submit(created(f"n{n}", "abc"[n // 40]))
+    served: list[str] = []
+    while len(served) < 30:
         flush(dispatcher)
-        (message,) = broker.sent[before:]
+        message = broker.sent[len(served)]
         served.append(message.argument[0].split("/")[0])
         for run in message.argument:
             tenant, _, job_id = run.partition("/")
-            dispatcher.over(job_id, tenant)  # type: ignore[arg-type]
+            dispatcher.over(JobId(job_id), tenant)
 
-    assert sorted(served[:3]) == ["a", "b", "c"]
-    assert served[3:] == served[:3]
+    assert Counter(served) == {"a": 10, "b": 10, "c": 10}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 8, 9])
+def test_a_small_limit_of_all_tenants_is_kept_and_used(clock: Clock, broker: RecordingQueue, limit: int) -> None:
+    dispatcher = made(clock, broker, total_limit=limit)
+    for n in range(40):
+        dispatcher.submit(created(f"n{n}", f"t{n % 4}"))
+    flush(dispatcher)
+
+    assert limit * 3 / 4 <= sum(sent(broker)) <= limit
 
 
 def test_a_job_with_which_a_worker_died_is_sent_alone(clock: Clock, broker: RecordingQueue) -> None:
