@@ -33,8 +33,8 @@ class Result:
     name: str
     title: str
     columns: Sequence[str]
-    rows: list[Sequence[str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    rows: Sequence[Sequence[str]] = ()
+    notes: Sequence[str] = ()
     data: dict[str, Any] = field(default_factory=dict)
     plot: Callable[[Any], None] | None = None
 

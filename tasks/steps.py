@@ -127,7 +127,9 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
         raise
     errors = {run: error for chain, run in chains.items() if (error := chain.exception())}
     for run, error in errors.items():
-        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": str(error)})
+        # A defect's own words might quote anything; whoever raises it is told by the traceback of the first.
+        reason = str(error) if isinstance(error, TemporaryError) else type(error).__name__
+        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": reason})
     for error in errors.values():
         raise error
 

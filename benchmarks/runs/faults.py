@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -33,6 +34,10 @@ def leader(running: Ground) -> Process:
     return next(process for process in running.parties["bridge"] if process.pid == pid)
 
 
+def stands_by(bridge: Process) -> bool:
+    return "standing by" in bridge.log_tail(50)
+
+
 def one_change(running: Ground, name: str) -> float:
     """Seconds from a config to Heat's request."""
     load = running.load(nodes(name, 1), timeout=120).check()
@@ -49,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     def takeover(running: Ground, what: str, end: Callable[[Process], object]) -> None:
         for round_ in range(options.rounds):
             standby = running.bridge()
-            standby.wait_until(lambda s=standby: "standing by" in s.log_tail(50), 30, "standing by")
+            standby.wait_until(partial(stands_by, standby), 30, "standing by")
             old = leader(running)
             threading.Thread(target=end, args=(old,)).start()
             found.setdefault(what, []).append(one_change(running, f"{what.split()[0]}-{round_}"))

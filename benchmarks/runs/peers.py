@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -168,17 +168,13 @@ def publish(chosen: list[Contender], measured: list[Measured], layouts: Mapping[
     def median(contender: Contender, work: str, what: Callable[[Measured], float]) -> float:
         return statistics.median(what(one) for one in measured if (one.contender, one.work) == (contender.name, work))
 
-    result = Result(
-        "peers",
-        "The same work by us and by OpenStack TaskFlow",
-        ("stacks complete", "contender", "jobs/s: median [min-max]", "CPU per job", "without Heat", "our rate is"),
-    )
+    rows: list[Sequence[str]] = []
     first = chosen[0]
     for work in WORK:
         for contender in (one for one in chosen if work in one.works):
             seen = rates(contender, work)
             times = statistics.median(rates(first, work)) / statistics.median(seen)
-            result.rows.append(
+            rows.append(
                 (
                     work,
                     contender.label,
@@ -189,13 +185,13 @@ def publish(chosen: list[Contender], measured: list[Measured], layouts: Mapping[
                 )
             )
     theirs = peers.versions("taskflow", "futurist", "redis", "sqlalchemy", "pymysql", "python-heatclient")
-    result.notes += [f"{one.label}: {layouts[one.name]}; {one.jobs} jobs a load." for one in chosen]
-    result.notes += [
+    notes = [
+        *(f"{one.label}: {layouts[one.name]}; {one.jobs} jobs a load." for one in chosen),
         f"orchestrator {__version__}; {', '.join(f'{name} {version}' for name, version in theirs.items())}.",
         "CPU is of all processes: servers, contenders, posters. Every stack was made exactly once.",
         "In memory: a job whose conductor dies starts again from its first task. Durable: each change of a task's state is saved.",
     ]
-    result.data = {"layouts": dict(layouts), "versions": theirs, "loads": [asdict(one) for one in measured]}
+    data = {"layouts": dict(layouts), "versions": theirs, "loads": [asdict(one) for one in measured]}
 
     def plot(axes: Any) -> None:
         height = 0.8 / len(WORK)
@@ -214,5 +210,5 @@ def publish(chosen: list[Contender], measured: list[Measured], layouts: Mapping[
         axes.set_xlabel("jobs per second")
         axes.legend(frameon=False)
 
-    result.plot = plot
-    result.publish(save=save)
+    columns = ("stacks complete", "contender", "jobs/s: median [min-max]", "CPU per job", "without Heat", "our rate is")
+    Result("peers", "The same work by us and by OpenStack TaskFlow", columns, rows, notes, data, plot).publish(save=save)

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def chain(depth: int) -> list[list[Any]]:
     """Each is built from the output of the one before; written backwards, so that nothing can be built at first."""
     names = [f"deep-{i}" for i in range(depth)]
-    parents = [{}, *({"parent_id": name} for name in names)]
+    parents: list[dict[str, Any]] = [{}, *({"parent_id": name} for name in names)]
     return [[0, f"/config/v1/nodes/{n}", node(n, "t1", **p), 1] for n, p in reversed(list(zip(names, parents, strict=False)))]
 
 

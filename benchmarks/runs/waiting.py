@@ -45,7 +45,7 @@ def watched(running: Ground) -> Iterator[list[dict[str, Any]]]:
 
 
 def run(options: argparse.Namespace) -> None:
-    settings = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": str(options.look)}
+    settings: dict[str, Any] = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": str(options.look)}
     with orchestra(slots=options.slots, duration=options.seconds, **settings) as running, watched(running) as seen:
         # Where memory stands before; what the processes grow by is what the stacks in flight cost.
         time.sleep(2.0)
@@ -115,4 +115,5 @@ def _rates(samples: list[dict[str, Any]]) -> float | None:
         return None
     first, last = samples[0], samples[-1]
     # Our own questions about its calls are not counted by Heat.
-    return (sum(last["calls"].values()) - sum(first["calls"].values())) / (last["at"] - first["at"])
+    calls: int = sum(last["calls"].values()) - sum(first["calls"].values())
+    return calls / float(last["at"] - first["at"])

@@ -128,9 +128,14 @@ class Process:
         return f"<Process {self.name}: {state}>"
 
     @property
-    def pid(self) -> int | None:
-        """The process's id, which is its group's id as well; None before the first start."""
-        return None if self._child is None else self._child.pid
+    def pid(self) -> int:
+        """The process's id, which is its group's id as well.
+
+        :raises RuntimeError: it was not started yet.
+        """
+        if self._child is None:
+            raise RuntimeError(f"{self.name} was not started yet")
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
@@ -255,7 +260,7 @@ class Processes:
         """End every process: all are asked first, so that the whole takes one grace and not one each."""
         members = list(reversed(self._members.values()))
         for process in members:
-            if process.alive and process.pid is not None:
+            if process.alive:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + grace

@@ -70,7 +70,7 @@ def test_a_signal_in_the_middle_leaves_nothing_behind(number: signal.Signals, tm
     with Processes(tmp_path) as processes:
         demo = processes.start("played", [*COMMAND, "--logs", str(tmp_path / "demo")])
         demo.wait_until(lambda: "Heat creates" in demo.log.read_text(), PATIENCE, "building")
-        os.kill(demo.pid or 0, number)
+        os.kill(demo.pid, number)
         assert played(demo) == 128 + number
 
         assert f"Stopped by {number.name}" in demo.log.read_text()

@@ -111,7 +111,7 @@ class Member:
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
-            if self.process.pid is not None:
+            if self.process.alive:
                 os.killpg(self.process.pid, number)
 
 

@@ -56,7 +56,7 @@ def test_what_is_recorded_of_a_resource_is_loaded(backend: Backend) -> None:
         NODE: (1, "v1", "t"),
         other: (2, "v2", "t"),
     }
-    assert {ref: (h.version, h.body["value"], h.refs()) for ref, h in world.handled.items()} == {
+    assert {ref: (h.version, h.body["value"], set(h.refs())) for ref, h in world.handled.items()} == {
         NODE: (1, "v1", {NODE}),
         other: (1, "v1", {NODE}),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedHeat]:
 def servers(tmp_path_factory: pytest.TempPathFactory, heat: ScriptedHeat) -> Iterator[System]:
     """etcd, Redis and the scripted Heat; no bridge and no worker yet."""
     folder = tmp_path_factory.mktemp("faults")
-    settings = {"ORCHESTRATOR_LEASE_TTL": "2", "ORCHESTRATOR_DELETION_PATIENCE": "1"}
+    settings: dict[str, Any] = {"ORCHESTRATOR_LEASE_TTL": "2", "ORCHESTRATOR_DELETION_PATIENCE": "1"}
     with system(folder, heat.environment(), schemas=NODE_SCHEMAS, bridges=0, workers=0, **settings) as running:
         running.put("heat_template", "node", **NODE_TEMPLATE)
         yield running

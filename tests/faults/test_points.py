@@ -59,8 +59,9 @@ class Story:
 
     def put(self, name: str, version: int = 1, **more: Any) -> None:
         parent = self.PARENTS[name]
-        body = {"parent_id": f"{self.prefix}-{parent}"} if parent else {}
-        self.system.put(*self.refs[name], version, **body, **more)
+        kind, resource_id = self.refs[name]
+        body: dict[str, Any] = {"parent_id": f"{self.prefix}-{parent}"} if parent else {}
+        self.system.put(kind, resource_id, version, **body, **more)
 
     def play(self) -> None:
         for name in self.refs:

@@ -9,7 +9,9 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +39,7 @@ def nodes(tmp_path: Path, heat: ScriptedHeat) -> Iterator[System]:
 def built(system: System, *names: str, version: int = 1, timeout: float = 40) -> None:
     for name in names:
         ref = Ref("node", name)
-        system.until(lambda r=ref: system.worker_state(r, version), timeout, lambda r=ref: f"{r}: {system.state(r)}")
+        system.until(partial(system.worker_state, ref, version), timeout, partial(system.state, ref))
         assert "COMPLETE" in str(system.worker_state(ref)), system.state(ref)
 
 
@@ -146,7 +148,7 @@ def test_after_one_restart_of_etcd_changes_are_seen_as_fast_as_before(nodes: Sys
 def test_a_stack_that_heat_never_finishes_ends_in_a_failed_state_that_says_what_to_do(tmp_path: Path, heat: ScriptedHeat) -> None:
     heat.script = lambda method, tenant, name: Script(duration=1000 if "stuck" in name else 0)
     template = {**NODE_TEMPLATE, "parameter_mappings": {}, "template_file": "heat_template_version: 2018-08-31"}
-    limits = {"ORCHESTRATOR_STACK_TIMEOUT": "1.5", "ORCHESTRATOR_TIMEOUT_MARGIN": "0.5"}
+    limits: dict[str, Any] = {"ORCHESTRATOR_STACK_TIMEOUT": "1.5", "ORCHESTRATOR_TIMEOUT_MARGIN": "0.5"}
     with system(tmp_path / "system", heat.environment(), schemas=NODE_SCHEMAS, **limits) as nodes:
         nodes.put("heat_template", "node", **template)
         state = nodes.await_state(nodes.put("node", "stuck"), "CREATE_FAILED")

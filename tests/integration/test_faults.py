@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def tree(nodes: System, roots: int = 4, depth: int = 4) -> list[Ref]:
     refs = []
     for root in range(roots):
         for level in reversed(range(depth)):
-            parent = {"parent_id": f"r{root}-{level - 1}"} if level else {}
+            parent: dict[str, Any] = {"parent_id": f"r{root}-{level - 1}"} if level else {}
             refs.append(nodes.put("node", f"r{root}-{level}", **parent))
     return refs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -17,7 +18,8 @@ CANARY = "canary-5f2b9c71"
 
 def listen(port: int, commands: list[str]) -> None:
     """Every command that Redis is told, until it stops: messages, events for Flower, everything."""
-    with redis.Redis(port=port).monitor() as monitor, suppress(redis.ConnectionError):
+    server: Any = redis.Redis(port=port)
+    with server.monitor() as monitor, suppress(redis.ConnectionError):
         for command in monitor.listen():
             commands.append(str(command["command"]))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable
 
 import pytest
 
-from orchestrator.bridge import dispatching
 from orchestrator.bridge.dispatching import LONGEST_LOOK, Dispatcher
 from orchestrator.clients.queue import LOOK
 from orchestrator.core.records import Run, Step
@@ -21,8 +21,8 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        monkeypatch.setattr(dispatching.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(dispatching.time, "time", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "time", lambda: self.now)
 
     def timer(self, seconds: float, function: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (self.now + seconds, len(self._timers), function))

@@ -197,10 +197,10 @@ class Bench:
         }
         assert set(job.dependency) >= expected - behind, job.id
         assert len(job.dependency) == len(set(job.dependency))
-        for more in set(job.dependency) - expected:
+        for addition in set(job.dependency) - expected:
             # The one addition: a deletion waits for who stands on the resource by a version between.
             assert job.action is Action.DELETE, job.id
-            assert job.ref in self._stands_on(after[more].ref, revision), (job.id, more)
+            assert job.ref in self._stands_on(after[addition].ref, revision), (job.id, addition)
 
     def _stands_on(self, ref: Ref, revision: int) -> frozenset[Ref]:
         handled = {

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,8 +47,9 @@ def system() -> Iterator[System]:
 
 @pytest.fixture
 def readings(system: System) -> CountedReadings:
-    counted: Any = CountedReadings(system.store)
-    system.worker.store = counted
+    counted = CountedReadings(system.store)
+    store: Any = counted
+    system.worker.store = store
     return counted
 
 
@@ -134,7 +136,7 @@ def test_a_template_is_used_as_it_is_when_the_job_is_claimed(system: System) -> 
         body = {"id": "network", "template_file": text, "parameter_mappings": {"name": "Pname"}}
         system.store.put("/config/v2.0/heat_templates/network", json.dumps({"body": body}))
         system.put(network(f"n{n}"))
-        system.until(lambda n=n: system.reported(**{f"n{n}": ("CREATE_COMPLETED", 1)}))
+        system.until(partial(system.reported, **{f"n{n}": ("CREATE_COMPLETED", 1)}))
 
     texts = [asked.request.template for asked in system.heat.requests if asked.request]
     assert [text.endswith("# changed") for text in texts] == [False, True]

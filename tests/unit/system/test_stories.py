@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -367,9 +368,12 @@ def test_leaders_that_follow_each_other_do_not_begin_a_delay_anew(system: System
     system.put(N1)
     system.until(lambda: [kv for kv in system.store.list(system.keys.runs)[1] if Run.from_json(kv.value).step is Step.RETRY])
     failed = time.monotonic()
+
+    def over(term_ends: float) -> bool:
+        return time.monotonic() > term_ends or system.reported(n1=("CREATE_COMPLETED", 1))
+
     while not system.reported(n1=("CREATE_COMPLETED", 1)):
-        led = time.monotonic()
-        system.until(lambda led=led: time.monotonic() - led > 0.6 or system.reported(n1=("CREATE_COMPLETED", 1)))
+        system.until(partial(over, time.monotonic() + 0.6))
         assert time.monotonic() - failed < 8.0
         system.stop()
         system.start()
