@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 TIMES ?= 1
+# Most tests wait for servers: more of them at a time than there are cores.
+JOBS ?= 3
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -17,18 +19,18 @@ help: ## List the targets
 	@echo "make <target>, where the target is one of"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "Variables: PYTHON=python3.12 (for a new environment), VENV=.venv, ARGS=... (for demo, test, unit and bench)"
+	@echo "Variables: PYTHON=python3.12 (for a new environment), VENV=.venv, ARGS=... (for demo, test, unit and bench), JOBS=3"
 
 demo: install ## See it happen: real servers, a load balancer service built on them (ARGS=--once to check and leave)
 	@$(BIN)/orchestrator demo $(ARGS)
 
 install: $(STAMP) ## Create the environment, or bring it up to date with setup.cfg
 
-test: install ## All tests, the demo included (ARGS="-k name" to choose)
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## All tests, the demo included (ARGS="-k name" to choose, JOBS=1 for one after the other)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
-unit: install ## Only the tests that need no server: seconds
-	$(BIN)/python -m pytest -m "not integration" $(ARGS)
+unit: install ## Only the tests that need no server: half a minute
+	$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not integration" $(ARGS)
 
 check: lint types contracts ## What needs no tests: style, types and layers
 
