@@ -29,7 +29,7 @@ install: $(STAMP) ## Create the environment, or bring it up to date with setup.c
 test: install ## All tests, the demo included (ARGS="-k name" to choose, JOBS=1 for one after the other)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
-unit: install ## Only the tests that need no server: half a minute
+unit: install ## Only the tests that need no server: under a minute
 	$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not integration" $(ARGS)
 
 check: lint types contracts ## What needs no tests: style, types and layers
