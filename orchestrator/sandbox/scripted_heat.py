@@ -87,12 +87,14 @@ class ScriptedHeat:
     """``with ScriptedHeat() as heat:``; its address and credentials are in :meth:`environment`.
 
     *script* decides each operation from (method, tenant, stack name). *refuse* may answer a request
-    before any work is done: (method, tenant, path) to (status, error type, message) or None.
+    before any work is done: (method, tenant, path) to (status, error type, message) or None. *arrived* is
+    called with the same as a request comes in, and may keep it waiting.
     """
 
     def __init__(self, port: int = 0, script: Callable[[str, str, str], Script] | None = None) -> None:
         self.script = script or (lambda method, tenant, name: Script())
         self.refuse: Callable[[str, str, str], tuple[int, str, str] | None] = lambda method, tenant, path: None
+        self.arrived: Callable[[str, str, str], object] = lambda method, tenant, path: None
         self.outputs: Callable[[ScriptedStack], list[Json]] = lambda stack: [
             {"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}
         ]
@@ -131,6 +133,7 @@ class ScriptedHeat:
         if not match:
             return _error(404, "NotFound", f"no route {path}")
         tenant, name, stack_id = match.groups()
+        self.arrived(method, tenant, path)
         with self._lock:
             self.calls[f"{method} {'list' if method == 'GET' and not name else 'stack'}"] += 1
             if refusal := self.refuse(method, tenant, path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -111,3 +112,17 @@ def test_two_hundred_stacks_wait_in_heat_without_holding_a_slot(tmp_path: Path, 
         refs = [nodes.put("node", f"n{i}") for i in range(200)]
         nodes.until(lambda: sum(stack.in_progress for stack in list(scripted.stacks.values())) > 50, 30)
         nodes.until(lambda: all(nodes.worker_state(ref) == "CREATE_COMPLETED" for ref in refs), 60)
+
+
+def test_a_heat_that_does_not_answer_at_once_is_asked_many_things_at_once(scripted: ScriptedHeat, nodes: System) -> None:
+    """No create is answered before sixteen have come, of four slots."""
+    together = threading.Barrier(16)
+    scripted.arrived = lambda method, tenant, path: method == "POST" and together.wait(30)
+    refs = [Ref("node", f"n{n}-0") for n in range(32)]
+    nodes.bridges[0].stop()
+    for ref in refs:
+        nodes.put(*ref)
+    nodes.bridge()
+    all_built_once(nodes, scripted, refs)
+
+    assert not together.broken
