@@ -287,6 +287,12 @@ class HeatRequest:
     tag: str = ""
 
 
+class _Checks(threading.local):
+    """What each thread wants to be sure of before a request is taken."""
+
+    check: Callable[[], None] | None = None
+
+
 class ScriptedHeat:
     """Stacks by tenant and name, in memory. Every operation stays in progress until :meth:`finish`."""
 
@@ -296,7 +302,7 @@ class ScriptedHeat:
         self._stacks: dict[tuple[str, str], Stack] = {}
         self._deleted: dict[tuple[str, str], Stack] = {}
         self._trouble: deque[tuple[BaseException, Method | None, bool]] = deque()
-        self._check: Callable[[], None] | None = None
+        self._checks = _Checks()
         self.requests: list[HeatRequest] = []
         """Every change that Heat took, so not those that it refused."""
 
@@ -307,11 +313,11 @@ class ScriptedHeat:
 
     @contextmanager
     def only_while(self, check: Callable[[], None]) -> Iterator[None]:
-        self._check = check
+        self._checks.check = check
         try:
             yield
         finally:
-            self._check = None
+            self._checks.check = None
 
     def prepare(self, tenant: str) -> None:
         """Nothing to fetch; a failure that is due comes with the request."""
@@ -415,8 +421,8 @@ class ScriptedHeat:
 
     def _before(self, method: Method) -> BaseException | None:
         """Raises what was scripted for now; returns what is to be raised once the request took effect."""
-        if self._check is not None:
-            self._check()
+        if self._checks.check is not None:
+            self._checks.check()
         for scripted in self._trouble:
             error, on, performed = scripted
             if on in (None, method):

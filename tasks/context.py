@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -16,6 +17,8 @@ from orchestrator.clients.store import KeyValue, Lease, Store
 from orchestrator.clients.targets import Targets
 from orchestrator.core.keys import Keys
 from orchestrator.core.templates import BadTemplate, Template, parse_template_value
+from orchestrator.core.transactions import Transaction, unchanged
+from orchestrator.errors import StoreUnavailable
 from orchestrator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,20 @@ class Promptness:
             self._slow[kind] = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a chain may have claimed: *run* is the key, value and revision of the run, None while that is not known."""
+
+    lease: Lease
+    run: tuple[str, str, int] | None = None
+
+
+class _Chain(threading.local):
+    """What the chain in each thread has claimed."""
+
+    claim: _Claim | None = None
+
+
 class Claims:
     """The lease on which the claims of this process hang."""
 
@@ -53,27 +70,45 @@ class Claims:
         self._store, self._ttl = store, ttl
         self._lease: Lease | None = None
         self._lock = threading.Lock()
-        self._chain = threading.local()
-        """*lease*: the one on which the chain in this thread has claimed."""
+        self._chain = _Chain()
 
     def lease(self) -> Lease:
-        """The lease for a claim of this thread's chain; a new one when the last was lost."""
+        """The lease for claims; a new one when the last was lost."""
         with self._lock:
             if self._lease is None or not self._lease.alive:
                 self._lease = self._store.lease(self._ttl)
-            self._chain.lease = self._lease
             return self._lease
 
     def begin_chain(self) -> None:
         """This thread begins something that has claimed nothing so far."""
-        self._chain.lease = None
+        self._chain.claim = None
+
+    def claiming(self, lease: Lease) -> None:
+        """This thread's chain claims on the lease now: from here on it may have a claim."""
+        self._chain.claim = _Claim(lease)
+
+    def claimed(self, lease: Lease, key: str, run: str, revision: int) -> None:
+        """It has: the run that says so, as it was written at that revision."""
+        self._chain.claim = _Claim(lease, (key, run, revision))
 
     def give_up(self) -> None:
-        """What this thread's chain has claimed and not moved on falls free when its lease ends; the next claim
-        hangs on a new one. Never the lease of others: with a pool of threads they would lose theirs in turn."""
-        lease: Lease | None = getattr(self._chain, "lease", None)
-        if lease is not None:
-            lease.abandon()
+        """What this thread's chain has claimed and not moved on falls free in the time of a lease, as if the
+        process had died: nobody knows whether the next try would be any better.
+
+        The claim is hung on a lease of its own, which ends, for others hang on the one of the process. Where
+        it is not known whether there is a claim, or etcd does not answer, that one ends, and all with it.
+        """
+        claim = self._chain.claim
+        if claim is None:
+            return
+        if claim.run is not None:
+            key, run, revision = claim.run
+            with contextlib.suppress(StoreUnavailable):
+                own = self._store.lease(self._ttl)
+                self._store.commit(Transaction((unchanged(key, revision),), {key: run}, leased=frozenset({key})), own)
+                own.abandon()
+                return
+        claim.lease.abandon()
 
     def give_up_all(self) -> None:
         """The same for whoever in this process has claimed anything."""

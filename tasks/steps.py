@@ -97,8 +97,8 @@ def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId)
             if work is None:
                 return
     except BaseException:
-        # etcd may or may not have what we wrote, a time limit struck, or we have a defect: give up the
-        # lease, so that a claim that is there vanishes, and the bridge sends the job again.
+        # etcd may or may not have what we wrote, a time limit struck, or we have a defect: a claim that is
+        # there vanishes, and the bridge sends the job again.
         context.claims.give_up()
         raise
 
@@ -122,7 +122,8 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
     try:
         wait_for(chains)
     except BaseException:
-        # A time limit struck. The threads go on, but make no further request.
+        # A time limit struck. The threads go on, but ask nothing more of Heat or etcd.
+        store.stop()
         context.claims.give_up_all()
         raise
     errors = {run: error for chain, run in chains.items() if (error := chain.exception())}
@@ -130,7 +131,8 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
         # A defect's own words might quote anything; whoever raises it is told by the traceback of the first.
         reason = str(error) if isinstance(error, TemporaryError) else type(error).__name__
         log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": reason})
-    for error in errors.values():
+    # A defect before what only has to wait, for Celery tells of what is raised.
+    for error in sorted(errors.values(), key=lambda error: isinstance(error, TemporaryError)):
         raise error
 
 
@@ -144,6 +146,8 @@ def _about(context: WorkerContext, run_id: RunId) -> tuple[str, ...]:
     handled and what failed."""
     keys, job = context.keys, job_of(run_id)
     ref = job_ref(job)
+    if keys.schemas.get(ref.type) is None:
+        raise TemporaryError(f"this worker does not know type {ref.type!r}; give it the bridge's schema list and start it again")
     return (keys.job(job), keys.runs + run_id, *(keys.below(folder, ref) for folder in (keys.config, keys.handled, keys.failed)))
 
 
@@ -212,17 +216,23 @@ def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
     keys, claimed = context.keys, Run(Step.CLAIMED, since=time.time())
     usual = context.usual_template(job_ref(job_of(run_id)).type)
     wanted = [*_about(context, run_id), *([keys.template(usual)] if usual else [])]
-    revision, found = context.store.commit_and_read(effects.claim(keys, run_id, claimed), wanted, lease)
+    first = effects.claim(keys, run_id, claimed)
+    context.claims.claiming(lease)
+    revision, found = context.store.commit_and_read(first, wanted, lease)
     work = _work(context, run_id, found)
     if work is None:
         return None
     if revision:
+        context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
         return replace(work, read={key: found.get(key) for key in wanted})
     if work.run is None or work.run.step is not Step.RETRY:
         return None
     claimed = replace(claimed, attempt=work.run.attempt, failures=work.run.failures, since=work.run.since)
     revision = context.store.commit(effects.claim(keys, run_id, claimed, work.basis), lease)
-    return work.at(revision, claimed) if revision else None
+    if not revision:
+        return None
+    context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
+    return work.at(revision, claimed)
 
 
 def _never_ready(error: StackBusy) -> str:
@@ -448,16 +458,20 @@ def _look_again(context: WorkerContext, work: Work) -> None:
 
 
 def _finish(context: WorkerContext, work: Work, ended: Ended) -> None:
-    """Both halves of the end. A crash between them repeats the first, which changes nothing."""
-    keys, job = context.keys, work.job
-    ended = replace(ended, error=_safe(job, ended.error), reason=_safe(job, ended.reason))
+    """Write how the job ended; without the stack's outputs where they are more than etcd takes."""
+    ended = replace(ended, error=_safe(work.job, ended.error), reason=_safe(work.job, ended.reason))
     try:
-        if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
-            return
+        _write_end(context, work, ended)
     except StoreRefused as error:
         if not ended.outputs:
             raise
-        _finish(context, work, replace(ended, outputs=(), error=f"the stack's outputs cannot be stored: {error}"))
+        _write_end(context, work, replace(ended, outputs=(), error=f"the stack's outputs cannot be stored: {error}"))
+
+
+def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
+    """Both halves of the end. A crash between them repeats the first, which changes nothing."""
+    keys, job = context.keys, work.job
+    if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
         return
     faults.reach("worker-after-stack")
     while not context.store.commit(_end_job(context, work, ended)):

@@ -20,20 +20,21 @@ from orchestrator.clients.store import KeyValue, Lease, Store, Watch
 from orchestrator.core.transactions import Transaction, grouped, merged
 from orchestrator.errors import StoreRefused, StoreUnavailable
 
-SIDE_BY_SIDE = 16
-"""Threads of one process: how much it asks of Heat, or of monitoring targets, at the same time."""
+_MOST_THREADS = 1024
+"""Threads of one process: more than there are ever chains. Idle ones are used again before another is made, so with
+the prefork pool it is eight, and more only where some are left over from a message whose time was over."""
 PATIENCE = 0.02
 """Seconds for which a chain waits for others. A Heat that answers sooner counts as quick."""
 
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix=f"side-{process}")
+    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix=f"chain-{process}")
 
 
 def pool() -> ThreadPoolExecutor:
-    """The threads of this process, kept from task to task: making sixteen costs as much as asking two
-    targets. They do not survive a fork, so each process has its own."""
+    """The threads for the chains of this process, kept from message to message. They do not survive a fork, so each
+    process has its own."""
     return _pool(os.getpid())
 
 
@@ -99,6 +100,11 @@ class GatheringStore(Store):
         self._waiting: list[_Call] = []
         self._came = 0.0
         """When the last call came, by the monotonic clock."""
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Time is over: chains that go on read and write nothing more."""
+        self._stopped = True
 
     @contextmanager
     def chain(self) -> Iterator[None]:
@@ -127,6 +133,8 @@ class GatheringStore(Store):
         return call.revision, call.found
 
     def _performed(self, call: _Call) -> _Call:
+        if self._stopped:
+            raise StoreUnavailable("the time of the message is over")
         self._turns.give()
         with self._lock:
             self._waiting.append(call)

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import random
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +37,8 @@ SPREAD = 4
 have something to do."""
 SUPERVISION = 1.0
 """Seconds between questions to the broker whether it has lost anything, while something is under way."""
+GATHERED_FOR = 0.05
+"""Seconds for which room for a few jobs is kept until there is room for a whole message."""
 LOST_AFTER = 4.0
 """Seconds without a sign from a worker after which a message counts as lost, if the queues are empty."""
 LONGEST_SILENCE = 60.0
@@ -86,6 +88,8 @@ class Lane:
     """When the next attempt may be made while the circuit is open."""
     next_look: float = 0.0
     """When the next look is due, 0 when none is."""
+    short_since: float = 0.0
+    """When there was first too little room for what is to be sent next, 0 when there is enough."""
 
     @property
     def open(self) -> bool:
@@ -103,6 +107,7 @@ class Lane:
         return len(self.in_flight) < limit
 
     def forget(self, job: JobId) -> None:
+        self.ready.pop(job, None)
         self.in_flight.discard(job)
         self.sleeping.pop(job, None)
         self.waiting.pop(job, None)
@@ -153,19 +158,23 @@ class Dispatcher:
 
     def _enqueue(self, job: JobId, tenant: str) -> None:
         lane = self._lane(tenant)
-        self._leave(lane, job)
         self._submits.pop(job, None)
         self._tenant_of[job] = tenant
-        lane.ready.setdefault(job)
-        self._ready.setdefault(tenant, lane)
+        if job not in lane.ready:
+            self._leave(tenant, lane, job)
+            lane.ready[job] = None
+            self._ready.setdefault(tenant, lane)
 
     def _lane(self, tenant: str) -> Lane:
         return self._lanes.setdefault(tenant, Lane())
 
-    def _leave(self, lane: Lane, job: JobId) -> None:
-        """The job is not where it was."""
+    def _leave(self, tenant: str, lane: Lane, job: JobId) -> None:
+        """The job is not where it was. (It may be ready to be sent again while a worker takes it, by a message that
+        was sent after all, or by the leader before.)"""
         lane.forget(job)
         self._in_flight.discard(job)
+        if not lane.ready:
+            self._ready.pop(tenant, None)
 
     def moved(self, job: JobId, tenant: str, run: Run) -> None:
         """A worker has taken the job a step further."""
@@ -173,7 +182,7 @@ class Dispatcher:
         self._submits.pop(job, None)
         self._records.pop(job, None)
         self._tenant_of[job] = tenant
-        self._leave(lane, job)
+        self._leave(tenant, lane, job)
         match run.step:
             case Step.CLAIMED:
                 self._enter(lane, job)
@@ -201,7 +210,7 @@ class Dispatcher:
         self._alone.discard(job)
         lane = self._lanes.get(tenant)
         if lane is not None:
-            self._leave(lane, job)
+            self._leave(tenant, lane, job)
             if lane.idle and not lane.next_look:
                 del self._lanes[tenant]
 
@@ -251,6 +260,7 @@ class Dispatcher:
                 for job in reversed(portion):
                     lane.ready[job] = None
                     lane.ready.move_to_end(job, last=False)
+                self._ready[tenant] = lane
                 return
             faults.reach("bridge-after-send")
             for job in portion:
@@ -271,7 +281,7 @@ class Dispatcher:
             before = len(lane.in_flight)
             yield tenant, lane
             if not lane.ready:
-                del self._ready[tenant]
+                self._ready.pop(tenant, None)
             elif len(lane.in_flight) > before:
                 self._ready.move_to_end(tenant)
                 waiting.append((tenant, lane))
@@ -284,8 +294,12 @@ class Dispatcher:
         if not lane.may_send(self._tenant_limit, time.monotonic()):
             return []
         size = 1 if lane.open else min(len(lane.ready), share, self._portion_limit)
-        if size > self._total_limit - len(self._in_flight) or size > self._tenant_limit - len(lane.in_flight):
-            return []  # Soon there is room for all of them: one by one they would cost several times as much.
+        room = self._room(lane)
+        if room < size and not self._is_overdue(lane):
+            lane.short_since = lane.short_since or time.monotonic()
+            return []
+        lane.short_since = 0.0
+        size = min(size, room)
         portion: list[JobId] = []
         while lane.ready and len(portion) < size:
             job = next(iter(lane.ready))
@@ -296,6 +310,15 @@ class Dispatcher:
                 portion.append(job)
         return portion
 
+    def _room(self, lane: Lane) -> int:
+        """How many more of the tenant's jobs may be under way."""
+        return min(self._total_limit - len(self._in_flight), self._tenant_limit - len(lane.in_flight))
+
+    def _is_overdue(self, lane: Lane) -> bool:
+        """Whether a lane has waited for more room for long enough, and what there is should do. What ends leaves
+        room for one job at a time, and one by one they cost several times as much as in one message."""
+        return bool(lane.short_since) and time.monotonic() - lane.short_since >= GATHERED_FOR
+
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time alone."""
         now = time.monotonic()
@@ -303,6 +326,7 @@ class Dispatcher:
             return None
         lanes = self._ready.values()
         times = [max(lane.resumes, self._blocked_until) for lane in lanes if lane.open and not lane.in_flight]
+        times += [lane.short_since + GATHERED_FOR for lane in lanes if lane.short_since and self._room(lane) > 0]
         if self._blocked_until > now:
             times.append(self._blocked_until)
         return max(min(times) - now, 0.0) if times else None
@@ -380,10 +404,21 @@ class Dispatcher:
             log.warning("Broker not available", extra={"event": "broker_unavailable", "reason": str(error)})
 
     def _again(self, submits: list[JobId], records: list[JobId]) -> None:
-        """They keep their place in flight; only the message is sent once more."""
-        for waiting, send in ((submits, self._queue.start), (records, self._queue.record)):
-            known = self._submits if waiting is submits else self._records
-            for job in waiting:
-                if not self._send(partial(send, [run_id(self._tenant_of[job], job)])):
+        """They keep their place in flight; only the messages are sent once more."""
+        for jobs, send, known in ((submits, self._queue.start, self._submits), (records, self._queue.record, self._records)):
+            for portion in self._portions(jobs):
+                if not self._send(partial(send, [run_id(self._tenant_of[job], job) for job in portion])):
                     return
-                known[job] = Sent(time.monotonic(), known[job].times + 1)
+                for job in portion:
+                    known[job] = Sent(time.monotonic(), known[job].times + 1)
+
+    def _portions(self, jobs: Iterable[JobId]) -> Iterator[list[JobId]]:
+        """As they go into messages: those of a tenant together, but for those that are to be alone."""
+        by_tenant: defaultdict[str, list[JobId]] = defaultdict(list)
+        for job in jobs:
+            if job in self._alone:
+                yield [job]
+            else:
+                by_tenant[self._tenant_of[job]].append(job)
+        for listed in by_tenant.values():
+            yield from (listed[start : start + self._portion_limit] for start in range(0, len(listed), self._portion_limit))

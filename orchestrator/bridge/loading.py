@@ -191,5 +191,8 @@ def _find_retries(world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Re
         held = world.held.get(ref)
         # What is held back in a version that was dealt with already is so because it is to be tried again.
         held_again = held is not None and held.version <= handled.version and wanted.incarnation == handled.incarnation
-        if held_again or any(repaired_at(cause) > failed_at[ref] for cause in failed.causes - {ref}):
+        # Refused without a job, because its own template did not parse: it does now, whoever it is from.
+        refused = not handled.job and failed.through is None and failed.root.type == TEMPLATE_TYPE
+        parses = refused and isinstance(world.templates.get(failed.root.id), Template)
+        if held_again or parses or any(repaired_at(cause) > failed_at[ref] for cause in failed.causes - {ref}):
             world.again.add(ref)

@@ -195,7 +195,8 @@ class _Planner:
 
     def _report(self, wanted: Wanted) -> Decision:
         reported = self.world.reported.get(self.ref)
-        if reported and reported.revision > wanted.incarnation and reported.version >= wanted.version:
+        told = reported and reported.revision > wanted.incarnation and reported.version >= wanted.version
+        if told and self.ref not in self.world.again:
             return Nothing("reported")
         return Report(wanted)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.bridge.dispatching import OPENS_AFTER, Dispatcher
+from orchestrator.bridge.dispatching import GATHERED_FOR, OPENS_AFTER, Dispatcher
 from orchestrator.clients.queue import PORTION
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.refs import JobId
@@ -254,3 +254,85 @@ def test_many_that_fail_together_open_the_circuit_once(clock: Clock, broker: Rec
 
     assert pause is not None
     assert pause < 1.6
+
+
+def test_a_job_that_a_worker_takes_is_not_sent_again(clock: Clock, broker: RecordingQueue) -> None:
+    """It was sent, though sending it raised; or by the leader before."""
+    dispatcher = made(clock, broker, tenant_limit=1)
+    one, two = created("n1", "t"), created("n2", "t")
+    dispatcher.submit(one)
+    dispatcher.submit(two)
+    dispatcher.moved(one.id, "t", Run(Step.CLAIMED))
+    dispatcher.moved(one.id, "t", Run(Step.WAITING, stack="s", asked_at=clock.now))
+    flush(dispatcher)
+
+    assert runs(broker) == [f"t/{two.id}"], "the one place is for the other"
+
+
+def test_a_tenant_that_comes_back_is_served(clock: Clock, broker: RecordingQueue) -> None:
+    """All that was ready of it was taken by a worker meanwhile."""
+    dispatcher = made(clock, broker)
+    one, two = created("n1", "t"), created("n2", "t")
+    dispatcher.submit(one)
+    dispatcher.over(one.id, "t")
+    dispatcher.submit(two)
+    flush(dispatcher)
+
+    assert runs(broker) == [f"t/{two.id}"]
+
+
+def test_little_room_is_used_after_a_while(clock: Clock, broker: RecordingQueue) -> None:
+    """Most requests hang; what is free is not kept for a whole message for ever."""
+    dispatcher = made(clock, broker, tenant_limit=32)
+    jobs = [created(f"n{n}", "t") for n in range(100)]
+    for one in jobs:
+        dispatcher.submit(one)
+    flush(dispatcher)
+    for one in jobs[:3]:
+        dispatcher.over(one.id, "t")
+    flush(dispatcher)
+    pause = dispatcher.next_flush()
+    assert len(broker.sent) == 4
+    assert pause is not None
+    assert pause == pytest.approx(GATHERED_FOR)
+
+    clock.pass_(pause)
+    flush(dispatcher)
+    assert sent(broker) == [PORTION] * 4 + [3]
+
+
+def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker, total_limit=64)
+    under_way: list[tuple[JobId, str]] = []
+    for n in range(64):
+        dispatcher.submit(created(f"n{n}", f"small{n}"))
+        flush(dispatcher)
+    for n in range(40):
+        dispatcher.submit(created(f"b{n}", "big"))
+    big = 0
+    for n in range(2000):
+        for message in broker.sent:
+            under_way += [(JobId(run.partition("/")[2]), run.partition("/")[0]) for run in message.argument]
+        big += sum(len(message.argument) for message in broker.sent if message.argument[0].startswith("big/"))
+        broker.sent.clear()
+        dispatcher.submit(created(f"more{n}", f"other{n}"))
+        dispatcher.over(*under_way.pop(0))
+        clock.pass_(0.01)
+        flush(dispatcher)
+
+    assert big == 40
+
+
+def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker)
+    dispatcher.begin()
+    for n in range(20):
+        dispatcher.submit(created(f"n{n}", f"t{n % 2}"), alone=n == 5)
+    flush(dispatcher)
+    broker.sent.clear()
+    broker.lose()
+    dispatcher.supervise()
+
+    assert sorted(sent(broker)) == [1, 1, 2, 8, 8]
+    assert ("t1/" + created("n5", "t1").id,) in [message.argument for message in broker.sent]
+    assert len(set(runs(broker))) == 20

@@ -15,7 +15,8 @@ from orchestrator.bridge import dispatching
 from orchestrator.clients import queue
 from orchestrator.core.keys import run_id
 from orchestrator.core.refs import RunId
-from orchestrator.errors import StoreUnavailable
+from orchestrator.core.transactions import Transaction
+from orchestrator.errors import StoreRefused, StoreUnavailable, TemporaryError
 from tasks import steps
 from tests.factories import HOT, network, port
 
@@ -224,3 +225,43 @@ def test_when_time_is_over_the_claims_are_given_up(system: System, monkeypatch: 
         run_all(system, runs)
 
     assert not lease.alive
+
+
+def test_a_job_that_fails_before_its_claim_takes_no_claims_of_others(system: System) -> None:
+    """This worker has an older schema list than the bridge."""
+    runs = waiting_jobs(system)
+    unknown = RunId("t1/create:heat_worker:unheard:u1:1:aaaaa")
+    with pytest.raises(TemporaryError, match="does not know type 'unheard'"):
+        run_all(system, [*runs, unknown])
+    system.until(lambda: all_built(system) and system.idle())
+
+    assert sorted(system.asked()) == [("create", f"network_{identity}") for identity in IDS]
+    assert {message.tasks[0] for message in system.taken} == {queue.LOOK}, "nothing had to be sent again"
+
+
+def test_a_defect_is_told_before_what_only_has_to_wait(system: System) -> None:
+    runs = waiting_jobs(system)
+    system.heat.fail_next(ZeroDivisionError("a defect of ours"), "create")
+    with pytest.raises(ZeroDivisionError):
+        run_all(system, [RunId("t1/create:heat_worker:unheard:u1:1:aaaaa"), *runs])
+
+
+@pytest.mark.parametrize("half", ["stack", "state"])
+def test_outputs_that_etcd_does_not_take_are_left_out(system: System, monkeypatch: pytest.MonkeyPatch, half: str) -> None:
+    """Too large for the stack record, or for the state, in which they are escaped once or twice more."""
+    key = system.keys.below(system.keys.stacks if half == "stack" else system.keys.state, network("n0"))
+    original = system.store.commit
+
+    def limited(transaction: Transaction, *rest: Any) -> Any:
+        if len(transaction.puts.get(key, "")) > 1500:
+            raise StoreRefused("etcdserver: request is too large")
+        return original(transaction, *rest)
+
+    monkeypatch.setattr(system.store, "commit", limited)
+    size = 2000 if half == "stack" else 500
+    system.outcome = lambda stack: {"outputs": [{"output_key": "id", "output_value": '"' * size}]}
+    system.put(network("n0"))
+    system.until(lambda: system.worker_state(network("n0")) is not None and system.idle())
+
+    assert system.worker_state(network("n0")) == ("CREATE_FAILED", 1)
+    assert "outputs cannot be stored" in system.state(network("n0"))["error"]

@@ -326,3 +326,21 @@ def test_a_retry_that_was_asked_for_is_not_forgotten(system: System, monkeypatch
     system.start()
 
     system.until(lambda: system.worker_state(N1) == ("MODIFY_COMPLETED", 1) and system.idle() and system.store.get(key) is None)
+
+
+def test_a_bad_template_that_was_taken_away_is_seen_by_the_next_leader(
+    system: System, inattentive: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalogue's serves again."""
+    key = "/config/v2.0/heat_templates/network"
+    system.store.put(key, json.dumps({"body": {"id": "network", "template_file": HOT, "parameter_mappings": {"name": "?what"}}}))
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)))
+    system.store.delete(key)
+    system.until(lambda: isinstance(system.term.world.templates["network"], Template))
+    system.stop()
+    assert system.worker_state(N1) == ("CREATE_FAILED", 1)
+    monkeypatch.undo()
+    system.start()
+
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())

@@ -8,13 +8,28 @@ from typing import Any
 import pytest
 
 from orchestrator.clients.store import Lease
+from orchestrator.core.transactions import Transaction, unchanged
 from orchestrator.testing import MemoryStore
 from tasks.context import Claims
 
 
 @pytest.fixture
-def claims() -> Claims:
-    return Claims(MemoryStore(), 10)
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def claims(store: MemoryStore) -> Claims:
+    return Claims(store, 10)
+
+
+def claim(store: MemoryStore, claims: Claims, key: str) -> int:
+    """As a chain does it."""
+    lease = claims.lease()
+    claims.claiming(lease)
+    revision = store.commit(Transaction(puts={key: "claimed"}, leased=frozenset({key})), lease)
+    claims.claimed(lease, key, "claimed", revision)
+    return revision
 
 
 def in_a_thread(work: Any) -> Any:
@@ -33,6 +48,7 @@ def test_chains_share_a_lease(claims: Claims) -> None:
 def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
     claims.begin_chain()
     first = claims.lease()
+    claims.claiming(first)
     claims.give_up()
 
     assert not first.alive
@@ -42,6 +58,7 @@ def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
 def test_a_chain_that_claimed_nothing_gives_nothing_up(claims: Claims) -> None:
     others = claims.lease()
     claims.begin_chain()
+    claims.lease()
     claims.give_up()
 
     assert others.alive
@@ -50,11 +67,11 @@ def test_a_chain_that_claimed_nothing_gives_nothing_up(claims: Claims) -> None:
 def test_a_chain_whose_lease_is_over_leaves_that_of_the_others(claims: Claims) -> None:
     """With a pool of threads: one fails and gives the lease up, and so in turn does a second that claimed on it."""
     claims.begin_chain()
-    claims.lease()
+    claims.claiming(claims.lease())
 
     def another() -> Lease:
         claims.begin_chain()
-        claims.lease()
+        claims.claiming(claims.lease())
         claims.give_up()
         claims.begin_chain()
         return claims.lease()
@@ -71,3 +88,35 @@ def test_when_time_is_over_everybodys_claims_are_given_up(claims: Claims) -> Non
     claims.give_up_all()
 
     assert not others.alive
+
+
+def test_a_claim_that_is_given_up_ends_alone_and_in_its_time(store: MemoryStore, claims: Claims) -> None:
+    in_a_thread(lambda: claim(store, claims, "/others"))
+    claims.begin_chain()
+    claim(store, claims, "/ours")
+    claims.give_up()
+    assert {kv.key for kv in store.list("/")[1]} == {"/others", "/ours"}, "as after the death of a process"
+    store.expire_abandoned()
+
+    assert [kv.key for kv in store.list("/")[1]] == ["/others"]
+    assert claims.lease().alive
+
+
+def test_what_has_moved_on_is_not_given_up(store: MemoryStore, claims: Claims) -> None:
+    claims.begin_chain()
+    revision = claim(store, claims, "/ours")
+    store.commit(Transaction((unchanged("/ours", revision),), {"/ours": "waiting"}))
+    claims.give_up()
+    store.expire_abandoned()
+
+    assert [kv.value for kv in store.list("/")[1]] == [b"waiting"]
+
+
+def test_without_etcd_all_is_given_up(store: MemoryStore, claims: Claims) -> None:
+    claims.begin_chain()
+    claim(store, claims, "/ours")
+    lease = claims.lease()
+    store.fail_next(performed=False)
+    claims.give_up()
+
+    assert not lease.alive

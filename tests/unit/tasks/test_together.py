@@ -14,7 +14,7 @@ from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.core.transactions import Transaction, absent
 from orchestrator.errors import StoreRefused, StoreUnavailable
 from orchestrator.testing import MemoryStore
-from tasks.together import GatheringStore, Turns
+from tasks.together import GatheringStore, Turns, pool
 
 Chain = Callable[[GatheringStore], Any]
 LONG = 30.0
@@ -61,8 +61,8 @@ def beside(store: Counted, *chains: Chain, patience: float = LONG) -> list[Any]:
             except Exception as error:
                 return error
 
-    with ThreadPoolExecutor(len(chains)) as pool:
-        return list(pool.map(run, chains))
+    with ThreadPoolExecutor(len(chains)) as threads:
+        return list(threads.map(run, chains))
 
 
 def put(key: str, value: str = "v", *requires: Any) -> Chain:
@@ -190,8 +190,8 @@ def test_quick_threads_take_turns() -> None:
         running[0] -= 1
         turns.give()
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(run, range(32)))
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(run, range(32)))
 
     assert most == [1]
 
@@ -206,7 +206,28 @@ def test_nobody_waits_for_a_slow_one_for_long() -> None:
         turns.give()
         return arrived
 
-    with ThreadPoolExecutor(4) as pool:
-        assert sorted(pool.map(run, range(4))) == [0, 1, 2, 3]
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(run, range(4))) == [0, 1, 2, 3]
     turns.take()
     turns.give()
+
+
+def test_when_time_is_over_nothing_more_is_written(store: Counted) -> None:
+    gathering = GatheringStore(store, 1)
+    with gathering.chain():
+        assert gathering.commit(Transaction(puts={"/a": ""}))
+        gathering.stop()
+        with pytest.raises(StoreUnavailable):
+            gathering.commit(Transaction(puts={"/b": ""}))
+        with pytest.raises(StoreUnavailable):
+            gathering.get_many(["/a"])
+
+    assert [kv.key for kv in store.list("/")[1]] == ["/a"]
+
+
+def test_there_is_a_thread_for_every_chain() -> None:
+    """Messages that run at the same time, as with a pool of threads, do not wait for each other's chains."""
+    everybody = threading.Barrier(40, timeout=20)
+    chains = [pool().submit(everybody.wait) for _ in range(40)]
+
+    assert sorted(chain.result() for chain in chains) == list(range(40))
