@@ -89,7 +89,7 @@ class Lane:
     next_look: float = 0.0
     """When the next look is due, 0 when none is."""
     short_since: float = 0.0
-    """When there was first too little room for what is to be sent next, 0 when there is enough."""
+    """Since when there is some room, too little for what is to be sent next; 0 when there is enough, or none."""
 
     @property
     def open(self) -> bool:
@@ -295,8 +295,7 @@ class Dispatcher:
             return []
         size = 1 if lane.open else min(len(lane.ready), share, self._portion_limit)
         room = self._room(lane)
-        if room < size and not self._is_overdue(lane):
-            lane.short_since = lane.short_since or time.monotonic()
+        if 0 < room < size and not self._has_gathered(lane):
             return []
         lane.short_since = 0.0
         size = min(size, room)
@@ -314,10 +313,12 @@ class Dispatcher:
         """How many more of the tenant's jobs may be under way."""
         return min(self._total_limit - len(self._in_flight), self._tenant_limit - len(lane.in_flight))
 
-    def _is_overdue(self, lane: Lane) -> bool:
-        """Whether a lane has waited for more room for long enough, and what there is should do. What ends leaves
-        room for one job at a time, and one by one they cost several times as much as in one message."""
-        return bool(lane.short_since) and time.monotonic() - lane.short_since >= GATHERED_FOR
+    def _has_gathered(self, lane: Lane) -> bool:
+        """Whether there has been a little room for long enough, and it should do. What ends may leave room for one
+        job at a time, and one by one they cost several times as much as in one message."""
+        now = time.monotonic()
+        lane.short_since = lane.short_since or now
+        return now - lane.short_since >= GATHERED_FOR
 
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time alone."""
@@ -326,7 +327,7 @@ class Dispatcher:
             return None
         lanes = self._ready.values()
         times = [max(lane.resumes, self._blocked_until) for lane in lanes if lane.open and not lane.in_flight]
-        times += [lane.short_since + GATHERED_FOR for lane in lanes if lane.short_since and self._room(lane) > 0]
+        times += [max(lane.short_since + GATHERED_FOR, self._blocked_until) for lane in lanes if lane.short_since]
         if self._blocked_until > now:
             times.append(self._blocked_until)
         return max(min(times) - now, 0.0) if times else None

@@ -310,7 +310,7 @@ def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(clock
     for n in range(40):
         dispatcher.submit(created(f"b{n}", "big"))
     big = 0
-    for n in range(2000):
+    for n in range(1200):
         for message in broker.sent:
             under_way += [(JobId(run.partition("/")[2]), run.partition("/")[0]) for run in message.argument]
         big += sum(len(message.argument) for message in broker.sent if message.argument[0].startswith("big/"))
