@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator import log as logs
 from orchestrator.clients import queue
+from orchestrator.clients.heat import Heat
 from orchestrator.errors import TemporaryError
 from orchestrator.settings import Settings
 
@@ -38,10 +40,17 @@ def make_app(settings: Settings) -> Celery:
     for name, look in ROUNDS.items():
         _register(app, name, partial(_round, context, look))
     signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)
+    signals.worker_init.connect(lambda **_: _preload(), weak=False)
     signals.worker_process_init.connect(lambda **_: _warm_up(context), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: context.close(), weak=False)
     signals.worker_shutdown.connect(lambda **_: context.close(), weak=False)
     return app
+
+
+def _preload() -> None:
+    """Import before the fork what each child would otherwise import for itself, whenever one is started."""
+    with contextlib.suppress(Exception):  # credentials that cannot be read: the children tell, and try again
+        Heat().warm_up()
 
 
 def _warm_up(context: Callable[[], WorkerContext]) -> None:

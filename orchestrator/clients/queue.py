@@ -66,6 +66,7 @@ def options(broker_url: str) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_send_task_events": True,
         "worker_soft_shutdown_timeout": 10,
+        "worker_proc_alive_timeout": 60,
         "task_soft_time_limit": 120,
         "task_time_limit": 150,
         "broker_connection_retry_on_startup": True,
