@@ -51,7 +51,7 @@ contracts: install ## Layers: who may import whom (import-linter)
 	$(BIN)/lint-imports
 
 faults: install ## Die at every point between two effects (TIMES=20 for twenty times each)
-	TIMES=$(TIMES) $(BIN)/python -m pytest tests/faults/test_points.py
+	TIMES=$(TIMES) $(BIN)/python -m pytest --numprocesses $(JOBS) tests/faults/test_points.py
 
 chaos: install ## Random load and random faults, then an independent check (ARGS="--seconds 600 --seed 7")
 	$(BIN)/python -m tests.chaos $(ARGS)
