@@ -44,7 +44,7 @@ class Batch:
             return True
         match decision:
             case First(refs):
-                return refs[0] not in self._decisions
+                return not all(other in self._decisions for other in refs)
             case Start(job, superseded=()):
                 return ref not in self._about and not any(other in self._decisions for other in job.references())
             case Report() | Nothing():

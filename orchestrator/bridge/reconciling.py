@@ -7,7 +7,7 @@ import secrets
 import string
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Protocol
 
@@ -99,7 +99,7 @@ class Reconciler:
         self._fail_waiting()
         while self.world.dirty:
             for ref in list(islice(self.world.dirty, at_most)):
-                if ref in self.world.dirty and ref not in self._batch:
+                if self._is_undecided(ref):
                     self._settle_one(ref)
             self._perform_batch()
             if at_most is not None:
@@ -108,16 +108,25 @@ class Reconciler:
     def _settle_one(self, ref: Ref) -> None:
         """Decide one resource, and before it those it has to come after. The path closes cycles."""
         path: list[Ref] = [ref]
+        before: list[Iterator[Ref]] = [iter(())]
+        """For each on the path, what of that is still to be gone through. All of it, before the one on the path is
+        decided again: what is built from two thousand others would otherwise be decided two thousand times."""
         while path:
+            undecided = next(filter(self._is_undecided, before[-1]), None)
+            if undecided is not None:
+                path.append(undecided)
+                before.append(iter(()))
+                continue
             top = path[-1]
             decision = decide(self.world, top, _suffix, tuple(path[:-1]), patient=self._is_patient(top))
             if not self._batch.admits(top, decision):
                 self._perform_batch()
                 continue  # What was decided just now could have come out differently.
             if isinstance(decision, First):
-                path.append(decision.refs[0])
+                before[-1] = iter(decision.refs)
                 continue
             path.pop()
+            before.pop()
             if self._batch.takes(decision):
                 self._batch.add(top, decision)
                 if self._batch.full:
@@ -125,6 +134,9 @@ class Reconciler:
             else:
                 self.world.dirty.pop(top, None)
                 self._perform(top, decision)
+
+    def _is_undecided(self, ref: Ref) -> bool:
+        return ref in self.world.dirty and ref not in self._batch
 
     def _perform_batch(self) -> None:
         """Perform what has been put together, in one transaction if that goes."""
@@ -316,9 +328,7 @@ class Reconciler:
         """What waited for a job that is over is ready, or is to fail (:meth:`_fail_waiting` does it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
-            handled = self.world.handled.get(dependent.ref)
-            built_from = handled.refs() if handled and handled.job == dependent.id else None
-            if failed and not self.clears(dependent) and fails_with(dependent, over, built_from):
+            if failed and not self.clears(dependent) and fails_with(dependent, over, self._built_from(dependent)):
                 error = caused_by(over.ref, failed.root, failed.error)
                 doomed = Failed(dependent.version, dependent.action, error, failed.root, through=over.ref)
                 self._doomed.setdefault(dependent.id, (doomed, over.id))
@@ -330,6 +340,11 @@ class Reconciler:
             elif not waits and dependent.id not in self.world.claimed:
                 # Claimed already: the leader before had released it, and did not come to remove the run of *over*.
                 self._ready(dependent)
+
+    def _built_from(self, job: Job) -> frozenset[Ref] | None:
+        """What the version of a job refers to, None when it is not the newest and so is not known any more."""
+        handled = self.world.handled.get(job.ref)
+        return handled.refs() if handled and handled.job == job.id else None
 
     def give_up(self, job: Job, error: str) -> None:
         """End a job that no worker can carry out."""
