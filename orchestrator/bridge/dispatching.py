@@ -3,8 +3,10 @@
 The broker may forget messages, all of them or one. What is under way stands in etcd as runs; what
 should be and is not is sent again. Sending twice is harmless: the second finds the job claimed.
 
-What is ready of a tenant is sent in portions, several jobs in a message: together they cost the workers
-a fraction of what they would cost one by one.
+What is ready is sent in portions, several jobs in a message: together they cost the workers a fraction of
+what they would cost one by one. So while others are under way a job waits until a message is full, but no
+longer than messages wait for a worker at the moment: next to nothing at rest, and the busier the workers,
+the longer.
 
 Each tenant has a :class:`Lane`: jobs of one are put to Heat a limited number at a time, and when
 Heat or Keystone stop answering for a tenant its circuit opens: one job at a time tries, at growing
@@ -17,17 +19,17 @@ import contextlib
 import logging
 import random
 import time
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from .. import faults
 from ..clients.queue import PORTION, Queue
 from ..core.jobs import Job
-from ..core.keys import run_id
+from ..core.keys import job_of, run_id
 from ..core.records import Cause, Run, Step
-from ..core.refs import JobId, Ref
+from ..core.refs import JobId, Ref, RunId
 from ..errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,10 @@ log = logging.getLogger(__name__)
 SPREAD = 4
 """What is ready, and what may be under way of a tenant, is for so many messages at least: several workers are to
 have something to do."""
+LONGEST_HOLD = 0.5
+"""Seconds for which a job waits for others to share its message, at most."""
+_MEMORY = 8
+"""Jobs that the time until a worker takes one is an average of, roughly: the later, the more it counts."""
 SUPERVISION = 1.0
 """Seconds between questions to the broker whether it has lost anything, while something is under way."""
 GATHERED_FOR = 0.05
@@ -132,7 +138,8 @@ class Dispatcher:
     ) -> None:
         self._queue, self._timer, self._look_interval = queue, timer, look_interval
         self._tenant_limit, self._total_limit = tenant_limit, total_limit
-        self._portion_limit = max(min(PORTION, tenant_limit // SPREAD, total_limit // SPREAD), 1)
+        self._most = max(min(PORTION, tenant_limit // SPREAD, total_limit // SPREAD), 1)
+        """Jobs in a message."""
         self._lanes: dict[str, Lane] = {}
         self._ready: OrderedDict[str, Lane] = OrderedDict()
         """The lanes in which something is ready, in the order of their turns."""
@@ -142,6 +149,10 @@ class Dispatcher:
         self._records: dict[JobId, Sent] = {}
         self._tenant_of: dict[JobId, str] = {}
         self._alone: set[JobId] = set()
+        self._held_since = 0.0
+        """Since when a few jobs wait for others; 0 when none does."""
+        self._taken_after = 0.0
+        """Seconds until a worker takes a message, as it was lately."""
         self._blocked_until = 0.0
 
     # What happens to a job --------------------------------------------------------------------------
@@ -179,7 +190,8 @@ class Dispatcher:
     def moved(self, job: JobId, tenant: str, run: Run) -> None:
         """A worker has taken the job a step further."""
         lane = self._lane(tenant)
-        self._submits.pop(job, None)
+        if (sent := self._submits.pop(job, None)) and sent.times == 1:
+            self._taken_after += (time.monotonic() - sent.at - self._taken_after) / _MEMORY
         self._records.pop(job, None)
         self._tenant_of[job] = tenant
         self._leave(tenant, lane, job)
@@ -250,64 +262,111 @@ class Dispatcher:
     # Sending ----------------------------------------------------------------------------------------
 
     def flush(self, still_wanted: Callable[[JobId], bool]) -> None:
-        """Send what is ready, one of each tenant in turn. While the broker is away it stays here."""
-        share = 1 + sum(len(lane.ready) for lane in self._ready.values()) // SPREAD
+        """Send what is ready, of each tenant in turn. While the broker is away it stays here."""
+        hold = bool(self._in_flight)
+        ready = sum(len(lane.ready) for lane in self._ready.values())
+        most = self._most if hold else min(1 + ready // SPREAD, self._most)
+        message: list[RunId] = []
         for tenant, lane in self._in_turn():
-            portion = self._portion(lane, share, still_wanted)
-            if not portion:
-                continue
-            if not self._send(partial(self._queue.start, [run_id(tenant, job) for job in portion])):
-                for job in reversed(portion):
-                    lane.ready[job] = None
-                    lane.ready.move_to_end(job, last=False)
-                self._ready[tenant] = lane
+            taken = self._take(tenant, lane, most, most - len(message), still_wanted)
+            if taken and (lane.open or job_of(taken[0]) in self._alone):
+                complete = taken
+            else:
+                message += taken
+                if len(message) < most:
+                    continue
+                complete, message = message, []
+            if not self._start(complete):
+                self._put_back(message)
                 return
-            faults.reach("bridge-after-send")
-            for job in portion:
-                sent = self._submits.get(job)
-                self._submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
-                self._enter(lane, job)
+        if message and hold and not self._has_waited():
+            self._put_back(message)
+            return
+        self._held_since = 0.0
+        self._start(message)
+
+    def _start(self, message: Sequence[RunId]) -> bool:
+        """Send a message; what it names stays here if the broker does not take it."""
+        if not message:
+            return True
+        if not self._send(partial(self._queue.start, message)):
+            self._put_back(message)
+            return False
+        faults.reach("bridge-after-send")
+        for job in map(job_of, message):
+            tenant = self._tenant_of[job]
+            lane = self._lanes[tenant]
+            if not lane.ready or not self._room(lane):
+                lane.short_since = 0.0
+            self._note_turn(tenant, lane, served=True)
+            sent = self._submits.get(job)
+            self._submits[job] = Sent(time.monotonic(), sent.times + 1 if sent else 1)
+        return True
 
     def _enter(self, lane: Lane, job: JobId) -> None:
         lane.in_flight.add(job)
         self._in_flight.add(job)
 
+    def _put_back(self, message: Sequence[RunId]) -> None:
+        """What was taken is ready as before."""
+        for job in reversed(list(map(job_of, message))):
+            tenant = self._tenant_of[job]
+            lane = self._lanes[tenant]
+            lane.in_flight.discard(job)
+            self._in_flight.discard(job)
+            lane.ready[job] = None
+            lane.ready.move_to_end(job, last=False)
+            self._ready.setdefault(tenant, lane)
+
     def _in_turn(self) -> Iterator[tuple[str, Lane]]:
-        """The lanes that have something to send, one after the other and again and again as long as they send; who has
-        had his turn goes to the end."""
+        """The lanes that have something to send, one after the other and again and again as long as something is taken."""
         waiting = deque(self._ready.items())
         while waiting and time.monotonic() >= self._blocked_until:
             tenant, lane = waiting.popleft()
             before = len(lane.in_flight)
             yield tenant, lane
-            if not lane.ready:
-                self._ready.pop(tenant, None)
-            elif len(lane.in_flight) > before:
-                self._ready.move_to_end(tenant)
+            if len(lane.in_flight) == before:
+                self._note_turn(tenant, lane, served=False)
+            elif lane.ready:
                 waiting.append((tenant, lane))
 
-    def _portion(self, lane: Lane, share: int, still_wanted: Callable[[JobId], bool]) -> list[JobId]:
-        """Take from a lane what the next message names.
+    def _note_turn(self, tenant: str, lane: Lane, *, served: bool) -> None:
+        """Whoever has had his turn goes to the end."""
+        if not lane.ready:
+            self._ready.pop(tenant, None)
+        elif served:
+            self._ready.move_to_end(tenant)
 
-        :param share: how many jobs a message may name, for all that is ready to be shared between several.
+    def _take(self, tenant: str, lane: Lane, most: int, space: int, still_wanted: Callable[[JobId], bool]) -> list[RunId]:
+        """Take from a lane what may go into a message.
+
+        :param most: how many jobs a message may name.
+        :param space: how many more the one may that is being put together.
+        :returns: several that may share a message with others; or one, which perhaps may not.
         """
         if not lane.may_send(self._tenant_limit, time.monotonic()):
             return []
-        size = 1 if lane.open else min(len(lane.ready), share, self._portion_limit)
+        size = 1 if lane.open else min(len(lane.ready), most)
         room = self._room(lane)
-        if 0 < room < size and not self._has_gathered(lane):
+        if room <= 0:
             return []
-        lane.short_since = 0.0
-        size = min(size, room)
-        portion: list[JobId] = []
-        while lane.ready and len(portion) < size:
+        if room >= size:
+            lane.short_since = 0.0
+        elif not self._has_gathered(lane):
+            return []
+        size = min(size, room, space)
+        taken: list[RunId] = []
+        while lane.ready and len(taken) < size:
             job = next(iter(lane.ready))
-            if portion and not self._alone.isdisjoint((portion[0], job)):
+            if taken and job in self._alone:
                 break
             del lane.ready[job]
             if still_wanted(job):
-                portion.append(job)
-        return portion
+                taken.append(run_id(tenant, job))
+                self._enter(lane, job)
+                if job in self._alone:
+                    break
+        return taken
 
     def _room(self, lane: Lane) -> int:
         """How many more of the tenant's jobs may be under way."""
@@ -320,6 +379,16 @@ class Dispatcher:
         lane.short_since = lane.short_since or now
         return now - lane.short_since >= GATHERED_FOR
 
+    def _has_waited(self) -> bool:
+        """Whether a few jobs have waited for others for long enough."""
+        now = time.monotonic()
+        self._held_since = self._held_since or now
+        return now >= self._held_since + self._hold
+
+    @property
+    def _hold(self) -> float:
+        return min(self._taken_after, LONGEST_HOLD)
+
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time alone."""
         now = time.monotonic()
@@ -327,7 +396,12 @@ class Dispatcher:
             return None
         lanes = self._ready.values()
         times = [max(lane.resumes, self._blocked_until) for lane in lanes if lane.open and not lane.in_flight]
-        times += [max(lane.short_since + GATHERED_FOR, self._blocked_until) for lane in lanes if lane.short_since]
+        short = [lane for lane in lanes if lane.short_since and not lane.open and self._room(lane) > 0]
+        gathered = [lane.short_since + GATHERED_FOR for lane in short]
+        if self._held_since:
+            gathered = [at for at in gathered if at > now]  # The others wait for company by now.
+            times.append(max(self._held_since + self._hold, self._blocked_until))
+        times += [max(at, self._blocked_until) for at in gathered]
         if self._blocked_until > now:
             times.append(self._blocked_until)
         return max(min(times) - now, 0.0) if times else None
@@ -414,12 +488,11 @@ class Dispatcher:
                     known[job] = Sent(time.monotonic(), known[job].times + 1)
 
     def _portions(self, jobs: Iterable[JobId]) -> Iterator[list[JobId]]:
-        """As they go into messages: those of a tenant together, but for those that are to be alone."""
-        by_tenant: defaultdict[str, list[JobId]] = defaultdict(list)
+        """As they go into messages."""
+        together: list[JobId] = []
         for job in jobs:
             if job in self._alone:
                 yield [job]
             else:
-                by_tenant[self._tenant_of[job]].append(job)
-        for listed in by_tenant.values():
-            yield from (listed[start : start + self._portion_limit] for start in range(0, len(listed), self._portion_limit))
+                together.append(job)
+        yield from (together[start : start + self._most] for start in range(0, len(together), self._most))

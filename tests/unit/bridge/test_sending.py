@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.bridge.dispatching import GATHERED_FOR, OPENS_AFTER, Dispatcher
+from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_HOLD, OPENS_AFTER, Dispatcher
 from orchestrator.clients.queue import PORTION
+from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.refs import JobId
 from orchestrator.testing import RecordingQueue
@@ -288,6 +289,8 @@ def test_little_room_is_used_after_a_while(clock: Clock, broker: RecordingQueue)
     for one in jobs:
         dispatcher.submit(one)
     flush(dispatcher)
+    for one in jobs[: 4 * PORTION]:
+        dispatcher.moved(one.id, "t", Run(Step.CLAIMED))
     for one in jobs[:3]:
         dispatcher.over(one.id, "t")
     flush(dispatcher)
@@ -313,7 +316,7 @@ def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(clock
     for n in range(1200):
         for message in broker.sent:
             under_way += [(JobId(run.partition("/")[2]), run.partition("/")[0]) for run in message.argument]
-        big += sum(len(message.argument) for message in broker.sent if message.argument[0].startswith("big/"))
+        big += sum(run.startswith("big/") for run in runs(broker))
         broker.sent.clear()
         dispatcher.submit(created(f"more{n}", f"other{n}"))
         dispatcher.over(*under_way.pop(0))
@@ -321,6 +324,145 @@ def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(clock
         flush(dispatcher)
 
     assert big == 40
+
+
+# Workers that are busy --------------------------------------------------------------------------------
+
+
+def taken(dispatcher: Dispatcher, clock: Clock, name: str, *, after: float) -> Job:
+    """A job is sent at once, and a worker takes it after some seconds."""
+    one: Job = created(name, BUSY)
+    dispatcher.submit(one)
+    flush(dispatcher)
+    clock.pass_(after)
+    dispatcher.moved(one.id, BUSY, Run(Step.CLAIMED))
+    return one
+
+
+@pytest.fixture
+def busy(clock: Clock, broker: RecordingQueue) -> Dispatcher:
+    """Messages wait for the workers for a tenth of a second, and a job is under way."""
+    dispatcher = made(clock, broker)
+    for n in range(100):
+        dispatcher.over(taken(dispatcher, clock, f"b{n}", after=0.1).id, BUSY)
+    taken(dispatcher, clock, "b100", after=0.1)
+    assert sent(broker) == [1] * 101, "alone, none waits for others"
+    broker.sent.clear()
+    return dispatcher
+
+
+def test_while_workers_are_busy_a_message_is_filled(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+    """By jobs of several tenants, if there are not enough of one."""
+    for n in range(PORTION + 1):
+        assert broker.sent == []
+        busy.submit(created(f"n{n}", f"t{n}"))
+        flush(busy)
+        if n == PORTION - 1:
+            assert sent(broker) == [PORTION]
+            broker.sent.clear()
+
+    assert broker.sent == [], "the ninth waits again"
+
+
+def test_what_waits_for_others_goes_once_nothing_is_under_way(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+    for n in range(3):
+        busy.submit(created(f"n{n}", "t"))
+    flush(busy)
+    assert broker.sent == []
+
+    busy.over(created("b100", BUSY).id, BUSY)
+    flush(busy)
+    assert sorted(runs(broker)) == [f"t/{created(f'n{n}', 't').id}" for n in range(3)]
+
+
+def test_nobody_waits_for_others_longer_than_messages_wait_for_workers(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
+    one = created("n1", "t")
+    busy.submit(one)
+    flush(busy)
+    assert busy.next_flush() == pytest.approx(0.1, rel=0.01)
+    clock.pass_(0.05)
+    flush(busy)
+    assert broker.sent == []
+
+    clock.pass_(0.05)
+    flush(busy)
+    assert runs(broker) == [f"t/{one.id}"]
+    assert busy.next_flush() is None
+
+
+def test_workers_that_take_nothing_for_long_do_not_keep_others_for_long(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
+    for n in range(10):
+        taken(busy, clock, f"c{n}", after=60.0)
+    busy.submit(created("n1", "t"))
+    flush(busy)
+
+    assert busy.next_flush() == pytest.approx(LONGEST_HOLD)
+
+
+def test_where_workers_take_at_once_nobody_waits(clock: Clock, broker: RecordingQueue) -> None:
+    """However long Heat takes."""
+    dispatcher = made(clock, broker)
+    for n in range(10):
+        taken(dispatcher, clock, f"b{n}", after=0.0)
+
+    assert sent(broker) == [1] * 10
+
+
+def test_what_waits_for_others_where_there_is_little_room(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+    """Two reasons to wait, and a loop that turns only when there is something to do."""
+    jobs = [created(f"n{n}", "t") for n in range(100)]
+    for one in jobs:
+        busy.submit(one)
+    flush(busy)
+    for one in jobs[:3]:
+        busy.over(one.id, "t")
+    flush(busy)
+    waited, turns = 0.0, 0
+    while len(broker.sent) == 4:
+        pause = busy.next_flush()
+        assert pause is not None, "nothing else would wake the loop"
+        clock.pass_(pause)
+        waited, turns = waited + pause, turns + 1
+        flush(busy)
+
+    assert sent(broker) == [PORTION] * 4 + [3]
+    assert turns <= 3
+    assert waited <= 0.1 + GATHERED_FOR + 0.001
+
+
+def test_what_waits_for_others_keeps_its_place(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+    jobs = [created(f"n{n}", f"t{n % 2}") for n in range(PORTION)]
+    for one in jobs:
+        busy.submit(one)
+        flush(busy)
+
+    (message,) = broker.sent
+    for tenant in ("t0", "t1"):
+        expected = [f"{tenant}/{one.id}" for one in jobs if one.tenant == tenant]
+        assert [run for run in message.argument if run.startswith(tenant)] == expected
+
+
+def test_what_is_to_be_alone_waits_for_nobody(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+    one = created("n1", "t")
+    busy.submit(one, alone=True)
+    flush(busy)
+
+    assert runs(broker) == [f"t/{one.id}"]
+
+
+def test_a_job_that_tries_whether_heat_is_back_goes_alone(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+    """Its requests may hang, and with them a worker's slot and whoever else is in the message."""
+    open_circuit(busy)
+    clock.pass_(2.0)
+    for n in range(PORTION):
+        busy.submit(created(f"n{n}", "t"))
+    flush(busy)
+
+    assert sorted(sent(broker)) == [1, PORTION]
 
 
 def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(clock: Clock, broker: RecordingQueue) -> None:
@@ -333,6 +475,6 @@ def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(clock:
     broker.lose()
     dispatcher.supervise()
 
-    assert sorted(sent(broker)) == [1, 1, 2, 8, 8]
+    assert sorted(sent(broker)) == [1, 3, 8, 8]
     assert ("t1/" + created("n5", "t1").id,) in [message.argument for message in broker.sent]
     assert len(set(runs(broker))) == 20
