@@ -27,25 +27,26 @@ log = logging.getLogger(__name__)
 class Promptness:
     """Which types of resources Heat builds so fast that a look right after the request is worth it."""
 
+    MISSES = 3
+    """After so many looks in a row that found Heat still at work, a type counts as slow: of one of which only every
+    tenth stack takes its time, the others are not to wait for the tenant's look."""
     LOOK_AGAIN = 16
-    """After so many requests that went without a look, one is taken again."""
+    """At a slow type, one request of so many is followed by a look."""
 
     def __init__(self) -> None:
-        self._slow: dict[str, int] = {}
+        self._missed: dict[str, int] = {}
+        self._unlooked: dict[str, int] = {}
 
     def worth_a_look(self, kind: str) -> bool:
-        since = self._slow.get(kind)
-        if since is None:
+        if self._missed.get(kind, 0) < self.MISSES:
             return True
-        self._slow[kind] = since + 1
-        return since + 1 >= self.LOOK_AGAIN
+        self._unlooked[kind] = self._unlooked.get(kind, 0) + 1
+        return self._unlooked[kind] >= self.LOOK_AGAIN
 
     def note(self, kind: str, done: bool) -> None:
         """What the look found."""
-        if done:
-            self._slow.pop(kind, None)
-        else:
-            self._slow[kind] = 0
+        self._missed[kind] = 0 if done else self._missed.get(kind, 0) + 1
+        self._unlooked[kind] = 0
 
 
 @dataclass(frozen=True, slots=True)

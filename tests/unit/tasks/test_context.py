@@ -10,7 +10,7 @@ import pytest
 from orchestrator.clients.store import Lease
 from orchestrator.core.transactions import Transaction, unchanged
 from orchestrator.testing import MemoryStore
-from tasks.context import Claims
+from tasks.context import Claims, Promptness
 
 
 @pytest.fixture
@@ -120,3 +120,43 @@ def test_without_etcd_all_is_given_up(store: MemoryStore, claims: Claims) -> Non
     claims.give_up()
 
     assert not lease.alive
+
+
+# Looks right after the request -----------------------------------------------------------------------
+
+
+def looks(prompt: Promptness, done: list[bool]) -> list[bool]:
+    """Which of some requests are followed by a look, if Heat is done at once with those that are marked."""
+    followed = []
+    for at_once in done:
+        followed.append(prompt.worth_a_look("network"))
+        if followed[-1]:
+            prompt.note("network", at_once)
+    return followed
+
+
+def test_where_most_are_done_at_once_every_request_is_followed_by_a_look() -> None:
+    assert all(looks(Promptness(), [n % 4 != 0 for n in range(100)]))
+
+
+def test_where_none_is_done_at_once_one_request_in_sixteen_is() -> None:
+    followed = looks(Promptness(), [False] * 100)
+
+    assert followed[: Promptness.MISSES] == [True] * Promptness.MISSES
+    assert sum(followed[Promptness.MISSES :]) == (100 - Promptness.MISSES) // Promptness.LOOK_AGAIN
+
+
+def test_a_type_that_becomes_quick_is_noticed() -> None:
+    prompt = Promptness()
+    looks(prompt, [False] * 10)
+    followed = looks(prompt, [True] * 100)
+
+    assert followed.index(True) < Promptness.LOOK_AGAIN
+    assert all(followed[followed.index(True) :])
+
+
+def test_types_do_not_speak_for_each_other() -> None:
+    prompt = Promptness()
+    looks(prompt, [False] * 10)
+
+    assert prompt.worth_a_look("port")
