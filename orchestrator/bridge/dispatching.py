@@ -387,7 +387,19 @@ class Dispatcher:
 
     @property
     def _hold(self) -> float:
+        """Seconds for which a few jobs wait for others at the moment."""
         return min(self._taken_after, LONGEST_HOLD)
+
+    def sizes(self) -> dict[str, int]:
+        """How many jobs wait to be sent, and how many are sent and neither in Heat's hands nor over."""
+        return {"ready": sum(len(lane.ready) for lane in self._ready.values()), "in_flight": len(self._in_flight)}
+
+    @property
+    def wait(self) -> float:
+        """Seconds for which messages wait for a worker: as it was lately, or as long as the first one that nobody has
+        taken has waited by now."""
+        first = next(iter(self._submits.values()), None)
+        return max(self._taken_after, time.monotonic() - first.at if first else 0.0)
 
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time alone."""

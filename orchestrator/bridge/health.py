@@ -35,6 +35,9 @@ class Health:
         self._events = Counter("orchestrator_events", "What happened, by the event of the log.", ["event"], registry=self.registry)
         self._leading = Gauge("orchestrator_leading", "1 while this bridge leads.", registry=self.registry)
         self._size = Gauge("orchestrator_world", "Things the leader knows.", ["kind"], registry=self.registry)
+        self._wait = Gauge(
+            "orchestrator_message_wait_seconds", "How long messages wait for a worker at the moment.", registry=self.registry
+        )
 
     def standing_by(self) -> None:
         self.role, self._watch = "standby", None
@@ -43,11 +46,16 @@ class Health:
     def leading(self, watch: Watch) -> None:
         self.role, self._watch = "leader", watch
         self._leading.set(1)
-        self.beat({})
+        self.beat({}, 0.0)
 
-    def beat(self, sizes: dict[str, int]) -> None:
-        """The leader's loop has come round."""
+    def beat(self, sizes: dict[str, int], wait: float) -> None:
+        """The leader's loop has come round.
+
+        :param sizes: how much there is of what.
+        :param wait: seconds for which messages wait for a worker.
+        """
         self._beat = time.monotonic()
+        self._wait.set(wait)
         for kind, size in sizes.items():
             self._size.labels(kind).set(size)
 

@@ -133,7 +133,7 @@ class Term:
             while not stopping.is_set():
                 self._leadership.check()
                 self._step()
-                health.beat(self.sizes())
+                health.beat(self.sizes(), self._dispatcher.wait)
             self._remove_finished()
         finally:
             watch.close()
@@ -146,6 +146,7 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
+            **self._dispatcher.sizes(),
         }
 
     def _step(self) -> None:

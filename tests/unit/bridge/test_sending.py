@@ -478,3 +478,25 @@ def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(clock:
     assert sorted(sent(broker)) == [1, 3, 8, 8]
     assert ("t1/" + created("n5", "t1").id,) in [message.argument for message in broker.sent]
     assert len(set(runs(broker))) == 20
+
+
+# What is told of it ------------------------------------------------------------------------------------
+
+
+def test_how_long_messages_wait_is_told(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+    assert busy.wait == pytest.approx(0.1, rel=0.01)
+    busy.over(created("b100", BUSY).id, BUSY)
+    busy.submit(created("n1", "t"))
+    flush(busy)
+    clock.pass_(7.0)
+
+    assert busy.wait == pytest.approx(7.0), "no worker takes anything any more"
+
+
+def test_how_much_waits_and_is_under_way_is_told(clock: Clock, broker: RecordingQueue) -> None:
+    dispatcher = made(clock, broker, tenant_limit=32)
+    for n in range(100):
+        dispatcher.submit(created(f"n{n}", "t"))
+    flush(dispatcher)
+
+    assert dispatcher.sizes() == {"ready": 68, "in_flight": 32}
