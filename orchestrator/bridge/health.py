@@ -42,6 +42,7 @@ class Health:
     def standing_by(self) -> None:
         self.role, self._watch = "standby", None
         self._leading.set(0)
+        self._wait.set(0.0)
 
     def leading(self, watch: Watch) -> None:
         self.role, self._watch = "leader", watch

@@ -55,9 +55,9 @@ def process_of(system: System, pid: int) -> Process:
     return next(bridge for bridge in system.bridges if bridge.pid == pid)
 
 
-def test_takeover_after_kill_9_follows_at_once_when_the_lease_ends(nodes: System) -> None:
-    """The standby is told by etcd: its key is the next thing that is written, and nobody had to look for it. How long
-    that takes is measured by the benchmark ``faults``."""
+def test_takeover_after_kill_9_is_within_the_lease_and_a_second(nodes: System) -> None:
+    """Lease: 3 s. The standby is told by etcd: its key is the next thing that is written. The time is from the kill to
+    the first state written by the standby."""
     nodes.bridge()
     built(nodes, nodes.put("node", "before").id)
     old = nodes.store.get(nodes.keys.leader)
@@ -66,15 +66,17 @@ def test_takeover_after_kill_9_follows_at_once_when_the_lease_ends(nodes: System
     in_the_end = threading.Timer(60, watch.close)
     in_the_end.start()
     process_of(nodes, leader(nodes)).kill()
+    killed = time.monotonic()
     after = nodes.put("node", "after").id
     gone, taken = islice((event for events in watch for event in events), 2)
     in_the_end.cancel()
     watch.close()
+    built(nodes, after)
 
+    assert time.monotonic() - killed < 3 + 1 + 1, "lease + 1 s, and a second for the job itself"
     assert gone.value is None
     assert taken.value not in (None, old.value)
     assert taken.revision == gone.revision + 1
-    built(nodes, after)
 
 
 def test_a_leader_paused_past_its_lease_writes_nothing_when_it_wakes(nodes: System, heat: ScriptedHeat) -> None:
