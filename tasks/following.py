@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from orchestrator import faults
+from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue
 from orchestrator.clients.targets import CONCURRENCY
 from orchestrator.core import monitoring
@@ -60,6 +61,7 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 def _load(context: WorkerContext, refs: Sequence[Ref]) -> list[Followed]:
     keys = context.keys
+    locate(context.store, keys, refs)
     folders = (keys.config, keys.stacks, keys.state, keys.monitoring)
     wanted = {ref: [keys.below(folder, ref) for folder in folders] for ref in refs}
     found = context.store.get_many([key for listed in wanted.values() for key in listed])

@@ -22,6 +22,7 @@ from functools import partial
 from typing import TypeAlias
 
 from orchestrator import faults
+from orchestrator.clients.places import locate
 from orchestrator.clients.queue import PORTION
 from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.core import effects, masking, rendering, stacks
@@ -51,10 +52,6 @@ from .retries import delay
 from .together import GatheringStore, pool
 
 log = logging.getLogger(__name__)
-
-DELETE_ATTEMPTS = 3
-"""A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what was
-still in use is often released a moment later. One whose config is gone is asked until it succeeds."""
 
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
@@ -138,6 +135,7 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
     """Everything a step needs to know about a job, in one reading; None when the job is over."""
+    locate(context.store, context.keys, [job_ref(job_of(run_id))])
     return _work(context, run_id, context.store.get_many(_about(context, run_id)))
 
 
@@ -214,6 +212,7 @@ def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
     Nearly always it is a job that no worker has had before: it is claimed and read in one transaction.
     """
     keys, claimed = context.keys, Run(Step.CLAIMED, since=time.time())
+    locate(context.store, keys, [job_ref(job_of(run_id))])
     usual = context.usual_template(job_ref(job_of(run_id)).type)
     wanted = [*_about(context, run_id), *([keys.template(usual)] if usual else [])]
     first = effects.claim(keys, run_id, claimed)
@@ -282,6 +281,7 @@ def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyVal
     """The same from what was found in etcd; what is missing is read, all at once."""
     job, keys = work.job, context.keys
     needed = rendering.needed_outputs(job)
+    locate(context.store, keys, (output.ref for output in needed))
     records = {keys.below(keys.stacks, output.ref): str(output.ref) for output in needed}
     template_key = keys.template(work.handled.template) if work.handled else ""
     if records or template_key not in found:
@@ -437,7 +437,7 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
             _finish(context, work, _ended(built))
         case stacks.StackFailed(left, error):
             # A deletion that no config stands for has nobody who could ask again: it is never given up.
-            asked_again = work.run.failures + 1 < DELETE_ATTEMPTS or not work.config_there
+            asked_again = work.run.failures + 1 < stacks.DELETE_ATTEMPTS or not work.config_there
             if work.job.action is Action.DELETE and asked_again:
                 _try_again(context, work, DeletionFailed(error))
             else:

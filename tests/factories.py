@@ -161,7 +161,7 @@ def handled(
     **properties: Json,
 ) -> Handled:
     name = JobId(of) if of else job_id(Action.CREATE, ref, version, "zzzzz")
-    return Handled(version, incarnation, name, ref.type, TENANT, references or {}, body(ref, **properties))
+    return Handled(version, incarnation, name, ref.type, TENANT, references or {}, body(ref, **properties), sent=name)
 
 
 def live(status: str = "CREATE_COMPLETE") -> Known:
@@ -192,9 +192,10 @@ def world(
     templates: Mapping[str, Template | BadTemplate] | None = None,
     dirty: Iterable[Ref] = (),
     again: Iterable[Ref] = (),
+    types: Schemas | None = None,
 ) -> World:
     """What the bridge knows. *configs* are wanted and nothing else; *built* are wanted, handled, live and reported."""
-    found = World(schemas(), templates=dict(templates if templates is not None else globals()["templates"]()))
+    found = World(types or schemas(), templates=dict(templates if templates is not None else globals()["templates"]()))
     for config in (*configs, *built):
         found.wanted[config.ref] = config
     for config in built:
@@ -226,14 +227,18 @@ def as_handled(known: World, config: Wanted) -> Handled:
     if kind and isinstance(chosen, Template):
         found = {name: evaluate(mapping, known.scope(config, kind)).references for name, mapping in chosen.mappings}
         references = {name: refs for name, refs in found.items() if refs}
+    job = job_id(Action.CREATE, config.ref, config.version, "zzzzz")
     return Handled(
-        config.version,
-        config.incarnation,
-        job_id(Action.CREATE, config.ref, config.version, "zzzzz"),
-        config.ref.type,
-        TENANT,
-        references,
-        config.body,
+        version=config.version,
+        incarnation=config.incarnation,
+        job=job,
+        template=config.ref.type,
+        tenant=TENANT,
+        references=references,
+        body=config.body,
+        revision=config.revision,
+        digest=config.digest(),
+        sent=job,
     )
 
 

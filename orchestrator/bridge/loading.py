@@ -15,7 +15,7 @@ from ..core.keys import Keys
 from ..core.planning import TEMPLATE_TYPE
 from ..core.records import Failed, Handled, Held, Run, Step
 from ..core.refs import JobId, Ref
-from ..core.resources import Rejected, parse_config
+from ..core.resources import UNVERSIONED, Ignored, Rejected, Wanted, parse_config
 from ..core.templates import Template, parse_template_value
 from ..core.world import Reported, Stack, World
 
@@ -33,16 +33,16 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     revision, runs = store.list(keys.runs)
     folder = _Folders(store, keys, revision)
     pushed: dict[Ref, int] = {}
-    for kv in store.scan(keys.config, revision):
+    for kv in (kv for place in keys.config_folders for kv in store.scan(place, revision)):
         note_config(world, keys, kv)
         if template_id := keys.template_id(kv.key):
             pushed[Ref(TEMPLATE_TYPE, template_id)] = kv.revision
     folder.known(world.wanted)
-    for ref, handled, _ in folder.records(keys.handled, Handled.from_json):
-        wanted = world.wanted.get(ref)
-        if wanted and (wanted.version, wanted.incarnation) == (handled.version, handled.incarnation):
-            handled = replace(handled, body=wanted.body)  # one copy in memory, not two
-        world.set_handled(ref, handled)
+    handled_at: dict[Ref, int] = {}
+    for ref, handled, kv in folder.records(keys.handled, Handled.from_json):
+        keys.place(ref, handled.body)
+        world.set_handled(ref, _sharing_body(handled, world.wanted.get(ref)))
+        handled_at[ref] = kv.revision
     for ref, held, _ in folder.records(keys.held, Held.from_json):
         world.set_held(ref, held)
     failed_at: dict[Ref, int] = {}
@@ -60,13 +60,20 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     for ref, handled in list(world.handled.items()):
         if handled.stands_on and handled.job not in done and handled.job not in world.graph.jobs and ref not in world.failed:
             world.completed(ref)
-    _find_lost_jobs(world, done)
+    _find_lost_jobs(world, done, handled_at)
     _find_retries(world, failed_at, pushed)
     # Deletions that failed and that nobody can ask for again, their config being gone.
     world.again.update(ref for ref, failed in world.failed.items() if failed.action is Action.DELETE and ref not in world.wanted)
     for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
         world.touch(*known)
     return world, runs, revision
+
+
+def _sharing_body(handled: Handled, wanted: Wanted | None) -> Handled:
+    """The same with the body of the config that is there, where it is the same: one copy in memory, not two."""
+    if wanted is None or not handled.job or handled.incarnation != wanted.incarnation or not handled.digest:
+        return handled
+    return replace(handled, body=wanted.body) if handled.holds(wanted) else handled
 
 
 def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
@@ -76,13 +83,15 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
         if keys.ref(keys.config, kv.key) is None:
             return
     incoming = parse_config(keys, kv.key, kv.value, incarnation=kv.created, revision=kv.revision)
+    if isinstance(incoming, Ignored):
+        return
     if isinstance(incoming, Rejected):
         log.warning("Config skipped", extra={"event": "config_rejected", "config": kv.key, "reason": incoming.reason})
         _note_unreadable(world, keys, kv)
         return
     world.unreadable.discard(incoming.ref)
     known = world.wanted.get(incoming.ref)
-    if known and known.incarnation == incoming.incarnation and incoming.version < known.version:
+    if known and known.incarnation == incoming.incarnation and UNVERSIONED < incoming.version < known.version:
         # Stale: what others read of the resource stays, but what we write has to name this last write.
         incoming = replace(known, revision=incoming.revision)
     world.wanted[incoming.ref] = incoming
@@ -92,7 +101,7 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
 def _note_unreadable(world: World, keys: Keys, kv: KeyValue) -> None:
     """What was wanted before stays so; what we write has to name this last write, or it would be refused for ever."""
     ref = keys.ref(keys.config, kv.key)
-    if ref is None:
+    if ref is None or keys.below(keys.config, ref) != kv.key:
         return
     if known := world.wanted.get(ref):
         world.wanted[ref] = replace(known, revision=kv.revision)
@@ -161,13 +170,16 @@ def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list
     world.claimed.update(keys.run_job(kv.key) for kv in runs)
 
 
-def _find_lost_jobs(world: World, done: set[JobId]) -> None:
-    """Versions that were handled, but whose job is gone without a report: somebody removed the record."""
+def _find_lost_jobs(world: World, done: set[JobId], handled_at: Mapping[Ref, int]) -> None:
+    """Versions that were handled, but whose job is gone without a report: somebody removed the record.
+
+    :param handled_at: the revisions at which they were handled; a report of the same version may be an earlier one's.
+    """
     for ref, handled in world.handled.items():
         wanted, reported = world.wanted.get(ref), world.reported.get(ref)
         if handled.job in done or wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
             continue
-        if reported is None or reported.version < handled.version or reported.revision < handled.incarnation:
+        if reported is None or reported.revision < handled_at.get(ref, 0):
             world.again.add(ref)
 
 

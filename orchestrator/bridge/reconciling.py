@@ -241,8 +241,8 @@ class Reconciler:
         waits = self.world.graph.waits_for(job.id)
         log.info("Job made", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
         self._decided(ref)
-        if decision.wanted is not None and decision.wanted.incarnation != handled.incarnation:
-            self.world.touch(ref)  # Only the earlier incarnation is dealt with so far.
+        if decision.first_of_two:
+            self.world.touch(ref)  # Only the earlier incarnation or tenant is dealt with so far.
         if not waits:
             self._ready(job)
 

@@ -124,7 +124,7 @@ class Term:
         :raises LeadershipLost: somebody else leads.
         :raises StoreUnavailable: what etcd holds is in doubt; begin a new term with a new listing.
         """
-        watch = self._store.watch([self._keys.config, self._keys.runs, self._keys.retries], self._revision + 1)
+        watch = self._store.watch([*self._keys.config_folders, self._keys.runs, self._keys.retries], self._revision + 1)
         health.leading(watch)
         threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
         self._every(SUPERVISION, self._dispatcher.supervise)
@@ -198,7 +198,7 @@ class Term:
             batch = self._inbox.get()
 
     def _note(self, event: Event) -> None:
-        if event.key.startswith(self._keys.config):
+        if self._keys.is_config(event.key):
             self._note_config(event)
         elif event.key.startswith(self._keys.retries):
             if event.value is not None:
@@ -210,7 +210,7 @@ class Term:
         world, keys = self.world, self._keys
         if event.value is not None:
             loading.note_config(world, keys, KeyValue(event.key, event.value, event.created, event.revision))
-        elif ref := keys.ref(keys.config, event.key):
+        elif (ref := keys.ref(keys.config, event.key)) and keys.below(keys.config, ref) == event.key:
             world.wanted.pop(ref, None)
             world.unreadable.discard(ref)
             if ref in world.failed:
@@ -277,13 +277,18 @@ class Term:
             self._dispatcher.monitor([ref], self._look_expires)
 
     def _note_retry(self, key: str, revision: int) -> None:
-        """An operator asks for a failed version to be tried once more."""
+        """An operator asks for a failed version to be tried once more, or for one that went backwards to be built."""
         ref = self._keys.ref(self._keys.retries, key)
-        if ref is not None and ref in self.world.failed and not self.world.graph.on(ref):
+        if ref is not None and self._may_retry(ref):
             log.info("Trying again, as asked", extra={"event": "retry_asked", "resource": str(ref)})
             self.world.again.add(ref)
             self.world.touch(ref)
         self._finish(key, revision)
+
+    def _may_retry(self, ref: Ref) -> bool:
+        wanted = self.world.wanted.get(ref)
+        stale = wanted is not None and self.world.is_stale(wanted)
+        return (ref in self.world.failed or stale) and not self.world.graph.on(ref)
 
     def _finish(self, key: str, revision: int) -> None:
         """Remove it once it has been dealt with: soon, together with what else ends meanwhile."""

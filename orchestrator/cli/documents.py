@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from ..clients import places
+from ..clients.store import Store
 from ..core import resources
 from ..core.keys import Keys
 from ..core.planning import TEMPLATE_TYPE
@@ -212,7 +214,10 @@ def _body(keys: Keys, ref: Ref, raw: dict[str, Json]) -> dict[str, Json]:
         raise InvalidInput(f"{ref}: the body has another id; leave it out, it is put in")
     body = {"id": ref.id, **body}
     if kind_known := keys.schemas.get(ref.type):
-        parsed = parse_config(keys, f"{keys.config}{kind_known.path}/{ref.id}", value_of(body, 1).encode())
+        keys.place(ref, body)
+        if not keys.is_placed(ref):
+            raise InvalidInput(f"{ref}: its key is /{kind_known.pattern}; give each of these properties in the body")
+        parsed = parse_config(keys, keys.below(keys.config, ref), value_of(body, 1).encode())
         if isinstance(parsed, Wanted) and parsed.fault:
             raise InvalidInput(parsed.fault)
     return body
@@ -303,6 +308,17 @@ def resource(keys: Keys, kind: str, resource_id: str) -> Ref:
     """The resource that a command line names."""
     known = check_type(keys, kind)
     return Ref(known, check_id(keys, known, resource_id))
+
+
+def place(store: Store, keys: Keys, ref: Ref) -> Ref:
+    """The same resource, once it is known where it lies.
+
+    :raises InvalidInput: its type's keys are made of more than the id, and there is none for it.
+    """
+    if not places.search(store, keys, ref):
+        kind = keys.schemas.get(ref.type)
+        raise InvalidInput(f"nothing is known of {ref}: there is no key of the form /{kind.pattern if kind else ''}")
+    return ref
 
 
 def config_key(keys: Keys, ref: Ref) -> str:

@@ -18,6 +18,7 @@ from .. import __version__, log
 from .. import settings as configuration
 from ..bridge import service
 from ..core.refs import Ref
+from ..core.resources import UNVERSIONED
 from ..errors import InvalidInput, OrchestratorError
 from . import documents, retrying, settings_view, showing, snapshot, status, templates, waiting, writing
 from .exits import HELP, Exit
@@ -120,6 +121,7 @@ def apply(files: Files = None, wait: Wait = False, timeout: Timeout = None, outp
     with session() as doors:
         checked = documents.check(doors.keys, found)
         written = [writing.put(doors.store, doors.keys, document.ref, document.body) for document in checked]
+        _warn_of_api_server(doors, written)
         _finish(doors, written, Goal([w.ref for w in written]) if wait else None, timeout, output)
 
 
@@ -152,12 +154,14 @@ def delete(
         raise InvalidInput("nothing to delete: name TYPE and ID, or a file with -f FILE")
     with session() as doors:
         # Files name first what others need, and the others have to go first.
-        refs = [document.ref for document in reversed(documents.check(doors.keys, found, need_body=False))]
+        checked = documents.check(doors.keys, found, need_body=False)
+        refs = [documents.place(doors.store, doors.keys, document.ref) for document in reversed(checked)]
         if now:
             written = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
             _finish(doors, written, Goal(refs, gone=True) if wait else None, timeout, output)
             return
         written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
+        _warn_of_api_server(doors, written)
         marked = [w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)]
         if not wait:
             _finish(doors, written, None, timeout, output)
@@ -165,6 +169,18 @@ def delete(
                 hint("The config stays until somebody removes it: the API server, or the same command with --wait.")
             return
         _delete_and_wait(doors, written, marked, timeout, output)
+
+
+def _warn_of_api_server(doors: Session, written: list[Written]) -> None:
+    """Two who write one resource count its versions apart."""
+    server = doors.settings.schemas.startswith(("http://", "https://"))
+    owned = [w for w in written if w.before is not None and (server or w.before == UNVERSIONED)]
+    if owned:
+        names = ", ".join(str(w.ref) for w in owned[:3]) + (f" and {len(owned) - 3} more" if len(owned) > 3 else "")
+        hint(
+            f"An API server owns {names}: it does not know of this version and will write the same number again, "
+            "with its own body. Change the resource there as well."
+        )
 
 
 def _delete_and_wait(doors: Session, written: list[Written], marked: list[Written], timeout: float | None, output: Format) -> None:
@@ -230,7 +246,7 @@ def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format
     with session() as doors:
         found = snapshot.load(doors.store, doors.keys)
         if kind is not None and resource_id is not None:
-            ref = documents.resource(doors.keys, kind, resource_id)
+            ref = documents.place(doors.store, doors.keys, documents.resource(doors.keys, kind, resource_id))
             _get_one(found, ref, output)
             return
         listed = showing.rows(found, documents.check_type(doors.keys, kind) if kind else None)
@@ -323,8 +339,13 @@ def retry(
         before = snapshot.load(doors.store, doors.keys)
         refs = retrying.choose(before, kind=only, ref=ref, root=cause, everything=everything)
         retrying.ask(doors.store, doors.keys, refs)
-        written = [Written(r, doors.keys.below(doors.keys.retries, r), Result.RETRIED, before.failed[r].version) for r in refs]
+        written = [Written(r, doors.keys.below(doors.keys.retries, r), Result.RETRIED, _version_of(before, r)) for r in refs]
         _finish(doors, written, Goal(refs) if wait and refs else None, timeout, output)
+
+
+def _version_of(found: snapshot.Snapshot, ref: Ref) -> int:
+    wanted, failed = found.wanted.get(ref), found.failed.get(ref)
+    return wanted.version if wanted else failed.version if failed else 0
 
 
 def _goal(doors: Session, kind: str | None, resource_id: str | None) -> Goal:
@@ -332,7 +353,7 @@ def _goal(doors: Session, kind: str | None, resource_id: str | None) -> Goal:
         return Goal()
     if resource_id is None:
         return Goal(kind=documents.check_type(doors.keys, kind))
-    ref = documents.resource(doors.keys, kind, resource_id)
+    ref = documents.place(doors.store, doors.keys, documents.resource(doors.keys, kind, resource_id))
     if ref not in snapshot.load(doors.store, doors.keys).refs():
         raise InvalidInput(f"nothing is known of {ref}: there is no {documents.config_key(doors.keys, ref)}")
     return Goal([ref])

@@ -10,11 +10,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ..core.jobs import Job, job_ref
+from ..core.jobs import Action, Job, job_ref
 from ..core.planning import TEMPLATE_TYPE
 from ..core.records import Held, Run, Step
 from ..core.refs import JobId, Ref
-from ..core.resources import Wanted
+from ..core.resources import UNVERSIONED, Wanted
+from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import Template
 from .snapshot import Snapshot, State
 
@@ -130,14 +131,42 @@ class Progress:
         wanted, held = snapshot.wanted.get(ref), snapshot.held.get(ref)
         version = wanted.version if wanted else 0
         if views := self.jobs(ref):
-            under_way = next((job for job in views if job.stage is not Stage.WAITING), None)
-            phase = Phase.RUNNING if under_way else Phase.WAITING
-            return Standing(ref, phase, (under_way or views[0]).stage.value, version or views[0].job.version, moving=True)
+            return self._judge_jobs(ref, views, version)
         if ref in snapshot.retried:
             return Standing(ref, Phase.PENDING, "is to be tried again, as asked", version, moving=True)
         if wanted is None:
             return self._judge_gone(ref, held)
         return self._judge_wanted(ref, wanted, held)
+
+    def _judge_jobs(self, ref: Ref, views: list[JobView], version: int) -> Standing:
+        """A resource with unfinished jobs."""
+        under_way = next((job for job in views if job.stage is not Stage.WAITING), None)
+        if under_way is None:
+            reason = self._stuck_behind(views[0]) or views[0].stage.value
+            return Standing(ref, Phase.WAITING, reason, version or views[0].job.version, moving=True)
+        if (why := self._fails_to_go(under_way)) is not None:
+            return Standing(ref, Phase.FAILED, why, under_way.job.version, root=ref)
+        return Standing(ref, Phase.RUNNING, under_way.stage.value, version or under_way.job.version, moving=True)
+
+    def _fails_to_go(self, view: JobView) -> str | None:
+        """Why Heat keeps failing to delete a stack whose config is gone; None when it does not.
+
+        No state can tell of it, and nobody can ask again: it is tried again for ever.
+        """
+        run = view.run
+        if view.job.action is not Action.DELETE or run is None or run.failures < DELETE_ATTEMPTS:
+            return None
+        wanted = self.snapshot.wanted.get(view.job.ref)
+        if wanted is not None and wanted.marked_for_deletion:
+            return None
+        told = run.reason or "the next attempt is under way"
+        return f"Heat has failed {run.failures} times to delete the stack {view.job.ref.stack_name}: {told}"
+
+    def _stuck_behind(self, view: JobView) -> str:
+        """The deletion that Heat keeps failing and for which a job waits; empty when there is none."""
+        others = dict.fromkeys(job_ref(job) for job in view.waits_for)
+        stuck = [other for other in others if other != view.job.ref and self.of(other).phase is Phase.FAILED]
+        return f"waits for the deletion of {stuck[0]}, which Heat keeps failing" if stuck else ""
 
     def _judge_gone(self, ref: Ref, held: Held | None) -> Standing:
         failed = self.snapshot.failed.get(ref)
@@ -150,9 +179,12 @@ class Progress:
     def _judge_wanted(self, ref: Ref, wanted: Wanted, held: Held | None) -> Standing:
         state, handled = self.snapshot.states.get(ref), self.snapshot.handled.get(ref)
         version = wanted.version
-        if handled and handled.incarnation == wanted.incarnation and handled.version > version:
-            reason = f"version {version} is older than version {handled.version}, which was dealt with; write a higher one"
-            return Standing(ref, Phase.STALE, reason, version)
+        same = handled is not None and handled.incarnation == wanted.incarnation
+        if handled and same and UNVERSIONED < version < handled.version:
+            return Standing(ref, Phase.STALE, _went_backwards(ref, version, handled.version), version)
+        undecided = Standing(ref, Phase.PENDING, "the bridge has not looked at it yet", version, moving=True)
+        if handled and same and not handled.holds(wanted) and not (held and held.version == version):
+            return undecided
         if held and held.version == version:
             moving = self._held_moves(held, wanted)
             return Standing(ref, Phase.HELD, held.reason, version, waits_for=held.waits_for, moving=moving)
@@ -162,7 +194,7 @@ class Progress:
             if wanted.marked_for_deletion:
                 return Standing(ref, Phase.DELETED, "the stack is gone; the config may be removed", version)
             return Standing(ref, Phase.COMPLETE, "", version)
-        return Standing(ref, Phase.PENDING, "the bridge has not looked at it yet", version, moving=True)
+        return undecided
 
     def _judge_failed(self, ref: Ref, version: int, state: State) -> Standing:
         failed = self.snapshot.failed.get(ref)
@@ -200,3 +232,10 @@ class Progress:
             return False
         standing = self.of(other)
         return standing.moving or standing.phase is not Phase.HELD
+
+
+def _went_backwards(ref: Ref, version: int, handled: int) -> str:
+    return (
+        f"version {version} was written after version {handled} and is not built; write version {handled + 1} or higher, "
+        f"or build it as it is: orchestrator retry {ref.type} {ref.id}"
+    )

@@ -6,16 +6,19 @@ from ..clients.store import Store
 from ..core.keys import Keys
 from ..core.refs import Ref
 from ..errors import InvalidInput
+from .progress import Phase, Progress
 from .snapshot import Snapshot
 
 
 def choose(found: Snapshot, *, kind: str | None, ref: Ref | None, root: Ref | None, everything: bool) -> list[Ref]:
     """The failed resources that are meant: one, those of a type, those with a root cause, or all.
 
+    One that is named may also be of a version that went backwards: it is then built as it is.
+
     :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
     if ref is not None:
-        if ref not in found.failed:
+        if ref not in found.failed and Progress(found).of(ref).phase is not Phase.STALE:
             raise InvalidInput(f"{ref} has not failed: see `orchestrator get {ref.type} {ref.id}`")
         return [ref]
     if root is None and kind is None and not everything:

@@ -16,7 +16,7 @@ from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.records import Failed, Handled, Held, Run
 from ..core.refs import JobId, Json, Ref
-from ..core.resources import Rejected, Wanted, parse_config
+from ..core.resources import Ignored, Rejected, Wanted, parse_config
 from ..core.templates import BadTemplate, Template, parse_template_value
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class Snapshot:
         self.remove(kv.key)
         self.raw[kv.key] = kv
         keys = self.keys
-        if kv.key.startswith(keys.config):
+        if keys.is_config(kv.key):
             self._put_config(kv)
         elif kv.key.startswith(keys.jobs):
             self._job(kv)
@@ -112,10 +112,13 @@ class Snapshot:
             if self.keys.ref(self.keys.config, kv.key) is None:
                 return
         incoming = parse_config(self.keys, kv.key, kv.value, incarnation=kv.created, revision=kv.revision)
-        if isinstance(incoming, Rejected):
-            self.rejected[kv.key] = incoming
-        else:
-            self.wanted[incoming.ref] = incoming
+        match incoming:
+            case Wanted(ref):
+                self.wanted[ref] = incoming
+            case Rejected(key):
+                self.rejected[key] = incoming
+            case Ignored():
+                pass
 
     def _job(self, kv: KeyValue) -> None:
         self._keep(self.jobs, self.keys.job_id(kv.key), kv, lambda: Job.from_json(kv.value))
@@ -145,10 +148,10 @@ class Snapshot:
     def remove(self, key: str) -> None:
         self.raw.pop(key, None)
         keys = self.keys
-        if key.startswith(keys.config):
+        if keys.is_config(key):
             self.rejected.pop(key, None)
             self.templates.pop(keys.template_id(key) or "", None)
-            if ref := keys.ref(keys.config, key):
+            if (ref := keys.ref(keys.config, key)) and keys.below(keys.config, ref) == key:
                 self.wanted.pop(ref, None)
         elif key.startswith(keys.jobs):
             self.jobs.pop(keys.job_id(key), None)
@@ -177,7 +180,7 @@ class Snapshot:
 
 def folders(keys: Keys) -> tuple[str, ...]:
     """What a snapshot is made of."""
-    return (keys.config, keys.state, keys.monitoring, keys.jobs, keys.stacks, keys.job_states, keys.own)
+    return (*keys.config_folders, keys.state, keys.monitoring, keys.jobs, keys.stacks, keys.job_states, keys.own)
 
 
 def load(store: Store, keys: Keys) -> Snapshot:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.live import Live
@@ -53,6 +53,7 @@ class Overview:
     failures: tuple[Failure, ...] = ()
     stale: tuple[Standing, ...] = ()
     deleted: tuple[Standing, ...] = ()
+    rewritten: tuple[Standing, ...] = ()
     rejected: Mapping[str, str] | None = None
 
     @property
@@ -85,8 +86,18 @@ def overview(snapshot: Snapshot) -> Overview:
         failures=_by_root(by_phase[Phase.FAILED]),
         stale=tuple(by_phase[Phase.STALE]),
         deleted=tuple(by_phase[Phase.DELETED]),
+        rewritten=tuple(_rewritten(snapshot)),
         rejected={key: rejected.reason for key, rejected in sorted(snapshot.rejected.items())},
     )
+
+
+def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:
+    """The versions that were written a second time with another content, and built."""
+    for ref, handled in snapshot.handled.items():
+        wanted = snapshot.wanted.get(ref)
+        if handled.rewritten and wanted and wanted.version == handled.version and wanted.incarnation == handled.incarnation:
+            reason = "was written again with another body and built; an API server takes in only the first report of a version"
+            yield Standing(ref, Phase.COMPLETE, reason, handled.version)
 
 
 def _by_root(failed: Sequence[Standing]) -> tuple[Failure, ...]:
@@ -123,6 +134,7 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         ],
         "stale": [_standing(standing) for standing in found.stale],
         "deleted": [_standing(standing) for standing in found.deleted],
+        "rewritten": [_standing(standing) for standing in found.rewritten],
         "rejected": [{"key": key, "reason": reason} for key, reason in (found.rejected or {}).items()],
     }
 
@@ -204,7 +216,8 @@ def _in_progress(found: Overview, now: float) -> list[Section | Text]:
         running = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", *_stage(v, now)) for v in found.running]
         parts.append(Section("Running", ("resource", "action", "version", "where", "note"), running, BUSY, frozenset({"note"})))
     if found.waiting:
-        waiting = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", _names(v)) for v in found.waiting]
+        stuck = {failure.root for failure in found.failures}
+        waiting = [(str(v.job.ref), VERB[v.job.action], f"v{v.job.version}", _names(v, stuck)) for v in found.waiting]
         parts.append(Section("Waiting for other jobs", ("resource", "action", "version", "waits for"), waiting, CALM))
     if found.pending:
         pending = [(str(s.ref), _version(s), s.reason) for s in found.pending]
@@ -227,10 +240,11 @@ def _stage(view: JobView, now: float) -> tuple[str, str]:
             return view.stage.value, attempts
 
 
-def _names(view: JobView) -> str:
-    """The resources whose jobs have to end first, instead of long job ids."""
+def _names(view: JobView, stuck: Collection[Ref] = ()) -> str:
+    """The resources whose jobs have to end first, instead of long job ids; marked where Heat keeps failing them."""
     refs = dict.fromkeys(job_ref(job) for job in view.waits_for)
-    return ", ".join("its own earlier job" if ref == view.job.ref else str(ref) for ref in refs)
+    named = {ref: "its own earlier job" if ref == view.job.ref else str(ref) for ref in refs}
+    return ", ".join(f"{name} (fails)" if ref in stuck else name for ref, name in named.items())
 
 
 def _troubles(found: Overview) -> list[Section | Text]:
@@ -245,6 +259,9 @@ def _troubles(found: Overview) -> list[Section | Text]:
     if found.stale:
         stale = [(str(s.ref), _version(s), s.reason) for s in found.stale]
         parts.append(Section("Ignored", ("resource", "version", "reason"), stale, DOUBT, wide))
+    if found.rewritten:
+        rewritten = [(str(s.ref), _version(s), s.reason) for s in found.rewritten]
+        parts.append(Section("Written twice with one version", ("resource", "version", "reason"), rewritten, DOUBT, wide))
     if found.rejected:
         parts.append(Section("Rejected", ("key", "reason"), list(found.rejected.items()), BAD, wide))
     return parts

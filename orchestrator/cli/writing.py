@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..clients.store import KeyValue, Store
 from ..core.keys import Keys
 from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
+from ..core.resources import UNVERSIONED
 from ..core.transactions import Transaction, unchanged
 from ..errors import InvalidInput, StoreUnavailable
 from .documents import config_key, value_of
@@ -38,13 +39,14 @@ class Result(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Written:
     """One document below ``/config``. *version* is 0 when there is none any more; *revision* is the
-    etcd revision of the key's last write."""
+    etcd revision of the key's last write; *before* is the version that was there, None when nothing was."""
 
     ref: Ref
     key: str
     result: Result
     version: int = 0
     revision: int = 0
+    before: int | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Json]:
         return {"type": self.ref.type, "id": self.ref.id, "result": self.result.value, "version": self.version, "key": self.key}
@@ -68,8 +70,11 @@ def stored(value: bytes) -> Stored:
         version, marked = document.get("version"), document.get("marked_for_deletion", False)
     except (ValueError, AttributeError, RecursionError):
         return Stored(0, None, False)
-    whole = isinstance(version, int) and not isinstance(version, bool) and version > 0
-    return Stored(version if whole else 0, body if whole and isinstance(body, dict) else None, marked is True)
+    if version is None:
+        version = UNVERSIONED
+    whole = isinstance(version, int) and not isinstance(version, bool) and version >= UNVERSIONED
+    usable = body if whole and isinstance(body, dict) else None
+    return Stored(version if whole else 0, usable, marked is True)
 
 
 def same(ref: Ref, old: Mapping[str, Json] | None, new: Mapping[str, Json]) -> bool:
@@ -97,7 +102,8 @@ def put(store: Store, keys: Keys, ref: Ref, body: Mapping[str, Json]) -> Written
             return Written(ref, key, Result.UNCHANGED, now.version, there.revision)
         version = _next_version(store, keys, ref, there, now)
         if revision := _write(store, there, key, value_of(dict(body), version)):
-            return Written(ref, key, Result.UPDATED if there else Result.CREATED, version, revision)
+            result = Result.UPDATED if there else Result.CREATED
+            return Written(ref, key, result, version, revision, now.version if now else None)
     raise StoreUnavailable(f"{key} is written by somebody else all the time; try again")
 
 
@@ -120,7 +126,7 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
             raise InvalidInput(f"{key}: what is there cannot be read, so it cannot be marked; remove it with --now")
         version = _next_version(store, keys, ref, there, now)
         if revision := _write(store, there, key, value_of(now.body, version, marked=True)):
-            return Written(ref, key, Result.MARKED, version, revision)
+            return Written(ref, key, Result.MARKED, version, revision, now.version)
     raise StoreUnavailable(f"{key} is written by somebody else all the time; try again")
 
 

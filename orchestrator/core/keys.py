@@ -6,11 +6,13 @@ Keys of other programs are the contract's. Keys of our own lie below
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
-from .refs import JobId, Ref, RunId
-from .schemas import HEAT_TEMPLATES_PATH, Schemas
+from ..errors import InvalidInput
+from .refs import JobId, Json, Ref, RunId
+from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 
 NO_TENANT = "%"
 """Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project of the
@@ -27,19 +29,60 @@ class Prefixes:
     jobs: str = "/jobs"
     worker: str = "/esi-worker"
 
+    def taken(self) -> tuple[str, ...]:
+        """Where no config can lie whose key template leaves out the config prefix."""
+        return (self.config, self.state, self.monitoring, self.jobs, self.worker, "/gohan")
+
+
+class UnknownPlace(KeyError):
+    """The key of a resource is made of more than its id, and nothing has told the rest yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys to values and back, for one set of prefixes and types."""
+    """Keys to values and back, for one set of prefixes and types.
+
+    Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the path of each
+    resource, as configs, records and bodies tell it.
+
+    :raises InvalidInput: configs of a type would lie where other records do.
+    """
 
     prefixes: Prefixes
     schemas: Schemas
+    places: dict[Ref, str] = field(default_factory=dict, compare=False, repr=False)
+    _outside: tuple[str, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        outside = [kind for kind in self.schemas if kind.outside_config]
+        for kind in outside:
+            self._check_outside(kind)
+        folders = {f"/{kind.pattern.folder}/" for kind in outside}
+        apart = (folder for folder in folders if not any(folder != other and folder.startswith(other) for other in folders))
+        object.__setattr__(self, "_outside", tuple(sorted(folder for folder in apart if not folder.startswith(self.config))))
+
+    def _check_outside(self, kind: ResourceType) -> None:
+        folder = f"/{kind.pattern.folder}/"
+        for prefix in self.prefixes.taken():
+            if folder.startswith(prefix + "/") or f"{prefix}/".startswith(folder):
+                raise InvalidInput(
+                    f"the configs of type {kind.id} would lie below {folder}, where {prefix} is, which is not theirs"
+                )
 
     # Folders: what to list and to watch ------------------------------------------------------------
 
     @property
     def config(self) -> str:
         return self.prefixes.config + "/"
+
+    @property
+    def config_folders(self) -> tuple[str, ...]:
+        """Everywhere where configs lie: below the config prefix, and where key templates leave that out."""
+        return (self.config, *self._outside)
+
+    def is_config(self, key: str) -> bool:
+        """Whether a key lies where configs do."""
+        return key.startswith((self.config, *self._outside))
 
     @property
     def state(self) -> str:
@@ -95,17 +138,68 @@ class Keys:
         """The key of *ref* in one of the folders above.
 
         :raises KeyError: the type is not in the schema list.
+        :raises UnknownPlace: nothing has told its place yet (:meth:`place`).
         """
         kind = self.schemas.get(ref.type)
         if kind is None:
             raise KeyError(ref.type)
-        return f"{folder}{kind.path}/{ref.id}"
+        if kind.key_template is None or folder.startswith(self.own):
+            return f"{folder}{kind.path}/{ref.id}"
+        root = "/" if kind.outside_config and folder == self.config else folder
+        return root + self._place(kind, ref)
+
+    def _place(self, kind: ResourceType, ref: Ref) -> str:
+        """The path of a resource whose type has a key template."""
+        place = self.places.get(ref) if kind.pattern.needs_body else kind.pattern.fill({"id": ref.id})
+        if place is None:
+            raise UnknownPlace(ref)
+        return place
+
+    def is_placed(self, ref: Ref) -> bool:
+        """Whether the keys of *ref* are known."""
+        kind = self.schemas.get(ref.type)
+        return kind is None or kind.key_template is None or not kind.pattern.needs_body or ref in self.places
+
+    def place(self, ref: Ref, body: Mapping[str, Json]) -> None:
+        """Remember where a resource lies, from the properties that its type's key template names."""
+        kind = self.schemas.get(ref.type)
+        if kind is None or kind.key_template is None or ref in self.places:
+            return
+        if (path := kind.pattern.fill({**body, "id": ref.id})) is not None:
+            self.places[ref] = path
 
     def ref(self, folder: str, key: str) -> Ref | None:
-        """The resource whose key in *folder* this is, or None when the type is unknown."""
-        path, slash, resource_id = key.removeprefix(folder).rpartition("/")
-        kind = self.schemas.at(path) if slash and resource_id and key.startswith(folder) else None
-        return Ref(kind.id, resource_id) if kind else None
+        """The resource whose key in *folder* this is, or None when it is nobody's: of an unknown type, or no text.
+
+        A key of a type with a key template also tells the place of its resource, if that is not known yet.
+        """
+        owner = self._owner(folder, key)
+        if owner is None or not is_text(key):
+            return None
+        kind, resource_id = owner
+        ref = Ref(kind.id, resource_id)
+        if kind.key_template and not folder.startswith(self.own):
+            self.places.setdefault(ref, self._path(folder, key) or "")
+        return ref
+
+    def _owner(self, folder: str, key: str) -> tuple[ResourceType, str] | None:
+        path = self._path(folder, key)
+        if path is None:
+            return None
+        if folder.startswith(self.own):
+            # Our own records lie at the type's path, whatever the API server makes its keys of.
+            kind_path, _, resource_id = path.rpartition("/")
+            kind = self.schemas.by_folder(kind_path)
+            return (kind, resource_id) if kind and resource_id else None
+        owner = self.schemas.owner(path)
+        if owner and folder == self.config and owner[0].outside_config == key.startswith(folder):
+            return None
+        return owner
+
+    def _path(self, folder: str, key: str) -> str | None:
+        if key.startswith(folder):
+            return key[len(folder) :]
+        return key[1:] if folder == self.config and self.is_config(key) else None
 
     def template(self, template_id: str) -> str:
         return f"{self.config}{HEAT_TEMPLATES_PATH}/{template_id}"
@@ -152,3 +246,8 @@ def job_of(run: RunId) -> JobId:
 
 def _tenant_folder(tenant: str) -> str:
     return quote(tenant, safe="") or NO_TENANT
+
+
+def is_text(key: str) -> bool:
+    """Whether a key is UTF-8: the bytes of one that is not are kept as lone surrogates (PEP 383)."""
+    return key.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in key)

@@ -14,9 +14,9 @@ from typing import TypeAlias
 from ..errors import MappingError
 from .jobs import Action, Job, Param, job_id, with_earlier_references
 from .mapping.evaluate import Missing, evaluate, plain
-from .records import Failed, Handled, Held
+from .records import NO_JOB, Failed, Handled, Held
 from .refs import JobId, Ref
-from .resources import Wanted
+from .resources import UNVERSIONED, Wanted, tenant_fault
 from .schemas import ResourceType
 from .templates import BadTemplate, Template
 from .world import World
@@ -56,12 +56,14 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class Start:
     """A job follows. *wanted* is the config as it is, None when it is gone. The new job stands in for the
-    *superseded* ones, which no worker has taken yet."""
+    *superseded* ones, which no worker has taken yet. *first_of_two*: it deletes a stack of an earlier incarnation or
+    tenant, and what the config asks for is decided next."""
 
     job: Job
     handled: Handled
     wanted: Wanted | None
     superseded: tuple[Job, ...] = ()
+    first_of_two: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +173,17 @@ class _Planner:
     def _wanted(self, wanted: Wanted) -> Decision:
         world, ref = self.world, self.ref
         handled = world.handled.get(ref)
-        if handled and handled.incarnation != wanted.incarnation:
-            if (world.is_live(ref) or world.graph.on(ref)) and not world.deleting(ref):
-                # The id was removed and made anew: the old stack goes before the new one comes. What the
-                # new one needs is decided next, and waits for the deletion like any other job.
+        again = ref in world.again
+        if handled and not again and world.is_stale(wanted):
+            return Nothing("stale: an older version was written")
+        if handled and self._lives_elsewhere(wanted, handled):
+            if world.may_have_stack(ref) and not world.deleting(ref):
+                # The id was removed and made anew, or moves to another tenant: the old stack goes before the
+                # new one comes. What the new one needs is decided next, and waits for the deletion like any other job.
                 return self._delete(None, handled)
             handled = None
-        if handled and wanted.version <= handled.version and ref not in world.again:
-            return Nothing("handled" if wanted.version == handled.version else "stale: an older version was written")
+        if handled and not again and not self._is_change(wanted, handled):
+            return Nothing("handled")
         kind = world.schemas.get(ref.type)
         if kind is None or kind.fault or wanted.fault:
             raise _Refused(wanted.fault or (kind.fault if kind else f"unknown type {ref.type}"), ref)
@@ -187,18 +192,39 @@ class _Planner:
         template = self._template(wanted, kind)
         if template is None:
             return self._report(wanted)
+        if fault := tenant_fault(wanted.body):
+            raise _Refused(f"{fault}; correct it and write the config with the next version", ref)
+        if other := world.namesake(ref, wanted.tenant):
+            raise _Refused(_same_name(ref, other), other)
         params = self._params(wanted, kind, template)
         self._check_references(wanted, params)
-        anew = world.deleting(ref) and handled is None
+        anew = world.deleting(ref) and (handled is None or handled.tenant != wanted.tenant)
         action = Action.MODIFY if world.is_live(ref) and not anew else Action.CREATE
         return self._start(wanted, handled, action, template.id, params)
 
+    def _lives_elsewhere(self, wanted: Wanted, handled: Handled) -> bool:
+        """Whether the stack that there is belongs to an earlier incarnation, or to another tenant (CONTRACT section 2)."""
+        if handled.incarnation != wanted.incarnation:
+            return True
+        if wanted.marked_for_deletion or tenant_fault(wanted.body):
+            return False  # It is deleted where it is, or refused.
+        home = self.world.home(self.ref)
+        return home is not None and home != wanted.tenant
+
+    def _is_change(self, wanted: Wanted, handled: Handled) -> bool:
+        """Whether the config asks for something else than what was handled (CONTRACT section 2)."""
+        return wanted.version > handled.version or not handled.holds(wanted)
+
     def _report(self, wanted: Wanted) -> Decision:
         reported = self.world.reported.get(self.ref)
-        told = reported and reported.revision > wanted.incarnation and reported.version >= wanted.version
+        told = reported and reported.revision > wanted.incarnation and self._is_told(wanted, reported.version)
         if told and self.ref not in self.world.again:
             return Nothing("reported")
         return Report(wanted)
+
+    @staticmethod
+    def _is_told(wanted: Wanted, reported: int) -> bool:
+        return reported == UNVERSIONED if wanted.version == UNVERSIONED else reported >= wanted.version
 
     def _template(self, wanted: Wanted, kind: ResourceType) -> Template | None:
         """The template that serves the resource; None when there is nothing to build."""
@@ -217,7 +243,7 @@ class _Planner:
         template = self.world.templates.get(chosen)
         if template is None:
             reason = f"template {chosen!r} is neither in etcd nor in the catalogue; push it"
-            raise _Waiting(Held(wanted.version, Ref(TEMPLATE_TYPE, chosen), reason))
+            raise _Waiting(_held(wanted, Ref(TEMPLATE_TYPE, chosen), reason))
         if isinstance(template, BadTemplate):
             raise _Refused(template.reason, Ref(TEMPLATE_TYPE, chosen))
         return template
@@ -235,7 +261,7 @@ class _Planner:
         return tuple(params)
 
     def _missing(self, wanted: Wanted, other: Ref) -> _Waiting:
-        return _Waiting(Held(wanted.version, other, f"refers to {other}, which is not in the configuration (yet)"))
+        return _Waiting(_held(wanted, other, f"refers to {other}, which is not in the configuration (yet)"))
 
     def _check_references(self, wanted: Wanted, params: tuple[Param, ...]) -> None:
         """Others that this one is built from: decided, not held back, not failed without a stack."""
@@ -250,20 +276,20 @@ class _Planner:
         for other in references:
             if self._being_replaced(other):
                 # Even if that is patient with us: its patience ends, and what is built from the old one is stale.
-                raise _Waiting(Held(wanted.version, other, f"waits for {other}, which is being replaced"))
+                raise _Waiting(_held(wanted, other, f"waits for {other}, which is being replaced"))
             if cycle := self._cycle(other):
                 self._refuse_hard_cycle(cycle, other in built_from)
             elif held := self.world.held.get(other):
-                raise _Waiting(Held(wanted.version, other, f"waits for {other}, which {held.reason}"))
+                raise _Waiting(_held(wanted, other, f"waits for {other}, which {held.reason}"))
             elif failed := self._failed_for_good(other):
                 raise _Refused(caused_by(other, failed.root, failed.error), failed.root, other)
 
     def _being_replaced(self, other: Ref) -> bool:
-        """Whether what is recorded of *other* belongs to an earlier incarnation of its id."""
+        """Whether what is recorded of *other* belongs to an earlier incarnation of its id, or to another tenant."""
         wanted, handled = self.world.wanted.get(other), self.world.handled.get(other)
-        if wanted is None or handled is None or wanted.incarnation == handled.incarnation:
+        if wanted is None or handled is None or not self.world.may_have_stack(other):
             return False
-        return self.world.is_live(other) or bool(self.world.graph.on(other))
+        return _Planner(self.world, other, self.suffix, (), self.patient)._lives_elsewhere(wanted, handled)
 
     def _cycle(self, other: Ref) -> tuple[Ref, ...]:
         """The chain from *other* back to this resource, when waiting for *other* would wait for itself."""
@@ -318,7 +344,7 @@ class _Planner:
 
     def _gone(self) -> Decision:
         world, ref = self.world, self.ref
-        if world.is_live(ref) or world.graph.on(ref):
+        if world.may_have_stack(ref):
             failed = world.failed.get(ref)
             if failed and failed.action is Action.DELETE and ref not in world.again and not world.graph.on(ref):
                 return Nothing("the deletion failed; it is tried again later")
@@ -335,7 +361,7 @@ class _Planner:
         return self._start(wanted, handled, Action.DELETE, template, params)
 
     def _newer(self, wanted: Wanted, handled: Handled | None) -> bool:
-        return handled is None or wanted.version > handled.version or self.ref in self.world.again
+        return handled is None or self.ref in self.world.again or self._is_change(wanted, handled)
 
     def _after_referrers(self, version: int) -> None:
         """Dependents go before what they depend on: their jobs have to be there for ours to wait for."""
@@ -366,10 +392,11 @@ class _Planner:
         return handled.version if handled else reported.version if reported else 1
 
     def _recorded(self, handled: Handled | None) -> Wanted:
-        """What the resource was made of, standing in for a config that is gone."""
-        stack = self.world.stacks.get(self.ref)
-        tenant = handled.tenant if handled else stack.tenant if stack else ""
+        """What the resource was made of, standing in for a config that is gone, or wants it elsewhere."""
+        tenant = self.world.home(self.ref) or (handled.tenant if handled else "")
         body = handled.body if handled and handled.body else {"id": self.ref.id, "tenant_id": tenant}
+        if tenant and body.get("tenant_id") != tenant:
+            body = {**body, "tenant_id": tenant}
         return Wanted(self.ref, self._recorded_version(handled), body, incarnation=handled.incarnation if handled else 0)
 
     def _deletion_params(self, wanted: Wanted, handled: Handled | None) -> tuple[str, tuple[Param, ...]]:
@@ -415,20 +442,26 @@ class _Planner:
         )
         # Until a deleted stack is gone, it still uses what it was built from.
         used = handled.references if handled and action is Action.DELETE else own
-        replaced = self._replaced(handled, superseded, job.id)
+        first_of_two = wanted is None and world.wanted.get(ref) is not None
+        if first_of_two:
+            outlived = outlived | {job.id}  # It clears the way for the config that is there: its end is nobody's state.
         record = Handled(
-            source.version,
-            source.incarnation,
-            job.id,
-            template,
-            source.tenant,
-            used,
-            source.body,
-            replaced,
-            tuple(outlived),
-            self._stands_on() - {other for others in used.values() for other in others},
+            version=source.version,
+            incarnation=source.incarnation,
+            job=job.id,
+            template=template,
+            tenant=source.tenant,
+            references=used,
+            body=source.body,
+            replaced=self._replaced(handled, superseded, job.id),
+            outlived=tuple(sorted(outlived)),
+            stands_on=self._stands_on() - {other for others in used.values() for other in others},
+            revision=source.revision,
+            digest=source.digest(),
+            rewritten=_is_rewritten(source, handled),
+            sent=job.id,
         )
-        return Start(job, record, world.wanted.get(ref), superseded)
+        return Start(job, record, world.wanted.get(ref), superseded, first_of_two)
 
     def _stands_on(self) -> frozenset[Ref]:
         """What the stack was built from, or may be by an unfinished job, as far as there is either."""
@@ -484,12 +517,39 @@ class _Planner:
             return Nothing("is refused once its unfinished job is over: that one's report must not come after")
         handled = self.world.handled.get(self.ref)
         action = Action.DELETE if wanted.marked_for_deletion else Action.MODIFY if self.world.is_live(self.ref) else Action.CREATE
-        kept = handled.references if handled else {}
-        template, body = (handled.template, handled.body) if handled else ("", {})
         record = Handled(
-            wanted.version, wanted.incarnation, JobId(""), template, wanted.tenant, kept, body, stands_on=self._stands_on()
+            version=wanted.version,
+            incarnation=wanted.incarnation,
+            job=NO_JOB,
+            template=handled.template if handled else "",
+            tenant=handled.tenant if handled and handled.sent else wanted.tenant,
+            references=handled.references if handled else {},
+            body=handled.body if handled else {},
+            stands_on=self._stands_on(),
+            revision=wanted.revision,
+            digest=wanted.digest(),
+            rewritten=_is_rewritten(wanted, handled),
+            sent=handled.sent if handled else NO_JOB,
         )
         return Refuse(wanted, record, Failed(wanted.version, action, error, root, through=through))
+
+
+def _held(wanted: Wanted, waits_for: Ref, reason: str) -> Held:
+    return Held(wanted.version, waits_for, reason, wanted.incarnation)
+
+
+def _is_rewritten(wanted: Wanted, handled: Handled | None) -> bool:
+    """Whether a version is handled that was handled before with another content (unversioned ones always are)."""
+    if handled is None or wanted.version == UNVERSIONED or handled.incarnation != wanted.incarnation:
+        return False
+    return handled.version == wanted.version and (handled.rewritten or not handled.holds(wanted))
+
+
+def _same_name(ref: Ref, other: Ref) -> str:
+    return (
+        f"its stack would be named {ref.stack_name}, as that of {other} is in the same project: "
+        "make one of the two anew with another id"
+    )
 
 
 def caused_by(through: Ref, root: Ref, error: str) -> str:

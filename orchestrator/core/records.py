@@ -12,8 +12,10 @@ from enum import StrEnum
 from sys import intern
 from typing import Any
 
+from .documents import canonical
 from .jobs import Action
 from .refs import JobId, Json, Ref
+from .resources import Wanted, parsed
 
 READ_COMPLETE = "READ_COMPLETE"
 
@@ -80,6 +82,7 @@ def _state(state: dict[str, Json], version: int, error: str, as_string: bool) ->
 # Our own, written by the bridge --------------------------------------------------------------------
 
 
+NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
 """One for all: most of a hundred thousand records have neither references nor anything replaced."""
 
@@ -92,6 +95,10 @@ class Handled:
     them first, and a deletion waits for whoever refers to this one. *job* is the job made of it.
     Until that is complete, the stack may still be one of an earlier version, which stands on what
     that one referred to: *stands_on*.
+
+    *revision* is the mod revision of the config that was handled, *digest* names its content: by them a resync is told
+    from a change of the same version. *rewritten* says that this version was handled before, with another content.
+    *sent* is the last job that may have reached Heat, also when a later version was refused without one.
     """
 
     version: int
@@ -104,10 +111,23 @@ class Handled:
     replaced: Mapping[JobId, JobId] = field(default_factory=dict)
     outlived: tuple[JobId, ...] = ()
     stands_on: frozenset[Ref] = frozenset()
+    revision: int = 0
+    digest: str = ""
+    rewritten: bool = False
+    sent: JobId = NO_JOB
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
         return frozenset(ref for refs in self.references.values() for ref in refs)
+
+    def holds(self, wanted: Wanted) -> bool:
+        """Whether this is about a config with the same content: the same write of it, or a resync."""
+        if self.revision and self.revision == wanted.revision:
+            return True
+        if self.digest:
+            return self.digest == wanted.digest()
+        # Written before there were digests. What was refused then has the body of the version before.
+        return not self.job or canonical(dict(self.body)) == canonical(dict(parsed(wanted.body)))
 
     def to_json(self) -> str:
         references = {name: [list(ref) for ref in refs] for name, refs in self.references.items() if refs}
@@ -123,6 +143,9 @@ class Handled:
                 **({"replaced": dict(self.replaced)} if self.replaced else {}),
                 **({"outlived": list(self.outlived)} if self.outlived else {}),
                 **({"stands_on": [list(ref) for ref in sorted(self.stands_on)]} if self.stands_on else {}),
+                **({"revision": self.revision, "digest": self.digest} if self.digest else {}),
+                **({"rewritten": True} if self.rewritten else {}),
+                **({"sent": self.sent} if self.sent != self.job else {}),
             }
         )
 
@@ -130,27 +153,45 @@ class Handled:
     def from_json(cls, text: str | bytes) -> Handled:
         record = json.loads(text)
         references = {intern(name): tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
-        known = (record["version"], record["incarnation"], record["job"], intern(record["template"]))
-        rest = (record["body"], record.get("replaced") or _NONE, tuple(record.get("outlived", ())))
-        stands_on = frozenset(Ref(*ref) for ref in record.get("stands_on", ()))
-        return cls(*known, intern(record["tenant_id"]), references or _NONE, *rest, stands_on)
+        return cls(
+            version=record["version"],
+            incarnation=record["incarnation"],
+            job=record["job"],
+            template=intern(record["template"]),
+            tenant=intern(record["tenant_id"]),
+            references=references or _NONE,
+            body=record["body"],
+            replaced=record.get("replaced") or _NONE,
+            outlived=tuple(record.get("outlived", ())),
+            stands_on=frozenset(Ref(*ref) for ref in record.get("stands_on", ())),
+            revision=record.get("revision", 0),
+            digest=record.get("digest", ""),
+            rewritten=record.get("rewritten", False),
+            sent=record.get("sent", record["job"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A config that waits for something before it can become a job: ``orchestrator/held/…``."""
+    """A config that waits for something before it can become a job: ``orchestrator/held/…``.
+
+    *incarnation* is that of the config; 0 where it is not known.
+    """
 
     version: int
     waits_for: Ref
     reason: str
+    incarnation: int = field(default=0, compare=False)
 
     def to_json(self) -> str:
-        return json.dumps({"version": self.version, "waits_for": self.waits_for.to_record(), "reason": self.reason})
+        record = {"version": self.version, "waits_for": self.waits_for.to_record(), "reason": self.reason}
+        return json.dumps({**record, **({"incarnation": self.incarnation} if self.incarnation else {})})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Held:
         record = json.loads(text)
-        return cls(record["version"], Ref.from_record(record["waits_for"]), record["reason"])
+        waits_for = Ref.from_record(record["waits_for"])
+        return cls(record["version"], waits_for, record["reason"], record.get("incarnation", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +270,24 @@ class Step(StrEnum):
     """The outcome is written. The bridge starts what depends on it, then removes the record."""
 
 
+_RUN_FIELDS = (
+    "stack",
+    "attempt",
+    "failures",
+    "delay",
+    "due",
+    "reason",
+    "cause",
+    "since",
+    "asked_at",
+    "timeout_mins",
+    "complete",
+    "live",
+    "monitored",
+)
+"""The plain fields of a run's record."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One job as the workers carry it out: ``orchestrator/runs/<tenant>/<job id>``.
@@ -271,21 +330,7 @@ class Run:
 
     def to_json(self) -> str:
         record: dict[str, Json] = {"step": self.step.value}
-        for name in (
-            "stack",
-            "attempt",
-            "failures",
-            "delay",
-            "due",
-            "reason",
-            "cause",
-            "since",
-            "asked_at",
-            "timeout_mins",
-            "complete",
-            "live",
-            "monitored",
-        ):
+        for name in _RUN_FIELDS:
             if value := getattr(self, name):
                 record[name] = value
         if self.root:
@@ -295,5 +340,7 @@ class Run:
     @classmethod
     def from_json(cls, text: str | bytes) -> Run:
         record = json.loads(text)
-        root = record.pop("root", None)
-        return cls(**{**record, "step": Step(record["step"])}, root=Ref.from_record(root) if root else None)
+        root = record.get("root")
+        # A newer release may write more: what this one does not know, it leaves alone.
+        known = {name: record[name] for name in _RUN_FIELDS if name in record}
+        return cls(Step(record["step"]), **known, root=Ref.from_record(root) if root else None)

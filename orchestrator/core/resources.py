@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import blake2b
 from typing import TypeAlias
 
-from .keys import Keys
+from .documents import canonical, parse_json
+from .keys import Keys, is_text
 from .refs import Json, Ref
+from .schemas import ResourceType
 
 SIZE_LIMIT = 512 * 1024
 """Bytes of one config value. The body is stored again in the job record, next to its parameters, and
 etcd takes requests of 1.5 MiB; Heat refuses templates over 512 KiB."""
 
+UNVERSIONED = 0
+"""Version of a config whose body and revision say whether it is a change (CONTRACT section 2)."""
+
+_LARGEST_VERSION = 2**63 - 1
 _TENANT_LIMIT = 255
+_DIGEST = 9
+"""Bytes of the digest that tells one content of a config from another."""
 _DEPTH_LIMIT = 100
 """Deepest nesting of a body: records are written with a recursive encoder."""
 
@@ -55,12 +63,17 @@ class Body(Mapping[str, Json]):
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> Json:
     """One decision looks at the same body a dozen times."""
-    return json.loads(text)
+    return parse_json(text)
 
 
 def parsed(body: Mapping[str, Json]) -> Mapping[str, Json]:
     """The body as plain JSON."""
     return body.parsed if isinstance(body, Body) else body
+
+
+def digest_of(content: Json) -> str:
+    """A short name of a JSON value: equal for equal values."""
+    return blake2b(canonical(content).encode(), digest_size=_DIGEST).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ class Wanted:
 
     *incarnation* is the key's create revision: a recreated id is another incarnation, and starts at
     version 1 again. *revision* is the revision of the last write. *fault* is set when the version
-    can be read but the rest cannot be used: the state then says so.
+    can be read but the rest cannot be used: the state then says so; *unusable* is then the digest of what was written.
     """
 
     ref: Ref
@@ -79,12 +92,31 @@ class Wanted:
     incarnation: int = 0
     revision: int = 0
     fault: str = ""
+    unusable: str = field(default="", compare=False)
 
     @property
     def tenant(self) -> str:
-        """The project in which the stack lives, ``""`` for that of the credentials."""
+        """The project in which the stack lives, ``""`` when the body names none that could be one."""
         tenant = self.body.get("tenant_id")
         return tenant if isinstance(tenant, str) else ""
+
+    def digest(self) -> str:
+        """What is wanted, as a short text: two writes of the same have the same."""
+        return self.unusable or digest_of([parsed(self.body), self.marked_for_deletion])
+
+
+def tenant_fault(body: Mapping[str, Json]) -> str:
+    """Why no stack can be built in the project that a body names; empty when one can (CONTRACT section 2)."""
+    tenant = body.get("tenant_id")
+    if tenant is None or tenant == "":
+        return "tenant_id is missing: it names the OpenStack project in which the stack is built"
+    if not isinstance(tenant, str):
+        return f"tenant_id should be a text, the id of an OpenStack project, not {_kind(tenant)}"
+    if "/" in tenant or tenant in (".", ".."):
+        return "tenant_id should be the id of an OpenStack project, not a path"
+    if len(tenant) > _TENANT_LIMIT or not tenant.isprintable():
+        return f"tenant_id should be a printable text of at most {_TENANT_LIMIT} characters"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +127,14 @@ class Rejected:
     reason: str
 
 
-Incoming: TypeAlias = Wanted | Rejected
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A value that is no config and no fault: of a type that is no resource, or of another program."""
+
+    key: str
+
+
+Incoming: TypeAlias = Wanted | Rejected | Ignored
 
 
 def parse_config(keys: Keys, key: str, value: bytes, *, incarnation: int = 0, revision: int = 0) -> Incoming:
@@ -105,39 +144,60 @@ def parse_config(keys: Keys, key: str, value: bytes, *, incarnation: int = 0, re
         JSON document inside a string or an object.
     """
     ref = keys.ref(keys.config, key)
-    if ref is None:
-        return Rejected(key, "no resource type of the schema list has this path; write below the type's prefix, or add the type")
+    kind = keys.schemas.get(ref.type) if ref else None
+    if ref is None or kind is None:
+        return _of_nobody(keys, key)
+    if not kind.is_resource:
+        return Ignored(key)
+    if kind.key_template and (other := keys.below(keys.config, ref)) != key:
+        return Rejected(key, f"the config of {ref} lies at {other} already; remove one of the two")
     try:
-        document = _loads(value)
+        document = parse_json(value)
     except (ValueError, RecursionError) as error:
         return Rejected(key, f"the value is not JSON: {error}")
     if not isinstance(document, dict):
         return Rejected(key, 'the value is not an object {"body": …, "version": N}')
-    version = document.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        return Rejected(key, f"no version: expected a whole number from 1, got {_kind(version)}")
-    marked = document.get("marked_for_deletion", False)
-    raw = document.get("body")
+    version = _version(kind, document.get("version"))
+    if version is None:
+        return Rejected(key, f"no version: expected a whole number from 0, got {_kind(document.get('version'))}")
+    marked, raw = document.get("marked_for_deletion", False), document.get("body")
     body, fault = _body(raw)
     if not isinstance(marked, bool):
         marked, fault = False, fault or f"marked_for_deletion should be true or false, not {_kind(marked)}"
     if len(value) > SIZE_LIMIT:
         fault = f"the value has {len(value)} bytes; the limit is {SIZE_LIMIT}"
-    tenant = body.get("tenant_id")
-    if not fault and isinstance(tenant, str) and (len(tenant) > _TENANT_LIMIT or not tenant.isprintable()):
-        fault = f"tenant_id should be a printable text of at most {_TENANT_LIMIT} characters"
-    if not fault and body.get("id", ref.id) != ref.id:
-        fault = "the body's id is not the id in the key"
+    fault = fault or _id_fault(body, ref)
     kept = Body(raw) if isinstance(raw, str) and body else body
-    return Wanted(ref, version, kept, marked, incarnation, revision, f"{key}: {fault}" if fault else "")
+    unusable = blake2b(value, digest_size=_DIGEST).hexdigest() if fault else ""
+    return Wanted(ref, version, kept, marked, incarnation, revision, f"{key}: {fault}" if fault else "", unusable)
 
 
-def _loads(value: bytes) -> Json:
-    """As ``json.loads``, which spends as long on guessing the encoding as on the rest."""
-    try:
-        return json.loads(value.decode())
-    except ValueError:
-        return json.loads(value)
+def _of_nobody(keys: Keys, key: str) -> Rejected | Ignored:
+    """A key that belongs to no type."""
+    if not key.startswith(keys.config):
+        return Ignored(key)  # Where key templates leave out the config prefix, other programs may write too.
+    if not is_text(key):
+        return Rejected(key, "the key is not UTF-8; remove it, and write a key of letters, digits and dashes")
+    path = key.removeprefix(keys.config)
+    if (kind := keys.schemas.above(path)) and (resource_id := path[len(kind.path) + 1 :]):
+        return Rejected(key, f"the id {resource_id!r} of type {kind.id} contains a slash, which an id must not")
+    return Rejected(key, "no resource type of the schema list has this path; write below the type's path, or add the type")
+
+
+def _version(kind: ResourceType, version: Json) -> int | None:
+    """The version of a config; 0 when it is unversioned, None when it is none."""
+    if version is None and not kind.versioned:
+        return UNVERSIONED
+    if not isinstance(version, int) or isinstance(version, bool):
+        return None
+    return version if UNVERSIONED <= version <= _LARGEST_VERSION else None
+
+
+def _id_fault(body: Mapping[str, Json], ref: Ref) -> str:
+    """API servers may count ids: a number is the same id as its digits in the key."""
+    own = body.get("id", ref.id)
+    same = own == ref.id or (isinstance(own, int) and not isinstance(own, bool) and str(own) == ref.id)
+    return "" if same else "the body's id is not the id in the key"
 
 
 def _body(body: Json) -> tuple[Mapping[str, Json], str]:

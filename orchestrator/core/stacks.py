@@ -19,6 +19,10 @@ _HEAT_ACTIONS = {Action.CREATE: ("CREATE", "UPDATE"), Action.MODIFY: ("UPDATE", 
 
 TAG_PREFIX = "orchestrator-"
 
+DELETE_ATTEMPTS = 3
+"""A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what was
+still in use is often released a moment later. One whose config is gone is asked until it succeeds."""
+
 
 def tag(job: JobId) -> str:
     """The tag of the job's operation: version and random part. Heat takes at most 80 characters and no comma."""

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..errors import MappingError
-from .jobs import Action, Job
+from .jobs import Action, Job, job_action
 from .mapping.evaluate import Scope
 from .properties import NO_PROPERTIES, Properties
 from .records import Failed, Handled, Held
 from .refs import JobId, Json, Ref
-from .resources import Wanted, parsed
+from .resources import UNVERSIONED, Wanted, parsed
 from .schemas import ResourceType, Schemas
 from .templates import BadTemplate, Template
 
@@ -179,6 +179,47 @@ class World:
         stack = self.stacks.get(ref)
         return stack is not None and stack.live
 
+    def may_have_stack(self, ref: Ref) -> bool:
+        """Whether Heat has a stack of this resource, or may have one that no record tells of: a job that was sent and
+        came to nothing that we know of may have reached Heat. Only a deletion that ended says that it has none."""
+        if self.is_live(ref) or self.graph.on(ref):
+            return True
+        handled, stack = self._handled.get(ref), self.stacks.get(ref)
+        if handled is None or not handled.sent:
+            return False
+        return stack is None or job_action(handled.sent) is not Action.DELETE
+
+    def home(self, ref: Ref) -> str | None:
+        """The tenant in which the resource's stack is, or will be when its jobs are over; None when there is none.
+
+        A deletion under way is the end of a stay: after it, the resource may be built anywhere.
+        """
+        if not self.may_have_stack(ref) or self.deleting(ref):
+            return None
+        if jobs := self.graph.on(ref):
+            return jobs[-1].tenant
+        if (stack := self.stacks.get(ref)) is not None and stack.live and stack.tenant:
+            return stack.tenant
+        handled = self._handled.get(ref)
+        return handled.tenant if handled else None
+
+    def namesake(self, ref: Ref, tenant: str) -> Ref | None:
+        """Another resource that has the stack name of this one in the same tenant (``a_b`` with id ``c``, ``a`` with ``b_c``)."""
+        for other in self.schemas.namesakes(ref):
+            if self.may_have_stack(other) and self.home(other) in (tenant, None):
+                return other
+        return None
+
+    def is_stale(self, wanted: Wanted) -> bool:
+        """Whether a version of the same incarnation has been seen that is higher than the one that is there."""
+        handled, held = self._handled.get(wanted.ref), self._held.get(wanted.ref)
+        if wanted.version == UNVERSIONED or handled is None:
+            return False
+        seen = [(handled.incarnation, handled.version)]
+        if held is not None:
+            seen.append((held.incarnation, held.version))
+        return any(incarnation == wanted.incarnation and version > wanted.version for incarnation, version in seen)
+
     def referrers(self, ref: Ref) -> list[Ref]:
         """Resources whose stacks were or will be built from this one, as far as they still exist or are being built."""
         users = self._referrers.get(ref, ())
@@ -197,10 +238,17 @@ class World:
         return Scope(wanted.ref, wanted.version, parsed(wanted.body), self._lookup, kind.properties, self._properties)
 
     def _lookup(self, ref: Ref) -> Mapping[str, Json] | None:
-        if self.schemas.get(ref.type) is None:
+        kind = self.schemas.get(ref.type)
+        if kind is None:
             raise MappingError(f"a mapping leads to type {ref.type!r}, which is not in the schema list")
+        if not kind.is_resource:
+            raise MappingError(f"a mapping leads to type {ref.type!r}, of which the API server writes no configs to etcd")
         wanted = self.wanted.get(ref)
-        return parsed(wanted.body) if wanted else None
+        if wanted is None:
+            return None
+        # Of a version that went backwards nothing is built, so others read what was built last.
+        body = self._handled[ref].body if self.is_stale(wanted) else wanted.body
+        return parsed(body)
 
     def _properties(self, kind: str) -> Properties:
         known = self.schemas.get(kind)

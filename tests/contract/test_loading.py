@@ -9,6 +9,7 @@ from orchestrator.core.jobs import Action, Job, job_id
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Handled, stack_record, state_record
 from orchestrator.core.refs import JobId, Ref
+from orchestrator.core.resources import digest_of
 from orchestrator.core.schemas import ResourceType, Schemas
 from orchestrator.core.world import Reported, Stack
 
@@ -41,7 +42,8 @@ def test_what_is_recorded_of_a_resource_is_loaded(backend: Backend) -> None:
         body = json.dumps({"id": ref.id, "tenant_id": "t", "value": f"v{version}"})
         created = backend.store.put(keys.below(keys.config, ref), json.dumps({"body": body, "version": version}))
         before = {"id": ref.id, "tenant_id": "t", "value": "v1"}
-        handled = Handled(1, created, JobId("j"), "node", "t", {"parent": (NODE,)}, before)
+        digest = digest_of([before, False])
+        handled = Handled(1, created, JobId("j"), "node", "t", {"parent": (NODE,)}, before, revision=1, digest=digest)
         backend.store.put(keys.below(keys.handled, ref), handled.to_json())
         link = {"output_key": "monitoring_link", "output_value": "http://collector/n"}
         stack = stack_record(ref, "t", "CREATE_COMPLETE", [link], "")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from orchestrator.core.keys import Keys, Prefixes
+from orchestrator.core.keys import Keys, Prefixes, UnknownPlace
 from orchestrator.core.refs import JobId, Ref
+from orchestrator.core.schemas import parse_schemas
+from orchestrator.errors import InvalidInput
 from tests.factories import keys
 
 KEYS = keys()
@@ -123,3 +127,73 @@ def test_a_job_id_may_hold_a_slash() -> None:
 
     assert KEYS.job_id(KEYS.job(odd)) == odd
     assert KEYS.run_job(KEYS.run("t1", odd)) == odd
+
+
+# Keys that are made of more than the id ---------------------------------------------------------------
+
+VM = Ref("vm", "v1")
+VM_BODY = {"id": "v1", "device_id": "d7"}
+
+
+def templated(**metadata: Any) -> Keys:
+    form = "/v1.0/devices/{{device_id}}/vms/{{ id }}"
+    entry = {"id": "vm", "url": "/v1.0/vms", "metadata": {"sync_key_template": form, **metadata}}
+    return Keys(Prefixes(), parse_schemas([entry, {"id": "device", "url": "/v1.0/devices"}]))
+
+
+def test_a_key_template_says_where_the_records_of_other_programs_lie() -> None:
+    keys = templated()
+    with pytest.raises(UnknownPlace):
+        keys.below(keys.config, VM)
+    assert not keys.is_placed(VM)
+    keys.place(VM, VM_BODY)
+
+    assert keys.is_placed(VM)
+    assert keys.below(keys.config, VM) == "/config/v1.0/devices/d7/vms/v1"
+    assert keys.below(keys.state, VM) == "/state/v1.0/devices/d7/vms/v1"
+    assert keys.below(keys.handled, VM) == "/esi-worker/orchestrator/handled/v1.0/vms/v1"
+    assert keys.below(keys.config, Ref("device", "d7")) == "/config/v1.0/devices/d7"
+
+
+@pytest.mark.parametrize(
+    "folder", ["config", "state", "monitoring", "stacks", "job_states", "handled", "held", "failed", "retries"]
+)
+def test_a_key_of_a_type_with_a_key_template_reads_back(folder: str) -> None:
+    keys = templated()
+    keys.place(VM, VM_BODY)
+    fresh = templated()
+
+    key = keys.below(getattr(keys, folder), VM)
+    assert fresh.ref(getattr(fresh, folder), key) == VM
+    assert fresh.is_placed(VM) == (not getattr(fresh, folder).startswith(fresh.own)), "only a key of the contract tells the place"
+
+
+def test_configs_may_lie_outside_the_config_prefix() -> None:
+    keys = templated(sync_skip_config_prefix=True)
+    key = "/v1.0/devices/d7/vms/v1"
+
+    assert keys.config_folders == ("/config/", "/v1.0/devices/")
+    assert keys.is_config(key) and not keys.is_config("/state" + key)
+    assert keys.ref(keys.config, key) == VM
+    assert keys.below(keys.config, VM) == key
+    assert keys.below(keys.state, VM) == "/state/v1.0/devices/d7/vms/v1"
+    assert keys.ref(keys.config, "/config/v1.0/devices/d7/vms/v1") is None
+    assert keys.ref(keys.config, "/config/v1.0/devices/d7") == Ref("device", "d7")
+
+
+def test_a_place_that_needs_the_id_alone_is_known_at_once() -> None:
+    entry = {"id": "vm", "url": "/v1.0/vms", "metadata": {"sync_key_template": "/v1.0/vm/{{id}}/config"}}
+    keys = Keys(Prefixes(), parse_schemas([entry]))
+    assert keys.below(keys.config, VM) == "/config/v1.0/vm/v1/config"
+
+
+@pytest.mark.parametrize("folder", ["/state/x", "/esi-worker", "/gohan/v", "/config/a"])
+def test_configs_cannot_lie_where_other_records_do(folder: str) -> None:
+    metadata = {"sync_key_template": folder + "/{{id}}", "sync_skip_config_prefix": True}
+    types = parse_schemas([{"id": "vm", "url": "/v1.0/vms", "metadata": metadata}])
+    with pytest.raises(InvalidInput, match="the configs of type vm would lie below"):
+        Keys(Prefixes(), types)
+
+
+def test_a_key_that_is_not_utf8_is_nobodys() -> None:
+    assert KEYS.ref(KEYS.config, "/config/v2.0/ports/\udcff") is None

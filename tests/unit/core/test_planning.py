@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orchestrator.core.jobs import Action, Job, Param
+from orchestrator.core.mapping import Constant
 from orchestrator.core.mapping.evaluate import ListOf, OutputOf
 from orchestrator.core.planning import (
     Clean,
@@ -23,10 +25,11 @@ from orchestrator.core.planning import (
     decide,
     fails_with,
 )
-from orchestrator.core.records import Failed, Held
-from orchestrator.core.refs import Ref
+from orchestrator.core.records import Failed, Handled, Held
+from orchestrator.core.refs import Json, Ref
+from orchestrator.core.schemas import ResourceType, Schemas
 from orchestrator.core.templates import BadTemplate
-from orchestrator.core.world import JobGraph, Reported, World
+from orchestrator.core.world import JobGraph, Reported, Stack, World
 from tests import factories
 from tests.factories import as_handled, deleted, job, live, network, node, port, server, wanted, world
 
@@ -76,6 +79,14 @@ def test_a_new_resource_is_created() -> None:
     assert (found.handled.template, found.handled.tenant, found.handled.references) == ("network", "t1", {})
 
 
+def handled_as(ref: Ref, version: int = 1, **properties: Json) -> Handled:
+    """What is remembered of a version that became a job."""
+    config = wanted(ref, version, **properties)
+    return replace(factories.handled(ref, version, **properties), digest=config.digest(), revision=config.revision)
+
+
+DELETED = factories.handled(N1, of="logical_delete:heat_worker:network:n1:2:zzzzz")
+
 LEVELS: list[Any] = [
     pytest.param(lambda: world(wanted(N1)), Start, id="new"),
     pytest.param(lambda: world(built=[wanted(N1)]), Nothing, id="the same version again"),
@@ -90,7 +101,25 @@ LEVELS: list[Any] = [
         lambda: world(wanted(N1), handled={N1: factories.handled(N1)}, jobs=[job(N1)]), Nothing, id="its job is under way"
     ),
     pytest.param(lambda: world(), Nothing, id="never heard of"),
-    pytest.param(lambda: world(handled={N1: factories.handled(N1)}), Clean, id="gone, and so is the stack"),
+    pytest.param(lambda: world(handled={N1: DELETED}, stacks={N1: deleted()}), Clean, id="gone, and so is the stack"),
+    pytest.param(lambda: world(handled={N1: factories.handled(N1)}), Start, id="gone, and Heat may have taken its job"),
+    pytest.param(
+        lambda: world(handled={N1: factories.handled(N1)}, stacks={N1: deleted()}), Start, id="gone, deleted and sent once more"
+    ),
+    pytest.param(lambda: world(wanted(N1, revision=99), handled={N1: handled_as(N1)}, stacks={N1: live()}), Nothing, id="a resync"),
+    pytest.param(
+        lambda: world(wanted(N1, revision=99, name="x"), handled={N1: handled_as(N1)}), Start, id="the same, another body"
+    ),
+    pytest.param(lambda: world(wanted(N1, revision=99, marked=True), handled={N1: handled_as(N1)}), Start, id="the same, marked"),
+    pytest.param(lambda: world(wanted(N1, 0, name="x"), handled={N1: handled_as(N1, 5)}), Start, id="unversioned, another body"),
+    pytest.param(lambda: world(wanted(N1, 0), handled={N1: handled_as(N1, 5)}), Nothing, id="unversioned, the same body"),
+    pytest.param(lambda: world(wanted(N1, 1, name="x"), handled={N1: handled_as(N1, 0)}), Start, id="versioned after unversioned"),
+    pytest.param(
+        lambda: world(wanted(N1, 1), handled={N1: handled_as(N1, 3)}, again=[N1]),
+        Start,
+        id="stale, asked for",
+    ),
+    pytest.param(lambda: world(wanted(N1, tenant_id="t2"), handled={N1: handled_as(N1, 3)}), Nothing, id="stale, elsewhere"),
     pytest.param(lambda: world(stacks={N1: deleted()}), Clean, id="gone, its stack deleted"),
     pytest.param(lambda: world(reported={N1: Reported(1, 5)}), Clean, id="gone, a state is left"),
     pytest.param(lambda: world(held={N1: Held(1, P1, "x")}), Clean, id="gone while it was held back"),
@@ -128,13 +157,94 @@ def test_a_recreated_id_with_a_stack_is_deleted_first_as_what_it_was() -> None:
     assert (found.wanted, found.handled.incarnation) == (anew, 10)
 
 
-def test_a_recreated_id_without_a_stack_is_created() -> None:
-    known = world(wanted(N1, 1, incarnation=50), stacks={N1: deleted()}, handled={N1: factories.handled(N1, 4)})
+def test_a_recreated_id_whose_stack_is_certainly_gone_is_created() -> None:
+    known = world(wanted(N1, 1, incarnation=50), stacks={N1: deleted()}, handled={N1: DELETED})
 
     assert (job_of(decision(known)).action, job_of(decision(known)).version) == (Action.CREATE, 1)
 
 
 # Params and dependencies ---------------------------------------------------------------------------
+
+
+# Another tenant, another name ------------------------------------------------------------------------
+
+
+def in_tenant(tenant: str) -> Stack:
+    return Stack("CREATE_COMPLETE", tenant)
+
+
+def test_another_tenant_deletes_the_stack_in_the_old_one_first() -> None:
+    moved = wanted(N1, 2, tenant_id="t2", name="new")
+    known = world(moved, handled={N1: handled_as(N1, name="old")}, stacks={N1: in_tenant("t1")})
+    found = decision(known)
+
+    assert isinstance(found, Start) and found.first_of_two
+    assert (found.job.action, found.job.version, found.job.tenant, found.job.body["name"]) == (Action.DELETE, 1, "t1", "old")
+    assert found.job.id in found.handled.outlived, "its end is not the state of the version that is there"
+
+
+def test_after_the_deletion_in_the_old_tenant_the_resource_is_created_in_the_new_one() -> None:
+    moved = wanted(N1, 2, tenant_id="t2")
+    known = world(moved, handled={N1: handled_as(N1)}, stacks={N1: in_tenant("t1")})
+    first = decision(known)
+    assert isinstance(first, Start)
+    known.graph.add(first.job)
+    known.set_handled(N1, first.handled)
+    second = decision(known)
+
+    assert isinstance(second, Start) and not second.first_of_two
+    assert (second.job.action, second.job.version, second.job.tenant) == (Action.CREATE, 2, "t2")
+    assert second.job.dependency == (first.job.id,)
+    assert first.job.id in second.handled.outlived
+
+
+def test_what_is_built_from_a_resource_that_moves_waits_for_it() -> None:
+    moved = wanted(N1, 2, tenant_id="t2")
+    known = world(moved, wanted(P1, network_id="n1"), handled={N1: handled_as(N1)}, stacks={N1: in_tenant("t1")})
+
+    assert held_of(decision(known, P1)) == Held(1, N1, "waits for network:n1, which is being replaced")
+
+
+def test_a_refused_version_does_not_move_a_resource() -> None:
+    """The stack stays where it is, and is found there when it is deleted."""
+    refused = wanted(N1, 2, tenant_id="t1/../t2")
+    known = world(refused, handled={N1: handled_as(N1)}, stacks={N1: in_tenant("t1")})
+    found = decision(known)
+
+    assert isinstance(found, Refuse)
+    assert found.failed.error.startswith("tenant_id should be the id of an OpenStack project, not a path")
+    assert (found.handled.tenant, found.handled.sent) == ("t1", handled_as(N1).job)
+    known.wanted.clear()
+    known.set_handled(N1, found.handled)
+    assert (job_of(decision(known)).action, job_of(decision(known)).tenant) == (Action.DELETE, "t1")
+
+
+def test_a_second_resource_with_the_same_stack_name_is_refused_by_name() -> None:
+    types = Schemas([ResourceType(kind, kind, Constant("network")) for kind in ("node", "node_b")])
+    one, two = Ref("node", "b_x"), Ref("node_b", "x")
+    known = world(wanted(one), wanted(two), handled={one: handled_as(one)}, stacks={one: in_tenant("t1")}, types=types)
+    elsewhere = world(wanted(one), wanted(two), handled={one: handled_as(one)}, stacks={one: in_tenant("t2")}, types=types)
+
+    assert failed_of(decision(known, two)).root == one
+    assert failed_of(decision(known, two)).error.startswith("its stack would be named node_b_x, as that of node:b_x is")
+    assert isinstance(decision(elsewhere, two), Start)
+
+
+def test_a_stale_version_leaves_to_others_what_was_built_last() -> None:
+    known = world(
+        wanted(PLAN, 1, flavor="old"),
+        wanted(S1, plan_id="big", ports=[]),
+        handled={PLAN: handled_as(PLAN, 2, flavor="new")},
+        stacks={PLAN: live()},
+    )
+    assert job_of(decision(known, S1)).params[0].value == "new"
+
+
+def test_the_same_version_with_another_body_is_marked_as_rewritten() -> None:
+    known = world(wanted(N1, 3, revision=99, name="b"), handled={N1: handled_as(N1, 3, name="a")}, stacks={N1: live()})
+    found = decision(known)
+    assert isinstance(found, Start)
+    assert (found.job.version, found.handled.rewritten) == (3, True)
 
 
 def test_params_are_in_the_order_of_the_mappings_with_their_references() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any
 
@@ -10,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.refs import Json, Ref
-from orchestrator.core.resources import SIZE_LIMIT, Incoming, Rejected, Wanted, parse_config
+from orchestrator.core.resources import SIZE_LIMIT, Ignored, Incoming, Rejected, Wanted, parse_config, tenant_fault
+from orchestrator.core.schemas import ResourceType, Schemas, parse_schemas
 from tests.factories import keys
 
 KEYS = keys()
@@ -46,15 +47,16 @@ REJECTED: list[Any] = [
     pytest.param(b"[" * 100_000, "the value is not JSON: ", id="too deep for the decoder"),
     pytest.param(b"[]", "the value is not an object", id="a list"),
     pytest.param(b"null", "the value is not an object", id="null"),
-    pytest.param(b'{"body": {}}', "no version: expected a whole number from 1, got nothing", id="no version"),
-    pytest.param(b'{"body": {}, "version": "1"}', "no version: expected a whole number from 1, got a text", id="version as text"),
+    pytest.param(b'{"body": {}, "version": "1"}', "no version: expected a whole number from 0, got a text", id="version as text"),
     pytest.param(
-        b'{"body": {}, "version": 1.5}', "no version: expected a whole number from 1, got a fraction", id="half a version"
+        b'{"body": {}, "version": 1.5}', "no version: expected a whole number from 0, got a fraction", id="half a version"
     ),
-    pytest.param(b'{"body": {}, "version": true}', "no version: expected a whole number from 1, got true or false", id="boolean"),
-    pytest.param(b'{"body": {}, "version": 0}', "no version: expected a whole number from 1, got a number", id="version 0"),
-    pytest.param(b'{"body": {}, "version": -1}', "no version: expected a whole number from 1", id="negative version"),
-    pytest.param(b'{"body": {}, "version": {}}', "no version: expected a whole number from 1, got an object", id="object"),
+    pytest.param(b'{"body": {}, "version": true}', "no version: expected a whole number from 0, got true or false", id="boolean"),
+    pytest.param(b'{"body": {}, "version": 9223372036854775808}', "no version: expected a whole number from 0", id="huge version"),
+    pytest.param(b'{"body": {"x": NaN}, "version": 1}', "the value is not JSON: NaN is no JSON", id="not a number"),
+    pytest.param(b'{"body": {"x": -1e999}, "version": 1}', "the value is not JSON: a number that is out of range", id="too large"),
+    pytest.param(b'{"body": {}, "version": -1}', "no version: expected a whole number from 0", id="negative version"),
+    pytest.param(b'{"body": {}, "version": {}}', "no version: expected a whole number from 0, got an object", id="object"),
 ]
 
 
@@ -65,6 +67,83 @@ def test_a_value_without_a_version_is_rejected(value: bytes, reason: str) -> Non
     assert isinstance(rejected, Rejected)
     assert rejected.key == KEY
     assert rejected.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(("value", "version"), [({"body": {}}, 0), ({"body": {}, "version": 0}, 0)], ids=["none", "0"])
+def test_a_config_of_an_unversioned_type_may_have_no_version(value: Json, version: int) -> None:
+    wanted = parsed(value)
+    assert isinstance(wanted, Wanted)
+    assert (wanted.version, wanted.fault) == (version, "")
+
+
+def test_a_config_of_a_versioned_type_has_one() -> None:
+    versioned = Keys(Prefixes(), Schemas([ResourceType("port", "v2.0/ports", versioned=True)]))
+    rejected = parse_config(versioned, KEY, b'{"body": {}}')
+    assert rejected == Rejected(KEY, "no version: expected a whole number from 0, got nothing")
+    assert isinstance(parse_config(versioned, KEY, b'{"body": {}, "version": 0}'), Wanted)
+
+
+def test_an_id_with_a_slash_is_told_so() -> None:
+    rejected = parse_config(KEYS, "/config/v2.0/ports/a/b", b'{"body": {}, "version": 1}')
+    assert rejected == Rejected("/config/v2.0/ports/a/b", "the id 'a/b' of type port contains a slash, which an id must not")
+
+
+def test_a_key_that_is_not_utf8_is_rejected_though_its_value_is_sound() -> None:
+    rejected = parse_config(KEYS, "/config/v2.0/ports/\udcff\udcfe", b'{"body": {}, "version": 1}')
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason.startswith("the key is not UTF-8; remove it")
+
+
+def test_a_number_in_the_body_is_the_same_id_as_its_digits_in_the_key() -> None:
+    seven = parse_config(KEYS, "/config/v2.0/ports/7", b'{"body": {"id": 7}, "version": 1}')
+    other = parse_config(KEYS, "/config/v2.0/ports/7", b'{"body": {"id": 8}, "version": 1}')
+    truth = parse_config(KEYS, "/config/v2.0/ports/1", b'{"body": {"id": true}, "version": 1}')
+    assert [getattr(found, "fault", None) for found in (seven, other, truth)] == [
+        "",
+        "/config/v2.0/ports/7: the body's id is not the id in the key",
+        "/config/v2.0/ports/1: the body's id is not the id in the key",
+    ]
+
+
+@pytest.mark.parametrize("metadata", [{"nosync": True}, {"sync_plain": True}, {"sync_property": "value"}], ids=str)
+def test_what_a_type_that_is_no_resource_writes_is_left_alone(metadata: Json) -> None:
+    plain = Keys(Prefixes(), parse_schemas([{"id": "note", "prefix": "/v1/notes", "metadata": metadata}]))
+    assert parse_config(plain, "/config/v1/notes/n", b"any text") == Ignored("/config/v1/notes/n")
+
+
+def test_two_writes_of_the_same_have_one_digest_and_another_body_or_mark_has_another() -> None:
+    values: list[Json] = [
+        {"body": {"id": "p1", "a": 1}, "version": 1},
+        {"version": 2, "body": '{"a":1,"id":"p1"}'},
+        {"body": {"id": "p1", "a": 2}, "version": 1},
+        {"body": {"id": "p1", "a": 1}, "version": 1, "marked_for_deletion": True},
+        {"body": "{", "version": 1},
+        {"body": "[", "version": 1},
+    ]
+    found = [parsed(value) for value in values]
+    digests = [wanted.digest() for wanted in found if isinstance(wanted, Wanted)]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == len(values) - 1
+
+
+TENANTS: list[Any] = [
+    pytest.param("t1", "", id="text"),
+    pytest.param(None, "tenant_id is missing", id="null"),
+    pytest.param("", "tenant_id is missing", id="empty"),
+    pytest.param(42, "tenant_id should be a text, the id of an OpenStack project, not a number", id="number"),
+    pytest.param(["t1"], "tenant_id should be a text, the id of an OpenStack project, not a list", id="list"),
+    pytest.param(True, "tenant_id should be a text, the id of an OpenStack project, not true or false", id="boolean"),
+    pytest.param("t1/../t2", "tenant_id should be the id of an OpenStack project, not a path", id="path"),
+    pytest.param("..", "tenant_id should be the id of an OpenStack project, not a path", id="up"),
+    pytest.param("a\n", "tenant_id should be a printable text of at most 255 characters", id="line"),
+    pytest.param("a" * 256, "tenant_id should be a printable text of at most 255 characters", id="long"),
+]
+
+
+@pytest.mark.parametrize(("tenant", "fault"), TENANTS)
+def test_a_tenant_that_cannot_be_a_project_is_told(tenant: Json, fault: str) -> None:
+    found = tenant_fault({"tenant_id": tenant})
+    assert found.startswith(fault) and bool(found) == bool(fault)
 
 
 @pytest.mark.parametrize("key", ["/config/v2.0/what/x", "/config/", "/config/v2.0/ports/"], ids=["type", "nothing", "no id"])
@@ -151,9 +230,8 @@ documents = st.dictionaries(
 def test_arbitrary_values_are_parsed_or_rejected(value: bytes, key: str) -> None:
     found = parse_config(KEYS, key, value)
     if isinstance(found, Wanted):
-        assert found.version >= 1
-        with contextlib.suppress(ValueError):
-            json.dumps(dict(found.body), allow_nan=False)
+        assert found.version >= 0
+        assert json.loads(json.dumps(dict(found.body), allow_nan=False)) == dict(found.body)
 
 
 def test_a_body_that_came_as_text_reads_as_the_object_it_is() -> None:

@@ -39,6 +39,65 @@ def test_a_schema_list_becomes_types_by_id_and_by_path() -> None:
     )
 
 
+def test_the_path_is_the_url_where_there_is_one_and_else_the_prefix() -> None:
+    upstream = [
+        {"id": "network", "prefix": "/v2.0", "plural": "networks", "url": "/v2.0/networks"},
+        {"id": "subnet", "prefix": "/v2.0", "plural": "subnets", "url": "/ns/v2.0/subnets/"},
+        {"id": "port", "prefix": "/v2.0/ports", "url": ""},
+    ]
+    assert [kind.path for kind in parse_schemas(upstream)] == ["v2.0/networks", "ns/v2.0/subnets", "v2.0/ports"]
+
+
+INDISTINGUISHABLE: list[Any] = [
+    pytest.param([{"id": "a", "prefix": "/v2.0"}, {"id": "b", "prefix": "/v2.0"}], ["types a and b have one path"], id="one path"),
+    pytest.param([{"id": "a", "prefix": "/x"}, {"id": "b", "prefix": "/x/y"}], ["'x/y' of type b", "of type a"], id="inside"),
+    pytest.param([{"id": "a", "prefix": "/a"}, {"id": "a", "prefix": "/b"}], ["type a is in the schema list twice"], id="one id"),
+    pytest.param([{"id": "a:b", "prefix": "/a"}], ["type 'a:b'", "colon"], id="colon"),
+    pytest.param(
+        [{"id": "a", "prefix": "/v1/x"}, {"id": "b", "prefix": "/b", "metadata": {"sync_key_template": "/v1/{{k}}/{{id}}"}}],
+        ["types a and b have one path: /v1/x/{{id}} and /v1/{{k}}/{{id}}"],
+        id="key template",
+    ),
+    pytest.param(
+        [
+            {"id": "a", "prefix": "/a", "metadata": {"sync_key_template": "/v1/{{a}}/x/{{id}}"}},
+            {"id": "b", "prefix": "/b", "metadata": {"sync_key_template": "/v1/{{b}}/{{c}}/{{id}}"}},
+        ],
+        ["types a and b have one path"],
+        id="two key templates",
+    ),
+]
+
+
+@pytest.mark.parametrize(("entries", "words"), INDISTINGUISHABLE)
+def test_types_that_cannot_be_told_apart_are_an_error_that_names_both(entries: Json, words: list[str]) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        parse_schemas(entries)
+    assert [word for word in words if word not in str(raised.value)] == []
+
+
+def test_an_abstract_type_has_no_resources_and_needs_no_path() -> None:
+    assert [kind.id for kind in parse_schemas([{"id": "base", "type": "abstract"}, {"id": "a", "prefix": "/a"}])] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("/v1/devices/{{device_id}}", "needs {{id}} exactly once"),
+        ("/v1/{{id}}/{{id}}", "needs {{id}} exactly once"),
+        ("/{{id}}", "begins with a variable"),
+        ("/v1/vm-{{id}}", "a part of the path is a fixed text or one variable"),
+        ("/v1//{{id}}", "a part of the path is a fixed text or one variable"),
+        (7, "expected a path such as"),
+    ],
+)
+def test_a_key_template_that_cannot_be_read_is_a_fault_of_its_type_alone(template: Json, why: str) -> None:
+    entry = {"id": "vm", "url": "/v1/vms", "metadata": {"sync_key_template": template}}
+    (kind,) = parse_schemas([entry])
+    assert kind.fault.startswith("sync_key_template of type vm: ") and why in kind.fault
+    assert kind.key_template is None
+
+
 def test_a_bare_list_will_do() -> None:
     assert [kind.id for kind in parse_schemas([{"id": "a", "prefix": "/a"}])] == ["a"]
 

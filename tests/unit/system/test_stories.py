@@ -16,6 +16,7 @@ from orchestrator.bridge import dispatching
 from orchestrator.core.jobs import Action, Job, job_action, job_ref
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
+from orchestrator.core.resources import digest_of
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import HeatRefused, HeatUnavailable, StackBusy, TemporaryError
 from tasks import steps
@@ -103,6 +104,8 @@ def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> 
             "tenant_id": "t1",
             "references": {},
             "body": {"id": "n1", "tenant_id": "t1", "name": "n1"},
+            "revision": config.revision,
+            "digest": digest_of([{"id": "n1", "tenant_id": "t1", "name": "n1"}, False]),
         },
     }
 
@@ -141,8 +144,8 @@ def test_the_same_version_again_and_an_older_one_do_nothing(system: System) -> N
     system.put(N1, 3)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 3)) and system.idle())
     before = system.snapshot()
-    for version in (3, 2, 3):
-        system.put(N1, version, name="changed")
+    for version, name in ((3, "n1"), (2, "changed"), (3, "n1")):
+        system.put(N1, version, name=name)
     system.put(P1)  # decided after those
     system.until(lambda: system.worker_state(P1) and system.idle())
     after = system.snapshot()
