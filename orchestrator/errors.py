@@ -11,15 +11,23 @@
     ├── TemporaryError            the same request will work later; carries no delay, policy does
     │   ├── StoreUnavailable      etcd
     │   ├── BrokerUnavailable     Redis
-    │   ├── HeatUnavailable       Heat or Keystone: refused, timeout, 429, 5xx
-    │   ├── CredentialsRejected   Keystone says 401: a person must act, no need to give up meanwhile
+    │   ├── HeatUnavailable       no answer of Heat or Keystone: timeout, 429, 5xx, or a page that is not theirs
+    │   │   └── HeatFault         Heat's own error document with status 500: perhaps it is this request's fault
+    │   ├── CredentialsRejected   a person must correct the credentials; jobs wait meanwhile
+    │   │   ├── EnvironmentUnusable   the OS_* variables, clouds.yaml or a file they name
+    │   │   └── DelegationRefused     Heat cannot make a trust with an application credential
+    │   ├── ProjectRefused        no such project, or no role in it
     │   ├── StackBusy             Heat says 409: another action is in progress on the stack
-    │   │   └── DeletionFailed    Heat ended a deletion in DELETE_FAILED
+    │   │   ├── DeletionFailed    Heat ended a deletion in DELETE_FAILED
+    │   │   └── NotSeenYet        Heat shows no stack, and may have taken a request for one a moment ago
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
         ├── StoreRefused          etcd will never take it: too large, too many operations
-        ├── HeatRefused           400, 403, 409 on a name, quota …; Heat's own reason in the text
-        └── StackMissing          404
+        ├── HeatRefused           Heat's own document with 400, 403, 413 …; Heat's reason in the text
+        │   ├── StackExists       409: the name is taken
+        │   ├── LimitExceeded     a quota or a size limit of Heat
+        │   └── TenantUnusable    the request names no project, or a text that cannot be a project id
+        └── StackMissing          Heat's own 404 about that very stack
 """
 
 from __future__ import annotations
@@ -70,11 +78,46 @@ class BrokerUnavailable(TemporaryError):
 
 
 class HeatUnavailable(TemporaryError):
-    """Heat or Keystone refused the connection, timed out, or answered 429 or 5xx."""
+    """Heat or Keystone cannot be reached, timed out, or what answered is not Heat's or Keystone's API."""
+
+
+class HeatFault(HeatUnavailable):
+    """Heat answered this request with status 500 and its own error document.
+
+    An outage ends by itself. A request that is at fault gets the same answer every time.
+
+    :param kind: Heat's type of the error, such as ``KeyError``.
+    :param reason: Heat's own words.
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"Heat answers 500 ({kind}): {reason}")
+        self.kind = kind
+        self.reason = reason
 
 
 class CredentialsRejected(TemporaryError):
-    """Keystone refused the credentials: retried, because rotating them must not fail every job."""
+    """The credentials cannot be used. Retried, because rotating them must not fail every job."""
+
+
+class EnvironmentUnusable(CredentialsRejected):
+    """The OpenStack settings of this process are incomplete or wrong; the message names the variable or the file."""
+
+
+class DelegationRefused(CredentialsRejected):
+    """Heat makes a trust for each stack, and Keystone allows that to no application credential."""
+
+
+class ProjectRefused(TemporaryError):
+    """Keystone gives no token for a project: there is no such project, or the user has no role in it.
+
+    :param tenant: the project's id.
+    """
+
+    def __init__(self, tenant: str, reason: str) -> None:
+        super().__init__(f"no access to project {tenant}: {reason}")
+        self.tenant = tenant
+        self.reason = reason
 
 
 class StackBusy(TemporaryError):
@@ -83,6 +126,10 @@ class StackBusy(TemporaryError):
 
 class DeletionFailed(StackBusy):
     """Heat ended a deletion in DELETE_FAILED; what was still in use may be released by the next attempt."""
+
+
+class NotSeenYet(StackBusy):
+    """Heat shows no stack to delete, and may have taken a request for one a moment ago."""
 
 
 class TargetUnavailable(TemporaryError):
@@ -102,16 +149,33 @@ class HeatRefused(PermanentError):
 
     :param status: the HTTP status.
     :param reason: Heat's own words.
+    :param kind: Heat's type of the error, such as ``StackValidationFailed``.
     """
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, kind: str = "") -> None:
         super().__init__(f"Heat refused the request ({status}): {reason}")
         self.status = status
         self.reason = reason
+        self.kind = kind
 
 
 class StackExists(HeatRefused):
     """A stack of that name exists in the tenant (409 on create)."""
+
+
+class LimitExceeded(HeatRefused):
+    """A limit of Heat's: stacks in a project, resources in a stack, size of a template (400 ``RequestLimitExceeded``)."""
+
+
+class TenantUnusable(HeatRefused):
+    """The request names no project, or a text that cannot be one. Nothing was asked of Heat.
+
+    :param reason: what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(400, reason)
+        self.args = (f"nothing was asked of Heat: {reason}",)
 
 
 class StackMissing(PermanentError):

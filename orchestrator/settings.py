@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     timeout_margin: float = Field(
         300.0, ge=0, description="Seconds past its timeout after which an operation that Heat never ends is reported as failed."
     )
+    project_patience: float = Field(
+        3600.0,
+        gt=0,
+        description="Seconds for which Keystone may refuse a project before the version is reported as failed.",
+    )
     tenant_requests: int = Field(32, ge=1, description="Jobs of one tenant that workers put to Heat at the same time.")
     total_requests: int = Field(256, ge=1, description="The same for all tenants together.")
     health_port: int = Field(0, ge=0, lt=65536, description="Port of the bridge's /health and /metrics; 0: none.")

@@ -35,6 +35,7 @@ from .core.transactions import Require, Transaction
 from .errors import (
     BrokerUnavailable,
     HeatRefused,
+    ProjectRefused,
     StackBusy,
     StackExists,
     StackMissing,
@@ -294,15 +295,24 @@ class _Checks(threading.local):
 
 
 class ScriptedHeat:
-    """Stacks by tenant and name, in memory. Every operation stays in progress until :meth:`finish`."""
+    """Stacks by tenant and name, in memory. Every operation stays in progress until :meth:`finish`.
 
-    def __init__(self) -> None:
+    :param name_window: creations that are refused after a deletion that is shown as complete, because the name is
+        not free yet: a Heat with convergence does so for some seconds.
+    """
+
+    def __init__(self, name_window: int = 1) -> None:
         self._lock = threading.RLock()
         self._ids = itertools.count(1)
         self._stacks: dict[tuple[str, str], Stack] = {}
         self._deleted: dict[tuple[str, str], Stack] = {}
         self._trouble: deque[tuple[BaseException, Method | None, bool]] = deque()
         self._checks = _Checks()
+        self._refused_projects: set[str] = set()
+        self._not_free: dict[tuple[str, str], int] = {}
+        self.name_window = name_window
+        self.gone_projects: set[str] = set()
+        """Tenants whose projects are gone from Keystone."""
         self.requests: list[HeatRequest] = []
         """Every change that Heat took, so not those that it refused."""
 
@@ -321,6 +331,13 @@ class ScriptedHeat:
 
     def prepare(self, tenant: str) -> None:
         """Nothing to fetch; a failure that is due comes with the request."""
+        with self._lock:
+            if tenant in self._refused_projects:
+                raise ProjectRefused(tenant, "there is no such project, or no role in it")
+
+    def gone(self, tenant: str) -> bool | None:
+        """Whether Keystone says that there is no such project any more: a test may have said so."""
+        return tenant in self.gone_projects or None
 
     def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
         with self._lock:
@@ -340,9 +357,11 @@ class ScriptedHeat:
     def create(self, request: StackRequest, tag: str) -> str:
         with self._lock:
             afterwards = self._before("create")
-            if (request.tenant, request.name) in self._stacks:
+            if (request.tenant, request.name) in self._stacks or self._is_taken(request.tenant, request.name):
                 raise StackExists(409, f"The Stack ({request.name}) already exists.")
-            stack = Stack(f"stack-{next(self._ids)}", request.name, "CREATE_IN_PROGRESS", "Stack CREATE started", (tag,), ())
+            stack = Stack(
+                f"stack-{next(self._ids)}", request.name, "CREATE_IN_PROGRESS", "Stack CREATE started", tuple(tag.split(",")), ()
+            )
             self._stacks[request.tenant, request.name] = stack
             self.requests.append(HeatRequest("create", request.tenant, request.name, request, tag))
             self._raise(afterwards)
@@ -358,7 +377,9 @@ class ScriptedHeat:
                 raise StackBusy(f"Stack {stack.name} already has an action ({now.action}) in progress.")
             if now.action in ("DELETE", "SUSPEND"):
                 raise HeatRefused(400, f"Updating a stack when it is in state {now.status} is not supported.")
-            self._set(request.tenant, replace(now, status="UPDATE_IN_PROGRESS", reason="Stack UPDATE started", tags=(tag,)))
+            self._set(
+                request.tenant, replace(now, status="UPDATE_IN_PROGRESS", reason="Stack UPDATE started", tags=tuple(tag.split(",")))
+            )
             self.requests.append(HeatRequest("update", request.tenant, stack.name, request, tag))
             self._raise(afterwards)
 
@@ -398,8 +419,14 @@ class ScriptedHeat:
             if whole == "DELETE_COMPLETE":
                 del self._stacks[owner, name]
                 self._deleted[owner, stack.id] = replace(ended, outputs=())
+                self._not_free[owner, name] = self.name_window
             else:
                 self._set(owner, ended)
+
+    def refuse_project(self, tenant: str) -> None:
+        """Keystone gives no token for a project from now on."""
+        with self._lock:
+            self._refused_projects.add(tenant)
 
     def put(self, tenant: str, stack: Stack) -> None:
         """A stack that somebody else made, or changed."""
@@ -431,6 +458,12 @@ class ScriptedHeat:
                     return error
                 raise error
         return None
+
+    def _is_taken(self, tenant: str, name: str) -> bool:
+        """Whether the name of a deleted stack is not free yet."""
+        left = self._not_free.get((tenant, name), 0)
+        self._not_free[tenant, name] = max(left - 1, 0)
+        return left > 0
 
     @staticmethod
     def _raise(error: BaseException | None) -> None:

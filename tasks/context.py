@@ -6,8 +6,9 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
@@ -16,10 +17,14 @@ from orchestrator.clients.queue import Queue
 from orchestrator.clients.store import KeyValue, Lease, Store
 from orchestrator.clients.targets import Targets
 from orchestrator.core.keys import Keys
+from orchestrator.core.records import Cause, Run, Step
+from orchestrator.core.stacks import SETTLING, Stack
 from orchestrator.core.templates import BadTemplate, Template, parse_template_value
 from orchestrator.core.transactions import Transaction, unchanged
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnavailable, TemporaryError
 from orchestrator.settings import Settings
+
+from .retries import POLICIES, Policies, delay
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +54,34 @@ class Promptness:
         self._unlooked[kind] = 0
 
 
+class Sightings:
+    """Since when this process has seen stacks that are at rest as they are, by its own monotonic clock: the clocks of
+    those who asked and those who look may disagree."""
+
+    _LONGEST = 600.0
+    """Seconds after which a sighting that nobody came back to is forgotten."""
+
+    def __init__(self, settling: float = SETTLING, clock: Callable[[], float] = time.monotonic) -> None:
+        """:param settling: seconds for which a stack has to look the same."""
+        self._settling, self._clock = settling, clock
+        self._seen: dict[str, tuple[Stack | None, float]] = {}
+
+    def settled(self, operation: str, stack: Stack | None) -> bool:
+        """Whether the stack has looked like this for long enough to be taken at its word."""
+        now = self._clock()
+        shown = replace(stack, outputs=None) if stack else None
+        seen = self._seen.get(operation)
+        if seen is None or seen[0] != shown:
+            self._forget(now)
+            self._seen[operation] = (shown, now)
+            return False
+        return now - seen[1] >= self._settling
+
+    def _forget(self, now: float) -> None:
+        for operation in [known for known, (_, at) in list(self._seen.items()) if now - at > self._LONGEST]:
+            self._seen.pop(operation, None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Claim:
     """What a chain may have claimed: *run* is the key, value and revision of the run, None while that is not known."""
@@ -64,7 +97,7 @@ class _Chain(threading.local):
 
 
 class Claims:
-    """The lease on which the claims of this process hang."""
+    """The lease on which the claims of this process hang, and what hangs on it."""
 
     def __init__(self, store: Store, ttl: int) -> None:
         """:param ttl: seconds for which a claim outlives the process."""
@@ -72,6 +105,8 @@ class Claims:
         self._lease: Lease | None = None
         self._lock = threading.Lock()
         self._chain = _Chain()
+        self._held: dict[str, _Claim] = {}
+        """The claims of all chains, by the key of the run."""
 
     def lease(self) -> Lease:
         """The lease for claims; a new one when the last was lost."""
@@ -84,38 +119,65 @@ class Claims:
         """This thread begins something that has claimed nothing so far."""
         self._chain.claim = None
 
+    def end_chain(self) -> None:
+        """What this thread's chain had claimed is moved on."""
+        claim, self._chain.claim = self._chain.claim, None
+        if claim is not None and claim.run is not None:
+            self._held.pop(claim.run[0], None)
+
     def claiming(self, lease: Lease) -> None:
         """This thread's chain claims on the lease now: from here on it may have a claim."""
         self._chain.claim = _Claim(lease)
 
     def claimed(self, lease: Lease, key: str, run: str, revision: int) -> None:
         """It has: the run that says so, as it was written at that revision."""
-        self._chain.claim = _Claim(lease, (key, run, revision))
+        self._chain.claim = self._held[key] = _Claim(lease, (key, run, revision))
 
-    def give_up(self) -> None:
-        """What this thread's chain has claimed and not moved on falls free in the time of a lease, as if the
-        process had died: nobody knows whether the next try would be any better.
+    def give_up(self, reason: str) -> None:
+        """What this thread's chain has claimed and not moved on is to be tried again, by whoever comes first.
 
-        The claim is hung on a lease of its own, which ends, for others hang on the one of the process. Where
-        it is not known whether there is a claim, or etcd does not answer, that one ends, and all with it.
+        Where it is not known whether there is a claim, or etcd does not answer, the lease ends, and all that hangs on
+        it falls free as if the process had died.
         """
         claim = self._chain.claim
         if claim is None:
             return
-        if claim.run is not None:
-            key, run, revision = claim.run
-            with contextlib.suppress(StoreUnavailable):
-                own = self._store.lease(self._ttl)
-                self._store.commit(Transaction((unchanged(key, revision),), {key: run}, leased=frozenset({key})), own)
-                own.abandon()
-                return
-        claim.lease.abandon()
+        self.end_chain()
+        if claim.run is None or not self._hand_back(claim, reason):
+            claim.lease.abandon()
 
-    def give_up_all(self) -> None:
-        """The same for whoever in this process has claimed anything."""
+    def give_up_all(self, reason: str) -> None:
+        """The same for whoever in this process has claimed anything: nobody of them asks Heat for anything more."""
         with self._lock:
             if self._lease is not None:
                 self._lease.abandon()
+        for key, claim in list(self._held.items()):
+            self._held.pop(key, None)
+            self._hand_back(claim, reason)
+
+    def _hand_back(self, claim: _Claim, reason: str) -> bool:
+        """Move the run of a claim to *retry*, if it is still where it was; whether etcd has answered.
+
+        A worker that lives says so itself: otherwise it would look like one that died over the job.
+        """
+        assert claim.run is not None
+        key, text, revision = claim.run
+        run = Run.from_json(text)
+        seconds = delay(TemporaryError(), run.attempt + 1)
+        retried = replace(
+            run,
+            step=Step.RETRY,
+            attempt=run.attempt + 1,
+            delay=seconds,
+            due=round(time.time() + seconds, 3),
+            reason=reason,
+            cause=Cause.UNAVAILABLE.value,
+            asked=True,
+        )
+        with contextlib.suppress(StoreUnavailable):
+            self._store.commit(Transaction((unchanged(key, revision),), {key: retried.to_json()}))
+            return True
+        return False
 
     def close(self) -> None:
         """Give back the claims, so that others need not wait for the lease to end."""
@@ -139,6 +201,10 @@ class WorkerContext:
     timeout_margin: float = 300.0
     state_as_string: bool = False
     prompt: Promptness = field(default_factory=Promptness)
+    sightings: Sightings = field(default_factory=Sightings)
+    policies: Policies = POLICIES
+    keeps_tags: bool = False
+    """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
     _parsed: dict[str, tuple[int, Template | BadTemplate]] = field(default_factory=dict)
     """The templates of etcd as they were last read, by id, with the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
@@ -159,6 +225,12 @@ class WorkerContext:
         if known is None or known[0] != stored.revision:
             known = self._parsed[template_id] = (stored.revision, parse_template_value(template_id, stored.value))
         return known[1]
+
+    def noted(self, stack: Stack | None) -> Stack | None:
+        """The same stack; what it tells of Heat is remembered."""
+        if stack is not None and stack.job_tags:
+            self.keeps_tags = True
+        return stack
 
     def warm_up(self) -> None:
         """Pay now for what the first job would otherwise wait for: reading the credentials takes a second."""

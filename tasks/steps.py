@@ -25,12 +25,12 @@ from orchestrator import faults
 from orchestrator.clients.places import locate
 from orchestrator.clients.queue import PORTION
 from orchestrator.clients.store import KeyValue, Lease
-from orchestrator.core import effects, masking, rendering, stacks
+from orchestrator.core import effects, masking, records, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
 from orchestrator.core.jobs import Action, Job, job_ref
 from orchestrator.core.keys import job_of, run_id
 from orchestrator.core.planning import TEMPLATE_TYPE
-from orchestrator.core.records import Cause, Failed, Handled, Run, Step
+from orchestrator.core.records import Failed, Handled, Run, Step
 from orchestrator.core.refs import Json, Ref, RunId
 from orchestrator.core.templates import BadTemplate
 from orchestrator.core.transactions import Transaction
@@ -38,6 +38,8 @@ from orchestrator.errors import (
     DeletionFailed,
     HeatRefused,
     HeatUnavailable,
+    NotSeenYet,
+    ProjectRefused,
     StackBusy,
     StackExists,
     StackMissing,
@@ -48,7 +50,7 @@ from orchestrator.errors import (
 )
 
 from .context import WorkerContext
-from .retries import delay
+from .retries import cause_of, delay
 from .together import GatheringStore, pool
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,11 @@ class Work:
     verdict: stacks.Verdict | None = None
     read: Mapping[str, KeyValue | None] = field(default_factory=dict)
 
+    @property
+    def tries(self) -> int:
+        """How often Heat has taken a request of the job and failed it."""
+        return self.run.failures if self.run else 0
+
     def at(self, revision: int, run: Run) -> Work:
         """The same after we wrote the run."""
         return replace(self, run=run, basis=replace(self.basis, run=revision))
@@ -93,11 +100,18 @@ def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId)
             work = step(context, run, work)
             if work is None:
                 return
-    except BaseException:
+    except BaseException as error:
         # etcd may or may not have what we wrote, a time limit struck, or we have a defect: a claim that is
-        # there vanishes, and the bridge sends the job again.
-        context.claims.give_up()
+        # there is handed back, and the bridge sends the job again.
+        context.claims.give_up(_why(error))
         raise
+    finally:
+        context.claims.end_chain()
+
+
+def _why(error: BaseException) -> str:
+    """Why a chain ended early, without what a defect's own words might quote."""
+    return str(error) if isinstance(error, TemporaryError) else f"the worker gave up: {type(error).__name__}"
 
 
 def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequence[RunId]) -> None:
@@ -118,19 +132,18 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
     chains = {pool().submit(run_one, run): run for run in runs}
     try:
         wait_for(chains)
-    except BaseException:
+    except BaseException as limit:
         # A time limit struck. The threads go on, but ask nothing more of Heat or etcd.
         store.stop()
-        context.claims.give_up_all()
+        context.claims.give_up_all(_why(limit))
         raise
-    errors = {run: error for chain, run in chains.items() if (error := chain.exception())}
-    for run, error in errors.items():
-        # A defect's own words might quote anything; whoever raises it is told by the traceback of the first.
-        reason = str(error) if isinstance(error, TemporaryError) else type(error).__name__
-        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": reason})
-    # A defect before what only has to wait, for Celery tells of what is raised.
-    for error in sorted(errors.values(), key=lambda error: isinstance(error, TemporaryError)):
-        raise error
+    ended = {run: error for chain, run in chains.items() if (error := chain.exception())}
+    for run, early in ended.items():
+        # Of a defect, only the kind is told here; Celery prints the traceback of the one that is raised.
+        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": _why(early)})
+    # Bugs before temporary errors: Celery logs only the one that is raised.
+    for early in sorted(ended.values(), key=lambda early: isinstance(early, TemporaryError)):
+        raise early
 
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
@@ -170,6 +183,18 @@ def _work(context: WorkerContext, run_id: RunId, found: Mapping[str, KeyValue]) 
 # Submit: ask Heat ----------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One try of a job. *asked* becomes true directly before Heat is asked to change something."""
+
+    work: Work
+    asked: bool = False
+
+    @property
+    def tags(self) -> str:
+        return stacks.tags(self.work.job.id, self.work.tries)
+
+
 def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work | None:
     """Claim the job, make the request, ask Heat."""
     faults.reach("worker-before-claim")
@@ -179,31 +204,69 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
         log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "run": run_id})
         return None
     faults.reach("worker-after-claim")
-    job, failures, since = work.job, work.run.failures, work.run.since
+    attempt = Attempt(work, work.run.asked)
     try:
         with context.heat.only_while(partial(_still_ours, lease)):
-            asked = _ask(context, work)
+            asked = _ask(context, attempt)
     except StoreUnavailable:
         raise
     except TemporaryError as error:
-        if isinstance(error, StackBusy) and time.time() - since > context.stack_timeout + context.timeout_margin:
-            _finish(context, work, effects.not_built(job.action, _never_ready(error), live=True))
-        else:
-            _try_again(context, work, error, attempt=work.run.attempt + 1)
+        _not_now(context, replace(work, run=replace(work.run, asked=attempt.asked)), error)
         return None
     except (TemplateError, HeatRefused) as error:
-        # A template that does not render is the root of the failure: a better one repairs it.
-        root = Ref(TEMPLATE_TYPE, work.handled.template) if work.handled and isinstance(error, TemplateError) else None
-        ended = effects.not_built(job.action, _advice(error), root=root, live=job.action is not Action.CREATE)
-        _finish(context, work, ended)
+        _finish(context, work, _refused(work, error))
         return None
     if isinstance(asked, Ended):
-        _finish(context, work, asked)
+        _finish(context, work, replace(asked, asked=attempt.asked))
         return None
     faults.reach("worker-after-heat")
-    log.info("Heat was asked", extra={"event": "stack_submitted", "job": job.id, "stack": asked.stack})
+    log.info("Heat was asked", extra={"event": "stack_submitted", "job": work.job.id, "stack": asked.stack})
     # Not written yet: the claim holds until wait() knows what there is to write.
-    return replace(work, run=replace(asked, failures=failures, since=since))
+    return replace(work, run=replace(asked, failures=work.run.failures, since=work.run.since))
+
+
+def _refused(work: Work, error: TemplateError | HeatRefused) -> Ended:
+    """The end of a job whose request cannot be made, or was refused: by Heat itself, so it has made nothing of it."""
+    job = work.job
+    # A template that does not render is the root of the failure: a better one repairs it.
+    root = Ref(TEMPLATE_TYPE, work.handled.template) if work.handled and isinstance(error, TemplateError) else None
+    asked = work.run is not None and work.run.asked
+    return effects.not_built(job.action, _advice(error), root=root, live=job.action is not Action.CREATE, asked=asked)
+
+
+def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
+    """Heat was not asked, or did not take it: later, unless the time for that is over."""
+    assert work.run is not None
+    job = work.job
+    if isinstance(error, ProjectRefused) and job.action is Action.DELETE and not work.config_there and _is_gone(context, job):
+        log.warning("Project is gone, and its stacks with it", extra={"event": "project_gone", "job": job.id, "tenant": job.tenant})
+        _finish(context, work, Ended("DELETE_COMPLETE", live=False))
+    elif work.run.overdue and isinstance(error, (StackBusy, ProjectRefused)):
+        _finish(context, work, effects.not_built(job.action, _too_late(job, error), live=work.run.asked or _is_built(work)))
+    else:
+        _try_again(context, work, error, attempt=work.run.attempt + 1)
+
+
+def _is_gone(context: WorkerContext, job: Job) -> bool:
+    """Whether Keystone says, to somebody who may know, that there is no such project any more."""
+    try:
+        return context.heat.gone(job.tenant) is True
+    except TemporaryError:
+        return False
+
+
+def _too_late(job: Job, error: TemporaryError) -> str:
+    again = f"orchestrator retry {job.ref.type} {job.ref.id}"
+    if isinstance(error, ProjectRefused):
+        return (
+            f"{error}; give the workers' user a role in the project, or correct tenant_id; then write the next version, or: {again}"
+        )
+    return f"{error}; it has been so for longer than any timeout: repair or delete the stack in Heat, then: {again}"
+
+
+def _is_built(work: Work) -> bool:
+    """Whether our records told of a stack when the job was made."""
+    return work.handled is not None and work.handled.built
 
 
 def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
@@ -226,16 +289,12 @@ def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
         return replace(work, read={key: found.get(key) for key in wanted})
     if work.run is None or work.run.step is not Step.RETRY:
         return None
-    claimed = replace(claimed, attempt=work.run.attempt, failures=work.run.failures, since=work.run.since)
+    claimed = replace(work.run, step=Step.CLAIMED, delay=0.0, due=0.0, reason="", cause="")
     revision = context.store.commit(effects.claim(keys, run_id, claimed, work.basis), lease)
     if not revision:
         return None
     context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
     return work.at(revision, claimed)
-
-
-def _never_ready(error: StackBusy) -> str:
-    return f"{error}; it has been so for longer than any timeout: repair or delete the stack in Heat, then write the next version"
 
 
 def _still_ours(lease: Lease) -> None:
@@ -248,25 +307,28 @@ def _still_ours(lease: Lease) -> None:
         raise StoreUnavailable("the claim was lost before Heat was asked")
 
 
-def _ask(context: WorkerContext, work: Work) -> Run | Ended:
+def _ask(context: WorkerContext, attempt: Attempt) -> Run | Ended:
     """Make one request of Heat: where the job then stands, or how it ended already."""
-    job = work.job
+    job = attempt.work.job
     context.heat.prepare(job.tenant)
     if job.action is Action.DELETE:
-        return _ask_delete(context, job)
-    prepared = _prepare(context, work)
+        return _ask_delete(context, attempt)
+    prepared = _prepare(context, attempt.work)
     if isinstance(prepared, Ended):
         return prepared
     if job.action is Action.CREATE:
-        try:
-            return _waiting(context.heat.create(prepared, stacks.tag(job.id)), prepared.timeout_mins)
-        except StackExists:
-            log.info("The stack is there already and is adopted", extra={"event": "stack_adopted", "job": job.id})
-    return _ask_change(context, job, prepared)
+        with contextlib.suppress(StackExists):
+            return _create(context, attempt, prepared)
+    return _ask_change(context, attempt, prepared)
+
+
+def _create(context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest) -> Run:
+    attempt.asked = True
+    return _waiting(context.heat.create(prepared, attempt.tags), prepared.timeout_mins)
 
 
 def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
-    return Run(Step.WAITING, stack=stack, asked_at=time.time(), timeout_mins=timeout_mins or 0)
+    return Run(Step.WAITING, stack=stack, asked_at=time.time(), timeout_mins=timeout_mins or 0, asked=True)
 
 
 def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | Ended:
@@ -293,48 +355,83 @@ def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyVal
     outputs, absent = rendering.pick_outputs(needed, given)
     if absent:
         output = min(absent, key=lambda o: (o.ref, o.key))
-        error = f"needs output {output.key!r} of the stack of {output.ref}, which has none; build {output.ref} first"
+        error = f"needs output {output.key!r} of the stack of {output.ref}, {absent[output]}"
         return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
     return rendering.request(job, template, outputs)
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:
-    return {output["output_key"]: output.get("output_value") for output in json.loads(record.value)["output"]}
+    return {output["output_key"]: output for output in json.loads(record.value)["output"]}
 
 
-def _ask_change(context: WorkerContext, job: Job, prepared: rendering.StackRequest) -> Run:
+def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest) -> Run | Ended:
     """Update the stack that is there, or build it when there is none."""
-    stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
-    match stacks.next_request(job.action, job.id, stack):
+    work, job = attempt.work, attempt.work.job
+    stack = _find(context, job)
+    match _next_request(work, stack):
         case stacks.Asked(stack):
             return _waiting(stack.id, prepared.timeout_mins)
         case stacks.Create():
-            return _waiting(context.heat.create(prepared, stacks.tag(job.id)), prepared.timeout_mins)
-        case stacks.Update(stack):
             try:
-                context.heat.update(prepared, stack, stacks.tag(job.id))
+                return _create(context, attempt, prepared)
+            except StackExists as error:
+                # With convergence, Heat shows a deletion as complete some seconds before the name is free.
+                raise StackBusy(f"Heat shows no stack of this name, and does not give the name yet: {error.reason}") from error
+        case stacks.Update(stack):
+            attempt.asked = True
+            try:
+                context.heat.update(prepared, stack, attempt.tags)
             except StackMissing as error:
                 raise HeatUnavailable(f"the stack went away meanwhile: {error}") from error
             return _waiting(stack.id, prepared.timeout_mins)
         case stacks.Delete(stack):
+            attempt.asked = True
             context.heat.delete(job.tenant, stack)
             raise StackBusy(f"the stack is in {stack.status} and cannot be updated; it is deleted and built anew")
         case stacks.Wait(stack):
             raise StackBusy(f"the stack is in {stack.status}; our turn comes after it")
+        case stacks.Leave(why):
+            log.warning("Stack left as it is", extra={"event": "stack_left", "job": job.id, "reason": why})
+            return effects.not_built(job.action, _left(job, why, stack), live=_is_built(work))
         case stacks.Gone():
             raise AssertionError("only a deletion finds nothing to do")
 
 
-def _ask_delete(context: WorkerContext, job: Job) -> Run | Ended:
-    stack = context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
-    match stacks.next_request(job.action, job.id, stack):
+def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:
+    return context.noted(context.heat.show(job.tenant, job.ref.stack_name, outputs=False))
+
+
+def _next_request(work: Work, stack: stacks.Stack | None) -> stacks.Request:
+    recorded = _is_built(work) or (work.run is not None and work.run.asked)
+    force = work.handled is not None and work.handled.force
+    return stacks.next_request(work.job.action, work.job.id, stack, stacks.Grounds(recorded, force, work.tries))
+
+
+def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
+    again = f"orchestrator retry {job.ref.type} {job.ref.id}"
+    suspended = stack is not None and stack.action == "SUSPEND"
+    return f"{why}; then: {again}" if suspended else f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
+
+
+def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
+    work, job = attempt.work, attempt.work.job
+    stack = _find(context, job)
+    match _next_request(work, stack):
         case stacks.Delete(stack):
+            attempt.asked = True
             context.heat.delete(job.tenant, stack)
             return _waiting(stack.id)
         case stacks.Asked(stack):
             return _waiting(stack.id)
+        case _ if stack is None and not _is_certainly_absent(work):
+            raise NotSeenYet("Heat shows no stack, and may have taken a request for one a moment ago; looking once more")
         case _:
             return Ended("DELETE_COMPLETE", live=False)
+
+
+def _is_certainly_absent(work: Work) -> bool:
+    """Whether one look is enough: an earlier job was recorded, so that what Heat shows is not older than its request."""
+    return _is_built(work) or (work.run is not None and (work.run.absent or work.run.asked))
 
 
 def _advice(error: TemplateError | HeatRefused) -> str:
@@ -350,7 +447,7 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
     """
     assert work.run is not None
     failures = work.run.failures if attempt else work.run.failures + 1
-    seconds = delay(error, attempt or failures)
+    seconds = delay(error, attempt or failures, context.policies)
     run = Run(
         Step.RETRY,
         attempt=attempt,
@@ -358,8 +455,10 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
         delay=seconds,
         due=round(time.time() + seconds, 3),
         reason=_safe(work.job, str(error)),
-        cause=(Cause.BUSY if isinstance(error, StackBusy) else Cause.UNAVAILABLE).value,
+        cause=cause_of(error).value,
         since=work.run.since,
+        asked=work.run.asked,
+        absent=work.run.absent or isinstance(error, NotSeenYet),
     )
     log.warning("Trying again later", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
@@ -384,7 +483,7 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
         except (TemporaryError, HeatRefused) as error:
             log.info("Heat cannot be looked at now", extra={"event": "look_failed", "run": run_id, "reason": str(error)})
         else:
-            done = not isinstance(verdict, stacks.InProgress)
+            done = not isinstance(verdict, stacks.InProgress) and not _unresolved(work.run, verdict)
             context.prompt.note(work.job.ref.type, done)
             if done:
                 return replace(work, verdict=verdict)
@@ -395,19 +494,31 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
 
 
 def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
-    assert work.run is not None
-    return stacks.judge(work.job.action, work.job.id, stack, age=time.time() - work.run.asked_at, limit=_limit(context, work.run))
+    run, job = work.run, work.job
+    assert run is not None
+    sight = stacks.Sight(overdue=run.overdue, keeps_tags=context.keeps_tags, tries=work.tries)
+    verdict = stacks.judge(job.action, job.id, stack, sight)
+    at_rest = stack is None or not stack.in_progress
+    if isinstance(verdict, stacks.InProgress) and at_rest and context.sightings.settled(f"{job.id} {run.asked_at}", stack):
+        verdict = stacks.judge(job.action, job.id, stack, replace(sight, settled=True))
+    return verdict
 
 
-def _limit(context: WorkerContext, run: Run) -> float:
-    """Seconds after which an operation of Heat counts as stuck: Heat's own timeout should have ended it."""
-    return (run.timeout_mins * 60 or context.stack_timeout) + context.timeout_margin
+_LOOKS_AT_OUTPUTS = 3
+"""Looks at a stack some of whose outputs Heat cannot compute: a service that it asks may be away for a moment."""
+
+
+def _unresolved(run: Run, verdict: stacks.Verdict) -> bool:
+    """Whether another look may bring an output that Heat could not compute."""
+    if not isinstance(verdict, stacks.Complete) or verdict.stack is None or run.unresolved >= _LOOKS_AT_OUTPUTS:
+        return False
+    return any(map(rendering.output_error, verdict.stack.outputs or ()))
 
 
 def _show(context: WorkerContext, work: Work) -> stacks.Stack | None:
     assert work.run is not None
     outputs = work.job.action is not Action.DELETE
-    return context.heat.show(work.job.tenant, f"{work.job.ref.stack_name}/{work.run.stack}", outputs=outputs)
+    return context.noted(context.heat.show(work.job.tenant, f"{work.job.ref.stack_name}/{work.run.stack}", outputs=outputs))
 
 
 # Record: write the outcome -------------------------------------------------------------------------
@@ -427,21 +538,37 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
             _look_again(context, work)
             return
     faults.reach("worker-before-end")
+    if _unresolved(work.run, verdict):
+        log.info("Heat could not compute an output, looking again", extra={"event": "output_unresolved", "job": work.job.id})
+        _look_again(context, work, unresolved=work.run.unresolved + 1)
+        return
     match verdict:
         case stacks.InProgress():
             _look_again(context, work)
-        case stacks.Lost():
-            log.warning("Heat dropped the request", extra={"event": "request_lost", "job": work.job.id})
-            _try_again(context, work, StackBusy("Heat took the request and dropped it; asking again"))
+        case stacks.Lost(why):
+            log.warning("Heat dropped the request", extra={"event": "request_lost", "job": work.job.id, "reason": why})
+            _try_again(context, work, StackBusy(f"{why}; asking again"))
         case stacks.Complete(built):
             _finish(context, work, _ended(built))
-        case stacks.StackFailed(left, error):
-            # A deletion that no config stands for has nobody who could ask again: it is never given up.
-            asked_again = work.run.failures + 1 < stacks.DELETE_ATTEMPTS or not work.config_there
-            if work.job.action is Action.DELETE and asked_again:
-                _try_again(context, work, DeletionFailed(error))
-            else:
-                _finish(context, work, _ended(left, error) if left else effects.not_built(work.job.action, error))
+        case stacks.StackFailed():
+            _stack_failed(context, work, verdict)
+
+
+def _stack_failed(context: WorkerContext, work: Work, verdict: stacks.StackFailed) -> None:
+    """Heat ended the operation in a failure: tried again where that is nobody's fault, or else reported."""
+    assert work.run is not None
+    action = work.job.action
+    error = stacks.advice(action, work.job.ref, verdict.error, config_there=work.config_there)
+    # A deletion that no config stands for has nobody who could ask again: it is never given up.
+    asked_again = work.run.failures + 1 < stacks.DELETE_ATTEMPTS or not work.config_there
+    if action is Action.DELETE and asked_again:
+        _try_again(context, work, DeletionFailed(error))
+    elif verdict.outside and not work.run.overdue:
+        _try_again(context, work, StackBusy(f"{verdict.error}; asking again"))
+    elif verdict.stack is None:
+        _finish(context, work, effects.not_built(action, error))
+    else:
+        _finish(context, work, _ended(verdict.stack, error))
 
 
 def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
@@ -450,11 +577,12 @@ def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
     return Ended(stack.status, stack.outputs or (), stack.reason, error)
 
 
-def _look_again(context: WorkerContext, work: Work) -> None:
+def _look_again(context: WorkerContext, work: Work, *, unresolved: int = 0) -> None:
     """Not done after all: back to where the tenant's looks find it."""
     assert work.run is not None
-    if work.run.step is Step.ENDED:
-        context.store.commit(effects.move(context.keys, work.job, work.basis, replace(work.run, step=Step.WAITING)))
+    if work.run.step is Step.ENDED or unresolved:
+        run = replace(work.run, step=Step.WAITING, unresolved=unresolved or work.run.unresolved)
+        context.store.commit(effects.move(context.keys, work.job, work.basis, run))
 
 
 def _finish(context: WorkerContext, work: Work, ended: Ended) -> None:
@@ -508,17 +636,11 @@ def _safe(job: Job, text: str) -> str:
 
 def look(context: WorkerContext, tenant: str) -> int:
     """Find which of a tenant's stacks are done, with one list. How many were found."""
-    _, listed = context.store.list(context.keys.tenant_runs(tenant))
-    waiting = [(run, kv.key, kv.revision) for kv in listed if (run := Run.from_json(kv.value)).step is Step.WAITING]
+    waiting = list(_waiting_runs(context, tenant))
     if not waiting:
         return 0
     busy = set(context.heat.in_progress(tenant))
-    now = time.time()
-    ended = [
-        (replace(run, step=Step.ENDED), key, revision)
-        for run, key, revision in waiting
-        if run.stack not in busy or now - run.asked_at > _limit(context, run)
-    ]
+    ended = [(replace(run, step=Step.ENDED), key, revision) for run, key, revision in waiting if run.stack not in busy]
     marked = [context.keys.run_id(key) for key in _marked(context, ended)]
     if marked:
         faults.reach("worker-after-mark")
@@ -529,6 +651,18 @@ def look(context: WorkerContext, tenant: str) -> int:
         finally:
             run_chains(context, (record,), here)
     return len(marked)
+
+
+def _waiting_runs(context: WorkerContext, tenant: str) -> Iterator[tuple[Run, str, int]]:
+    """The runs of a tenant that Heat works on, each with its key and revision."""
+    for kv in context.store.list(context.keys.tenant_runs(tenant))[1]:
+        try:
+            run = Run.from_json(kv.value)
+        except records.UNREADABLE as error:
+            log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
+            continue
+        if run.step is Step.WAITING:
+            yield run, kv.key, kv.revision
 
 
 def _marked(context: WorkerContext, ended: Sequence[tuple[Run, str, int]]) -> Iterator[str]:

@@ -88,7 +88,7 @@ class Lane:
     sleeping: dict[JobId, object] = field(default_factory=dict)
     """To be tried again when their time has come; the token tells a timer whether it is still theirs."""
     waiting: dict[JobId, float] = field(default_factory=dict)
-    """In Heat's hands, and since when by the workers' clock; the last to come is the last in order."""
+    """In Heat's hands, and since when they are seen to be; the last to come is the last in order."""
     failures: int = 0
     resumes: float = 0.0
     """When the next attempt may be made while the circuit is open."""
@@ -202,12 +202,15 @@ class Dispatcher:
             case Step.RETRY:
                 self._sleep(job, tenant, run)
             case Step.WAITING:
-                lane.waiting[job] = run.asked_at
+                lane.waiting[job] = time.monotonic()
                 self._succeeded(tenant)
                 self._keep_looking(tenant)
             case Step.ENDED:
                 self._records[job] = Sent(time.monotonic())
-        self._alone.discard(job)
+        if run.deaths:
+            self._alone.add(job)
+        else:
+            self._alone.discard(job)
 
     def over(self, job: JobId, tenant: str) -> None:
         """The job has ended, and Heat has answered."""
@@ -230,20 +233,25 @@ class Dispatcher:
         lane = self._lane(tenant)
         token = lane.sleeping[job] = object()
         self._timer(run.delay, lambda: self._wake(job, tenant, token))
-        if run.cause == Cause.UNAVAILABLE:
-            now = time.monotonic()
-            if lane.open and now < lane.resumes:
-                # It was under way already when the circuit opened: no news.
-                self._wake(job, tenant, token)
-                return
-            lane.failures += 1
-            if lane.open:
-                pause = min(2.0 ** (lane.failures - OPENS_AFTER), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
-                lane.resumes = now + pause
-                if lane.failures == OPENS_AFTER:
-                    log.warning("Circuit open", extra={"event": "circuit_open", "tenant": tenant, "reason": run.reason})
-                # Whoever is next tries for all: no need to wait for this one's own time.
-                self._wake(job, tenant, token)
+        if run.cause == Cause.BUSY:
+            return
+        now = time.monotonic()
+        if run.cause == Cause.FAULT and run.attempt > 1:
+            # Heat answers this one so every time: that tells nothing about the others, of which the next may try at once.
+            lane.resumes = min(lane.resumes, now)
+            return
+        if lane.open and now < lane.resumes:
+            # It was under way already when the circuit opened: no news.
+            self._wake(job, tenant, token)
+            return
+        lane.failures += 1
+        if lane.open:
+            pause = min(2.0 ** (lane.failures - OPENS_AFTER), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+            lane.resumes = now + pause
+            if lane.failures == OPENS_AFTER:
+                log.warning("Circuit open", extra={"event": "circuit_open", "tenant": tenant, "reason": run.reason})
+            # Whoever is next tries for all: no need to wait for this one's own time.
+            self._wake(job, tenant, token)
 
     def _wake(self, job: JobId, tenant: str, token: object) -> None:
         lane = self._lanes.get(tenant)
@@ -439,7 +447,7 @@ class Dispatcher:
 
     def _pause_between_looks(self, lane: Lane) -> float:
         """By the youngest stack: the others are found by the same look."""
-        age = time.time() - next(reversed(lane.waiting.values()), 0.0)
+        age = time.monotonic() - next(reversed(lane.waiting.values()), 0.0)
         return max(self._look_interval, min(age * LOOK_SHARE, LONGEST_LOOK))
 
     def _look(self, tenant: str, due: float) -> None:
@@ -489,6 +497,11 @@ class Dispatcher:
                 self._again(submits, records)
         except BrokerUnavailable as error:
             log.warning("Broker not available", extra={"event": "broker_unavailable", "reason": str(error)})
+
+    def record(self, jobs: Sequence[JobId]) -> None:
+        """Have the end of jobs written that a worker has not found."""
+        for portion in self._portions(jobs):
+            self._send(partial(self._queue.record, [run_id(self._tenant_of[job], job) for job in portion]))
 
     def _again(self, submits: list[JobId], records: list[JobId]) -> None:
         """They keep their place in flight; only the messages are sent once more."""

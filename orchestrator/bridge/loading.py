@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..clients.store import KeyValue, Store
+from ..core import records
 from ..core.effects import is_monitoring_link
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
@@ -17,7 +18,7 @@ from ..core.records import Failed, Handled, Held, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Ignored, Rejected, Wanted, parse_config
 from ..core.templates import Template, parse_template_value
-from ..core.world import Reported, Stack, World
+from ..core.world import Reported, Seen, Stack, World
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -55,7 +56,7 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     for reported_of, kv in folder.read(keys.state):
         if (version := _version(kv.value)) is not None:
             world.reported[reported_of] = Reported(version, kv.revision)
-    done = {keys.run_job(kv.key) for kv in runs if Run.from_json(kv.value).step is Step.DONE}
+    done = {keys.run_job(kv.key) for kv in runs if (run := read_run(kv)) and run.step is Step.DONE}
     _load_jobs(world, store, keys, revision, runs, done)
     for ref, handled in list(world.handled.items()):
         if handled.stands_on and handled.job not in done and handled.job not in world.graph.jobs and ref not in world.failed:
@@ -91,11 +92,31 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
         return
     world.unreadable.discard(incoming.ref)
     known = world.wanted.get(incoming.ref)
-    if known and known.incarnation == incoming.incarnation and UNVERSIONED < incoming.version < known.version:
-        # Stale: what others read of the resource stays, but what we write has to name this last write.
+    went_backwards = known and known.incarnation == incoming.incarnation and UNVERSIONED < incoming.version < known.version
+    if known and went_backwards and not world.is_stale(incoming):
+        # The newer version is not dealt with yet, and stays; but what we write has to name this last write.
         incoming = replace(known, revision=incoming.revision)
     world.wanted[incoming.ref] = incoming
     world.touch(incoming.ref)
+
+
+def read_run(kv: KeyValue) -> Run | None:
+    """A run; None when it cannot be read: a newer release or somebody else wrote it, and it is left alone."""
+    try:
+        return Run.from_json(kv.value)
+    except records.UNREADABLE as error:
+        log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
+        return None
+
+
+def note_run(world: World, keys: Keys, kv: KeyValue) -> Run | None:
+    """Take in where a job stands, as its run says; None when that cannot be read."""
+    run = read_run(kv)
+    if run is not None:
+        job_id = keys.run_job(kv.key)
+        world.fresh.discard(job_id)
+        world.runs[job_id] = Seen(run.step, kv.revision, run.asked, run.deaths)
+    return run
 
 
 def _note_unreadable(world: World, keys: Keys, kv: KeyValue) -> None:
@@ -167,7 +188,8 @@ def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list
     for job in jobs.values():
         stand_ins = (replaced.get(d, d) for d in job.dependency)
         world.graph.add(job, (d for d in stand_ins if d in jobs or d in done))
-    world.claimed.update(keys.run_job(kv.key) for kv in runs)
+    for kv in runs:
+        note_run(world, keys, kv)
 
 
 def _find_lost_jobs(world: World, done: set[JobId], handled_at: Mapping[Ref, int]) -> None:
@@ -179,7 +201,8 @@ def _find_lost_jobs(world: World, done: set[JobId], handled_at: Mapping[Ref, int
         wanted, reported = world.wanted.get(ref), world.reported.get(ref)
         if handled.job in done or wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
             continue
-        if reported is None or reported.revision < handled_at.get(ref, 0):
+        noted_since = bool(handled.job) and handled.sent != handled.job  # It ended, and was written once more.
+        if reported is None or (reported.revision < handled_at.get(ref, 0) and not noted_since):
             world.again.add(ref)
 
 

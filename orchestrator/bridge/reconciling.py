@@ -7,7 +7,8 @@ import secrets
 import string
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
@@ -31,7 +32,7 @@ from ..core.planning import (
     fails_with,
     refuse,
 )
-from ..core.records import Failed, Run
+from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.transactions import Transaction, merged
 from ..core.world import Reported, Stack, World
@@ -214,6 +215,10 @@ class Reconciler:
             case Clean():
                 faults.reach("bridge-before-clean")
                 if self._commit(ref, effects.clean(self._keys, ref, decision)):
+                    for job in decision.jobs:
+                        for _ in world.graph.remove(job.id):
+                            raise AssertionError("nobody waits for a job that is dropped")
+                        self._drop(job)
                     world.forget(ref)
                     log.info("Cleaned up", extra={"event": "cleaned", "resource": str(ref)})
                     self._decided(ref)
@@ -232,10 +237,11 @@ class Reconciler:
         faults.reach("bridge-after-job")
         job, handled = decision.job, decision.handled
         self.world.graph.add(job)
+        self.world.fresh.add(job.id)
         for old in decision.superseded:
             self.world.graph.replace(old.id, job.id)
             self._doomed.pop(old.id, None)
-            self._dropped(old)
+            self._drop(old)
             log.info("Job superseded", extra={"event": "job_superseded", "job": old.id, "by": job.id})
         self.world.set_handled(ref, handled)
         waits = self.world.graph.waits_for(job.id)
@@ -249,6 +255,7 @@ class Reconciler:
     def _decided(self, ref: Ref) -> None:
         """What was held back by this resource is looked at again."""
         self.world.again.discard(ref)
+        self.world.forced.discard(ref)
         self.world.set_held(ref, None)
         self._deletion_asked.pop(ref, None)
         self.world.touch(*self.world.waiting_for(ref))
@@ -284,6 +291,10 @@ class Reconciler:
         references = job.references() if job else handled.refs() if handled else frozenset()
         self._release(Over(job_id, ref, action, references), failed)
         self._fail_waiting()
+        if handled and handled.sent == job_id and not run.complete and not run.asked and not handled.uncertain:
+            unsent = replace(handled, sent=NO_JOB)
+            self._leadership.commit(effects.never_sent(self._keys, ref, unsent))
+            world.set_handled(ref, unsent)
         if run.complete:
             if handled and handled.job == job_id:
                 world.completed(ref)
@@ -337,9 +348,35 @@ class Reconciler:
                 # Its report comes after those of the earlier versions, so after their jobs.
                 if not any(other in graph.jobs and graph.jobs[other].ref == dependent.ref for other in waits):
                     self._to_fail.append((dependent, *self._doomed.pop(dependent.id)))
-            elif not waits and dependent.id not in self.world.claimed:
+            elif not waits and dependent.id not in self.world.runs:
                 # Claimed already: the leader before had released it, and did not come to remove the run of *over*.
                 self._ready(dependent)
+
+    def overtake(self, in_heat: Collection[JobId]) -> None:
+        """Let deletions go ahead that wait for nothing but jobs on the same resource that Heat does not end.
+
+        :param in_heat: the jobs on which Heat has worked for long.
+        """
+        graph = self.world.graph
+        for job_id in in_heat:
+            job = graph.jobs.get(job_id)
+            last = graph.on(job.ref)[-1] if job else None
+            if job is None or last is None or last.action is not Action.DELETE or last.id == job_id:
+                continue
+            waits = graph.waits_for(last.id)
+            if waits <= set(in_heat) and all(graph.jobs[other].ref == job.ref for other in waits):
+                self._overtake(last, [graph.jobs[other] for other in sorted(waits)])
+
+    def _overtake(self, deletion: Job, jobs: Sequence[Job]) -> None:
+        revisions = {job.id: self.world.runs[job.id].revision for job in jobs}
+        if not self._leadership.commit(effects.overtake(self._keys, deletion, jobs, revisions)):
+            return  # Heat has ended one of them meanwhile: its event is on the way.
+        for job in jobs:
+            self.world.graph.overtake(job.id, deletion.id)
+            self._doomed.pop(job.id, None)
+            self._drop(job)
+            log.warning("Job overtaken by a deletion", extra={"event": "job_overtaken", "job": job.id, "by": deletion.id})
+        self._ready(deletion)
 
     def _built_from(self, job: Job) -> frozenset[Ref] | None:
         """What the version of a job refers to, None when it is not the newest and so is not known any more."""
@@ -356,6 +393,19 @@ class Reconciler:
         still needed, for the next leader knows of it only by them."""
         return {*(cause for _, cause in self._doomed.values()), *(cause for _, _, cause in self._to_fail)}
 
+    def _drop(self, job: Job) -> None:
+        """A job is over without a worker."""
+        self.world.fresh.discard(job.id)
+        self._dropped(job)
+
+    def _unsent(self, job: Job) -> Handled | None:
+        """What is remembered once a job is over that never reached Heat: so nothing needs to be looked for there when
+        the config goes. None when that changes nothing, or is not certain."""
+        handled = self.world.handled.get(job.ref)
+        if handled is None or handled.sent != job.id or handled.uncertain or job.id in self.world.runs:
+            return None
+        return replace(handled, sent=NO_JOB)
+
     def _fail_waiting(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
         postponed: list[tuple[Job, Failed, JobId]] = []
@@ -364,7 +414,9 @@ class Reconciler:
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
             wanted, told = self.world.wanted.get(job.ref), self._is_told(job.id, job.ref)
-            revision = self._leadership.commit(effects.fail_waiting(self._keys, job, wanted, failed, self._as_string, told=told))
+            handled = self._unsent(job) if cause != job.id else None
+            transaction = effects.fail_waiting(self._keys, job, wanted, failed, self._as_string, told=told, handled=handled)
+            revision = self._leadership.commit(transaction)
             if not revision:
                 postponed.append((job, failed, cause))  # The config has changed meanwhile: its event is on the way.
                 self._later(_UNSETTLED, job.ref)
@@ -374,7 +426,9 @@ class Reconciler:
             if told:
                 self.world.reported[job.ref] = Reported(job.version, revision)
                 self.world.set_failed(job.ref, failed)
-            self._dropped(job)
+            if handled is not None:
+                self.world.set_handled(job.ref, handled)
+            self._drop(job)
             self._release(Over(job.id, job.ref, job.action, job.references()), failed)
             self.world.touch(job.ref)
         self._to_fail.extend(postponed)

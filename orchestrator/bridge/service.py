@@ -16,6 +16,7 @@ from ..core.keys import Keys
 from ..core.schemas import Schemas
 from ..errors import StoreUnavailable, TemporaryError
 from ..settings import Settings
+from .deadlines import Limits
 from .health import CountEvents, Health, serve
 from .leader import Leadership, LeadershipLost, campaign
 from .term import Term, Timing
@@ -37,6 +38,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         patience=settings.deletion_patience,
         tenant_requests=settings.tenant_requests,
         total_requests=settings.total_requests,
+        limits=Limits(settings.stack_timeout, settings.timeout_margin, settings.project_patience),
     )
     health = Health()
     count = CountEvents(health)

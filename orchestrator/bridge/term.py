@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import sched
 import threading
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .. import faults
 from ..clients.queue import Queue
@@ -18,10 +18,11 @@ from ..core import effects
 from ..core.jobs import Job, job_action, job_ref
 from ..core.keys import Keys
 from ..core.planning import TEMPLATE_TYPE
-from ..core.records import Run, Step
+from ..core.records import RetryAsked, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.templates import Template
 from . import loading
+from .deadlines import IN_HEAT_LONG, Deadlines, Limits, Skew
 from .dispatching import SUPERVISION, TARGETS_PER_PORTION, Dispatcher
 from .health import Health
 from .leader import Leadership
@@ -56,6 +57,9 @@ class Timing:
     patience: float = 5.0
     tenant_requests: int = 32
     total_requests: int = 256
+    limits: Limits = field(default_factory=Limits)
+    in_heat_long: float = IN_HEAT_LONG
+    deadlines_every: float = 5.0
 
 
 class Term:
@@ -94,8 +98,9 @@ class Term:
             patience=timing.patience,
             as_string=as_string,
         )
+        self._deadlines = Deadlines(timing.limits)
+        self._skew = Skew()
         self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_PORTION)
-        self._claims_lost: Counter[JobId] = Counter()
         self._finished: dict[str, int] = {}
         self._removal_due = 0.0
         self._stepped = time.monotonic()
@@ -110,9 +115,9 @@ class Term:
                 self._dispatcher.submit(job)
         # In the order in which it happened: of two jobs on one resource, the later outcome is the one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
-            self._note_run(kv.key, kv.value, kv.revision, resumed=True)
+            self._note_run(kv, resumed=True)
         for kv in self._store.list(self._keys.retries, revision=self._revision)[1]:
-            self._note_retry(kv.key, kv.revision)
+            self._note_retry(kv)
         log.info(
             "Carrying on",
             extra={"event": "term_begun", "revision": self._revision, "resources": len(self.world.wanted), "jobs": len(under_way)},
@@ -128,6 +133,7 @@ class Term:
         health.leading(watch)
         threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
         self._every(SUPERVISION, self._dispatcher.supervise)
+        self._every(self._timing.deadlines_every, self._expire)
         self._timer(self._rounds.pause, self._monitor_due)
         try:
             while not stopping.is_set():
@@ -146,6 +152,7 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
+            "deletions_failing": self._deadlines.deletions_failing,
             **self._dispatcher.sizes(),
         }
 
@@ -202,9 +209,11 @@ class Term:
             self._note_config(event)
         elif event.key.startswith(self._keys.retries):
             if event.value is not None:
-                self._note_retry(event.key, event.revision)
+                self._note_retry(KeyValue(event.key, event.value, event.created, event.revision))
+        elif event.value is None:
+            self._note_run_gone(event.key)
         else:
-            self._note_run(event.key, event.value, event.revision)
+            self._note_run(KeyValue(event.key, event.value, event.created, event.revision))
 
     def _note_config(self, event: Event) -> None:
         world, keys = self.world, self._keys
@@ -231,41 +240,56 @@ class Term:
         if isinstance(world.templates.get(template_id), Template):
             self._reconciler.repaired(ref)
 
-    def _note_run(self, key: str, value: bytes | None, revision: int, *, resumed: bool = False) -> None:
-        job_id, tenant = self._keys.run_job(key), self._keys.run_tenant(key)
-        known = job_id in self.world.graph.jobs
-        if value is None:
-            self.world.claimed.discard(job_id)
-            self._dispatcher.forget(job_id, tenant)
-            if known:
-                self._note_lost_claim(self.world.graph.jobs[job_id])
+    def _note_run(self, kv: KeyValue, *, resumed: bool = False) -> None:
+        """A worker has moved a job."""
+        run = loading.note_run(self.world, self._keys, kv)
+        if run is None:
             return
-        self.world.claimed.add(job_id)
-        run = Run.from_json(value)
-        if run.step is not Step.CLAIMED:
-            self._claims_lost.pop(job_id, None)  # A worker has come further with it: only those in a row count.
+        job_id, tenant = self._keys.run_job(kv.key), self._keys.run_tenant(kv.key)
+        self._deadlines.note(job_id, tenant, run)
         if run.step is Step.DONE:
-            self._note_done(job_id, tenant, run, revision)
-            self._finish(key, revision)
-        elif known:
+            self._note_done(job_id, tenant, run, kv.revision)
+            self._finish(kv.key, kv.revision)
+        elif job_id in self.world.graph.jobs:
+            self._skew.note(run)
             # A leader that begins goes on with delays where they are: leaders that follow each other quickly
             # would otherwise each begin them anew, and nothing would ever be tried again.
             self._dispatcher.moved(job_id, tenant, run.resumed(time.time()) if resumed else run)
 
-    def _note_lost_claim(self, job: Job) -> None:
-        """The worker that had claimed the job is gone, or gave up; a job that takes worker after worker
-        with it is given up in the end."""
-        self._claims_lost[job.id] += 1
-        times = self._claims_lost[job.id]
-        if times < CLAIMS_LOST_LIMIT or self._reconciler.clears(job):
-            log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job.id, "times": times})
-            self._dispatcher.submit(job, alone=True)
+    def _note_run_gone(self, key: str) -> None:
+        """A run was removed: by us, or by etcd with the lease of a worker that died."""
+        job_id, tenant = self._keys.run_job(key), self._keys.run_tenant(key)
+        before = self.world.runs.pop(job_id, None)
+        self._deadlines.forget(job_id)
+        self._dispatcher.forget(job_id, tenant)
+        if job_id in self.world.graph.jobs:
+            self._note_lost_claim(self.world.graph.jobs[job_id], (before.deaths if before else 0) + 1)
+
+    def _note_lost_claim(self, job: Job, deaths: int) -> None:
+        """The worker that had claimed the job is gone; a job that takes worker after worker with it is given up in
+        the end. (One that lives and gives up says so.)"""
+        if deaths < CLAIMS_LOST_LIMIT or self._reconciler.clears(job):
+            log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job.id, "times": deaths})
+            # Sent once the event of this write comes. If it is refused, a worker has the job already.
+            self._leadership.commit(effects.note_death(self._keys, job, deaths))
             return
         self._reconciler.give_up(
             job,
-            f"{times} workers in a row died or ran out of time over this job; look at their logs, correct the template or the "
+            f"{deaths} workers in a row died over this job; look at their logs, correct the template or the "
             "configuration and write the config with the next version",
         )
+
+    def _expire(self) -> None:
+        """Tell the workers of the jobs whose time is over, and let deletions go ahead of what Heat never ends."""
+        for job_id, tenant in self._deadlines.overdue():
+            kv = self._store.get(self._keys.run(tenant, job_id))
+            job, run = self.world.graph.jobs.get(job_id), loading.read_run(kv) if kv else None
+            if kv is None or job is None or run is None or run.step not in (Step.WAITING, Step.RETRY):
+                continue
+            log.warning("Job is overdue", extra={"event": "job_overdue", "job": job_id, "step": run.step.value})
+            if self._leadership.commit(effects.give_time_up(self._keys, job, run, kv.revision)) and run.step is Step.WAITING:
+                self._dispatcher.record([job_id])
+        self._reconciler.overtake(self._deadlines.longer_in_heat(self._timing.in_heat_long))
 
     def _note_done(self, job_id: JobId, tenant: str, run: Run, revision: int) -> None:
         ref = job_ref(job_id)
@@ -276,14 +300,17 @@ class Term:
             self._rounds.asked(ref)
             self._dispatcher.monitor([ref], self._look_expires)
 
-    def _note_retry(self, key: str, revision: int) -> None:
+    def _note_retry(self, kv: KeyValue) -> None:
         """An operator asks for a failed version to be tried once more, or for one that went backwards to be built."""
-        ref = self._keys.ref(self._keys.retries, key)
+        ref = self._keys.ref(self._keys.retries, kv.key)
         if ref is not None and self._may_retry(ref):
             log.info("Trying again, as asked", extra={"event": "retry_asked", "resource": str(ref)})
             self.world.again.add(ref)
+            with contextlib.suppress(ValueError):  # Somebody else wrote it: a request without a word more.
+                if RetryAsked.from_json(kv.value).force:
+                    self.world.forced.add(ref)
             self.world.touch(ref)
-        self._finish(key, revision)
+        self._finish(kv.key, kv.revision)
 
     def _may_retry(self, ref: Ref) -> bool:
         wanted = self.world.wanted.get(ref)

@@ -235,7 +235,11 @@ def make(entry: Entry, case: Case, schemas: Schemas, templates: Mapping[str, Tem
 def _outputs(job: Job, given: Json) -> dict[Any, Json]:
     if not isinstance(given, dict):
         raise InvalidInput("outputs: expected {type: {id: {key: value}}}")
-    stacks = {str(Ref(kind, name)): outputs for kind, by_id in given.items() for name, outputs in (by_id or {}).items()}
+    stacks = {
+        str(Ref(kind, name)): {key: {"output_key": key, "output_value": value} for key, value in outputs.items()}
+        for kind, by_id in given.items()
+        for name, outputs in (by_id or {}).items()
+    }
     found, absent = rendering.pick_outputs(rendering.needed_outputs(job), stacks)
     if absent:
         missing = ", ".join(sorted(f"outputs.{output.ref.type}.{output.ref.id}.{output.key}" for output in absent))

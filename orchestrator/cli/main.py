@@ -314,6 +314,9 @@ def retry(
         str | None, typer.Option("--root", help="All that failed because of this resource.", metavar="TYPE:ID", show_default=False)
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that failed.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take the stack that is in Heat as it is, whoever built it. Needs TYPE and ID.")
+    ] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -329,6 +332,8 @@ def retry(
         orchestrator retry --root network:net-front
         orchestrator retry --all
     """
+    if force and (kind is None or (resource_id is None and ":" not in kind)):
+        raise InvalidInput("--force is for one resource: name its TYPE and ID")
     kind, resource_id = documents.split(kind, resource_id)
     with session() as doors:
         ref = documents.resource(doors.keys, kind, resource_id) if kind and resource_id else None
@@ -338,7 +343,7 @@ def retry(
         only = documents.check_type(doors.keys, kind) if kind else None
         before = snapshot.load(doors.store, doors.keys)
         refs = retrying.choose(before, kind=only, ref=ref, root=cause, everything=everything)
-        retrying.ask(doors.store, doors.keys, refs)
+        retrying.ask(doors.store, doors.keys, refs, force=force)
         written = [Written(r, doors.keys.below(doors.keys.retries, r), Result.RETRIED, _version_of(before, r)) for r in refs]
         _finish(doors, written, Goal(refs) if wait and refs else None, timeout, output)
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from ..core.jobs import Action, Job, job_ref
 from ..core.planning import TEMPLATE_TYPE
-from ..core.records import Held, Run, Step
+from ..core.records import Cause, Held, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
@@ -35,6 +35,8 @@ class Phase(StrEnum):
     """It can become no job before something else is there."""
     FAILED = "failed"
     """The wanted version is reported, with an error."""
+    TROUBLE = "in trouble"
+    """It is tried again and again, and a person has to act before it can succeed."""
     STALE = "stale"
     """An older version was written over a newer one; it is ignored."""
     DELETED = "deleted"
@@ -44,7 +46,8 @@ class Phase(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where one resource stands, and why in a sentence. *root* is at the bottom of a failure, *waits_for*
-    what it is held back by; *moving* says that it goes on by itself."""
+    what it is held back by; *moving* says that it goes on by itself. *since* is when its job was first taken, in seconds
+    since the epoch by the worker's clock, for those in trouble."""
 
     ref: Ref
     phase: Phase
@@ -53,6 +56,7 @@ class Standing:
     root: Ref | None = None
     waits_for: Ref | None = None
     moving: bool = False
+    since: float = 0.0
 
 
 class Stage(StrEnum):
@@ -146,6 +150,9 @@ class Progress:
             return Standing(ref, Phase.WAITING, reason, version or views[0].job.version, moving=True)
         if (why := self._fails_to_go(under_way)) is not None:
             return Standing(ref, Phase.FAILED, why, under_way.job.version, root=ref)
+        if under_way.run is not None and (why := _trouble(under_way.run)):
+            since = under_way.run.since
+            return Standing(ref, Phase.TROUBLE, why, version or under_way.job.version, moving=True, since=since)
         return Standing(ref, Phase.RUNNING, under_way.stage.value, version or under_way.job.version, moving=True)
 
     def _fails_to_go(self, view: JobView) -> str | None:
@@ -232,6 +239,22 @@ class Progress:
             return False
         standing = self.of(other)
         return standing.moving or standing.phase is not Phase.HELD
+
+
+_EQUAL_ANSWERS = 5
+"""Times that Heat answers one request with an error of its own before the request counts as the cause."""
+_NEEDS_A_PERSON = (Cause.CREDENTIALS, Cause.PROJECT)
+
+
+def _trouble(run: Run) -> str:
+    """Why a job that is tried again will not succeed by itself; empty when it may."""
+    if run.step is not Step.RETRY:
+        return ""
+    if run.cause in _NEEDS_A_PERSON:
+        return run.reason
+    if run.cause == Cause.FAULT and run.attempt >= _EQUAL_ANSWERS:
+        return f"{run.reason} ({run.attempt} times; look at Heat's log, and correct the template or the configuration)"
+    return ""
 
 
 def _went_backwards(ref: Ref, version: int, handled: int) -> str:

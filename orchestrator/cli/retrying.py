@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..clients.store import Store
 from ..core.keys import Keys
+from ..core.records import RetryAsked
 from ..core.refs import Ref
 from ..errors import InvalidInput
 from .progress import Phase, Progress
@@ -27,7 +28,10 @@ def choose(found: Snapshot, *, kind: str | None, ref: Ref | None, root: Ref | No
     return sorted(r for r, failed in chosen if (kind is None or r.type == kind) and (root is None or failed.root == root))
 
 
-def ask(store: Store, keys: Keys, refs: list[Ref]) -> None:
-    """Leave the requests; asking twice is asking once."""
+def ask(store: Store, keys: Keys, refs: list[Ref], *, force: bool = False) -> None:
+    """Leave the requests; asking twice is asking once.
+
+    :param force: the stack in Heat is to be taken as it is, whoever built it.
+    """
     for ref in refs:
-        store.put(keys.below(keys.retries, ref), "{}")
+        store.put(keys.below(keys.retries, ref), RetryAsked(force).to_json())

@@ -51,6 +51,7 @@ class Overview:
     pending: tuple[Standing, ...] = ()
     held: tuple[Standing, ...] = ()
     failures: tuple[Failure, ...] = ()
+    trouble: tuple[Standing, ...] = ()
     stale: tuple[Standing, ...] = ()
     deleted: tuple[Standing, ...] = ()
     rewritten: tuple[Standing, ...] = ()
@@ -59,7 +60,7 @@ class Overview:
     @property
     def exit(self) -> Exit:
         stuck = any(not held.moving for held in self.held)
-        return Exit.PROBLEM if stuck or self.failures or self.stale or self.rejected else Exit.OK
+        return Exit.PROBLEM if stuck or self.failures or self.trouble or self.stale or self.rejected else Exit.OK
 
     @property
     def busy(self) -> bool:
@@ -84,6 +85,7 @@ def overview(snapshot: Snapshot) -> Overview:
         pending=tuple(by_phase[Phase.PENDING]),
         held=tuple(by_phase[Phase.HELD]),
         failures=_by_root(by_phase[Phase.FAILED]),
+        trouble=tuple(by_phase[Phase.TROUBLE]),
         stale=tuple(by_phase[Phase.STALE]),
         deleted=tuple(by_phase[Phase.DELETED]),
         rewritten=tuple(_rewritten(snapshot)),
@@ -132,6 +134,7 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
             }
             for failure in found.failures
         ],
+        "trouble": [{**_standing(standing), "since": standing.since} for standing in found.trouble],
         "stale": [_standing(standing) for standing in found.stale],
         "deleted": [_standing(standing) for standing in found.deleted],
         "rewritten": [_standing(standing) for standing in found.rewritten],
@@ -170,6 +173,7 @@ _PHASE_STYLES = {
     Phase.PENDING: CALM,
     Phase.HELD: DOUBT,
     Phase.FAILED: BAD,
+    Phase.TROUBLE: BAD,
     Phase.STALE: DOUBT,
     Phase.DELETED: FAINT,
 }
@@ -183,7 +187,7 @@ def render(found: Overview, now: float) -> list[Section | Text]:
     """Everything that is not as it should be yet; of what is complete, only how many there are."""
     parts: list[Section | Text] = [_headline(found), _counts(found)]
     parts += _in_progress(found, now)
-    parts += _troubles(found)
+    parts += _troubles(found, now)
     if found.deleted:
         rows = [(str(standing.ref), f"v{standing.version}") for standing in found.deleted]
         parts.append(Section("Deleted: the stacks are gone, the config may be removed", ("resource", "version"), rows))
@@ -247,7 +251,7 @@ def _names(view: JobView, stuck: Collection[Ref] = ()) -> str:
     return ", ".join(f"{name} (fails)" if ref in stuck else name for ref, name in named.items())
 
 
-def _troubles(found: Overview) -> list[Section | Text]:
+def _troubles(found: Overview, now: float) -> list[Section | Text]:
     parts: list[Section | Text] = []
     wide = frozenset({"reason", "error"})
     if found.held:
@@ -256,6 +260,11 @@ def _troubles(found: Overview) -> list[Section | Text]:
     if found.failures:
         failed = [(str(f.root), ", ".join(str(other.ref) for other in f.others), f.error) for f in found.failures]
         parts.append(Section("Failed", ("cause", "failed with it", "error"), failed, BAD, wide))
+    if found.trouble:
+        trouble = [(str(s.ref), _version(s), s.reason) for s in found.trouble]
+        parts.append(
+            Section("In trouble: tried again, but somebody has to act", ("resource", "version", "reason"), trouble, BAD, wide)
+        )
     if found.stale:
         stale = [(str(s.ref), _version(s), s.reason) for s in found.stale]
         parts.append(Section("Ignored", ("resource", "version", "reason"), stale, DOUBT, wide))

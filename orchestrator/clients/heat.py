@@ -69,6 +69,10 @@ class Heat:
         """Have a token and an address for the tenant, so that the next call is one request and no more."""
         self._call(tenant, lambda heat: (heat.http_client.get_token(), heat.http_client.get_endpoint()))
 
+    def gone(self, tenant: str) -> bool | None:
+        """Whether Keystone says that there is no such project any more; None when it does not tell us."""
+        return None
+
     def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
         """A stack by ``name`` or ``name/id``, None when Heat knows it no more.
 

@@ -6,15 +6,15 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from . import records
 from .jobs import Action, Job, job_ref
 from .keys import Keys, job_of
 from .planning import Clean, Hold, Refuse, Report, Start
-from .records import Failed, Run, Step
-from .refs import Json, Ref, RunId
+from .records import Cause, Failed, Handled, Run, Step
+from .refs import JobId, Json, Ref, RunId
 from .resources import Wanted
 from .transactions import Require, Transaction, absent, exists, same_incarnation, unchanged
 
@@ -42,13 +42,29 @@ def start(keys: Keys, decision: Start) -> Transaction:
     """The job record, and what was handled: together, so that no config makes two jobs. Superseded
     jobs go in the same breath, provided that no worker has taken them meanwhile."""
     ref = decision.job.ref
-    untaken = (absent(keys.run(job.tenant, job.id)) for job in decision.superseded)
-    still_there = (exists(keys.job(job.id)) for job in decision.superseded)
     return Transaction(
-        requires=(_config(keys, ref, decision.wanted), absent(keys.job(decision.job.id)), *still_there, *untaken),
+        requires=(
+            _config(keys, ref, decision.wanted),
+            absent(keys.job(decision.job.id)),
+            *_untaken(keys, decision.superseded, decision.retried),
+        ),
         puts={keys.job(decision.job.id): decision.job.to_json(), keys.below(keys.handled, ref): decision.handled.to_json()},
-        deletes=(keys.below(keys.held, ref), *(keys.job(job.id) for job in decision.superseded)),
+        deletes=(keys.below(keys.held, ref), *_records_of(keys, decision.superseded, decision.retried)),
     )
+
+
+def _untaken(keys: Keys, jobs: Sequence[Job], retried: Mapping[JobId, int]) -> Iterator[Require]:
+    """No worker has these jobs: none had, or the one that had could not put it to Heat."""
+    for job in jobs:
+        yield exists(keys.job(job.id))
+        yield unchanged(keys.run(job.tenant, job.id), retried.get(job.id, 0))
+
+
+def _records_of(keys: Keys, jobs: Sequence[Job], retried: Mapping[JobId, int]) -> Iterator[str]:
+    for job in jobs:
+        yield keys.job(job.id)
+        if job.id in retried:
+            yield keys.run(job.tenant, job.id)
 
 
 def refuse(keys: Keys, decision: Refuse, as_string: bool) -> Transaction:
@@ -75,16 +91,37 @@ def hold(keys: Keys, ref: Ref, decision: Hold) -> Transaction:
     )
 
 
-def clean(keys: Keys, ref: Ref, _: Clean) -> Transaction:
+def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
     """Everything of a resource whose config is gone."""
     folders = (keys.state, keys.monitoring, keys.stacks, keys.job_states, keys.handled, keys.held, keys.failed)
-    return Transaction(requires=(_config(keys, ref, None),), deletes=tuple(keys.below(folder, ref) for folder in folders))
+    return Transaction(
+        requires=(_config(keys, ref, None), *_untaken(keys, decision.jobs, decision.retried)),
+        deletes=(
+            *(keys.below(folder, ref) for folder in folders),
+            *_records_of(keys, decision.jobs, decision.retried),
+        ),
+    )
 
 
-def fail_waiting(keys: Keys, job: Job, wanted: Wanted | None, failed: Failed, as_string: bool, *, told: bool) -> Transaction:
+def never_sent(keys: Keys, ref: Ref, handled: Handled) -> Transaction:
+    """The last job on a resource is over, and Heat has never had a request of it."""
+    return Transaction(puts={keys.below(keys.handled, ref): handled.to_json()})
+
+
+def fail_waiting(
+    keys: Keys,
+    job: Job,
+    wanted: Wanted | None,
+    failed: Failed,
+    as_string: bool,
+    *,
+    told: bool,
+    handled: Handled | None = None,
+) -> Transaction:
     """End a job that no worker will end: one that it waited for failed, or no worker survives it.
 
     :param told: whether a state is written: not when the config is gone or of a later incarnation.
+    :param handled: what is to be remembered of the resource instead, if that changes.
     """
     ref = job.ref
     status = records.failed_status(job.action)
@@ -92,11 +129,44 @@ def fail_waiting(keys: Keys, job: Job, wanted: Wanted | None, failed: Failed, as
     if told:
         state = records.state_record(job.action, status, (), job.version, failed.error, as_string)
         puts = {keys.below(keys.state, ref): json.dumps(state), keys.below(keys.failed, ref): failed.to_json()}
+    if handled is not None:
+        puts[keys.below(keys.handled, ref)] = handled.to_json()
     return Transaction(
         requires=(exists(keys.job(job.id)), _config(keys, ref, wanted)),
         puts=puts,
         deletes=(keys.job(job.id), keys.below(keys.job_states, ref)),
     )
+
+
+def overtake(keys: Keys, deletion: Job, jobs: Sequence[Job], runs: Mapping[JobId, int]) -> Transaction:
+    """A deletion goes ahead of jobs on its resource that Heat does not end: nobody wants their stack any more.
+
+    :param runs: the revisions of their runs.
+    """
+    return Transaction(
+        requires=(exists(keys.job(deletion.id)), *_untaken(keys, jobs, runs)),
+        deletes=tuple(key for job in jobs for key in (keys.job(job.id), keys.run(job.tenant, job.id))),
+    )
+
+
+def give_time_up(keys: Keys, job: Job, run: Run, revision: int) -> Transaction:
+    """The time of a job is over: the worker that looks at it next says so.
+
+    What Heat works on counts as ended, so that it is looked at now; what is to be tried again is tried for the last time.
+    """
+    step = Step.ENDED if run.step is Step.WAITING else run.step
+    key = keys.run(job.tenant, job.id)
+    return Transaction((unchanged(key, revision),), {key: replace(run, step=step, overdue=True).to_json()})
+
+
+def note_death(keys: Keys, job: Job, deaths: int) -> Transaction:
+    """A worker has died over a job: it is to be sent again, and Heat may have taken a request of it.
+
+    :param deaths: how many have died over it in a row by now.
+    """
+    key = keys.run(job.tenant, job.id)
+    run = Run(Step.RETRY, asked=True, deaths=deaths, cause=Cause.BUSY.value, reason="the worker died")
+    return Transaction((exists(keys.job(job.id)), absent(key)), {key: run.to_json()})
 
 
 def remove_runs(runs: Iterable[tuple[str, int]]) -> Transaction:
@@ -127,7 +197,7 @@ class Ended:
 
     *status* is the stack's (``UPDATE_FAILED``), *outputs* and *reason* as Heat gave them. *error* is
     empty when all is well, *live* says whether Heat has a stack now; *recorded* whether the stack
-    record is written at all: it is not when Heat refused to make one.
+    record is written at all: it is not when Heat refused to make one. *asked*: Heat may have taken a request.
     """
 
     status: str
@@ -137,6 +207,7 @@ class Ended:
     live: bool = True
     recorded: bool = True
     root: Ref | None = None
+    asked: bool = True
 
 
 def claim(keys: Keys, run_id: RunId, run: Run, basis: Basis | None = None) -> Transaction:
@@ -193,7 +264,15 @@ def end_job(
     run_key, failed_key = keys.run(job.tenant, job.id), keys.below(keys.failed, job.ref)
     monitored = any(is_monitoring_link(output) for output in ended.outputs)
     root = ended.root or (job.ref if ended.error else None)
-    done = Run(Step.DONE, complete=not ended.error, live=ended.live, monitored=monitored, reason=ended.error, root=root)
+    done = Run(
+        Step.DONE,
+        complete=not ended.error,
+        live=ended.live,
+        monitored=monitored,
+        reason=ended.error,
+        root=root,
+        asked=ended.asked,
+    )
     puts = {run_key: done.to_json()}
     deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
     requires = _still_ours(keys, job, basis)
@@ -222,6 +301,6 @@ def is_monitoring_link(output: Json) -> bool:
     )
 
 
-def not_built(action: Action, error: str, *, root: Ref | None = None, live: bool = False) -> Ended:
+def not_built(action: Action, error: str, *, root: Ref | None = None, live: bool = False, asked: bool = True) -> Ended:
     """The end of a job for which Heat was not asked, or refused."""
-    return Ended(records.failed_status(action), error=error, live=live, recorded=False, root=root)
+    return Ended(records.failed_status(action), error=error, live=live, recorded=False, root=root, asked=asked)

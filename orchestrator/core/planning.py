@@ -8,7 +8,7 @@ performs it in one etcd transaction (:mod:`.effects`) and decides anew when that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..errors import MappingError
@@ -63,6 +63,8 @@ class Start:
     handled: Handled
     wanted: Wanted | None
     superseded: tuple[Job, ...] = ()
+    retried: Mapping[JobId, int] = field(default_factory=dict)
+    """Of the superseded ones that were to be sent again, the revisions of their runs."""
     first_of_two: bool = False
 
 
@@ -86,7 +88,13 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """The config is gone and so is the stack: remove what is left of the resource."""
+    """The config is gone and so is the stack: remove what is left of the resource.
+
+    *jobs* are unfinished and have never reached Heat: they go too, with their runs at the revisions *retried*.
+    """
+
+    jobs: tuple[Job, ...] = ()
+    retried: Mapping[JobId, int] = field(default_factory=dict)
 
 
 Decision: TypeAlias = Nothing | First | Postpone | Report | Start | Refuse | Hold | Clean
@@ -344,7 +352,10 @@ class _Planner:
 
     def _gone(self) -> Decision:
         world, ref = self.world, self.ref
-        if world.may_have_stack(ref):
+        jobs = world.graph.on(ref)
+        if jobs and not world.may_have_stack(ref) and not world.graph.behind(job.id for job in jobs):
+            return Clean(tuple(jobs), self._retried(jobs))
+        if jobs or world.may_have_stack(ref):
             failed = world.failed.get(ref)
             if failed and failed.action is Action.DELETE and ref not in world.again and not world.graph.on(ref):
                 return Nothing("the deletion failed; it is tried again later")
@@ -428,8 +439,12 @@ class _Planner:
         references = dict.fromkeys(other for param in with_earlier for other in param.references)
         outlived = self._outlived(source)
         leavers = self._last_jobs_of_leavers() if action is Action.DELETE else ()
-        dependency = tuple(dict.fromkeys((*world.graph.dependency_of(ref, references), *leavers)))
-        superseded = self._superseded(dependency, outlived)
+        stuck = self._stuck(action, outlived)
+        # In the place of what Heat never took, the new job does not wait for those who waited there.
+        behind = world.graph.behind(job.id for job in stuck)
+        depends = dict.fromkeys((*world.graph.dependency_of(ref, references), *leavers))
+        dependency = tuple(job for job in depends if job not in behind)
+        superseded = (*stuck, *self._superseded(dependency, outlived))
         gone = {job.id for job in superseded}
         job = Job(
             id=job_id(action, ref, source.version, self.suffix()),
@@ -460,8 +475,11 @@ class _Planner:
             digest=source.digest(),
             rewritten=_is_rewritten(source, handled),
             sent=job.id,
+            built=world.is_live(ref),
+            uncertain=world.may_have_stack(ref),
+            force=ref in world.forced,
         )
-        return Start(job, record, world.wanted.get(ref), superseded, first_of_two)
+        return Start(job, record, world.wanted.get(ref), superseded, self._retried(superseded), first_of_two)
 
     def _stands_on(self) -> frozenset[Ref]:
         """What the stack was built from, or may be by an unfinished job, as far as there is either."""
@@ -478,6 +496,20 @@ class _Planner:
             return jobs.intersection(handled.outlived if handled else ())
         return jobs
 
+    def _stuck(self, action: Action, outlived: frozenset[JobId]) -> tuple[Job, ...]:
+        """The jobs on this resource that could not be put to Heat, and are waiting for their next try: a newer version or
+        a deletion takes their place, for it may be what corrects them.
+
+        A deletion leaves those that Heat may have taken: it would find nothing to delete yet.
+        """
+        world = self.world
+        found = [job for job in world.graph.on(self.ref) if world.is_stuck(job) and job.id not in outlived]
+        return tuple(job for job in found if action is not Action.DELETE or not world.runs[job.id].asked)
+
+    def _retried(self, jobs: Iterable[Job]) -> dict[JobId, int]:
+        """The revisions of the runs that are to be tried again, of some jobs."""
+        return {job.id: self.world.runs[job.id].revision for job in jobs if self.world.is_stuck(job)}
+
     def _superseded(self, dependency: tuple[JobId, ...], outlived: frozenset[JobId]) -> tuple[Job, ...]:
         """The jobs on this resource that need not run any more, because this one does all and more.
 
@@ -485,7 +517,7 @@ class _Planner:
         job has to wait for waits for them: it must not take their place in the queue before that.
         """
         world = self.world
-        idle = [job for job in world.graph.on(self.ref) if job.id not in world.claimed and job.id not in outlived]
+        idle = [job for job in world.graph.on(self.ref) if job.id not in world.runs and job.id not in outlived]
         needed = set(dependency) - {job.id for job in idle}
         return tuple(job for job in idle if not needed & world.graph.behind([job.id]))
 

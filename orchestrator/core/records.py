@@ -82,6 +82,9 @@ def _state(state: dict[str, Json], version: int, error: str, as_string: bool) ->
 # Our own, written by the bridge --------------------------------------------------------------------
 
 
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading a record raises that somebody else wrote, or a release that says things otherwise."""
+
 NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
 """One for all: most of a hundred thousand records have neither references nor anything replaced."""
@@ -98,7 +101,9 @@ class Handled:
 
     *revision* is the mod revision of the config that was handled, *digest* names its content: by them a resync is told
     from a change of the same version. *rewritten* says that this version was handled before, with another content.
-    *sent* is the last job that may have reached Heat, also when a later version was refused without one.
+    *built*: there was a stack of this resource by our records when the job was made; *uncertain*: there may have been one,
+    by records or not. *force*: a person has decided that the job takes the stack of that name as it is. *sent* is the last
+    job that may have reached Heat, also when a later version was refused without one.
     """
 
     version: int
@@ -115,6 +120,9 @@ class Handled:
     digest: str = ""
     rewritten: bool = False
     sent: JobId = NO_JOB
+    built: bool = False
+    uncertain: bool = False
+    force: bool = False
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -146,6 +154,9 @@ class Handled:
                 **({"revision": self.revision, "digest": self.digest} if self.digest else {}),
                 **({"rewritten": True} if self.rewritten else {}),
                 **({"sent": self.sent} if self.sent != self.job else {}),
+                **({"built": True} if self.built else {}),
+                **({"uncertain": True} if self.uncertain else {}),
+                **({"force": True} if self.force else {}),
             }
         )
 
@@ -168,6 +179,9 @@ class Handled:
             digest=record.get("digest", ""),
             rewritten=record.get("rewritten", False),
             sent=record.get("sent", record["job"]),
+            built=record.get("built", False),
+            uncertain=record.get("uncertain", "digest" not in record),
+            force=record.get("force", False),
         )
 
 
@@ -234,6 +248,28 @@ class Failed:
         return cls(*known, through)
 
 
+# Our own, written by an operator's command ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """A version is to be tried once more: ``orchestrator/retry/…``.
+
+    *force*: the stack of the resource's name in Heat is to be taken as it is, though it is not recorded as ours or an
+    update may replace what failed a check.
+    """
+
+    force: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps({"force": True} if self.force else {})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RetryAsked:
+        record = json.loads(text)
+        return cls(isinstance(record, dict) and record.get("force") is True)
+
+
 # Our own, written by the workers -------------------------------------------------------------------
 
 
@@ -244,6 +280,12 @@ class Cause(StrEnum):
     """Heat or Keystone did not answer, or not with an answer: the tenant's other jobs will fare no better."""
     BUSY = "busy"
     """The stack is not ready for our request."""
+    FAULT = "fault"
+    """Heat answered this very request with an error of its own (500): the tenant's other jobs may fare better."""
+    CREDENTIALS = "credentials"
+    """The workers' credentials are refused, or cannot be used: a person has to act."""
+    PROJECT = "project"
+    """Keystone knows no such project, or gives us no role in it: a person has to act, there or in the config."""
 
 
 class Step(StrEnum):
@@ -281,6 +323,11 @@ _RUN_FIELDS = (
     "since",
     "asked_at",
     "timeout_mins",
+    "asked",
+    "absent",
+    "unresolved",
+    "deaths",
+    "overdue",
     "complete",
     "live",
     "monitored",
@@ -295,7 +342,11 @@ class Run:
     *stack* is Heat's own id of the stack; *attempt* counts temporary failures in a row, *failures* the
     times that Heat took the request and it came to nothing; *delay* is in seconds, *cause* says what
     kind of failure the last one was. *since* (the first claim), *asked_at* and *due* (when *delay* is
-    over) are seconds since the epoch, by the worker's clock. The last four are the outcome: how it ended
+    over) are seconds since the epoch, by the worker's clock: they are shown, and nothing is decided by them. *asked*
+    says that Heat may have taken a request of this job; *absent* that Heat has shown no stack to delete once already;
+    *unresolved* counts the looks at which Heat could not compute an output, *deaths* the workers in a row that died over
+    the job; *overdue* is the bridge's word that the time
+    for the operation, or for waiting for the stack, is over. The last four are the outcome: how it ended
     (*complete*), whether a stack is left (*live*) and has monitoring targets (*monitored*), and
     the *root* of the failure that *reason* tells.
     """
@@ -311,6 +362,11 @@ class Run:
     since: float = 0.0
     asked_at: float = 0.0
     timeout_mins: int = 0
+    asked: bool = False
+    absent: bool = False
+    unresolved: int = 0
+    deaths: int = 0
+    overdue: bool = False
     complete: bool = False
     live: bool = False
     monitored: bool = False

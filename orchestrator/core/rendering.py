@@ -216,17 +216,24 @@ def needed_outputs(job: Job) -> frozenset[OutputOf]:
 
 def pick_outputs(
     needed: Iterable[OutputOf], stacks: Mapping[str, Mapping[str, Json]]
-) -> tuple[dict[OutputOf, Json], list[OutputOf]]:
-    """The values of the needed outputs, and those that no stack record has.
+) -> tuple[dict[OutputOf, Json], dict[OutputOf, str]]:
+    """The values of the needed outputs; and those that cannot be had, each with the reason.
 
-    :param stacks: ``str(ref)`` to the outputs of its stack by key.
+    :param stacks: ``str(ref)`` to the outputs of its stack by key, each as Heat gave it.
     """
     found: dict[OutputOf, Json] = {}
-    absent: list[OutputOf] = []
+    absent: dict[OutputOf, str] = {}
     for output in needed:
-        record = stacks.get(str(output.ref), {})
-        if output.key in record:
-            found[output] = record[output.key]
+        given = stacks.get(str(output.ref), {}).get(output.key)
+        if given is None:
+            absent[output] = f"which has none; build {output.ref} first"
+        elif error := output_error(given):
+            absent[output] = f"which Heat could not compute: {error}"
         else:
-            absent.append(output)
+            found[output] = given.get("output_value")
     return found, absent
+
+
+def output_error(output: Json) -> str:
+    """Why Heat could not compute an output; empty when it could. Such an output is shown with the value null."""
+    return str(output.get("output_error") or "") if isinstance(output, Mapping) else ""

@@ -1,33 +1,65 @@
 """What Heat answered, and what it means for the job that asked (CONTRACT section 6, FIELD section 9).
 
-Heat answers before the work begins. So the first looks after an update may still show the end of
-the previous operation; each request carries a tag of its job, and an end counts as ours when the
-stack carries our tag, or none at all (a Heat that keeps no tags).
+Heat answers before the work begins, so the first polls after an update may still show the end of the previous operation. Each
+request therefore carries two tags: one names the job, one the resource that owns the stack. An end counts as ours when the stack
+carries the job's tag. Where Heat keeps no tags at all, an end without any counts as ours too.
+
+docs/stack-states.md is the table of all states and what follows from them; tests try each cell on a real engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TypeAlias
 
-from .jobs import Action
-from .refs import JobId, Json
+from .jobs import Action, job_ref
+from .refs import JobId, Json, Ref
 
-_HEAT_ACTIONS = {Action.CREATE: ("CREATE", "UPDATE"), Action.MODIFY: ("UPDATE", "CREATE"), Action.DELETE: ("DELETE",)}
-"""A create that adopts ends as an update; a modify of a stack that was gone ends as a create."""
+_OURS = {Action.CREATE: ("CREATE", "UPDATE"), Action.MODIFY: ("UPDATE", "CREATE"), Action.DELETE: ("DELETE",)}
+"""Heat's actions by which a job may end. A create that adopts ends as an update; a modify of a stack that was gone, as a create."""
+
+_AFTERWARDS = ("CHECK", "SNAPSHOT", "SUSPEND", "RESUME", "ADOPT", "RESTORE")
+"""Operations that others may start once ours is over. Heat keeps our tags on the stack."""
 
 TAG_PREFIX = "orchestrator-"
+_OWNER_PREFIX = TAG_PREFIX + "owner-"
+_LONGEST_TAG = 80
+"""Characters that Heat takes in a tag, without a comma."""
+
+ENGINE_WENT_DOWN = "Engine went down during stack"
+"""How Heat begins the reason of an operation that ended because its engine did (heat.engine.service.reset_stack_status)."""
 
 DELETE_ATTEMPTS = 3
 """A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what was
 still in use is often released a moment later. One whose config is gone is asked until it succeeds."""
 
+SETTLING = 15.0
+"""Seconds after which what Heat shows of a stack that is at rest counts as the truth. Heat shows an operation within a second
+of its answer; behind a load balancer or a lagging database it may be some seconds later."""
 
-def tag(job: JobId) -> str:
-    """The tag of the job's operation: version and random part. Heat takes at most 80 characters and no comma."""
+
+def tag(job: JobId, tries: int = 0) -> str:
+    """The tag of the job's operation: version and random part. Heat takes at most 80 characters and no comma.
+
+    :param tries: how often Heat has taken a request of the job and failed it: each try has a tag of its own.
+    """
     _, version, suffix = job.rsplit(":", 2)
-    return f"{TAG_PREFIX}{version}-{suffix}"
+    return f"{TAG_PREFIX}{version}-{suffix}" + (f"-{tries}" if tries else "")
+
+
+def owner_tag(ref: Ref) -> str:
+    """The tag that says whose a stack is, for ``a_b`` with id ``c`` and ``a`` with id ``b_c`` have stacks of one name."""
+    name = f"{_OWNER_PREFIX}{ref}"
+    if len(name) <= _LONGEST_TAG and "," not in name and name.isascii():
+        return name
+    return _OWNER_PREFIX + blake2b(str(ref).encode(), digest_size=16).hexdigest()
+
+
+def tags(job: JobId, tries: int = 0) -> str:
+    """Both tags, as Heat takes them."""
+    return f"{tag(job, tries)},{owner_tag(job_ref(job))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +82,16 @@ class Stack:
 
     @property
     def in_progress(self) -> bool:
-        return self.status.endswith("_IN_PROGRESS")
+        return self.status.endswith("_IN_PROGRESS") or self.action == "INIT"
 
     @property
     def complete(self) -> bool:
         return self.status.endswith("_COMPLETE")
+
+    @property
+    def job_tags(self) -> tuple[str, ...]:
+        """The tags of our jobs on it: one, where Heat keeps tags and nobody else changed the stack since."""
+        return tuple(t for t in self.tags if t.startswith(TAG_PREFIX) and not t.startswith(_OWNER_PREFIX))
 
     @classmethod
     def from_heat(cls, document: Mapping[str, Json]) -> Stack:
@@ -69,15 +106,24 @@ class Stack:
         )
 
 
-def carries(stack: Stack, job: JobId) -> bool:
-    """Whether the stack's last operation is this job's."""
-    return tag(job) in stack.tags
+def carries(stack: Stack, job: JobId, tries: int = 0) -> bool:
+    """Whether the stack's last operation of ours is this try of the job."""
+    return tag(job, tries) in stack.tags
 
 
-def is_foreign(stack: Stack, job: JobId) -> bool:
-    """Whether the stack's last operation is another job's, for certain."""
-    ours = [t for t in stack.tags if t.startswith(TAG_PREFIX)]
-    return bool(ours) and tag(job) not in ours
+def owns(ref: Ref, stack: Stack, *, recorded: bool) -> bool:
+    """Whether a stack of the resource's name is the resource's own, and not somebody else's of the same name.
+
+    :param recorded: whether our records tell of a stack of this resource. Somebody else's update takes the tags
+        away, so a stack without any is its own then.
+    """
+    owners = [t for t in stack.tags if t.startswith(_OWNER_PREFIX)]
+    if owners:
+        return owner_tag(ref) in owners
+    return recorded or bool(stack.job_tags)  # Before there were tags of owners, there were those of jobs.
+
+
+# How an operation stands -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,70 +139,112 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class StackFailed:
+    """*stack* is None when there is none any more. *outside*: Heat itself says that the configuration is not at fault."""
+
     stack: Stack | None
     error: str
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Heat took the request and then dropped it (it can, when two race): ask again."""
+    """Heat took the request, and the stack is at rest without it: ask again."""
+
+    why: str
 
 
 Verdict: TypeAlias = InProgress | Complete | StackFailed | Lost
 
-SETTLING = 15.0
-"""Seconds after which a stack that is at rest, and does not show our operation, never will. Heat shows
-it within a second of its answer."""
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is known besides the stack itself.
+
+    *settled*: it has looked like this for :data:`SETTLING` seconds. *overdue*: the operation's time is over.
+    *keeps_tags*: this Heat has shown tags of ours before, so that their absence means something. *tries*: how often Heat
+    had failed the job before.
+    """
+
+    settled: bool = False
+    overdue: bool = False
+    keeps_tags: bool = False
+    tries: int = 0
 
 
-def judge(action: Action, job: JobId, stack: Stack | None, *, age: float = 0.0, limit: float = float("inf")) -> Verdict:
+def judge(action: Action, job: JobId, stack: Stack | None, sight: Sight = Sight()) -> Verdict:
     """How the operation of *job* stands.
 
     :param stack: as Heat shows it, None when Heat knows it no more.
-    :param age: seconds since Heat was asked.
-    :param limit: seconds after which an operation still in progress counts as stuck.
     """
-    verdict = _judge(action, job, stack)
-    if not isinstance(verdict, InProgress) or stack is None:
+    verdict = _judge_deletion(stack) if action is Action.DELETE else _judge_change(action, job, stack, sight)
+    if not isinstance(verdict, InProgress):
         return verdict
-    if stack.in_progress and age > limit:
-        return StackFailed(stack, _stuck(stack, age))
-    return Lost() if not stack.in_progress and age > SETTLING else verdict
+    if stack is not None and stack.in_progress:
+        return StackFailed(stack, _stuck(stack)) if sight.overdue else verdict
+    if not sight.settled:
+        return verdict
+    if stack is None:
+        return StackFailed(None, "the stack was deleted behind the orchestrator's back; to build it anew, try the version again")
+    return Lost(f"Heat took the request, and the stack is in {stack.status} without it")
 
 
-def _stuck(stack: Stack, age: float) -> str:
-    return (
-        f"Heat has had the stack in {stack.status} for {age / 60:.0f} minutes, past its timeout; look at Heat's engine, "
-        "delete or repair the stack there, then write the config with the next version"
-    )
+def _judge_deletion(stack: Stack | None) -> Verdict:
+    if stack is None or stack.status == "DELETE_COMPLETE":
+        return Complete(None)
+    return _failure(stack) if stack.status == "DELETE_FAILED" else InProgress()
 
 
-def _judge(action: Action, job: JobId, stack: Stack | None) -> Verdict:
+def _judge_change(action: Action, job: JobId, stack: Stack | None, sight: Sight) -> Verdict:
+    if stack is None or stack.in_progress:
+        return InProgress()
+    if stack.action == "DELETE":
+        return _judge_deleted(stack, sight)
+    ours = carries(stack, job, sight.tries)
+    if stack.job_tags and not ours:
+        return InProgress()  # Another job's end, or that of an earlier try: ours has not begun, or was dropped.
+    if not ours and sight.keeps_tags:
+        return InProgress()  # Somebody else has changed the stack in mid-operation: it is not our success.
+    if stack.action in _OURS[action] or stack.action in _AFTERWARDS:
+        return Complete(stack) if stack.complete else _failure(stack)
+    return _failure(stack)
+
+
+def _judge_deleted(stack: Stack, sight: Sight) -> Verdict:
+    """A stack that somebody deleted: the one before ours, as long as Heat shows it, or ours."""
+    if not sight.settled:
+        return InProgress()
+    left = stack if stack.status == "DELETE_FAILED" else None
+    return StackFailed(left, "the stack was deleted behind the orchestrator's back; to build it anew, try the version again")
+
+
+def _failure(stack: Stack) -> StackFailed:
+    reason = stack.reason or "no reason given"
+    return StackFailed(stack, f"Heat ended in {stack.status}: {reason}", outside=stack.reason.startswith(ENGINE_WENT_DOWN))
+
+
+def _stuck(stack: Stack) -> str:
+    return f"Heat has the stack in {stack.status}, past its timeout: look at Heat's engine, and delete or repair the stack there"
+
+
+def advice(action: Action, ref: Ref, error: str, *, config_there: bool = True) -> str:
+    """A failure of Heat's with what to do about it.
+
+    :param config_there: whether there is a config that could be written with a next version.
+    """
     if action is Action.DELETE:
-        if stack is None or stack.status == "DELETE_COMPLETE":
-            return Complete(None)
-        if stack.status == "DELETE_FAILED":
-            return StackFailed(stack, _what_to_do(action, stack))
-        return InProgress()
-    if stack is None or (stack.action == "DELETE" and not stack.in_progress):
-        return StackFailed(None, "the stack was deleted behind the orchestrator's back; write the config again to build it anew")
-    if stack.in_progress or stack.action not in _HEAT_ACTIONS[action] or is_foreign(stack, job):
-        return InProgress()
-    return Complete(stack) if stack.complete else StackFailed(stack, _what_to_do(action, stack))
+        what = "remove what still uses the stack's resources"
+        then = "then mark it for deletion again with the next version" if config_there else "the deletion is tried again by itself"
+        return f"{error}; {what}; {then}"
+    again = f"orchestrator retry {ref.type} {ref.id}"
+    return f"{error}; correct the configuration and write it with the next version, or try it again as it is: {again}"
 
 
-def _what_to_do(action: Action, stack: Stack) -> str:
-    advice = {
-        Action.CREATE: "correct the configuration and write it with the next version; the stack is then updated or built anew",
-        Action.MODIFY: "correct the configuration and write it with the next version",
-        Action.DELETE: "remove what still uses the stack's resources, then mark it for deletion again with the next version",
-    }[action]
-    return f"Heat ended in {stack.status}: {stack.reason or 'no reason given'}; {advice}"
+# What to ask -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """POST; a stack of this name that is there already is adopted."""
+    """POST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +276,33 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is nothing to delete."""
+    """There is nothing to delete that would be ours."""
 
 
-Request: TypeAlias = Create | Update | Delete | Wait | Asked | Gone
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The stack is not touched before a person has decided; *why* says what about."""
+
+    why: str
 
 
-def next_request(action: Action, job: JobId, stack: Stack | None) -> Request:
+Request: TypeAlias = Create | Update | Delete | Wait | Asked | Gone | Leave
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What is known besides the stack when something is to be asked.
+
+    *recorded*: our records tell of a stack of this resource. *force*: a person has decided that the stack is to be taken
+    as it is. *tries*: how often Heat has failed the job before.
+    """
+
+    recorded: bool = True
+    force: bool = False
+    tries: int = 0
+
+
+def next_request(action: Action, job: JobId, stack: Stack | None, grounds: Grounds = Grounds()) -> Request:
     """What to ask of Heat, given the stack as it is now (None: there is none).
 
     The table of what Heat allows was tried on a real engine (openstack-heat 27, with and without
@@ -203,12 +311,31 @@ def next_request(action: Action, job: JobId, stack: Stack | None) -> Request:
     """
     if stack is None or stack.status == "DELETE_COMPLETE":
         return Gone() if action is Action.DELETE else Create()
+    taken = grounds.force or owns(job_ref(job), stack, recorded=grounds.recorded)
     if action is Action.DELETE:
-        return Asked(stack) if stack.status == "DELETE_IN_PROGRESS" else Delete(stack)
-    if carries(stack, job) and (stack.in_progress or stack.action in _HEAT_ACTIONS[action]):
+        return _deletion(stack) if taken else Gone()
+    return _change(job, stack, grounds) if taken else Leave(_not_ours(job, stack))
+
+
+def _deletion(stack: Stack) -> Request:
+    return Asked(stack) if stack.status == "DELETE_IN_PROGRESS" else Delete(stack)
+
+
+def _change(job: JobId, stack: Stack, grounds: Grounds) -> Request:
+    if carries(stack, job, grounds.tries) and stack.action != "DELETE":
         return Asked(stack)
     if stack.in_progress:
         return Wait(stack)
-    if stack.action in ("DELETE", "SUSPEND"):
+    if stack.action == "DELETE":
         return Delete(stack, replace=True)
+    if stack.action == "SUSPEND":
+        return Leave(f"the stack is in {stack.status}: resume it in Heat (openstack stack resume {stack.name})")
+    if stack.status == "CHECK_FAILED" and not grounds.force:
+        return Leave(f"the stack is in CHECK_FAILED ({stack.reason}): an update would replace what failed the check")
     return Update(stack)
+
+
+def _not_ours(job: JobId, stack: Stack) -> str:
+    owner = next((t.removeprefix(_OWNER_PREFIX) for t in stack.tags if t.startswith(_OWNER_PREFIX)), "")
+    whose = f"it is that of {owner}" if owner else "nothing says that it was built from this resource"
+    return f"Heat has a stack {stack.name} already, and {whose}"

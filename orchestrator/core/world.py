@@ -14,7 +14,7 @@ from ..errors import MappingError
 from .jobs import Action, Job, job_action
 from .mapping.evaluate import Scope
 from .properties import NO_PROPERTIES, Properties
-from .records import Failed, Handled, Held
+from .records import Failed, Handled, Held, Step
 from .refs import JobId, Json, Ref
 from .resources import UNVERSIONED, Wanted, parsed
 from .schemas import ResourceType, Schemas
@@ -41,6 +41,17 @@ class Reported:
 
     version: int
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of the run of a job: its step and revision, whether Heat may have taken a request of it, and how many
+    workers in a row have died over it."""
+
+    step: Step
+    revision: int
+    asked: bool
+    deaths: int = 0
 
 
 class JobGraph:
@@ -76,6 +87,12 @@ class JobGraph:
             self._dependents[new][dependent] = None
         for _ in self.remove(old):
             raise AssertionError("its dependents were moved to the new job")
+
+    def overtake(self, old: JobId, new: JobId) -> None:
+        """*new*, which waited for *old*, goes ahead in its place: whatever else waited for *old* waits for *new*."""
+        self._waits_for[new].discard(old)
+        self._dependents[old].pop(new, None)
+        self.replace(old, new)
 
     def behind(self, job_ids: Iterable[JobId]) -> set[JobId]:
         """Every job that waits for one of these, directly or not."""
@@ -141,14 +158,19 @@ class World:
     dirty: OrderedDict[Ref, None] = field(default_factory=OrderedDict)
     """Resources to be decided, in order of arrival. The first one of a plain dict is found only past the
     gaps of all that were removed before it: emptying a hundred thousand from the front takes seconds."""
-    claimed: set[JobId] = field(default_factory=set)
-    """Jobs that a worker has taken, so that they cannot be superseded any more."""
+    runs: dict[JobId, Seen] = field(default_factory=dict)
+    """The runs of jobs that a worker has taken."""
+    fresh: set[JobId] = field(default_factory=set)
+    """Jobs that this leader has made and that no worker has taken. Of others without a run nothing is certain: a worker
+    may have died over them under the leader before."""
     unreadable: set[Ref] = field(default_factory=set)
     """Resources whose config is there and has never been readable: neither wanted nor gone."""
     unsettled: set[Ref] = field(default_factory=set)
     """Resources whose last decision could not be written, because their config had changed meanwhile."""
     again: set[Ref] = field(default_factory=set)
     """Resources whose version is to be tried once more though it was handled."""
+    forced: set[Ref] = field(default_factory=set)
+    """Those of them whose stack in Heat is to be taken as it is: a person has decided so."""
     _handled: dict[Ref, Handled] = field(default_factory=dict)
     _referrers: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
     _held: dict[Ref, Held] = field(default_factory=dict)
@@ -182,26 +204,46 @@ class World:
     def may_have_stack(self, ref: Ref) -> bool:
         """Whether Heat has a stack of this resource, or may have one that no record tells of: a job that was sent and
         came to nothing that we know of may have reached Heat. Only a deletion that ended says that it has none."""
-        if self.is_live(ref) or self.graph.on(ref):
+        jobs = self.graph.on(ref)
+        if self.is_live(ref) or any(map(self._has_reached_heat, jobs)):
             return True
         handled, stack = self._handled.get(ref), self.stacks.get(ref)
         if handled is None or not handled.sent:
             return False
+        if jobs:
+            return handled.uncertain  # Of what is under way nothing has reached Heat: it is as it was before.
         return stack is None or job_action(handled.sent) is not Action.DELETE
+
+    def _has_reached_heat(self, job: Job) -> bool:
+        """Whether Heat may have taken a request of an unfinished job, for all that we know."""
+        run = self.runs.get(job.id)
+        if run is None:
+            return job.id not in self.fresh
+        return run.asked or run.step is not Step.RETRY
 
     def home(self, ref: Ref) -> str | None:
         """The tenant in which the resource's stack is, or will be when its jobs are over; None when there is none.
 
         A deletion under way is the end of a stay: after it, the resource may be built anywhere.
         """
-        if not self.may_have_stack(ref) or self.deleting(ref):
+        jobs = self.graph.on(ref)
+        if self.deleting(ref) or not (self.may_have_stack(ref) or any(map(self._is_waited_for, jobs))):
             return None
-        if jobs := self.graph.on(ref):
+        if jobs:
             return jobs[-1].tenant
         if (stack := self.stacks.get(ref)) is not None and stack.live and stack.tenant:
             return stack.tenant
         handled = self._handled.get(ref)
         return handled.tenant if handled else None
+
+    def _is_waited_for(self, job: Job) -> bool:
+        """Whether others wait for an unfinished job, so that it keeps its place."""
+        return bool(self.graph.behind([job.id])) and not self.is_stuck(job)
+
+    def is_stuck(self, job: Job) -> bool:
+        """Whether a job could not be put to Heat, and waits for its next try."""
+        run = self.runs.get(job.id)
+        return run is not None and run.step is Step.RETRY
 
     def namesake(self, ref: Ref, tenant: str) -> Ref | None:
         """Another resource that has the stack name of this one in the same tenant (``a_b`` with id ``c``, ``a`` with ``b_c``)."""
@@ -307,6 +349,7 @@ class World:
         self.stacks.pop(ref, None)
         self.reported.pop(ref, None)
         self.again.discard(ref)
+        self.forced.discard(ref)
         self.unsettled.discard(ref)
 
     def deleting(self, ref: Ref) -> bool:

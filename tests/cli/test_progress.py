@@ -199,6 +199,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "failed": [],
         "stale": [],
         "deleted": [],
+        "trouble": [],
         "rewritten": [],
         "rejected": [],
     }

@@ -42,7 +42,8 @@ def good_one(nodes: System) -> None:
     [
         pytest.param("{", "not JSON", id="not JSON"),
         pytest.param('"text"', "not an object", id="a text"),
-        pytest.param('{"body": {}}', "no version", id="no version"),
+        pytest.param('{"body": {}, "version": -1}', "no version", id="version below 0"),
+        pytest.param('{"body": {"x": NaN}, "version": 1}', "not JSON", id="a number that JSON has not"),
         pytest.param('{"body": {}, "version": "1"}', "no version", id="version is a text"),
         pytest.param('{"body": {}, "version": true}', "no version", id="version is true"),
         pytest.param("[" * 100_000, "not JSON", id="endless nesting"),

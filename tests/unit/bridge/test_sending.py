@@ -10,8 +10,9 @@ import pytest
 from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_HOLD, OPENS_AFTER, Dispatcher
 from orchestrator.clients.queue import PORTION
 from orchestrator.core.jobs import Job
+from orchestrator.core.keys import job_of
 from orchestrator.core.records import Cause, Run, Step
-from orchestrator.core.refs import JobId
+from orchestrator.core.refs import JobId, RunId
 from orchestrator.testing import RecordingQueue
 from tests.factories import job, network
 
@@ -500,3 +501,37 @@ def test_how_much_waits_and_is_under_way_is_told(clock: Clock, broker: Recording
     flush(dispatcher)
 
     assert dispatcher.sizes() == {"ready": 68, "in_flight": 32}
+
+
+def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_waiting(clock: Clock, broker: RecordingQueue) -> None:
+    queue: Any = broker
+    dispatcher = Dispatcher(queue, clock.timer, look_interval=1.0)
+    at_fault = [created(f"bad{n}", BROKEN) for n in range(4)]
+    for one in at_fault:
+        dispatcher.submit(one)
+    flush(dispatcher)
+    for attempt in (1, 2, 3):
+        for one in at_fault:
+            dispatcher.moved(one.id, BROKEN, Run(Step.CLAIMED))
+            dispatcher.moved(one.id, BROKEN, Run(Step.RETRY, attempt=attempt, delay=30.0, cause=Cause.FAULT.value))
+    before = len(broker.sent)
+    good = created("good", BROKEN)
+    dispatcher.submit(good)
+    sent = _sent_until(dispatcher, clock, broker, before, good.id)
+
+    assert sent[-1] == good.id
+    assert len(sent) <= 1 + len(at_fault), "whoever Heat faults once more does not lengthen the pause"
+
+
+def _sent_until(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue, before: int, wanted: JobId) -> list[JobId]:
+    """What is sent, up to a job; those that are at fault are answered as before. It takes no time to speak of."""
+    end = clock.now + 2.0
+    while clock.now < end:
+        flush(dispatcher)
+        sent = [job_of(RunId(run)) for message in list(broker.sent)[before:] for run in message.argument]
+        if wanted in sent:
+            return sent[: sent.index(wanted) + 1]
+        for name in sent:
+            dispatcher.moved(name, BROKEN, Run(Step.RETRY, attempt=9, delay=30.0, cause=Cause.FAULT.value))
+        clock.pass_(0.05)
+    raise AssertionError(f"{wanted} is not sent; {sent}")

@@ -180,7 +180,7 @@ def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation
     assert transaction.requires == (*OURS, same_incarnation(CONFIG, 10))
     assert transaction.deletes == (JOB_STATE, JOB_KEY, FAILED)
     assert written(transaction) == {
-        RUN: {"step": "done", "complete": True, "live": True},
+        RUN: {"step": "done", "asked": True, "complete": True, "live": True},
         STATE: state("CREATE_COMPLETED", "CREATE_COMPLETE", OUTPUTS),
     }
 
@@ -188,7 +188,7 @@ def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation
 def test_the_end_of_a_job_whose_config_is_gone_writes_no_state() -> None:
     transaction = effects.end_job(KEYS, JOB, BASIS, Ended("DELETE_COMPLETE", live=False), config=False)
 
-    assert (transaction.requires, written(transaction)) == (OURS, {RUN: {"step": "done", "complete": True}})
+    assert (transaction.requires, written(transaction)) == (OURS, {RUN: {"step": "done", "asked": True, "complete": True}})
 
 
 def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
@@ -198,7 +198,7 @@ def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
 
     assert [record[FAILED]["attempts"] for record in records] == [1, 3, 1]
     assert records[0] == {
-        RUN: {"step": "done", "live": True, "reason": "the error", "root": port().to_record()},
+        RUN: {"step": "done", "asked": True, "live": True, "reason": "the error", "root": port().to_record()},
         FAILED: {"version": 3, "action": "create", "error": "the error", "root": port().to_record(), "attempts": 1},
         STATE: state("CREATE_FAILED", "UPDATE_FAILED", [], "the error"),
     }

@@ -25,11 +25,11 @@ from orchestrator.core.planning import (
     decide,
     fails_with,
 )
-from orchestrator.core.records import Failed, Handled, Held
+from orchestrator.core.records import Failed, Handled, Held, Step
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.schemas import ResourceType, Schemas
 from orchestrator.core.templates import BadTemplate
-from orchestrator.core.world import JobGraph, Reported, Stack, World
+from orchestrator.core.world import JobGraph, Reported, Seen, Stack, World
 from tests import factories
 from tests.factories import as_handled, deleted, job, live, network, node, port, server, wanted, world
 
@@ -296,7 +296,7 @@ UNFINISHED: list[Any] = [
 def test_a_job_depends_on_the_unfinished_ones_of_the_contracts_rule(jobs: list[Job], dependency: list[str]) -> None:
     """``port p1`` refers to ``network n1``; every unfinished job has been claimed, so none is superseded."""
     known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=jobs)
-    known.claimed |= {one.id for one in jobs}
+    known.runs |= {one.id: Seen(Step.CLAIMED, 0, asked=True) for one in jobs}
 
     assert sorted(d.rpartition(":")[2] for d in job_of(decision(known, P1)).dependency) == dependency
 

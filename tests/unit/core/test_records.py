@@ -74,9 +74,11 @@ def test_the_status_of_what_heat_never_had_is_heats_word_for_it() -> None:
 
 
 OWN: list[Any] = [
-    pytest.param(Handled(2, 10, JobId("j"), "port", "t", {"net": (N1, P1)}, {"id": "p1"}), id="handled"),
-    pytest.param(Handled(2, 10, JobId(""), "", ""), id="handled, all empty"),
-    pytest.param(Handled(2, 10, JobId("j"), "port", "t", replaced={JobId("old"): JobId("j")}), id="handled, superseding"),
+    pytest.param(Handled(2, 10, JobId("j"), "port", "t", {"net": (N1, P1)}, {"id": "p1"}, digest="d"), id="handled"),
+    pytest.param(Handled(2, 10, JobId(""), "", "", digest="d"), id="handled, all empty"),
+    pytest.param(
+        Handled(2, 10, JobId("j"), "port", "t", replaced={JobId("old"): JobId("j")}, digest="d"), id="handled, superseding"
+    ),
     pytest.param(Held(2, N1, "waits"), id="held"),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
     pytest.param(Run(Step.CLAIMED), id="a claimed run"),

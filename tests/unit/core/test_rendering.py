@@ -114,9 +114,17 @@ def test_the_outputs_that_a_job_needs_are_picked_from_the_stacks() -> None:
     needed = needed_outputs(job(params=[Param("a", ID), Param("b", ListOf((NAME, None))), Param("c", 1)]))
 
     assert needed == {ID, NAME}
-    assert pick_outputs([ID, NAME], {"network:n1": {"id": None, "name": "x"}}) == ({ID: None, NAME: "x"}, [])
-    assert pick_outputs([ID, NAME], {"network:n1": {"name": "x"}}) == ({NAME: "x"}, [ID])
-    assert pick_outputs([ID], {}) == ({}, [ID])
+    name = {"output_key": "name", "output_value": "x"}
+    none = {"output_key": "id", "output_value": None}
+    assert pick_outputs([ID, NAME], {"network:n1": {"id": none, "name": name}}) == ({ID: None, NAME: "x"}, {})
+    assert pick_outputs([ID, NAME], {"network:n1": {"name": name}}) == ({NAME: "x"}, {ID: "which has none; build network:n1 first"})
+    assert pick_outputs([ID], {}) == ({}, {ID: "which has none; build network:n1 first"})
+
+
+def test_an_output_that_heat_could_not_compute_is_not_null() -> None:
+    broken = {"output_key": "id", "output_value": None, "output_error": "'int' object has no attribute 'split'"}
+    why = "which Heat could not compute: 'int' object has no attribute 'split'"
+    assert pick_outputs([ID], {"network:n1": {"id": broken}}) == ({}, {ID: why})
 
 
 def test_values_of_all_parameters_include_those_of_the_template() -> None:

@@ -21,6 +21,7 @@ from orchestrator.core.jobs import Action, Job
 from orchestrator.core.keys import run_id
 from orchestrator.core.records import Handled, Held, Run, Step
 from orchestrator.core.refs import JobId, Json, Ref, RunId
+from orchestrator.core.world import Seen
 from orchestrator.testing import MemoryStore, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.context import Claims, WorkerContext
@@ -140,7 +141,7 @@ class Bench:
     def begin(self, job_id: JobId) -> None:
         """A worker takes a job and asks Heat, which then works on it; some jobs end at that."""
         steps.run_chain(self.worker, (steps.submit, steps.wait), self._run(job_id))
-        self.world.claimed.add(job_id)
+        self.world.runs[job_id] = Seen(Step.WAITING, 0, asked=True)
         self._tell_if_done(job_id)
 
     def end(self, job_id: JobId, *, complete: bool) -> None:

@@ -8,6 +8,7 @@ after the other, while it waits for something to become true.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,13 +19,15 @@ from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.term import Term, Timing
 from orchestrator.core.keys import Keys
+from orchestrator.core.records import Run
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import TemporaryError
 from orchestrator.testing import FixedTargets, MemoryStore, Message, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
-from tasks.context import Claims, WorkerContext
+from tasks.context import Claims, Sightings, WorkerContext
+from tasks.retries import RetryPolicy
 from tests import factories
 
 DEADLINE = 12.0
@@ -32,6 +35,16 @@ DEADLINE = 12.0
 
 class WorkerDied(BaseException):
     """kill -9 of a worker, as a double raises it at the worst moment."""
+
+
+class MortalClaims(Claims):
+    """A worker that dies hands nothing back."""
+
+    def give_up(self, reason: str) -> None:
+        if isinstance(sys.exception(), WorkerDied):
+            self.lease().abandon()
+        else:
+            super().give_up(reason)
 
 
 Outcome = Callable[[Stack], Mapping[str, Any] | None]
@@ -63,7 +76,9 @@ class System:
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
-        doubles |= {"claims": Claims(self.store, 10), "templates": factories.templates()}
+        doubles |= {"claims": MortalClaims(self.store, 10), "templates": factories.templates()}
+        # Heat shows at once what it was asked, and nobody asks too often: delays may be short.
+        doubles |= {"sightings": Sightings(0.1), "policies": ((TemporaryError, RetryPolicy(0.05, 0.1)),)}
         self.worker = WorkerContext(keys=self.keys, store=self.store, **doubles)
 
     # The bridge -------------------------------------------------------------------------------------
@@ -172,6 +187,10 @@ class System:
         """No job, no run, nothing on its way."""
         left = [*self.store.list(self.keys.jobs, keys_only=True)[1], *self.store.list(self.keys.runs, keys_only=True)[1]]
         return not left and not self.heat.working()
+
+    def runs(self) -> dict[JobId, Run]:
+        """Where the jobs stand."""
+        return {self.keys.run_job(kv.key): Run.from_json(kv.value) for kv in self.store.list(self.keys.runs)[1]}
 
     def jobs_made(self) -> list[JobId]:
         """Every job record there ever was, in the order of making."""

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +19,9 @@ from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.resources import digest_of
 from orchestrator.core.stacks import Stack
-from orchestrator.errors import HeatRefused, HeatUnavailable, StackBusy, TemporaryError
+from orchestrator.errors import DeletionFailed, HeatRefused, HeatUnavailable, StackBusy, TemporaryError
 from tasks import steps
+from tasks.retries import RetryPolicy
 from tests.factories import HOT, TENANT, network, port, server
 
 from .driver import System, WorkerDied, complete
@@ -290,14 +292,20 @@ def test_a_deletion_that_heat_fails_is_asked_three_times(system: System) -> None
     assert "in use" in system.state(N1)["error"]
 
 
-def test_an_outage_does_not_use_up_the_tries_of_a_deletion(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    delays: list[tuple[str, int]] = []
+@dataclass(frozen=True, slots=True)
+class Delays(RetryPolicy):
+    """A policy that tells what it is asked for."""
 
-    def delay(error: TemporaryError, attempt: int) -> float:
-        delays.append((type(error).__name__, attempt))
-        return 0.01
+    asked: list[int] = field(default_factory=list)
 
-    monkeypatch.setattr(steps, "delay", delay)
+    def delay(self, attempt: int) -> float:
+        self.asked.append(attempt)
+        return self.first
+
+
+def test_an_outage_does_not_use_up_the_tries_of_a_deletion(system: System) -> None:
+    away, failed = Delays(0.01, 0.01), Delays(0.01, 0.01)
+    system.worker.policies = ((DeletionFailed, failed), (HeatUnavailable, away))
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
     for _ in range(4):
@@ -307,7 +315,7 @@ def test_an_outage_does_not_use_up_the_tries_of_a_deletion(system: System, monke
     system.until(lambda: system.reported(n1=("DELETE_FAILED", 2)) and system.idle())
 
     assert system.asked()[1:] == [("delete", "network_n1")] * 3
-    assert delays == [*(("HeatUnavailable", n) for n in (1, 2, 3, 4)), ("DeletionFailed", 1), ("DeletionFailed", 2)]
+    assert (away.asked, failed.asked) == ([1, 2, 3, 4], [1, 2])
 
 
 # Failures ------------------------------------------------------------------------------------------
@@ -327,8 +335,8 @@ def test_a_failure_fails_what_depends_on_it_naming_the_root_and_is_repaired_by_a
 
     assert system.asked() == [("create", "network_n1")]
     root = (
-        "Heat ended in CREATE_FAILED: No more VLANs; correct the configuration and write it with the next version; "
-        "the stack is then updated or built anew"
+        "Heat ended in CREATE_FAILED: No more VLANs; correct the configuration and write it with the next version, "
+        "or try it again as it is: orchestrator retry network n1"
     )
     assert system.state(N1)["error"] == root
     assert system.state(P1)["error"] == f"not built, because it depends on network:n1, which failed: {root}"
@@ -364,9 +372,9 @@ def test_heat_that_is_away_fails_nothing(system: System) -> None:
     assert system.asked() == [("create", "network_n1")]
 
 
-def test_leaders_that_follow_each_other_do_not_begin_a_delay_anew(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaders_that_follow_each_other_do_not_begin_a_delay_anew(system: System) -> None:
     """Each leads for less than the delay, and together for longer."""
-    monkeypatch.setattr(steps, "delay", lambda error, attempt: 2.0)
+    system.worker.policies = ((TemporaryError, Delays(2.0, 2.0)),)
     system.heat.fail_next(StackBusy("busy"), on="create")
     system.put(N1)
     system.until(lambda: [kv for kv in system.store.list(system.keys.runs)[1] if Run.from_json(kv.value).step is Step.RETRY])

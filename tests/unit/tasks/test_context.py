@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orchestrator.clients.store import Lease
+from orchestrator.core.records import Cause, Run, Step
+from orchestrator.core.stacks import Stack
 from orchestrator.core.transactions import Transaction, unchanged
 from orchestrator.testing import MemoryStore
-from tasks.context import Claims, Promptness
+from tasks.context import Claims, Promptness, Sightings
 
 
 @pytest.fixture
@@ -27,8 +30,9 @@ def claim(store: MemoryStore, claims: Claims, key: str) -> int:
     """As a chain does it."""
     lease = claims.lease()
     claims.claiming(lease)
-    revision = store.commit(Transaction(puts={key: "claimed"}, leased=frozenset({key})), lease)
-    claims.claimed(lease, key, "claimed", revision)
+    run = Run(Step.CLAIMED, attempt=2).to_json()
+    revision = store.commit(Transaction(puts={key: run}, leased=frozenset({key})), lease)
+    claims.claimed(lease, key, run, revision)
     return revision
 
 
@@ -49,7 +53,7 @@ def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
     claims.begin_chain()
     first = claims.lease()
     claims.claiming(first)
-    claims.give_up()
+    claims.give_up("why")
 
     assert not first.alive
     assert claims.lease().alive
@@ -59,7 +63,7 @@ def test_a_chain_that_claimed_nothing_gives_nothing_up(claims: Claims) -> None:
     others = claims.lease()
     claims.begin_chain()
     claims.lease()
-    claims.give_up()
+    claims.give_up("why")
 
     assert others.alive
 
@@ -72,12 +76,12 @@ def test_a_chain_whose_lease_is_over_leaves_that_of_the_others(claims: Claims) -
     def another() -> Lease:
         claims.begin_chain()
         claims.claiming(claims.lease())
-        claims.give_up()
+        claims.give_up("why")
         claims.begin_chain()
         return claims.lease()
 
     fresh: Lease = in_a_thread(another)
-    claims.give_up()
+    claims.give_up("why")
 
     assert fresh.alive
 
@@ -85,31 +89,48 @@ def test_a_chain_whose_lease_is_over_leaves_that_of_the_others(claims: Claims) -
 def test_when_time_is_over_everybodys_claims_are_given_up(claims: Claims) -> None:
     others: Lease = in_a_thread(claims.lease)
     claims.begin_chain()
-    claims.give_up_all()
+    claims.give_up_all("why")
 
     assert not others.alive
 
 
-def test_a_claim_that_is_given_up_ends_alone_and_in_its_time(store: MemoryStore, claims: Claims) -> None:
+def steps(store: MemoryStore) -> dict[str, str]:
+    return {kv.key: Run.from_json(kv.value).step for kv in store.list("/")[1]}
+
+
+def test_a_claim_that_is_given_up_says_so_and_leaves_the_others(store: MemoryStore, claims: Claims) -> None:
     in_a_thread(lambda: claim(store, claims, "/others"))
     claims.begin_chain()
     claim(store, claims, "/ours")
-    claims.give_up()
-    assert {kv.key for kv in store.list("/")[1]} == {"/others", "/ours"}, "as after the death of a process"
+    claims.give_up("why")
     store.expire_abandoned()
 
-    assert [kv.key for kv in store.list("/")[1]] == ["/others"]
+    assert steps(store) == {"/others": Step.CLAIMED, "/ours": Step.RETRY}
+    (ours,) = (Run.from_json(kv.value) for kv in store.list("/ours")[1])
+    assert (ours.attempt, ours.reason, ours.cause, ours.asked) == (3, "why", Cause.UNAVAILABLE, True)
     assert claims.lease().alive
+
+
+def test_when_time_is_over_all_claims_are_handed_back(store: MemoryStore, claims: Claims) -> None:
+    for key in ("/one", "/two"):
+        in_a_thread(lambda key=key: claim(store, claims, key))
+    claims.begin_chain()
+    lease = claims.lease()
+    claims.give_up_all("why")
+    store.expire_abandoned()
+
+    assert not lease.alive, "nobody asks Heat for anything more"
+    assert steps(store) == {"/one": Step.RETRY, "/two": Step.RETRY}
 
 
 def test_what_has_moved_on_is_not_given_up(store: MemoryStore, claims: Claims) -> None:
     claims.begin_chain()
     revision = claim(store, claims, "/ours")
-    store.commit(Transaction((unchanged("/ours", revision),), {"/ours": "waiting"}))
-    claims.give_up()
+    store.commit(Transaction((unchanged("/ours", revision),), {"/ours": Run(Step.WAITING).to_json()}))
+    claims.give_up("why")
     store.expire_abandoned()
 
-    assert [kv.value for kv in store.list("/")[1]] == [b"waiting"]
+    assert steps(store) == {"/ours": Step.WAITING}
 
 
 def test_without_etcd_all_is_given_up(store: MemoryStore, claims: Claims) -> None:
@@ -117,9 +138,25 @@ def test_without_etcd_all_is_given_up(store: MemoryStore, claims: Claims) -> Non
     claim(store, claims, "/ours")
     lease = claims.lease()
     store.fail_next(performed=False)
-    claims.give_up()
+    claims.give_up("why")
 
     assert not lease.alive
+
+
+# Stacks at rest ------------------------------------------------------------------------------------
+
+
+def test_a_stack_is_taken_at_its_word_once_it_has_looked_the_same_for_a_while() -> None:
+    now = [0.0]
+    sightings = Sightings(15.0, clock=lambda: now[0])
+    stack = Stack("u", "n", "CREATE_COMPLETE")
+    assert not sightings.settled("job", stack)
+    now[0] = 14.9
+    assert not sightings.settled("job", stack)
+    assert not sightings.settled("other", stack)
+    now[0] = 15.0
+    assert sightings.settled("job", replace(stack, outputs=[]))
+    assert not sightings.settled("job", None), "it looks otherwise now"
 
 
 # Looks right after the request -----------------------------------------------------------------------

@@ -1,0 +1,274 @@
+"""Stories of a Heat that has ways of its own: names that are not free, outages of its engine, others' operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.bridge.deadlines import Limits
+from orchestrator.core.records import Step
+from orchestrator.core.refs import Json
+from orchestrator.core.stacks import Stack, owner_tag
+from orchestrator.errors import HeatRefused, HeatUnavailable, TemporaryError
+from tasks.retries import RetryPolicy
+from tests.factories import TENANT, network, node, port
+
+from .driver import System, WorkerDied, complete
+
+N1, P1 = network(), port()
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with System() as started:
+        yield started
+
+
+def build(system: System) -> None:
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+
+
+def change(system: System, **seen: Json) -> None:
+    """Somebody else has changed the stack."""
+    stack = system.heat.stacks(TENANT)["network_n1"]
+    system.heat.put(TENANT, replace(stack, **seen))
+
+
+# Names and owners ------------------------------------------------------------------------------------
+
+
+def test_an_id_that_is_deleted_and_made_anew_waits_until_heat_gives_its_name_again(system: System) -> None:
+    system.heat.name_window = 4
+    build(system)
+    system.remove(N1)
+    system.put(N1, 1, name="anew")
+    system.until(lambda: system.asked()[-1:] == [("create", "network_n1")] and len(system.asked()) == 3 and system.idle())
+
+    assert system.worker_state(N1) == ("CREATE_COMPLETED", 1)
+
+
+def test_a_stack_that_nothing_says_is_ours_is_left_alone_until_somebody_decides(system: System) -> None:
+    system.heat.put(TENANT, Stack("theirs", "network_n1", "CREATE_COMPLETE"))
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    assert system.asked() == []
+    assert system.state(N1)["error"].endswith("or take it as it is: orchestrator retry network n1 --force")
+
+    system.store.put(system.keys.below(system.keys.retries, N1), '{"force": true}')
+    system.until(lambda: system.worker_state(N1) == ("CREATE_COMPLETED", 1) and system.idle())
+    assert system.asked() == [("update", "network_n1")]
+
+
+def test_a_stack_that_is_not_ours_is_not_deleted_with_the_config(system: System) -> None:
+    system.heat.put(TENANT, Stack("theirs", "network_n1", "CREATE_COMPLETE"))
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    system.remove(N1)
+    system.until(lambda: not system.snapshot())
+
+    assert system.asked() == []
+
+
+# What was sent is not forgotten ----------------------------------------------------------------------
+
+
+def test_a_stack_that_heat_made_though_the_answer_was_a_filters_goes_with_its_config(system: System) -> None:
+    system.heat.fail_next(HeatUnavailable("a filter answers 403"), on="create", performed=True)
+    system.worker.policies = ((TemporaryError, RetryPolicy(60.0, 60.0)),)
+    system.put(N1)
+    system.until(lambda: [run for run in system.runs().values() if run.asked])
+    system.remove(N1)
+    system.worker.policies = ((TemporaryError, RetryPolicy(0.05, 0.1)),)
+    system.until(lambda: len(system.jobs_made()) == 2)
+    system.stop()
+    system.start()  # The next leader goes on with a delay, and need not wait for what is left of a minute.
+    assert system.asked() == [("create", "network_n1")]
+
+
+def test_what_heat_refused_itself_leaves_nothing_to_look_for(system: System) -> None:
+    system.heat.fail_next(HeatRefused(400, "bad"), on="create")
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    system.remove(N1)
+    system.until(lambda: not system.snapshot())
+
+    assert len(system.jobs_made()) == 1, "no deletion"
+
+
+def test_what_five_workers_died_over_is_looked_for_when_its_config_goes(system: System) -> None:
+    for _ in range(5):
+        system.heat.fail_next(WorkerDied(), on="create", performed=False)
+    system.put(N1)
+
+    def given_up() -> bool:
+        system.store.expire_abandoned()
+        return system.reported(n1=("CREATE_FAILED", 1))
+
+    system.until(given_up)
+    system.heat.put(TENANT, Stack("late", "network_n1", "CREATE_COMPLETE", tags=(owner_tag(N1),)))
+    system.remove(N1)
+    system.until(lambda: not system.snapshot())
+
+    assert system.asked() == [("delete", "network_n1")]
+
+
+def test_a_create_that_heat_shows_only_later_is_waited_for(system: System) -> None:
+    """The first looks find no such stack: it is not there yet, and not gone."""
+    shown = system.heat.show
+    hidden = [3]
+
+    def late(tenant: str, stack: str, *, outputs: bool) -> Stack | None:
+        hidden[0] -= 1
+        return None if hidden[0] >= 0 else shown(tenant, stack, outputs=outputs)
+
+    system.worker.sightings = type(system.worker.sightings)(60.0)
+    system.heat.show = late  # type: ignore[method-assign]
+    build(system)
+    assert system.asked() == [("create", "network_n1")]
+
+
+# Its engine, and others' operations ------------------------------------------------------------------
+
+
+def test_an_operation_that_ended_with_heats_engine_is_tried_again_by_itself(system: System) -> None:
+    ended = [0]
+
+    def once(stack: Stack) -> Mapping[str, Any]:
+        ended[0] += 1
+        if ended[0] == 1:
+            return {"status": "FAILED", "reason": "Engine went down during stack CREATE"}
+        return complete(stack)
+
+    system.outcome = once
+    build(system)
+    assert system.asked() == [("create", "network_n1"), ("update", "network_n1")]
+    assert system.state(N1)["error"] == ""
+
+
+def test_a_suspended_stack_is_neither_changed_nor_destroyed_by_a_change(system: System) -> None:
+    build(system)
+    change(system, status="SUSPEND_COMPLETE")
+    system.put(N1, 2)
+    system.until(lambda: system.reported(n1=("MODIFY_FAILED", 2)) and system.idle())
+
+    assert system.asked() == [("create", "network_n1")]
+    assert "openstack stack resume network_n1" in system.state(N1)["error"]
+    change(system, status="RESUME_COMPLETE")
+    system.store.put(system.keys.below(system.keys.retries, N1), "{}")
+    system.until(lambda: system.worker_state(N1) == ("MODIFY_COMPLETED", 2) and system.idle())
+
+
+def test_a_stack_that_failed_to_be_deleted_is_deleted_and_built_anew_by_a_change(system: System) -> None:
+    build(system)
+    change(system, status="DELETE_FAILED")
+    system.put(N1, 2)
+    system.until(lambda: system.worker_state(N1) == ("MODIFY_COMPLETED", 2) and system.idle())
+
+    assert [method for method, _ in system.asked()] == ["create", "delete", "create"]
+
+
+def test_an_update_of_somebody_else_in_mid_operation_is_not_our_success(system: System) -> None:
+    build(system)
+    system.outcome = lambda stack: None
+    system.put(N1, 2, name="ours")
+    system.until(lambda: len(system.asked()) == 2)
+    change(system, status="UPDATE_COMPLETE", tags=())
+    system.outcome = complete
+    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2)) and system.idle())
+
+    assert [method for method, _ in system.asked()] == ["create", "update", "update"]
+
+
+# Time ------------------------------------------------------------------------------------------------
+
+
+def test_an_operation_that_heat_never_ends_is_reported_once_its_time_is_over() -> None:
+    stuck, user = node("stuck"), node("user")
+    system = System()
+    system.timing = replace(system.timing, limits=Limits(stack_timeout=0.1, timeout_margin=0.1), deadlines_every=0.1)
+    system.outcome = lambda stack: None
+    with system:
+        system.put(user, uses=["stuck"], reads=[])
+        system.put(stuck, uses=[], reads=[])
+        system.until(lambda: system.worker_state(user) == ("CREATE_FAILED", 1))
+    assert "past its timeout" in system.state(stuck)["error"]
+
+
+def test_a_deletion_goes_ahead_of_a_stack_that_heat_never_ends() -> None:
+    system = System()
+    system.timing = replace(system.timing, in_heat_long=0.2, deadlines_every=0.1)
+    system.outcome = lambda stack: None if stack.action == "CREATE" else complete(stack)
+    with system:
+        system.put(N1)
+        system.until(lambda: system.asked() and [run for run in system.runs().values() if run.step is Step.WAITING])
+        system.remove(N1)
+        system.until(lambda: not system.snapshot())
+    assert system.asked() == [("create", "network_n1"), ("delete", "network_n1")]
+
+
+def test_a_project_that_keystone_refuses_for_long_fails_the_version_and_says_what_to_do() -> None:
+    system = System()
+    system.timing = replace(system.timing, limits=Limits(project_patience=0.2), deadlines_every=0.1)
+    system.heat.refuse_project("t2")
+    with system:
+        system.put(N1, tenant_id="t2")
+        system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    assert system.state(N1)["error"].startswith("no access to project t2: ")
+    assert "orchestrator retry network n1" in system.state(N1)["error"]
+
+
+# Outputs ---------------------------------------------------------------------------------------------
+
+
+def test_an_output_that_heat_cannot_compute_fails_who_needs_it_and_says_why(system: System) -> None:
+    broken = {"output_key": "id", "output_value": None, "output_error": "no such attribute", "description": ""}
+    system.outcome = lambda stack: {"outputs": [broken]} if stack.name == "network_n1" else complete(stack)
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_FAILED", 1)) and system.idle())
+
+    assert system.asked() == [("create", "network_n1")]
+    assert (
+        "needs output 'id' of the stack of network:n1, which Heat could not compute: no such attribute" in system.state(P1)["error"]
+    )
+    assert "no such attribute" in system.state(N1)["state"]["heat_outputs"]
+
+
+def test_an_output_that_comes_with_another_look_is_used(system: System) -> None:
+    looks = [0]
+    shown = system.heat.show
+
+    def flaky(tenant: str, stack: str, *, outputs: bool) -> Stack | None:
+        found = shown(tenant, stack, outputs=outputs)
+        if found and found.complete and outputs and found.name == "network_n1":
+            looks[0] += 1
+            if looks[0] < 3:
+                return replace(found, outputs=[{"output_key": "id", "output_value": None, "output_error": "away"}])
+        return found
+
+    system.heat.show = flaky  # type: ignore[method-assign]
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.until(lambda: system.reported(p1=("CREATE_COMPLETED", 1)) and system.idle())
+
+    assert [r.request.parameters["network"] for r in system.heat.requests if r.request and r.name == "port_p1"] == [
+        "cloud-network_n1"
+    ]
+
+
+# An outage -------------------------------------------------------------------------------------------
+
+
+def test_what_heat_never_took_is_superseded_by_a_newer_version(system: System) -> None:
+    for _ in range(3):
+        system.heat.fail_next(HeatUnavailable("refused"), on="create")
+    system.put(N1, 1, name="a")
+    system.until(lambda: [run for run in system.runs().values() if run.reason])
+    system.put(N1, 2, name="b")
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 2)) and system.idle())
+
+    assert [r.request.parameters["name"] for r in system.heat.requests if r.request] == ["b"]
