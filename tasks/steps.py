@@ -323,8 +323,12 @@ def _ask(context: WorkerContext, attempt: Attempt) -> Run | Ended:
 
 
 def _create(context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest) -> Run:
-    attempt.asked = True
-    return _waiting(context.heat.create(prepared, attempt.tags), prepared.timeout_mins)
+    before, attempt.asked = attempt.asked, True
+    try:
+        return _waiting(context.heat.create(prepared, attempt.tags), prepared.timeout_mins)
+    except StackExists:
+        attempt.asked = before  # Of this request, Heat has made nothing.
+        raise
 
 
 def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
@@ -368,7 +372,7 @@ def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.St
     """Update the stack that is there, or build it when there is none."""
     work, job = attempt.work, attempt.work.job
     stack = _find(context, job)
-    match _next_request(work, stack):
+    match _next_request(context, work, stack):
         case stacks.Asked(stack):
             return _waiting(stack.id, prepared.timeout_mins)
         case stacks.Create():
@@ -401,10 +405,14 @@ def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:
     return context.noted(context.heat.show(job.tenant, job.ref.stack_name, outputs=False))
 
 
-def _next_request(work: Work, stack: stacks.Stack | None) -> stacks.Request:
-    recorded = _is_built(work) or (work.run is not None and work.run.asked)
-    force = work.handled is not None and work.handled.force
-    return stacks.next_request(work.job.action, work.job.id, stack, stacks.Grounds(recorded, force, work.tries))
+def _next_request(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Request:
+    handled, run = work.handled, work.run
+    built = handled is not None and handled.built
+    # Where Heat keeps tags they tell whose a stack is; where it keeps none, that we have asked for it will do.
+    sent = handled is not None and (handled.uncertain or (run is not None and run.asked))
+    recorded = built or (sent and not context.keeps_tags)
+    grounds = stacks.Grounds(recorded, handled is not None and handled.force, work.tries)
+    return stacks.next_request(work.job.action, work.job.id, stack, grounds)
 
 
 def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
@@ -416,7 +424,7 @@ def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
 def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
     work, job = attempt.work, attempt.work.job
     stack = _find(context, job)
-    match _next_request(work, stack):
+    match _next_request(context, work, stack):
         case stacks.Delete(stack):
             attempt.asked = True
             context.heat.delete(job.tenant, stack)
@@ -430,8 +438,11 @@ def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
 
 
 def _is_certainly_absent(work: Work) -> bool:
-    """Whether one look is enough: an earlier job was recorded, so that what Heat shows is not older than its request."""
-    return _is_built(work) or (work.run is not None and (work.run.absent or work.run.asked))
+    """Whether one look is enough: what Heat shows is not older than a request that may have reached it."""
+    handled, run = work.handled, work.run
+    if handled is None or handled.built or not handled.uncertain:
+        return True
+    return run is not None and (run.absent or run.asked)
 
 
 def _advice(error: TemplateError | HeatRefused) -> str:

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from orchestrator.core.records import RetryAsked
 from orchestrator.sandbox import servers
 
 from .system import System, system
@@ -89,7 +90,7 @@ def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(real: 
     real.await_quiet()
 
 
-def test_a_create_adopts_the_stack_that_is_there_and_an_update_builds_the_one_that_is_not(
+def test_a_stack_of_somebody_else_is_taken_over_when_asked_and_an_update_builds_the_one_that_is_not(
     real: System, real_heat: servers.Heat
 ) -> None:
     template = {"heat_template_version": "2018-08-31", "resources": {"r": {"type": "OS::Heat::RandomString"}}}
@@ -98,6 +99,9 @@ def test_a_create_adopts_the_stack_that_is_there_and_an_update_builds_the_one_th
     with urllib.request.urlopen(request) as reply:
         before = json.load(reply)["stack"]["id"]
     network = real.put("network", "adopted", name="mine")
+    real.await_state(network, "CREATE_FAILED")
+    assert stack(real_heat, "network_adopted")["updated_time"] is None, "it was left alone"
+    real.store.put(real.keys.below(real.keys.retries, network), RetryAsked(force=True).to_json())
     real.await_state(network, "CREATE_COMPLETED")
     shown = stack(real_heat, "network_adopted")
     assert (shown["id"], shown["parameters"]["name"]) == (before, "mine")
