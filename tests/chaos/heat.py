@@ -71,9 +71,10 @@ class Mood:
 
 
 def operations(heat: ScriptedHeat) -> list[Operation]:
-    """Heat's request log."""
+    """Heat's request log. Of the two tags of a request, the first names the job; the other one, the resource."""
     return [
-        Operation(r.method, r.tenant, r.stack, r.tag, r.at, r.ends, r.outcome, r.reason, r.stack_id) for r in list(heat.requests)
+        Operation(r.method, r.tenant, r.stack, r.tag.partition(",")[0], r.at, r.ends, r.outcome, r.reason, r.stack_id)
+        for r in list(heat.requests)
     ]
 
 

@@ -152,8 +152,11 @@ class Ledger:
         return next((w for w in self.writes.get(ref, ()) if w.created == incarnation and w.version == version), None)
 
     def job_of(self, operation: Operation) -> Job | None:
-        """The job for which Heat was asked, by the tag. A deletion carries no tag of its own."""
-        return self._by_tag.get((operation.stack, operation.tag))
+        """The job for which Heat was asked, by the tag. A deletion carries no tag of its own.
+
+        A try after Heat failed the job carries its number as well: ``orchestrator-<version>-<suffix>-<number>``.
+        """
+        return self._by_tag.get((operation.stack, "-".join(operation.tag.split("-")[:3])))
 
     def asked_for(self, ref: str, incarnation: int, version: int) -> list[Operation]:
         """The creates and updates of one version of one incarnation."""
