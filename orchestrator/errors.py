@@ -10,6 +10,7 @@
     │   └── SettingsError         the environment
     ├── TemporaryError            the same request will work later; carries no delay, policy does
     │   ├── StoreUnavailable      etcd
+    │   ├── RecordUnreadable      a record in etcd that somebody else wrote, or a newer release
     │   ├── BrokerUnavailable     Redis
     │   ├── HeatUnavailable       no answer of Heat or Keystone: timeout, 429, 5xx, or a page that is not theirs
     │   │   └── HeatFault         Heat's own error document with status 500: perhaps it is this request's fault
@@ -71,6 +72,17 @@ class TemporaryError(OrchestratorError):
 
 class StoreUnavailable(TemporaryError):
     """etcd does not answer, or not in time."""
+
+
+class RecordUnreadable(TemporaryError):
+    """A record in etcd cannot be read. It is left alone until somebody repairs or removes it.
+
+    :param key: the record's key.
+    """
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"the record {key} cannot be read: {why}; repair or remove it")
+        self.key = key
 
 
 class BrokerUnavailable(TemporaryError):

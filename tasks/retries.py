@@ -14,6 +14,7 @@ from orchestrator.errors import (
     HeatFault,
     NotSeenYet,
     ProjectRefused,
+    RecordUnreadable,
     StackBusy,
     StoreUnavailable,
     TemporaryError,
@@ -56,6 +57,7 @@ def delay(error: TemporaryError, attempt: int, policies: Policies = POLICIES) ->
 
 CAUSES: tuple[tuple[type[TemporaryError], Cause], ...] = (
     (StackBusy, Cause.BUSY),
+    (RecordUnreadable, Cause.BUSY),
     (HeatFault, Cause.FAULT),
     (CredentialsRejected, Cause.CREDENTIALS),
     (ProjectRefused, Cause.PROJECT),

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from orchestrator import faults
 from orchestrator.clients.places import locate
@@ -40,6 +40,7 @@ from orchestrator.errors import (
     HeatUnavailable,
     NotSeenYet,
     ProjectRefused,
+    RecordUnreadable,
     StackBusy,
     StackExists,
     StackMissing,
@@ -54,6 +55,7 @@ from .retries import cause_of, delay
 from .together import GatheringStore, pool
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
@@ -166,18 +168,22 @@ def _work(context: WorkerContext, run_id: RunId, found: Mapping[str, KeyValue]) 
     record, run, config, handled_kv, failed = map(found.get, _about(context, run_id))
     if record is None:
         return None
-    job = Job.from_json(record.value)
-    handled = Handled.from_json(handled_kv.value) if handled_kv else None
+    job = _read(record, Job.from_json)
+    handled = _read(handled_kv, Handled.from_json) if handled_kv else None
     incarnation = handled.incarnation if handled else 0
     outlived = handled is not None and job.id in handled.outlived
     return Work(
         job=job,
         basis=Basis(record.revision, run.revision if run else 0, incarnation),
-        run=Run.from_json(run.value) if run else None,
+        run=_read(run, Run.from_json) if run else None,
         handled=handled,
         config_there=config is not None and config.created == incarnation and not outlived,
-        failed=Failed.from_json(failed.value) if failed else None,
+        failed=_read(failed, Failed.from_json) if failed else None,
     )
+
+
+def _read(kv: KeyValue, parse: Callable[[bytes], T]) -> T:
+    return records.read(kv.key, kv.value, parse)
 
 
 # Submit: ask Heat ----------------------------------------------------------------------------------
@@ -281,11 +287,12 @@ def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
     first = effects.claim(keys, run_id, claimed)
     context.claims.claiming(lease)
     revision, found = context.store.commit_and_read(first, wanted, lease)
+    if revision:
+        context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
     work = _work(context, run_id, found)
     if work is None:
         return None
     if revision:
-        context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
         return replace(work, read={key: found.get(key) for key in wanted})
     if work.run is None or work.run.step is not Step.RETRY:
         return None
@@ -365,7 +372,8 @@ def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyVal
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:
-    return {output["output_key"]: output for output in json.loads(record.value)["output"]}
+    outputs = _read(record, lambda value: json.loads(value)["output"])
+    return {output["output_key"]: output for output in outputs}
 
 
 def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest) -> Run | Ended:
@@ -668,9 +676,9 @@ def _waiting_runs(context: WorkerContext, tenant: str) -> Iterator[tuple[Run, st
     """The runs of a tenant that Heat works on, each with its key and revision."""
     for kv in context.store.list(context.keys.tenant_runs(tenant))[1]:
         try:
-            run = Run.from_json(kv.value)
-        except records.UNREADABLE as error:
-            log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
+            run = _read(kv, Run.from_json)
+        except RecordUnreadable as error:
+            log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": str(error)})
             continue
         if run.step is Step.WAITING:
             yield run, kv.key, kv.revision

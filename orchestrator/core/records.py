@@ -6,12 +6,13 @@ The recorded example of each is in docs/records.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from sys import intern
-from typing import Any
+from typing import Any, TypeVar
 
+from ..errors import RecordUnreadable
 from .documents import canonical
 from .jobs import Action
 from .refs import JobId, Json, Ref
@@ -82,8 +83,21 @@ def _state(state: dict[str, Json], version: int, error: str, as_string: bool) ->
 # Our own, written by the bridge --------------------------------------------------------------------
 
 
+T = TypeVar("T")
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 """What reading a record raises that somebody else wrote, or a release that says things otherwise."""
+
+
+def read(key: str, value: bytes, parse: Callable[[bytes], T]) -> T:
+    """The record at a key.
+
+    :raises RecordUnreadable: naming the key.
+    """
+    try:
+        return parse(value)
+    except UNREADABLE as error:
+        raise RecordUnreadable(key, f"{type(error).__name__}: {error}") from error
+
 
 NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
