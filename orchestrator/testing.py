@@ -492,7 +492,6 @@ class Message:
 
     tasks: tuple[str, ...]
     argument: str | tuple[str, ...]
-    expires: float | None = None
 
     @property
     def rest(self) -> Message | None:
@@ -519,16 +518,21 @@ class RecordingQueue:
     def record(self, runs: Sequence[RunId]) -> None:
         self.send(Message((RECORD,), tuple(runs)))
 
-    def look(self, tenant: str, expires: float) -> None:
-        self.send(Message((LOOK,), tenant, expires))
+    def look(self, tenant: str) -> None:
+        self.send(Message((LOOK,), tenant))
 
-    def monitor(self, refs: Sequence[str], expires: float) -> None:
-        self.send(Message((MONITOR,), tuple(refs), expires))
+    def monitor(self, refs: Sequence[str]) -> None:
+        self.send(Message((MONITOR,), tuple(refs)))
 
     def depth(self) -> int:
         self._check()
         with self._changed:
             return sum(message.tasks[0] not in _NOT_COUNTED for message in self._waiting)
+
+    def looks_waiting(self) -> int:
+        self._check()
+        with self._changed:
+            return sum(message.tasks[0] in _NOT_COUNTED for message in self._waiting)
 
     def lost_everything(self) -> bool:
         self._check()

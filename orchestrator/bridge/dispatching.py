@@ -31,6 +31,7 @@ from ..core.keys import job_of, run_id
 from ..core.records import Cause, Run, Step
 from ..core.refs import JobId, Ref, RunId
 from ..errors import BrokerUnavailable
+from .backlog import Backlog
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ TARGETS_PER_MESSAGE = 64
 """What one task looks at: sixteen at a time, so four time-outs when none of them answers."""
 TARGETS_PER_PORTION = 48
 """Targets whose turn comes together; fewer than a message holds, as they are not spread quite evenly."""
+MOST_LOOKS_WAITING = 256
+"""Looks that wait for workers, above which targets are not looked at before the next round: a long outage of the
+workers leaves no heap of messages."""
 OPENS_AFTER = 3
 """Failures in a row, without any success, after which a tenant's circuit opens."""
 LOOK_SHARE = 0.02
@@ -94,6 +98,8 @@ class Lane:
     """When the next attempt may be made while the circuit is open."""
     next_look: float = 0.0
     """When the next look is due, 0 when none is."""
+    last_look: int = 0
+    """The number of the last look that was sent."""
     short_since: float = 0.0
     """Since when there is some room, too little for what is to be sent next; 0 when there is enough, or none."""
 
@@ -154,6 +160,7 @@ class Dispatcher:
         self._taken_after = 0.0
         """Seconds until a worker takes a message, as it was lately."""
         self._blocked_until = 0.0
+        self._looks = Backlog(queue.looks_waiting)
 
     # What happens to a job --------------------------------------------------------------------------
 
@@ -456,20 +463,21 @@ class Dispatcher:
             return  # An earlier one was asked for meanwhile.
         lane.next_look = 0.0
         if lane.waiting:
-            # A look that comes late is worth nothing: the next one sees the same and more.
-            pause = self._pause_between_looks(lane)
-            self._send(partial(self._queue.look, tenant, expires=max(2 * pause, 2.0)))
+            # While one waits for a worker, the next is worth nothing: the first will see the same.
+            if self._looks.is_taken(lane.last_look) and self._send(partial(self._queue.look, tenant)):
+                lane.last_look = self._looks.sent()
             self._keep_looking(tenant)
         elif lane.idle:
             del self._lanes[tenant]
 
-    def monitor(self, refs: Iterable[Ref], expires: float) -> None:
-        """Have the monitoring targets of these resources looked at."""
+    def monitor(self, refs: Iterable[Ref]) -> None:
+        """Have the monitoring targets of these resources looked at; not while much of that waits for workers already."""
         listed = [str(ref) for ref in refs]
         for start in range(0, len(listed), TARGETS_PER_MESSAGE):
             chunk = listed[start : start + TARGETS_PER_MESSAGE]
-            if not self._send(partial(self._queue.monitor, chunk, expires)):
+            if self._looks.longer_than(MOST_LOOKS_WAITING) or not self._send(partial(self._queue.monitor, chunk)):
                 return
+            self._looks.sent()
 
     # Supervision ------------------------------------------------------------------------------------
 

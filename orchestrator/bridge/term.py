@@ -40,8 +40,6 @@ _DECISIONS = 400
 workers before the last are decided, and the lease is looked at meanwhile."""
 _HELD_UP = 0.5
 """Seconds by which a turn of the loop may be longer than it should be, without having been stopped or held up."""
-_SHORTEST_LOOK = 2.0
-"""Seconds that a look at monitoring targets may wait for a worker, however short the interval is."""
 _REMOVALS = 50
 """Runs removed in one transaction; etcd takes 128 operations."""
 _REMOVED_AFTER = 0.1
@@ -298,7 +296,7 @@ class Term:
         self._reconciler.ended(job_id, ref, job_action(job_id), run, revision)
         if run.monitored or (before is not None and before.monitored):
             self._rounds.asked(ref)
-            self._dispatcher.monitor([ref], self._look_expires)
+            self._dispatcher.monitor([ref])
 
     def _note_retry(self, kv: KeyValue) -> None:
         """An operator asks for a failed version to be tried once more, or for one that went backwards to be built."""
@@ -369,7 +367,7 @@ class Term:
         self._timers.enter(seconds, 0, run)
 
     def _monitor_due(self) -> None:
-        self._dispatcher.monitor(filter(self._is_monitored, self._rounds.due(self._monitored)), self._look_expires)
+        self._dispatcher.monitor(filter(self._is_monitored, self._rounds.due(self._monitored)))
         self._timer(self._rounds.pause, self._monitor_due)
 
     def _monitored(self) -> list[Ref]:
@@ -378,8 +376,3 @@ class Term:
     def _is_monitored(self, ref: Ref) -> bool:
         stack = self.world.stacks.get(ref)
         return stack is not None and stack.monitored and stack.live
-
-    @property
-    def _look_expires(self) -> float:
-        """A look that has not begun by half of the interval is dropped, so that it is over when the next one begins."""
-        return max(self._timing.monitoring_interval / 2, _SHORTEST_LOOK)

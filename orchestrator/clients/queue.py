@@ -105,22 +105,28 @@ class Queue:
         """Send the last step of jobs whose stacks are done. At most :data:`PORTION`."""
         self._send(RECORD, list(runs))
 
-    def look(self, tenant: str, expires: float) -> None:
-        """Send a look at a tenant's stacks. Late by more than *expires* seconds it is dropped."""
-        self._send(LOOK, tenant, expires)
+    def look(self, tenant: str) -> None:
+        """Send a look at a tenant's stacks."""
+        self._send(LOOK, tenant)
 
-    def monitor(self, refs: Sequence[str], expires: float) -> None:
+    def monitor(self, refs: Sequence[str]) -> None:
         """Send a look at the monitoring targets of resources, ``type:id`` each."""
-        self._send(MONITOR, list(refs), expires)
+        self._send(MONITOR, list(refs))
 
-    def _send(self, task: str, argument: str | list[str], expires: float | None = None) -> None:
+    def _send(self, task: str, argument: str | list[str]) -> None:
+        # Without Celery's `expires`: that is a time by our clock, and the workers' clocks may differ.
         with _renaming():
-            self._app.send_task(task, args=(argument,), expires=expires)
+            self._app.send_task(task, args=(argument,))
 
     def depth(self) -> int:
         """Messages that no worker has taken yet."""
         with _renaming(), self._app.connection_or_acquire() as connection:
             return sum(_length(connection.default_channel, queue) for queue in (JOBS, RESULTS))
+
+    def looks_waiting(self) -> int:
+        """Looks, at stacks and at targets, that no worker has taken yet."""
+        with _renaming(), self._app.connection_or_acquire() as connection:
+            return _length(connection.default_channel, LOOKS)
 
     def lost_everything(self) -> bool:
         """Whether the broker has forgotten everything since this was last asked: it was flushed, or

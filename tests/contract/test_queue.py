@@ -57,8 +57,8 @@ def _message(raw: bytes | str) -> Message:
     assert kwargs == {}
     assert [step["args"] for step in embed["chain"] or ()] == [args for _ in chain]
     tasks = (envelope["headers"]["task"], *chain)
-    expires = envelope["headers"]["expires"]
-    return Message(tasks, tuple(argument) if isinstance(argument, list) else argument, expires and 30.0)
+    assert envelope["headers"]["expires"] is None, "a time by the sender's clock, which the worker's may not share"
+    return Message(tasks, tuple(argument) if isinstance(argument, list) else argument)
 
 
 def test_jobs_are_a_chain_of_three_tasks_with_their_ids_alone(broker: Broker) -> None:
@@ -69,13 +69,13 @@ def test_jobs_are_a_chain_of_three_tasks_with_their_ids_alone(broker: Broker) ->
 
 def test_the_other_messages_carry_ids_alone(broker: Broker) -> None:
     broker.queue.record(TWO)
-    broker.queue.look("t1", 30.0)
-    broker.queue.monitor(["port:a", "port:b"], 30.0)
+    broker.queue.look("t1")
+    broker.queue.monitor(["port:a", "port:b"])
 
     assert broker.messages() == [
         Message((RECORD,), TWO),
-        Message((LOOK,), "t1", 30.0),
-        Message((MONITOR,), ("port:a", "port:b"), 30.0),
+        Message((LOOK,), "t1"),
+        Message((MONITOR,), ("port:a", "port:b")),
     ]
 
 
@@ -92,11 +92,12 @@ def test_the_depth_counts_what_must_not_get_lost(broker: Broker) -> None:
     broker.queue.start(JOB)
     broker.queue.record(JOB)
     depths.append(broker.queue.depth())
-    broker.queue.look("t1", 30.0)
-    broker.queue.monitor(["port:a"], 30.0)
+    broker.queue.look("t1")
+    broker.queue.monitor(["port:a"])
     depths.append(broker.queue.depth())
 
     assert depths == [0, 2, 2]
+    assert broker.queue.looks_waiting() == 2
 
 
 def test_a_loss_of_everything_is_told_once(broker: Broker) -> None:
@@ -129,9 +130,10 @@ def _unavailable_recording() -> RecordingQueue:
     [
         pytest.param(lambda queue: queue.start(JOB), id="start"),
         pytest.param(lambda queue: queue.record(JOB), id="record"),
-        pytest.param(lambda queue: queue.look("t1", 1.0), id="look"),
-        pytest.param(lambda queue: queue.monitor(["port:a"], 1.0), id="monitor"),
+        pytest.param(lambda queue: queue.look("t1"), id="look"),
+        pytest.param(lambda queue: queue.monitor(["port:a"]), id="monitor"),
         pytest.param(lambda queue: queue.depth(), id="depth"),
+        pytest.param(lambda queue: queue.looks_waiting(), id="looks_waiting"),
         pytest.param(lambda queue: queue.lost_everything(), id="lost_everything"),
     ],
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from orchestrator.bridge.dispatching import LONGEST_LOOK, Dispatcher
+from orchestrator.bridge.dispatching import LONGEST_LOOK, MOST_LOOKS_WAITING, Dispatcher
 from orchestrator.clients.queue import LOOK
 from orchestrator.core.records import Run, Step
-from orchestrator.core.refs import JobId
+from orchestrator.core.refs import JobId, Ref
 from orchestrator.testing import RecordingQueue
 
 
@@ -40,9 +41,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
+class Prompt(RecordingQueue):
+    """A broker whose looks are taken at once."""
+
+    def looks_waiting(self) -> int:
+        return 0
+
+
 @pytest.fixture
 def broker() -> RecordingQueue:
-    return RecordingQueue()
+    return Prompt()
 
 
 @pytest.fixture
@@ -125,3 +133,24 @@ def test_tenants_are_looked_at_apart(dispatcher: Dispatcher, clock: Clock, broke
     by_tenant = [message.argument for message in list(broker.sent)[before:] if message.tasks == (LOOK,)]
     assert by_tenant.count("t1") > 20
     assert by_tenant.count("t2") <= 3
+
+
+def test_while_a_look_waits_for_a_worker_there_is_no_second_one(clock: Clock) -> None:
+    slow: Any = RecordingQueue()
+    dispatcher = Dispatcher(slow, clock.timer, look_interval=1.0)
+    waits(dispatcher, "n1")
+    clock.pass_(30.0)
+    assert looks(slow) == 1
+    slow.take()
+    clock.pass_(2.0)
+    assert looks(slow) == 2
+
+
+def test_targets_are_not_looked_at_while_many_looks_wait_for_workers(clock: Clock) -> None:
+    slow: Any = RecordingQueue()
+    dispatcher = Dispatcher(slow, clock.timer, look_interval=1.0)
+    for n in range(10_000):
+        clock.pass_(1.0)
+        dispatcher.monitor([Ref("port", f"p{n}")])
+
+    assert len(slow.sent) == MOST_LOOKS_WAITING + 1

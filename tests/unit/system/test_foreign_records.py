@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.core.refs import Ref
+from orchestrator.core.refs import JobId, Ref
 from tests.factories import network, port
 
 from .driver import System
@@ -31,7 +31,8 @@ def test_garbage_below_our_own_prefix_stops_nobody_also_not_the_next_leader(syst
     keys, victim = system.keys, network("victim")
     for folder in (keys.handled, keys.held, keys.failed, keys.retries, keys.stacks, keys.state, keys.job_states):
         system.store.put(keys.below(folder, victim), garbage)
-    for key in (keys.run("t1", f"create:heat_worker:{victim}:1:aaaaa"), keys.jobs + f"create:heat_worker:{victim}:1:aaaaa"):
+    job = JobId(f"create:heat_worker:{victim}:1:aaaaa")
+    for key in (keys.run("t1", job), keys.job(job)):
         system.store.put(key, garbage)
     system.put(N1)
     built(system, N1)
