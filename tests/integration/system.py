@@ -78,11 +78,14 @@ class System:
     workers: list[Process] = field(default_factory=list)
     started: int = 0
 
-    def bridge(self) -> Process:
-        """Start one more bridge."""
+    def bridge(self, **more: str) -> Process:
+        """Start one more bridge.
+
+        :param more: variables of its environment alone.
+        """
         name = self._name("bridge")
         code = "from orchestrator.cli import main; main()"
-        process = self.processes.start(name, [sys.executable, "-c", code, "bridge"], env=self.environment)
+        process = self.processes.start(name, [sys.executable, "-c", code, "bridge"], env={**self.environment, **more})
         self.bridges.append(process)
         return process
 
@@ -90,8 +93,11 @@ class System:
         self.started += 1
         return f"{what}-{self.started}"
 
-    def worker(self, concurrency: int = 4) -> Process:
-        """Start one more worker, and wait until it takes messages."""
+    def worker(self, concurrency: int = 4, **more: str) -> Process:
+        """Start one more worker, and wait until it takes messages.
+
+        :param more: variables of its environment alone.
+        """
         name = self._name("worker")
         options = [
             "--loglevel=INFO",
@@ -101,7 +107,7 @@ class System:
             "--without-mingle",
         ]
         process = self.processes.start(
-            name, [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options], env=self.environment
+            name, [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options], env={**self.environment, **more}
         )
         self.workers.append(process)
         process.wait_until(lambda: "ready." in process.log_tail(), timeout=30, what="ready")
