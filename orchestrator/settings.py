@@ -32,7 +32,20 @@ class Settings(BaseSettings):
     )
     templates: str = Field("", description="Folder of the template catalogue; empty: the project's own.")
     heat_poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the stacks in progress of one tenant.")
-    heat_timeout: float = Field(60.0, gt=0, description="Seconds for one request to Heat or Keystone.")
+    heat_timeout: float = Field(
+        60.0, gt=0, description="Seconds for which Heat or Keystone may send nothing."
+    )
+    heat_deadline: float = Field(
+        150.0,
+        gt=0,
+        description="Seconds for one answer of Heat to its last byte, tokens included; "
+        "never less than ORCHESTRATOR_HEAT_TIMEOUT.",
+    )
+    tenant_credentials: str = Field(
+        "",
+        description="Folder with credentials of single tenants, <tenant id>.yaml each; "
+        "empty: the OS_* variables serve all.",
+    )
     monitoring_interval: float = Field(60.0, gt=0, description="Seconds between looks at the monitoring targets.")
     monitoring_timeout: float = Field(5.0, gt=0, description="Seconds for one request to a monitoring target.")
     config_prefix: str = Field("/config", description="Key prefix of the wanted configuration.")
@@ -97,6 +110,11 @@ class Settings(BaseSettings):
         if value not in ("console", "json"):
             raise ValueError("expected console or json")
         return value
+
+    @property
+    def heat_limit(self) -> float:
+        """Seconds for one call of Heat, the longer of the two limits."""
+        return max(self.heat_deadline, self.heat_timeout)
 
     @property
     def etcd(self) -> EtcdAccess:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
-from orchestrator.clients.heat import Heat
+from orchestrator.clients.heat import Heat, InStore, Logins
+from orchestrator.clients.heat.logins import Memory
 from orchestrator.clients.queue import Queue
 from orchestrator.clients.store import KeyValue, Lease, Store
 from orchestrator.clients.targets import Targets
@@ -246,10 +247,11 @@ def open_context(settings: Settings) -> WorkerContext:
     templates = catalogue.load(settings.templates)
     schemas = schema_list.load(settings.schemas, templates)
     store = EtcdStore(settings.etcd)
+    keys = Keys(settings.prefixes, schemas)
     return WorkerContext(
-        keys=Keys(settings.prefixes, schemas),
+        keys=keys,
         store=store,
-        heat=Heat(settings.heat_timeout),
+        heat=heat_door(settings, InStore(store, keys)),
         queue=Queue(settings.broker_url),
         targets=Targets(settings.monitoring_timeout),
         templates=templates.templates,
