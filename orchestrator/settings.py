@@ -32,19 +32,15 @@ class Settings(BaseSettings):
     )
     templates: str = Field("", description="Folder of the template catalogue; empty: the project's own.")
     heat_poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the stacks in progress of one tenant.")
-    heat_timeout: float = Field(
-        60.0, gt=0, description="Seconds for which Heat or Keystone may send nothing."
-    )
+    heat_timeout: float = Field(60.0, gt=0, description="Seconds for which Heat or Keystone may send nothing.")
     heat_deadline: float = Field(
-        150.0,
+        120.0,
         gt=0,
-        description="Seconds for one answer of Heat to its last byte, tokens included; "
-        "never less than ORCHESTRATOR_HEAT_TIMEOUT.",
+        description="Seconds for one answer of Heat to its last byte, tokens included; never less than ORCHESTRATOR_HEAT_TIMEOUT.",
     )
     tenant_credentials: str = Field(
         "",
-        description="Folder with credentials of single tenants, <tenant id>.yaml each; "
-        "empty: the OS_* variables serve all.",
+        description="Folder with credentials of single tenants, <tenant id>.yaml each; empty: the OS_* variables serve all.",
     )
     monitoring_interval: float = Field(60.0, gt=0, description="Seconds between looks at the monitoring targets.")
     monitoring_timeout: float = Field(5.0, gt=0, description="Seconds for one request to a monitoring target.")
@@ -112,9 +108,14 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def heat_limit(self) -> float:
-        """Seconds for one call of Heat, the longer of the two limits."""
-        return max(self.heat_deadline, self.heat_timeout)
+    def chain_time(self) -> float:
+        """Seconds for all that one chain of tasks asks of Heat: two answers that take their time."""
+        return 2 * max(self.heat_deadline, self.heat_timeout)
+
+    @property
+    def task_limit(self) -> float:
+        """Seconds after which a task is stopped: a list of stacks, a chain after it, and some more."""
+        return 1.5 * self.chain_time + 30
 
     @property
     def etcd(self) -> EtcdAccess:

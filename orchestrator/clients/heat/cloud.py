@@ -71,10 +71,10 @@ class Cloud:
                 return self._get(path, lambda: credentials.of_file(path, self._base()))
         return self._own()
 
-    def forget_refusals(self) -> None:
+    def allow_login(self) -> None:
         for found in list(self._found.values()):
             known = found.access.credentials
-            self._logins.forget(Account(known.account, known.who))
+            self._logins.allow(Account(known.account, known.who))
 
     def _own(self) -> Access:
         return self._get("", credentials.of_environment)

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ...core.keys import Keys
@@ -149,11 +149,12 @@ class Logins:
             raise
         self._accepted(account, current)
 
-    def forget(self, account: Account) -> None:
-        """The next login is made at once, whatever was before: an operator wants to know."""
-        _, revision = self._memory.read(account)
-        if revision:
-            self._memory.write(account, None, revision)
+    def allow(self, account: Account) -> None:
+        """The next login is made at once, though the last one was refused: an operator wants to
+        know. It counts as one more."""
+        last, revision = self._memory.read(account)
+        if last is not None and last.state is LoginState.REFUSED:
+            self._memory.write(account, replace(last, until=0.0), revision)
 
     def _begin(self, account: Account, since: float, patience: float) -> _Try:
         """Claim the try, or wait until somebody else's has shown that the password is good."""

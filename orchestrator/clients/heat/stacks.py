@@ -48,7 +48,7 @@ class Heat:
     def __init__(
         self,
         timeout: float = 60.0,
-        deadline: float = 150.0,
+        deadline: float = 120.0,
         logins: Logins | None = None,
         folder: str = "",
     ) -> None:
@@ -83,14 +83,17 @@ class Heat:
     # Whether it works -----------------------------------------------------------------------------
 
     def check(self) -> str:
-        """Log in; who we are, for people.
+        """Log in; who we are and where Heat is, for people.
 
         :raises TemporaryError: what is wrong, and what to do.
         """
         with self.within(self._deadline):
             access = self._cloud.access("")
-            access.check()
-            return access.credentials.who
+            token, who = access.check(), access.credentials.who
+            if not token.project:
+                return who
+            address = keystone.heat_address(access.credentials, token, token.project)
+            return f"{who}, Heat at {address}"
 
     def prepare(self, tenant: str) -> str:
         """Have a token and an address for the tenant, so that the next call is one request and no
@@ -107,9 +110,9 @@ class Heat:
         with self.within(self._deadline):
             return self._cloud.access(tenant).gone(tenant)
 
-    def forget_refusals(self) -> None:
-        """Log in at once the next time, whatever was refused before."""
-        self._cloud.forget_refusals()
+    def allow_login(self) -> None:
+        """Log in at once the next time, though the last login was refused. Keystone counts it."""
+        self._cloud.allow_login()
         self._refusals.clear()
 
     # Looking --------------------------------------------------------------------------------------
