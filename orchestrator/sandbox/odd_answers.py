@@ -128,6 +128,7 @@ def odd_answers(name: str = "somebody_elses", stack_id: str = OTHER) -> dict[str
         "a stack whose reason is a list": document(200, broken(stack_status_reason=["x"])),
         "a stack whose tags are a text": document(200, broken(tags="orchestrator-1-x")),
         "a stack whose outputs are an object": document(200, broken(outputs={}, tags=5)),
+        "another stack": document(200, {"stack": stack("somebody_elses", OTHER)}),
         "another created stack": document(201, {"stack": stack("somebody_elses", OTHER)}),
         "a list of texts": document(200, {"stacks": ["one"], "stack": ["one"]}),
         "nothing with 200": answer(200, b"", "application/json"),

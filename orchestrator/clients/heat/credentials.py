@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -221,6 +221,19 @@ def tenant_file(folder: str, tenant: str) -> str:
     return str(Path(folder) / f"{quote(tenant, safe='')}.yaml")
 
 
+def plugin_options(kind: str, methods: Sequence[str] = ()) -> list[Any]:
+    """The options of a plug-in of keystoneauth.
+
+    :param methods: of ``v3multifactor``, which takes the options of several plug-ins.
+    """
+    from keystoneauth1 import loading
+
+    loader = loading.get_plugin_loader(kind)
+    if methods:
+        loader._methods = methods
+    return list(loader.get_options())
+
+
 def stamp(files: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     """Changes when one of the files does."""
     found = []
@@ -351,11 +364,13 @@ def _credentials(region: Any, source: str, files: tuple[str, ...]) -> Credential
 def _options(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """What the plug-in of this kind takes. (openstacksdk would hand it all there is, and fail at a
     user's name beside ``OS_AUTH_TYPE=none``.)"""
-    from keystoneauth1 import loading
-
     given = config.get("auth") or {}
     found: dict[str, Any] = {}
-    for option in loading.get_plugin_loader(kind).get_options():
+    methods = given.get("auth_methods") or config.get("auth_methods") or []
+    methods = methods.split(",") if isinstance(methods, str) else methods
+    if methods:
+        given = {**given, "auth_methods": methods}
+    for option in plugin_options(kind, methods):
         for name in (option.dest, *(old.dest for old in option.deprecated or ())):
             value = given.get(name) or config.get(name)
             if value not in (None, ""):

@@ -23,7 +23,7 @@ from ...errors import (
 )
 from .answers import QUOTED, plain
 from .connections import FOREIGN, Connections, unavailable, without_userinfo
-from .credentials import Credentials
+from .credentials import Credentials, plugin_options
 from .keystone import Token, Tokens, bound_elsewhere, made
 from .logins import Account, Logins
 
@@ -91,12 +91,11 @@ class Plugins:
             raise _renamed(error, self.credentials) from error
 
     def _plugin(self, tenant: str) -> Any:
-        loader = loading.get_plugin_loader(self.credentials.kind)
-        known = {option.dest for option in loader.get_options()}
-        options = self.credentials.for_plugin(tenant if "project_id" in known else "")
-        return loader.load_from_options(
-            **{name: value for name, value in options.items() if name in known}
-        )
+        used = self.credentials
+        known = plugin_options(used.kind, used.options.get("auth_methods", ()))
+        scoped = any(option.dest == "project_id" for option in known)
+        options = used.for_plugin(tenant if scoped else "")
+        return loading.get_plugin_loader(used.kind).load_from_options(**options)
 
 
 def _catalog(access: Any) -> Any:
