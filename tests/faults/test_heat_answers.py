@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,10 @@ def heat() -> Iterator[ScriptedHeat]:
 
 @pytest.fixture
 def nodes(tmp_path: Path, heat: ScriptedHeat) -> Iterator[System]:
-    settings = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": "1", "ORCHESTRATOR_HEAT_TIMEOUT": "5"}
+    settings: dict[str, Any] = {
+        "ORCHESTRATOR_HEAT_POLL_INTERVAL": "1",
+        "ORCHESTRATOR_HEAT_TIMEOUT": "5",
+    }
     environment = heat.environment()
     with system(tmp_path, environment, schemas=NODE_SCHEMAS, concurrency=8, **settings) as running:
         running.put("heat_template", "node", **NODE_TEMPLATE)
