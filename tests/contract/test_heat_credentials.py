@@ -30,6 +30,7 @@ from orchestrator.errors import (
     HeatFault,
     HeatUnavailable,
     ProjectRefused,
+    StoreUnavailable,
     TemporaryError,
 )
 from orchestrator.sandbox import odd_answers
@@ -243,6 +244,19 @@ def time_passes(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 def test_the_pauses_between_tries_keep_below_a_lockout_for_an_hour() -> None:
     assert sum(pause * 0.8 for pause in logins.PAUSES[:4]) > 3000
+
+
+def test_without_etcd_nobody_logs_in(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, keys = MemoryStore(), Keys(Prefixes(), catalogue.load().schemas)
+
+    def away(key: str) -> None:
+        raise StoreUnavailable("etcd does not answer")
+
+    monkeypatch.setattr(store, "get", away)
+    error = raised(Heat(logins=Logins(InStore(store, keys))).check)
+
+    assert type(error) is HeatUnavailable and "etcd does not answer" in str(error)
+    assert keystone.logins == []
 
 
 def test_a_try_that_was_broken_off_is_taken_over(keystone: ScriptedKeystone) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import EnvironmentUnusable
-from . import credentials
+from . import environment
 from .connections import Connections
 from .credentials import Credentials
 from .keystone import Access, access
@@ -35,7 +35,7 @@ class _Found:
 
     @property
     def current(self) -> bool:
-        return self.stamp == credentials.stamp(self.access.credentials.files)
+        return self.stamp == environment.stamp(self.access.credentials.files)
 
 
 class Cloud:
@@ -66,9 +66,9 @@ class Cloud:
         :raises EnvironmentUnusable: there are no credentials that can be used.
         """
         if self._folder and tenant:
-            path = credentials.tenant_file(self._folder, tenant)
+            path = environment.tenant_file(self._folder, tenant)
             if Path(path).exists():
-                return self._get(path, lambda: credentials.of_file(path, self._base()))
+                return self._get(path, lambda: environment.of_file(path, self._base()))
         return self._own()
 
     def allow_login(self) -> None:
@@ -77,7 +77,7 @@ class Cloud:
             self._logins.allow(Account(known.account, known.who))
 
     def _own(self) -> Access:
-        return self._get("", credentials.of_environment)
+        return self._get("", environment.of_environment)
 
     def _base(self) -> Credentials | None:
         """What a tenant's file need not say; None where the environment says nothing either."""
@@ -120,7 +120,7 @@ class Cloud:
                 self._failed[name] = (time.monotonic() + _READ_AGAIN, error)
             else:
                 self._failed.pop(name, None)
-                stamp = credentials.stamp(fresh.files)
+                stamp = environment.stamp(fresh.files)
                 return _Found(access(fresh, self._connections, self._logins), stamp)
         if before is not None:
             return before

@@ -133,9 +133,12 @@ class Logins:
         :param patience: seconds that the login may take.
         :raises CredentialsRejected: it was refused a short time ago, and must not be tried again
             yet.
-        :raises HeatUnavailable: another process tries it.
+        :raises HeatUnavailable: another process tries it, or etcd does not answer.
         """
-        current = self._begin(account, since, patience)
+        try:
+            current = self._begin(account, since, patience)
+        except StoreUnavailable as error:
+            raise HeatUnavailable(f"no login without etcd: {error}") from error
         try:
             yield
         except EnvironmentUnusable:

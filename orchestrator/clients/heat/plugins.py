@@ -23,7 +23,8 @@ from ...errors import (
 )
 from .answers import QUOTED, plain
 from .connections import FOREIGN, Connections, unavailable, without_userinfo
-from .credentials import Credentials, plugin_options
+from .credentials import Credentials
+from .environment import plugin_options
 from .keystone import Token, Tokens, bound_elsewhere, made
 from .logins import Account, Logins
 
