@@ -17,7 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from orchestrator import log as logs
 from orchestrator.clients import queue
 from orchestrator.clients.heat import Heat
-from orchestrator.errors import TemporaryError
+from orchestrator.errors import CredentialsRejected, TemporaryError
 from orchestrator.settings import Settings
 
 from . import compat, following, steps
@@ -62,6 +62,8 @@ def _preload() -> None:
 def _warm_up(context: Callable[[], WorkerContext]) -> None:
     try:
         context().warm_up()
+    except CredentialsRejected:
+        pass  # the check tells, once a worker
     except Exception as error:  # the first job tells the same, where it can be seen and tried again
         log.warning("Not ready yet", extra={"event": "warm_up_failed", "reason": str(error)})
     if getattr(current_process(), "index", 0) == 0:

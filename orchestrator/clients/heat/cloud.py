@@ -114,9 +114,10 @@ class Cloud:
                 fresh = read()
             except EnvironmentUnusable as failure:
                 error = failure
-                if name not in self._failed:
+                if before is not None and name not in self._failed:
+                    # Nobody else tells: what was read before is used on.
                     fields = {"event": "credentials_unusable", "reason": str(error)}
-                    log.error("Credentials cannot be used", extra=fields)
+                    log.error("Changed credentials cannot be used", extra=fields)
                 self._failed[name] = (time.monotonic() + _READ_AGAIN, error)
             else:
                 self._failed.pop(name, None)
