@@ -32,7 +32,16 @@ class Settings(BaseSettings):
     )
     templates: str = Field("", description="Folder of the template catalogue; empty: the project's own.")
     heat_poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the stacks in progress of one tenant.")
-    heat_timeout: float = Field(60.0, gt=0, description="Seconds for one request to Heat or Keystone.")
+    heat_timeout: float = Field(60.0, gt=0, description="Seconds for which Heat or Keystone may send nothing.")
+    heat_deadline: float = Field(
+        120.0,
+        gt=0,
+        description="Seconds for one answer of Heat to its last byte, tokens included; never less than ORCHESTRATOR_HEAT_TIMEOUT.",
+    )
+    tenant_credentials: str = Field(
+        "",
+        description="Folder with credentials of single tenants, <tenant id>.yaml each; empty: the OS_* variables serve all.",
+    )
     monitoring_interval: float = Field(60.0, gt=0, description="Seconds between looks at the monitoring targets.")
     monitoring_timeout: float = Field(5.0, gt=0, description="Seconds for one request to a monitoring target.")
     config_prefix: str = Field("/config", description="Key prefix of the wanted configuration.")
@@ -97,6 +106,16 @@ class Settings(BaseSettings):
         if value not in ("console", "json"):
             raise ValueError("expected console or json")
         return value
+
+    @property
+    def chain_time(self) -> float:
+        """Seconds for all that one chain of tasks asks of Heat: two answers that take their time."""
+        return 2 * max(self.heat_deadline, self.heat_timeout)
+
+    @property
+    def task_limit(self) -> float:
+        """Seconds after which a task is stopped: a list of stacks, a chain after it, and some more."""
+        return 1.5 * self.chain_time + 30
 
     @property
     def etcd(self) -> EtcdAccess:

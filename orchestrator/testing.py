@@ -21,7 +21,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -328,6 +328,12 @@ class ScriptedHeat:
             yield
         finally:
             self._checks.check = None
+
+    def check(self) -> str:
+        return "scripted"
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def prepare(self, tenant: str) -> None:
         """Nothing to fetch; a failure that is due comes with the request."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from billiard.process import current_process
 from celery import Celery, signals
+from celery.concurrency.prefork import TaskPool
 from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator import log as logs
 from orchestrator.clients import queue
 from orchestrator.clients.heat import Heat
-from orchestrator.errors import TemporaryError
+from orchestrator.errors import CredentialsRejected, TemporaryError
 from orchestrator.settings import Settings
 
 from . import compat, following, steps
@@ -34,6 +37,8 @@ def make_app(settings: Settings) -> Celery:
     compat.install()
     app = Celery("tasks")
     app.conf.update(queue.options(settings.broker_url))
+    # What a task asks of Heat and Keystone ends before: these are for what hangs elsewhere.
+    app.conf.update(task_soft_time_limit=settings.task_limit, task_time_limit=settings.task_limit + 30)
     context = PerProcess(settings)
     for name in STEPS:
         _register(app, name, lambda task, runs: steps.run_chains(context(), _chain(task), runs))
@@ -42,6 +47,7 @@ def make_app(settings: Settings) -> Celery:
     signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)
     signals.worker_init.connect(lambda **_: _preload(), weak=False)
     signals.worker_process_init.connect(lambda **_: _warm_up(context), weak=False)
+    signals.worker_ready.connect(lambda sender, **_: _check_without_pool(context, sender), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: context.close(), weak=False)
     signals.worker_shutdown.connect(lambda **_: context.close(), weak=False)
     return app
@@ -56,8 +62,28 @@ def _preload() -> None:
 def _warm_up(context: Callable[[], WorkerContext]) -> None:
     try:
         context().warm_up()
+    except CredentialsRejected:
+        pass  # the check tells, once a worker
     except Exception as error:  # the first job tells the same, where it can be seen and tried again
         log.warning("Not ready yet", extra={"event": "warm_up_failed", "reason": str(error)})
+    if getattr(current_process(), "index", 0) == 0:
+        _check_openstack(context)
+
+
+def _check_without_pool(context: Callable[[], WorkerContext], consumer: Any) -> None:
+    """Of a worker with threads, which starts no processes. (One that forks must not open anything here.)"""
+    if not issubclass(consumer.controller.pool_cls, TaskPool):
+        _check_openstack(context)
+
+
+def _check_openstack(context: Callable[[], WorkerContext]) -> None:
+    """Once a worker, by the first of its processes; beside it, for Keystone may take its time."""
+
+    def check() -> None:
+        with contextlib.suppress(Exception):  # etcd is away: every job tells so
+            context().check_openstack()
+
+    threading.Thread(target=check, name="openstack-check", daemon=True).start()
 
 
 def _round(context: Callable[[], WorkerContext], look: Callable[[WorkerContext, Any], int], _: Any, about: Any) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
-from orchestrator.clients.heat import Heat
+from orchestrator.clients.heat import Heat, InStore, Logins
 from orchestrator.clients.queue import Queue
 from orchestrator.clients.store import KeyValue, Lease, Store
 from orchestrator.clients.targets import Targets
@@ -197,6 +197,8 @@ class WorkerContext:
     targets: Targets
     templates: Mapping[str, Template]
     claims: Claims
+    chain_time: float = 240.0
+    """Seconds for all that one chain asks of Heat and Keystone together."""
     stack_timeout: float = 3600.0
     timeout_margin: float = 300.0
     state_as_string: bool = False
@@ -236,6 +238,16 @@ class WorkerContext:
         """Pay now for what the first job would otherwise wait for: reading the credentials takes a second."""
         self.heat.warm_up()
 
+    def check_openstack(self) -> None:
+        """Log in, and tell what is wrong if that fails, before a job has to find out."""
+        try:
+            who = self.heat.check()
+        except TemporaryError as error:
+            fields = {"event": "openstack_check_failed", "reason": str(error)}
+            log.error("OpenStack check failed; `orchestrator doctor` says more", extra=fields)
+        else:
+            log.info("OpenStack check passed", extra={"event": "openstack_checked", "who": who})
+
     def close(self) -> None:
         self.claims.close()
         self.store.close()
@@ -246,14 +258,21 @@ def open_context(settings: Settings) -> WorkerContext:
     templates = catalogue.load(settings.templates)
     schemas = schema_list.load(settings.schemas, templates)
     store = EtcdStore(settings.etcd)
+    keys = Keys(settings.prefixes, schemas)
     return WorkerContext(
-        keys=Keys(settings.prefixes, schemas),
+        keys=keys,
         store=store,
-        heat=Heat(settings.heat_timeout),
+        heat=Heat(
+            settings.heat_timeout,
+            settings.heat_deadline,
+            Logins(InStore(store, keys)),
+            settings.tenant_credentials,
+        ),
         queue=Queue(settings.broker_url),
         targets=Targets(settings.monitoring_timeout),
         templates=templates.templates,
         claims=Claims(store, settings.lease_ttl),
+        chain_time=settings.chain_time,
         stack_timeout=settings.stack_timeout,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,

@@ -98,10 +98,11 @@ def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId)
     work: Work | None = None
     context.claims.begin_chain()
     try:
-        for step in steps:
-            work = step(context, run, work)
-            if work is None:
-                return
+        with context.heat.within(context.chain_time):
+            for step in steps:
+                work = step(context, run, work)
+                if work is None:
+                    return
     except BaseException as error:
         # etcd may or may not have what we wrote, a time limit struck, or we have a defect: a claim that is
         # there is handed back, and the bridge sends the job again.

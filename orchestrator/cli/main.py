@@ -20,7 +20,7 @@ from ..bridge import service
 from ..core.refs import Ref
 from ..core.resources import UNVERSIONED
 from ..errors import InvalidInput, OrchestratorError
-from . import documents, retrying, settings_view, showing, snapshot, status, templates, waiting, writing
+from . import doctor, documents, retrying, settings_view, showing, snapshot, status, templates, waiting, writing
 from .exits import HELP, Exit
 from .options import Files, Output, Timeout, Wait
 from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, show
@@ -90,6 +90,41 @@ def config(output: Output = Format.TEXT) -> None:
         show(settings_view.render(own, cloud))
     else:
         emit({"settings": [s.to_json() for s in own], "openstack": [s.to_json() for s in cloud]}, output)
+
+
+@app.command("doctor", epilog=HELP, rich_help_panel=_RUN)
+def run_doctor(
+    project: Annotated[
+        str | None,
+        typer.Option(
+            "--project",
+            help="Also build, change and delete an empty stack in this project.",
+            metavar="ID",
+            show_default=False,
+        ),
+    ] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Check whether a worker started here would find etcd, the broker, Keystone and Heat.
+
+    Run it on a worker's machine, as the worker's user, with the worker's environment. Each line says what was found, or
+    what is wrong and what to do. Answers 0 when all is well, and 1 when something is not.
+
+    **Examples**
+
+        orchestrator doctor
+        orchestrator doctor --project 5bc29eb468c444bf839a3e634d222132
+    """
+    settings = configuration.load()
+    log.configure("CRITICAL", settings.log_format)  # what is wrong is in the answer
+    checks = []
+    for check in doctor.examine(settings, project or ""):
+        checks.append(check)
+        if output is Format.TEXT:
+            show([check.line()])
+    if output is not Format.TEXT:
+        emit([check.to_json() for check in checks], output)
+    raise typer.Exit(Exit.OK if all(check.good for check in checks) else Exit.PROBLEM)
 
 
 @app.command(rich_help_panel=_RUN)

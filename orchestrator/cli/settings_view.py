@@ -14,7 +14,7 @@ from ..settings import Settings
 from .output import FAINT, GOOD, Section
 
 _PREFIX = "ORCHESTRATOR_"
-_FILES = frozenset({"etcd_ca", "etcd_cert", "etcd_key", "OS_CACERT", "OS_CERT", "OS_KEY"})
+_FILES = frozenset({"etcd_ca", "etcd_cert", "etcd_key", "tenant_credentials", "OS_CACERT", "OS_CERT", "OS_KEY"})
 """Paths of files: that one of them holds a key is no reason to hide where it lies."""
 _USERINFO = re.compile(r"(\w+://[^:@/\s]*):([^\s;,]*)@")
 _QUERY = re.compile(r"([?&;]([^=&;\s]+)=)([^&;\s]+)")

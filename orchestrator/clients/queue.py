@@ -135,6 +135,15 @@ class Queue:
             client = getattr(connection.default_channel, "client", None)
             return bool(client is not None and client.set(_EPOCH, secrets.token_hex(8), nx=True))
 
+    def kind(self) -> str:
+        """What the broker is, for people: ``redis 7.0.15, standalone``."""
+        with _renaming(), self._app.connection_or_acquire() as connection:
+            client = getattr(connection.default_channel, "client", None)
+            if client is None:
+                return str(connection.transport.driver_type)
+            facts = client.info("server")
+            return f"redis {facts.get('redis_version')}, {facts.get('redis_mode')}"
+
     def close(self) -> None:
         self._app.close()
 

@@ -129,6 +129,10 @@ class Keys:
         return self.own + "runs/"
 
     @property
+    def logins(self) -> str:
+        return self.own + "logins/"
+
+    @property
     def leader(self) -> str:
         return self.own + "leader"
 

@@ -414,3 +414,45 @@ class Run:
         # A newer release may write more: what this one does not know, it leaves alone.
         known = {name: record[name] for name in _RUN_FIELDS if name in record}
         return cls(Step(record["step"]), **known, root=Ref.from_record(root) if root else None)
+
+
+class LoginState(StrEnum):
+    """How the last login with some credentials went."""
+
+    ACCEPTED = "accepted"
+    TRYING = "trying"
+    """A worker tries it; the others wait for what comes of it."""
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The last login of all workers with one account and password:
+    ``orchestrator/logins/<account>``.
+
+    Keystone may lock an account after a few wrong passwords, so the workers try one at a time, and
+    rarely. *who* and *reason* are for people. *refusals* counts those in a row. *at* is when this
+    was written, *until* when the next try may be made or, of a try, when it counts as broken off:
+    seconds since the epoch, by the worker's clock.
+    """
+
+    state: LoginState
+    who: str
+    at: float
+    until: float = 0.0
+    refusals: int = 0
+    reason: str = ""
+
+    def to_json(self) -> str:
+        record: dict[str, Json] = {"state": self.state.value, "who": self.who, "at": self.at}
+        for name in ("until", "refusals", "reason"):
+            if value := getattr(self, name):
+                record[name] = value
+        return json.dumps(record)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Login:
+        record = json.loads(text)
+        # A newer release may write more: what this one does not know, it leaves alone.
+        known = {name: record[name] for name in ("until", "refusals", "reason") if name in record}
+        return cls(LoginState(record["state"]), record["who"], record["at"], **known)

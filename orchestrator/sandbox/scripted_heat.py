@@ -1,8 +1,9 @@
 """A scripted Heat over HTTP: fast, obedient, and with a log of every request. Not a Heat.
 
 It answers as much of Heat's API as the orchestrator uses, never looks inside a template, and lets a
-test decide how long operations take, how they end, and when the API itself misbehaves. For what
-must be true of Heat itself, tests use the real engine (:mod:`.heat_server`).
+test decide how long operations take, how they end, and when the API itself misbehaves: with Heat's
+own errors (``refuse``), or with what is no answer of Heat's at all (``odd``, :mod:`.odd_answers`).
+For what must be true of Heat itself, tests use the real engine (:mod:`.heat_server`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..core.refs import Json
+from .odd_answers import OddAnswer
+from .scripted_keystone import ScriptedKeystone
 
 Answer = tuple[int, Json, dict[str, str]]
+
+_ROUTE = re.compile(r"/v1/([^/]+)/stacks(?:/detail)?(?:/([^/]+))?(?:/([^/]+))?")
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class ScriptedStack:
     tags: tuple[str, ...] = ()
     outputs: list[Json] = field(default_factory=list)
     parameters: Json = None
+    window: float = 0.0
+    """Seconds for which a deleted stack still has its name."""
 
     @property
     def in_progress(self) -> bool:
@@ -47,6 +54,12 @@ class ScriptedStack:
     @property
     def gone(self) -> bool:
         return self.action == "DELETE" and not self.in_progress and self.outcome == "COMPLETE"
+
+    @property
+    def keeps_name(self) -> bool:
+        """Whether no other stack can have the name (convergence gives it free later than it says
+        DELETE_COMPLETE)."""
+        return not self.gone or time.monotonic() < self.ends + self.window
 
     @property
     def status(self) -> str:
@@ -87,13 +100,21 @@ class ScriptedHeat:
     """``with ScriptedHeat() as heat:``; its address and credentials are in :meth:`environment`.
 
     *script* decides each operation from (method, tenant, stack name). *refuse* may answer a request
-    before any work is done: (method, tenant, path) to (status, error type, message) or None. *arrived* is
-    called with the same as a request comes in, and may keep it waiting.
+    before any work is done: (method, tenant, path) to (status, error type, message) or None. *odd*
+    may put something in the place of Heat's answer: (method, tenant, stack name, "" for a list) to
+    what is sent instead, or None. *arrived* is called like *refuse* as a request comes in, and may
+    keep it waiting. *inner_address* is where Heat believes to be: a look-up by name is then
+    redirected to that place, as by the real one. *window* is for how many seconds a deleted stack
+    keeps its name. With a *keystone*, each request needs one of its tokens, scoped to the tenant.
     """
 
     def __init__(self, port: int = 0, script: Callable[[str, str, str], Script] | None = None) -> None:
         self.script = script or (lambda method, tenant, name: Script())
         self.refuse: Callable[[str, str, str], tuple[int, str, str] | None] = lambda method, tenant, path: None
+        self.odd: Callable[[str, str, str], OddAnswer | None] = lambda method, tenant, name: None
+        self.keystone: ScriptedKeystone | None = None
+        self.inner_address = ""
+        self.window = 0.0
         self.arrived: Callable[[str, str, str], object] = lambda method, tenant, path: None
         self.outputs: Callable[[ScriptedStack], list[Json]] = lambda stack: [
             {"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}
@@ -128,10 +149,33 @@ class ScriptedHeat:
 
     # The API ----------------------------------------------------------------------------------------
 
-    def answer(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> Answer:
-        match = re.fullmatch(r"/v1/([^/]+)/stacks(?:/detail)?(?:/([^/]+))?(?:/([^/]+))?", path)
+    def without_token(self, path: str, token: str | None) -> Answer | None:
+        """The answer to a token that is no good, None: it is good, or nobody asks for one."""
+        match = _ROUTE.fullmatch(path)
+        if self.keystone is None or not match:
+            return None
+        valid = self.keystone.is_valid(token, match[1])
+        if valid is None:
+            return _error(403, "HTTPForbidden", "Access was denied to this resource.")
+        message = "The request you have made requires authentication."
+        refusal = {"error": {"code": 401, "title": "Unauthorized", "message": message}}
+        return None if valid else (401, refusal, {"WWW-Authenticate": f'Keystone uri="{self.keystone.url}"'})
+
+    def odd_answer(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> OddAnswer | None:
+        """What is sent in the place of Heat's answer, None: Heat answers."""
+        match = _ROUTE.fullmatch(path)
         if not match:
-            return _error(404, "NotFound", f"no route {path}")
+            return None
+        tenant, name, _ = match.groups()
+        named = query.get("name", [""])[0]
+        posted = body.get("stack_name", "") if isinstance(body, dict) else ""
+        return self.odd(method, tenant, name or posted or named)
+
+    def answer(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> Answer:
+        match = _ROUTE.fullmatch(path)
+        if not match:
+            message = "The resource could not be found."
+            return 404, {"message": message, "code": "404 Not Found", "title": "Not Found"}, {}
         tenant, name, stack_id = match.groups()
         self.arrived(method, tenant, path)
         with self._lock:
@@ -141,8 +185,11 @@ class ScriptedHeat:
             if not name:
                 return self._create(tenant, body) if method == "POST" else self._list(tenant, query)
             stack = self._by_id.get(stack_id or name) or self.stacks.get((tenant, name))
-            if stack is None or stack.tenant != tenant or (stack.gone and not stack_id):
+            if stack is None or stack.tenant != tenant or not (stack.keeps_name or stack_id):
                 return _error(404, "EntityNotFound", f"The Stack ({name}) could not be found.")
+            if method == "GET" and not stack_id and self.inner_address:
+                place = f"{self.inner_address}/v1/{tenant}/stacks/{stack.name}/{stack.id}"
+                return 302, {"code": "302 Found", "title": "Found"}, {"Location": place}
             if method == "GET":
                 outputs = query.get("resolve_outputs", ["true"])[0].lower() != "false"
                 return 200, {"stack": stack.document(outputs)}, {}
@@ -152,7 +199,13 @@ class ScriptedHeat:
 
     def _list(self, tenant: str, query: Mapping[str, list[str]]) -> Answer:
         busy = query.get("status") == ["IN_PROGRESS"]
-        found = [s for (owner, _), s in self.stacks.items() if owner == tenant and not s.gone and (s.in_progress or not busy)]
+        names = query.get("name")
+        found = [
+            s
+            for (owner, name), s in self.stacks.items()
+            if owner == tenant and (names is None or name in names)
+            if s.keeps_name and (s.in_progress or not busy)
+        ]
         found.sort(key=lambda stack: stack.id)
         if "marker" in query:
             found = [stack for stack in found if stack.id > query["marker"][0]]
@@ -162,9 +215,9 @@ class ScriptedHeat:
     def _create(self, tenant: str, body: Json) -> Answer:
         name = body["stack_name"]
         old = self.stacks.get((tenant, name))
-        if old is not None and not old.gone:
+        if old is not None and old.keeps_name:
             return _error(409, "StackExists", f"The Stack ({name}) already exists.")
-        stack = ScriptedStack(tenant, name)
+        stack = ScriptedStack(tenant, name, window=self.window)
         self.stacks[tenant, name] = self._by_id[stack.id] = stack
         self._begin("create", stack, body)
         return 201, {"stack": {"id": stack.id, "links": []}}, {}
@@ -220,9 +273,16 @@ def _handler(heat: ScriptedHeat) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             parts = urlsplit(self.path)
-            status, document, headers = heat.answer(
-                self.command, unquote(parts.path), parse_qs(parts.query), json.loads(raw) if raw else {}
-            )
+            asked = (self.command, unquote(parts.path), parse_qs(parts.query))
+            body = json.loads(raw) if raw else {}
+            if odd := heat.odd_answer(*asked, body):
+                if odd.after:
+                    heat.answer(*asked, body)
+                self.close_connection = True
+                odd.send(self.connection)
+                return
+            refusal = heat.without_token(asked[1], self.headers.get("X-Auth-Token"))
+            status, document, headers = refusal or heat.answer(*asked, body)
             data = b"" if document is None else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

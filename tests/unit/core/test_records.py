@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core import records
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Failed, Handled, Held, Run, Step
+from orchestrator.core.records import Failed, Handled, Held, Login, LoginState, Run, Step
 from orchestrator.core.refs import JobId, Ref
 
 P1, N1 = Ref("port", "p1"), Ref("network", "n1")
@@ -87,6 +87,8 @@ OWN: list[Any] = [
     pytest.param(Run(Step.WAITING, stack="u", asked_at=12.5, timeout_mins=3), id="a run in Heat's hands"),
     pytest.param(Run(Step.DONE, complete=True, live=True, monitored=True), id="a complete run"),
     pytest.param(Run(Step.DONE, reason="why", root=N1), id="a failed run"),
+    pytest.param(Login(LoginState.ACCEPTED, "ann", 1.5), id="a login"),
+    pytest.param(Login(LoginState.REFUSED, "ann", 1.5, 9.5, 2, "no"), id="a refused login"),
 ]
 
 

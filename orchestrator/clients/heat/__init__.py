@@ -1,0 +1,12 @@
+"""The door to Heat and Keystone.
+
+The rooms, from the outside in: :mod:`.stacks` asks (:class:`Heat`), :mod:`.answers` judges what
+came back, :mod:`.refusals` remembers what was refused. :mod:`.cloud` chooses the credentials that
+:mod:`.environment` reads, :mod:`.keystone` (or :mod:`.plugins`) makes tokens of them,
+:mod:`.logins` says when to log in, and :mod:`.connections` talks HTTP.
+"""
+
+from .logins import InStore, Logins
+from .stacks import Heat
+
+__all__ = ["Heat", "InStore", "Logins"]
