@@ -285,11 +285,15 @@ class _Planner:
             if self._being_replaced(other):
                 # Even if that is patient with us: its patience ends, and what is built from the old one is stale.
                 raise _Waiting(_held(wanted, other, f"waits for {other}, which is being replaced"))
-            if cycle := self._cycle(other):
-                self._refuse_hard_cycle(cycle, other in built_from)
+            if self._waits_for_us(other):
+                self._check_circle(wanted, other, other in built_from)
             elif held := self.world.held.get(other):
                 raise _Waiting(_held(wanted, other, f"waits for {other}, which {held.reason}"))
             elif failed := self._failed_for_good(other):
+                if other in built_from:
+                    self._refuse_hard_circle(other)
+                elif self._failed_through_us(other):
+                    continue  # It was in a circle with us, which this version may be about to break.
                 raise _Refused(caused_by(other, failed.root, failed.error), failed.root, other)
 
     def _being_replaced(self, other: Ref) -> bool:
@@ -299,39 +303,83 @@ class _Planner:
             return False
         return _Planner(self.world, other, self.suffix, (), self.patient)._lives_elsewhere(wanted, handled)
 
-    def _cycle(self, other: Ref) -> tuple[Ref, ...]:
-        """The chain from *other* back to this resource, when waiting for *other* would wait for itself."""
+    def _waits_for_us(self, other: Ref) -> bool:
+        """Whether waiting for *other* would be waiting for ourselves: it is being decided, or held back because of us."""
         if other in self.path:
-            return (*self.path[self.path.index(other) :], self.ref)
-        chain = [other]
-        while held := self.world.held.get(chain[-1]):
-            if held.waits_for == self.ref:
-                return tuple(chain)
-            if held.waits_for in chain:
-                return ()
-            chain.append(held.waits_for)
+            return True
+        seen = {other}
+        while held := self.world.held.get(other):
+            other = held.waits_for
+            if other == self.ref or other in self.path:
+                return True
+            if other in seen:
+                return False
+            seen.add(other)
+        return False
+
+    def _check_circle(self, wanted: Wanted, other: Ref, hard: bool) -> None:
+        """References run in a circle. It can be built when one of them is only to values, which are in the config: whose
+        that is goes first. When every one is to a stack's output, each would have to be built before itself.
+
+        :param hard: whether we need an output of *other*.
+        """
+        if not hard or self.world.is_live(other):
+            return
+        self._refuse_hard_circle(other)
+        if not self.world.graph.on(other):
+            raise _Waiting(_held(wanted, other, f"needs an output of {other}, which refers back to it by a value and goes first"))
+
+    def _refuse_hard_circle(self, other: Ref) -> None:
+        """Each member is refused by itself, whichever was decided first; it is tried again when the next one is built."""
+        if circle := self._hard_circle(other):
+            members = " → ".join(map(str, circle))
+            raise _Refused(f"refers to itself in a circle: {members}; remove one of the references", self.ref, other)
+
+    def _hard_circle(self, other: Ref) -> tuple[Ref, ...]:
+        """A circle through this resource and *other* in which every reference is to an output of what is not built; empty
+        when there is none. It begins and ends with this resource, so that each member names itself first."""
+        came_from: dict[Ref, Ref] = {other: self.ref}
+        queue = [other]
+        while queue:
+            here = queue.pop(0)
+            if self.world.is_live(here) or self.world.graph.on(here):
+                continue
+            for there in self._outputs_needed_by(here):
+                if there == self.ref:
+                    return self._way(came_from, here)
+                if there not in came_from:
+                    came_from[there] = here
+                    queue.append(there)
         return ()
 
-    def _refuse_hard_cycle(self, cycle: tuple[Ref, ...], hard: bool) -> None:
-        """A cycle can be built when one of its references is only to values, which are in the config.
+    def _way(self, came_from: Mapping[Ref, Ref], last: Ref) -> tuple[Ref, ...]:
+        way = [self.ref, last]
+        while way[-1] != self.ref:
+            way.append(came_from[way[-1]])
+        return tuple(reversed(way))
 
-        When every one is to a stack's output, each would have to be built before itself.
-        """
-        if hard and not any(self.world.is_live(ref) for ref in cycle) and all(map(self._needs_output_of, cycle, cycle[1:])):
-            members = " → ".join(map(str, (*cycle, cycle[0])))
-            raise _Refused(f"refers to itself in a circle: {members}; remove one of the references", self.ref)
-
-    def _needs_output_of(self, ref: Ref, other: Ref) -> bool:
+    def _outputs_needed_by(self, ref: Ref) -> list[Ref]:
+        """The resources of whose stacks another one needs outputs, as far as its mappings can be evaluated."""
         wanted, kind = self.world.wanted.get(ref), self.world.schemas.get(ref.type)
         if wanted is None or kind is None:
-            return False
+            return []
         planner = _Planner(self.world, ref, self.suffix, (), self.patient)
         try:
             template = planner._template(wanted, kind)
             params = planner._params(wanted, kind, template) if template else ()
         except (_Refused, _Waiting):
-            return False
-        return any(output.ref == other for param in params for output in param.outputs())
+            return []
+        return list(dict.fromkeys(output.ref for param in params for output in param.outputs()))
+
+    def _failed_through_us(self, other: Ref) -> bool:
+        """Whether the way from a failure to its cause leads through this resource."""
+        seen: set[Ref] = set()
+        while other not in seen and (failed := self.world.failed.get(other)) and failed.through:
+            seen.add(other)
+            other = failed.through
+            if other == self.ref:
+                return True
+        return False
 
     def _failed_for_good(self, other: Ref) -> Failed | None:
         """How *other* failed, when it has no stack to build on and nothing is under way."""

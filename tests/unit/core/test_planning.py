@@ -406,7 +406,7 @@ def test_a_cycle_of_outputs_is_refused_and_named() -> None:
     known = world(wanted(A, uses=["b"]), wanted(B, uses=["a"]), dirty=[B])
     failed = failed_of(decision(known, B, path=(A,)))
 
-    assert failed.error == "refers to itself in a circle: node:a → node:b → node:a; remove one of the references"
+    assert failed.error == "refers to itself in a circle: node:b → node:a → node:b; remove one of the references"
     assert failed.root == B
 
 
