@@ -7,7 +7,8 @@
     │   ├── MappingSyntaxError    a mapping does not parse
     │   ├── MappingError          a mapping cannot be evaluated on this resource
     │   ├── TemplateError         a template does not parse or render, or is not HOT
-    │   └── SettingsError         the environment
+    │   ├── SettingsError         the environment
+    │   └── SchemasDenied         the API server does not let us read its schema list
     ├── TemporaryError            the same request will work later; carries no delay, policy does
     │   ├── StoreUnavailable      etcd
     │   ├── RecordUnreadable      a record in etcd that somebody else wrote, or a newer release
@@ -64,6 +65,10 @@ class TemplateError(InvalidInput):
 
 class SettingsError(InvalidInput):
     """A setting has a value that cannot be used; the message names the variable."""
+
+
+class SchemasDenied(InvalidInput):
+    """The API server, or Keystone for it, does not let us read the schema list: a token or a role is wrong."""
 
 
 class TemporaryError(OrchestratorError):

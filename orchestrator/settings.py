@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .clients.etcd import EtcdAccess
+from .clients.schema_list import AUTHENTICATIONS, KEYSTONE, SchemaAccess, source_fault
 from .core.keys import Prefixes
 from .errors import SettingsError
 
@@ -30,6 +32,20 @@ class Settings(BaseSettings):
     schemas: str = Field(
         "", description="Resource types: a file, or the URL of the API server's schema list; empty: the project's own catalogue."
     )
+    schemas_interval: float = Field(
+        60.0, gt=0, description="Seconds after which the leading bridge reads the schema list again, in case it has changed."
+    )
+    schemas_auth: str = Field(
+        "token", description="How the bridge gets a token for the API server: token (the one given, if any) or keystone."
+    )
+    schemas_token: str = Field("", description="Token for the API server's schema list, sent as X-Auth-Token.", repr=False)
+    schemas_token_file: str = Field(
+        "", description="File with that token; read again for every request, so that it may be renewed."
+    )
+    schemas_os_cloud: str = Field(
+        "", description="With keystone: cloud of clouds.yaml whose user reads the list; empty: the bridge's OS_* variables."
+    )
+    schemas_ca: str = Field("", description="File with the CA certificate of the API server; empty: the usual CAs.")
     templates: str = Field("", description="Folder of the template catalogue; empty: the project's own.")
     heat_poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the stacks in progress of one tenant.")
     heat_timeout: float = Field(60.0, gt=0, description="Seconds for which Heat or Keystone may send nothing.")
@@ -93,6 +109,27 @@ class Settings(BaseSettings):
             raise ValueError("expected a key prefix such as /config, and never below /gohan")
         return prefix
 
+    @field_validator("schemas")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        if fault := source_fault(value):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("schemas_auth")
+    @classmethod
+    def _authentication(cls, value: str) -> str:
+        if value not in AUTHENTICATIONS:
+            raise ValueError(f"expected {' or '.join(AUTHENTICATIONS)}")
+        return value
+
+    @field_validator("schemas_token_file", "schemas_ca")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        if value and not Path(value).is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
+
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
@@ -122,6 +159,17 @@ class Settings(BaseSettings):
         return EtcdAccess(self.etcd_endpoints, self.etcd_user, self.etcd_password, self.etcd_ca, self.etcd_cert, self.etcd_key)
 
     @property
+    def schema_access(self) -> SchemaAccess:
+        return SchemaAccess(
+            self.schemas,
+            token=self.schemas_token,
+            token_file=self.schemas_token_file,
+            authentication=self.schemas_auth,
+            cloud=self.schemas_os_cloud,
+            ca=self.schemas_ca,
+        )
+
+    @property
     def prefixes(self) -> Prefixes:
         return Prefixes(self.config_prefix, self.state_prefix, self.monitoring_prefix, self.jobs_prefix, self.worker_prefix)
 
@@ -132,7 +180,21 @@ def load() -> Settings:
     :raises SettingsError: naming every variable that cannot be used.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         faults = [f"ORCHESTRATOR_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors() if fault["loc"]]
         raise SettingsError("; ".join(faults) or "the environment cannot be read") from None
+    if faults := list(_schema_faults(settings)):
+        raise SettingsError("; ".join(faults))
+    return settings
+
+
+def _schema_faults(settings: Settings) -> Iterator[str]:
+    """What does not go together."""
+    if settings.schemas_token and settings.schemas_token_file:
+        yield "ORCHESTRATOR_SCHEMAS_TOKEN_FILE: ORCHESTRATOR_SCHEMAS_TOKEN is set too; give one of them"
+    if settings.schemas_auth == KEYSTONE:
+        if settings.schemas_token or settings.schemas_token_file:
+            yield "ORCHESTRATOR_SCHEMAS_AUTH: with keystone, Keystone makes the token; give no ORCHESTRATOR_SCHEMAS_TOKEN(_FILE)"
+    elif settings.schemas_os_cloud:
+        yield "ORCHESTRATOR_SCHEMAS_OS_CLOUD: needs ORCHESTRATOR_SCHEMAS_AUTH=keystone"

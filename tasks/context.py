@@ -16,6 +16,7 @@ from orchestrator.clients.heat import Heat, InStore, Logins
 from orchestrator.clients.queue import Queue
 from orchestrator.clients.store import KeyValue, Lease, Store
 from orchestrator.clients.targets import Targets
+from orchestrator.clients.types import Types
 from orchestrator.core.keys import Keys
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.stacks import SETTLING, Stack
@@ -190,7 +191,7 @@ class Claims:
 class WorkerContext:
     """The doors of one worker process. Tests build it from doubles."""
 
-    keys: Keys
+    types: Types
     store: Store
     heat: Heat
     queue: Queue
@@ -210,6 +211,11 @@ class WorkerContext:
     _parsed: dict[str, tuple[int, Template | BadTemplate]] = field(default_factory=dict)
     """The templates of etcd as they were last read, by id, with the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> Keys:
+        """By the schema list in force, as far as this process has seen."""
+        return self.types.keys
 
     def usual_template(self, kind: str) -> str | None:
         """The id of the template that this type of resource needed the last time: worth reading in advance."""
@@ -256,16 +262,16 @@ class WorkerContext:
 def open_context(settings: Settings) -> WorkerContext:
     """The context of a real worker."""
     templates = catalogue.load(settings.templates)
-    schemas = schema_list.load(settings.schemas, templates)
+    source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
-    keys = Keys(settings.prefixes, schemas)
+    types = Types(store, settings.prefixes, source.read if source.local else None)
     return WorkerContext(
-        keys=keys,
+        types=types,
         store=store,
         heat=Heat(
             settings.heat_timeout,
             settings.heat_deadline,
-            Logins(InStore(store, keys)),
+            Logins(InStore(store, types.none)),
             settings.tenant_credentials,
         ),
         queue=Queue(settings.broker_url),

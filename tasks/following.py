@@ -60,11 +60,19 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 def _load(context: WorkerContext, refs: Sequence[Ref]) -> list[Followed]:
-    keys = context.keys
-    locate(context.store, keys, refs)
-    folders = (keys.config, keys.stacks, keys.state, keys.monitoring)
-    wanted = {ref: [keys.below(folder, ref) for folder in folders] for ref in refs}
-    found = context.store.get_many([key for listed in wanted.values() for key in listed])
+    for now in context.types.as_of(*refs):
+        keys = now.keys
+        locate(context.store, keys, refs)
+        folders = (keys.config, keys.stacks, keys.state, keys.monitoring)
+        wanted = {ref: [keys.below(folder, ref) for folder in folders] for ref in refs}
+        found = context.store.get_many([keys.schema_list, *(key for listed in wanted.values() for key in listed)])
+        if now.is_of(found.get(keys.schema_list)):
+            return _followed(wanted, found)
+    return []
+
+
+def _followed(wanted: Mapping[Ref, Sequence[str]], found: Mapping[str, KeyValue]) -> list[Followed]:
+    """Those of which there are config, stack and state, and something to follow or to remove."""
     followed: list[Followed] = []
     for ref, listed in wanted.items():
         config, stack, state, old = map(found.get, listed)

@@ -25,10 +25,11 @@ from orchestrator import faults
 from orchestrator.clients.places import locate
 from orchestrator.clients.queue import PORTION
 from orchestrator.clients.store import KeyValue, Lease
+from orchestrator.clients.types import Now
 from orchestrator.core import effects, masking, records, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
 from orchestrator.core.jobs import Action, Job, job_ref
-from orchestrator.core.keys import job_of, run_id
+from orchestrator.core.keys import Keys, job_of, run_id
 from orchestrator.core.planning import TEMPLATE_TYPE
 from orchestrator.core.records import Failed, Handled, Run, Step
 from orchestrator.core.refs import Json, Ref, RunId
@@ -151,22 +152,25 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
     """Everything a step needs to know about a job, in one reading; None when the job is over."""
-    locate(context.store, context.keys, [job_ref(job_of(run_id))])
-    return _work(context, run_id, context.store.get_many(_about(context, run_id)))
+    for now in context.types.as_of(job_ref(job_of(run_id))):
+        keys = now.keys
+        locate(context.store, keys, [job_ref(job_of(run_id))])
+        found = context.store.get_many([*_about(keys, run_id), keys.schema_list])
+        if now.is_of(found.get(keys.schema_list)):
+            return _work(keys, run_id, found)
+    raise TemporaryError("the schema list changes all the time; the job is sent again")
 
 
-def _about(context: WorkerContext, run_id: RunId) -> tuple[str, ...]:
+def _about(keys: Keys, run_id: RunId) -> tuple[str, ...]:
     """The keys that say where a job stands: its record, its run, and of its resource the config, what was
     handled and what failed."""
-    keys, job = context.keys, job_of(run_id)
+    job = job_of(run_id)
     ref = job_ref(job)
-    if keys.schemas.get(ref.type) is None:
-        raise TemporaryError(f"this worker does not know type {ref.type!r}; give it the bridge's schema list and start it again")
     return (keys.job(job), keys.runs + run_id, *(keys.below(folder, ref) for folder in (keys.config, keys.handled, keys.failed)))
 
 
-def _work(context: WorkerContext, run_id: RunId, found: Mapping[str, KeyValue]) -> Work | None:
-    record, run, config, handled_kv, failed = map(found.get, _about(context, run_id))
+def _work(keys: Keys, run_id: RunId, found: Mapping[str, KeyValue | None]) -> Work | None:
+    record, run, config, handled_kv, failed = map(found.get, _about(keys, run_id))
     if record is None:
         return None
     job = _read(record, Job.from_json)
@@ -281,24 +285,55 @@ def _claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
 
     Nearly always it is a job that no worker has had before: it is claimed and read in one transaction.
     """
-    keys, claimed = context.keys, Run(Step.CLAIMED, since=time.time())
-    locate(context.store, keys, [job_ref(job_of(run_id))])
-    usual = context.usual_template(job_ref(job_of(run_id)).type)
-    wanted = [*_about(context, run_id), *([keys.template(usual)] if usual else [])]
-    first = effects.claim(keys, run_id, claimed)
+    claimed = Run(Step.CLAIMED, since=time.time())
+    for now in context.types.as_of(job_ref(job_of(run_id))):
+        revision, found = _try_to_claim(context, now, run_id, claimed, lease)
+        if now.is_of(found[now.keys.schema_list]):
+            return _claimed(context, now, run_id, claimed, revision, found, lease)
+        context.claims.begin_chain()  # The claim was refused, so there is none.
+    raise TemporaryError("the schema list changes all the time; the job is sent again")
+
+
+def _try_to_claim(
+    context: WorkerContext, now: Now, run_id: RunId, claimed: Run, lease: Lease
+) -> tuple[int, Mapping[str, KeyValue | None]]:
+    """Claim a job that no worker has had before, by the schema list that we know, and read what it is about."""
+    keys, ref = now.keys, job_ref(job_of(run_id))
+    locate(context.store, keys, [ref])
+    usual = context.usual_template(ref.type)
+    wanted = [*_about(keys, run_id), *([keys.template(usual)] if usual else []), keys.schema_list]
+    first = effects.claim(keys, run_id, claimed).also(now.unchanged)
     context.claims.claiming(lease)
     revision, found = context.store.commit_and_read(first, wanted, lease)
+    return revision, {key: found.get(key) for key in wanted}
+
+
+def _claimed(
+    context: WorkerContext,
+    now: Now,
+    run_id: RunId,
+    claimed: Run,
+    revision: int,
+    found: Mapping[str, KeyValue | None],
+    lease: Lease,
+) -> Work | None:
+    """What follows: the job is ours; or it was had before and is to be tried again; or it is not to be had.
+
+    :param revision: that of our claim; 0 when it was refused.
+    """
+    keys = now.keys
     if revision:
         context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
-    work = _work(context, run_id, found)
+    work = _work(keys, run_id, found)
     if work is None:
         return None
     if revision:
-        return replace(work, read={key: found.get(key) for key in wanted})
+        return replace(work, read=found)
     if work.run is None or work.run.step is not Step.RETRY:
         return None
     claimed = replace(work.run, step=Step.CLAIMED, delay=0.0, due=0.0, reason="", cause="")
-    revision = context.store.commit(effects.claim(keys, run_id, claimed, work.basis), lease)
+    again = effects.claim(keys, run_id, claimed, work.basis).also(now.unchanged)
+    revision = context.store.commit(again, lease)
     if not revision:
         return None
     context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)

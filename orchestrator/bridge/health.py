@@ -35,6 +35,8 @@ class Health:
         self._events = Counter("orchestrator_events", "What happened, by the event of the log.", ["event"], registry=self.registry)
         self._leading = Gauge("orchestrator_leading", "1 while this bridge leads.", registry=self.registry)
         self._size = Gauge("orchestrator_world", "Things the leader knows.", ["kind"], registry=self.registry)
+        self.note = ""
+        self._refused = Gauge("orchestrator_schemas_refused", "1 while a newer schema list cannot be used.", registry=self.registry)
         self._wait = Gauge(
             "orchestrator_message_wait_seconds", "How long messages wait for a worker at the moment.", registry=self.registry
         )
@@ -43,6 +45,7 @@ class Health:
         self.role, self._watch = "standby", None
         self._leading.set(0)
         self._wait.set(0.0)
+        self.schemas("", refused=False)  # Only the leader looks at the list.
 
     def leading(self, watch: Watch) -> None:
         self.role, self._watch = "leader", watch
@@ -59,6 +62,15 @@ class Health:
         self._wait.set(wait)
         for kind, size in sizes.items():
             self._size.labels(kind).set(size)
+
+    def schemas(self, note: str, *, refused: bool) -> None:
+        """Whether the schema list in force is the newest. It is no fault of this bridge when it is not.
+
+        :param note: why not; empty when it is.
+        :param refused: whether there is a newer one that cannot be used.
+        """
+        self.note = note
+        self._refused.set(refused)
 
     def count(self, event: str) -> None:
         self._events.labels(event).inc()
@@ -98,7 +110,9 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
         def do_GET(self) -> None:
             if self.path == "/health":
                 fault = health.fault()
-                self._answer(503 if fault else 200, json.dumps({"role": health.role, "fault": fault}).encode(), "application/json")
+                note = {"note": health.note} if health.note else {}
+                document = {"role": health.role, "fault": fault, **note}
+                self._answer(503 if fault else 200, json.dumps(document).encode(), "application/json")
             elif self.path == "/metrics":
                 self._answer(200, generate_latest(health.registry), "text/plain; version=0.0.4")
             else:

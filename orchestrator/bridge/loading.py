@@ -13,7 +13,7 @@ from ..core import records
 from ..core.effects import is_monitoring_link
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
-from ..core.planning import TEMPLATE_TYPE
+from ..core.planning import SCHEMA_TYPE, TEMPLATE_TYPE
 from ..core.records import Failed, Handled, Held, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Ignored, Rejected, Wanted, parse_config
@@ -214,6 +214,9 @@ def _find_retries(world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Re
     """
 
     def repaired_at(cause: Ref) -> int:
+        if cause.type == SCHEMA_TYPE:
+            kind = world.schemas.get(cause.id)
+            return world.schemas.origin.revision if kind and not kind.fault else 0
         if cause.type == TEMPLATE_TYPE and isinstance(world.templates.get(cause.id), Template):
             return pushed.get(cause, 0)
         reported = world.reported.get(cause)

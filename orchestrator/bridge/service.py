@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.queue import Queue
-from ..core.keys import Keys
-from ..core.schemas import Schemas
-from ..errors import StoreUnavailable, TemporaryError
+from ..errors import StoreUnavailable
 from ..settings import Settings
 from .deadlines import Limits
 from .health import CountEvents, Health, serve
 from .leader import Leadership, LeadershipLost, campaign
+from .schemas import SchemaKeeper
 from .term import Term, Timing
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,6 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     :raises InvalidInput: the catalogue or the schema list cannot be used.
     """
     templates = catalogue.load(settings.templates)
-    keys = Keys(settings.prefixes, _schemas(settings, templates, stopping))
     store, broker = EtcdStore(settings.etcd), Queue(settings.broker_url)
     timing = Timing(
         look_interval=settings.heat_poll_interval,
@@ -45,17 +43,29 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(count)
     server = serve(health, settings.health_address, settings.health_port) if settings.health_port else None
+    source = schema_list.source(settings.schema_access, templates)
+    types = SchemaKeeper(source, store, settings.prefixes, settings.schemas_interval, health)
+    types.prepare(stopping)
     delay = 0.2
     while not stopping.is_set():
         leadership: Leadership | None = None
         term: Term | None = None  # what the one before knew must not be in memory beside what this one loads
         try:
             health.standing_by()
-            leadership = campaign(store, keys, settings.lease_ttl, stopping)
+            leadership = campaign(store, types.keys, settings.lease_ttl, stopping)
             if leadership is None:
                 break
             with _few_collections():
-                term = Term(store, keys, leadership, broker, templates.templates, timing, as_string=settings.state_as_string)
+                term = Term(
+                    store,
+                    types.begin(leadership),
+                    leadership,
+                    broker,
+                    templates.templates,
+                    timing,
+                    as_string=settings.state_as_string,
+                    types=types,
+                )
             delay = 0.2
             term.run(stopping, health)
         except LeadershipLost as error:
@@ -88,13 +98,3 @@ def _few_collections() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
-
-
-def _schemas(settings: Settings, templates: catalogue.Catalogue, stopping: threading.Event) -> Schemas:
-    while True:
-        try:
-            return schema_list.load(settings.schemas, templates)
-        except TemporaryError as error:
-            log.warning("Waiting for the schema list", extra={"event": "schemas_unavailable", "reason": str(error)})
-            if stopping.wait(3.0):
-                raise

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from .. import faults
 from ..clients.queue import Queue
@@ -60,6 +61,17 @@ class Timing:
     deadlines_every: float = 5.0
 
 
+class TypesWatched(Protocol):
+    """Whoever knows which resource types are in force (:class:`.schemas.SchemaKeeper`)."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether others are to be led with: the term is to end."""
+
+    def ask(self) -> None:
+        """Look at once whether there are others."""
+
+
 class Term:
     """The loop. Everything in here happens in the thread that calls :meth:`run`."""
 
@@ -73,8 +85,10 @@ class Term:
         timing: Timing,
         *,
         as_string: bool = False,
+        types: TypesWatched | None = None,
     ) -> None:
         self._store, self._keys, self._leadership, self._catalogue = store, keys, leadership, catalogue
+        self._types = types
         self._timing = timing
         self._timers = sched.scheduler(time.monotonic)
         self._inbox: queue.SimpleQueue[Sequence[Event] | Exception] = queue.SimpleQueue()
@@ -122,19 +136,21 @@ class Term:
         )
 
     def run(self, stopping: threading.Event, health: Health) -> None:
-        """Lead until told to stop.
+        """Lead until told to stop, or until there are other resource types to lead with.
 
         :raises LeadershipLost: somebody else leads.
         :raises StoreUnavailable: what etcd holds is in doubt; begin a new term with a new listing.
         """
-        watch = self._store.watch([*self._keys.config_folders, self._keys.runs, self._keys.retries], self._revision + 1)
+        keys = self._keys
+        folders = [*keys.config_folders, keys.runs, keys.retries, keys.schema_reload]
+        watch = self._store.watch(folders, self._revision + 1)
         health.leading(watch)
         threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
         self._every(SUPERVISION, self._dispatcher.supervise)
         self._every(self._timing.deadlines_every, self._expire)
         self._timer(self._rounds.pause, self._monitor_due)
         try:
-            while not stopping.is_set():
+            while not stopping.is_set() and not (self._types and self._types.changed):
                 self._leadership.check()
                 self._step()
                 health.beat(self.sizes(), self._dispatcher.wait)
@@ -208,6 +224,9 @@ class Term:
         elif event.key.startswith(self._keys.retries):
             if event.value is not None:
                 self._note_retry(KeyValue(event.key, event.value, event.created, event.revision))
+        elif event.key == self._keys.schema_reload:
+            if event.value is not None and self._types:
+                self._types.ask()
         elif event.value is None:
             self._note_run_gone(event.key)
         else:

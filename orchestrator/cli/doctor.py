@@ -21,12 +21,13 @@ from ..clients.etcd import EtcdStore
 from ..clients.heat import Heat, InStore, Logins
 from ..clients.queue import Queue
 from ..clients.store import Store
+from ..clients.types import Types
 from ..core.keys import Keys
 from ..core.refs import Json, StackName
 from ..core.rendering import StackRequest
 from ..core.schemas import Schemas
 from ..core.stacks import TAG_PREFIX, Stack
-from ..errors import OrchestratorError, TemporaryError
+from ..errors import OrchestratorError, StoreUnavailable, TemporaryError
 from ..settings import Settings
 from .output import BAD, FAINT, GOOD
 
@@ -83,7 +84,7 @@ def examine(settings: Settings, project: str) -> Iterator[Check]:
         ]
         yield from etcd
         yield _check("broker", lambda: _broker(settings))
-        yield _check("schema list", lambda: _schemas(settings))
+        yield _check("schema list", lambda: _schemas(settings, store))
         shared = Logins(InStore(store, keys)) if all(check.good for check in etcd) else Logins()
         folder = settings.tenant_credentials
         heat = Heat(settings.heat_timeout, settings.heat_deadline, shared, folder)
@@ -156,9 +157,17 @@ def _broker(settings: Settings) -> str:
         queue.close()
 
 
-def _schemas(settings: Settings) -> str:
-    found = schema_list.load(settings.schemas, catalogue.load(settings.templates))
-    return f"{len(found)} types from {settings.schemas or 'the catalogue'}"
+def _schemas(settings: Settings, store: Store) -> str:
+    """The list that a worker would use: the leader's, or this machine's own where none is stored."""
+    source = schema_list.source(settings.schema_access, catalogue.load(settings.templates))
+    own = source.read if source.local else None
+    try:
+        types = Types(store, settings.prefixes, own).keys.schemas
+    except StoreUnavailable:
+        if own is None:
+            raise
+        types = own().schemas()  # That etcd is away is told by a step of its own.
+    return f"{len(types)} types of {types.origin}"
 
 
 # OpenStack -----------------------------------------------------------------------------------------

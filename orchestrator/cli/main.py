@@ -17,10 +17,11 @@ from rich.text import Text
 from .. import __version__, log
 from .. import settings as configuration
 from ..bridge import service
+from ..clients.schema_list import is_address
 from ..core.refs import Ref
 from ..core.resources import UNVERSIONED
 from ..errors import InvalidInput, OrchestratorError
-from . import doctor, documents, retrying, settings_view, showing, snapshot, status, templates, waiting, writing
+from . import doctor, documents, retrying, schemas, settings_view, showing, snapshot, status, templates, waiting, writing
 from .exits import HELP, Exit
 from .options import Files, Output, Timeout, Wait
 from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, show
@@ -208,7 +209,7 @@ def delete(
 
 def _warn_of_api_server(doors: Session, written: list[Written]) -> None:
     """Two who write one resource count its versions apart."""
-    server = doors.settings.schemas.startswith(("http://", "https://"))
+    server = is_address(doors.settings.schemas) or is_address(doors.keys.schemas.origin.source)
     owned = [w for w in written if w.before is not None and (server or w.before == UNVERSIONED)]
     if owned:
         names = ", ".join(str(w.ref) for w in owned[:3]) + (f" and {len(owned) - 3} more" if len(owned) > 3 else "")
@@ -316,6 +317,9 @@ def show_status(
         if watch:
             raise typer.Exit(status.watch(doors.store, doors.keys))
         found = status.overview(snapshot.load(doors.store, doors.keys))
+        differs = schemas.difference(doors.source, found.schema_list)
+    if differs:
+        hint(differs)
     if output is Format.TEXT:
         show(status.render(found, time.time()))
     else:
@@ -430,4 +434,5 @@ def _demo_module() -> Any:
     return import_module("orchestrator.sandbox.demo")
 
 
+app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
 app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)

@@ -20,7 +20,9 @@ from .. import settings as configuration
 from ..clients import catalogue, schema_list
 from ..clients.catalogue import Catalogue
 from ..clients.etcd import EtcdStore
+from ..clients.schema_list import Source
 from ..clients.store import Store
+from ..clients.types import Types
 from ..core.keys import Keys
 from ..errors import InvalidInput, OrchestratorError, StoreUnavailable, TemporaryError
 from ..settings import Settings
@@ -39,24 +41,34 @@ class Session:
 
     settings: Settings
     catalogue: Catalogue
-    keys: Keys
+    types: Types
     store: Store
+    source: Source
+    """Where this machine would find a schema list, if it were to lead."""
+
+    @property
+    def keys(self) -> Keys:
+        """By the schema list that the leader has stored; by this machine's own, as long as there is none.
+
+        :raises InvalidInput: there is none, and this machine's own cannot be used.
+        :raises TemporaryError: etcd does not answer; or there is none, and the API server does not answer.
+        """
+        return self.types.keys
 
 
 @contextmanager
 def session() -> Iterator[Session]:
     """The doors, opened by the settings of this process.
 
-    :raises InvalidInput: a setting, the catalogue or the schema list cannot be used.
-    :raises TemporaryError: the schema list's server does not answer.
+    :raises InvalidInput: a setting or the catalogue cannot be used.
     """
     settings = configuration.load()
     logs.configure("DEBUG" if settings.log_level == "DEBUG" else "ERROR", settings.log_format)
     templates = catalogue.load(settings.templates)
-    keys = Keys(settings.prefixes, schema_list.load(settings.schemas, templates))
+    source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd, read_timeout=PATIENCE)
     try:
-        yield Session(settings, templates, keys, store)
+        yield Session(settings, templates, Types(store, settings.prefixes, source.read), store, source)
     finally:
         store.close()
 

@@ -17,7 +17,9 @@ from ..core.keys import Keys
 from ..core.records import Failed, Handled, Held, Run
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
+from ..core.schema_list import SchemaList, Trouble
 from ..core.templates import BadTemplate, Template, parse_template_value
+from ..errors import InvalidInput
 
 T = TypeVar("T")
 
@@ -68,6 +70,8 @@ class Snapshot:
     failed: dict[Ref, Failed] = field(default_factory=dict)
     retried: dict[Ref, bool] = field(default_factory=dict)
     leader: Mapping[str, Json] | None = None
+    schema_list: Mapping[str, Json] | None = None
+    schema_trouble: Trouble | None = None
 
     def refs(self) -> list[Ref]:
         """Every resource that is wanted, or of which something is left, in the order of the types."""
@@ -89,6 +93,24 @@ class Snapshot:
                 self.remove(event.key)
             else:
                 self.put(KeyValue(event.key, event.value, event.created, event.revision))
+        self.follow_types()
+
+    def follow_types(self) -> None:
+        """Read everything by the schema list in force, if that is another one than before."""
+        record, data = self.raw.get(self.keys.schema_list), self.raw.get(self.keys.schema_data)
+        if record is None or data is None or record.revision == self.keys.schemas.origin.revision:
+            return
+        try:
+            types = SchemaList.from_stored(record.value, data.value).schemas(record.revision)
+            keys = Keys(self.keys.prefixes, types)
+        except (ValueError, InvalidInput):
+            return  # Of another release: what was known stays.
+        known = list(self.raw.values())
+        for kv in known:
+            self.remove(kv.key)
+        self.keys = keys
+        for kv in known:
+            self.put(kv)
 
     def put(self, kv: KeyValue) -> None:
         self.remove(kv.key)
@@ -102,8 +124,19 @@ class Snapshot:
             self._keep(self.runs, keys.run_job(kv.key), kv, lambda: Run.from_json(kv.value))
         elif kv.key == keys.leader:
             self.leader = _object(kv.value) or {}
+        elif kv.key.startswith(keys.schema_list):
+            self._put_schemas(kv)
         else:
             self._put_record(kv)
+
+    def _put_schemas(self, kv: KeyValue) -> None:
+        if kv.key == self.keys.schema_list:
+            self.schema_list = _object(kv.value)
+        elif kv.key == self.keys.schema_trouble:
+            try:
+                self.schema_trouble = Trouble.from_json(kv.value)
+            except (ValueError, KeyError, TypeError):
+                self.schema_trouble = None
 
     def _put_config(self, kv: KeyValue) -> None:
         template_id = self.keys.template_id(kv.key)
@@ -159,6 +192,10 @@ class Snapshot:
             self.runs.pop(keys.run_job(key), None)
         elif key == keys.leader:
             self.leader = None
+        elif key == keys.schema_list:
+            self.schema_list = None
+        elif key == keys.schema_trouble:
+            self.schema_trouble = None
         else:
             self._remove_record(key)
 
@@ -191,6 +228,7 @@ def load(store: Store, keys: Keys) -> Snapshot:
         for kv in listed:
             snapshot.put(kv)
     snapshot.listed_at = snapshot.revision
+    snapshot.follow_types()
     return snapshot
 
 

@@ -17,6 +17,7 @@ from ..clients.store import Store
 from ..core.jobs import Action, job_ref
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
+from ..core.schema_list import Trouble
 from .exits import Exit
 from .output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, Section, as_renderable, console, count, duration
 from .progress import JobView, Phase, Progress, Stage, Standing
@@ -56,11 +57,15 @@ class Overview:
     deleted: tuple[Standing, ...] = ()
     rewritten: tuple[Standing, ...] = ()
     rejected: Mapping[str, str] | None = None
+    schema_list: Mapping[str, Json] | None = None
+    schema_trouble: Trouble | None = None
 
     @property
     def exit(self) -> Exit:
         stuck = any(not held.moving for held in self.held)
-        return Exit.PROBLEM if stuck or self.failures or self.trouble or self.stale or self.rejected else Exit.OK
+        refused = self.schema_trouble is not None and self.schema_trouble.refused
+        troubled = self.failures or self.trouble or self.stale or self.rejected
+        return Exit.PROBLEM if stuck or refused or troubled else Exit.OK
 
     @property
     def busy(self) -> bool:
@@ -90,7 +95,18 @@ def overview(snapshot: Snapshot) -> Overview:
         deleted=tuple(by_phase[Phase.DELETED]),
         rewritten=tuple(_rewritten(snapshot)),
         rejected={key: rejected.reason for key, rejected in sorted(snapshot.rejected.items())},
+        schema_list=_schema_list(snapshot),
+        schema_trouble=snapshot.schema_trouble,
     )
+
+
+def _schema_list(snapshot: Snapshot) -> Mapping[str, Json] | None:
+    """The leader's record of the list in force, and its revision; None when there is none."""
+    record = snapshot.raw.get(snapshot.keys.schema_list)
+    if record is None or snapshot.schema_list is None:
+        return None
+    known = {name: snapshot.schema_list.get(name) for name in ("source", "fetched", "types", "digest")}
+    return {"revision": record.revision, **known}
 
 
 def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:
@@ -121,6 +137,8 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
     return {
         "revision": found.revision,
         "leader": dict(found.leader) if found.leader is not None else None,
+        "schemas": dict(found.schema_list) if found.schema_list is not None else None,
+        "schemas_trouble": _schema_trouble(found.schema_trouble),
         "resources": {phase.value: found.phases.get(phase, 0) for phase in Phase},
         "running": [_job(view, now) for view in found.running],
         "waiting": [_job(view, now) for view in found.waiting],
@@ -140,6 +158,12 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         "rewritten": [_standing(standing) for standing in found.rewritten],
         "rejected": [{"key": key, "reason": reason} for key, reason in (found.rejected or {}).items()],
     }
+
+
+def _schema_trouble(trouble: Trouble | None) -> dict[str, Json] | None:
+    if trouble is None:
+        return None
+    return {"reason": trouble.reason, "source": trouble.source, "since": trouble.since, "refused": trouble.refused}
 
 
 def _standing(standing: Standing) -> dict[str, Json]:
@@ -185,7 +209,7 @@ def phase_text(phase: Phase) -> Text:
 
 def render(found: Overview, now: float) -> list[Section | Text]:
     """Everything that is not as it should be yet; of what is complete, only how many there are."""
-    parts: list[Section | Text] = [_headline(found), _counts(found)]
+    parts: list[Section | Text] = [_headline(found), *_types(found), _counts(found)]
     parts += _in_progress(found, now)
     parts += _troubles(found, now)
     if found.deleted:
@@ -200,6 +224,21 @@ def _headline(found: Overview) -> Text:
     else:
         who = Text.assemble("The bridge on ", (f"{found.leader.get('host')}", "bold"), f" (pid {found.leader.get('pid')}) leads.")
     return who.append(f"  revision {found.revision}", FAINT)
+
+
+def _types(found: Overview) -> list[Section | Text]:
+    """What keeps the newest schema list from being in force."""
+    if found.schema_trouble is None:
+        return []
+    kept = found.schema_list or {}
+    what = "A newer schema list is refused" if found.schema_trouble.refused else "The schema list cannot be read"
+    style = BAD if found.schema_trouble.refused else DOUBT
+    return [
+        Text.assemble(
+            (f"{what} since {found.schema_trouble.since}: ", style),
+            f"{found.schema_trouble.reason}. The list of {kept.get('fetched', 'an earlier time')} stays in force.",
+        )
+    ]
 
 
 def _counts(found: Overview) -> Text:

@@ -16,6 +16,7 @@ from .planning import Clean, Hold, Refuse, Report, Start
 from .records import Cause, Failed, Handled, Run, Step
 from .refs import JobId, Json, Ref, RunId
 from .resources import Wanted
+from .schema_list import SchemaList, Trouble
 from .transactions import Require, Transaction, absent, exists, same_incarnation, unchanged
 
 
@@ -173,6 +174,29 @@ def remove_runs(runs: Iterable[tuple[str, int]]) -> Transaction:
     """The runs whose outcome has been dealt with, as (key, revision)."""
     listed = tuple(runs)
     return Transaction(requires=tuple(unchanged(*run) for run in listed), deletes=tuple(key for key, _ in listed))
+
+
+def store_schemas(keys: Keys, listed: SchemaList) -> Transaction:
+    """Put a schema list in force: only the leader does, so it relies on nothing but the fence.
+
+    :raises InvalidInput: the list is too large.
+    """
+    return Transaction(
+        puts={keys.schema_list: listed.record(), keys.schema_data: listed.data()},
+        deletes=(keys.schema_trouble,),
+    )
+
+
+def tell_trouble(keys: Keys, trouble: Trouble | None) -> Transaction:
+    """Say why a newer schema list is not in force, or that nothing is wrong."""
+    if trouble is None:
+        return Transaction(deletes=(keys.schema_trouble,))
+    return Transaction(puts={keys.schema_trouble: trouble.to_json()})
+
+
+def end_reload(keys: Keys, revision: int) -> Transaction:
+    """An operator's request to read the schema list, as it was seen, has been dealt with."""
+    return Transaction(requires=(unchanged(keys.schema_reload, revision),), deletes=(keys.schema_reload,))
 
 
 # What the workers do -------------------------------------------------------------------------------

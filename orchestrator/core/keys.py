@@ -136,6 +136,26 @@ class Keys:
     def leader(self) -> str:
         return self.own + "leader"
 
+    @property
+    def schema_list(self) -> str:
+        """Which schema list is in force. Its revision is the list's."""
+        return self.own + "schemas"
+
+    @property
+    def schema_data(self) -> str:
+        """The types of that list."""
+        return self.own + "schemas/data"
+
+    @property
+    def schema_trouble(self) -> str:
+        """Why a newer list is not in force."""
+        return self.own + "schemas/trouble"
+
+    @property
+    def schema_reload(self) -> str:
+        """An operator asks for the list to be read now."""
+        return self.own + "schemas/reload"
+
     # One resource -----------------------------------------------------------------------------------
 
     def below(self, folder: str, ref: Ref) -> str:

@@ -23,6 +23,8 @@ from .world import World
 
 TEMPLATE_TYPE = "heat_template"
 """A template counts as a resource of this type when something waits for it or fails because of it."""
+SCHEMA_TYPE = "schema"
+"""The same for an entry of the schema list: ``schema:port``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,10 @@ class _Planner:
         if handled and not again and not self._is_change(wanted, handled):
             return Nothing("handled")
         kind = world.schemas.get(ref.type)
-        if kind is None or kind.fault or wanted.fault:
-            raise _Refused(wanted.fault or (kind.fault if kind else f"unknown type {ref.type}"), ref)
+        if kind is None or wanted.fault:
+            raise _Refused(wanted.fault or f"unknown type {ref.type}", ref)
+        if kind.fault:
+            raise _Refused(kind.fault, Ref(SCHEMA_TYPE, kind.id))
         if wanted.marked_for_deletion:
             return self._marked(wanted, handled, kind)
         template = self._template(wanted, kind)
@@ -269,6 +273,9 @@ class _Planner:
         return tuple(params)
 
     def _missing(self, wanted: Wanted, other: Ref) -> _Waiting:
+        if self.world.schemas.get(other.type) is None:
+            why = f"refers to {other}, whose type is not in {self.world.schemas.origin}; add it there, or correct the mapping"
+            return _Waiting(_held(wanted, other, why))
         return _Waiting(_held(wanted, other, f"refers to {other}, which is not in the configuration (yet)"))
 
     def _check_references(self, wanted: Wanted, params: tuple[Param, ...]) -> None:

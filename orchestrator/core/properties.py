@@ -46,3 +46,24 @@ def _elements(items: Json) -> Properties:
     if isinstance(items.get("relation"), str):
         return Properties({"": items["relation"]})
     return parse_properties(items)
+
+
+def relations_of(schema: Json) -> dict[str, Json]:
+    """The smallest JSON schema that :func:`parse_properties` reads the same from."""
+    if not isinstance(schema, dict):
+        return {}
+    if isinstance(items := schema.get("items"), dict):
+        relation = items.get("relation")
+        below: dict[str, Json] = {"relation": relation} if isinstance(relation, str) else relations_of(items)
+        return {"items": below} if below else {}
+    listed = schema.get("properties")
+    if not isinstance(listed, dict):
+        return {}
+    kept = {name: _relation_of(entry) for name, entry in listed.items() if isinstance(entry, dict)}
+    kept = {name: entry for name, entry in kept.items() if entry}
+    return {"properties": kept} if kept else {}
+
+
+def _relation_of(entry: Json) -> dict[str, Json]:
+    relation = entry.get("relation")
+    return {"relation": relation} if isinstance(relation, str) else relations_of(entry)

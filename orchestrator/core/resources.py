@@ -181,7 +181,11 @@ def _of_nobody(keys: Keys, key: str) -> Rejected | Ignored:
     path = key.removeprefix(keys.config)
     if (kind := keys.schemas.above(path)) and (resource_id := path[len(kind.path) + 1 :]):
         return Rejected(key, f"the id {resource_id!r} of type {kind.id} contains a slash, which an id must not")
-    return Rejected(key, "no resource type of the schema list has this path; write below the type's path, or add the type")
+    origin = keys.schemas.origin
+    hidden = ", and let the token's role read it" if origin.source.startswith("http") else ""
+    return Rejected(
+        key, f"no resource type of {origin} has this path; write below the type's path, or add the type to the list{hidden}"
+    )
 
 
 def _version(kind: ResourceType, version: Json) -> int | None:

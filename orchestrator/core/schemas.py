@@ -10,7 +10,7 @@ from ..errors import InvalidInput, MappingSyntaxError
 from .mapping.nodes import Node
 from .mapping.parser import parse
 from .paths import Pattern, parse_key_template
-from .properties import NO_PROPERTIES, Properties, parse_properties
+from .properties import NO_PROPERTIES, Properties, parse_properties, relations_of
 from .refs import Json, Ref
 
 HEAT_TEMPLATES_PATH = "v2.0/heat_templates"
@@ -18,6 +18,9 @@ HEAT_TEMPLATES_PATH = "v2.0/heat_templates"
 
 _NO_RESOURCES = ("nosync", "sync_plain", "sync_property")
 """Metadata of types that are no resources: the API server writes nothing of them, or something else than a config."""
+
+_METADATA = ("template_path", "state_versioning", "sync_key_template", "sync_skip_config_prefix", "type", *_NO_RESOURCES)
+"""The metadata that is read; the rest is the API server's own business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,37 @@ class ResourceType:
         return self.key_template or Pattern.of_folder(self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which schema list the types are from, for people.
+
+    *source* is an address or a file, *revision* that of the leader's record of the list (0: it is not stored),
+    *fetched* when the leader read it, as ``2026-11-27T21:49:01Z``.
+    """
+
+    source: str = ""
+    revision: int = 0
+    fetched: str = ""
+
+    def __str__(self) -> str:
+        details = (
+            f"revision {self.revision}" if self.revision else "",
+            f"read at {self.fetched}" if self.fetched else "",
+        )
+        told = ", ".join(filter(None, details))
+        named = f"the schema list of {self.source}" if self.source else "the schema list"
+        return f"{named} ({told})" if told else named
+
+
 class Schemas:
     """All resource types, by id and by path.
 
+    :param origin: the list that they are from.
     :raises InvalidInput: two types have one id, or keys that could be either's; the text names both.
     """
 
-    def __init__(self, types: Iterable[ResourceType]) -> None:
+    def __init__(self, types: Iterable[ResourceType], origin: Origin | None = None) -> None:
+        self.origin = origin or Origin()
         self._by_id: dict[str, ResourceType] = {}
         self._by_path: dict[str, ResourceType] = {}
         self._by_template: list[tuple[Pattern, ResourceType]] = []
@@ -154,7 +181,7 @@ def _one_path(one: ResourceType, other: ResourceType) -> str:
     )
 
 
-def parse_schemas(document: Json) -> Schemas:
+def parse_schemas(document: Json, origin: Origin | None = None) -> Schemas:
     """The types of a schema list ``{"schemas": [{"id", "url" or "prefix", "metadata", "schema"}, …]}``.
 
     A type whose ``template_path`` or ``sync_key_template`` does not parse is kept with its fault, so that the others work
@@ -162,10 +189,29 @@ def parse_schemas(document: Json) -> Schemas:
 
     :raises InvalidInput: when the document is not a schema list at all, or two types cannot be told apart.
     """
+    return Schemas([_parse_type(entry) for entry in entries_of(document)], origin)
+
+
+def entries_of(document: Json) -> list[Json]:
+    """The entries of a schema list, without those that others only inherit from.
+
+    :raises InvalidInput: it is none.
+    """
     entries = document.get("schemas") if isinstance(document, dict) else document
     if not isinstance(entries, list):
         raise InvalidInput('a schema list looks like {"schemas": [{"id": …, "prefix": …, "schema": …}, …]}')
-    return Schemas([_parse_type(entry) for entry in entries if not _is_abstract(entry)])
+    return [entry for entry in entries if not _is_abstract(entry)]
+
+
+def used_of(entry: Mapping[str, Json]) -> dict[str, Json]:
+    """What of an entry is read here: :func:`parse_schemas` makes the same type of it."""
+    metadata = _object(entry.get("metadata"))
+    used: dict[str, Json] = {name: entry[name] for name in ("id", "url", "prefix") if entry.get(name)}
+    if kept := {name: metadata[name] for name in _METADATA if metadata.get(name) is not None}:
+        used["metadata"] = kept
+    if properties := relations_of(entry.get("schema")):
+        used["schema"] = properties
+    return used
 
 
 def _is_abstract(entry: Json) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import MappingError
 from .jobs import Action, Job, job_action
-from .mapping.evaluate import Scope
+from .mapping.evaluate import Missing, Scope
 from .properties import NO_PROPERTIES, Properties
 from .records import Failed, Handled, Held, Step
 from .refs import JobId, Json, Ref
@@ -282,7 +282,7 @@ class World:
     def _lookup(self, ref: Ref) -> Mapping[str, Json] | None:
         kind = self.schemas.get(ref.type)
         if kind is None:
-            raise MappingError(f"a mapping leads to type {ref.type!r}, which is not in the schema list")
+            raise Missing(ref)  # Also with ignore_missing: a list that lacks a type says nothing about its resources.
         if not kind.is_resource:
             raise MappingError(f"a mapping leads to type {ref.type!r}, of which the API server writes no configs to etcd")
         wanted = self.wanted.get(ref)

@@ -323,7 +323,7 @@ def test_an_etcd_that_does_not_answer_is_one_clear_line(run: Run_, command: list
     [
         ({"ORCHESTRATOR_LEASE_TTL": "soon"}, "error: ORCHESTRATOR_LEASE_TTL: "),
         ({"ORCHESTRATOR_TEMPLATES": "/nowhere"}, "error: /nowhere: there is no such folder of templates"),
-        ({"ORCHESTRATOR_SCHEMAS": "/nowhere.json"}, "error: ORCHESTRATOR_SCHEMAS /nowhere.json: "),
+        ({"ORCHESTRATOR_SCHEMAS": "/nowhere.json"}, "error: ORCHESTRATOR_SCHEMAS: "),
     ],
 )
 @pytest.mark.parametrize("command", ["status", "bridge"])

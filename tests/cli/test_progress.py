@@ -191,6 +191,8 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
     assert status.as_document(overview(memory), now=0.0) == {
         "revision": 1,
         "leader": None,
+        "schemas": None,
+        "schemas_trouble": None,
         "resources": {phase.value: 0 for phase in Phase},
         "running": [],
         "waiting": [],

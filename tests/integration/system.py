@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +78,13 @@ class System:
     bridges: list[Process] = field(default_factory=list)
     workers: list[Process] = field(default_factory=list)
     started: int = 0
+
+    def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run ``orchestrator`` with these arguments, and wait for it."""
+        code = "from orchestrator.cli import main; main()"
+        environment = {**os.environ, **self.environment, **more}
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
 
     def bridge(self, **more: str) -> Process:
         """Start one more bridge.

@@ -27,7 +27,7 @@ from orchestrator.core.planning import (
 )
 from orchestrator.core.records import Failed, Handled, Held, Step
 from orchestrator.core.refs import Json, Ref
-from orchestrator.core.schemas import ResourceType, Schemas
+from orchestrator.core.schemas import Origin, ResourceType, Schemas
 from orchestrator.core.templates import BadTemplate
 from orchestrator.core.world import JobGraph, Reported, Seen, Stack, World
 from tests import factories
@@ -344,9 +344,6 @@ def test_a_bad_template_refuses_and_is_the_root() -> None:
 REFUSALS: list[Any] = [
     pytest.param(lambda: world(wanted(N1, fault="key: bad body")), N1, "key: bad body", id="a config with a fault"),
     pytest.param(
-        lambda: world(wanted(Ref("broken", "b1"))), Ref("broken", "b1"), "template_path of type broken: mapping 'Xwhat'", id="type"
-    ),
-    pytest.param(
         lambda: world(wanted(IMAGE, template=3)), IMAGE, "template_path of type image gives no template's id", id="template id"
     ),
     pytest.param(
@@ -364,6 +361,25 @@ def test_what_cannot_become_a_job_is_refused_with_the_reason(known: Callable[[],
 
     assert failed.error.startswith(error)
     assert (failed.version, failed.action, failed.root) == (1, Action.CREATE, ref)
+
+
+def test_an_entry_of_the_schema_list_that_does_not_parse_is_the_root_of_the_failure() -> None:
+    failed = failed_of(decision(world(wanted(Ref("broken", "b1"))), Ref("broken", "b1")))
+
+    assert failed.error.startswith("template_path of type broken: mapping 'Xwhat'")
+    assert failed.root == Ref("schema", "broken")
+
+
+def test_a_reference_to_a_type_that_the_list_lacks_waits_and_names_the_list() -> None:
+    """What a token's role does not see may come once it does; it is nobody's failure."""
+    known = world(wanted(P1, network_id="n1"))
+    known.schemas = Schemas([kind for kind in known.schemas if kind.id != "network"], Origin("http://gohan", 17))
+
+    held = decision(known, P1)
+
+    assert isinstance(held, Hold)
+    assert held.held.waits_for == N1
+    assert held.held.reason.startswith("refers to network:n1, whose type is not in the schema list of http://gohan (revision 17)")
 
 
 def test_a_failed_reference_without_a_stack_refuses_and_names_the_root() -> None:

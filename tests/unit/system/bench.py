@@ -16,6 +16,7 @@ from orchestrator.bridge import loading
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.reconciling import Reconciler
 from orchestrator.clients.store import KeyValue
+from orchestrator.clients.types import Types
 from orchestrator.core import effects
 from orchestrator.core.jobs import Action, Job
 from orchestrator.core.keys import run_id
@@ -37,7 +38,7 @@ class Bench:
         self.heat = ScriptedHeat()
         doubles: dict[str, Any] = {"heat": self.heat, "queue": RecordingQueue(), "targets": None}
         doubles |= {"claims": Claims(self.store, 10), "templates": factories.templates()}
-        self.worker = WorkerContext(keys=self.keys, store=self.store, **doubles)
+        self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)
         leadership = campaign(self.store, self.keys, 10, threading.Event())
         assert leadership is not None
         self._leadership = leadership

@@ -18,6 +18,7 @@ from typing import Any, Self
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.term import Term, Timing
+from orchestrator.clients.types import Types
 from orchestrator.core.keys import Keys
 from orchestrator.core.records import Run
 from orchestrator.core.refs import JobId, Json, Ref, RunId
@@ -79,7 +80,7 @@ class System:
         doubles |= {"claims": MortalClaims(self.store, 10), "templates": factories.templates()}
         # Heat shows at once what it was asked, and nobody asks too often: delays may be short.
         doubles |= {"sightings": Sightings(0.1), "policies": ((TemporaryError, RetryPolicy(0.05, 0.1)),)}
-        self.worker = WorkerContext(keys=self.keys, store=self.store, **doubles)
+        self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)
 
     # The bridge -------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.clients.types import Types
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Handled
 from orchestrator.core.refs import Ref
@@ -135,7 +136,8 @@ def templated() -> Keys:
 def test_a_type_with_a_key_template_outside_the_config_prefix_is_built_and_deleted() -> None:
     a, b = Ref("node", "a"), Ref("node", "b")
     with System(keys=templated()) as system:
-        system.worker.keys = templated()  # as in a process of its own, which has to find the places by itself
+        # As in a process of its own, which has to find the places by itself.
+        system.worker.types = Types.fixed(system.store, templated())
         for ref, device, uses in ((a, "d1", []), (b, "d2", ["a"])):
             system.keys.place(ref, {"device": device})
             value = factories.config_value(ref, 1, device=device, uses=uses)

@@ -1,0 +1,161 @@
+"""A schema list as a value: from an API server, a file or the catalogue, and kept in etcd by the
+leader.
+
+Only what is read of it is kept (:func:`~.schemas.used_of`): titles, descriptions and policies may
+change without any effect. Two lists with the same types have the same digest, in whatever order
+their entries come.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from ..errors import InvalidInput
+from .documents import canonical
+from .refs import Json
+from .schemas import Origin, ResourceType, Schemas, entries_of, parse_schemas, used_of
+
+LARGEST_STORED = 1024 * 1024
+"""Characters of the compressed list in etcd, whose default limit for one request is 1.5 MiB. Five
+hundred types of thirty properties take a twentieth of it (measured)."""
+LARGEST = 32 * 1024 * 1024
+"""Bytes of a list, as it is answered and as it is unpacked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaList:
+    """The types of one list.
+
+    *source* names where it is from, *fetched* says when it was read (``2026-11-27T21:49:01Z``),
+    *entries* are what is used of its entries, in order of id.
+    """
+
+    source: str
+    fetched: str
+    entries: tuple[Json, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, document: Json, source: str, fetched: str) -> SchemaList:
+        """The list that a document holds.
+
+        :raises InvalidInput: it is no schema list, it names no type with resources, or two of its
+            types cannot be told apart.
+        """
+        schemas = parse_schemas(document)
+        if not any(kind.is_resource for kind in schemas):
+            raise InvalidInput(
+                "the schema list names no type of resources; is it the right list, and may its reader see the types?"
+            )
+        used = map(used_of, entries_of(document))
+        return cls(source, fetched, tuple(sorted(used, key=lambda entry: str(entry["id"]))))
+
+    @property
+    def digest(self) -> str:
+        """A short name of the types: the same for the same types."""
+        return blake2b(canonical(list(self.entries)).encode(), digest_size=12).hexdigest()
+
+    def schemas(self, revision: int = 0) -> Schemas:
+        """The types.
+
+        :param revision: that of the leader's record of this list; 0 when it is not stored.
+        """
+        origin = Origin(self.source, revision, self.fetched if revision else "")
+        return parse_schemas(list(self.entries), origin)
+
+    # As it is stored ------------------------------------------------------------------------------
+
+    def record(self) -> str:
+        """Which list it is: small, for every worker reads it with every claim."""
+        record = {
+            "source": self.source,
+            "fetched": self.fetched,
+            "types": len(self.entries),
+            "digest": self.digest,
+        }
+        return json.dumps(record)
+
+    def data(self) -> str:
+        """The types, compressed.
+
+        :raises InvalidInput: they are more than etcd takes.
+        """
+        plain = canonical(list(self.entries)).encode()
+        packed = base64.b64encode(zlib.compress(plain, 9)).decode()
+        if len(packed) > LARGEST_STORED:
+            raise InvalidInput(
+                f"the schema list is too large: {len(self.entries)} types take {len(packed)} "
+                f"characters in etcd; the limit is {LARGEST_STORED}"
+            )
+        return packed
+
+    @classmethod
+    def from_stored(cls, record: bytes, data: bytes) -> SchemaList:
+        """The list that the leader has stored.
+
+        :raises ValueError: these records do not make one.
+        """
+        head = json.loads(record)
+        try:
+            packed = base64.b64decode(data, validate=True)
+            unpacked = zlib.decompressobj().decompress(packed, LARGEST)
+            listed = cls(str(head["source"]), str(head["fetched"]), tuple(json.loads(unpacked)))
+        except (zlib.error, binascii.Error, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"it cannot be unpacked: {error!r}") from error
+        if listed.digest != head.get("digest"):
+            raise ValueError("its digest is another one than that of its types")
+        return listed
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a newer list is not in force: ``orchestrator/schemas/trouble``.
+
+    *refused*: there is one, and it cannot be used; else the API server does not give any. *since*
+    is when that was first seen.
+    """
+
+    reason: str
+    source: str
+    since: str
+    refused: bool = True
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "reason": self.reason,
+                "source": self.source,
+                "since": self.since,
+                "refused": self.refused,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Trouble:
+        record = json.loads(text)
+        return cls(
+            str(record["reason"]),
+            str(record["source"]),
+            str(record["since"]),
+            bool(record["refused"]),
+        )
+
+
+def not_at_home(old: Iterable[ResourceType], new: Schemas) -> Iterator[ResourceType]:
+    """The types of a list whose resources another list would not find where they are.
+
+    It has no such type, or has it at another path, or holds it for no type of resources.
+    """
+    for kind in old:
+        other = new.get(kind.id)
+        if other is None or _places(kind) != _places(other) or (kind.is_resource and not other.is_resource):
+            yield kind
+
+
+def _places(kind: ResourceType) -> tuple[object, ...]:
+    return kind.path, kind.pattern, kind.outside_config
