@@ -6,6 +6,7 @@ the double; ``tests/contract`` holds both to the same behaviour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,7 +36,15 @@ class Event:
 
 
 class Compacted(StoreUnavailable):
-    """The watch's start lies in history that etcd has dropped: list anew."""
+    """What a watch or a reading needs of the past is not to be had (any more): list anew."""
+
+
+class HistoryChanged(StoreUnavailable):
+    """The store has another history than before: it was restored from a backup, or it is another one.
+
+    All that was read before is worth nothing. List anew. Raised once for each time that it happens by
+    whatever call finds out, and by every watch that was opened before; see :attr:`Store.epoch`.
+    """
 
 
 class Lease(Protocol):
@@ -59,20 +68,28 @@ class Watch(Protocol):
         """Batches of events in order of revision; an empty batch is a sign of life.
 
         :raises Compacted: the history needed is gone.
+        :raises HistoryChanged: the store was restored from a backup.
+        :raises StoreForbidden: we may not watch this.
+        :raises StoreUnavailable: the watch could not be opened anew for a long time.
         """
 
     def close(self) -> None: ...
 
     @property
     def silent_for(self) -> float:
-        """Seconds since the store last gave a sign of life on this watch."""
+        """Seconds since the store last sent a change on this watch, or said that there is none."""
 
 
 class Store(Protocol):
-    """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be reached.
+    """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be reached, and
+    :class:`~orchestrator.errors.StoreForbidden`, which is one of the kind, when etcd does not let us.
 
     After a :meth:`commit` that raised, the transaction may have been performed or not.
     """
+
+    @property
+    def epoch(self) -> int:
+        """Rises when the store turns out to have another history (:class:`HistoryChanged`)."""
 
     def get(self, key: str) -> KeyValue | None: ...
 
@@ -109,8 +126,11 @@ class Store(Protocol):
     def delete(self, key: str) -> bool:
         """Remove without any condition; whether the key was there."""
 
-    def lease(self, seconds: int) -> Lease:
-        """A lease, renewed in the background until abandoned or revoked."""
+    def lease(self, seconds: int, *, renew_for: float = math.inf) -> Lease:
+        """A lease, renewed in the background until abandoned or revoked.
+
+        :param renew_for: seconds after which it is renewed no more, and ends by itself.
+        """
 
     def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
         """Changes below the prefixes from *revision* on."""

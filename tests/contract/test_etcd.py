@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.clients import etcd
-from orchestrator.clients.etcd import EtcdAccess, EtcdStore
+from orchestrator.clients.etcd import EtcdAccess, EtcdStore, connection
 from orchestrator.core.transactions import Transaction, absent
 from orchestrator.errors import StoreUnavailable
 from orchestrator.sandbox import servers
@@ -35,7 +34,7 @@ def mortal(tmp_path: Path) -> Iterator[servers.Etcd]:
 
 def test_pages_that_grpc_does_not_take_are_asked_for_in_smaller_ones(mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand bodies of the largest size that is allowed are half a gigabyte."""
-    monkeypatch.setattr(etcd, "_CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 1024 * 1024)])
+    monkeypatch.setattr(connection, "CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 1024 * 1024)])
     store = open_store(mortal)
     for n in range(40):
         store.put(f"/a/{n:02}", "x" * 200_000)
