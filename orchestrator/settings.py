@@ -126,13 +126,19 @@ class Settings(BaseSettings):
         return Prefixes(self.config_prefix, self.state_prefix, self.monitoring_prefix, self.jobs_prefix, self.worker_prefix)
 
 
+_FILES = {"ca": "ORCHESTRATOR_ETCD_CA", "certificate": "ORCHESTRATOR_ETCD_CERT", "key": "ORCHESTRATOR_ETCD_KEY"}
+
+
 def load() -> Settings:
     """The settings of this process.
 
     :raises SettingsError: naming every variable that cannot be used.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         faults = [f"ORCHESTRATOR_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors() if fault["loc"]]
         raise SettingsError("; ".join(faults) or "the environment cannot be read") from None
+    if faults := [f"{_FILES[name]}: {fault}" for name, fault in settings.etcd.file_faults()]:
+        raise SettingsError("; ".join(faults))
+    return settings

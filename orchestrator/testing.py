@@ -115,7 +115,7 @@ class MemoryStore:
             return was_there
 
     def lease(self, seconds: int, *, renew_for: float = math.inf) -> MemoryLease:
-        lease = MemoryLease(self, next(self._ids), seconds)
+        lease = MemoryLease(self, next(self._ids), seconds, self._epoch)
         self._leases.append(lease)
         return lease
 
@@ -149,7 +149,7 @@ class MemoryStore:
     def expire_abandoned(self) -> None:
         """The time of every lease that nobody renews is over."""
         for lease in self._leases:
-            if lease.abandoned and lease.held:
+            if lease.held and not lease.alive:
                 self.expire(lease)
 
     def compact(self, revision: int) -> None:
@@ -256,13 +256,15 @@ class MemoryLease:
     store: MemoryStore
     id: int
     seconds: int
+    epoch: int = 0
+    """A lease belongs to one history of the store."""
     held: bool = True
     """Whether the store still knows it."""
     abandoned: bool = False
 
     @property
     def alive(self) -> bool:
-        return self.held and not self.abandoned
+        return self.held and not self.abandoned and self.epoch == self.store.epoch
 
     def abandon(self) -> None:
         self.abandoned = True

@@ -20,9 +20,9 @@ from .. import settings as configuration
 from ..clients import catalogue, schema_list
 from ..clients.catalogue import Catalogue
 from ..clients.etcd import EtcdStore
-from ..clients.store import Store
+from ..clients.store import HistoryChanged, Store
 from ..core.keys import Keys
-from ..errors import InvalidInput, OrchestratorError, StoreUnavailable, TemporaryError
+from ..errors import InvalidInput, OrchestratorError, StoreForbidden, StoreUnavailable, TemporaryError
 from ..settings import Settings
 from .exits import Exit
 from .output import complain
@@ -105,6 +105,8 @@ def _foreign(error: Exception) -> bool:
 def _etcd_away(error: StoreUnavailable) -> str:
     """The store's error, shortened to what a person can act on."""
     text = str(error)
+    if isinstance(error, StoreForbidden | HistoryChanged) or "etcdserver" in text:
+        return text  # etcd has answered, and says what is wrong
     place, _, details = text.partition(": ")
     if not place.startswith("etcd at "):
         place, details = "etcd", text

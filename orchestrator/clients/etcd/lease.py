@@ -26,6 +26,9 @@ _LONGEST_PAUSE = 0.5
 class EtcdLease:
     """A lease, renewed every third of its time.
 
+    It belongs to one history of etcd. A backup may hold it, with keys that have long been given up: it is
+    not renewed after a restore, so that they vanish.
+
     A renewal that fails goes to the next endpoint at once. One endpoint gets a sixth of the lease's time
     at the most, so a frozen endpoint of several costs no lease.
     """
@@ -39,12 +42,16 @@ class EtcdLease:
         self.id: int = reply.ID
         self._until = started + seconds
         self._renewed_until = started + renew_for
+        self._epoch = connections.history.epoch
         self._stop = threading.Event()
         threading.Thread(target=self._renew, name=f"lease-{self.id:x}", daemon=True).start()
 
     @property
     def alive(self) -> bool:
-        return not self._stop.is_set() and time.monotonic() < self._until
+        return not self._stop.is_set() and time.monotonic() < self._until and self._is_of_this_history()
+
+    def _is_of_this_history(self) -> bool:
+        return self._epoch == self._connections.history.epoch
 
     def abandon(self) -> None:
         self._stop.set()
@@ -61,8 +68,8 @@ class EtcdLease:
         pause, third = 0.0, self._seconds / 3
         while not self._stop.wait(pause or third):
             started = time.monotonic()
-            if started >= self._renewed_until:
-                return  # What has been renewed so far still holds.
+            if started >= self._renewed_until or not self._is_of_this_history():
+                return
             try:
                 reply = self._connections.call(self._keep_alive)
             except StoreUnavailable:
