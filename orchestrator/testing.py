@@ -200,6 +200,11 @@ class MemoryStore:
         requires = dict.fromkeys(transaction.requires)
         if max(len(transaction.puts) + len(deletes), len(requires)) > MOST_OPERATIONS:
             raise StoreRefused("etcd refuses the request: too many operations in txn request")
+        for key, value in transaction.puts.items():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise StoreRefused(f"the value of {key!r} is not UTF-8: {error.reason}") from error
         if sum(len(_raw(key)) + len(value.encode()) for key, value in transaction.puts.items()) > LARGEST_REQUEST:
             raise StoreRefused("etcd refuses the request: request is too large")
         if not all(map(self._holds, requires)):

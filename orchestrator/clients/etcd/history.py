@@ -64,12 +64,12 @@ class History:
         :raises HistoryChanged: etcd has another history.
         """
         known = self._mark
+        if mark.epoch != known.epoch:
+            raise HistoryChanged("etcd was restored from a backup while the request was under way")
         if header.cluster_id == known.cluster and known.floor <= header.revision:
             if known.floor < header.revision:
                 self._rise(header.revision)
             return
-        if mark.epoch != known.epoch:
-            raise HistoryChanged("etcd was restored while the request was under way")
         if known.cluster and header.cluster_id != known.cluster:
             text = f"etcd has another cluster id, {header.cluster_id:x} and not {known.cluster:x}"
             raise self.changed(mark, text, header)
