@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from ..clients.store import Compacted, HistoryChanged, Lease, Store, Watch
 from ..core.keys import Keys
-from ..core.transactions import Require, Transaction, absent, unchanged
+from ..core.transactions import Require, Transaction, unchanged
 from ..errors import OrchestratorError, StoreForbidden, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ class Leadership:
     refuses all writes that were sent before and may still be on their way.
     """
 
-    def __init__(self, store: Store, keys: Keys, lease: Lease, value: str, revision: int) -> None:
-        """:param value: what the leader's key holds; no other bridge, and no other time of leading, has the same."""
-        self._store, self._keys, self._lease, self._value = store, keys, lease, value
+    def __init__(self, store: Store, keys: Keys, lease: Lease, who: str, revision: int) -> None:
+        """:param who: the bridge's :func:`identity`, which its key holds; written at *revision*."""
+        self._store, self._keys, self._lease, self._who = store, keys, lease, who
         self._epoch = store.epoch
         self.fence: Require = unchanged(keys.leader, revision)
 
@@ -81,9 +81,9 @@ class Leadership:
         while True:
             self.check()
             leader = self._store.get(key)
-            if leader is None or leader.value != self._value.encode():
+            if leader is None or leader.value != self._who.encode():
                 raise LeadershipLost("another bridge leads")
-            anew = Transaction((unchanged(key, leader.revision),), {key: self._value}, leased=frozenset({key}))
+            anew = Transaction((unchanged(key, leader.revision),), {key: self._who}, leased=frozenset({key}))
             if revision := self._store.commit(anew, self._lease):
                 self.fence = unchanged(key, revision)
                 return
@@ -93,17 +93,33 @@ class Leadership:
         self._lease.revoke()
 
 
+def identity() -> str:
+    """What the leader's key holds while this bridge leads: no other process, and no later one, has the same."""
+    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "id": uuid.uuid4().hex})
+
+
 def campaign(
-    store: Store, keys: Keys, seconds: int, stopping: threading.Event, heard: Callable[[], None] = lambda: None
+    store: Store,
+    keys: Keys,
+    seconds: int,
+    stopping: threading.Event,
+    heard: Callable[[], None] = lambda: None,
+    who: str = "",
 ) -> Leadership | None:
     """Stand by until this bridge leads; None when it is to stop first.
 
+    A key that this bridge has put itself is taken over at once. It is left from a time of leading that is over: its
+    lease could not be given back, or a backup has brought it again.
+
     :param seconds: the lease: how long a leader that died is still taken for one.
     :param heard: called whenever etcd has answered.
+    :param who: the bridge's :func:`identity`.
     """
-    announced = False
+    announced, who = False, who or identity()
     while not stopping.is_set():
-        if store.get(keys.leader) is None and (leadership := _take(store, keys, seconds)):
+        leader = store.get(keys.leader)
+        ours = leader is None or leader.value == who.encode()
+        if ours and (leadership := _take(store, keys, seconds, who, leader.revision if leader else 0)):
             log.info("Leading", extra={"event": "leading", "revision": leadership.fence.revision})
             return leadership
         heard()
@@ -114,29 +130,31 @@ def campaign(
     return None
 
 
-def _take(store: Store, keys: Keys, seconds: int) -> Leadership | None:
-    """Take the lead; None when another bridge was faster."""
+def _take(store: Store, keys: Keys, seconds: int, who: str, left: int) -> Leadership | None:
+    """Take the lead; None when another bridge was faster.
+
+    :param left: the mod revision of a key of our own; 0: there is no key.
+    """
     lease = store.lease(seconds)
-    value = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "id": uuid.uuid4().hex})
     try:
-        revision = _put_leader(store, keys, lease, value)
+        revision = _put_leader(store, keys, lease, who, left)
     except BaseException:
         lease.abandon()
         raise
     if not revision:
         lease.revoke()
         return None
-    return Leadership(store, keys, lease, value, revision)
+    return Leadership(store, keys, lease, who, revision)
 
 
-def _put_leader(store: Store, keys: Keys, lease: Lease, value: str) -> int:
+def _put_leader(store: Store, keys: Keys, lease: Lease, who: str, left: int) -> int:
     """The revision of our key; 0 when another bridge leads.
 
     When it is not known whether the write was performed, the key tells. Giving up instead would leave a key that
     nobody owns until the lease ends.
     """
     key = keys.leader
-    take = Transaction((absent(key),), {key: value}, leased=frozenset({key}))
+    take = Transaction((unchanged(key, left),), {key: who}, leased=frozenset({key}))
     while True:
         try:
             return store.commit(take, lease)
@@ -144,8 +162,9 @@ def _put_leader(store: Store, keys: Keys, lease: Lease, value: str) -> int:
             raise
         except StoreUnavailable:
             leader = store.get(key)
-            if leader is not None:
-                return leader.revision if leader.value == value.encode() else 0
+            revision = leader.revision if leader else 0
+            if revision != left:
+                return revision if leader and leader.value == who.encode() else 0
             if not lease.alive:
                 raise
             time.sleep(_TAKE_AGAIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import random
 import threading
 import time
@@ -14,7 +15,7 @@ from ..clients.store import HistoryChanged, Store
 from ..core.keys import Keys
 from ..errors import StoreUnavailable
 from .health import Health
-from .leader import Leadership, LeadershipLost, campaign
+from .leader import Leadership, LeadershipLost, campaign, identity
 from .term import Term
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,8 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 """Seconds to wait after trouble with etcd, the first time and at the most."""
 _SOUND = 10.0
-"""Seconds after which a term counts as sound: trouble that ends it costs no leadership. One that ends sooner is
-left to another bridge, which may have a better way to etcd."""
+"""Seconds without trouble after which the next costs no leadership. What comes again sooner is left to another
+bridge, which may have a better way to etcd."""
 
 
 class Leading:
@@ -33,14 +34,15 @@ class Leading:
         """:param begin: reads everything, as a new leader."""
         self._store, self._keys, self._lease_ttl = store, keys, lease_ttl
         self._begin, self._health = begin, health
+        self._who = identity()
         self._leadership: Leadership | None = None
         self._pause = _FIRST_PAUSE
+        self._troubled_at = -math.inf
 
     def run(self, stopping: threading.Event) -> None:
         """Until *stopping* is set."""
         try:
             while not stopping.is_set():
-                started = time.monotonic()
                 try:
                     self._one_term(stopping)
                 except LeadershipLost as error:
@@ -55,7 +57,7 @@ class Leading:
                 except StoreUnavailable as error:
                     log.warning("etcd is in doubt, beginning anew", extra={"event": "term_ended", "reason": str(error)})
                     self._health.troubled(str(error))
-                    self._after_trouble(time.monotonic() - started, stopping)
+                    self._after_trouble(stopping)
         finally:
             self._resign()
 
@@ -63,7 +65,7 @@ class Leading:
         """Returns when the bridge is to stop."""
         if self._leadership is None:
             self._health.standing_by()
-            self._leadership = campaign(self._store, self._keys, self._lease_ttl, stopping, self._health.heard)
+            self._leadership = campaign(self._store, self._keys, self._lease_ttl, stopping, self._health.heard, self._who)
             if self._leadership is None:
                 return
         else:
@@ -73,12 +75,10 @@ class Leading:
             term = self._begin(self._leadership)
         term.run(stopping, self._health)
 
-    def _after_trouble(self, lasted: float, stopping: threading.Event) -> None:
-        """A term that was sound goes on at once as a new one, under the same leadership.
-
-        :param lasted: seconds since the bridge stood by or led without trouble.
-        """
-        if lasted >= _SOUND:
+    def _after_trouble(self, stopping: threading.Event) -> None:
+        """The first time, a new term begins at once, under the same leadership."""
+        before, self._troubled_at = self._troubled_at, time.monotonic()
+        if self._troubled_at - before > _SOUND:
             self._pause = _FIRST_PAUSE
             return
         self._resign()

@@ -66,6 +66,11 @@ class Member:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def server(self) -> servers.Etcd:
+        """The member as a server of the sandbox."""
+        return servers.Etcd(self.running, self.port, lambda: True)
+
+    @property
     def running(self) -> Process:
         assert self.process is not None, "it was started"
         return self.process

@@ -107,6 +107,9 @@ class EtcdWatch:
         except grpc.RpcError as error:
             if self._closed.is_set():
                 return  # We ended it; the connection is sound, and others use it.
+            if stream.ended_because:
+                self._connections.retire(channel, avoid=True)
+                raise StoreUnavailable(f"etcd at {channel.endpoint}: {stream.ended_because}") from error
             raise self._connections.failed(channel, error) from error
         finally:
             stream.end()
@@ -129,6 +132,8 @@ class _Stream:
         self._ended = threading.Event()
         self._answered = time.monotonic()
         self._call: Any = None
+        self.ended_because = ""
+        """Why our own heartbeat has ended the stream; empty when it has not."""
 
     def open(self) -> Any:
         for prefix in self._prefixes:
@@ -190,7 +195,11 @@ class _Stream:
         asked = time.monotonic()
         while not self._ended.wait(_LOOK):
             now = time.monotonic()
-            if now - self._answered > DEAF_AFTER or not self._connections.is_current(self._channel):
+            if now - self._answered > DEAF_AFTER:
+                self.ended_because = f"the watch was silent for {DEAF_AFTER:g} s"
+            elif not self._connections.is_current(self._channel):
+                self.ended_because = "another call has failed there"
+            if self.ended_because:
                 self._call.cancel()
                 return
             if min(now - self._answered, now - asked) >= HEARTBEAT:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.bridge.leader import Leadership, LeadershipLost, campaign
+from orchestrator.bridge.leader import Leadership, LeadershipLost, campaign, identity
 from orchestrator.clients.store import HistoryChanged
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreForbidden
@@ -160,6 +160,19 @@ def test_a_leader_of_a_store_that_was_restored_gives_up_though_the_backup_has_it
     assert store.get("/b") is None
     leadership.resign()
     assert store.get(KEYS.leader) is None
+
+
+def test_a_key_of_our_own_that_a_backup_brings_back_is_taken_over_at_once() -> None:
+    """Its lease is nobody's any more, but would last for its whole time."""
+    store, who, never = MemoryStore(), identity(), threading.Event()
+    campaign(store, KEYS, 10, never, who=who)
+    store.save()
+    store.delete(KEYS.leader)
+    store.restore()
+    leadership = campaign(store, KEYS, 10, never, who=who)
+
+    assert leadership is not None
+    assert leadership.commit(Transaction(puts={"/a": "1"})) > 0
 
 
 def test_a_right_that_is_missing_is_told_and_leaves_no_lease_behind(monkeypatch: pytest.MonkeyPatch) -> None:

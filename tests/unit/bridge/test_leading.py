@@ -63,27 +63,30 @@ def raising(error: Exception) -> Step:
     return step
 
 
-@pytest.fixture
-def sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every term counts as one that went well for long enough."""
-    monkeypatch.setattr(leading, "_SOUND", 0.0)
-
-
 @pytest.mark.parametrize("error", [StoreUnavailable("no answer in time"), Compacted("history is gone")])
-def test_trouble_that_ends_a_sound_term_costs_no_leadership(sound: None, error: Exception) -> None:
+def test_trouble_costs_no_leadership(error: Exception) -> None:
     first, second = Bridge(raising(error)).run()
 
     assert first == second
 
 
-def test_a_term_that_ends_soon_is_left_to_another_bridge() -> None:
-    first, second = Bridge(raising(StoreUnavailable("no answer in time"))).run()
+def test_trouble_that_comes_again_soon_is_left_to_another_bridge() -> None:
+    trouble = raising(StoreUnavailable("no answer in time"))
+    first, second, third = Bridge(trouble, trouble).run()
 
-    assert first < second
+    assert first == second < third
+
+
+def test_trouble_that_comes_again_much_later_costs_no_leadership(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leading, "_SOUND", 0.0)
+    trouble = raising(StoreUnavailable("no answer in time"))
+    first, second, third = Bridge(trouble, trouble).run()
+
+    assert first == second == third
 
 
 @pytest.mark.parametrize("error", [HistoryChanged("restored"), LeadershipLost("another bridge leads")])
-def test_a_history_or_a_lead_that_is_lost_is_not_gone_on_with(sound: None, error: Exception) -> None:
+def test_a_history_or_a_lead_that_is_lost_is_not_gone_on_with(error: Exception) -> None:
     first, second = Bridge(raising(error)).run()
 
     assert first < second
