@@ -122,8 +122,11 @@ class Ledger:
             self._note_job(event)
         elif event.key.startswith(CONFIG) and (ref := ref_of(event.key)):
             self.writes[ref].append(_write(event))
-        elif event.key.startswith(STATE) and (ref := ref_of(event.key)) and event.value is not None:
-            self.reports[ref].append(_report(event))
+        elif event.key.startswith(STATE) and (ref := ref_of(event.key)):
+            if event.value is not None:
+                self.reports[ref].append(_report(event))
+            elif event.restored:
+                self.reports[ref].append(Report(event.revision, event.at, 0, "", "", restored=True))
 
     def _note_job(self, event: Event) -> None:
         job_id = event.key.removeprefix(JOBS)
