@@ -66,14 +66,14 @@ class MemoryStore:
         self._history: builtins.list[Event] = []
         self._ids = itertools.count(1)
         self._trouble: deque[tuple[StoreUnavailable, bool]] = deque()
-        self._epoch = 0
+        self._generation = 0
         self._saved: tuple[builtins.list[Event], dict[str, MemoryLease]] = ([], {})
 
     # The Store protocol -----------------------------------------------------------------------------
 
     @property
-    def epoch(self) -> int:
-        return self._epoch
+    def generation(self) -> int:
+        return self._generation
 
     def get(self, key: str) -> KeyValue | None:
         with self._changed:
@@ -115,7 +115,7 @@ class MemoryStore:
             return was_there
 
     def lease(self, seconds: int, *, renew_for: float = math.inf) -> MemoryLease:
-        lease = MemoryLease(self, next(self._ids), seconds, self._epoch)
+        lease = MemoryLease(self, next(self._ids), seconds, self._generation)
         self._leases.append(lease)
         return lease
 
@@ -167,7 +167,7 @@ class MemoryStore:
         the leases of then are held again for as long as their holders do not give them up."""
         with self._changed:
             history, leases = self._saved
-            self._epoch += 1
+            self._generation += 1
             self._history, self._lease_of = list(history), dict(leases)
             self._revision = history[-1].revision if history else 1
             self._now = {kv.key: kv for kv in self._as_of(self._revision)}
@@ -261,7 +261,7 @@ class MemoryLease:
     store: MemoryStore
     id: int
     seconds: int
-    epoch: int = 0
+    generation: int = 0
     """A lease belongs to one history of the store."""
     held: bool = True
     """Whether the store still knows it."""
@@ -269,7 +269,7 @@ class MemoryLease:
 
     @property
     def alive(self) -> bool:
-        return self.held and not self.abandoned and self.epoch == self.store.epoch
+        return self.held and not self.abandoned and self.generation == self.store.generation
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -285,7 +285,7 @@ class MemoryWatch:
 
     def __init__(self, store: MemoryStore, prefixes: tuple[str, ...], revision: int) -> None:
         self._store, self._prefixes, self._from = store, prefixes, revision
-        self._epoch = store.epoch
+        self._generation = store.generation
         self._closed = False
 
     def close(self) -> None:
@@ -301,11 +301,11 @@ class MemoryWatch:
         yield ()
         while True:
             with self._store._changed:
-                while not self._closed and len(self._store._history) == position and self._epoch == self._store.epoch:
+                while not self._closed and len(self._store._history) == position and self._generation == self._store.generation:
                     self._store._changed.wait()
                 if self._closed:
                     return
-                if self._epoch != self._store.epoch:
+                if self._generation != self._store.generation:
                     raise HistoryChanged("the store was restored from a backup")
                 new = self._store._history[position:]
                 position += len(new)

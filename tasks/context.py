@@ -223,7 +223,7 @@ class WorkerContext:
     keeps_tags: bool = False
     """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(default_factory=dict)
-    """The templates of etcd as they were last read, by id, with etcd's epoch and the revision of the record."""
+    """The templates of etcd as they were last read, by id, with etcd's generation and the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
 
     def usual_template(self, kind: str) -> str | None:
@@ -239,7 +239,7 @@ class WorkerContext:
         if stored is None:
             return self.templates.get(template_id)
         known = self._parsed.get(template_id)
-        written = (self.store.epoch, stored.revision)
+        written = (self.store.generation, stored.revision)
         if known is None or known[0] != written:
             known = self._parsed[template_id] = (written, parse_template_value(template_id, stored.value))
         return known[1]

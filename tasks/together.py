@@ -207,8 +207,8 @@ class GatheringStore(Store):
     # As it is ---------------------------------------------------------------------------------------
 
     @property
-    def epoch(self) -> int:
-        return self._store.epoch
+    def generation(self) -> int:
+        return self._store.generation
 
     def get(self, key: str) -> KeyValue | None:
         return self._store.get(key)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,12 +28,11 @@ WATCH_SILENCE = 30.0
 """Seconds for which the watch may be deaf; it is opened anew after 12 (clients.etcd.watch.DEAF_AFTER)."""
 STANDBY_SILENCE = 10.0
 """Seconds for which etcd may leave a standby without an answer; it is asked every second."""
-STANDBY_HANGS = 120.0
-"""Seconds after which a standby hangs. One read of etcd is tried for 20 s (clients.etcd.store.READ_TIMEOUT)."""
+HANGS = 120.0
+"""Seconds after which only a restart helps. One read of etcd is tried for 20 s (clients.etcd.store.READ_TIMEOUT), and a
+frozen Redis holds the leader's loop up for about as long."""
 TAKEOVER_HANGS = 600.0
 """Seconds after which reading everything hangs: a hundred thousand resources take four (docs/performance.md)."""
-
-_HANGS = {"leader": LOOP_SILENCE, "standby": STANDBY_HANGS, "starting": TAKEOVER_HANGS}
 
 
 class Health:
@@ -117,7 +115,7 @@ class Health:
     def hangs(self) -> str:
         """Why only a restart helps; empty when none would."""
         silence = time.monotonic() - self._beat
-        longest = _HANGS.get(self.role, math.inf)
+        longest = TAKEOVER_HANGS if self.role == "starting" else HANGS
         return f"the loop has not come round for {silence:.0f} s" if silence > longest else ""
 
 

@@ -43,7 +43,7 @@ class Leadership:
     def __init__(self, store: Store, keys: Keys, lease: Lease, who: str, revision: int) -> None:
         """:param who: the bridge's :func:`identity`, which its key holds; written at *revision*."""
         self._store, self._keys, self._lease, self._who = store, keys, lease, who
-        self._epoch = store.epoch
+        self._generation = store.generation
         self.fence: Require = unchanged(keys.leader, revision)
 
     def check(self) -> None:
@@ -51,7 +51,7 @@ class Leadership:
         :raises HistoryChanged: etcd was restored from a backup: what we know is worth nothing.
         :raises LeadershipLost: the lease has ended by our own clock.
         """
-        if self._store.epoch != self._epoch:
+        if self._store.generation != self._generation:
             raise HistoryChanged("etcd was restored from a backup since this bridge leads")
         if not self._lease.alive:
             raise LeadershipLost("the lease has ended")

@@ -43,7 +43,7 @@ class HistoryChanged(StoreUnavailable):
     """The store has another history than before: it was restored from a backup, or it is another one.
 
     All that was read before is worth nothing. List anew. Raised once for each time that it happens by
-    whatever call finds out, and by every watch that was opened before; see :attr:`Store.epoch`.
+    whatever call finds out, and by every watch that was opened before; see :attr:`Store.generation`.
     """
 
 
@@ -88,7 +88,7 @@ class Store(Protocol):
     """
 
     @property
-    def epoch(self) -> int:
+    def generation(self) -> int:
         """Rises when the store turns out to have another history (:class:`HistoryChanged`)."""
 
     def get(self, key: str) -> KeyValue | None: ...

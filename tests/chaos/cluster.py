@@ -42,11 +42,9 @@ class PeerLink(Link):
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = writer.get_extra_info("peername")[1]
-        try:
+        with contextlib.suppress(asyncio.CancelledError):  # everything ends: asyncio would print it
             source = await asyncio.get_running_loop().run_in_executor(None, self._sources, port)
-        except asyncio.CancelledError:
-            return  # asyncio would print it: everything ends
-        await self._serve_pair(reader, writer, lambda: source in self.barred)
+            await self._serve_pair(reader, writer, lambda: source in self.barred)
 
 
 @dataclass(slots=True)

@@ -269,7 +269,7 @@ def test_a_restored_backup_is_noticed(saved: Cluster, tmp_path: Path, writes_aft
 
     assert listener.ended(30.0)
     assert isinstance(listener.error, HistoryChanged)
-    assert store.epoch == 1
+    assert store.generation == 1
     assert not lease.alive, "what hangs on it in the backup is nobody's any more"
     assert store.get("/a") is not None
     assert store.put("/a", "new") > 0
@@ -286,7 +286,7 @@ def test_an_etcd_that_comes_back_with_its_data_is_no_restored_one(saved: Cluster
     listener.until(lambda seen: len(seen.events) == 1, 30.0)
     listener.watch.close()
 
-    assert store.epoch == 0
+    assert store.generation == 0
 
 
 def test_another_etcd_at_the_same_place_is_noticed(tmp_path: Path) -> None:

@@ -267,6 +267,34 @@ def test_a_backup_that_is_restored_under_running_processes_is_noticed(
     assert max(count(shared_heat, "node_kept").values()) == 1
 
 
+def test_a_claim_that_a_backup_brings_back_is_given_up_by_the_worker_that_lives(
+    nodes: System, etcd: Cluster, shared_heat: ScriptedHeat, tmp_path: Path
+) -> None:
+    """The run is claimed in the backup, on the lease of a worker that has long done the job, and lives on."""
+    leads(nodes, bridge(nodes, etcd))
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(method: str, tenant: str, path: str) -> None:
+        if method == "POST" and not asked.is_set():
+            asked.set()
+            answer.wait(30)
+
+    shared_heat.refuse = slow
+    ref = nodes.put("node", "claimed")
+    assert asked.wait(30), "the worker asks Heat"
+    etcd.save(tmp_path / "backup")
+    answer.set()
+    nodes.await_state(ref, "CREATE_COMPLETED")
+    nodes.await_quiet()
+    etcd.restore(tmp_path / "backup")
+    with contextlib.suppress(Exception):
+        nodes.store.get("/")
+    nodes.await_state(ref, "CREATE_COMPLETED")
+    nodes.await_quiet()
+
+    assert count(shared_heat, "node_claimed") == {"create": 1}
+
+
 def count(heat: ScriptedHeat, stack: str) -> dict[str, int]:
     """How often Heat took what for a stack."""
     methods = [request.method for request in list(heat.requests) if request.stack == stack]
@@ -284,14 +312,14 @@ def health(port: int) -> tuple[int, dict[str, str]]:
 
 
 def test_a_bridge_that_was_paused_hears_again_however_much_it_missed(nodes: System, etcd: Cluster) -> None:
-    """100 MiB of configs in answers of a few MiB each; one answer with all of it is more than the client takes."""
+    """70 MB of configs in answers of a few MiB each; one answer with all of it is more than the client takes."""
     port = free_port()
     first = bridge(nodes, etcd, 0, ORCHESTRATOR_HEALTH_PORT=str(port), ORCHESTRATOR_LEASE_TTL="60")
     leads(nodes, first)
     built(nodes)
     os.killpg(first.pid, signal.SIGSTOP)
     large = "x" * 1_000_000
-    for _ in range(100):
+    for _ in range(70):
         nodes.store.put("/config/v1/nonsense/large", large)
     os.killpg(first.pid, signal.SIGCONT)
     built(nodes)

@@ -33,22 +33,22 @@ class Witness:
 class Mark:
     """What was known of the history when a request was sent. *floor* is the highest revision seen."""
 
-    epoch: int
+    generation: int
     cluster: int
     floor: int
 
 
 class History:
-    """What this process knows of etcd's history. The *epoch* rises whenever etcd has another one."""
+    """What this process knows of etcd's history. The *generation* rises whenever etcd has another one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._mark = Mark(epoch=0, cluster=0, floor=0)
+        self._mark = Mark(generation=0, cluster=0, floor=0)
         self._witness: Witness | None = None
 
     @property
-    def epoch(self) -> int:
-        return self._mark.epoch
+    def generation(self) -> int:
+        return self._mark.generation
 
     @property
     def witness(self) -> Witness | None:
@@ -64,7 +64,7 @@ class History:
         :raises HistoryChanged: etcd has another history.
         """
         known = self._mark
-        if mark.epoch != known.epoch:
+        if mark.generation != known.generation:
             raise HistoryChanged("etcd was restored from a backup while the request was under way")
         if header.cluster_id == known.cluster and known.floor <= header.revision:
             if known.floor < header.revision:
@@ -81,26 +81,26 @@ class History:
     def _rise(self, revision: int) -> None:
         with self._lock:
             known = self._mark
-            self._mark = Mark(known.epoch, known.cluster, max(known.floor, revision))
+            self._mark = Mark(known.generation, known.cluster, max(known.floor, revision))
 
     def _meet(self, header: Any) -> None:
         """The first answer of all, or one that was overtaken by another."""
         with self._lock:
             known = self._mark
             cluster = known.cluster or header.cluster_id
-            self._mark = Mark(known.epoch, cluster, max(known.floor, header.revision))
+            self._mark = Mark(known.generation, cluster, max(known.floor, header.revision))
 
-    def saw(self, key: bytes, revision: int, epoch: int) -> None:
+    def saw(self, key: bytes, revision: int, generation: int) -> None:
         """A write that this process made or saw: the newest is the witness."""
         witness = self._witness
-        if epoch == self._mark.epoch and (witness is None or revision > witness.revision):
+        if generation == self._mark.generation and (witness is None or revision > witness.revision):
             self._witness = Witness(key, revision)
 
     def changed(self, mark: Mark, why: str, header: Any = None) -> HistoryChanged:
         """Forget what was known, once. Returns the error to raise."""
         with self._lock:
-            if mark.epoch == self._mark.epoch:
+            if mark.generation == self._mark.generation:
                 cluster, floor = (header.cluster_id, header.revision) if header else (0, 0)
-                self._mark = Mark(mark.epoch + 1, cluster, floor)
+                self._mark = Mark(mark.generation + 1, cluster, floor)
                 self._witness = None
         return HistoryChanged(f"{why}: it was restored from a backup, or it is another etcd")

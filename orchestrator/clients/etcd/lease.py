@@ -42,7 +42,7 @@ class EtcdLease:
         self.id: int = reply.ID
         self._until = started + seconds
         self._renewed_until = started + renew_for
-        self._epoch = connections.history.epoch
+        self._generation = connections.history.generation
         self._stop = threading.Event()
         threading.Thread(target=self._renew, name=f"lease-{self.id:x}", daemon=True).start()
 
@@ -51,7 +51,7 @@ class EtcdLease:
         return not self._stop.is_set() and time.monotonic() < self._until and self._is_of_this_history()
 
     def _is_of_this_history(self) -> bool:
-        return self._epoch == self._connections.history.epoch
+        return self._generation == self._connections.history.generation
 
     def abandon(self) -> None:
         self._stop.set()

@@ -56,8 +56,8 @@ class EtcdStore:
         self._read_timeout = read_timeout
 
     @property
-    def epoch(self) -> int:
-        return self._connections.history.epoch
+    def generation(self) -> int:
+        return self._connections.history.generation
 
     # Reading ----------------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class EtcdStore:
         return bool(reply.deleted)
 
     def _wrote(self, key: str, revision: int) -> None:
-        self._connections.history.saw(wire.raw(key), revision, self.epoch)
+        self._connections.history.saw(wire.raw(key), revision, self.generation)
 
     def _write(self, write: Callable[[], T], about: str) -> T:
         """A write is repeated only while it was certainly not performed: whether it was must be known."""

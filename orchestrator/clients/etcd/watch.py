@@ -44,7 +44,7 @@ class EtcdWatch:
     def __init__(self, connections: Connections, prefixes: Iterable[str], revision: int) -> None:
         self._connections = connections
         self._from = dict.fromkeys(prefixes, revision)
-        self._epoch = connections.history.epoch
+        self._generation = connections.history.generation
         self._closed = threading.Event()
         self._heard = time.monotonic()
         self._call: Any = None
@@ -90,7 +90,7 @@ class EtcdWatch:
 
     def _stream(self) -> Iterator[Sequence[Event]]:
         channel = self._connections.current()
-        if self._epoch != self._connections.history.epoch:
+        if self._generation != self._connections.history.generation:
             raise HistoryChanged("etcd was restored from a backup since the watch began")
         stream = _Stream(channel, self._connections, self._from)
         channel.enter()
@@ -117,7 +117,7 @@ class EtcdWatch:
 
     def _note(self, event: Event) -> None:
         if event.value is not None:
-            self._connections.history.saw(wire.raw(event.key), event.revision, self._epoch)
+            self._connections.history.saw(wire.raw(event.key), event.revision, self._generation)
 
 
 class _Stream:

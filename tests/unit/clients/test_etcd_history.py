@@ -26,7 +26,7 @@ def test_revisions_that_rise_change_nothing() -> None:
     for revision in (100, 101, 250):
         known.check(header(revision), known.mark())
 
-    assert (known.epoch, known.mark().floor) == (0, 250)
+    assert (known.generation, known.mark().floor) == (0, 250)
 
 
 def test_a_revision_below_one_seen_before_the_request_is_another_history() -> None:
@@ -34,7 +34,7 @@ def test_a_revision_below_one_seen_before_the_request_is_another_history() -> No
 
     with pytest.raises(HistoryChanged, match="revision 60, and was at 100"):
         known.check(header(60), known.mark())
-    assert known.epoch == 1
+    assert known.generation == 1
 
 
 def test_another_cluster_id_is_another_history_whatever_the_revision() -> None:
@@ -42,7 +42,7 @@ def test_another_cluster_id_is_another_history_whatever_the_revision() -> None:
 
     with pytest.raises(HistoryChanged, match="another cluster id, 8 and not 7"):
         known.check(header(5000, cluster=8), known.mark())
-    assert known.epoch == 1
+    assert known.generation == 1
 
 
 def test_an_answer_that_was_overtaken_is_no_sign() -> None:
@@ -52,7 +52,7 @@ def test_an_answer_that_was_overtaken_is_no_sign() -> None:
     known.check(header(105), mark)
     known.check(header(103), mark)
 
-    assert (known.epoch, known.mark().floor) == (0, 105)
+    assert (known.generation, known.mark().floor) == (0, 105)
 
 
 def test_a_change_is_counted_once_however_many_requests_meet_it() -> None:
@@ -62,7 +62,7 @@ def test_a_change_is_counted_once_however_many_requests_meet_it() -> None:
         with pytest.raises(HistoryChanged):
             known.check(header(60), mark)
 
-    assert known.epoch == 1
+    assert known.generation == 1
 
 
 def test_after_a_change_the_new_history_is_as_good_as_the_old_one_was() -> None:
@@ -71,14 +71,14 @@ def test_after_a_change_the_new_history_is_as_good_as_the_old_one_was() -> None:
         known.check(header(60), known.mark())
     known.check(header(61), known.mark())
 
-    assert (known.epoch, known.mark().floor, known.witness) == (1, 61, None)
+    assert (known.generation, known.mark().floor, known.witness) == (1, 61, None)
 
 
 def test_the_witness_is_the_newest_write_of_this_history() -> None:
     known = history(100)
-    known.saw(b"/a", 90, known.epoch)
-    known.saw(b"/b", 95, known.epoch)
-    known.saw(b"/c", 93, known.epoch)
-    known.saw(b"/d", 99, known.epoch + 1)
+    known.saw(b"/a", 90, known.generation)
+    known.saw(b"/b", 95, known.generation)
+    known.saw(b"/c", 93, known.generation)
+    known.saw(b"/d", 99, known.generation + 1)
 
     assert known.witness == Witness(b"/b", 95)
