@@ -343,7 +343,8 @@ class Guarded:
         self.call("user/add", name="orch", password="orch-password")
         self.call("role/add", name="orch")
         self.call("user/grant", user="orch", role="orch")
-        for prefix in ("/config/", "/state/", "/monitoring/", "/jobs/", "/esi-worker/"):
+        self.grant("/config/", "READ")
+        for prefix in ("/state/", "/monitoring/", "/jobs/", "/esi-worker/"):
             self.grant(prefix)
         self.call("enable")
         self._token = self.call("authenticate", name="root", password="root-password")["token"]
@@ -356,9 +357,9 @@ class Guarded:
         with urllib.request.urlopen(request, timeout=10) as reply:
             return json.load(reply)
 
-    def grant(self, prefix: str) -> None:
+    def grant(self, prefix: str, kind: str = "READWRITE") -> None:
         key, end = _base64(prefix), _base64(prefix[:-1] + "0")
-        self.call("role/grant", name="orch", perm={"permType": "READWRITE", "key": key, "range_end": end})
+        self.call("role/grant", name="orch", perm={"permType": kind, "key": key, "range_end": end})
 
     def revoke(self, prefix: str) -> None:
         key, end = _base64(prefix), _base64(prefix[:-1] + "0")
