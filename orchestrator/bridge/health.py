@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,6 +42,7 @@ class Health:
     def __init__(self) -> None:
         self.role = "starting"
         self._beat = time.monotonic()
+        self._hangs_after = math.inf
         self._watch: Watch | None = None
         self._trouble = ""
         self.registry = CollectorRegistry()
@@ -63,7 +65,7 @@ class Health:
 
     def taking_over(self) -> None:
         """Everything is read before this bridge leads: that takes its time."""
-        self.role = "starting"
+        self.role, self._hangs_after = "starting", TAKEOVER_HANGS
         self._beat = time.monotonic()
 
     def troubled(self, why: str) -> None:
@@ -73,12 +75,12 @@ class Health:
         self._beat = time.monotonic()
 
     def _not_leading(self) -> None:
-        self.role, self._watch = "standby", None
+        self.role, self._hangs_after, self._watch = "standby", HANGS, None
         self._leading.set(0)
         self._wait.set(0.0)
 
     def leading(self, watch: Watch) -> None:
-        self.role, self._watch = "leader", watch
+        self.role, self._hangs_after, self._watch = "leader", HANGS, watch
         self._trouble = ""
         self._leading.set(1)
         self.beat({}, 0.0)
@@ -115,8 +117,7 @@ class Health:
     def hangs(self) -> str:
         """Why only a restart helps; empty when none would."""
         silence = time.monotonic() - self._beat
-        longest = TAKEOVER_HANGS if self.role == "starting" else HANGS
-        return f"the loop has not come round for {silence:.0f} s" if silence > longest else ""
+        return f"the loop has not come round for {silence:.0f} s" if silence > self._hangs_after else ""
 
 
 class CountEvents(logging.Filter):

@@ -157,6 +157,21 @@ def test_a_proxy_in_the_environment_is_not_asked(etcd: servers.Etcd, monkeypatch
     store.close()
 
 
+def test_an_etcd_that_is_full_says_so_and_what_to_do(tmp_path: Path) -> None:
+    """It is no fault of the request: it is tried again, and fails no resource."""
+    with Processes(tmp_path) as processes:
+        try:
+            server = servers.etcd(processes, more=("--quota-backend-bytes=200000",))
+        except servers.MissingServer as error:
+            absent_server(error)
+        store = open_store(server)
+        with pytest.raises(StoreUnavailable, match=r"database space exceeded.*etcdctl alarm disarm"):
+            for n in range(50):
+                store.commit(Transaction(puts={f"/full/{n}": "x" * 50_000}))
+        assert store.get("/full/0") is not None
+        store.close()
+
+
 # Watches -------------------------------------------------------------------------------------------
 
 MEGABYTE = 2**20

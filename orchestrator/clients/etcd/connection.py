@@ -225,7 +225,7 @@ class Connections:
             self._prove(channel, seconds)
         except BaseException as error:
             channel.close()
-            if isinstance(error, StoreUnavailable):
+            if isinstance(error, NotSent):
                 self._failures = min(self._failures + 1, 100)
                 self._endpoints.failed(endpoint)
             raise
