@@ -290,6 +290,20 @@ def test_a_restored_backup_is_noticed(saved: Cluster, tmp_path: Path, writes_aft
     assert store.put("/a", "new") > 0
 
 
+def test_a_process_that_only_renews_a_lease_notices_a_restore(saved: Cluster, tmp_path: Path) -> None:
+    """As a worker does that has nothing to do. Between two renewals gRPC connects anew by itself, and tells nobody."""
+    store, other = EtcdStore(EtcdAccess(saved.endpoints)), EtcdStore(EtcdAccess(saved.endpoints))
+    lease = store.lease(6)
+    saved.save(tmp_path / "backup")
+    last = store.put("/a", "1")
+    saved.restore(tmp_path / "backup")
+    while other.put("/b", "1") <= last:
+        pass
+
+    eventually(lambda: not lease.alive)
+    assert store.generation == 1
+
+
 def test_an_etcd_that_comes_back_with_its_data_is_no_restored_one(saved: Cluster) -> None:
     store = EtcdStore(EtcdAccess(saved.endpoints))
     last = store.put("/a", "1")

@@ -25,6 +25,8 @@ import pytest
 
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.store import Event
+from orchestrator.core.refs import Ref
+from orchestrator.errors import StoreUnavailable
 from orchestrator.sandbox.processes import Process, free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from tests.chaos.cluster import Cluster, cluster
@@ -111,8 +113,18 @@ _names = iter(range(1_000_000))
 
 def built(nodes: System, timeout: float = 40) -> None:
     """A resource of its own is written now and gets built."""
-    ref = nodes.put("node", f"n{next(_names)}")
+    name = f"n{next(_names)}"
+    ref = nodes.until(lambda: written(nodes, name), timeout)
+    assert ref is not None
     nodes.await_state(ref, "CREATE_COMPLETED", timeout=timeout)
+
+
+def written(nodes: System, name: str) -> Ref | None:
+    """The resource; None when the answer of a member that is lost just now did not come. It may be written again."""
+    try:
+        return nodes.put("node", name)
+    except StoreUnavailable:
+        return None
 
 
 class Leaders:

@@ -179,6 +179,24 @@ class Connections:
             self.retire(channel, avoid=not isinstance(meaning, TokenRejected))
         return meaning
 
+    def verify(self, seconds: float) -> None:
+        """Whether the connection in use still leads to the history that we know.
+
+        For whoever asks nothing linearizable for a long time: between two calls, gRPC connects anew by itself.
+
+        :raises HistoryChanged: etcd was restored from a backup, or is another one.
+        :raises StoreUnavailable: the member reaches no majority.
+        """
+        channel = self.current()
+        channel.enter()
+        try:
+            self._prove(channel, seconds)
+        except NotSent:
+            self.retire(channel, avoid=True)
+            raise
+        finally:
+            channel.leave()
+
     # Which one is in use ----------------------------------------------------------------------------
 
     def current(self) -> Channel:

@@ -8,8 +8,8 @@ Three signs tell it:
 * a revision below one that was seen before the request. Only linearizable reads and transactions
   count: a member that lags answers a watch, or a renewal of a lease, from its own earlier state;
 * the *witness* is not there any more: the last write that this process made or saw, read as of its
-  own revision. It is read on every new connection. So a restore is noticed also when the new history
-  is already longer than the old one.
+  own revision. It is read on every new connection, and with every renewal of a lease. So a restore is
+  noticed also when the new history is already longer than the old one.
 """
 
 from __future__ import annotations

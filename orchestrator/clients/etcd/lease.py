@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -82,10 +83,20 @@ class EtcdLease:
                 return
             self._until = started + reply.TTL
             pause = 0.0
+            self._verify()
+
+    def _verify(self) -> None:
+        """An idle worker asks etcd nothing but this: only so does it notice that etcd was restored."""
+        with contextlib.suppress(StoreUnavailable):  # the next round sees what has become of the history
+            self._connections.verify(self._try)
+
+    @property
+    def _try(self) -> float:
+        shortest, longest = _TRY
+        return min(max(self._seconds / 6, shortest), longest)
 
     def _keep_alive(self, channel: Channel) -> Any:
-        shortest, longest = _TRY
-        seconds = min(max(self._seconds / 6, shortest), longest)
+        seconds = self._try
         requests = iter([rpc.LeaseKeepAliveRequest(ID=self.id)])
         stream = channel.leases.LeaseKeepAlive(requests, timeout=seconds, metadata=channel.metadata)
         return next(iter(stream), None)
