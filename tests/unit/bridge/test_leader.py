@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from orchestrator.bridge.leader import Leadership, LeadershipLost, campaign, ide
 from orchestrator.clients.store import HistoryChanged
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreForbidden
-from orchestrator.testing import MemoryStore
+from orchestrator.testing import MemoryStore, MemoryWatch
 from tests import factories
 
 KEYS = factories.keys()
@@ -68,17 +68,29 @@ def test_a_standby_can_be_stopped() -> None:
     assert standby.ended() is None
 
 
-def test_a_standby_takes_over_though_all_history_was_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its watch begins after the listing, not after the last write of the leader's key."""
+def test_a_standby_watches_on_though_all_history_was_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its watch begins after the listing, not after the last write of the leader's key: it would end at once."""
     store = MemoryStore()
+    watches: list[int] = []
+    watching = threading.Event()
+    watch = store.watch
+
+    def counted(prefixes: Iterable[str], revision: int) -> MemoryWatch:
+        watches.append(revision)
+        watching.set()
+        return watch(prefixes, revision)
+
+    monkeypatch.setattr(store, "watch", counted)
     first = lead(store)
     for number in range(5):
         store.put("/other", str(number))
     store.compact(store.revision)
     standby = Standby(store)
+    assert watching.wait(PATIENCE)
     first.resign()
 
     assert isinstance(standby.ended(), Leadership)
+    assert len(watches) == 1
 
 
 def test_a_standby_whose_watch_tells_nothing_reads_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
