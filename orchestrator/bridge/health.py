@@ -1,12 +1,12 @@
 """Is this bridge well? ``/health`` and ``/live`` for probes, ``/metrics`` for Prometheus.
 
-``/health`` says whether the bridge can do its work. A leader whose loop hangs, or whose watch is deaf,
-and any bridge that etcd does not answer or let in, says 503 and why. ``/live`` says whether a restart
-would help: 503 only when the loop hangs. A probe that restarts bridges because etcd is away would only
-keep them away longer.
+``/health`` says whether the bridge can do its work. A leader whose loop hangs, or whose watch is
+deaf, and any bridge that etcd does not answer or let in, says 503 and why. ``/live`` says whether a
+restart would help: 503 only when the loop hangs. A probe that restarts bridges because etcd is away
+would only keep them away longer.
 
-Counters come from the log: every record that carries an ``event`` is counted under that name, so that
-what is told is also counted.
+Counters come from the log: every record that carries an ``event`` is counted under that name, so
+that what is told is also counted.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ from ..clients.store import Watch
 LOOP_SILENCE = 15.0
 """Seconds for which the leader's loop may be busy with one thing."""
 WATCH_SILENCE = 30.0
-"""Seconds for which the watch may be deaf; it is opened anew after 12 (clients.etcd.watch.DEAF_AFTER)."""
+"""Seconds for which the watch may be deaf; it is opened anew after 12
+(clients.etcd.watch.DEAF_AFTER)."""
 STANDBY_SILENCE = 10.0
 """Seconds for which etcd may leave a standby without an answer; it is asked every second."""
 HANGS = 120.0
-"""Seconds after which only a restart helps. One read of etcd is tried for 20 s (clients.etcd.store.READ_TIMEOUT), and a
-frozen Redis holds the leader's loop up for about as long."""
+"""Seconds after which only a restart helps. One read of etcd is tried for 20 s
+(clients.etcd.store.READ_TIMEOUT), and a frozen Redis holds the leader's loop up for about as
+long."""
 TAKEOVER_HANGS = 600.0
-"""Seconds after which reading everything hangs: a hundred thousand resources take four (docs/performance.md)."""
+"""Seconds after which reading everything hangs: a hundred thousand resources take four
+(docs/performance.md)."""
 
 
 class Health:
@@ -135,7 +138,8 @@ class CountEvents(logging.Filter):
 
 
 def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
-    """Answer ``/health``, ``/live`` and ``/metrics`` in the background; ``server_address[1]`` is the port."""
+    """Answer ``/health``, ``/live`` and ``/metrics`` in the background; ``server_address[1]`` is
+    the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:

@@ -22,10 +22,12 @@ log = logging.getLogger(__name__)
 _STOP_CHECK = 0.2
 """Seconds between looks, while standing by, whether the bridge is to stop."""
 _READ_EVERY = 1.0
-"""Seconds between linearizable reads of the leader's key by a standby. Its watch tells at once; but a member of etcd
-that is cut off, or lags, tells nothing, and a read there fails and goes to another member."""
+"""Seconds between linearizable reads of the leader's key by a standby. Its watch tells at once; but
+a member of etcd that is cut off, or lags, tells nothing, and a read there fails and goes to another
+member."""
 _TAKE_AGAIN = 0.1
-"""Seconds between two tries to take the lead when it is not known whether the first was performed."""
+"""Seconds between two tries to take the lead when it is not known whether the first was
+performed."""
 
 
 class LeadershipLost(OrchestratorError):
@@ -36,8 +38,8 @@ class Leadership:
     """A time of leading. Its :attr:`fence` is part of every transaction the leader writes: a leader
     that was paused past its lease finds every write refused.
 
-    The fence is the mod revision of the leader's key. :meth:`confirm` writes the key anew, and by that
-    refuses all writes that were sent before and may still be on their way.
+    The fence is the mod revision of the leader's key. :meth:`confirm` writes the key anew, and by
+    that refuses all writes that were sent before and may still be on their way.
     """
 
     def __init__(self, store: Store, keys: Keys, lease: Lease, who: str, revision: int) -> None:
@@ -72,8 +74,8 @@ class Leadership:
     def confirm(self) -> None:
         """Go on after trouble, with a new fence.
 
-        A write whose answer got lost may still be performed, by a member that was frozen. It would be one that was
-        decided from what we knew then. With the new fence it is refused.
+        A write whose answer got lost may still be performed, by a member that was frozen. It would
+        be one that was decided from what we knew then. With the new fence it is refused.
 
         :raises LeadershipLost: the key is not ours any more.
         """
@@ -94,7 +96,8 @@ class Leadership:
 
 
 def identity() -> str:
-    """What the leader's key holds while this bridge leads: no other process, and no later one, has the same."""
+    """What the leader's key holds while this bridge leads: no other process, and no later one, has
+    the same."""
     return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "id": uuid.uuid4().hex})
 
 
@@ -108,8 +111,8 @@ def campaign(
 ) -> Leadership | None:
     """Stand by until this bridge leads; None when it is to stop first.
 
-    A key that this bridge has put itself is taken over at once. It is left from a time of leading that is over: its
-    lease could not be given back, or a backup has brought it again.
+    A key that this bridge has put itself is taken over at once. It is left from a time of leading
+    that is over: its lease could not be given back, or a backup has brought it again.
 
     :param seconds: the lease: how long a leader that died is still taken for one.
     :param heard: called whenever etcd has answered.
@@ -150,8 +153,8 @@ def _take(store: Store, keys: Keys, seconds: int, who: str, left: int) -> Leader
 def _put_leader(store: Store, keys: Keys, lease: Lease, who: str, left: int) -> int:
     """The revision of our key; 0 when another bridge leads.
 
-    When it is not known whether the write was performed, the key tells. Giving up instead would leave a key that
-    nobody owns until the lease ends.
+    When it is not known whether the write was performed, the key tells. Giving up instead would
+    leave a key that nobody owns until the lease ends.
     """
     key = keys.leader
     take = Transaction((unchanged(key, left),), {key: who}, leased=frozenset({key}))
@@ -170,14 +173,14 @@ def _put_leader(store: Store, keys: Keys, lease: Lease, who: str, left: int) -> 
             time.sleep(_TAKE_AGAIN)
 
 
-# Standing by ---------------------------------------------------------------------------------------
+# Standing by --------------------------------------------------------------------------------------
 
 
 def _await_vacancy(store: Store, keys: Keys, stopping: threading.Event, heard: Callable[[], None]) -> None:
     """Until the leader's key is gone, or the bridge is to stop.
 
-    The watch begins at the revision of the listing, and not at that of the key: what lies between them is dropped by
-    the next compaction, and a watch that begins there ends at once.
+    The watch begins at the revision of the listing, and not at that of the key: what lies between
+    them is dropped by the next compaction, and a watch that begins there ends at once.
     """
     while not stopping.is_set():
         revision, found = store.list(keys.leader)
@@ -212,7 +215,8 @@ def _stand_by(store: Store, keys: Keys, sentry: _Sentry, stopping: threading.Eve
 
 
 class _Sentry:
-    """Listens, in a thread of its own, until a key is gone or the watch has ended; then *over* is set."""
+    """Listens, in a thread of its own, until a key is gone or the watch has ended; then *over* is
+    set."""
 
     def __init__(self, watch: Watch, key: str) -> None:
         self._watch, self._key = watch, key

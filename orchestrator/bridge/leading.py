@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 """Seconds to wait after trouble with etcd, the first time and at the most."""
 _SOUND = 10.0
-"""Seconds without trouble after which the next costs no leadership. What comes again sooner is left to another
-bridge, which may have a better way to etcd."""
+"""Seconds without trouble after which the next costs no leadership. What comes again sooner is left
+to another bridge, which may have a better way to etcd."""
 
 
 class Leading:
@@ -93,9 +93,9 @@ class Leading:
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """A term begins with a million objects that all stay. The garbage collector would go through them again
-    and again while they are made, and stop the loop whenever it goes through everything later; so it
-    leaves them alone until the next term begins."""
+    """A term begins with a million objects that all stay. The garbage collector would go through
+    them again and again while they are made, and stop the loop whenever it goes through everything
+    later; so it leaves them alone until the next term begins."""
     gc.unfreeze()
     gc.collect()
     gc.disable()

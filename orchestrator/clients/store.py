@@ -1,7 +1,8 @@
 """The store as everybody else sees it: keys, revisions, transactions, leases and a watch.
 
-:class:`orchestrator.clients.etcd.EtcdStore` is the real one, :class:`orchestrator.testing.MemoryStore`
-the double; ``tests/contract`` holds both to the same behaviour.
+:class:`orchestrator.clients.etcd.EtcdStore` is the real one,
+:class:`orchestrator.testing.MemoryStore` the double; ``tests/contract`` holds both to the same
+behaviour.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ class Compacted(StoreUnavailable):
 
 
 class HistoryChanged(StoreUnavailable):
-    """The store has another history than before: it was restored from a backup, or it is another one.
+    """The store has another history than before: it was restored from a backup, or it is another
+    one.
 
-    All that was read before is worth nothing. List anew. Raised once for each time that it happens by
-    whatever call finds out, and by every watch that was opened before; see :attr:`Store.generation`.
+    All that was read before is worth nothing. List anew. Raised once for each time that it happens
+    by whatever call finds out, and by every watch that was opened before; see
+    :attr:`Store.generation`.
     """
 
 
@@ -81,8 +84,10 @@ class Watch(Protocol):
 
 
 class Store(Protocol):
-    """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be reached, and
-    :class:`~orchestrator.errors.StoreForbidden`, which is one of the kind, when etcd does not let us.
+    """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be
+    reached, and
+    :class:`~orchestrator.errors.StoreForbidden`, which is one of the kind, when etcd does not let
+    us.
 
     After a :meth:`commit` that raised, the transaction may have been performed or not.
     """
@@ -103,7 +108,8 @@ class Store(Protocol):
         """
 
     def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:
-        """The same as of *revision*, one after the other: for folders too large to hold twice in memory."""
+        """The same as of *revision*, one after the other: for folders too large to hold twice in
+        memory."""
 
     def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
         """Perform a transaction.
@@ -115,13 +121,15 @@ class Store(Protocol):
     def commit_and_read(
         self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
     ) -> tuple[int, Mapping[str, KeyValue]]:
-        """The same, and those of the keys that are there: right after it, or as they are when it was refused.
+        """The same, and those of the keys that are there: right after it, or as they are when it
+        was refused.
 
         :param keys: fewer than a hundred, as etcd counts them among the transaction's operations.
         """
 
     def put(self, key: str, value: str) -> int:
-        """Write without any condition: for keys that belong to a person's command. Returns the revision."""
+        """Write without any condition: for keys that belong to a person's command. Returns the
+        revision."""
 
     def delete(self, key: str) -> bool:
         """Remove without any condition; whether the key was there."""

@@ -1,7 +1,8 @@
-"""A real etcd of three members that can be killed, frozen, cut off from each other, and restored from a backup.
+"""A real etcd of three members that can be killed, frozen, cut off from each other, and restored
+from a backup.
 
-Every member talks to the others through a proxy of its own (:class:`PeerLink`). The proxy finds out which
-member has connected, so that one member can be cut off while the other two go on talking.
+Every member talks to the others through a proxy of its own (:class:`PeerLink`). The proxy finds out
+which member has connected, so that one member can be cut off while the other two go on talking.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _HELD_POLL = 0.02
 
 
 class PeerLink(Link):
-    """The way to one member for the others: what a member that is cut off sends is held, and so is the answer."""
+    """The way to one member for the others: what a member that is cut off sends is held, and so is
+    the answer."""
 
     def __init__(self, loop: Loop, name: str, target: int, sources: Callable[[int], str]) -> None:
         """:param sources: the name of the member that owns a local port."""
@@ -117,7 +119,7 @@ class Cluster:
     def endpoints(self) -> tuple[str, ...]:
         return tuple(member.endpoint for member in self.members)
 
-    # Starting and ending ----------------------------------------------------------------------------
+    # Starting and ending --------------------------------------------------------------------------
 
     def start(self, count: int = 3) -> None:
         """Start *count* members and wait until all of them answer."""
@@ -171,7 +173,7 @@ class Cluster:
                 return dict(json.load(reply))
         return {}
 
-    # Faults -----------------------------------------------------------------------------------------
+    # Faults ---------------------------------------------------------------------------------------
 
     def leader(self) -> Member:
         """The member that leads the cluster."""
@@ -220,7 +222,7 @@ class Cluster:
                 return revision
         return 0
 
-    # Backups ----------------------------------------------------------------------------------------
+    # Backups --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> int:
         """Save a snapshot of the first member that answers. Returns its revision."""

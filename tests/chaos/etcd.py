@@ -1,4 +1,5 @@
-"""A small etcd client of the chaos run's own, so that what it sees does not pass through the code under test."""
+"""A small etcd client of the chaos run's own, so that what it sees does not pass through the code
+under test."""
 
 from __future__ import annotations
 
@@ -33,8 +34,8 @@ _CALL = 1.5
 class Client:
     """Writes until they succeed: the API server retries, too.
 
-    Every write compares the revision that it was decided from. So one that a frozen member performs when it wakes, after
-    it was made elsewhere, is refused.
+    Every write compares the revision that it was decided from. So one that a frozen member performs
+    when it wakes, after it was made elsewhere, is refused.
     """
 
     def __init__(self, endpoints: Sequence[str]) -> None:
@@ -78,7 +79,8 @@ class Client:
         return [kv.key.decode() for kv in reply.kvs]
 
     def compact(self, revision: int) -> None:
-        """Drop the history before *revision*; harmless when it is dropped already, or when no member answers."""
+        """Drop the history before *revision*; harmless when it is dropped already, or when no
+        member answers."""
         for kv in self._kv:
             try:
                 kv.Compact(rpc.CompactionRequest(revision=revision), timeout=_CALL, metadata=_LEADER)
@@ -105,10 +107,11 @@ class Client:
 
 @dataclass(slots=True)
 class _Life:
-    """One history of etcd. A restore begins another one: its revisions begin again below those that were seen.
+    """One history of etcd. A restore begins another one: its revisions begin again below those that
+    were seen.
 
-    *offset* makes them rise all the same in what is recorded. *created* are the creations, as recorded, of the keys that
-    the backup has brought along.
+    *offset* makes them rise all the same in what is recorded. *created* are the creations, as
+    recorded, of the keys that the backup has brought along.
     """
 
     number: int = 0
@@ -123,9 +126,11 @@ class _Life:
 
 
 class Recorder:
-    """Every change of every key from revision 1, in order, without a gap; *heard* is called with each.
+    """Every change of every key from revision 1, in order, without a gap; *heard* is called with
+    each.
 
-    It listens to all members at the same time: what one of them cannot tell, being frozen or cut off, another one does.
+    It listens to all members at the same time: what one of them cannot tell, being frozen or cut
+    off, another one does.
     """
 
     def __init__(self, endpoints: Sequence[str], heard: Callable[[Event], None] = lambda event: None) -> None:
@@ -159,7 +164,8 @@ class Recorder:
             thread.join(5)
 
     def restored(self, revision: int) -> None:
-        """etcd is dead, and will begin again from a backup of this revision: record what that undoes.
+        """etcd is dead, and will begin again from a backup of this revision: record what that
+        undoes.
 
         :param revision: of the backup, as etcd counts at present.
         """
@@ -216,7 +222,8 @@ class Recorder:
             call.cancel()
 
     def _take(self, life: _Life, events: Sequence[Any]) -> None:
-        """Note the events that no other member has told yet. A list of them ends with a whole revision."""
+        """Note the events that no other member has told yet. A list of them ends with a whole
+        revision."""
         with self._lock:
             if life is not self._life:
                 return

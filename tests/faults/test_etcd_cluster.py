@@ -1,7 +1,7 @@
 """An etcd of three members, of which one is killed, frozen or cut off, or all go back to a backup.
 
-The lease is 3 s here (``tests.integration.system.FAST``). A takeover is measured by a watch of the test's own, on
-members that are well.
+The lease is 3 s here (``tests.integration.system.FAST``). A takeover is measured by a watch of the
+test's own, on members that are well.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def built(nodes: System, timeout: float = 40) -> None:
 
 
 def written(nodes: System, name: str) -> Ref | None:
-    """The resource; None when the answer of a member that is lost just now did not come. It may be written again."""
+    """The resource; None when the answer of a member that is lost just now did not come. It may be
+    written again."""
     try:
         return nodes.put("node", name)
     except StoreUnavailable:
@@ -128,7 +129,8 @@ def written(nodes: System, name: str) -> Ref | None:
 
 
 class Leaders:
-    """Who leads, as a member that is well tells it; *gaps* are seconds from one leader's key to the next."""
+    """Who leads, as a member that is well tells it; *gaps* are seconds from one leader's key to the
+    next."""
 
     def __init__(self, nodes: System, etcd: Cluster, first: int) -> None:
         listed = tuple(endpoints_from(etcd, first).split(","))
@@ -205,7 +207,8 @@ def test_a_standby_takes_over_at_once_though_history_is_compacted_every_second(
 def test_a_standby_whose_member_is_cut_off_takes_over_within_the_lease_and_a_second(
     nodes: System, etcd: Cluster, leaders: Leaders
 ) -> None:
-    """The member answers progress requests as ever. A read of the leader's key does not go through there."""
+    """The member answers progress requests as ever. A read of the leader's key does not go through
+    there."""
     cut = etcd.members[0] if etcd.members[0] is not etcd.leader() else etcd.members[2]
     first = bridge(nodes, etcd, 1)
     leads(nodes, first)
@@ -251,7 +254,8 @@ def test_a_member_that_is_lost_costs_no_leadership(nodes: System, etcd: Cluster,
 def test_a_backup_that_is_restored_under_running_processes_is_noticed(
     nodes: System, etcd: Cluster, shared_heat: ScriptedHeat, tmp_path: Path
 ) -> None:
-    """The lease and the leader's key are in the backup. What it holds is right, and new configs are built."""
+    """The lease and the leader's key are in the backup. What it holds is right, and new configs are
+    built."""
     port = free_port()
     first = bridge(nodes, etcd, 0, ORCHESTRATOR_HEALTH_PORT=str(port), ORCHESTRATOR_LEASE_TTL="10")
     leads(nodes, first)
@@ -282,7 +286,8 @@ def test_a_backup_that_is_restored_under_running_processes_is_noticed(
 def test_a_claim_that_a_backup_brings_back_is_given_up_by_the_worker_that_lives(
     nodes: System, etcd: Cluster, shared_heat: ScriptedHeat, tmp_path: Path
 ) -> None:
-    """The run is claimed in the backup, on the lease of a worker that has long done the job, and lives on."""
+    """The run is claimed in the backup, on the lease of a worker that has long done the job, and
+    lives on."""
     leads(nodes, bridge(nodes, etcd))
     asked, answer = threading.Event(), threading.Event()
 
@@ -324,7 +329,8 @@ def health(port: int) -> tuple[int, dict[str, str]]:
 
 
 def test_a_bridge_that_was_paused_hears_again_however_much_it_missed(nodes: System, etcd: Cluster) -> None:
-    """70 MB of configs in answers of a few MiB each; one answer with all of it is more than the client takes."""
+    """70 MB of configs in answers of a few MiB each; one answer with all of it is more than the
+    client takes."""
     port = free_port()
     first = bridge(nodes, etcd, 0, ORCHESTRATOR_HEALTH_PORT=str(port), ORCHESTRATOR_LEASE_TTL="60")
     leads(nodes, first)
@@ -341,7 +347,7 @@ def test_a_bridge_that_was_paused_hears_again_however_much_it_missed(nodes: Syst
     etcd.compact()
 
 
-# Users and rights ----------------------------------------------------------------------------------
+# Users and rights ---------------------------------------------------------------------------------
 
 
 class Guarded:

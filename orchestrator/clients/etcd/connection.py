@@ -1,11 +1,11 @@
 """One connection at a time, to the endpoint that answers best.
 
-A connection that fails is *retired*: new calls go to the next endpoint at once, and the calls under way
-on the old one end by their own deadlines. Its endpoint is avoided for :data:`AVOIDED_FOR` seconds, so a
-frozen member does not cost every later call a deadline.
+A connection that fails is *retired*: new calls go to the next endpoint at once, and the calls under
+way on the old one end by their own deadlines. Its endpoint is avoided for :data:`AVOIDED_FOR`
+seconds, so a frozen member does not cost every later call a deadline.
 
-A new connection has to prove itself by a linearizable read before anybody uses it: its member answers,
-reaches a majority, and has the history that this process knows.
+A new connection has to prove itself by a linearizable read before anybody uses it: its member
+answers, reaches a majority, and has the history that this process knows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ T = TypeVar("T")
 Method = Literal["Range", "Put", "DeleteRange", "Txn"]
 
 CONNECT_TIMEOUT = 1.0
-"""Seconds within which a new connection has to prove itself. Doubled after each round in which no endpoint did."""
+"""Seconds within which a new connection has to prove itself. Doubled after each round in which no
+endpoint did."""
 LONGEST_CONNECT = 5.0
 """What that grows to, for an etcd or a machine that is overloaded."""
 LOGIN_TIMEOUT = 5.0
@@ -48,7 +49,8 @@ CHANNEL_OPTIONS = [
     # gRPC's default lets a reconnection wait for two minutes.
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    # One connection per channel object: a new channel after a failure must not share the broken one.
+    # One connection per channel object: a new channel after a failure must not share the broken
+    # one.
     ("grpc.use_local_subchannel_pool", 1),
     # http_proxy and https_proxy of the environment are for Keystone and Heat, not for etcd.
     ("grpc.enable_http_proxy", 0),
@@ -182,7 +184,8 @@ class Connections:
     def verify(self, seconds: float) -> None:
         """Whether the connection in use still leads to the history that we know.
 
-        For whoever asks nothing linearizable for a long time: between two calls, gRPC connects anew by itself.
+        For whoever asks nothing linearizable for a long time: between two calls, gRPC connects anew
+        by itself.
 
         :raises HistoryChanged: etcd was restored from a backup, or is another one.
         :raises StoreUnavailable: the member reaches no majority.
@@ -197,7 +200,7 @@ class Connections:
         finally:
             channel.leave()
 
-    # Which one is in use ----------------------------------------------------------------------------
+    # Which one is in use --------------------------------------------------------------------------
 
     def current(self) -> Channel:
         """The connection in use; a new one after a failure."""
@@ -230,7 +233,7 @@ class Connections:
         if channel is not None:
             channel.close()
 
-    # Connecting -------------------------------------------------------------------------------------
+    # Connecting -----------------------------------------------------------------------------------
 
     def _connect(self) -> Channel:
         endpoint = self._endpoints.choose()

@@ -17,7 +17,8 @@ _BROKEN = (
 
 
 class NotSent(StoreUnavailable):
-    """The request certainly never reached etcd, or etcd refused to look at it: it may be repeated."""
+    """The request certainly never reached etcd, or etcd refused to look at it: it may be
+    repeated."""
 
 
 class TokenRejected(NotSent):

@@ -1,15 +1,15 @@
 """Whether etcd still has the history that this process has seen.
 
 A cluster that is restored from a backup goes back in time. What this process knows is then worth
-nothing, and a watch that resumes at a revision of the old history would miss changes of the new one.
-Three signs tell it:
+nothing, and a watch that resumes at a revision of the old history would miss changes of the new
+one. Three signs tell it:
 
 * another cluster id;
 * a revision below one that was seen before the request. Only linearizable reads and transactions
   count: a member that lags answers a watch, or a renewal of a lease, from its own earlier state;
 * the *witness* is not there any more: the last write that this process made or saw, read as of its
-  own revision. It is read on every new connection, and with every renewal of a lease. So a restore is
-  noticed also when the new history is already longer than the old one.
+  own revision. It is read on every new connection, and with every renewal of a lease. So a restore
+  is noticed also when the new history is already longer than the old one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What was known of the history when a request was sent. *floor* is the highest revision seen."""
+    """What was known of the history when a request was sent. *floor* is the highest revision
+    seen."""
 
     generation: int
     cluster: int
@@ -39,7 +40,8 @@ class Mark:
 
 
 class History:
-    """What this process knows of etcd's history. The *generation* rises whenever etcd has another one."""
+    """What this process knows of etcd's history. The *generation* rises whenever etcd has another
+    one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -27,11 +27,11 @@ _LONGEST_PAUSE = 0.5
 class EtcdLease:
     """A lease, renewed every third of its time.
 
-    It belongs to one history of etcd. A backup may hold it, with keys that have long been given up: it is
-    not renewed after a restore, so that they vanish.
+    It belongs to one history of etcd. A backup may hold it, with keys that have long been given up:
+    it is not renewed after a restore, so that they vanish.
 
-    A renewal that fails goes to the next endpoint at once. One endpoint gets a sixth of the lease's time
-    at the most, so a frozen endpoint of several costs no lease.
+    A renewal that fails goes to the next endpoint at once. One endpoint gets a sixth of the lease's
+    time at the most, so a frozen endpoint of several costs no lease.
     """
 
     def __init__(self, connections: Connections, reply: Any, started: float, seconds: int, renew_for: float) -> None:
@@ -86,7 +86,8 @@ class EtcdLease:
             self._verify()
 
     def _verify(self) -> None:
-        """An idle worker asks etcd nothing but this: only so does it notice that etcd was restored."""
+        """An idle worker asks etcd nothing but this: only so does it notice that etcd was
+        restored."""
         with contextlib.suppress(StoreUnavailable):  # the next round sees what has become of the history
             self._connections.verify(self._try)
 

@@ -25,8 +25,8 @@ from .watch import EtcdWatch
 T = TypeVar("T")
 
 READ_TRY = 1.0
-"""Seconds for the first try of a read. Each further try has twice as many: the next endpoint is asked
-soon when this one is frozen, and an etcd that is slow gets its time."""
+"""Seconds for the first try of a read. Each further try has twice as many: the next endpoint is
+asked soon when this one is frozen, and an etcd that is slow gets its time."""
 PAGE_TRY = 5.0
 """The same for a page of a listing."""
 READ_TIMEOUT = 20.0
@@ -48,7 +48,8 @@ class EtcdStore:
 
     Connects at the first call, so that it can be made before a fork and used after it.
 
-    :param read_timeout: seconds within which a read is tried again: a person waits less than a daemon.
+    :param read_timeout: seconds within which a read is tried again: a person waits less than a
+        daemon.
     """
 
     def __init__(self, access: EtcdAccess, read_timeout: float = READ_TIMEOUT) -> None:
@@ -59,7 +60,7 @@ class EtcdStore:
     def generation(self) -> int:
         return self._connections.history.generation
 
-    # Reading ----------------------------------------------------------------------------------------
+    # Reading --------------------------------------------------------------------------------------
 
     def get(self, key: str) -> KeyValue | None:
         reply = self._read("Range", rpc.RangeRequest(key=wire.raw(key)), key)
@@ -98,8 +99,8 @@ class EtcdStore:
                 yield from map(wire.key_value, reply[1])
 
     def _pages(self, prefix: str, revision: int, keys_only: bool = False) -> Iterator[tuple[int, Sequence[Any]]]:
-        """Everything below *prefix* at one revision, in order of key, which is etcd's own: asked to sort,
-        it reads all that is left of the folder for every page."""
+        """Everything below *prefix* at one revision, in order of key, which is etcd's own: asked to
+        sort, it reads all that is left of the folder for every page."""
         start, end, limit = wire.raw(prefix), wire.end_of(prefix), PAGE
         while True:
             request = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=revision, keys_only=keys_only)
@@ -145,7 +146,7 @@ class EtcdStore:
                 seconds *= 2
         raise AssertionError("the pauses do not end")
 
-    # Writing ----------------------------------------------------------------------------------------
+    # Writing --------------------------------------------------------------------------------------
 
     def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
         return self.commit_and_read(transaction, (), lease)[0]
@@ -179,7 +180,8 @@ class EtcdStore:
         self._connections.history.saw(wire.raw(key), revision, self.generation)
 
     def _write(self, write: Callable[[], T], about: str) -> T:
-        """A write is repeated only while it was certainly not performed: whether it was must be known."""
+        """A write is repeated only while it was certainly not performed: whether it was must be
+        known."""
         end = time.monotonic() + min(WRITE_TIMEOUT, self._read_timeout)
         for pause in self._pauses():
             try:
@@ -195,7 +197,8 @@ class EtcdStore:
         raise AssertionError("the pauses do not end")
 
     def _pauses(self) -> Iterator[float]:
-        """Seconds to wait after each try: the other endpoints are asked at once, then more and more rarely."""
+        """Seconds to wait after each try: the other endpoints are asked at once, then more and more
+        rarely."""
         for _ in range(self._connections.endpoints - 1):
             yield 0.0
         pause = 0.05
@@ -203,7 +206,7 @@ class EtcdStore:
             yield pause * random.uniform(0.5, 1.5)
             pause = min(pause * 2, 1.0)
 
-    # Leases and watches -----------------------------------------------------------------------------
+    # Leases and watches ---------------------------------------------------------------------------
 
     def lease(self, seconds: int, *, renew_for: float = math.inf) -> Lease:
         connections = self._connections

@@ -37,8 +37,8 @@ class EtcdWatch:
     A stream that shows no sign of life for :data:`DEAF_AFTER` seconds counts as broken: on an idle
     one, progress is asked for every :data:`HEARTBEAT` seconds. These answers count only as signs of
     life and never move the resume revision (on older servers they may run ahead, etcd issue 15220).
-    The notifications that etcd sends by itself for one prefix, every ten minutes, do move it: they go
-    the same way as the events. So a quiet prefix does not fall behind what etcd compacts.
+    The notifications that etcd sends by itself for one prefix, every ten minutes, do move it: they
+    go the same way as the events. So a quiet prefix does not fall behind what etcd compacts.
     """
 
     def __init__(self, connections: Connections, prefixes: Iterable[str], revision: int) -> None:
@@ -191,7 +191,8 @@ class _Stream:
         return meaning if isinstance(meaning, StoreUnavailable) else StoreUnavailable(str(meaning))
 
     def _heartbeat(self) -> None:
-        """Ask for progress, and end a stream that is deaf, or whose connection nobody uses any more."""
+        """Ask for progress, and end a stream that is deaf, or whose connection nobody uses any
+        more."""
         asked = time.monotonic()
         while not self._ended.wait(_LOOK):
             now = time.monotonic()

@@ -17,7 +17,8 @@ from ...errors import StoreRefused
 from ..store import Event, KeyValue
 
 _WITH_FRAGMENTS = b"\x40\x01"
-"""``WatchCreateRequest.fragment = true``: field 8 of etcd's rpc.proto, which the stubs do not know."""
+"""``WatchCreateRequest.fragment = true``: field 8 of etcd's rpc.proto, which the stubs do not
+know."""
 _FRAGMENT = 7
 """The number of ``WatchResponse.fragment`` in etcd's rpc.proto."""
 _DELETE = 1
@@ -35,7 +36,8 @@ def text(key: bytes) -> str:
 
 
 def end_of(prefix: str) -> bytes:
-    """The end of the range of all keys that start with *prefix*, which ends in an ASCII character."""
+    """The end of the range of all keys that start with *prefix*, which ends in an ASCII
+    character."""
     start = raw(prefix)
     return start[:-1] + bytes([start[-1] + 1])
 
@@ -58,7 +60,7 @@ def event(happened: Any) -> Event:
     return Event(text(kv.key), value, kv.create_revision, kv.mod_revision)
 
 
-# Transactions --------------------------------------------------------------------------------------
+# Transactions -------------------------------------------------------------------------------------
 
 
 def reading(key: str, revision: int = 0) -> Any:
@@ -120,14 +122,15 @@ def _compare(require: Require) -> Any:
             )
 
 
-# Watches -------------------------------------------------------------------------------------------
+# Watches ------------------------------------------------------------------------------------------
 
 
 def watch(prefix: str, revision: int) -> Any:
-    """A request for changes below *prefix* from *revision* on, in answers of some megabytes at the most.
+    """A request for changes below *prefix* from *revision* on, in answers of some megabytes at the
+    most.
 
-    Without fragments, etcd puts all that a watch has missed into one answer, which may be larger than
-    any client takes.
+    Without fragments, etcd puts all that a watch has missed into one answer, which may be larger
+    than any client takes.
     """
     create = rpc.WatchCreateRequest(
         key=raw(prefix),
@@ -147,8 +150,8 @@ def is_fragment(reply: Any) -> bool:
 class Fragments:
     """Puts together what etcd has taken apart: whatever is given out ends with a whole revision.
 
-    The events of the last revision of a fragment may go on in the next one, so they are kept back. They
-    come from one transaction, so they are small.
+    The events of the last revision of a fragment may go on in the next one, so they are kept back.
+    They come from one transaction, so they are small.
     """
 
     def __init__(self) -> None:

@@ -33,7 +33,8 @@ class ScriptedTerm:
 
 
 class Bridge:
-    """A bridge whose terms follow a script; *leaders* are the creations of the leader's key, term by term."""
+    """A bridge whose terms follow a script; *leaders* are the creations of the leader's key, term
+    by term."""
 
     def __init__(self, *steps: Step) -> None:
         self.store = MemoryStore()
