@@ -28,7 +28,7 @@ READ_TRY = 1.0
 """Seconds for the first try of a read. Each further try has twice as many: the next endpoint is
 asked soon when this one is frozen, and an etcd that is slow gets its time."""
 PAGE_TRY = 5.0
-"""The same for a page of a listing."""
+"""The same for the later pages of a listing, which are larger."""
 READ_TIMEOUT = 20.0
 """Seconds within which a read is tried again, on every endpoint in turn."""
 WRITE_TRY = 3.0
@@ -102,10 +102,11 @@ class EtcdStore:
         """Everything below *prefix* at one revision, in order of key, which is etcd's own: asked to
         sort, it reads all that is left of the folder for every page."""
         start, end, limit = wire.raw(prefix), wire.end_of(prefix), PAGE
+        first_try = READ_TRY  # a member that is lost shows soon, at the small first page
         while True:
             request = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=revision, keys_only=keys_only)
             try:
-                reply = self._read("Range", request, prefix, PAGE_TRY)
+                reply = self._read("Range", request, prefix, first_try)
             except TooLarge:
                 if limit == 1:
                     raise
@@ -115,7 +116,7 @@ class EtcdStore:
             yield revision, reply.kvs
             if not reply.more:
                 return
-            start = reply.kvs[-1].key + b"\0"
+            start, first_try = reply.kvs[-1].key + b"\0", PAGE_TRY
             weight = reply.ByteSize() / len(reply.kvs)
             limit = max(min(int(PAGE_BYTES / weight), LARGEST_PAGE, 4 * limit), 1)
 
