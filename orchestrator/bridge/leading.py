@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..clients.store import HistoryChanged, Store
+from ..clients.store import Compacted, HistoryChanged, Store
 from ..core.keys import Keys
 from ..errors import StoreUnavailable
 from .health import Health
@@ -57,7 +57,7 @@ class Leading:
                 except StoreUnavailable as error:
                     log.warning("etcd is in doubt, beginning anew", extra={"event": "term_ended", "reason": str(error)})
                     self._health.troubled(str(error))
-                    self._after_trouble(stopping)
+                    self._after_trouble(error, stopping)
         finally:
             self._resign()
 
@@ -75,13 +75,17 @@ class Leading:
             term = self._begin(self._leadership)
         term.run(stopping, self._health)
 
-    def _after_trouble(self, stopping: threading.Event) -> None:
-        """The first time, a new term begins at once, under the same leadership."""
+    def _after_trouble(self, error: StoreUnavailable, stopping: threading.Event) -> None:
+        """The first time, a new term begins at once, under the same leadership.
+
+        History that was compacted is no reason for another bridge to do better.
+        """
         before, self._troubled_at = self._troubled_at, time.monotonic()
         if self._troubled_at - before > _SOUND:
             self._pause = _FIRST_PAUSE
             return
-        self._resign()
+        if not isinstance(error, Compacted):
+            self._resign()
         stopping.wait(self._pause * random.uniform(0.5, 1.5))
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 

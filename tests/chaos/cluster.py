@@ -25,7 +25,7 @@ from typing import Any
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Process, Processes, free_port
 
-from .proxy import Link, Loop
+from .proxy import Link, Loop, abort
 
 READY = 60.0
 """Seconds within which the members have to find each other, on a busy machine."""
@@ -39,14 +39,27 @@ class PeerLink(Link):
     def __init__(self, loop: Loop, name: str, target: int, sources: Callable[[int], str]) -> None:
         """:param sources: the name of the member that owns a local port."""
         self._sources = sources
+        self._source_of: dict[asyncio.StreamWriter, str] = {}
         self.barred: frozenset[str] = frozenset()
         super().__init__(loop, name, target)
+
+    def heal(self) -> None:
+        """Let all through again. What was sent meanwhile was lost, so both sides have to connect anew."""
+        barred, self.barred = self.barred, frozenset()
+        self._loop.call_soon_threadsafe(self._reset_those_of, barred)
+
+    def _reset_those_of(self, sources: frozenset[str]) -> None:
+        for pair in list(self._open):
+            if self._source_of.get(pair[0]) in sources:
+                abort(pair)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = writer.get_extra_info("peername")[1]
         with contextlib.suppress(asyncio.CancelledError):  # everything ends: asyncio would print it
             source = await asyncio.get_running_loop().run_in_executor(None, self._sources, port)
+            self._source_of[writer] = source
             await self._serve_pair(reader, writer, lambda: source in self.barred)
+        self._source_of.pop(writer, None)
 
 
 @dataclass(slots=True)
@@ -201,8 +214,7 @@ class Cluster:
     def heal(self) -> None:
         """All members reach each other again."""
         for member in self.members:
-            member.link.barred = frozenset()
-            member.link.reset()  # what was sent meanwhile was lost: both sides connect anew
+            member.link.heal()
 
     def thaw(self) -> None:
         """Wake all members that are frozen."""

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 _POLL = 0.02
@@ -82,8 +82,7 @@ class Link:
 
     def _reset(self) -> None:
         for pair in list(self._open):
-            for writer in pair:
-                _abort(writer)
+            abort(pair)
 
     async def _serve(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=512)
@@ -140,6 +139,12 @@ class Link:
             sink.write(data)
             await sink.drain()
         raise ConnectionResetError  # one side has closed: so does the other
+
+
+def abort(pair: Iterable[asyncio.StreamWriter]) -> None:
+    """Reset both sides of a connection."""
+    for writer in pair:
+        _abort(writer)
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:

@@ -97,8 +97,9 @@ def from_text(endpoint: str, details: str, code: grpc.StatusCode | None = None) 
         return StoreForbidden(f"{place} refuses us: {details}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return StoreUnavailable(f"{place}: no answer in time")
-    shown = details if code in (None, *_BROKEN) or code is None else f"{code.name}: {details}"
-    return StoreUnavailable(f"{place}: {shown}")
+    if code is None or code in _BROKEN:
+        return StoreUnavailable(f"{place}: {details}")
+    return StoreUnavailable(f"{place}: {code.name}: {details}")
 
 
 def _sentence(kind: type[OrchestratorError], place: str, details: str, advice: str) -> str:

@@ -78,6 +78,13 @@ def test_trouble_that_comes_again_soon_is_left_to_another_bridge() -> None:
     assert first == second < third
 
 
+def test_history_that_is_compacted_again_and_again_costs_no_leadership() -> None:
+    """Every second, while everything is read: another bridge would fare no better."""
+    compacted = raising(Compacted("history is gone"))
+
+    assert len(set(Bridge(compacted, compacted, compacted).run())) == 1
+
+
 def test_trouble_that_comes_again_much_later_costs_no_leadership(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leading, "_SOUND", 0.0)
     trouble = raising(StoreUnavailable("no answer in time"))
