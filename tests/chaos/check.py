@@ -424,6 +424,8 @@ def led(ledger: Ledger) -> Iterator[Violation]:
     for event in ledger.facts.events:
         if event.key == f"{OWN}leader":
             leading = event.value is not None
+        elif event.restored:
+            continue
         elif event.value is not None and event.key.startswith((JOBS, f"{OWN}held/", f"{OWN}handled/")) and not leading:
             yield Violation("no leader", event.key, f"was written at revision {event.revision}, when nobody led")
 
