@@ -11,6 +11,7 @@
     │   └── SchemasDenied         the API server does not let us read its schema list
     ├── TemporaryError            the same request will work later; carries no delay, policy does
     │   ├── StoreUnavailable      etcd
+    │   │   └── StoreForbidden    etcd does not let us: user, password or role; a person must act
     │   ├── RecordUnreadable      a record in etcd that somebody else wrote, or a newer release
     │   ├── BrokerUnavailable     Redis
     │   ├── HeatUnavailable       no answer of Heat or Keystone: timeout, 429, 5xx, or a page that is not theirs
@@ -77,6 +78,11 @@ class TemporaryError(OrchestratorError):
 
 class StoreUnavailable(TemporaryError):
     """etcd does not answer, or not in time."""
+
+
+class StoreForbidden(StoreUnavailable):
+    """etcd does not let us: the user, its password or its role is wrong. Retried, because a right that
+    is missing for a moment must end nobody and fail no resource."""
 
 
 class RecordUnreadable(TemporaryError):

@@ -22,6 +22,15 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return dict(masked(extra))
 
 
+def _printable(line: str) -> str:
+    """A key of etcd that is not UTF-8 has characters that cannot be written: they are escaped, as in ``\\udcff``."""
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return line.encode(errors="backslashreplace").decode()
+    return line
+
+
 class ConsoleFormatter(logging.Formatter):
     """``14:02:11 INFO    Stack submitted  job=create:…  stack=port_…``"""
 
@@ -29,7 +38,7 @@ class ConsoleFormatter(logging.Formatter):
         fields = "".join(f"  {name}={value}" for name, value in _fields(record).items() if name != "event")
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
         line = f"{time} {record.levelname:<7} {record.getMessage()}{fields}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return _printable(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,7 +54,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)
-        return json.dumps(document, default=str, ensure_ascii=False)
+        return _printable(json.dumps(document, default=str, ensure_ascii=False))
 
 
 def configure(level: str, style: str) -> None:

@@ -174,6 +174,9 @@ class Settings(BaseSettings):
         return Prefixes(self.config_prefix, self.state_prefix, self.monitoring_prefix, self.jobs_prefix, self.worker_prefix)
 
 
+_FILES = {"ca": "ORCHESTRATOR_ETCD_CA", "certificate": "ORCHESTRATOR_ETCD_CERT", "key": "ORCHESTRATOR_ETCD_KEY"}
+
+
 def load() -> Settings:
     """The settings of this process.
 
@@ -184,7 +187,8 @@ def load() -> Settings:
     except ValidationError as error:
         faults = [f"ORCHESTRATOR_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors() if fault["loc"]]
         raise SettingsError("; ".join(faults) or "the environment cannot be read") from None
-    if faults := list(_schema_faults(settings)):
+    file_faults = (f"{_FILES[name]}: {fault}" for name, fault in settings.etcd.file_faults())
+    if faults := [*_schema_faults(settings), *file_faults]:
         raise SettingsError("; ".join(faults))
     return settings
 

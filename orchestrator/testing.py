@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from .clients.queue import LOOK, MONITOR, RECORD, SUBMIT, WAIT
-from .clients.store import Compacted, Event, KeyValue, Lease
+from .clients.store import Compacted, Event, HistoryChanged, KeyValue, Lease
 from .core.refs import Json, RunId
 from .core.rendering import StackRequest
 from .core.stacks import Stack
@@ -65,8 +66,14 @@ class MemoryStore:
         self._history: builtins.list[Event] = []
         self._ids = itertools.count(1)
         self._trouble: deque[tuple[StoreUnavailable, bool]] = deque()
+        self._generation = 0
+        self._saved: tuple[builtins.list[Event], dict[str, MemoryLease]] = ([], {})
 
     # The Store protocol -----------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        return self._generation
 
     def get(self, key: str) -> KeyValue | None:
         with self._changed:
@@ -78,7 +85,7 @@ class MemoryStore:
 
     def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
         with self._changed:
-            found = sorted((kv for kv in self._as_of(revision) if kv.key.startswith(prefix)), key=lambda kv: kv.key.encode())
+            found = sorted((kv for kv in self._as_of(revision) if kv.key.startswith(prefix)), key=lambda kv: _raw(kv.key))
             return revision or self._revision, [replace(kv, value=b"") for kv in found] if keys_only else found
 
     def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:
@@ -107,8 +114,8 @@ class MemoryStore:
             self.commit(Transaction(deletes=(key,)))
             return was_there
 
-    def lease(self, seconds: int) -> MemoryLease:
-        lease = MemoryLease(self, next(self._ids), seconds)
+    def lease(self, seconds: int, *, renew_for: float = math.inf) -> MemoryLease:
+        lease = MemoryLease(self, next(self._ids), seconds, self._generation)
         self._leases.append(lease)
         return lease
 
@@ -142,13 +149,31 @@ class MemoryStore:
     def expire_abandoned(self) -> None:
         """The time of every lease that nobody renews is over."""
         for lease in self._leases:
-            if lease.abandoned and lease.held:
+            if lease.held and not lease.alive:
                 self.expire(lease)
 
     def compact(self, revision: int) -> None:
         """Drop the history before *revision*."""
         with self._changed:
             self._compacted = max(self._compacted, revision)
+
+    def save(self) -> None:
+        """Take a backup for :meth:`restore`."""
+        with self._changed:
+            self._saved = list(self._history), dict(self._lease_of)
+
+    def restore(self) -> None:
+        """Go back to the backup: revisions rise again from where they were then, every watch is told, and
+        the leases of then are held again for as long as their holders do not give them up."""
+        with self._changed:
+            history, leases = self._saved
+            self._generation += 1
+            self._history, self._lease_of = list(history), dict(leases)
+            self._revision = history[-1].revision if history else 1
+            self._now = {kv.key: kv for kv in self._as_of(self._revision)}
+            for lease in self._leases:
+                lease.held = lease in leases.values()
+            self._changed.notify_all()
 
     def fail_next(self, *, performed: bool, error: StoreUnavailable | None = None) -> None:
         """The next write raises: its answer got lost on the way back (*performed*), or it never arrived."""
@@ -175,7 +200,12 @@ class MemoryStore:
         requires = dict.fromkeys(transaction.requires)
         if max(len(transaction.puts) + len(deletes), len(requires)) > MOST_OPERATIONS:
             raise StoreRefused("etcd refuses the request: too many operations in txn request")
-        if sum(len(key.encode()) + len(value.encode()) for key, value in transaction.puts.items()) > LARGEST_REQUEST:
+        for key, value in transaction.puts.items():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise StoreRefused(f"the value of {key!r} is not UTF-8: {error.reason}") from error
+        if sum(len(_raw(key)) + len(value.encode()) for key, value in transaction.puts.items()) > LARGEST_REQUEST:
             raise StoreRefused("etcd refuses the request: request is too large")
         if not all(map(self._holds, requires)):
             return 0
@@ -219,6 +249,11 @@ class MemoryStore:
         return Event(kv.key, kv.value, kv.created, kv.revision)
 
 
+def _raw(key: str) -> bytes:
+    """A key as etcd has it; what is not UTF-8 in it keeps its bytes."""
+    return key.encode(errors="surrogateescape")
+
+
 @dataclass(slots=True, eq=False)
 class MemoryLease:
     """A lease that lasts until a test ends it by :meth:`MemoryStore.expire`, or its holder by :meth:`revoke`."""
@@ -226,13 +261,15 @@ class MemoryLease:
     store: MemoryStore
     id: int
     seconds: int
+    generation: int = 0
+    """A lease belongs to one history of the store."""
     held: bool = True
     """Whether the store still knows it."""
     abandoned: bool = False
 
     @property
     def alive(self) -> bool:
-        return self.held and not self.abandoned
+        return self.held and not self.abandoned and self.generation == self.store.generation
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -248,6 +285,7 @@ class MemoryWatch:
 
     def __init__(self, store: MemoryStore, prefixes: tuple[str, ...], revision: int) -> None:
         self._store, self._prefixes, self._from = store, prefixes, revision
+        self._generation = store.generation
         self._closed = False
 
     def close(self) -> None:
@@ -263,10 +301,12 @@ class MemoryWatch:
         yield ()
         while True:
             with self._store._changed:
-                while not self._closed and len(self._store._history) == position:
+                while not self._closed and len(self._store._history) == position and self._generation == self._store.generation:
                     self._store._changed.wait()
                 if self._closed:
                     return
+                if self._generation != self._store.generation:
+                    raise HistoryChanged("the store was restored from a backup")
                 new = self._store._history[position:]
                 position += len(new)
             yield [e for e in new if e.revision >= self._from and e.key.startswith(self._prefixes)]

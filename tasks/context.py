@@ -97,24 +97,39 @@ class _Chain(threading.local):
     claim: _Claim | None = None
 
 
+_LEASE_USED_FOR = 120.0
+"""Seconds after which new claims hang on a new lease."""
+_LEASE_RENEWED_FOR = _LEASE_USED_FOR + 180.0
+"""Seconds after which a lease is renewed no more: longer than a message may take (``task_time_limit``, 150 s)."""
+
+
 class Claims:
-    """The lease on which the claims of this process hang, and what hangs on it."""
+    """The leases on which the claims of this process hang, one at a time for new claims, and what hangs
+    on them.
+
+    It is changed for another one now and then, and when etcd was restored from a backup. The backup may hold claims
+    of this process that it has long moved on from. They would stay for as long as it lives, if their lease did.
+    """
 
     def __init__(self, store: Store, ttl: int) -> None:
         """:param ttl: seconds for which a claim outlives the process."""
         self._store, self._ttl = store, ttl
-        self._lease: Lease | None = None
+        self._leases: list[Lease] = []
+        self._made = 0.0
         self._lock = threading.Lock()
         self._chain = _Chain()
         self._held: dict[str, _Claim] = {}
         """The claims of all chains, by the key of the run."""
 
     def lease(self) -> Lease:
-        """The lease for claims; a new one when the last was lost."""
+        """The lease for claims; a new one when the last was lost, or is old."""
         with self._lock:
-            if self._lease is None or not self._lease.alive:
-                self._lease = self._store.lease(self._ttl)
-            return self._lease
+            now = time.monotonic()
+            self._leases = [lease for lease in self._leases if lease.alive]
+            if not self._leases or now - self._made > _LEASE_USED_FOR:
+                self._leases.append(self._store.lease(self._ttl, renew_for=_LEASE_RENEWED_FOR))
+                self._made = now
+            return self._leases[-1]
 
     def begin_chain(self) -> None:
         """This thread begins something that has claimed nothing so far."""
@@ -150,8 +165,8 @@ class Claims:
     def give_up_all(self, reason: str) -> None:
         """The same for whoever in this process has claimed anything: nobody of them asks Heat for anything more."""
         with self._lock:
-            if self._lease is not None:
-                self._lease.abandon()
+            for lease in self._leases:
+                lease.abandon()
         for key, claim in list(self._held.items()):
             self._held.pop(key, None)
             self._hand_back(claim, reason)
@@ -183,8 +198,8 @@ class Claims:
     def close(self) -> None:
         """Give back the claims, so that others need not wait for the lease to end."""
         with self._lock:
-            if self._lease is not None:
-                self._lease.revoke()
+            for lease in self._leases:
+                lease.revoke()
 
 
 @dataclass(slots=True)
@@ -208,8 +223,8 @@ class WorkerContext:
     policies: Policies = POLICIES
     keeps_tags: bool = False
     """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
-    _parsed: dict[str, tuple[int, Template | BadTemplate]] = field(default_factory=dict)
-    """The templates of etcd as they were last read, by id, with the revision of the record."""
+    _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(default_factory=dict)
+    """The templates of etcd as they were last read, by id, with etcd's generation and the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -230,8 +245,9 @@ class WorkerContext:
         if stored is None:
             return self.templates.get(template_id)
         known = self._parsed.get(template_id)
-        if known is None or known[0] != stored.revision:
-            known = self._parsed[template_id] = (stored.revision, parse_template_value(template_id, stored.value))
+        written = (self.store.generation, stored.revision)
+        if known is None or known[0] != written:
+            known = self._parsed[template_id] = (written, parse_template_value(template_id, stored.value))
         return known[1]
 
     def noted(self, stack: Stack | None) -> Stack | None:

@@ -7,6 +7,7 @@ have as well (:class:`GatheringStore`): then a claim, or the end of a job, costs
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -83,7 +84,7 @@ class _Call:
 
     def fail(self, error: Exception) -> None:
         """Every thread raises an error of its own where that is of use to anybody."""
-        self.error = StoreUnavailable(str(error)) if isinstance(error, StoreUnavailable) else error
+        self.error = type(error)(str(error)) if isinstance(error, StoreUnavailable) else error
 
 
 class GatheringStore(Store):
@@ -205,6 +206,10 @@ class GatheringStore(Store):
 
     # As it is ---------------------------------------------------------------------------------------
 
+    @property
+    def generation(self) -> int:
+        return self._store.generation
+
     def get(self, key: str) -> KeyValue | None:
         return self._store.get(key)
 
@@ -220,8 +225,8 @@ class GatheringStore(Store):
     def delete(self, key: str) -> bool:
         return self._store.delete(key)
 
-    def lease(self, seconds: int) -> Lease:
-        return self._store.lease(seconds)
+    def lease(self, seconds: int, *, renew_for: float = math.inf) -> Lease:
+        return self._store.lease(seconds, renew_for=renew_for)
 
     def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
         return self._store.watch(prefixes, revision)

@@ -1,14 +1,19 @@
-"""Is this bridge alive? ``/health`` for probes, ``/metrics`` for Prometheus.
+"""Is this bridge well? ``/health`` and ``/live`` for probes, ``/metrics`` for Prometheus.
 
-Alive means more than a running process: a leader whose loop hangs, or whose watch gives no sign of
-life, answers 503 and says why. Counters come from the log: every record that carries an ``event``
-is counted under that name, so that what is told is also counted.
+``/health`` says whether the bridge can do its work. A leader whose loop hangs, or whose watch is
+deaf, and any bridge that etcd does not answer or let in, says 503 and why. ``/live`` says whether a
+restart would help: 503 only when the loop hangs. A probe that restarts bridges because etcd is away
+would only keep them away longer.
+
+Counters come from the log: every record that carries an ``event`` is counted under that name, so
+that what is told is also counted.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +26,17 @@ from ..clients.store import Watch
 LOOP_SILENCE = 15.0
 """Seconds for which the leader's loop may be busy with one thing."""
 WATCH_SILENCE = 30.0
-"""Seconds for which the watch may be deaf; it is opened anew after 12 (clients.etcd.DEAF_AFTER)."""
+"""Seconds for which the watch may be deaf; it is opened anew after 12
+(clients.etcd.watch.DEAF_AFTER)."""
+STANDBY_SILENCE = 10.0
+"""Seconds for which etcd may leave a standby without an answer; it is asked every second."""
+HANGS = 120.0
+"""Seconds after which only a restart helps. One read of etcd is tried for 20 s
+(clients.etcd.store.READ_TIMEOUT), and a frozen Redis holds the leader's loop up for about as
+long."""
+TAKEOVER_HANGS = 600.0
+"""Seconds after which reading everything hangs: a hundred thousand resources take four
+(docs/performance.md)."""
 
 
 class Health:
@@ -30,7 +45,9 @@ class Health:
     def __init__(self) -> None:
         self.role = "starting"
         self._beat = time.monotonic()
+        self._hangs_after = math.inf
         self._watch: Watch | None = None
+        self._trouble = ""
         self.registry = CollectorRegistry()
         self._events = Counter("orchestrator_events", "What happened, by the event of the log.", ["event"], registry=self.registry)
         self._leading = Gauge("orchestrator_leading", "1 while this bridge leads.", registry=self.registry)
@@ -42,13 +59,35 @@ class Health:
         )
 
     def standing_by(self) -> None:
-        self.role, self._watch = "standby", None
+        """This bridge does not lead, and asks etcd who does."""
+        self._not_leading()
+        self._beat = time.monotonic()
+
+    def heard(self) -> None:
+        """etcd has answered a standby."""
+        self._trouble = ""
+        self._beat = time.monotonic()
+
+    def taking_over(self) -> None:
+        """Everything is read before this bridge leads: that takes its time."""
+        self.role, self._hangs_after = "starting", TAKEOVER_HANGS
+        self._beat = time.monotonic()
+
+    def troubled(self, why: str) -> None:
+        """etcd does not answer, or does not let us: nothing can be done until it does."""
+        self._not_leading()
+        self._trouble = why
+        self._beat = time.monotonic()
+
+    def _not_leading(self) -> None:
+        self.role, self._hangs_after, self._watch = "standby", HANGS, None
         self._leading.set(0)
         self._wait.set(0.0)
         self.schemas("", refused=False)  # Only the leader looks at the list.
 
     def leading(self, watch: Watch) -> None:
-        self.role, self._watch = "leader", watch
+        self.role, self._hangs_after, self._watch = "leader", HANGS, watch
+        self._trouble = ""
         self._leading.set(1)
         self.beat({}, 0.0)
 
@@ -76,14 +115,24 @@ class Health:
         self._events.labels(event).inc()
 
     def fault(self) -> str:
-        """Why this bridge is not well; empty when it is."""
+        """Why this bridge cannot do its work; empty when it can."""
+        if self._trouble:
+            return self._trouble
+        silence = time.monotonic() - self._beat
+        if self.role == "standby" and silence > STANDBY_SILENCE:
+            return f"etcd has not answered for {silence:.0f} s"
         if self.role != "leader":
             return ""
-        if (silence := time.monotonic() - self._beat) > LOOP_SILENCE:
+        if silence > LOOP_SILENCE:
             return f"the loop has not come round for {silence:.0f} s"
         if self._watch is not None and (silence := self._watch.silent_for) > WATCH_SILENCE:
             return f"the watch has been silent for {silence:.0f} s"
         return ""
+
+    def hangs(self) -> str:
+        """Why only a restart helps; empty when none would."""
+        silence = time.monotonic() - self._beat
+        return f"the loop has not come round for {silence:.0f} s" if silence > self._hangs_after else ""
 
 
 class CountEvents(logging.Filter):
@@ -101,7 +150,8 @@ class CountEvents(logging.Filter):
 
 
 def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
-    """Answer ``/health`` and ``/metrics`` in the background; ``server_address[1]`` is the port."""
+    """Answer ``/health``, ``/live`` and ``/metrics`` in the background; ``server_address[1]`` is
+    the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
@@ -109,14 +159,17 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             if self.path == "/health":
-                fault = health.fault()
-                note = {"note": health.note} if health.note else {}
-                document = {"role": health.role, "fault": fault, **note}
-                self._answer(503 if fault else 200, json.dumps(document).encode(), "application/json")
+                self._answer_fault(health.fault(), health.note)
+            elif self.path == "/live":
+                self._answer_fault(health.hangs())
             elif self.path == "/metrics":
                 self._answer(200, generate_latest(health.registry), "text/plain; version=0.0.4")
             else:
-                self._answer(404, b"/health or /metrics\n", "text/plain")
+                self._answer(404, b"/health, /live or /metrics\n", "text/plain")
+
+        def _answer_fault(self, fault: str, note: str = "") -> None:
+            document = {"role": health.role, "fault": fault, **({"note": note} if note else {})}
+            self._answer(503 if fault else 200, json.dumps(document).encode(), "application/json")
 
         def _answer(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)

@@ -7,17 +7,27 @@ import logging
 import os
 import socket
 import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from ..clients.store import Lease, Store, Watch
+from ..clients.store import Compacted, HistoryChanged, Lease, Store, Watch
 from ..core.keys import Keys
-from ..core.transactions import Require, Transaction, absent, same_incarnation
-from ..errors import OrchestratorError
+from ..core.transactions import Require, Transaction, unchanged
+from ..errors import OrchestratorError, StoreForbidden, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-
 _STOP_CHECK = 0.2
 """Seconds between looks, while standing by, whether the bridge is to stop."""
+_READ_EVERY = 1.0
+"""Seconds between linearizable reads of the leader's key by a standby. Its watch tells at once; but
+a member of etcd that is cut off, or lags, tells nothing, and a read there fails and goes to another
+member."""
+_TAKE_AGAIN = 0.1
+"""Seconds between two tries to take the lead when it is not known whether the first was
+performed."""
 
 
 class LeadershipLost(OrchestratorError):
@@ -25,15 +35,26 @@ class LeadershipLost(OrchestratorError):
 
 
 class Leadership:
-    """A term of leading. Its :attr:`fence` is part of every transaction the leader writes: a leader
-    that was paused past its lease finds every write refused."""
+    """A time of leading. Its :attr:`fence` is part of every transaction the leader writes: a leader
+    that was paused past its lease finds every write refused.
 
-    def __init__(self, store: Store, keys: Keys, lease: Lease, revision: int) -> None:
-        self._store, self._keys, self._lease = store, keys, lease
-        self.fence: Require = same_incarnation(keys.leader, revision)
+    The fence is the mod revision of the leader's key. :meth:`confirm` writes the key anew, and by
+    that refuses all writes that were sent before and may still be on their way.
+    """
+
+    def __init__(self, store: Store, keys: Keys, lease: Lease, who: str, revision: int) -> None:
+        """:param who: the bridge's :func:`identity`, which its key holds; written at *revision*."""
+        self._store, self._keys, self._lease, self._who = store, keys, lease, who
+        self._generation = store.generation
+        self.fence: Require = unchanged(keys.leader, revision)
 
     def check(self) -> None:
-        """:raises LeadershipLost: the lease has ended by our own clock."""
+        """
+        :raises HistoryChanged: etcd was restored from a backup: what we know is worth nothing.
+        :raises LeadershipLost: the lease has ended by our own clock.
+        """
+        if self._store.generation != self._generation:
+            raise HistoryChanged("etcd was restored from a backup since this bridge leads")
         if not self._lease.alive:
             raise LeadershipLost("the lease has ended")
 
@@ -46,58 +67,176 @@ class Leadership:
         revision = self._store.commit(transaction.also(self.fence))
         if not revision:
             leader = self._store.get(self._keys.leader)
-            if leader is None or leader.created != self.fence.revision:
+            if leader is None or leader.revision != self.fence.revision:
                 raise LeadershipLost("another bridge leads")
         return revision
+
+    def confirm(self) -> None:
+        """Go on after trouble, with a new fence.
+
+        A write whose answer got lost may still be performed, by a member that was frozen. It would
+        be one that was decided from what we knew then. With the new fence it is refused.
+
+        :raises LeadershipLost: the key is not ours any more.
+        """
+        key = self._keys.leader
+        while True:
+            self.check()
+            leader = self._store.get(key)
+            if leader is None or leader.value != self._who.encode():
+                raise LeadershipLost("another bridge leads")
+            anew = Transaction((unchanged(key, leader.revision),), {key: self._who}, leased=frozenset({key}))
+            if revision := self._store.commit(anew, self._lease):
+                self.fence = unchanged(key, revision)
+                return
 
     def resign(self) -> None:
         """Let a standby take over at once."""
         self._lease.revoke()
 
 
-def campaign(store: Store, keys: Keys, seconds: int, stopping: threading.Event) -> Leadership | None:
+def identity() -> str:
+    """What the leader's key holds while this bridge leads: no other process, and no later one, has
+    the same."""
+    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "id": uuid.uuid4().hex})
+
+
+def campaign(
+    store: Store,
+    keys: Keys,
+    seconds: int,
+    stopping: threading.Event,
+    heard: Callable[[], None] = lambda: None,
+    who: str = "",
+) -> Leadership | None:
     """Stand by until this bridge leads; None when it is to stop first.
 
+    A key that this bridge has put itself is taken over at once. It is left from a time of leading
+    that is over: its lease could not be given back, or a backup has brought it again.
+
     :param seconds: the lease: how long a leader that died is still taken for one.
+    :param heard: called whenever etcd has answered.
+    :param who: the bridge's :func:`identity`.
     """
-    announced = False
+    announced, who = False, who or identity()
     while not stopping.is_set():
-        lease = store.lease(seconds)
-        who = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
-        try:
-            revision = store.commit(Transaction((absent(keys.leader),), {keys.leader: who}, leased=frozenset({keys.leader})), lease)
-        except BaseException:
-            lease.abandon()
-            raise
-        if revision:
-            log.info("Leading", extra={"event": "leading", "revision": revision})
-            return Leadership(store, keys, lease, revision)
-        lease.revoke()
+        leader = store.get(keys.leader)
+        ours = leader is None or leader.value == who.encode()
+        if ours and (leadership := _take(store, keys, seconds, who, leader.revision if leader else 0)):
+            log.info("Leading", extra={"event": "leading", "revision": leadership.fence.revision})
+            return leadership
+        heard()
         if not announced:
             log.info("Another bridge leads; standing by", extra={"event": "standing_by"})
             announced = True
-        _await_vacancy(store, keys, stopping)
+        _await_vacancy(store, keys, stopping, heard)
     return None
 
 
-def _await_vacancy(store: Store, keys: Keys, stopping: threading.Event) -> None:
-    """Until the leader's key is gone, or it is time to look whether we are to stop."""
-    leader = store.get(keys.leader)
-    if leader is None:
-        return
-    watch = store.watch([keys.leader], leader.revision + 1)
-    over = threading.Event()
-    threading.Thread(target=_close_when, args=(stopping, over, watch), name="standby-stop", daemon=True).start()
-    for events in watch:
-        if any(event.key == keys.leader and event.value is None for event in events):
-            break
-    over.set()
-    watch.close()
+def _take(store: Store, keys: Keys, seconds: int, who: str, left: int) -> Leadership | None:
+    """Take the lead; None when another bridge was faster.
+
+    :param left: the mod revision of a key of our own; 0: there is no key.
+    """
+    lease = store.lease(seconds)
+    try:
+        revision = _put_leader(store, keys, lease, who, left)
+    except BaseException:
+        lease.abandon()
+        raise
+    if not revision:
+        lease.revoke()
+        return None
+    return Leadership(store, keys, lease, who, revision)
 
 
-def _close_when(stopping: threading.Event, over: threading.Event, watch: Watch) -> None:
-    """End a watch that blocks, when the bridge is to stop."""
-    while not over.wait(_STOP_CHECK):
-        if stopping.is_set():
-            watch.close()
+def _put_leader(store: Store, keys: Keys, lease: Lease, who: str, left: int) -> int:
+    """The revision of our key; 0 when another bridge leads.
+
+    When it is not known whether the write was performed, the key tells. Giving up instead would
+    leave a key that nobody owns until the lease ends.
+    """
+    key = keys.leader
+    take = Transaction((unchanged(key, left),), {key: who}, leased=frozenset({key}))
+    while True:
+        try:
+            return store.commit(take, lease)
+        except (StoreForbidden, HistoryChanged):
+            raise
+        except StoreUnavailable:
+            leader = store.get(key)
+            revision = leader.revision if leader else 0
+            if revision != left:
+                return revision if leader and leader.value == who.encode() else 0
+            if not lease.alive:
+                raise
+            time.sleep(_TAKE_AGAIN)
+
+
+# Standing by --------------------------------------------------------------------------------------
+
+
+def _await_vacancy(store: Store, keys: Keys, stopping: threading.Event, heard: Callable[[], None]) -> None:
+    """Until the leader's key is gone, or the bridge is to stop.
+
+    The watch begins at the revision of the listing, and not at that of the key: what lies between
+    them is dropped by the next compaction, and a watch that begins there ends at once.
+    """
+    while not stopping.is_set():
+        revision, found = store.list(keys.leader)
+        heard()
+        if not any(kv.key == keys.leader for kv in found):
             return
+        with _listening(store.watch([keys.leader], revision + 1), keys.leader) as sentry:
+            if _stand_by(store, keys, sentry, stopping, heard):
+                return
+
+
+def _stand_by(store: Store, keys: Keys, sentry: _Sentry, stopping: threading.Event, heard: Callable[[], None]) -> bool:
+    """Whether the leader's key is gone; False when the watch has ended, or the bridge is to stop.
+
+    :raises StoreForbidden: the watch is not allowed.
+    """
+    read = time.monotonic()
+    while not sentry.over.wait(_STOP_CHECK):
+        if stopping.is_set():
+            return False
+        if time.monotonic() - read >= _READ_EVERY:
+            if store.get(keys.leader) is None:
+                return True
+            heard()
+            read = time.monotonic()
+    if isinstance(sentry.error, StoreForbidden):
+        raise sentry.error
+    if sentry.error is not None and not isinstance(sentry.error, Compacted | HistoryChanged):
+        log.warning("Standby's watch ended", extra={"event": "watch_broken", "reason": str(sentry.error)[:200]})
+        stopping.wait(_STOP_CHECK)
+    return sentry.gone
+
+
+class _Sentry:
+    """Listens, in a thread of its own, until a key is gone or the watch has ended; then *over* is
+    set."""
+
+    def __init__(self, watch: Watch, key: str) -> None:
+        self._watch, self._key = watch, key
+        self.over = threading.Event()
+        self.gone = False
+        self.error: Exception | None = None
+
+    def listen(self) -> None:
+        try:
+            self.gone = any(event.key == self._key and event.value is None for events in self._watch for event in events)
+        except Exception as error:  # told by the thread that waits
+            self.error = error
+        self.over.set()
+
+
+@contextmanager
+def _listening(watch: Watch, key: str) -> Iterator[_Sentry]:
+    sentry = _Sentry(watch, key)
+    threading.Thread(target=sentry.listen, name="standby", daemon=True).start()
+    try:
+        yield sentry
+    finally:
+        watch.close()

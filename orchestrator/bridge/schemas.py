@@ -204,8 +204,7 @@ class SchemaKeeper:
                 leadership.check()
                 self._poll(leadership, in_force, asked)
             except LeadershipLost:
-                if self._leadership is leadership:
-                    self._leadership = None
+                continue
             except StoreUnavailable as error:
                 log.info(
                     "Schema list not read",

@@ -1,22 +1,18 @@
-"""Run for ever: stand by, lead a term, and after any trouble begin anew from what etcd holds."""
+"""The bridge as a process: its doors, what it tells about itself, and the terms that it leads."""
 
 from __future__ import annotations
 
-import gc
 import logging
-import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.queue import Queue
-from ..errors import StoreUnavailable
 from ..settings import Settings
 from .deadlines import Limits
 from .health import CountEvents, Health, serve
-from .leader import Leadership, LeadershipLost, campaign
+from .leader import Leadership
+from .leading import Leading
 from .schemas import SchemaKeeper
 from .term import Term, Timing
 
@@ -46,55 +42,23 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     source = schema_list.source(settings.schema_access, templates)
     types = SchemaKeeper(source, store, settings.prefixes, settings.schemas_interval, health)
     types.prepare(stopping)
-    delay = 0.2
-    while not stopping.is_set():
-        leadership: Leadership | None = None
-        term: Term | None = None  # what the one before knew must not be in memory beside what this one loads
-        try:
-            health.standing_by()
-            leadership = campaign(store, types.keys, settings.lease_ttl, stopping)
-            if leadership is None:
-                break
-            with _few_collections():
-                term = Term(
-                    store,
-                    types.begin(leadership),
-                    leadership,
-                    broker,
-                    templates.templates,
-                    timing,
-                    as_string=settings.state_as_string,
-                    types=types,
-                )
-            delay = 0.2
-            term.run(stopping, health)
-        except LeadershipLost as error:
-            log.warning("Leading no more", extra={"event": "leadership_lost", "reason": str(error)})
-        except StoreUnavailable as error:
-            log.warning("etcd is in doubt, beginning anew", extra={"event": "term_ended", "reason": str(error)})
-            stopping.wait(delay * random.uniform(0.5, 1.5))
-            delay = min(delay * 2, 5.0)
-        finally:
-            if leadership is not None:
-                leadership.resign()
+
+    def begin(leadership: Leadership) -> Term:
+        return Term(
+            store,
+            types.begin(leadership),
+            leadership,
+            broker,
+            templates.templates,
+            timing,
+            as_string=settings.state_as_string,
+            types=types,
+        )
+
+    Leading(store, types.keys, settings.lease_ttl, begin, health).run(stopping)
     for handler in logging.getLogger().handlers:
         handler.removeFilter(count)
     if server is not None:
         server.shutdown()
     broker.close()
     store.close()
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """A term begins with a million objects that all stay. The garbage collector would go through them again
-    and again while they are made, and stop the loop whenever it goes through everything later; so it
-    leaves them alone until the next term begins."""
-    gc.unfreeze()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()

@@ -24,7 +24,7 @@ from ..errors import InvalidInput, OrchestratorError
 from . import doctor, documents, retrying, schemas, settings_view, showing, snapshot, status, templates, waiting, writing
 from .exits import HELP, Exit
 from .options import Files, Output, Timeout, Wait
-from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, show
+from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, printable, show
 from .progress import Progress
 from .session import Commands, Session, session
 from .waiting import Goal
@@ -51,6 +51,7 @@ OneId = Annotated[str | None, typer.Argument(help="The id of one resource.", met
 
 def main() -> None:
     """The entry point ``orchestrator``."""
+    printable()
     app(prog_name="orchestrator")
 
 

@@ -5,6 +5,7 @@ Nothing reaches a screen unmasked: values pass :func:`shown` first.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -33,6 +34,13 @@ class Format(StrEnum):
 
 
 GOOD, BUSY, CALM, DOUBT, BAD, FAINT = "green", "cyan", "blue", "yellow", "bold red", "bright_black"
+
+
+def printable() -> None:
+    """Escape what cannot be written, such as the bytes of a key that is not UTF-8, instead of failing at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def console() -> Console:

@@ -21,10 +21,10 @@ from ..clients import catalogue, schema_list
 from ..clients.catalogue import Catalogue
 from ..clients.etcd import EtcdStore
 from ..clients.schema_list import Source
-from ..clients.store import Store
+from ..clients.store import HistoryChanged, Store
 from ..clients.types import Types
 from ..core.keys import Keys
-from ..errors import InvalidInput, OrchestratorError, StoreUnavailable, TemporaryError
+from ..errors import InvalidInput, OrchestratorError, StoreForbidden, StoreUnavailable, TemporaryError
 from ..settings import Settings
 from .exits import Exit
 from .output import complain
@@ -117,6 +117,8 @@ def _foreign(error: Exception) -> bool:
 def _etcd_away(error: StoreUnavailable) -> str:
     """The store's error, shortened to what a person can act on."""
     text = str(error)
+    if isinstance(error, StoreForbidden | HistoryChanged) or "etcdserver" in text:
+        return text  # etcd has answered, and says what is wrong
     place, _, details = text.partition(": ")
     if not place.startswith("etcd at "):
         place, details = "etcd", text

@@ -1,11 +1,13 @@
 """The store as everybody else sees it: keys, revisions, transactions, leases and a watch.
 
-:class:`orchestrator.clients.etcd.EtcdStore` is the real one, :class:`orchestrator.testing.MemoryStore`
-the double; ``tests/contract`` holds both to the same behaviour.
+:class:`orchestrator.clients.etcd.EtcdStore` is the real one,
+:class:`orchestrator.testing.MemoryStore` the double; ``tests/contract`` holds both to the same
+behaviour.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,7 +37,17 @@ class Event:
 
 
 class Compacted(StoreUnavailable):
-    """The watch's start lies in history that etcd has dropped: list anew."""
+    """What a watch or a reading needs of the past is not to be had (any more): list anew."""
+
+
+class HistoryChanged(StoreUnavailable):
+    """The store has another history than before: it was restored from a backup, or it is another
+    one.
+
+    All that was read before is worth nothing. List anew. Raised once for each time that it happens
+    by whatever call finds out, and by every watch that was opened before; see
+    :attr:`Store.generation`.
+    """
 
 
 class Lease(Protocol):
@@ -59,20 +71,30 @@ class Watch(Protocol):
         """Batches of events in order of revision; an empty batch is a sign of life.
 
         :raises Compacted: the history needed is gone.
+        :raises HistoryChanged: the store was restored from a backup.
+        :raises StoreForbidden: we may not watch this.
+        :raises StoreUnavailable: the watch could not be opened anew for a long time.
         """
 
     def close(self) -> None: ...
 
     @property
     def silent_for(self) -> float:
-        """Seconds since the store last gave a sign of life on this watch."""
+        """Seconds since the store last sent a change on this watch, or said that there is none."""
 
 
 class Store(Protocol):
-    """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be reached.
+    """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be
+    reached, and
+    :class:`~orchestrator.errors.StoreForbidden`, which is one of the kind, when etcd does not let
+    us.
 
     After a :meth:`commit` that raised, the transaction may have been performed or not.
     """
+
+    @property
+    def generation(self) -> int:
+        """Rises when the store turns out to have another history (:class:`HistoryChanged`)."""
 
     def get(self, key: str) -> KeyValue | None: ...
 
@@ -86,7 +108,8 @@ class Store(Protocol):
         """
 
     def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:
-        """The same as of *revision*, one after the other: for folders too large to hold twice in memory."""
+        """The same as of *revision*, one after the other: for folders too large to hold twice in
+        memory."""
 
     def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
         """Perform a transaction.
@@ -98,19 +121,24 @@ class Store(Protocol):
     def commit_and_read(
         self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
     ) -> tuple[int, Mapping[str, KeyValue]]:
-        """The same, and those of the keys that are there: right after it, or as they are when it was refused.
+        """The same, and those of the keys that are there: right after it, or as they are when it
+        was refused.
 
         :param keys: fewer than a hundred, as etcd counts them among the transaction's operations.
         """
 
     def put(self, key: str, value: str) -> int:
-        """Write without any condition: for keys that belong to a person's command. Returns the revision."""
+        """Write without any condition: for keys that belong to a person's command. Returns the
+        revision."""
 
     def delete(self, key: str) -> bool:
         """Remove without any condition; whether the key was there."""
 
-    def lease(self, seconds: int) -> Lease:
-        """A lease, renewed in the background until abandoned or revoked."""
+    def lease(self, seconds: int, *, renew_for: float = math.inf) -> Lease:
+        """A lease, renewed in the background until abandoned or revoked.
+
+        :param renew_for: seconds after which it is renewed no more, and ends by itself.
+        """
 
     def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
         """Changes below the prefixes from *revision* on."""

@@ -15,7 +15,7 @@ import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -118,8 +118,11 @@ class Collector(Server):
         return f"{self.url}/targets/{kind}/{identity}"
 
 
-def etcd(processes: Processes, name: str = "etcd", port: int | None = None) -> Etcd:
-    """Start a real etcd."""
+def etcd(processes: Processes, name: str = "etcd", port: int | None = None, more: Sequence[str] = ()) -> Etcd:
+    """Start a real etcd.
+
+    :param more: options of etcd's own.
+    """
     port = port or free_port()
     client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
     command = [
@@ -131,6 +134,7 @@ def etcd(processes: Processes, name: str = "etcd", port: int | None = None) -> E
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=sandbox={peer}",
+        *more,
     ]
     process = processes.start(name, command)
     request = urllib.request.Request(f"{client}/v3/kv/range", json.dumps({"key": "AA=="}).encode())

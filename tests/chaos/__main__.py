@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import check
 from .facts import Facts
+from .faults import PROFILES
 from .report import table
 from .run import Options, run
 
@@ -22,7 +23,19 @@ def main() -> int:
             print(violation, *violation.evidence, sep="\n      ")
         print(f"violations: {len(violations)}")
         return 1 if violations else 0
-    names = ("seconds", "seed", "bridges", "workers", "resources", "tenants", "rate", "fault_every", "quiet_within", "keep")
+    names = (
+        "seconds",
+        "seed",
+        "bridges",
+        "workers",
+        "resources",
+        "tenants",
+        "rate",
+        "fault_every",
+        "quiet_within",
+        "profile",
+        "keep",
+    )
     result = run(Options(**{name: getattr(given, name) for name in names}), lambda text: print(text, file=sys.stderr, flush=True))
     print(table(result))
     if given.json:
@@ -42,6 +55,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=default.rate, metavar="OPS_PER_S", help="steps of the generator a second")
     parser.add_argument("--fault-every", type=float, default=default.fault_every, metavar="SECONDS", help="on average")
     parser.add_argument("--quiet-within", type=float, default=default.quiet_within, metavar="SECONDS", help="after the faults")
+    parser.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default=default.profile,
+        help="etcd: a member of etcd is lost and the leading bridge is killed, again and again, and each takeover is timed",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     parser.add_argument("--keep", action="store_true", help="keep logs and history though nothing was wrong")
     parser.add_argument("--recheck", type=Path, metavar="FOLDER", help="check the history of an earlier run again, and stop")

@@ -10,7 +10,9 @@ What is let pass, and why:
 * the deletion of a parent under a child whose config still wanted it when the deletion was decided
   (the deletion's patience had ended), or whose own deletion or change had failed in Heat;
 * a child changed on the old stack of its parent, while the replacement of that stack (the parent's id was made
-  anew) waits for this very child to go.
+  anew) waits for this very child to go;
+* after etcd went back to a backup: an operation or a report once more (each history counts for itself), the order
+  among resources of which something was lost, and a stack whose config was removed since the backup was taken.
 """
 
 from __future__ import annotations
@@ -115,6 +117,8 @@ def orphans(ledger: Ledger) -> Iterator[Violation]:
     for stack in ledger.facts.stacks:
         ref = stack.name.replace("_", ":", 1)
         config = ledger.config(ref)
+        if ledger.shaken(ref):
+            continue  # made since the backup, and wanted by nobody any more: docs/howto/back-up-and-upgrade.md
         if not config.version or config.body.get("tenant_id") != stack.tenant:
             text = f"stack {stack.tenant}/{stack.name} in {stack.status} belongs to no config"
             yield Violation("orphan", ref, text, tuple(ledger.story(ref)))
@@ -140,30 +144,37 @@ def _about_key(ledger: Ledger, key: str) -> list[str]:
 
 def once(ledger: Ledger) -> Iterator[Violation]:
     """No create or update is taken twice for one version of one incarnation."""
-    seen: dict[tuple[str, str], Operation] = {}
-    versions: dict[tuple[str, int, int], tuple[Job, Operation]] = {}
+    seen: dict[tuple[int, str, str], Operation] = {}
+    versions: dict[tuple[int, str, int, int], tuple[Job, Operation]] = {}
     for operation in ledger.facts.operations:
         if operation.method not in BUILDING:
             continue
         job = ledger.job_of(operation)
         ref = operation.stack.replace("_", ":", 1)
         if job is None:
+            if _around_restore(ledger, operation):
+                continue  # its record was lost before anybody else saw it
             text = f"{operation.method} with tag {operation.tag!r}, which is no job's"
             yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
             continue
-        twin = seen.get((operation.stack, operation.tag))
-        seen[operation.stack, operation.tag] = operation
+        era = ledger.era(operation.at)
+        twin = seen.get((era, operation.stack, operation.tag))
+        seen[era, operation.stack, operation.tag] = operation
         if twin:
             text = f"{operation.method} of {job.id} taken twice, at {twin.at:.3f} and {operation.at:.3f}"
             yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
             continue
-        version = (ref, job.incarnation, job.version)
+        version = (era, ref, job.incarnation, job.version)
         if earlier := versions.get(version):
             other, before = earlier
             if before.outcome != "FAILED":
                 text = f"v{job.version} asked for by two jobs, {other.id} and {job.id}"
                 yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
         versions[version] = (job, operation)
+
+
+def _around_restore(ledger: Ledger, operation: Operation) -> bool:
+    return any(abs(operation.at - restore.at) < SLACK for restore in ledger.facts.restores)
 
 
 def repeated_deletes(facts: Facts) -> int:
@@ -180,16 +191,17 @@ def repeated_deletes(facts: Facts) -> int:
 
 def newest_first(ledger: Ledger) -> Iterator[Violation]:
     """No older version is asked for after a newer one of the same incarnation."""
-    newest: dict[tuple[str, int], int] = {}
+    newest: dict[tuple[int, str, int], int] = {}
     for operation in ledger.facts.operations:
         job = ledger.job_of(operation) if operation.method in BUILDING else None
         if job is None:
             continue
-        known = newest.get((job.ref, job.incarnation), 0)
+        about = (ledger.era(operation.at), job.ref, job.incarnation)
+        known = newest.get(about, 0)
         if job.version < known:
             text = f"v{job.version} asked for after v{known}"
             yield Violation("older after newer", job.ref, text, tuple(ledger.story(job.ref, around=operation.at)))
-        newest[job.ref, job.incarnation] = max(known, job.version)
+        newest[about] = max(known, job.version)
 
 
 # (c) Order -------------------------------------------------------------------------------------------
@@ -199,7 +211,7 @@ def built_on_complete_parents(ledger: Ledger) -> Iterator[Violation]:
     """A child is asked for only when its parent stands complete, in the version that it had when the child came."""
     for operation in ledger.facts.operations:
         job = ledger.job_of(operation) if operation.method in BUILDING else None
-        if job is None:
+        if job is None or ledger.shaken(job.ref, operation.at):
             continue
         came = ledger.first_write(job.ref, job.incarnation, job.version)
         for parent in came.parents() if came else ():
@@ -255,6 +267,8 @@ def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:
         if operation.method in BUILDING:
             built[ref] = (operation, ledger.built_from(operation))
             continue
+        if ledger.shaken(ref, operation.at):
+            continue
         for child, (_, parents) in built.items():
             if ref in parents and _still_there(ledger, child, operation.at) and not _let_pass(ledger, child, ref, operation):
                 text = f"delete at {operation.at:.3f} while {child}, built from it, is still there"
@@ -308,7 +322,7 @@ def parents_rest_while_children_are_built(ledger: Ledger) -> Iterator[Violation]
     """A parent is not changed while a child, whose job came first, is being built from it."""
     for operation in ledger.facts.operations:
         child_job = ledger.job_of(operation) if operation.method in BUILDING else None
-        if child_job is None:
+        if child_job is None or ledger.shaken(child_job.ref, operation.ends):
             continue
         for parent in ledger.built_from(operation):
             for change in ledger.of.get(stack_name(parent), ()):
@@ -327,13 +341,16 @@ def parents_rest_while_children_are_built(ledger: Ledger) -> Iterator[Violation]
 def reports(ledger: Ledger) -> Iterator[Violation]:
     """Each version is reported once, truly, not above the config, not without it."""
     for ref, listed in ledger.reports.items():
-        last: tuple[int, Report] | None = None
+        last: tuple[tuple[int, int], Report] | None = None
         for report in listed:
+            if report.restored:
+                continue
             config = ledger.config(ref, report.revision)
             faults = list(_report_faults(ledger, ref, report, config))
-            if last and last[0] == config.created:
+            life = (ledger.era(report.at), config.created)
+            if last and last[0] == life:
                 faults += _repetition_faults(ledger, ref, last[1], report, config)
-            last = (config.created, report)
+            last = (life, report)
             for text in faults:
                 yield Violation("report", ref, text, tuple(ledger.story(ref, around=report.at)))
 
@@ -407,6 +424,8 @@ def led(ledger: Ledger) -> Iterator[Violation]:
     for event in ledger.facts.events:
         if event.key == f"{OWN}leader":
             leading = event.value is not None
+        elif event.restored:
+            continue
         elif event.value is not None and event.key.startswith((JOBS, f"{OWN}held/", f"{OWN}handled/")) and not leading:
             yield Violation("no leader", event.key, f"was written at revision {event.revision}, when nobody led")
 
@@ -440,6 +459,8 @@ def latencies(facts: Facts) -> list[float]:
     for ref, listed in ledger.reports.items():
         seen: set[tuple[int, int]] = set()
         for report in listed:
+            if report.restored:
+                continue
             incarnation = ledger.config(ref, report.revision).created
             came = ledger.first_write(ref, incarnation, report.version)
             if came and (incarnation, report.version) not in seen:

@@ -11,13 +11,28 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of one key. *value* is None when it was removed; *at* is when the recorder saw it."""
+    """One change of one key. *value* is None when it was removed; *at* is when the recorder saw it.
+
+    Revisions rise also over a restore of etcd, by an offset. *restored* are changes that nobody has written: what a
+    backup took back. *born* is the create revision as etcd counts it.
+    """
 
     revision: int
     at: float
     key: str
     value: str | None
     created: int
+    restored: bool = False
+    born: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """etcd went back to a backup. *touched* are the resources of which something was lost."""
+
+    at: float
+    revision: int
+    touched: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +71,11 @@ class Facts:
     events: list[Event] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     stacks: list[Standing] = field(default_factory=list)
+    restores: list[Restore] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Keep everything, so that the check can be made again."""
-        for name in ("events", "operations", "stacks"):
+        for name in ("events", "operations", "stacks", "restores"):
             _write(folder / f"{name}.jsonl", (asdict(item) for item in getattr(self, name)))
 
     @classmethod
@@ -68,6 +84,7 @@ class Facts:
             [Event(**item) for item in _read(folder / "events.jsonl")],
             [Operation(**item) for item in _read(folder / "operations.jsonl")],
             [Standing(**item) for item in _read(folder / "stacks.jsonl")],
+            [Restore(**item) for item in _read(folder / "restores.jsonl")],
         )
 
 
@@ -78,4 +95,6 @@ def _write(path: Path, items: Iterable[dict[str, Any]]) -> None:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
     return [json.loads(line) for line in path.read_text().splitlines()]

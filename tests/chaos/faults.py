@@ -13,11 +13,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .cluster import Cluster
+from .cluster import Member as EtcdMember
 from .proxy import Link, Mode
 from .setting import HEAT_TIMEOUT, LEASE, Member, Setting
 
 AT_ONCE = 3
 """Faults that may last at the same time."""
+COMPACT_EVERY = 1.0
+"""Seconds between two compactions of etcd, up to where our own recorder has got."""
+PROFILES = ("all", "etcd")
+ELECTION = 2.0
+"""Seconds that etcd may take to find a leader among its members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,22 @@ class Injected:
         return f"{self.at:.3f} {self.kind}: {self.what}, {self.seconds:.1f} s"
 
 
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """The leading bridge was killed, and a member of etcd lost in the same moment: how long nobody led."""
+
+    fault: str
+    seconds: float
+    allowed: float
+
+    @property
+    def late(self) -> bool:
+        return self.seconds > self.allowed
+
+    def __str__(self) -> str:
+        return f"took {self.seconds:.2f} s where {self.allowed:.1f} s are allowed: {self.fault}"
+
+
 @dataclass(slots=True)
 class Injector:
     """Seeded choice of what happens next; how long everything takes is up to the machine."""
@@ -40,6 +63,8 @@ class Injector:
     setting: Setting
     seed: int
     every: float
+    profile: str = "all"
+    takeovers: list[Takeover] = field(default_factory=list)
     log: list[Injected] = field(default_factory=list)
     died: list[str] = field(default_factory=list)
     """Processes that ended though nobody killed them."""
@@ -55,7 +80,31 @@ class Injector:
 
     def run(self, stopping: threading.Event) -> None:
         """Until told to stop; then everything is lifted."""
-        faults: dict[Callable[[random.Random], None], int] = {
+        faults = self._faults()
+        at_once = AT_ONCE if self.profile == "all" else 1
+        compacted = time.monotonic()
+        due = time.monotonic() + self._random.uniform(0.3, 1.0) * self.every
+        while not stopping.is_set():
+            self._look_for_dead()
+            if time.monotonic() - compacted > COMPACT_EVERY:
+                self.setting.client.compact(self.setting.recorder.revision)
+                compacted = time.monotonic()
+            self._running = [thread for thread in self._running if thread.is_alive()]
+            if time.monotonic() >= due and len(self._running) < at_once:
+                due = time.monotonic() + self._random.uniform(0.3, 1.7) * self.every
+                fault = self._random.choices(list(faults), list(faults.values()))[0]
+                own = random.Random(self._random.random())
+                thread = threading.Thread(target=fault, args=(own,), name=fault.__name__, daemon=True)
+                self._running.append(thread)
+                thread.start()
+            stopping.wait(0.1)
+        self._lift()
+
+    def _faults(self) -> dict[Callable[[random.Random], None], int]:
+        """What may happen, and how often."""
+        if self.profile == "etcd":
+            return {self._take_over: 1}
+        return {
             self._kill_bridge: 4,
             self._stop_bridge: 3,
             self._pause_leader: 4,
@@ -73,20 +122,9 @@ class Injector:
             self._heat_refuses: 6,
             self._bridge_etcd_link: 4,
             self._worker_etcd_link: 3,
+            self._lose_member: 8,
+            self._restore: 1,
         }
-        due = time.monotonic() + self._random.uniform(0.3, 1.0) * self.every
-        while not stopping.is_set():
-            self._look_for_dead()
-            self._running = [thread for thread in self._running if thread.is_alive()]
-            if time.monotonic() >= due and len(self._running) < AT_ONCE:
-                due = time.monotonic() + self._random.uniform(0.3, 1.7) * self.every
-                fault = self._random.choices(list(faults), list(faults.values()))[0]
-                own = random.Random(self._random.random())
-                thread = threading.Thread(target=fault, args=(own,), name=fault.__name__, daemon=True)
-                self._running.append(thread)
-                thread.start()
-            stopping.wait(0.1)
-        self._lift()
 
     def _lift(self) -> None:
         """End every fault, and start what is down."""
@@ -95,7 +133,7 @@ class Injector:
             thread.join(60)
         self.setting.mood.bad = 0.0
         for member in self.setting.members:
-            for link in member.links.values():
+            for link in member.all_links():
                 link.set(Mode.OPEN)
             if not member.process.alive:
                 member.start()
@@ -177,11 +215,11 @@ class Injector:
         """Answers of Heat are slow, so that the pause falls between a question and what follows from its answer."""
         if worker := self._pick(own, self.setting.workers):
             try:
-                worker.links["heat"].set(Mode.DELAY, own.uniform(0.2, 1.0))
+                worker.links["heat"][0].set(Mode.DELAY, own.uniform(0.2, 1.0))
                 self._last(own.uniform(0.5, 2.0))
                 self._paused(worker, "worker paused in a request", own.uniform(LEASE + 0.5, LEASE + 5))
             finally:
-                worker.links["heat"].set(Mode.OPEN)
+                worker.links["heat"][0].set(Mode.OPEN)
                 worker.busy.release()
 
     # Redis --------------------------------------------------------------------------------------------
@@ -203,10 +241,79 @@ class Injector:
     def _restart_etcd(self, own: random.Random) -> None:
         with self.setting.etcd_busy:
             seconds = own.uniform(0.1, 4.0)
-            self._note("etcd killed", "etcd", seconds)
+            self._note("etcd killed", "all members", seconds)
             self.setting.etcd.kill()
             self._last(seconds)
-            self.setting.etcd.restart()
+            for member in self.setting.etcd.members:
+                member.running.start()
+            self.setting.etcd.wait()
+
+    def _lose_member(self, own: random.Random) -> None:
+        with self.setting.etcd_busy:
+            member = own.choice(self.setting.etcd.members)
+            how = own.choice(("killed", "frozen", "cut off"))
+            seconds = own.uniform(0.5, LEASE + 6)
+            self._note(f"etcd member {how}", member.name, seconds)
+            lose(self.setting.etcd, member, how)
+            self._last(seconds)
+            regain(self.setting.etcd, member, how)
+
+    def _take_over(self, own: random.Random) -> None:
+        """A member of etcd is lost, and in the same moment the leading bridge is killed."""
+        leader, setting = self._undisturbed_leader(), self.setting
+        if leader is None:
+            return
+        with setting.etcd_busy:
+            member, how = own.choice(setting.etcd.members), own.choice(("killed", "frozen", "cut off"))
+            led = setting.etcd.leader() is member
+            what = f"{member.name}{', which led,' if led else ''} was {how}, {leader.name} killed"
+            self._note(f"etcd member {how}, leading bridge killed", what)
+            seen = len(setting.recorder.events)
+            lose(setting.etcd, member, how)
+            leader.kill()
+            seconds = self._until_led(seen)
+            # When etcd itself changes its leader, every lease begins anew.
+            allowed = LEASE + 1 + (ELECTION + LEASE if led else 0)
+            self.takeovers.append(Takeover(what, seconds, allowed))
+            self._last(own.uniform(0.5, 3.0))
+            regain(setting.etcd, member, how)
+            leader.start()
+
+    def _undisturbed_leader(self) -> Member | None:
+        """The leading bridge, once the others stand by."""
+        leader = self.setting.leader()
+        if leader is None or not all(bridge.process.alive for bridge in self.setting.bridges):
+            return None
+        others = [bridge for bridge in self.setting.bridges if bridge is not leader]
+        for bridge in others:
+            bridge.process.wait_until(lambda bridge=bridge: bridge.stands_by(), 60, "standing by")  # type: ignore[misc]
+        return leader
+
+    def _until_led(self, seen: int) -> float:
+        """Seconds until a leader's key is written that is not among the first *seen* events."""
+        started, events = time.monotonic(), self.setting.recorder.events
+        while time.monotonic() - started < 60:
+            new = events[seen:]
+            if any(event.key.endswith("/orchestrator/leader") and event.created == event.revision for event in new):
+                break
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    def _restore(self, own: random.Random) -> None:
+        """etcd goes back to a backup of a moment ago, under everything that runs; then the API server writes again."""
+        setting = self.setting
+        with setting.etcd_busy:
+            backup = setting.folder / "backup.db"
+            revision = setting.etcd.save(backup)
+            self._last(own.uniform(0.5, 5.0))
+            with setting.generator.at_rest():
+                setting.recorder.await_revision(revision)
+                self._note("etcd restored", f"to revision {revision}")
+                setting.etcd.kill()
+                time.sleep(0.2)  # what it said last is on its way to the recorder
+                setting.recorder.restored(revision)
+                setting.etcd.restore(backup)
+                setting.generator.resync()
 
     def _compact(self, what: str) -> None:
         """Up to where our own recorder has got."""
@@ -235,7 +342,8 @@ class Injector:
                 seconds = own.uniform(0.5, LEASE + 4)
                 self._note("leader paused", leader.name, seconds)
                 leader.pause()
-                leader.links["etcd"].reset()
+                for link in leader.links["etcd"]:
+                    link.reset()
                 self._last(seconds)
                 self._compact(f"while {leader.name} was paused and its connections reset")
             finally:
@@ -245,8 +353,8 @@ class Injector:
     # Connections --------------------------------------------------------------------------------------
 
     def _cut(self, own: random.Random, members: list[Member], where: str, modes: list[Mode], longest: float) -> None:
-        links: list[Link] = [member.links[where] for member in members]
-        chosen = links if own.random() < 0.3 else [own.choice(links)]
+        links: list[Link] = [link for member in members for link in member.links[where]]
+        chosen = links if own.random() < 0.3 else list(own.choice(members).links[where])
         mode, seconds, delay = own.choice(modes), own.uniform(0.3, longest), own.uniform(0.05, 1.5)
         names = ", ".join(link.name for link in chosen)
         self._note(f"{where} connection: {mode.value}", names, seconds)
@@ -263,7 +371,7 @@ class Injector:
         self._note("heat connections reset", "all workers, five times")
         for _ in range(5):
             for worker in self.setting.workers:
-                worker.links["heat"].reset()
+                worker.links["heat"][0].reset()
             self._last(own.uniform(0.05, 0.4))
 
     def _heat_refuses(self, own: random.Random) -> None:
@@ -280,3 +388,26 @@ class Injector:
 
     def _worker_etcd_link(self, own: random.Random) -> None:
         self._cut(own, self.setting.workers, "etcd", [Mode.CUT, Mode.HOLD, Mode.DELAY, Mode.DEAF], LEASE + 4)
+
+
+def lose(etcd: Cluster, member: EtcdMember, how: str) -> None:
+    """A member is killed, frozen, or cut off from the others."""
+    match how:
+        case "killed":
+            member.kill()
+        case "frozen":
+            member.freeze()
+        case _:
+            etcd.cut_off(member)
+
+
+def regain(etcd: Cluster, member: EtcdMember, how: str) -> None:
+    """It is as before, and takes part again."""
+    match how:
+        case "killed":
+            member.running.start()
+        case "frozen":
+            member.thaw()
+        case _:
+            etcd.heal()
+    etcd.wait()

@@ -7,7 +7,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +133,32 @@ class Generator:
                 elif missing:
                     body = {k: v for k, v in resource.body.items() if f"node:{v}" not in missing or k not in PARENT_FIELDS}
                     self._count("update", lambda r=resource, b=body: self._write(r, b))  # type: ignore[misc]
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Nothing is written for as long as the block lasts."""
+        with self._lock:
+            yield
+
+    def resync(self) -> None:
+        """Write everything again, as the API server has to after a restore of etcd."""
+        with self._lock:
+            for resource in self.resources.values():
+                found = self._client.get(resource.key)
+                if found is None and not resource.there:
+                    continue
+                if found is not None and self._is_of_another_life(resource, found):
+                    self._client.delete(resource.key)
+                    self.counts["removal after a restore"] += 1
+                if resource.there:
+                    self._count("resync", lambda r=resource: self._put(r))  # type: ignore[misc]
+
+    def _is_of_another_life(self, resource: Resource, found: str) -> bool:
+        """Whether etcd has an earlier incarnation: its version may be as high as ours, and its body another."""
+        document = json.loads(found)
+        if not resource.there:
+            return True
+        return bool(document["version"] >= resource.version and found != self._value(resource))
 
     def unsettled(self) -> list[str]:
         """Resources whose newest version is not reported yet, or whose deletion is not over."""
@@ -261,8 +288,12 @@ class Generator:
         self._put(resource)
 
     def _put(self, resource: Resource) -> None:
+        self._client.put(resource.key, self._value(resource))
+
+    @staticmethod
+    def _value(resource: Resource) -> str:
         document = {"body": json.dumps(resource.body), "version": resource.version, "marked_for_deletion": resource.marked}
-        self._client.put(resource.key, json.dumps(document))
+        return json.dumps(document)
 
     def _remove(self, resource: Resource) -> None:
         resource.there = resource.marked = False

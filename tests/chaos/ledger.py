@@ -76,6 +76,8 @@ class Report:
     version: int
     worker_state: str
     error: str
+    restored: bool = False
+    """Whether a backup brought it back, and nobody wrote it."""
 
     def __str__(self) -> str:
         return f"v{self.version} {self.worker_state} {self.error[:160]} (revision {self.revision})"
@@ -101,12 +103,15 @@ class Ledger:
         self.final: dict[str, Event] = {}
         self.of: defaultdict[str, list[Operation]] = defaultdict(list)
         self._by_tag: dict[tuple[str, str], Job] = {}
+        self._shaken: list[tuple[float, frozenset[str]]] = []
         for event in facts.events:
             self._note(event)
         for operation in facts.operations:
             self.of[operation.stack].append(operation)
         for job in self.jobs.values():
             self._by_tag[stack_name(job.ref), f"orchestrator-{job.version}-{job.suffix}"] = job
+        for restore in facts.restores:
+            self._shaken.append((restore.at, self._relatives(frozenset(restore.touched))))
 
     def _note(self, event: Event) -> None:
         if event.value is None:
@@ -117,15 +122,20 @@ class Ledger:
             self._note_job(event)
         elif event.key.startswith(CONFIG) and (ref := ref_of(event.key)):
             self.writes[ref].append(_write(event))
-        elif event.key.startswith(STATE) and (ref := ref_of(event.key)) and event.value is not None:
-            self.reports[ref].append(_report(event))
+        elif event.key.startswith(STATE) and (ref := ref_of(event.key)):
+            if event.value is not None:
+                self.reports[ref].append(_report(event))
+            elif event.restored:
+                self.reports[ref].append(Report(event.revision, event.at, 0, "", "", restored=True))
 
     def _note_job(self, event: Event) -> None:
         job_id = event.key.removeprefix(JOBS)
         if event.value is None:
             if job_id in self.jobs:
                 self.jobs[job_id].ended = event.at
-        elif job_id not in self.jobs:
+        elif job_id in self.jobs:
+            self.jobs[job_id].ended = float("inf")  # written once more, or brought back by a backup
+        else:
             action, _, kind, rest = job_id.split(":", 3)
             name, version, suffix = rest.rsplit(":", 2)
             ref = f"{kind}:{name}"
@@ -134,10 +144,30 @@ class Ledger:
             self.jobs[job_id] = job
             self.jobs_on[ref].append(job)
 
+    def _relatives(self, touched: frozenset[str]) -> frozenset[str]:
+        """Resources, and all that ever were built from them or that they were built from."""
+        found = set(touched)
+        for ref, writes in self.writes.items():
+            parents = {parent for write in writes for parent in write.parents()}
+            if ref in touched:
+                found |= parents
+            if parents & touched:
+                found.add(ref)
+        return frozenset(found)
+
     # Questions --------------------------------------------------------------------------------------
 
     def refs(self) -> list[str]:
         return list(self.writes)
+
+    def era(self, at: float) -> int:
+        """How often etcd had gone back to a backup by then."""
+        return sum(restore.at <= at for restore in self.facts.restores)
+
+    def shaken(self, ref: str, at: float = float("inf")) -> bool:
+        """Whether a restore took something back of the resource, or of one that it has to do with. What Heat has and
+        what etcd says are then of different times, and in what order which was asked for means nothing any more."""
+        return any(restored <= at and ref in touched for restored, touched in self._shaken)
 
     def config(self, ref: str, revision: int | None = None) -> Write:
         """The config as of a revision (default: the last)."""
@@ -224,4 +254,6 @@ def _write(event: Event) -> Write:
 
 def _report(event: Event) -> Report:
     document = json.loads(event.value or "")
-    return Report(event.revision, event.at, document["version"], document["state"]["worker_state"], document["error"])
+    return Report(
+        event.revision, event.at, document["version"], document["state"]["worker_state"], document["error"], event.restored
+    )

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 _POLL = 0.02
@@ -81,13 +82,19 @@ class Link:
 
     def _reset(self) -> None:
         for pair in list(self._open):
-            for writer in pair:
-                _abort(writer)
+            abort(pair)
 
     async def _serve(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=512)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._serve_pair(reader, writer, lambda: False)
+
+    async def _serve_pair(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, barred: Callable[[], bool]) -> None:
+        """Pass on what one connection says, in both directions.
+
+        :param barred: whether this connection alone is held.
+        """
         if self.mode is Mode.CUT:
             _abort(writer)
             return
@@ -99,7 +106,10 @@ class Link:
         pair = (writer, up_writer)
         self._open.add(pair)
         try:
-            await asyncio.gather(self._pump(reader, up_writer, reader, False), self._pump(up_reader, writer, reader, True))
+            await asyncio.gather(
+                self._pump(reader, up_writer, reader, barred, answers=False),
+                self._pump(up_reader, writer, reader, barred, answers=True),
+            )
         except (OSError, asyncio.CancelledError):
             pass
         finally:
@@ -108,12 +118,18 @@ class Link:
                 _abort(each)
 
     async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, client: asyncio.StreamReader, answers: bool
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        client: asyncio.StreamReader,
+        barred: Callable[[], bool],
+        *,
+        answers: bool,
     ) -> None:
         while data := await source.read(65536):
             if self.mode is Mode.DELAY:
                 await asyncio.sleep(self.delay)
-            while self.mode is Mode.HOLD:
+            while self.mode is Mode.HOLD or barred():
                 await asyncio.sleep(_POLL)
                 if client.at_eof():
                     raise ConnectionResetError
@@ -123,6 +139,12 @@ class Link:
             sink.write(data)
             await sink.drain()
         raise ConnectionResetError  # one side has closed: so does the other
+
+
+def abort(pair: Iterable[asyncio.StreamWriter]) -> None:
+    """Reset both sides of a connection."""
+    for writer in pair:
+        _abort(writer)
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:

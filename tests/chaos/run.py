@@ -13,7 +13,7 @@ from typing import Any
 
 from . import check, heat
 from .check import Violation
-from .facts import Facts
+from .facts import Event, Facts
 from .faults import Injector
 from .setting import Setting, setting
 
@@ -31,6 +31,7 @@ class Options:
     rate: float = 2.5
     fault_every: float = 5.0
     quiet_within: float = 180.0
+    profile: str = "all"
     keep: bool = False
 
 
@@ -63,7 +64,7 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Res
     wanted = {name: getattr(options, name) for name in ("bridges", "workers", "resources", "tenants", "rate")}
     with setting(folder, options.seed, **wanted) as running:
         say(f"seed {options.seed}: everything runs, logs in {folder}")
-        injector = Injector(running, options.seed, options.fault_every)
+        injector = Injector(running, options.seed, options.fault_every, options.profile)
         _make_trouble(running, injector, options, result, say)
         facts = _collect(running)
         _count(running, injector, facts, result)
@@ -96,6 +97,7 @@ def _make_trouble(running: Setting, injector: Injector, options: Options, result
     for thread in threads:
         thread.join(180)
     result.violations += [Violation("process", text.partition(" ")[0], text) for text in injector.died]
+    result.violations += [Violation("takeover", "leader", str(late)) for late in injector.takeovers if late.late]
     running.generator.finish()
     say("faults are lifted, waiting for quiet")
     lifted = time.monotonic()
@@ -129,7 +131,12 @@ def _collect(running: Setting) -> Facts:
     heat.await_idle(running.heat)
     end = running.client.put("/chaos/end", "now")
     running.recorder.await_revision(end)
-    return Facts(list(running.recorder.events), heat.operations(running.heat), heat.standing(running.heat))
+    return Facts(
+        list(running.recorder.events),
+        heat.operations(running.heat),
+        heat.standing(running.heat),
+        list(running.recorder.restores),
+    )
 
 
 def _count(running: Setting, injector: Injector, facts: Facts, result: Result) -> None:
@@ -139,16 +146,25 @@ def _count(running: Setting, injector: Injector, facts: Facts, result: Result) -
     result.requests = {**dict(sorted(running.heat.calls.items())), "refused": running.mood.refused}
     result.resources = sum(r.there for r in running.generator.resources.values())
     listed = check.latencies(facts)
-    links = [link for member in running.members for link in member.links.values()]
+    links = [link for member in running.members for link in member.all_links()]
+    takeovers = sorted(takeover.seconds for takeover in injector.takeovers)
     result.numbers = {
         "events in etcd": len(facts.events),
         "versions reported": len(listed),
         "deletions asked again of Heat": check.repeated_deletes(facts),
         "answers lost by the proxy": sum(link.lost_answers for link in links),
-        "terms of leading": sum(e.value is not None and e.key.endswith("/orchestrator/leader") for e in facts.events),
+        "times of leading": sum(map(_begins_to_lead, facts.events)),
+        "restores of etcd": len(facts.restores),
+        "measured takeovers": len(takeovers),
+        **{f"takeover p{p} s": round(_percentile(takeovers, p), 2) for p in (50, 100)},
         "retries": sum(e.value is not None and "/orchestrator/runs/" in e.key and '"retry"' in e.value for e in facts.events),
         **{f"latency p{p} s": round(_percentile(listed, p), 2) for p in (50, 90, 99, 100)},
     }
+
+
+def _begins_to_lead(event: Event) -> bool:
+    leader = event.key.endswith("/orchestrator/leader") and event.value is not None
+    return leader and not event.restored and event.created == event.revision
 
 
 def _percentile(ordered: list[float], percent: int) -> float:

@@ -19,6 +19,7 @@ from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Process, Processes
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
+from .cluster import Cluster
 from .etcd import Client, Recorder
 from .generator import Generator
 from .heat import Mood
@@ -84,10 +85,13 @@ class Member:
 
     name: str
     process: Process
-    links: dict[str, Link]
+    links: dict[str, tuple[Link, ...]]
     down: bool = False
     paused: bool = False
     busy: threading.Lock = field(default_factory=threading.Lock)
+
+    def all_links(self) -> list[Link]:
+        return [link for links in self.links.values() for link in links]
 
     def kill(self) -> None:
         self.down = True
@@ -100,6 +104,11 @@ class Member:
     def start(self) -> None:
         self.process.start()
         self.down = False
+
+    def stands_by(self) -> bool:
+        """Whether the last that a bridge has said of the lead is that another one has it."""
+        said = [line for line in self.process.log_tail(2000).splitlines() if '"leading"' in line or '"standing_by"' in line]
+        return bool(said) and '"standing_by"' in said[-1]
 
     def pause(self) -> None:
         self.paused = True
@@ -120,7 +129,7 @@ class Setting:
     """Everything that runs."""
 
     folder: Path
-    etcd: servers.Etcd
+    etcd: Cluster
     redis: servers.Redis
     heat: ScriptedHeat
     mood: Mood
@@ -152,23 +161,25 @@ class Setting:
 def setting(folder: Path, seed: int, *, bridges: int, workers: int, resources: int, tenants: int, rate: float) -> Iterator[Setting]:
     """Start everything, and end it."""
     with ExitStack() as stack:
+        loop = Loop()
+        stack.callback(loop.close)
         processes = stack.enter_context(Processes(folder))
-        etcd, redis = servers.etcd(processes), servers.redis(processes)
+        etcd, redis = Cluster(processes, loop), servers.redis(processes)
+        stack.callback(etcd.thaw)
+        etcd.start()
         mood = Mood(seed)
         heat = stack.enter_context(ScriptedHeat(script=mood.script))
         heat.refuse = mood.refuse
-        loop = Loop()
-        stack.callback(loop.close)
-        client = Client(etcd.endpoint)
+        client = Client(etcd.endpoints)
         stack.callback(client.close)
-        generator = Generator(Client(etcd.endpoint), seed, resources=resources, tenants=tenants, rate=rate)
-        recorder = Recorder(etcd.endpoint, generator.heard)
+        generator = Generator(Client(etcd.endpoints), seed, resources=resources, tenants=tenants, rate=rate)
+        recorder = Recorder(etcd.endpoints, generator.heard)
         stack.callback(recorder.close)
         for template in TEMPLATES:
             value = {"body": json.dumps(template), "version": 1, "marked_for_deletion": False}
             client.put(f"/config/v2.0/heat_templates/{template['id']}", json.dumps(value))
         (folder / "schemas.json").write_text(json.dumps(SCHEMAS))
-        start = _Starter(processes, loop, etcd.port, redis.url, heat.port, folder)
+        start = _Starter(processes, loop, [member.port for member in etcd.members], redis.url, heat.port, folder)
         running = [start.bridge(f"bridge{n + 1}") for n in range(bridges)], [start.worker(f"worker{n + 1}") for n in range(workers)]
         for worker in running[1]:
             process = worker.process
@@ -186,25 +197,31 @@ def setting(folder: Path, seed: int, *, bridges: int, workers: int, resources: i
 class _Starter:
     processes: Processes
     loop: Loop
-    etcd: int
+    etcd: list[int]
     redis: str
     heat: int
     folder: Path
 
     def _member(self, name: str, command: list[str]) -> Member:
-        links = {what: Link(self.loop, f"{name}-{what}", port) for what, port in (("etcd", self.etcd), ("heat", self.heat))}
+        ways = {"etcd": self._ports_for(name), "heat": [self.heat]}
+        links = {what: tuple(Link(self.loop, f"{name}-{what}", port) for port in ports) for what, ports in ways.items()}
         environment = {
             **SETTINGS,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(servers.PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])),
             "PYTHONUNBUFFERED": "1",
-            "ORCHESTRATOR_ETCD_ENDPOINTS": links["etcd"].address,
+            "ORCHESTRATOR_ETCD_ENDPOINTS": ",".join(link.address for link in links["etcd"]),
             "ORCHESTRATOR_BROKER_URL": self.redis,
             "ORCHESTRATOR_SCHEMAS": str(self.folder / "schemas.json"),
             "OS_AUTH_TYPE": "none",
-            "OS_ENDPOINT": f"http://{links['heat'].address}/v1/%(tenant_id)s",
+            "OS_ENDPOINT": f"http://{links['heat'][0].address}/v1/%(tenant_id)s",
         }
         process = self.processes.start(name, [sys.executable, *command], env=environment, cwd=servers.PACKAGE_ROOT)
         return Member(name, process, links)
+
+    def _ports_for(self, name: str) -> list[int]:
+        """The members of etcd, beginning with another one for each process: it uses the first that answers."""
+        first = int(name[-1]) % len(self.etcd)
+        return self.etcd[first:] + self.etcd[:first]
 
     def bridge(self, name: str) -> Member:
         return self._member(name, ["-c", "from orchestrator.cli import main; main()", "bridge"])

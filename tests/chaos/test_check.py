@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .check import check, latencies, repeated_deletes
-from .facts import Event, Facts, Operation, Standing
+from .facts import Event, Facts, Operation, Restore, Standing
 
 OWN = "/esi-worker/orchestrator"
 
@@ -101,6 +101,21 @@ class Story:
         self.drop(f"/state/v1/nodes/{name}")
         self.facts.stacks = [s for s in self.facts.stacks if s.name != f"node_{name}"]
         return self
+
+    def restored(self, *names: str) -> Story:
+        """etcd goes back to a time before the states of these nodes were written: their jobs are there again."""
+        self.now += 1
+        for name in names:
+            event = next(e for e in self.facts.events if e.key.startswith("/jobs/all/") and f":{name}:" in e.key)
+            self._bring_back(event.key, event.value, event.created)
+            self._bring_back(f"/state/v1/nodes/{name}", None, 0)
+            self._created.pop(f"/state/v1/nodes/{name}", None)
+        touched = tuple(f"node:{name}" for name in names)
+        self.facts.restores.append(Restore(float(self.now), self.now, touched))
+        return self
+
+    def _bring_back(self, key: str, value: str | None, created: int) -> None:
+        self.facts.events.append(Event(self.now, float(self.now), key, value, created, restored=True))
 
     def rules(self) -> set[str]:
         return {violation.rule for violation in check(self.facts)}
@@ -473,3 +488,53 @@ def test_latencies_leave_out_what_was_held_back() -> None:
     story.state("h")
     story.drop(job)
     assert latencies(story.facts) == [3.0]
+
+
+# Restores ------------------------------------------------------------------------------------------
+
+
+def again(story: Story, name: str) -> Story:
+    """The job that the backup brought back is done once more."""
+    story.asked(name)
+    story.state(name)
+    story.drop(f"/jobs/all/create:heat_worker:node:{name}:1:aaaaa")
+    return story
+
+
+def test_what_a_restore_took_back_may_be_done_and_reported_again() -> None:
+    assert again(good().built("lost").restored("lost"), "lost").rules() == set()
+
+
+def test_what_a_restore_took_back_has_to_be_done_again() -> None:
+    assert good().built("lost").restored("lost").rules() == {"final state", "leftover"}
+
+
+def test_once_after_a_restore_is_once() -> None:
+    story = good().built("lost").restored("lost")
+    story.asked("lost")
+
+    assert again(story, "lost").rules() == {"once"}
+
+
+def test_a_report_after_a_restore_is_reported_once() -> None:
+    story = again(good().built("lost").restored("lost"), "lost")
+    story.state("lost")
+
+    assert story.rules() == {"report"}
+
+
+def test_a_restore_excuses_nothing_of_what_it_did_not_touch() -> None:
+    story = again(good().built("lost").built("kept").restored("lost"), "lost")
+    story.asked("kept")
+    story.asked("kept")
+
+    assert story.rules() == {"once"}
+
+
+def test_a_stack_that_was_made_since_the_backup_and_is_wanted_by_nobody_is_let_pass() -> None:
+    story = again(good().built("lost").restored("lost"), "lost")
+    story.stands("gone")
+    assert story.rules() == {"orphan"}
+    story.facts.restores[0] = replace(story.facts.restores[0], touched=("node:lost", "node:gone"))
+
+    assert story.rules() == set()

@@ -61,6 +61,23 @@ def test_values_and_keys_are_utf8(backend: Backend) -> None:
     assert (found.key, found.value.decode()) == (backend.key("ü"), '"größe"')
 
 
+NOT_UTF8 = "not-utf8-\udcff\udcfe"
+"""A name whose last two bytes are ff fe, as Python's surrogateescape writes them."""
+
+
+def test_a_key_that_is_not_utf8_keeps_its_bytes(backend: Backend, listen: Listen) -> None:
+    """Else a comparison would name another key, and hold for ever or never."""
+    key = backend.key(NOT_UTF8)
+    listener = listen(backend.revision + 1).alive()
+    at = backend.store.put(key, "1")
+
+    assert [kv.key for kv in backend.store.list(backend.folder)[1]] == [key]
+    assert list(backend.store.get_many([key])) == [key]
+    assert backend.store.commit(Transaction((unchanged(key, at),), {key: "2"})) == at + 1
+    assert [e.key for e in listener.until(lambda seen: len(seen.events) == 2).events] == [key, key]
+    assert backend.store.delete(key)
+
+
 def test_get_many_answers_only_what_is_there(backend: Backend) -> None:
     a, b = backend.key("a"), backend.key("b")
     at = backend.store.put(a, "1")
@@ -279,6 +296,11 @@ def test_deletes_of_what_is_not_there_succeed(backend: Backend) -> None:
     assert backend.store.commit(Transaction(deletes=(backend.key("x"), backend.key("y")))) > 0
 
 
+def test_a_value_that_is_not_utf8_is_refused_for_good(backend: Backend) -> None:
+    with pytest.raises(StoreRefused, match="UTF-8"):
+        backend.store.commit(Transaction(puts={backend.key("a"): "\udcff"}))
+
+
 @pytest.mark.parametrize(
     "transaction",
     [
@@ -356,6 +378,16 @@ def test_a_lease_can_be_revoked_twice(backend: Backend) -> None:
     lease.revoke()
     lease.revoke()
 
+    assert not lease.alive
+
+
+def test_a_lease_may_be_renewed_for_a_time_only(backend: Backend) -> None:
+    a = backend.key("a")
+    lease = backend.store.lease(2, renew_for=0.5)
+    backend.store.commit(Transaction(puts={a: "1"}, leased=frozenset({a})), lease)
+    backend.let_expire(lease)
+
+    eventually(lambda: backend.store.get(a) is None)
     assert not lease.alive
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +92,21 @@ def test_etcd_with_certificates_on_both_sides(processes: Processes, tmp_path: Pa
     with pytest.raises(StoreUnavailable):
         stranger.get("/a")
     stranger.close()
+
+
+@pytest.mark.parametrize("form", ["text", "json", "yaml"])
+def test_commands_print_keys_that_are_not_utf8(processes: Processes, form: str) -> None:
+    etcd = servers.etcd(processes)
+    store = EtcdStore(EtcdAccess((etcd.endpoint,)))
+    for name in ("plain", "\udcff\udcfe"):
+        store.put(f"/config/v2.0/networks/{name}", '{"body": {"tenant_id": "t"}, "version": 1}')
+    store.close()
+    environment = {**os.environ, "ORCHESTRATOR_ETCD_ENDPOINTS": etcd.endpoint, "PYTHONIOENCODING": "utf-8"}
+    code = "from orchestrator.cli import main; main()"
+    for command in ("status", "get"):
+        arguments = [sys.executable, "-c", code, command, "--output", form]
+        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode in (0, 1), done.stderr
+        assert "plain" in done.stdout or command == "status"

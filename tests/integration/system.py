@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,21 +192,25 @@ def system(
     bridges: int = 1,
     workers: int = 1,
     concurrency: int = 4,
+    etcd: servers.Etcd | None = None,
+    endpoints: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[System]:
     """Start everything.
 
     :param heat: the ``OS_*`` variables.
+    :param etcd: one that runs already; *endpoints*: all of its members.
     :param schemas: a schema list of the test's own; default: the catalogue.
     :param settings: ``ORCHESTRATOR_…`` variables on top of :data:`FAST`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Processes(folder) as processes:
-        etcd, redis = servers.etcd(processes), servers.redis(processes)
+        etcd, redis = etcd or servers.etcd(processes), servers.redis(processes)
+        endpoints = tuple(endpoints) or (etcd.endpoint,)
         environment = {
             **FAST,
             **heat,
-            "ORCHESTRATOR_ETCD_ENDPOINTS": etcd.endpoint,
+            "ORCHESTRATOR_ETCD_ENDPOINTS": ",".join(endpoints),
             "ORCHESTRATOR_BROKER_URL": redis.url,
             **settings,
         }
@@ -214,7 +218,7 @@ def system(
             (folder / "schemas.json").write_text(json.dumps(schemas))
             environment["ORCHESTRATOR_SCHEMAS"] = str(folder / "schemas.json")
         types = parse_schemas(schemas) if schemas is not None else load().schemas
-        store = EtcdStore(EtcdAccess((etcd.endpoint,)))
+        store = EtcdStore(EtcdAccess(endpoints))
         running = System(processes, etcd, redis, store, Keys(Prefixes(), types), environment)
         try:
             for _ in range(bridges):

@@ -13,6 +13,7 @@ from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.stacks import Stack
 from orchestrator.core.transactions import Transaction, unchanged
 from orchestrator.testing import MemoryStore
+from tasks import context
 from tasks.context import Claims, Promptness, Sightings
 
 
@@ -57,6 +58,31 @@ def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
 
     assert not first.alive
     assert claims.lease().alive
+
+
+def test_a_lease_that_is_old_takes_no_new_claims_and_keeps_those_it_has(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup may hold claims on it; they vanish with it."""
+    old = claims.lease()
+    monkeypatch.setattr(context, "_LEASE_USED_FOR", 0.0)
+    new = claims.lease()
+
+    assert new is not old
+    assert old.alive
+    claims.give_up_all("why")
+    assert [lease.alive for lease in (old, new)] == [False, False]
+
+
+def test_a_claim_of_before_a_restore_is_not_held_on_to(store: MemoryStore, claims: Claims) -> None:
+    """The backup has the lease, and would keep what hangs on it for as long as it is renewed."""
+    before = claims.lease()
+    claim(store, claims, "/run")
+    store.save()
+    store.restore()
+
+    assert not before.alive
+    assert claims.lease() is not before
+    store.expire_abandoned()
+    assert store.get("/run") is None
 
 
 def test_a_chain_that_claimed_nothing_gives_nothing_up(claims: Claims) -> None:

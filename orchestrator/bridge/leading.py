@@ -1,0 +1,110 @@
+"""For ever: stand by, lead a term, and after any trouble begin anew from what etcd holds."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..clients.store import Compacted, HistoryChanged, Store
+from ..core.keys import Keys
+from ..errors import StoreUnavailable
+from .health import Health
+from .leader import Leadership, LeadershipLost, campaign, identity
+from .term import Term
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+"""Seconds to wait after trouble with etcd, the first time and at the most."""
+_SOUND = 10.0
+"""Seconds without trouble after which the next costs no leadership. What comes again sooner is left
+to another bridge, which may have a better way to etcd."""
+
+
+class Leading:
+    """Terms, one after the other."""
+
+    def __init__(self, store: Store, keys: Keys, lease_ttl: int, begin: Callable[[Leadership], Term], health: Health) -> None:
+        """:param begin: reads everything, as a new leader."""
+        self._store, self._keys, self._lease_ttl = store, keys, lease_ttl
+        self._begin, self._health = begin, health
+        self._who = identity()
+        self._leadership: Leadership | None = None
+        self._pause = _FIRST_PAUSE
+        self._troubled_at = -math.inf
+
+    def run(self, stopping: threading.Event) -> None:
+        """Until *stopping* is set."""
+        try:
+            while not stopping.is_set():
+                try:
+                    self._one_term(stopping)
+                except LeadershipLost as error:
+                    log.warning("Leading no more", extra={"event": "leadership_lost", "reason": str(error)})
+                    self._resign()
+                except HistoryChanged as error:
+                    log.warning(
+                        "etcd has another history, beginning anew", extra={"event": "history_changed", "reason": str(error)}
+                    )
+                    self._health.troubled(str(error))
+                    self._resign()
+                except StoreUnavailable as error:
+                    log.warning("etcd is in doubt, beginning anew", extra={"event": "term_ended", "reason": str(error)})
+                    self._health.troubled(str(error))
+                    self._after_trouble(error, stopping)
+        finally:
+            self._resign()
+
+    def _one_term(self, stopping: threading.Event) -> None:
+        """Returns when the bridge is to stop."""
+        if self._leadership is None:
+            self._health.standing_by()
+            self._leadership = campaign(self._store, self._keys, self._lease_ttl, stopping, self._health.heard, self._who)
+            if self._leadership is None:
+                return
+        else:
+            self._leadership.confirm()
+        self._health.taking_over()
+        with _few_collections():
+            term = self._begin(self._leadership)
+        term.run(stopping, self._health)
+
+    def _after_trouble(self, error: StoreUnavailable, stopping: threading.Event) -> None:
+        """The first time, a new term begins at once, under the same leadership.
+
+        History that was compacted is no reason for another bridge to do better.
+        """
+        before, self._troubled_at = self._troubled_at, time.monotonic()
+        if self._troubled_at - before > _SOUND:
+            self._pause = _FIRST_PAUSE
+            return
+        if not isinstance(error, Compacted):
+            self._resign()
+        stopping.wait(self._pause * random.uniform(0.5, 1.5))
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    def _resign(self) -> None:
+        leadership, self._leadership = self._leadership, None
+        if leadership is not None:
+            leadership.resign()
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """A term begins with a million objects that all stay. The garbage collector would go through
+    them again and again while they are made, and stop the loop whenever it goes through everything
+    later; so it leaves them alone until the next term begins."""
+    gc.unfreeze()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()

@@ -1,0 +1,114 @@
+"""A lease and the thread that renews it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from typing import Any
+
+from etcd3.etcdrpc import rpc_pb2 as rpc
+
+from ...errors import StoreUnavailable
+from .connection import Channel, Connections
+
+log = logging.getLogger(__name__)
+
+CALL_TIMEOUT = 3.0
+"""Seconds for giving a lease back."""
+_TRY = (0.5, 1.5)
+"""Shortest and longest time, in seconds, that one endpoint gets for a renewal."""
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+"""Seconds between two tries, the first and the longest. The next endpoint is asked at once."""
+
+
+class EtcdLease:
+    """A lease, renewed every third of its time.
+
+    It belongs to one history of etcd. A backup may hold it, with keys that have long been given up:
+    it is not renewed after a restore, so that they vanish.
+
+    A renewal that fails goes to the next endpoint at once. One endpoint gets a sixth of the lease's
+    time at the most, so a frozen endpoint of several costs no lease.
+    """
+
+    def __init__(self, connections: Connections, reply: Any, started: float, seconds: int, renew_for: float) -> None:
+        """
+        :param reply: etcd's answer to the grant, asked for at *started* by the monotonic clock.
+        :param renew_for: seconds after which it is renewed no more, and ends.
+        """
+        self._connections, self._seconds = connections, seconds
+        self.id: int = reply.ID
+        self._until = started + seconds
+        self._renewed_until = started + renew_for
+        self._generation = connections.history.generation
+        self._stop = threading.Event()
+        threading.Thread(target=self._renew, name=f"lease-{self.id:x}", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        return not self._stop.is_set() and time.monotonic() < self._until and self._is_of_this_history()
+
+    def _is_of_this_history(self) -> bool:
+        return self._generation == self._connections.history.generation
+
+    def abandon(self) -> None:
+        self._stop.set()
+
+    def revoke(self) -> None:
+        self._stop.set()
+        request = rpc.LeaseRevokeRequest(ID=self.id)
+        try:
+            self._connections.call(lambda c: c.leases.LeaseRevoke(request, timeout=CALL_TIMEOUT, metadata=c.metadata))
+        except StoreUnavailable:
+            log.info("Lease could not be revoked; it ends by itself", extra={"event": "lease_left"})
+
+    def _renew(self) -> None:
+        pause, third = 0.0, self._seconds / 3
+        while not self._stop.wait(pause or third):
+            started = time.monotonic()
+            if started >= self._renewed_until or not self._is_of_this_history():
+                return
+            try:
+                reply = self._connections.call(self._keep_alive)
+            except StoreUnavailable:
+                if started >= self._until:
+                    self._stop.set()
+                pause = min(2 * pause, _LONGEST_PAUSE) if pause else _FIRST_PAUSE
+                continue
+            if reply is None or reply.TTL <= 0:
+                self._stop.set()  # etcd has forgotten it: what hung on it is gone
+                return
+            self._until = started + reply.TTL
+            pause = 0.0
+            self._verify()
+
+    def _verify(self) -> None:
+        """An idle worker asks etcd nothing but this: only so does it notice that etcd was
+        restored."""
+        with contextlib.suppress(StoreUnavailable):  # the next round sees what has become of the history
+            self._connections.verify(self._try)
+
+    @property
+    def _try(self) -> float:
+        shortest, longest = _TRY
+        return min(max(self._seconds / 6, shortest), longest)
+
+    def _keep_alive(self, channel: Channel) -> Any:
+        seconds = self._try
+        requests = iter([rpc.LeaseKeepAliveRequest(ID=self.id)])
+        stream = channel.leases.LeaseKeepAlive(requests, timeout=seconds, metadata=channel.metadata)
+        return next(iter(stream), None)
+
+
+def grant(connections: Connections, channel: Channel, seconds: int, renew_for: float, timeout: float) -> EtcdLease:
+    """Ask for a lease on a connection, and keep it.
+
+    :param timeout: seconds for the answer. A lease that was granted all the same ends by itself.
+    """
+    started = time.monotonic()
+    request = rpc.LeaseGrantRequest(TTL=seconds)
+    reply = channel.leases.LeaseGrant(request, timeout=timeout, metadata=channel.metadata)
+    return EtcdLease(connections, reply, started, seconds, renew_for)
