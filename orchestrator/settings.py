@@ -89,6 +89,14 @@ class Settings(BaseSettings):
     deletion_patience: float = Field(
         5.0, ge=0, description="Seconds that a deletion waits for resources built from this one to be deleted too."
     )
+    deletions_at_once: int = Field(
+        20,
+        ge=0,
+        description="Configs of built resources that may be removed unmarked in ten minutes; of more, the deletions are held.",
+    )
+    deletions_share: float = Field(
+        5.0, ge=0, le=100, description="The same in percent of what is built; the higher of the two numbers counts."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("console", description="console: one line for people; json: one document a line.")
 

@@ -75,6 +75,10 @@ class MemoryStore:
     def generation(self) -> int:
         return self._generation
 
+    @property
+    def cluster(self) -> str:
+        return "memory"
+
     def get(self, key: str) -> KeyValue | None:
         with self._changed:
             return self._now.get(key)

@@ -210,6 +210,10 @@ class GatheringStore(Store):
     def generation(self) -> int:
         return self._store.generation
 
+    @property
+    def cluster(self) -> str:
+        return self._store.cluster
+
     def get(self, key: str) -> KeyValue | None:
         return self._store.get(key)
 

@@ -52,7 +52,7 @@ class Health:
         self._events = Counter("orchestrator_events", "What happened, by the event of the log.", ["event"], registry=self.registry)
         self._leading = Gauge("orchestrator_leading", "1 while this bridge leads.", registry=self.registry)
         self._size = Gauge("orchestrator_world", "Things the leader knows.", ["kind"], registry=self.registry)
-        self.note = ""
+        self._notes: dict[str, str] = {}
         self._refused = Gauge("orchestrator_schemas_refused", "1 while a newer schema list cannot be used.", registry=self.registry)
         self._wait = Gauge(
             "orchestrator_message_wait_seconds", "How long messages wait for a worker at the moment.", registry=self.registry
@@ -83,7 +83,8 @@ class Health:
         self.role, self._hangs_after, self._watch = "standby", HANGS, None
         self._leading.set(0)
         self._wait.set(0.0)
-        self.schemas("", refused=False)  # Only the leader looks at the list.
+        self.schemas("", refused=False)  # Only the leader looks at the list,
+        self.tell("deletions", "")  # and holds deletions.
 
     def leading(self, watch: Watch) -> None:
         self.role, self._hangs_after, self._watch = "leader", HANGS, watch
@@ -108,8 +109,16 @@ class Health:
         :param note: why not; empty when it is.
         :param refused: whether there is a newer one that cannot be used.
         """
-        self.note = note
+        self.tell("schemas", note)
         self._refused.set(refused)
+
+    def tell(self, about: str, note: str) -> None:
+        """What a person should know though this bridge does its work; an empty *note* when there is nothing more."""
+        self._notes[about] = note
+
+    @property
+    def note(self) -> str:
+        return "; ".join(filter(None, self._notes.values()))
 
     def count(self, event: str) -> None:
         self._events.labels(event).inc()

@@ -38,7 +38,7 @@ class Leadership:
     """A time of leading. Its :attr:`fence` is part of every transaction the leader writes: a leader
     that was paused past its lease finds every write refused.
 
-    The fence is the mod revision of the leader's key. :meth:`confirm` writes the key anew, and by
+    The fence is the mod revision of the leader's key. :meth:`renew` writes the key anew, and by
     that refuses all writes that were sent before and may still be on their way.
     """
 
@@ -71,7 +71,7 @@ class Leadership:
                 raise LeadershipLost("another bridge leads")
         return revision
 
-    def confirm(self) -> None:
+    def renew(self) -> None:
         """Go on after trouble, with a new fence.
 
         A write whose answer got lost may still be performed, by a member that was frozen. It would

@@ -15,6 +15,7 @@ from ..clients.store import Compacted, HistoryChanged, Store
 from ..core.keys import Keys
 from ..errors import StoreUnavailable
 from .health import Health
+from .identity import IdentityDiffers
 from .leader import Leadership, LeadershipLost, campaign, identity
 from .term import Term
 
@@ -54,6 +55,11 @@ class Leading:
                     )
                     self._health.troubled(str(error))
                     self._resign()
+                except IdentityDiffers as error:
+                    log.error("Nothing is decided", extra={"event": "identity_differs", "reason": str(error)})
+                    self._health.troubled(str(error))
+                    self._resign()  # Another bridge may be the right one.
+                    stopping.wait(_LONGEST_PAUSE)
                 except StoreUnavailable as error:
                     log.warning("etcd is in doubt, beginning anew", extra={"event": "term_ended", "reason": str(error)})
                     self._health.troubled(str(error))
@@ -69,7 +75,7 @@ class Leading:
             if self._leadership is None:
                 return
         else:
-            self._leadership.confirm()
+            self._leadership.renew()
         self._health.taking_over()
         with _few_collections():
             term = self._begin(self._leadership)

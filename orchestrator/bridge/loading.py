@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ..clients.store import KeyValue, Store
@@ -24,8 +25,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[World, list[KeyValue], int]:
-    """Everything that is known, the runs under way, and the revision at which it was read.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What etcd held at one revision: everything that is known, and the runs under way."""
+
+    world: World
+    runs: list[KeyValue]
+    revision: int
+
+
+def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
+    """Everything that is known.
 
     Every resource is to be decided: what was written while nobody led is found by its level.
     """
@@ -67,7 +77,25 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> tuple[W
     world.again.update(ref for ref, failed in world.failed.items() if failed.action is Action.DELETE and ref not in world.wanted)
     for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
         world.touch(*known)
-    return world, runs, revision
+    _find_removals(world, held=store.get(keys.brake) is not None)
+    return Loaded(world, runs, revision)
+
+
+def _find_removals(world: World, *, held: bool) -> None:
+    """The configs that are gone, or were removed and written again, and whose stacks are still there.
+
+    :param held: whether the leader before held deletions.
+    """
+    now = time.monotonic()
+    for ref, handled in world.handled.items():
+        wanted, failed = world.wanted.get(ref), world.failed.get(ref)
+        gone = wanted is None and ref not in world.unreadable
+        anew = wanted is not None and wanted.incarnation != handled.incarnation
+        asked_before = failed is not None and failed.action is Action.DELETE
+        if (gone or anew) and not asked_before:
+            world.note_removal(ref, 0, now)
+    if held:
+        world.removals.hold()
 
 
 def _sharing_body(handled: Handled, wanted: Wanted | None) -> Handled:
@@ -98,6 +126,20 @@ def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
         incoming = replace(known, revision=incoming.revision)
     world.wanted[incoming.ref] = incoming
     world.touch(incoming.ref)
+
+
+def note_config_gone(world: World, keys: Keys, key: str, revision: int) -> None:
+    """Take in that a key below ``/config`` was removed, at a revision."""
+    ref = keys.ref(keys.config, key)
+    if ref is None or keys.below(keys.config, ref) != key:
+        return
+    before = world.wanted.pop(ref, None)
+    world.unreadable.discard(ref)
+    if before is None or not before.marked_for_deletion:
+        world.note_removal(ref, revision, time.monotonic())
+    if ref in world.failed:
+        world.again.add(ref)  # Removing the config asks for the deletion anew, if that is what failed.
+    world.touch(ref)
 
 
 def read_run(kv: KeyValue) -> Run | None:

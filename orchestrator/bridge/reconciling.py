@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol
 
@@ -32,8 +33,9 @@ from ..core.planning import (
     fails_with,
     refuse,
 )
-from ..core.records import NO_JOB, Failed, Handled, Run
+from ..core.records import NO_JOB, Brake, Failed, Handled, Run
 from ..core.refs import JobId, Ref
+from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction, merged
 from ..core.world import Reported, Stack, World
 from ..errors import StoreRefused
@@ -78,11 +80,12 @@ class Reconciler:
         later: Later,
         patience: float,
         as_string: bool,
+        brake: BrakeLimits,
     ) -> None:
         self.world = world
         self._keys, self._leadership = keys, leadership
         self._ready, self._dropped, self._later = ready, dropped, later
-        self._patience, self._as_string = patience, as_string
+        self._patience, self._as_string, self._brake = patience, as_string, brake
         self._deletion_asked: dict[Ref, float] = {}
         self._deletions_failed: dict[Ref, int] = {}
         self._doomed: dict[JobId, tuple[Failed, JobId]] = {}
@@ -98,6 +101,7 @@ class Reconciler:
         :param at_most: leave the rest for the next time after so many; None: everything.
         """
         self._fail_waiting()
+        self._follow_brake()
         while self.world.dirty:
             for ref in list(islice(self.world.dirty, at_most)):
                 if self._is_undecided(ref):
@@ -105,6 +109,36 @@ class Reconciler:
             self._perform_batch()
             if at_most is not None:
                 return
+
+    def _follow_brake(self) -> None:
+        """Hold the deletions of configs that were removed in too great numbers, until nothing is left to hold."""
+        removals = self.world.removals
+        if removals.held:
+            if not len(removals) and self._leadership.commit(effects.release_deletions(self._keys)):
+                removals.release()
+                log.info("Deletions are held no more", extra={"event": "deletions_released"})
+            return
+        removed = removals.counted(time.monotonic(), self._brake.within)
+        if removed <= self._brake.at_once or not len(removals):
+            return
+        limit = self._brake.allowed(self.world.built)
+        if removed <= limit:
+            return
+        brake = Brake(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), len(removals), limit)
+        if self._leadership.commit(effects.hold_deletions(self._keys, brake)):
+            removals.hold()
+            log.error(
+                "Deletions are held",
+                extra={"event": "deletions_held", "removed": removed, "held": len(removals), "limit": limit},
+            )
+
+    def held_deletions(self) -> str:
+        """What a person has to know of held deletions; empty when there are none."""
+        removals = self.world.removals
+        if not removals.held or not len(removals):
+            return ""
+        number = len(removals)
+        return f"{number} deletion{'' if number == 1 else 's'} held; see orchestrator status"
 
     def _settle_one(self, ref: Ref) -> None:
         """Decide one resource, and before it those it has to come after. The path closes cycles."""
@@ -210,6 +244,7 @@ class Reconciler:
                     world.reported[ref] = Reported(wanted.version, revision)
                     world.set_handled(ref, handled)
                     world.set_failed(ref, failed)
+                    world.removals.done(ref)
                     log.warning("Refused", extra={"event": "refused", "resource": str(ref), "reason": failed.error})
                     self._decided(ref)
             case Clean():
@@ -244,6 +279,7 @@ class Reconciler:
             self._drop(old)
             log.info("Job superseded", extra={"event": "job_superseded", "job": old.id, "by": job.id})
         self.world.set_handled(ref, handled)
+        self.world.removals.done(ref)
         waits = self.world.graph.waits_for(job.id)
         log.info("Job made", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
         self._decided(ref)

@@ -182,6 +182,11 @@ class SchemaKeeper:
             return str(error)
         return types_missing(self._store, keys, before.listed.schemas() if before else None)
 
+    @property
+    def digest(self) -> str:
+        """That of the list in force."""
+        return self._in_force.listed.digest if self._in_force else ""
+
     # While this bridge leads ----------------------------------------------------------------------
 
     @property

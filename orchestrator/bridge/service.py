@@ -8,9 +8,12 @@ import threading
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.queue import Queue
+from ..core.removals import BrakeLimits
 from ..settings import Settings
+from . import loading
 from .deadlines import Limits
 from .health import CountEvents, Health, serve
+from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
 from .schemas import SchemaKeeper
@@ -33,6 +36,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         tenant_requests=settings.tenant_requests,
         total_requests=settings.total_requests,
         limits=Limits(settings.stack_timeout, settings.timeout_margin, settings.project_patience),
+        brake=BrakeLimits(settings.deletions_at_once, settings.deletions_share / 100),
     )
     health = Health()
     count = CountEvents(health)
@@ -43,10 +47,16 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     types = SchemaKeeper(source, store, settings.prefixes, settings.schemas_interval, health)
     types.prepare(stopping)
 
+    guard = IdentityGuard(store, timing.brake)
+
     def begin(leadership: Leadership) -> Term:
+        keys = types.begin(leadership)
+        loaded = loading.load(store, keys, templates.templates)
+        guard.admit(leadership, keys, loaded.world, types.digest)
         return Term(
+            loaded,
             store,
-            types.begin(leadership),
+            keys,
             leadership,
             broker,
             templates.templates,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
 import sched
@@ -21,6 +20,7 @@ from ..core.keys import Keys
 from ..core.planning import TEMPLATE_TYPE
 from ..core.records import RetryAsked, Run, Step
 from ..core.refs import JobId, Ref
+from ..core.removals import BrakeLimits
 from ..core.templates import Template
 from . import loading
 from .deadlines import IN_HEAT_LONG, Deadlines, Limits, Skew
@@ -59,6 +59,7 @@ class Timing:
     limits: Limits = field(default_factory=Limits)
     in_heat_long: float = IN_HEAT_LONG
     deadlines_every: float = 5.0
+    brake: BrakeLimits = field(default_factory=BrakeLimits)
 
 
 class TypesWatched(Protocol):
@@ -77,6 +78,7 @@ class Term:
 
     def __init__(
         self,
+        loaded: loading.Loaded,
         store: Store,
         keys: Keys,
         leadership: Leadership,
@@ -87,6 +89,7 @@ class Term:
         as_string: bool = False,
         types: TypesWatched | None = None,
     ) -> None:
+        """:param loaded: what etcd held a moment ago, under the same leadership."""
         self._store, self._keys, self._leadership, self._catalogue = store, keys, leadership, catalogue
         self._types = types
         self._timing = timing
@@ -99,7 +102,7 @@ class Term:
             tenant_limit=timing.tenant_requests,
             total_limit=timing.total_requests,
         )
-        self.world, runs, self._revision = loading.load(store, keys, catalogue)
+        self.world, self._revision = loaded.world, loaded.revision
         self._reconciler = Reconciler(
             self.world,
             keys,
@@ -109,6 +112,7 @@ class Term:
             later=self._later,
             patience=timing.patience,
             as_string=as_string,
+            brake=timing.brake,
         )
         self._deadlines = Deadlines(timing.limits)
         self._skew = Skew()
@@ -117,7 +121,7 @@ class Term:
         self._removal_due = 0.0
         self._stepped = time.monotonic()
         self._dispatcher.begin()
-        self._resume(runs)
+        self._resume(loaded.runs)
 
     def _resume(self, runs: list[KeyValue]) -> None:
         """Carry on with the jobs as they stand."""
@@ -154,6 +158,7 @@ class Term:
                 self._leadership.check()
                 self._step()
                 health.beat(self.sizes(), self._dispatcher.wait)
+                health.tell("deletions", self._reconciler.held_deletions())
             self._remove_finished()
         finally:
             watch.close()
@@ -167,6 +172,7 @@ class Term:
             "held": len(world.held),
             "failed": len(world.failed),
             "deletions_failing": self._deadlines.deletions_failing,
+            "deletions_held": len(world.removals) if world.removals.held else 0,
             **self._dispatcher.sizes(),
         }
 
@@ -236,12 +242,8 @@ class Term:
         world, keys = self.world, self._keys
         if event.value is not None:
             loading.note_config(world, keys, KeyValue(event.key, event.value, event.created, event.revision))
-        elif (ref := keys.ref(keys.config, event.key)) and keys.below(keys.config, ref) == event.key:
-            world.wanted.pop(ref, None)
-            world.unreadable.discard(ref)
-            if ref in world.failed:
-                world.again.add(ref)  # Removing the config asks for the deletion anew, if that is what failed.
-            world.touch(ref)
+        else:
+            loading.note_config_gone(world, keys, event.key, event.revision)
         if template_id := keys.template_id(event.key):
             self._note_template(template_id, removed=event.value is None)
 
@@ -319,13 +321,16 @@ class Term:
 
     def _note_retry(self, kv: KeyValue) -> None:
         """An operator asks for a failed version to be tried once more, or for one that went backwards to be built."""
-        ref = self._keys.ref(self._keys.retries, kv.key)
-        if ref is not None and self._may_retry(ref):
+        ref, asked = self._keys.ref(self._keys.retries, kv.key), RetryAsked.from_json(kv.value)
+        if ref is not None and asked.confirm:
+            if self.world.removals.confirm(ref, asked.confirm):
+                log.info("Deletion confirmed", extra={"event": "deletion_confirmed", "resource": str(ref)})
+                self.world.touch(ref)
+        elif ref is not None and self._may_retry(ref):
             log.info("Trying again, as asked", extra={"event": "retry_asked", "resource": str(ref)})
             self.world.again.add(ref)
-            with contextlib.suppress(ValueError):  # Somebody else wrote it: a request without a word more.
-                if RetryAsked.from_json(kv.value).force:
-                    self.world.forced.add(ref)
+            if asked.force:
+                self.world.forced.add(ref)
             self.world.touch(ref)
         self._finish(kv.key, kv.revision)
 
@@ -361,7 +366,8 @@ class Term:
         """
         if ref := self._keys.ref(self._keys.retries, key):
             # Held back, it is told by that record that it is to be tried again.
-            return ref in self.world.again and ref not in self.world.held
+            tried_again = ref in self.world.again and ref not in self.world.held
+            return tried_again or self.world.removals.is_confirmed(ref)
         return self._keys.run_job(key) in jobs
 
     # Timers -----------------------------------------------------------------------------------------

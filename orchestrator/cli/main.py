@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from .. import __version__, log
 from .. import settings as configuration
@@ -21,10 +20,25 @@ from ..clients.schema_list import is_address
 from ..core.refs import Ref
 from ..core.resources import UNVERSIONED
 from ..errors import InvalidInput, OrchestratorError
-from . import doctor, documents, retrying, schemas, settings_view, showing, snapshot, status, templates, waiting, writing
+from . import (
+    confirming,
+    doctor,
+    documents,
+    retrying,
+    schemas,
+    settings_view,
+    showing,
+    snapshot,
+    status,
+    templates,
+    users,
+    waiting,
+    writing,
+)
 from .exits import HELP, Exit
+from .finishing import finish, written_table
 from .options import Files, Output, Timeout, Wait
-from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, on_terminal, printable, show
+from .output import Format, emit, hint, on_terminal, printable, show
 from .progress import Progress
 from .session import Commands, Session, session
 from .waiting import Goal
@@ -159,7 +173,7 @@ def apply(files: Files = None, wait: Wait = False, timeout: Timeout = None, outp
         checked = documents.check(doors.keys, found)
         written = [writing.put(doors.store, doors.keys, document.ref, document.body) for document in checked]
         _warn_of_api_server(doors, written)
-        _finish(doors, written, Goal([w.ref for w in written]) if wait else None, timeout, output)
+        finish(doors, written, Goal([w.ref for w in written]) if wait else None, timeout, output)
 
 
 @app.command(epilog=HELP, rich_help_panel=_CONFIG)
@@ -168,6 +182,10 @@ def delete(
     resource_id: OneId = None,
     files: Files = None,
     now: Annotated[bool, typer.Option("--now", help="Remove the config at once, without marking it first.")] = False,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Delete everything that uses them, too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Delete them though others use them, and leave those as they are.")
+    ] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -176,7 +194,8 @@ def delete(
 
     The config itself stays until the API server has seen that the stack is gone, and removes it. Where there is no API server,
     --wait plays its part: it waits for the deletion and then removes the config. With --now the config is removed at once;
-    the bridge then deletes the stack by what it has recorded. Whatever was built from a resource goes before it.
+    the bridge then deletes the stack by what it has recorded. A resource that others use is not deleted without --cascade
+    or --force.
 
     **Examples**
 
@@ -193,19 +212,34 @@ def delete(
         # Files name first what others need, and the others have to go first.
         checked = documents.check(doors.keys, found, need_body=False)
         refs = [documents.place(doors.store, doors.keys, document.ref) for document in reversed(checked)]
+        refs = _with_users(doors, refs, cascade=cascade, force=force)
         if now:
             written = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
-            _finish(doors, written, Goal(refs, gone=True) if wait else None, timeout, output)
+            finish(doors, written, Goal(refs, gone=True) if wait else None, timeout, output)
             return
         written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
         _warn_of_api_server(doors, written)
         marked = [w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)]
         if not wait:
-            _finish(doors, written, None, timeout, output)
+            finish(doors, written, None, timeout, output)
             if marked and output is Format.TEXT:
                 hint("The config stays until somebody removes it: the API server, or the same command with --wait.")
             return
         _delete_and_wait(doors, written, marked, timeout, output)
+
+
+def _with_users(doors: Session, refs: list[Ref], *, cascade: bool, force: bool) -> list[Ref]:
+    """What is to be deleted, in the order in which it goes.
+
+    :raises InvalidInput: others use them, and nobody has said what is to become of those.
+    """
+    if force and not cascade:
+        return refs
+    found = snapshot.load(doors.store, doors.keys)
+    if cascade:
+        return users.with_users(found, refs)
+    users.refuse_used(found, refs)
+    return refs
 
 
 def _warn_of_api_server(doors: Session, written: list[Written]) -> None:
@@ -223,44 +257,16 @@ def _warn_of_api_server(doors: Session, written: list[Written]) -> None:
 def _delete_and_wait(doors: Session, written: list[Written], marked: list[Written], timeout: float | None, output: Format) -> None:
     """In the API server's place: remove each config once the deletion of that very version is reported."""
     if output is Format.TEXT:
-        show([_written_table(written)])
+        show([written_table(written)])
     outlook = waiting.until_told(doors.store, doors.keys, Goal([w.ref for w in marked]), timeout)
     gone = {standing.ref for standing in outlook.good}
     removed = [writing.remove(doors.store, doors.keys, w.ref, w.revision) for w in marked if w.ref in gone]
     if output is Format.TEXT:
-        show([*waiting.troubles(outlook), *([_written_table(removed)] if removed else [])])
+        show([*waiting.troubles(outlook), *([written_table(removed)] if removed else [])])
     else:
         answer = {w.ref: w for w in (*written, *removed)}
         emit({"written": [w.to_json() for w in answer.values()], "wait": waiting.as_document(outlook)}, output)
     raise typer.Exit(outlook.exit)
-
-
-def _finish(doors: Session, written: list[Written], goal: Goal | None, timeout: float | None, output: Format) -> None:
-    """Say what was written, and wait for what comes of it if that is wanted."""
-    if output is Format.TEXT:
-        show([_written_table(written)])
-    elif goal is None:
-        emit([w.to_json() for w in written], output)
-    if goal is None:
-        return
-    outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)
-    if output is Format.TEXT:
-        show(waiting.summary(outlook))
-    else:
-        emit({"written": [w.to_json() for w in written], "wait": waiting.as_document(outlook)}, output)
-    raise typer.Exit(outlook.exit)
-
-
-_RESULTS = {Result.CREATED: GOOD, Result.UPDATED: GOOD, Result.MARKED: DOUBT, Result.REMOVED: DOUBT, Result.RETRIED: GOOD}
-
-
-def _written_table(written: list[Written]) -> Section:
-    rows = [(_result(w.result), str(w.ref), f"v{w.version}" if w.version else "") for w in written]
-    return Section("", ("result", "resource", "version"), rows)
-
-
-def _result(result: Result) -> Text:
-    return Text(result.value, _RESULTS.get(result, FAINT))
 
 
 # Looking -------------------------------------------------------------------------------------------
@@ -385,7 +391,7 @@ def retry(
         refs = retrying.choose(before, kind=only, ref=ref, root=cause, everything=everything)
         retrying.ask(doors.store, doors.keys, refs, force=force)
         written = [Written(r, doors.keys.below(doors.keys.retries, r), Result.RETRIED, _version_of(before, r)) for r in refs]
-        _finish(doors, written, Goal(refs) if wait and refs else None, timeout, output)
+        finish(doors, written, Goal(refs) if wait and refs else None, timeout, output)
 
 
 def _version_of(found: snapshot.Snapshot, ref: Ref) -> int:
@@ -435,5 +441,6 @@ def _demo_module() -> Any:
     return import_module("orchestrator.sandbox.demo")
 
 
+app.add_typer(confirming.app, name="confirm", rich_help_panel=_CONFIG)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
 app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)

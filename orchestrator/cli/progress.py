@@ -39,6 +39,10 @@ class Phase(StrEnum):
     """It is tried again and again, and a person has to act before it can succeed."""
     STALE = "stale"
     """An older version was written over a newer one; it is ignored."""
+    UNCONFIRMED = "kept"
+    """Its config is gone, together with many others: its stack stays until a person confirms the deletion."""
+    BROKEN = "broken"
+    """It is built, but something that it was built from is gone."""
     DELETED = "deleted"
     """The stack is gone, and the config may go."""
 
@@ -181,6 +185,9 @@ class Progress:
             return Standing(ref, Phase.HELD, held.reason, waits_for=held.waits_for, moving=True)
         if failed is not None:
             return Standing(ref, Phase.FAILED, failed.error, root=failed.root)
+        stack = self.snapshot.stacks.get(ref)
+        if self.snapshot.brake is not None and stack is not None and stack.live:
+            return Standing(ref, Phase.UNCONFIRMED, _KEPT)
         return Standing(ref, Phase.PENDING, "its config is gone, what is left of it is to be removed", moving=True)
 
     def _judge_wanted(self, ref: Ref, wanted: Wanted, held: Held | None) -> Standing:
@@ -200,8 +207,20 @@ class Progress:
                 return self._judge_failed(ref, version, state)
             if wanted.marked_for_deletion:
                 return Standing(ref, Phase.DELETED, "the stack is gone; the config may be removed", version)
+            if lost := self._lost(ref):
+                return Standing(ref, Phase.BROKEN, f"was built from {lost}, which is gone", version)
             return Standing(ref, Phase.COMPLETE, "", version)
         return undecided
+
+    def _lost(self, ref: Ref) -> Ref | None:
+        """A resource from which this one was built, and which is not there any more."""
+        snapshot, handled = self.snapshot, self.snapshot.handled.get(ref)
+        for other in sorted(handled.refs() if handled else ()):
+            wanted, stack = snapshot.wanted.get(other), snapshot.stacks.get(other)
+            gone = wanted is None or wanted.marked_for_deletion
+            if other != ref and gone and not (stack and stack.live):
+                return other
+        return None
 
     def _judge_failed(self, ref: Ref, version: int, state: State) -> Standing:
         failed = self.snapshot.failed.get(ref)
@@ -241,6 +260,10 @@ class Progress:
         return standing.moving or standing.phase is not Phase.HELD
 
 
+_KEPT = (
+    "its config was removed together with many others; its stack stays until the deletion is confirmed, "
+    "or the config is written again"
+)
 _EQUAL_ANSWERS = 5
 """Times that Heat answers one request with an error of its own before the request counts as the cause."""
 _NEEDS_A_PERSON = (Cause.CREDENTIALS, Cause.PROJECT)

@@ -14,7 +14,7 @@ from ..clients.store import Event, KeyValue, Store
 from ..core import monitoring
 from ..core.jobs import Job
 from ..core.keys import Keys
-from ..core.records import Failed, Handled, Held, Run
+from ..core.records import Brake, Failed, Handled, Held, IdentityTrouble, Run
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
 from ..core.schema_list import SchemaList, Trouble
@@ -72,6 +72,8 @@ class Snapshot:
     leader: Mapping[str, Json] | None = None
     schema_list: Mapping[str, Json] | None = None
     schema_trouble: Trouble | None = None
+    brake: Brake | None = None
+    identity_trouble: IdentityTrouble | None = None
 
     def refs(self) -> list[Ref]:
         """Every resource that is wanted, or of which something is left, in the order of the types."""
@@ -126,6 +128,10 @@ class Snapshot:
             self.leader = _object(kv.value) or {}
         elif kv.key.startswith(keys.schema_list):
             self._put_schemas(kv)
+        elif kv.key == keys.brake:
+            self.brake = _readable(lambda: Brake.from_json(kv.value))
+        elif kv.key == keys.identity_trouble:
+            self.identity_trouble = _readable(lambda: IdentityTrouble.from_json(kv.value))
         else:
             self._put_record(kv)
 
@@ -133,10 +139,7 @@ class Snapshot:
         if kv.key == self.keys.schema_list:
             self.schema_list = _object(kv.value)
         elif kv.key == self.keys.schema_trouble:
-            try:
-                self.schema_trouble = Trouble.from_json(kv.value)
-            except (ValueError, KeyError, TypeError):
-                self.schema_trouble = None
+            self.schema_trouble = _readable(lambda: Trouble.from_json(kv.value))
 
     def _put_config(self, kv: KeyValue) -> None:
         template_id = self.keys.template_id(kv.key)
@@ -196,6 +199,10 @@ class Snapshot:
             self.schema_list = None
         elif key == keys.schema_trouble:
             self.schema_trouble = None
+        elif key == keys.brake:
+            self.brake = None
+        elif key == keys.identity_trouble:
+            self.identity_trouble = None
         else:
             self._remove_record(key)
 
@@ -230,6 +237,14 @@ def load(store: Store, keys: Keys) -> Snapshot:
     snapshot.listed_at = snapshot.revision
     snapshot.follow_types()
     return snapshot
+
+
+def _readable(read: Callable[[], T]) -> T | None:
+    """A record, None when it cannot be read: `get` shows it as it is."""
+    try:
+        return read()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _object(value: bytes | str) -> dict[str, Json] | None:

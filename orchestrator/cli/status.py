@@ -16,9 +16,11 @@ from rich.text import Text
 from ..clients.store import Store
 from ..core.jobs import Action, job_ref
 from ..core.keys import Keys
+from ..core.records import Brake, IdentityTrouble
 from ..core.refs import Json, Ref
 from ..core.schema_list import Trouble
 from .exits import Exit
+from .held import by_type
 from .output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, Section, as_renderable, console, count, duration
 from .progress import JobView, Phase, Progress, Stage, Standing
 from .snapshot import Snapshot
@@ -54,18 +56,23 @@ class Overview:
     failures: tuple[Failure, ...] = ()
     trouble: tuple[Standing, ...] = ()
     stale: tuple[Standing, ...] = ()
+    unconfirmed: tuple[Standing, ...] = ()
+    broken: tuple[Standing, ...] = ()
     deleted: tuple[Standing, ...] = ()
     rewritten: tuple[Standing, ...] = ()
     rejected: Mapping[str, str] | None = None
     schema_list: Mapping[str, Json] | None = None
     schema_trouble: Trouble | None = None
+    brake: Brake | None = None
+    identity_trouble: IdentityTrouble | None = None
 
     @property
     def exit(self) -> Exit:
         stuck = any(not held.moving for held in self.held)
         refused = self.schema_trouble is not None and self.schema_trouble.refused
-        troubled = self.failures or self.trouble or self.stale or self.rejected
-        return Exit.PROBLEM if stuck or refused or troubled else Exit.OK
+        troubled = self.failures or self.trouble or self.stale or self.broken or self.rejected
+        braked = self.unconfirmed or self.identity_trouble
+        return Exit.PROBLEM if stuck or refused or troubled or braked else Exit.OK
 
     @property
     def busy(self) -> bool:
@@ -92,11 +99,15 @@ def overview(snapshot: Snapshot) -> Overview:
         failures=_by_root(by_phase[Phase.FAILED]),
         trouble=tuple(by_phase[Phase.TROUBLE]),
         stale=tuple(by_phase[Phase.STALE]),
+        unconfirmed=tuple(by_phase[Phase.UNCONFIRMED]),
+        broken=tuple(by_phase[Phase.BROKEN]),
         deleted=tuple(by_phase[Phase.DELETED]),
         rewritten=tuple(_rewritten(snapshot)),
         rejected={key: rejected.reason for key, rejected in sorted(snapshot.rejected.items())},
         schema_list=_schema_list(snapshot),
         schema_trouble=snapshot.schema_trouble,
+        brake=snapshot.brake,
+        identity_trouble=snapshot.identity_trouble,
     )
 
 
@@ -139,6 +150,7 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         "leader": dict(found.leader) if found.leader is not None else None,
         "schemas": dict(found.schema_list) if found.schema_list is not None else None,
         "schemas_trouble": _schema_trouble(found.schema_trouble),
+        "stopped": found.identity_trouble.reason if found.identity_trouble else "",
         "resources": {phase.value: found.phases.get(phase, 0) for phase in Phase},
         "running": [_job(view, now) for view in found.running],
         "waiting": [_job(view, now) for view in found.waiting],
@@ -154,6 +166,8 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         ],
         "trouble": [{**_standing(standing), "since": standing.since} for standing in found.trouble],
         "stale": [_standing(standing) for standing in found.stale],
+        "unconfirmed": [_standing(standing) for standing in found.unconfirmed],
+        "broken": [_standing(standing) for standing in found.broken],
         "deleted": [_standing(standing) for standing in found.deleted],
         "rewritten": [_standing(standing) for standing in found.rewritten],
         "rejected": [{"key": key, "reason": reason} for key, reason in (found.rejected or {}).items()],
@@ -199,6 +213,8 @@ _PHASE_STYLES = {
     Phase.FAILED: BAD,
     Phase.TROUBLE: BAD,
     Phase.STALE: DOUBT,
+    Phase.UNCONFIRMED: BAD,
+    Phase.BROKEN: BAD,
     Phase.DELETED: FAINT,
 }
 
@@ -209,7 +225,7 @@ def phase_text(phase: Phase) -> Text:
 
 def render(found: Overview, now: float) -> list[Section | Text]:
     """Everything that is not as it should be yet; of what is complete, only how many there are."""
-    parts: list[Section | Text] = [_headline(found), *_types(found), _counts(found)]
+    parts: list[Section | Text] = [_headline(found), *_stopped(found), *_types(found), _counts(found)]
     parts += _in_progress(found, now)
     parts += _troubles(found, now)
     if found.deleted:
@@ -224,6 +240,12 @@ def _headline(found: Overview) -> Text:
     else:
         who = Text.assemble("The bridge on ", (f"{found.leader.get('host')}", "bold"), f" (pid {found.leader.get('pid')}) leads.")
     return who.append(f"  revision {found.revision}", FAINT)
+
+
+def _stopped(found: Overview) -> list[Section | Text]:
+    """Why the bridge decides nothing."""
+    trouble = found.identity_trouble
+    return [Text(f"The bridge has stopped, since {trouble.since}: {trouble.reason}.", BAD)] if trouble else []
 
 
 def _types(found: Overview) -> list[Section | Text]:
@@ -293,6 +315,7 @@ def _names(view: JobView, stuck: Collection[Ref] = ()) -> str:
 def _troubles(found: Overview, now: float) -> list[Section | Text]:
     parts: list[Section | Text] = []
     wide = frozenset({"reason", "error"})
+    parts += _held_deletions(found)
     if found.held:
         held = [(str(s.ref), _version(s), str(s.waits_for or ""), s.reason) for s in found.held]
         parts.append(Section("Held back", ("resource", "version", "waits for", "reason"), held, DOUBT, wide))
@@ -307,12 +330,28 @@ def _troubles(found: Overview, now: float) -> list[Section | Text]:
     if found.stale:
         stale = [(str(s.ref), _version(s), s.reason) for s in found.stale]
         parts.append(Section("Ignored", ("resource", "version", "reason"), stale, DOUBT, wide))
+    if found.broken:
+        broken = [(str(s.ref), _version(s), s.reason) for s in found.broken]
+        parts.append(Section("Broken: what they were built from is gone", ("resource", "version", "reason"), broken, BAD, wide))
     if found.rewritten:
         rewritten = [(str(s.ref), _version(s), s.reason) for s in found.rewritten]
         parts.append(Section("Written twice with one version", ("resource", "version", "reason"), rewritten, DOUBT, wide))
     if found.rejected:
         parts.append(Section("Rejected", ("key", "reason"), list(found.rejected.items()), BAD, wide))
     return parts
+
+
+def _held_deletions(found: Overview) -> list[Section | Text]:
+    """What a brake holds, by type: it may be everything."""
+    if not found.unconfirmed or found.brake is None:
+        return []
+    refs = [standing.ref for standing in found.unconfirmed]
+    told = (
+        f"More than {found.brake.limit} configs of built resources were removed within ten minutes, without a mark. Since "
+        f"{found.brake.since} their deletions are held. `orchestrator confirm deletions` lets them go; "
+        "writing the configs again keeps the stacks."
+    )
+    return [by_type(refs), Text(told, DOUBT)]
 
 
 def _version(standing: Standing) -> str:

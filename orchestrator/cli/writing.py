@@ -33,7 +33,8 @@ class Result(StrEnum):
     ALREADY_MARKED = "already marked"
     REMOVED = "removed"
     ABSENT = "not there"
-    RETRIED = "tried again"
+    RETRIED = "will be tried again"
+    CONFIRMED = "confirmed"
 
 
 @dataclass(frozen=True, slots=True)

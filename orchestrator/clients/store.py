@@ -96,6 +96,10 @@ class Store(Protocol):
     def generation(self) -> int:
         """Rises when the store turns out to have another history (:class:`HistoryChanged`)."""
 
+    @property
+    def cluster(self) -> str:
+        """The id of the store, as far as it has answered."""
+
     def get(self, key: str) -> KeyValue | None: ...
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:

@@ -199,6 +199,29 @@ def end_reload(keys: Keys, revision: int) -> Transaction:
     return Transaction(requires=(unchanged(keys.schema_reload, revision),), deletes=(keys.schema_reload,))
 
 
+def hold_deletions(keys: Keys, brake: records.Brake) -> Transaction:
+    """Too many configs have been removed: their stacks stay until a person has confirmed it."""
+    return Transaction(puts={keys.brake: brake.to_json()})
+
+
+def release_deletions(keys: Keys) -> Transaction:
+    """All that were held are confirmed, or wanted again."""
+    return Transaction(deletes=(keys.brake,))
+
+
+def lead_for(keys: Keys, identity: records.Identity) -> Transaction:
+    """What the bridge leads for from now on."""
+    return Transaction(
+        puts={keys.identity: identity.to_json()},
+        deletes=(keys.identity_trouble, keys.identity_confirmed),
+    )
+
+
+def refuse_identity(keys: Keys, trouble: records.IdentityTrouble) -> Transaction:
+    """Say why nothing is decided."""
+    return Transaction(puts={keys.identity_trouble: trouble.to_json()})
+
+
 # What the workers do -------------------------------------------------------------------------------
 
 

@@ -156,6 +156,26 @@ class Keys:
         """An operator asks for the list to be read now."""
         return self.own + "schemas/reload"
 
+    @property
+    def brake(self) -> str:
+        """Deletions are held."""
+        return self.own + "brake"
+
+    @property
+    def identity(self) -> str:
+        """For what the bridge leads."""
+        return self.own + "identity"
+
+    @property
+    def identity_trouble(self) -> str:
+        """Why the bridge decides nothing: it is another one."""
+        return self.own + "identity/trouble"
+
+    @property
+    def identity_confirmed(self) -> str:
+        """An operator wants that other one."""
+        return self.own + "identity/confirmed"
+
     # One resource -----------------------------------------------------------------------------------
 
     def below(self, folder: str, ref: Ref) -> str:

@@ -186,13 +186,14 @@ class _Planner:
         again = ref in world.again
         if handled and not again and world.is_stale(wanted):
             return Nothing("stale: an older version was written")
-        if handled and self._lives_elsewhere(wanted, handled):
+        taken_back = handled is not None and self._is_taken_back(wanted)
+        if handled and not taken_back and self._lives_elsewhere(wanted, handled):
             if world.may_have_stack(ref) and not world.deleting(ref):
                 # The id was removed and made anew, or moves to another tenant: the old stack goes before the
                 # new one comes. What the new one needs is decided next, and waits for the deletion like any other job.
                 return self._delete(None, handled)
             handled = None
-        if handled and not again and not self._is_change(wanted, handled):
+        if handled and not again and not taken_back and not self._is_change(wanted, handled):
             return Nothing("handled")
         kind = world.schemas.get(ref.type)
         if kind is None or wanted.fault:
@@ -222,6 +223,11 @@ class _Planner:
             return False  # It is deleted where it is, or refused.
         home = self.world.home(self.ref)
         return home is not None and home != wanted.tenant
+
+    def _is_taken_back(self, wanted: Wanted) -> bool:
+        """Whether the config was written again while the deletion of its stack was held: the stack stays."""
+        world = self.world
+        return world.removals.holds(self.ref) and world.home(self.ref) in (wanted.tenant, None)
 
     def _is_change(self, wanted: Wanted, handled: Handled) -> bool:
         """Whether the config asks for something else than what was handled (CONTRACT section 2)."""
@@ -407,6 +413,8 @@ class _Planner:
 
     def _gone(self) -> Decision:
         world, ref = self.world, self.ref
+        if world.removals.holds(ref):
+            return Nothing("its deletion is held until a person has confirmed it")
         jobs = world.graph.on(ref)
         if jobs and not world.may_have_stack(ref) and not world.graph.behind(job.id for job in jobs):
             return Clean(tuple(jobs), self._retried(jobs))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from sys import intern
 from typing import Any, TypeVar
@@ -270,18 +270,89 @@ class RetryAsked:
     """A version is to be tried once more: ``orchestrator/retry/…``.
 
     *force*: the stack of the resource's name in Heat is to be taken as it is, though it is not recorded as ours or an
-    update may replace what failed a check.
+    update may replace what failed a check. *confirm*: the deletion of a stack whose config was gone at this revision,
+    and which is held, may go; 0: that is not what is asked.
     """
 
     force: bool = False
+    confirm: int = 0
 
     def to_json(self) -> str:
-        return json.dumps({"force": True} if self.force else {})
+        record: dict[str, Json] = {"force": True} if self.force else {}
+        return json.dumps({**record, **({"confirm": self.confirm} if self.confirm else {})})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RetryAsked:
+        """Whatever else is in there, it is a request without a word more."""
+        try:
+            record = json.loads(text)
+        except ValueError:
+            return cls()
+        if not isinstance(record, dict):
+            return cls()
+        seen = record.get("confirm")
+        return cls(record.get("force") is True, seen if type(seen) is int else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Deletions are held: ``orchestrator/brake``.
+
+    *since* is when (``2026-11-27T21:49:01Z``). More than *limit* configs of built resources had been removed; *removed* of
+    them were not carried out yet.
+    """
+
+    since: str
+    removed: int
+    limit: int
+
+    def to_json(self) -> str:
+        return json.dumps({"since": self.since, "removed": self.removed, "limit": self.limit})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Brake:
         record = json.loads(text)
-        return cls(isinstance(record, dict) and record.get("force") is True)
+        return cls(str(record["since"]), int(record["removed"]), int(record["limit"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """For what a bridge leads: ``orchestrator/identity``.
+
+    By another one, every resource could seem to be gone: so they are compared before anything is decided.
+    """
+
+    config: str
+    state: str
+    monitoring: str
+    jobs: str
+    types: str
+    cluster: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Identity:
+        record = json.loads(text)
+        return cls(*(str(record[name.name]) for name in fields(cls)))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityTrouble:
+    """Why the bridge decides nothing: ``orchestrator/identity/trouble``. *found* is what it would lead for."""
+
+    reason: str
+    since: str
+    found: Identity
+
+    def to_json(self) -> str:
+        return json.dumps({"reason": self.reason, "since": self.since, "found": asdict(self.found)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> IdentityTrouble:
+        record = json.loads(text)
+        return cls(str(record["reason"]), str(record["since"]), Identity.from_json(json.dumps(record["found"])))
 
 
 # Our own, written by the workers -------------------------------------------------------------------

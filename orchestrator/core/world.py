@@ -16,6 +16,7 @@ from .mapping.evaluate import Missing, Scope
 from .properties import NO_PROPERTIES, Properties
 from .records import Failed, Handled, Held, Step
 from .refs import JobId, Json, Ref
+from .removals import Removals
 from .resources import UNVERSIONED, Wanted, parsed
 from .schemas import ResourceType, Schemas
 from .templates import BadTemplate, Template
@@ -171,6 +172,8 @@ class World:
     """Resources whose version is to be tried once more though it was handled."""
     forced: set[Ref] = field(default_factory=set)
     """Those of them whose stack in Heat is to be taken as it is: a person has decided so."""
+    removals: Removals = field(default_factory=Removals)
+    """The configs that were removed without a mark, and whose stacks are still there."""
     _handled: dict[Ref, Handled] = field(default_factory=dict)
     _referrers: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
     _held: dict[Ref, Held] = field(default_factory=dict)
@@ -303,6 +306,20 @@ class World:
         for ref in refs:
             self.dirty[ref] = None
 
+    def note_removal(self, ref: Ref, revision: int, now: float) -> None:
+        """The config of a resource was removed without a mark: its stack, if it may have one, is to be deleted.
+
+        :param revision: that of the removal; 0 when it happened while nobody led.
+        :param now: seconds by a clock that only goes forward.
+        """
+        if (self.may_have_stack(ref) or self.graph.on(ref)) and not self.deleting(ref):
+            self.removals.note(ref, revision, now)
+
+    @property
+    def built(self) -> int:
+        """How many stacks there are, by our records."""
+        return sum(stack.live for stack in self.stacks.values())
+
     def set_handled(self, ref: Ref, handled: Handled | None) -> None:
         old = self._handled.pop(ref, None)
         for other in old.refs() | old.stands_on if old else ():
@@ -351,6 +368,7 @@ class World:
         self.again.discard(ref)
         self.forced.discard(ref)
         self.unsettled.discard(ref)
+        self.removals.done(ref)
 
     def deleting(self, ref: Ref) -> bool:
         """Whether the last that is under way on the resource is its deletion."""

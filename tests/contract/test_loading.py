@@ -29,7 +29,7 @@ def test_unfinished_jobs_are_loaded_in_the_order_in_which_they_were_made(backend
     for job in made:
         backend.store.put(keys.job(job.id), job.to_json())
 
-    world, _, _ = load(backend.store, keys, {})
+    world = load(backend.store, keys, {}).world
 
     assert [job.id for job in world.graph.on(NODE)] == [job.id for job in made]
 
@@ -51,9 +51,10 @@ def test_what_is_recorded_of_a_resource_is_loaded(backend: Backend) -> None:
         state = state_record(Action.CREATE, "CREATE_COMPLETE", [link], 1)
         reported = backend.store.put(keys.below(keys.state, ref), json.dumps(state))
 
-    world, runs, revision = load(backend.store, keys, {})
+    loaded = load(backend.store, keys, {})
+    world = loaded.world
 
-    assert (runs, revision) == ([], reported)
+    assert (loaded.runs, loaded.revision) == ([], reported)
     assert {ref: (w.version, w.body["value"], w.tenant) for ref, w in world.wanted.items()} == {
         NODE: (1, "v1", "t"),
         other: (2, "v2", "t"),

@@ -60,6 +60,10 @@ class EtcdStore:
     def generation(self) -> int:
         return self._connections.history.generation
 
+    @property
+    def cluster(self) -> str:
+        return f"{self._connections.history.mark().cluster:x}"
+
     # Reading --------------------------------------------------------------------------------------
 
     def get(self, key: str) -> KeyValue | None:

@@ -123,25 +123,25 @@ def test_the_lead_is_taken_though_the_request_got_lost() -> None:
     assert lead(store).commit(Transaction(puts={"/a": "1"})) > 0
 
 
-def test_a_write_that_is_still_on_its_way_is_refused_once_the_lead_is_confirmed() -> None:
+def test_a_write_that_is_still_on_its_way_is_refused_once_the_fence_is_renewed() -> None:
     """A member of etcd that was frozen performs, when it wakes, what it was sent before."""
     store = MemoryStore()
     leadership = lead(store)
     late = Transaction(puts={"/held": "by what was known before"}).also(leadership.fence)
-    leadership.confirm()
+    leadership.renew()
 
     assert store.commit(late) == 0
     assert leadership.commit(Transaction(puts={"/a": "1"})) > 0
 
 
-def test_a_confirmation_whose_answer_got_lost_is_made_again() -> None:
+def test_a_renewal_whose_answer_got_lost_is_made_again() -> None:
     store = MemoryStore()
     leadership = lead(store)
     created = store.get(KEYS.leader)
     store.fail_next(performed=True)
     with pytest.raises(Exception, match="the connection broke"):
-        leadership.confirm()
-    leadership.confirm()
+        leadership.renew()
+    leadership.renew()
     now = store.get(KEYS.leader)
 
     assert leadership.commit(Transaction(puts={"/a": "1"})) > 0
@@ -149,7 +149,7 @@ def test_a_confirmation_whose_answer_got_lost_is_made_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "act", [lambda leadership: leadership.confirm(), lambda leadership: leadership.commit(Transaction(puts={"/a": "1"}))]
+    "act", [lambda leadership: leadership.renew(), lambda leadership: leadership.commit(Transaction(puts={"/a": "1"}))]
 )
 def test_who_does_not_lead_any_more_is_told(act: Callable[[Leadership], object]) -> None:
     store = MemoryStore()

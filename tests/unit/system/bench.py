@@ -22,6 +22,7 @@ from orchestrator.core.jobs import Action, Job
 from orchestrator.core.keys import run_id
 from orchestrator.core.records import Handled, Held, Run, Step
 from orchestrator.core.refs import JobId, Json, Ref, RunId
+from orchestrator.core.removals import BrakeLimits
 from orchestrator.core.world import Seen
 from orchestrator.testing import MemoryStore, RecordingQueue, ScriptedHeat
 from tasks import steps
@@ -84,7 +85,8 @@ class Bench:
 
     def restart(self) -> None:
         """A new term from what the store holds."""
-        self.world, _, self._seen = loading.load(self.store, self.keys, factories.templates())
+        loaded = loading.load(self.store, self.keys, factories.templates())
+        self.world, self._seen = loaded.world, loaded.revision
         self.later: list[Ref] = []
         self.much_later: list[Ref] = []
         self.ready: dict[JobId, None] = {
@@ -99,6 +101,7 @@ class Bench:
             later=self._later,
             patience=0.0,
             as_string=False,
+            brake=BrakeLimits(),
         )
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
@@ -109,9 +112,8 @@ class Bench:
         for event in [e for e in self.store.history if e.revision > self._seen and e.key.startswith(self.keys.config)]:
             if event.value is not None:
                 loading.note_config(self.world, self.keys, KeyValue(event.key, event.value, event.created, event.revision))
-            elif ref := self.keys.ref(self.keys.config, event.key):
-                self.world.wanted.pop(ref, None)
-                self.world.touch(ref)
+            else:
+                loading.note_config_gone(self.world, self.keys, event.key, event.revision)
         self._seen = self.store.revision
         later, self.later = self.later, []
         self.world.touch(*later)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from orchestrator.bridge import loading
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.term import Term, Timing
@@ -97,7 +98,8 @@ class System:
         leadership = campaign(self.store, self.keys, 10, self._stopping)
         assert leadership is not None
         broker: Any = self.queue
-        term = Term(self.store, self.keys, leadership, broker, factories.templates(), self.timing)
+        loaded = loading.load(self.store, self.keys, factories.templates())
+        term = Term(loaded, self.store, self.keys, leadership, broker, factories.templates(), self.timing)
         self.term = term
 
         def lead() -> None:
