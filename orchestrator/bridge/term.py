@@ -153,7 +153,7 @@ class Term:
             while not stopping.is_set() and not (self._types and self._types.changed):
                 self._leadership.check()
                 self._step()
-                health.beat(self.sizes(), self._dispatcher.wait)
+                health.beat(self.sizes(), self._dispatcher.wait, self._dispatcher.outage.reason)
             self._remove_finished()
         finally:
             watch.close()
