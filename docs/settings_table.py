@@ -25,7 +25,7 @@ def default(value: object) -> str:
         value = ",".join(value)
     if isinstance(value, float):
         value = f"{value:g}"
-    return f"`{value}`" if value != "" else "empty"
+    return f"`{value}`" if value not in ("", {}) else "empty"
 
 
 def table() -> str:

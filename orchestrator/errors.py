@@ -35,6 +35,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class OrchestratorError(Exception):
     """The root of everything this project raises on purpose."""
@@ -65,7 +67,18 @@ class TemplateError(InvalidInput):
 
 
 class SettingsError(InvalidInput):
-    """A setting has a value that cannot be used; the message names the variable."""
+    """Settings that cannot be used.
+
+    :param faults: one sentence each, which begins with the variable's name.
+    :param log_format: of the process, as far as it is known: ``console`` or ``json``.
+    """
+
+    def __init__(self, faults: str | Sequence[str], log_format: str = "console") -> None:
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.log_format = log_format
+        super().__init__(
+            self.faults[0] if len(self.faults) == 1 else "\n  ".join([f"{len(self.faults)} settings cannot be used:", *self.faults])
+        )
 
 
 class SchemasDenied(InvalidInput):

@@ -15,12 +15,12 @@ from celery.concurrency.prefork import TaskPool
 from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator import log as logs
-from orchestrator.clients import queue
+from orchestrator.clients import queue, redis_transport
 from orchestrator.clients.heat import Heat
-from orchestrator.errors import CredentialsRejected, TemporaryError
+from orchestrator.errors import CredentialsRejected, SettingsError, TemporaryError
 from orchestrator.settings import Settings
 
-from . import compat, following, steps
+from . import compat, following, messages, steps
 from .context import PerProcess, WorkerContext
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,13 @@ ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {queue.LOOK: steps.look
 
 def make_app(settings: Settings) -> Celery:
     """The Celery application of the workers."""
-    compat.install()
-    app = Celery("tasks")
-    app.conf.update(queue.options(settings.broker_url))
+    compat.tell_reasons()
+    if settings.log_format == "json":
+        compat.log_as_documents()
+    redis_transport.inbox.queues = frozenset(queue.QUEUES)
+    redis_transport.inbox.fault = messages.fault
+    app = Celery("tasks", amqp=compat.SteadyAMQP)
+    app.conf.update(queue.options(settings.broker))
     # What a task asks of Heat and Keystone ends before: these are for what hangs elsewhere.
     app.conf.update(task_soft_time_limit=settings.task_limit, task_time_limit=settings.task_limit + 30)
     context = PerProcess(settings)
@@ -45,12 +49,25 @@ def make_app(settings: Settings) -> Celery:
     for name, look in ROUNDS.items():
         _register(app, name, partial(_round, context, look))
     signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)
+    signals.worker_init.connect(lambda **_: _refuse_cluster(settings), weak=False)
     signals.worker_init.connect(lambda **_: _preload(), weak=False)
     signals.worker_process_init.connect(lambda **_: _warm_up(context), weak=False)
     signals.worker_ready.connect(lambda sender, **_: _check_without_pool(context, sender), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: context.close(), weak=False)
     signals.worker_shutdown.connect(lambda **_: context.close(), weak=False)
     return app
+
+
+def _refuse_cluster(settings: Settings) -> None:
+    """End before the first message if the broker can never be used."""
+    broker = queue.Queue(settings.broker)
+    try:
+        broker.refuse_cluster()
+    except SettingsError as error:
+        logs.tell_refused(SettingsError(error.faults, settings.log_format))
+        raise SystemExit(2) from None
+    finally:
+        broker.close()
 
 
 def _preload() -> None:

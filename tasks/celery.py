@@ -1,10 +1,20 @@
 """Found by ``celery -A tasks``; nothing imports it."""
 
-from orchestrator import log, settings
+import os
+
+from orchestrator import environment, log, settings
+from orchestrator.errors import SettingsError
 
 from .app import make_app
 
-_settings = settings.load()
-log.configure(_settings.log_level, _settings.log_format)
+try:
+    _loaded = settings.read(os.environ)
+except SettingsError as error:
+    # Celery would print a traceback of its command line around the sentences.
+    log.tell_refused(error)
+    raise SystemExit(2) from None
 
-app = make_app(_settings)
+log.configure(_loaded.settings.log_level, _loaded.settings.log_format)
+environment.export(_loaded.others, os.environ)
+
+app = make_app(_loaded.settings)

@@ -1,33 +1,108 @@
-"""A worker survives the loss of Redis: a defect of Celery 5.7.0 and how it is kept away.
+"""What Celery 5.7.0 does otherwise than a worker of ours should, and how it is put right.
 
-When Redis cannot be reached at the moment the connection breaks, and the worker holds a message it
-has not acknowledged, 5.7.0's clean-up closes the channel twice. The first close fails while reading
-what a pending BRPOP left behind, and the second restores messages through a transport that is gone:
-AttributeError, and the worker exits. Here a pending read that fails no longer stops the close.
-``tests/integration/test_faults.py`` kills Redis under a busy worker; when that passes without this
-module, remove it.
+``orchestrator/clients/redis_transport.py`` does the same for kombu's transport. Each function names
+the fault; a test shows it; remove it when the test passes without.
 """
 
 from __future__ import annotations
 
-import contextlib
+import logging
+import os
+import sys
 from typing import Any
 
-from kombu.transport import redis
+from celery import signals
+from celery.app.amqp import AMQP
+from celery.apps import worker as worker_program
+from kombu import Connection
+
+from orchestrator import log as logs
+
+log = logging.getLogger(__name__)
 
 
-def install() -> None:
-    """Make ``Channel.close`` finish even when the pending read fails. Safe to call twice."""
-    original = redis.Channel.close
-    if getattr(original, "finishes_without_redis", False):
-        return
+RECONNECT = 5.0
+"""Seconds between two tries to reach a broker that is away, at most."""
 
-    def close(self: Any) -> None:
-        if getattr(self, "_in_poll", None):
-            with contextlib.suppress(Exception):  # whatever a dead connection raises: there is nothing to read
-                self._brpop_read()
-            self._in_poll = None
-        original(self)
 
-    close.finishes_without_redis = True  # type: ignore[attr-defined]
-    redis.Channel.close = close
+class _SteadyConnection(Connection):  # type: ignore[misc]
+    """Celery's consumer waits two seconds longer after every try, up to thirty: after an outage of
+    four minutes it would be back half a minute late, and has no option for that.
+    """
+
+    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
+        options.setdefault("interval_start", 1)
+        options.setdefault("interval_step", 1)
+        options.setdefault("interval_max", RECONNECT)
+        return super()._ensure_connection(*args, **options)
+
+
+class SteadyAMQP(AMQP):  # type: ignore[misc]
+    """For ``Celery(amqp=…)``."""
+
+    Connection = _SteadyConnection
+
+
+class _Told:
+    """An error as a person reads it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __repr__(self) -> str:
+        return f"{type(self._error).__name__}: {self._error}"
+
+
+class _Reasons(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            told = (_Told(a) if isinstance(a, BaseException) else a for a in record.args)
+            record.args = tuple(told)
+        return True
+
+
+def tell_reasons() -> None:
+    """Celery's consumer logs the ``repr`` of what it lost the connection by, and redis-py 8 answers
+    ``server:ResponseError``: without a reason. And it warns at every loss that an option will have
+    another default one day, though the option is set.
+    """
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_Reasons())
+    # By its text: Celery's own filter shows all its warnings, and goes before any of ours.
+    logging.getLogger("py.warnings").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
+
+
+def log_as_documents() -> None:
+    """With ``ORCHESTRATOR_LOG_FORMAT=json``: no line of the worker's program is another text.
+
+    Celery prints a banner to standard output, and at its end sentences such as *worker: Warm
+    shutdown (MainProcess)* to standard error, from a signal handler.
+    """
+    signals.celeryd_init.connect(_no_banner, weak=False)
+    signals.celeryd_after_setup.connect(_instead_of_banner, weak=False)
+    worker_program.safe_say = _say
+
+
+def _no_banner(instance: Any = None, **_: Any) -> None:
+    if instance is not None:
+        instance.quiet = True
+
+
+def _instead_of_banner(sender: str = "", instance: Any = None, **_: Any) -> None:
+    fields = {
+        "event": "worker_started",
+        "hostname": sender,
+        "concurrency": getattr(instance, "concurrency", None),
+        "broker": instance.app.connection().as_uri() if instance is not None else "",
+        "queues": sorted(instance.app.amqp.queues) if instance is not None else [],
+    }
+    log.info("Worker started", extra=fields)
+
+
+def _say(message: str, *_: Any) -> None:
+    """In a signal handler: a logger might be holding a lock that this thread waits for."""
+    text = logs.line(logging.INFO, str(message), event="worker_says")
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{text}\n".encode())

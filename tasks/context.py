@@ -290,7 +290,7 @@ def open_context(settings: Settings) -> WorkerContext:
             Logins(InStore(store, types.none)),
             settings.tenant_credentials,
         ),
-        queue=Queue(settings.broker_url),
+        queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout),
         templates=templates.templates,
         claims=Claims(store, settings.lease_ttl),

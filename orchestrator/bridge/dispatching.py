@@ -15,7 +15,6 @@ intervals, until one gets through; then all go. Other tenants do not notice.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import time
@@ -32,6 +31,7 @@ from ..core.records import Cause, Run, Step
 from ..core.refs import JobId, Ref, RunId
 from ..errors import BrokerUnavailable
 from .backlog import Backlog
+from .outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +161,7 @@ class Dispatcher:
         """Seconds until a worker takes a message, as it was lately."""
         self._blocked_until = 0.0
         self._looks = Backlog(queue.looks_waiting)
+        self.outage = Outage()
 
     # What happens to a job --------------------------------------------------------------------------
 
@@ -438,8 +439,9 @@ class Dispatcher:
             send()
         except BrokerUnavailable as error:
             self._blocked_until = time.monotonic() + 0.5
-            log.warning("Broker not available, sending later", extra={"event": "broker_unavailable", "reason": str(error)})
+            self.outage.note(str(error))
             return False
+        self.outage.over()
         return True
 
     def _keep_looking(self, tenant: str) -> None:
@@ -483,15 +485,19 @@ class Dispatcher:
 
     def begin(self) -> None:
         """Leave our mark with the broker, by which a later loss of its data shows."""
-        with contextlib.suppress(BrokerUnavailable):
+        try:
             self._queue.lost_everything()
+        except BrokerUnavailable as error:
+            self.outage.note(str(error))
 
     def supervise(self) -> None:
         """Send again what the broker has lost."""
-        if not self._tenant_of:
+        if not self._tenant_of and not self.outage.reason:
             return
         try:
-            if self._queue.lost_everything():
+            lost = self._queue.lost_everything()
+            self.outage.over()
+            if lost:
                 fields = {"event": "broker_lost_data", "jobs": len(self._submits) + len(self._records)}
                 log.warning("Broker has lost its data, sending again", extra=fields)
                 self._again(list(self._submits), list(self._records))
@@ -504,7 +510,7 @@ class Dispatcher:
                 log.warning("Messages lost, sending again", extra=fields)
                 self._again(submits, records)
         except BrokerUnavailable as error:
-            log.warning("Broker not available", extra={"event": "broker_unavailable", "reason": str(error)})
+            self.outage.note(str(error))
 
     def record(self, jobs: Sequence[JobId]) -> None:
         """Have the end of jobs written that a worker has not found."""

@@ -22,6 +22,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from ..clients.store import Watch
+from ..errors import SettingsError
 
 LOOP_SILENCE = 15.0
 """Seconds for which the leader's loop may be busy with one thing."""
@@ -57,6 +58,12 @@ class Health:
         self._wait = Gauge(
             "orchestrator_message_wait_seconds", "How long messages wait for a worker at the moment.", registry=self.registry
         )
+        self._broker = Gauge(
+            "orchestrator_broker_available", "0 while the broker takes no messages of the leader.", registry=self.registry
+        )
+        self._broker.set(1)
+        self.broker = ""
+        """Why the broker takes no messages; empty while it does, and on a standby."""
 
     def standing_by(self) -> None:
         """This bridge does not lead, and asks etcd who does."""
@@ -85,6 +92,7 @@ class Health:
         self._wait.set(0.0)
         self.schemas("", refused=False)  # Only the leader looks at the list,
         self.tell("deletions", "")  # and holds deletions.
+        self._note_broker("")
 
     def leading(self, watch: Watch) -> None:
         self.role, self._hangs_after, self._watch = "leader", HANGS, watch
@@ -92,12 +100,18 @@ class Health:
         self._leading.set(1)
         self.beat({}, 0.0)
 
-    def beat(self, sizes: dict[str, int], wait: float) -> None:
+    def _note_broker(self, reason: str) -> None:
+        self.broker = reason
+        self._broker.set(0 if reason else 1)
+
+    def beat(self, sizes: dict[str, int], wait: float, broker: str = "") -> None:
         """The leader's loop has come round.
 
         :param sizes: how much there is of what.
         :param wait: seconds for which messages wait for a worker.
+        :param broker: why the broker takes no messages. No reason to start this process again.
         """
+        self._note_broker(broker)
         self._beat = time.monotonic()
         self._wait.set(wait)
         for kind, size in sizes.items():
@@ -160,7 +174,10 @@ class CountEvents(logging.Filter):
 
 def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
     """Answer ``/health``, ``/live`` and ``/metrics`` in the background; ``server_address[1]`` is
-    the port."""
+    the port.
+
+    :raises SettingsError: nobody can listen there.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
@@ -168,7 +185,7 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             if self.path == "/health":
-                self._answer_fault(health.fault(), health.note)
+                self._answer_fault(health.fault(), broker=health.broker, note=health.note)
             elif self.path == "/live":
                 self._answer_fault(health.hangs())
             elif self.path == "/metrics":
@@ -176,8 +193,10 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
             else:
                 self._answer(404, b"/health, /live or /metrics\n", "text/plain")
 
-        def _answer_fault(self, fault: str, note: str = "") -> None:
-            document = {"role": health.role, "fault": fault, **({"note": note} if note else {})}
+        def _answer_fault(self, fault: str, **more: str) -> None:
+            """*more* is no fault, and left out where there is nothing to say."""
+            told = {name: text for name, text in more.items() if text}
+            document = {"role": health.role, "fault": fault, **told}
             self._answer(503 if fault else 200, json.dumps(document).encode(), "application/json")
 
         def _answer(self, status: int, body: bytes, kind: str) -> None:
@@ -187,6 +206,10 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer((address, port), Handler)
+    try:
+        server = ThreadingHTTPServer((address, port), Handler)
+    except OSError as error:
+        reason = f"cannot listen on {address}, port {port}: {error.strerror}"
+        raise SettingsError(f"ORCHESTRATOR_HEALTH_PORT: {reason}") from error
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server

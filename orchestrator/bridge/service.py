@@ -25,10 +25,12 @@ log = logging.getLogger(__name__)
 def run(settings: Settings, stopping: threading.Event) -> None:
     """The bridge until *stopping* is set.
 
-    :raises InvalidInput: the catalogue or the schema list cannot be used.
+    :raises InvalidInput: the catalogue, the schema list or the broker cannot be used.
     """
+    broker = Queue(settings.broker)
+    broker.refuse_cluster()
     templates = catalogue.load(settings.templates)
-    store, broker = EtcdStore(settings.etcd), Queue(settings.broker_url)
+    store = EtcdStore(settings.etcd)
     timing = Timing(
         look_interval=settings.heat_poll_interval,
         monitoring_interval=settings.monitoring_interval,

@@ -157,7 +157,7 @@ class Term:
             while not stopping.is_set() and not (self._types and self._types.changed):
                 self._leadership.check()
                 self._step()
-                health.beat(self.sizes(), self._dispatcher.wait)
+                health.beat(self.sizes(), self._dispatcher.wait, self._dispatcher.outage.reason)
                 health.tell("deletions", self._reconciler.held_deletions())
             self._remove_finished()
         finally:

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import __version__, log
+from .. import __version__, environment, log
 from .. import settings as configuration
 from ..bridge import service
 from ..clients.schema_list import is_address
 from ..core.refs import Ref
 from ..core.resources import UNVERSIONED
-from ..errors import InvalidInput, OrchestratorError
+from ..errors import InvalidInput, OrchestratorError, SettingsError
 from . import (
     confirming,
     doctor,
@@ -40,7 +40,7 @@ from .finishing import finish, written_table
 from .options import Files, Output, Timeout, Wait
 from .output import Format, emit, hint, on_terminal, printable, show
 from .progress import Progress
-from .session import Commands, Session, session
+from .session import Commands, Session, exit_code, session
 from .waiting import Goal
 from .writing import Result, Written
 
@@ -69,6 +69,23 @@ def main() -> None:
     app(prog_name="orchestrator")
 
 
+@app.callback()
+def everywhere(
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--env-file",
+            help="Read settings from this file instead of .env, as ORCHESTRATOR_ENV_FILE does.",
+            metavar="PATH",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """What holds for every command."""
+    if env_file is not None:
+        os.environ[environment.ENV_FILE] = str(env_file)
+
+
 # Running -------------------------------------------------------------------------------------------
 
 
@@ -79,15 +96,23 @@ def bridge() -> None:
     Runs until it is told to stop (SIGTERM, Ctrl-C). Any number may run: one leads, the others stand by and take over
     when it is gone. Workers are started with `celery -A tasks worker`.
     """
-    settings = configuration.load()
+    try:
+        settings = configuration.load()
+    except SettingsError as error:
+        log.tell_refused(error)
+        raise typer.Exit(Exit.INPUT) from error
     log.configure(settings.log_level, settings.log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         service.run(settings, stop)
-    except OrchestratorError:
-        raise
+    except OrchestratorError as error:
+        if settings.log_format != "json":
+            raise
+        fields = {"event": "bridge_refused", "reason": str(error)}
+        logging.getLogger(__name__).error("The bridge cannot run", extra=fields)
+        raise typer.Exit(exit_code(error)) from error
     except Exception as error:
         # A daemon's defect belongs into its log with all that is known; whoever supervises it starts it again.
         logging.getLogger(__name__).exception("The bridge ended by a defect", extra={"event": "bridge_defect"})
@@ -98,10 +123,11 @@ def bridge() -> None:
 def config(output: Output = Format.TEXT) -> None:
     """Show the effective settings, where each of them comes from, and the OpenStack variables. Passwords are masked.
 
-    Settings come from the environment, or from a file .env in the current folder. The environment goes first.
+    Settings come from the environment, from the file that --env-file or ORCHESTRATOR_ENV_FILE names (or else a file .env
+    in the current folder), and secrets also from files of their own (ORCHESTRATOR_…_FILE). The environment goes first.
     """
-    settings = configuration.load()
-    own, cloud = settings_view.settings(settings, os.environ), settings_view.openstack(os.environ)
+    loaded = configuration.read(os.environ)
+    own, cloud = settings_view.settings(loaded), settings_view.openstack(loaded.others)
     if output is Format.TEXT:
         show(settings_view.render(own, cloud))
     else:

@@ -79,18 +79,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except InvalidInput as error:
-            complain(str(error))
-            raise typer.Exit(Exit.INPUT) from error
-        except StoreUnavailable as error:
-            complain(_etcd_away(error))
-            raise typer.Exit(Exit.UNAVAILABLE) from error
-        except TemporaryError as error:
-            complain(str(error))
-            raise typer.Exit(Exit.UNAVAILABLE) from error
         except OrchestratorError as error:
-            complain(str(error))
-            raise typer.Exit(Exit.PROBLEM) from error
+            complain(_etcd_away(error) if isinstance(error, StoreUnavailable) else str(error))
+            raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(Exit.INTERRUPTED) from error
         except BrokenPipeError:
@@ -107,6 +98,17 @@ class Commands(TyperGroup):
                 "Please report it; ORCHESTRATOR_LOG_LEVEL=DEBUG shows where it happened."
             )
             raise typer.Exit(Exit.DEFECT) from error
+
+
+def exit_code(error: OrchestratorError) -> Exit:
+    """What a command answers that ends by this error."""
+    match error:
+        case InvalidInput():
+            return Exit.INPUT
+        case TemporaryError():
+            return Exit.UNAVAILABLE
+        case _:
+            return Exit.PROBLEM
 
 
 def _foreign(error: Exception) -> bool:

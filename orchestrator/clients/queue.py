@@ -15,13 +15,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from celery import Celery
-from kombu import Exchange
+from celery.exceptions import SoftTimeLimitExceeded
+from kombu import Exchange, pools
 from kombu import Queue as KombuQueue
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from ..core.refs import RunId
-from ..errors import BrokerUnavailable
+from ..core.refs import Json, RunId
+from ..errors import BrokerUnavailable, SettingsError
+from . import redis_transport
+from .broker import BrokerAccess
 
 SUBMIT = "orchestrator.submit"
 """Prepare a job's request and ask Heat. Argument: the run ids of some jobs."""
@@ -34,7 +37,7 @@ LOOK = "orchestrator.look"
 MONITOR = "orchestrator.monitor"
 """Look at the monitoring targets of resources. Argument: a list of ``type:id``."""
 
-JOBS, RESULTS, LOOKS = "orchestrator.jobs", "orchestrator.results", "orchestrator.looks"
+QUEUES = JOBS, RESULTS, LOOKS = "orchestrator.jobs", "orchestrator.results", "orchestrator.looks"
 """Three queues, taken from in turn: a thousand jobs that begin must not delay the one that ends."""
 
 PORTION = 8
@@ -42,21 +45,42 @@ PORTION = 8
 
 _ROUTES = {SUBMIT: JOBS, WAIT: RESULTS, RECORD: RESULTS, LOOK: LOOKS, MONITOR: LOOKS}
 _EPOCH = "orchestrator.epoch"
-_SENDER = {"socket_timeout": 2, "socket_connect_timeout": 1, "max_retries": 1, "interval_start": 0, "interval_step": 0.1}
-"""Seconds, and how often a connection is tried, on the side of whoever sends."""
+_TRANSPORT: dict[str, Json] = {
+    "visibility_timeout": 300,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 3,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+"""Transport options. Times in seconds."""
+_SENDER: dict[str, Json] = {
+    "socket_timeout": 2,
+    "socket_connect_timeout": 1,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+}
+"""Seconds, and how often a connection is tried, on the side of whoever sends: it has other things to
+do, and a Redis that hangs must not hold it for long."""
 
 
-def options(broker_url: str) -> dict[str, Any]:
+def options(access: BrokerAccess, **transport: Json) -> dict[str, Any]:
     """Celery's configuration, for the workers and for whoever sends. The reasons and where they come
-    from are in docs/celery.md."""
+    from are in docs/celery.md.
+
+    :param transport: transport options other than the workers'.
+    """
+    redis_transport.install()
     return {
-        "broker_url": broker_url,
+        "broker_url": access.address.kombu_url,
+        "broker_use_ssl": access.ssl_options,
         "result_backend": None,
         "task_ignore_result": True,
         "task_serializer": "json",
         "accept_content": ["json"],
         # The anonymous exchange needs no binding in Redis, so a flushed Redis keeps routing.
-        "task_queues": [KombuQueue(name, Exchange(""), routing_key=name) for name in (JOBS, RESULTS, LOOKS)],
+        "task_queues": [KombuQueue(name, Exchange(""), routing_key=name) for name in QUEUES],
         "task_routes": {task: {"queue": queue} for task, queue in _ROUTES.items()},
         "task_default_queue": JOBS,
         "task_create_missing_queues": False,
@@ -72,14 +96,7 @@ def options(broker_url: str) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
-        "broker_transport_options": {
-            "visibility_timeout": 300,
-            "unacked_restore_throttle": 1,
-            "socket_timeout": 10,
-            "socket_connect_timeout": 3,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-        },
+        "broker_transport_options": access.transport_options(**{**_TRANSPORT, **transport}),
         "task_publish_retry": True,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.05, "interval_step": 0.2, "interval_max": 0.5},
     }
@@ -88,17 +105,15 @@ def options(broker_url: str) -> dict[str, Any]:
 class Queue:
     """The broker. Every method raises :class:`BrokerUnavailable`; the message may be sent all the same."""
 
-    def __init__(self, broker_url: str) -> None:
-        self._app = Celery("orchestrator", set_as_current=False)
-        self._app.conf.update(options(broker_url))
-        # Whoever sends has other things to do: a Redis that hangs must not hold it for long.
-        self._app.conf.broker_transport_options |= _SENDER
+    def __init__(self, access: BrokerAccess) -> None:
+        self._access = access
+        self._app = _sender(access)
 
     def start(self, runs: Sequence[RunId]) -> None:
         """Send jobs as a chain: submit, wait, record. At most :data:`PORTION`."""
         # What chain() makes of three signatures, without its copies of each: half the time of sending.
         rest = [self._app.signature(name, args=(list(runs),), immutable=True) for name in (RECORD, WAIT)]
-        with _renaming():
+        with self._told():
             self._app.send_task(SUBMIT, args=(list(runs),), chain=rest)
 
     def record(self, runs: Sequence[RunId]) -> None:
@@ -115,49 +130,75 @@ class Queue:
 
     def _send(self, task: str, argument: str | list[str]) -> None:
         # Without Celery's `expires`: that is a time by our clock, and the workers' clocks may differ.
-        with _renaming():
+        with self._told():
             self._app.send_task(task, args=(argument,))
 
     def depth(self) -> int:
         """Messages that no worker has taken yet."""
-        with _renaming(), self._app.connection_or_acquire() as connection:
-            return sum(_length(connection.default_channel, queue) for queue in (JOBS, RESULTS))
+        with self._told(), self._app.connection_or_acquire() as connection:
+            return sum(map(connection.default_channel.length, (JOBS, RESULTS)))
 
     def looks_waiting(self) -> int:
         """Looks, at stacks and at targets, that no worker has taken yet."""
-        with _renaming(), self._app.connection_or_acquire() as connection:
-            return _length(connection.default_channel, LOOKS)
+        with self._told(), self._app.connection_or_acquire() as connection:
+            return int(connection.default_channel.length(LOOKS))
 
     def lost_everything(self) -> bool:
         """Whether the broker has forgotten everything since this was last asked: it was flushed, or
         came back without its data. The first question of all also answers yes."""
-        with _renaming(), self._app.connection_or_acquire() as connection:
-            client = getattr(connection.default_channel, "client", None)
-            return bool(client is not None and client.set(_EPOCH, secrets.token_hex(8), nx=True))
+        with self._told(), self._app.connection_or_acquire() as connection:
+            client = connection.default_channel.client
+            return bool(client.set(_EPOCH, secrets.token_hex(8), nx=True))
+
+    def refuse_cluster(self) -> None:
+        """Ask the broker what it is, before the first message.
+
+        :raises SettingsError: it can never be used. A broker that does not answer may be right.
+        """
+        try:
+            self.depth()
+        except BrokerUnavailable as error:
+            if redis_transport.CLUSTER in str(error):
+                raise SettingsError([f"ORCHESTRATOR_BROKER_URL: {redis_transport.CLUSTER}"]) from error
 
     def kind(self) -> str:
         """What the broker is, for people: ``redis 7.0.15, standalone``."""
-        with _renaming(), self._app.connection_or_acquire() as connection:
-            client = getattr(connection.default_channel, "client", None)
-            if client is None:
-                return str(connection.transport.driver_type)
-            facts = client.info("server")
+        with self._told(), self._app.connection_or_acquire() as connection:
+            facts = connection.default_channel.client.info("server")
             return f"redis {facts.get('redis_version')}, {facts.get('redis_mode')}"
 
     def close(self) -> None:
         self._app.close()
 
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever the broker's client raises is a broker that does not take messages."""
+        try:
+            yield
+        except (OperationalError, RedisError, OSError) as error:
+            raise BrokerUnavailable(self._reason("does not answer", error)) from error
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            # kombu and redis-py raise AttributeError, KeyError, TypeError and others out of connections
+            # that broke (docs/celery.md). The name of the class shows a defect of ours, should it be one.
+            self._begin_anew()
+            raise BrokerUnavailable(self._reason("could not be used", error)) from error
 
-def _length(channel: Any, queue: str) -> int:
-    try:
-        return int(channel.queue_declare(queue, passive=True).message_count)
-    except ChannelError:
-        return 0  # an empty list is no key in Redis
+    def _reason(self, what: str, error: Exception) -> str:
+        place = self._access.address.place
+        cause = error.__cause__ or error  # kombu wraps what redis-py raised
+        return f"the broker at {place} {what}: {type(cause).__name__}: {error}"
+
+    def _begin_anew(self) -> None:
+        """Leave connections whose state nobody knows; the next call opens others. kombu keeps them in
+        pools of the process, and a pool that was emptied lets the next one wait for ever."""
+        with contextlib.suppress(Exception):
+            pools.reset()
+        self._app = _sender(self._access)
 
 
-@contextlib.contextmanager
-def _renaming() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, RedisError, OSError) as error:
-        raise BrokerUnavailable(f"the broker does not answer: {error}") from error
+def _sender(access: BrokerAccess) -> Celery:
+    app = Celery("orchestrator", set_as_current=False)
+    app.conf.update(options(access, **_SENDER))
+    return app

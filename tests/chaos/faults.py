@@ -6,12 +6,21 @@ of everything else on the machine.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from orchestrator.clients.queue import QUEUES
+from tests.faults.poison import FOREIGN, raw
 
 from .cluster import Cluster
 from .cluster import Member as EtcdMember
@@ -114,6 +123,8 @@ class Injector:
             self._pause_worker_talking_to_heat: 3,
             self._flush_redis: 3,
             self._restart_redis: 3,
+            self._pause_redis: 2,
+            self._poison_redis: 3,
             self._restart_etcd: 3,
             self._compact_while_bridges_are_down: 3,
             self._compact_while_leader_is_paused: 2,
@@ -235,6 +246,25 @@ class Injector:
             self.setting.redis.kill()
             self._last(seconds)
             self.setting.redis.restart()
+
+    def _pause_redis(self, own: random.Random) -> None:
+        with self.setting.redis_busy:
+            seconds = own.uniform(0.5, 9.0)  # a send is tried for eight: some are resumed in the middle of it
+            self._note("Redis paused", "redis", seconds)
+            process = self.setting.redis.process.pid
+            os.kill(process, signal.SIGSTOP)
+            try:
+                self._last(seconds)
+            finally:
+                os.kill(process, signal.SIGCONT)
+
+    def _poison_redis(self, own: random.Random) -> None:
+        """What is no message, into every queue: no worker ends by it (:meth:`_look_for_dead`)."""
+        poison = own.choice(list(FOREIGN))
+        self._note("poison in the queues", poison)
+        with contextlib.suppress(RedisError), Redis(port=self.setting.redis.port, socket_timeout=2) as client:
+            for queue in QUEUES:
+                client.lpush(queue, raw(FOREIGN[poison]))
 
     # etcd ---------------------------------------------------------------------------------------------
 

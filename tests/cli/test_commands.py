@@ -322,8 +322,8 @@ def test_an_etcd_that_does_not_answer_is_one_clear_line(run: Run_, command: list
     ("variables", "error"),
     [
         ({"ORCHESTRATOR_LEASE_TTL": "soon"}, "error: ORCHESTRATOR_LEASE_TTL: "),
-        ({"ORCHESTRATOR_TEMPLATES": "/nowhere"}, "error: /nowhere: there is no such folder of templates"),
-        ({"ORCHESTRATOR_SCHEMAS": "/nowhere.json"}, "error: ORCHESTRATOR_SCHEMAS: "),
+        ({"ORCHESTRATOR_TEMPLATES": "/nowhere"}, "error: ORCHESTRATOR_TEMPLATES: /nowhere: there is no such folder"),
+        ({"ORCHESTRATOR_SCHEMAS": "/nowhere.json"}, "error: ORCHESTRATOR_SCHEMAS: there is no file /nowhere.json"),
     ],
 )
 @pytest.mark.parametrize("command", ["status", "bridge"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from orchestrator.cli.progress import Progress
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.errors import InvalidInput
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, read
 
 from .conftest import Records
 
@@ -94,23 +95,32 @@ def test_a_url_loses_its_password_and_nothing_else(url: str, safe: str) -> None:
     assert settings_view.without_credentials(url) == safe
 
 
-def test_every_setting_is_shown_with_its_source_and_without_its_secret() -> None:
-    settings = Settings(etcd_password="canary", etcd_key="/etc/etcd/key.pem", _env_file=None)
-    environ = {"ORCHESTRATOR_ETCD_PASSWORD": "canary"}
+def test_every_setting_is_shown_with_its_source_and_without_its_secret(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    named = tmp_path / "my.env"
+    named.write_text("ORCHESTRATOR_LOG_FORMAT=json\n")
+    environ = {
+        "ORCHESTRATOR_ENV_FILE": str(named),
+        "ORCHESTRATOR_ETCD_USER": "ann",
+        "ORCHESTRATOR_ETCD_PASSWORD": "canary",
+        "ORCHESTRATOR_BROKER_URL": "redis://:canary@host/0",
+    }
 
-    found = {setting.variable: setting for setting in settings_view.settings(settings, environ)}
+    found = {setting.variable: setting for setting in settings_view.settings(read(environ))}
 
     assert len(found) == len(Settings.model_fields)
     assert all(setting.description for setting in found.values())
     assert (found["ORCHESTRATOR_ETCD_PASSWORD"].value, found["ORCHESTRATOR_ETCD_PASSWORD"].source) == ("***", "environment")
-    assert (found["ORCHESTRATOR_ETCD_KEY"].value, found["ORCHESTRATOR_ETCD_KEY"].source) == ("/etc/etcd/key.pem", ".env")
+    assert found["ORCHESTRATOR_BROKER_URL"].value == "redis://:***@host:6379/0"
+    assert (found["ORCHESTRATOR_LOG_FORMAT"].value, found["ORCHESTRATOR_LOG_FORMAT"].source) == ("json", str(named))
     assert found["ORCHESTRATOR_LEASE_TTL"].source == "default"
+    assert settings_view.visible(str(key), secret=False) == str(key), "the path of a key is no secret"
 
 
 def test_the_credentials_of_openstack_are_listed_and_masked() -> None:
     environ = {"OS_PASSWORD": "canary", "OS_USERNAME": "ann", "OS_AUTH_URL": "http://a:canary@keystone", "PATH": "/bin"}
 
-    found = [(setting.variable, setting.value) for setting in settings_view.openstack(environ)]
+    found = [(setting.variable, setting.value) for setting in settings_view.openstack(read(environ).others)]
 
     assert found == [("OS_AUTH_URL", "http://a:***@keystone"), ("OS_PASSWORD", "***"), ("OS_USERNAME", "ann")]
 

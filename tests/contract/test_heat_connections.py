@@ -16,7 +16,7 @@ from orchestrator.core.rendering import StackRequest
 from orchestrator.errors import HeatUnavailable
 from orchestrator.sandbox import odd_answers
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from tests.faults.test_etcd_access import certificate
+from tests.certificates import certificate
 
 REQUEST = StackRequest(StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {}, 5)
 TAG = "orchestrator-1-aaaaa"

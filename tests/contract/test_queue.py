@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from redis import Redis
 
+from orchestrator.clients.broker import BrokerAccess
 from orchestrator.clients.queue import JOBS, LOOK, LOOKS, MONITOR, RECORD, RESULTS, SUBMIT, WAIT, Queue
 from orchestrator.core.refs import RunId
 from orchestrator.errors import BrokerUnavailable
@@ -39,7 +40,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     server: servers.Redis = request.getfixturevalue("redis")
     with Redis(port=server.port) as client:
         client.flushall()
-        queue = Queue(server.url)
+        queue = Queue(BrokerAccess(server.url))
         yield Broker(queue, lambda: [_message(raw) for raw in _raw(client)], client.flushall)
         queue.close()
 
@@ -141,7 +142,7 @@ def _unavailable_recording() -> RecordingQueue:
     "make",
     [
         pytest.param(_unavailable_recording, id="recording"),
-        pytest.param(lambda: Queue(f"redis://127.0.0.1:{free_port()}/0"), id="redis"),
+        pytest.param(lambda: Queue(BrokerAccess(f"redis://127.0.0.1:{free_port()}/0")), id="redis"),
     ],
 )
 def test_a_broker_that_is_away_says_so(make: Callable[[], Queue], call: Callable[[Queue], object]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import subprocess
 import sys
@@ -12,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
@@ -21,6 +17,7 @@ from orchestrator.core.transactions import Transaction, absent
 from orchestrator.errors import StoreUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes, free_port
+from tests.certificates import certificate
 
 
 @pytest.fixture
@@ -45,29 +42,6 @@ def test_dead_endpoints_are_passed_over(processes: Processes) -> None:
     store = EtcdStore(EtcdAccess((f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", etcd.endpoint)))
     use(store)
     store.close()
-
-
-def certificate(folder: Path, name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None) -> ec.EllipticCurvePrivateKey:
-    """Write ``<name>.pem`` and ``<name>.key``; without an issuer it is a CA."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    issued_by, signing = issuer or (subject, key)
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issued_by)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    )
-    (folder / f"{name}.pem").write_bytes(builder.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    formats = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-    (folder / f"{name}.key").write_bytes(key.private_bytes(*formats))
-    return key
 
 
 def test_etcd_with_certificates_on_both_sides(processes: Processes, tmp_path: Path) -> None:

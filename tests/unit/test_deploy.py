@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from orchestrator.settings import Settings
+from orchestrator.environment import ENV_FILE
+from orchestrator.settings import Settings, hidden
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -20,6 +21,8 @@ def test_the_environment_example_names_every_setting() -> None:
 
 def test_nothing_sets_what_is_no_setting() -> None:
     known = {f"ORCHESTRATOR_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"ORCHESTRATOR_{name.upper()}_FILE" for name in Settings.model_fields if hidden(name)}
+    known.add(ENV_FILE)
     named = {
         name
         for path in DEPLOY.rglob("*")

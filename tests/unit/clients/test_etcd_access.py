@@ -39,7 +39,7 @@ def test_a_certificate_and_a_key_that_are_missing_are_both_told(files: dict[str,
     monkeypatch.setenv("ORCHESTRATOR_ETCD_CERT", files["missing"])
     monkeypatch.setenv("ORCHESTRATOR_ETCD_KEY", files["text"])
 
-    with pytest.raises(SettingsError, match=r"ORCHESTRATOR_ETCD_CERT: .*ORCHESTRATOR_ETCD_KEY: "):
+    with pytest.raises(SettingsError, match=r"(?s)ORCHESTRATOR_ETCD_CERT: .*ORCHESTRATOR_ETCD_KEY: "):
         settings.load()
 
 

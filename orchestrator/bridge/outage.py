@@ -1,0 +1,46 @@
+"""An outage of the broker: told when it begins and ends, and once a minute while it lasts.
+
+The bridge tries twice a second; a line for each try would bury everything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+log = logging.getLogger(__name__)
+
+REMINDER = 60.0
+"""Seconds between two lines about one outage."""
+
+
+class Outage:
+    """Whether the broker takes messages. *reason* is why not; empty while it does."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._since = 0.0
+        self._told = 0.0
+
+    def note(self, reason: str) -> None:
+        """The broker did not take a message."""
+        now = time.monotonic()
+        if not self.reason:
+            self._since, self._told = now, 0.0
+        self.reason = reason
+        if not self._told or now - self._told >= REMINDER:
+            self._told = now
+            fields = {
+                "event": "broker_unavailable",
+                "reason": reason,
+                "seconds": round(now - self._since),
+            }
+            log.warning("Broker not available, sending later", extra=fields)
+
+    def over(self) -> None:
+        """The broker took a message."""
+        if not self.reason:
+            return
+        seconds = round(time.monotonic() - self._since, 1)
+        self.reason = ""
+        log.info("Broker available again", extra={"event": "broker_available", "seconds": seconds})
