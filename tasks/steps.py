@@ -26,14 +26,17 @@ from orchestrator.clients.places import locate
 from orchestrator.clients.queue import PORTION
 from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.clients.types import Now
-from orchestrator.core import effects, masking, records, rendering, stacks
+from orchestrator.core import confidential, effects, records, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
 from orchestrator.core.jobs import Action, Job, job_ref
 from orchestrator.core.keys import Keys, job_of, run_id
+from orchestrator.core.mapping.evaluate import OutputOf
+from orchestrator.core.masking import Veil
 from orchestrator.core.planning import TEMPLATE_TYPE
 from orchestrator.core.records import Failed, Handled, Run, Step
 from orchestrator.core.refs import Json, Ref, RunId
-from orchestrator.core.templates import BadTemplate
+from orchestrator.core.templates import BadTemplate, Template
+from orchestrator.core.texts import cut
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import (
     DeletionFailed,
@@ -388,6 +391,26 @@ def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | End
 
 def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> rendering.StackRequest | Ended:
     """The same from what was found in etcd; what is missing is read, all at once."""
+    job = work.job
+    inputs = _read_inputs(context, work, found)
+    if inputs.absent:
+        output = min(inputs.absent, key=lambda o: (o.ref, o.key))
+        error = f"needs output {output.key!r} of the stack of {output.ref}, {inputs.absent[output]}"
+        return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
+    return rendering.request(job, inputs.template, inputs.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a request is made of. *absent* are the outputs that cannot be had, and why."""
+
+    template: Template
+    outputs: Mapping[OutputOf, Json]
+    absent: Mapping[OutputOf, str]
+
+
+def _read_inputs(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> _Inputs:
+    """:raises TemplateError: there is no template that can be used."""
     job, keys = work.job, context.keys
     needed = rendering.needed_outputs(job)
     locate(context.store, keys, (output.ref for output in needed))
@@ -399,12 +422,7 @@ def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyVal
     if template is None or isinstance(template, BadTemplate):
         raise TemplateError(template.reason if template else "the template is gone; push it and write the config again")
     given = {ref: _outputs(stored) for key, ref in records.items() if (stored := found.get(key))}
-    outputs, absent = rendering.pick_outputs(needed, given)
-    if absent:
-        output = min(absent, key=lambda o: (o.ref, o.key))
-        error = f"needs output {output.key!r} of the stack of {output.ref}, {absent[output]}"
-        return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
-    return rendering.request(job, template, outputs)
+    return _Inputs(template, *rendering.pick_outputs(needed, given))
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:
@@ -509,7 +527,7 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
         failures=failures,
         delay=seconds,
         due=round(time.time() + seconds, 3),
-        reason=_safe(work.job, str(error)),
+        reason=_veil(context, work).over(str(error)),
         cause=cause_of(error).value,
         since=work.run.since,
         asked=work.run.asked,
@@ -536,7 +554,7 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
         try:
             verdict = _judge(context, work, _show(context, work))
         except (TemporaryError, HeatRefused) as error:
-            log.info("Heat cannot be looked at now", extra={"event": "look_failed", "run": run_id, "reason": str(error)})
+            _tell_look_failed(context, work, error)
         else:
             done = not isinstance(verdict, stacks.InProgress) and not _unresolved(work.run, verdict)
             context.prompt.note(work.job.ref.type, done)
@@ -546,6 +564,12 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
         context.store.commit(effects.move(context.keys, work.job, work.basis, work.run))
         faults.reach("worker-after-asked")
     return None
+
+
+def _tell_look_failed(context: WorkerContext, work: Work, error: TemporaryError | HeatRefused) -> None:
+    reason = cut(_veil(context, work).over(str(error)))
+    fields = {"event": "look_failed", "run": run_id(work.job.tenant, work.job.id), "reason": reason}
+    log.info("Heat cannot be looked at now", extra=fields)
 
 
 def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
@@ -589,7 +613,7 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
         try:
             verdict = _judge(context, work, _show(context, work))
         except (TemporaryError, HeatRefused) as failure:
-            log.info("Heat cannot be looked at now", extra={"event": "look_failed", "run": run_id, "reason": str(failure)})
+            _tell_look_failed(context, work, failure)
             _look_again(context, work)
             return
     faults.reach("worker-before-end")
@@ -641,14 +665,17 @@ def _look_again(context: WorkerContext, work: Work, *, unresolved: int = 0) -> N
 
 
 def _finish(context: WorkerContext, work: Work, ended: Ended) -> None:
-    """Write how the job ended; without the stack's outputs where they are more than etcd takes."""
-    ended = replace(ended, error=_safe(work.job, ended.error), reason=_safe(work.job, ended.reason))
-    try:
-        _write_end(context, work, ended)
-    except StoreRefused as error:
-        if not ended.outputs:
-            raise
-        _write_end(context, work, replace(ended, outputs=(), error=f"the stack's outputs cannot be stored: {error}"))
+    """Write how the job ended: without secrets, and no larger than etcd takes.
+
+    An etcd with a lower limit than its default gets less of the outputs, in the end none.
+    """
+    veil = _veil(context, work, thoroughly=bool(ended.error))
+    ended = replace(ended, error=veil.over(ended.error), reason=veil.over(ended.reason))
+    for most in (effects.LARGEST_OUTPUTS, effects.LARGEST_OUTPUTS // 8):
+        with contextlib.suppress(StoreRefused):
+            _write_end(context, work, effects.within_bounds(ended, most))
+            return
+    _write_end(context, work, effects.within_bounds(ended, 0))
 
 
 def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
@@ -680,10 +707,20 @@ def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
     )
 
 
-def _safe(job: Job, text: str) -> str:
-    """A reason without the resource's secrets, which Heat sometimes quotes."""
-    hidden = [*masking.secrets(dict(job.body)), *masking.secrets({param.name: param.value for param in job.params})]
-    return masking.without(text, hidden)
+def _veil(context: WorkerContext, work: Work, *, thoroughly: bool = True) -> Veil:
+    """What hides the secrets of a job in the words of Heat, which sometimes quotes them.
+
+    :param thoroughly: also those that only the request shows: outputs of other stacks, and what the template
+        declares hidden. It costs a reading of etcd, and a rendering.
+    """
+    if not thoroughly:
+        return Veil(confidential.by_name(work.job))
+    template = request = None
+    with contextlib.suppress(TemplateError):
+        inputs = _read_inputs(context, work, work.read)
+        template = inputs.template
+        request = None if inputs.absent else rendering.request(work.job, template, inputs.outputs)
+    return Veil(confidential.of_job(work.job, template, request))
 
 
 # Looks: many stacks, one request -------------------------------------------------------------------

@@ -11,9 +11,10 @@ from rich.text import Text
 from ..core import masking
 from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
+from ..core.texts import clean
 from ..errors import InvalidInput
 from .documents import config_key
-from .output import BAD, DOUBT, FAINT, GOOD, Section, as_yaml, console, count, on_terminal, shown
+from .output import BAD, DOUBT, FAINT, GOOD, Section, as_yaml, console, count, on_terminal, seen, shown
 from .progress import Progress, Standing
 from .snapshot import Snapshot
 from .status import phase_text
@@ -171,13 +172,14 @@ def print_one(row: Row, found: list[Record]) -> None:
     """The whole of one resource, for people."""
     target = console()
     standing = row.standing
-    target.print(Text.assemble((str(standing.ref), "bold"), "  ", phase_text(standing.phase)), soft_wrap=True)
+    target.print(Text.assemble((clean(str(standing.ref)), "bold"), "  ", phase_text(standing.phase)), soft_wrap=True)
     if standing.reason:
-        target.print(Text(standing.reason), soft_wrap=True)
+        target.print(seen(standing.reason), soft_wrap=True)
     for record in found:
         target.print()
         target.print(
-            Text.assemble((record.name, "bold cyan"), "  ", record.key, (f"  revision {record.revision}", FAINT)), soft_wrap=True
+            Text.assemble((record.name, "bold cyan"), "  ", clean(record.key), (f"  revision {record.revision}", FAINT)),
+            soft_wrap=True,
         )
         text = as_yaml(record.value).rstrip().removesuffix("\n...")
         text = "\n".join(f"  {line}" for line in text.splitlines())
