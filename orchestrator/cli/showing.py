@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.syntax import Syntax
 from rich.text import Text
 
-from ..core import masking
+from ..core import confidential, masking
 from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
+from ..core.templates import Template
 from ..core.texts import clean
 from ..errors import InvalidInput
 from .documents import config_key
@@ -106,9 +109,10 @@ def _status(text: str) -> Text:
 # One resource --------------------------------------------------------------------------------------
 
 
-def records(snapshot: Snapshot, ref: Ref) -> list[Record]:
+def records(snapshot: Snapshot, ref: Ref, catalogue: Mapping[str, Template] = MappingProxyType({})) -> list[Record]:
     """Every key there is of one resource, in the order in which they come to be.
 
+    :param catalogue: the templates that serve where etcd has none: they say which parameters are secret.
     :raises InvalidInput: nothing is known of it.
     """
     keys = snapshot.keys
@@ -121,7 +125,7 @@ def records(snapshot: Snapshot, ref: Ref) -> list[Record]:
         places += [("job state", keys.below(keys.job_states, ref)), ("stack", keys.below(keys.stacks, ref))]
         places += [("failed", keys.below(keys.failed, ref)), ("state", keys.below(keys.state, ref))]
         places += [("monitoring", keys.below(keys.monitoring, ref))]
-    hidden = _secrets(snapshot, ref)
+    hidden = _secrets(snapshot, ref, catalogue)
     there = [(name, kv) for name, key in places if (kv := snapshot.raw.get(key)) is not None]
     found = [Record(name, kv.key, kv.revision, readable(kv.value, hidden)) for name, kv in there]
     if not found:
@@ -134,17 +138,24 @@ def _run_is_of(snapshot: Snapshot, key: str, ref: Ref) -> bool:
     return rest.startswith(f"{ref}:") and rest.rsplit(":", 2)[0] == str(ref)
 
 
-def _secrets(snapshot: Snapshot, ref: Ref) -> list[str]:
+def _secrets(snapshot: Snapshot, ref: Ref, catalogue: Mapping[str, Template]) -> list[str]:
+    """What must not be shown of a resource, wherever it stands in its records."""
+    if ref.type == TEMPLATE_TYPE:
+        return []
     wanted, handled = snapshot.wanted.get(ref), snapshot.handled.get(ref)
-    bodies = [dict(known.body) for known in (wanted, handled) if known]
-    return [secret for body in bodies for secret in masking.secrets(body)] if ref.type != TEMPLATE_TYPE else []
+    found = [secret for known in (wanted, handled) if known for secret in masking.secrets(dict(known.body))]
+    template = snapshot.templates.get(handled.template, catalogue.get(handled.template)) if handled else None
+    for job in snapshot.jobs.values():
+        if job.ref == ref:
+            found += confidential.of_job(job, template) if isinstance(template, Template) else confidential.by_name(job)
+    return found
 
 
 _INSIDE = ("body", "state", "heat_outputs", "monitoring")
 """Where JSON stands inside a text."""
 
 
-def readable(value: bytes, hidden: list[str]) -> Json:
+def readable(value: bytes, hidden: Collection[str]) -> Json:
     """A value as one wants to read it: JSON inside texts taken out, secrets masked."""
     try:
         document = json.loads(value)
