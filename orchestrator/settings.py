@@ -11,8 +11,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .clients.etcd import EtcdAccess
 from .clients.schema_list import AUTHENTICATIONS, KEYSTONE, SchemaAccess, source_fault
+from .core.addresses import Rules
 from .core.keys import Prefixes
-from .errors import SettingsError
+from .errors import InvalidInput, SettingsError
 
 
 class Settings(BaseSettings):
@@ -59,7 +60,18 @@ class Settings(BaseSettings):
         description="Folder with credentials of single tenants, <tenant id>.yaml each; empty: the OS_* variables serve all.",
     )
     monitoring_interval: float = Field(60.0, gt=0, description="Seconds between looks at the monitoring targets.")
-    monitoring_timeout: float = Field(5.0, gt=0, description="Seconds for one request to a monitoring target.")
+    monitoring_timeout: float = Field(
+        5.0, gt=0, description="Seconds for one monitoring target, from looking up its name to the last byte of its answer."
+    )
+    monitoring_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Monitoring targets that may be asked: networks, addresses and hosts, separated by commas "
+        "(192.0.2.0/24,collector.example,*.example.org). Empty: all but link-local addresses, metadata services, "
+        "unspecified, multicast and reserved ones; loopback and private networks are allowed.",
+    )
+    monitoring_deny: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Monitoring targets that must not be asked, in the same form; goes before ORCHESTRATOR_MONITORING_ALLOW."
+    )
     config_prefix: str = Field("/config", description="Key prefix of the wanted configuration.")
     state_prefix: str = Field("/state", description="Key prefix of the reported states; /state_watch/state for upstream Gohan.")
     monitoring_prefix: str = Field("/monitoring", description="Key prefix of the monitoring records.")
@@ -138,6 +150,17 @@ class Settings(BaseSettings):
             raise ValueError(f"there is no file {value}")
         return value
 
+    @field_validator("monitoring_allow", "monitoring_deny", mode="before")
+    @classmethod
+    def _targets(cls, value: str | Iterable[str]) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        listed = tuple(part.strip() for part in parts if part.strip())
+        try:
+            Rules.parse(listed)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+        return listed
+
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
@@ -176,6 +199,10 @@ class Settings(BaseSettings):
             cloud=self.schemas_os_cloud,
             ca=self.schemas_ca,
         )
+
+    @property
+    def monitoring_rules(self) -> Rules:
+        return Rules.parse(self.monitoring_allow, self.monitoring_deny)
 
     @property
     def prefixes(self) -> Prefixes:

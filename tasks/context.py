@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
@@ -149,6 +149,11 @@ class Claims:
         """It has: the run that says so, as it was written at that revision."""
         self._chain.claim = self._held[key] = _Claim(lease, (key, run, revision))
 
+    def holds(self) -> bool:
+        """Whether nobody has given up the claim of this thread's chain meanwhile."""
+        claim = self._chain.claim
+        return claim is None or claim.run is None or claim.run[0] in self._held
+
     def give_up(self, reason: str) -> None:
         """What this thread's chain has claimed and not moved on is to be tried again, by whoever comes first.
 
@@ -170,6 +175,12 @@ class Claims:
         for key, claim in list(self._held.items()):
             self._held.pop(key, None)
             self._hand_back(claim, reason)
+
+    def give_up_late(self, keys: Iterable[str], reason: str) -> None:
+        """The same for some chains of this process that do not end, by the keys of their runs."""
+        for key in keys:
+            if (claim := self._held.pop(key, None)) is not None:
+                self._hand_back(claim, reason)
 
     def _hand_back(self, claim: _Claim, reason: str) -> bool:
         """Move the run of a claim to *retry*, if it is still where it was; whether etcd has answered.
@@ -291,7 +302,7 @@ def open_context(settings: Settings) -> WorkerContext:
             settings.tenant_credentials,
         ),
         queue=Queue(settings.broker_url),
-        targets=Targets(settings.monitoring_timeout),
+        targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
         templates=templates.templates,
         claims=Claims(store, settings.lease_ttl),
         chain_time=settings.chain_time,

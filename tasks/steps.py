@@ -16,7 +16,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import wait as wait_for
+from concurrent import futures
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -61,6 +61,9 @@ from .together import GatheringStore, pool
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+TIME_LIMIT = 300.0
+"""Seconds for the chains of a message. Each request to Heat has a deadline of its own and there are a few in a chain, so what
+takes longer hangs: its claim is given up, and the job is sent again."""
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
 
@@ -126,9 +129,6 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
 
     :raises Exception: what one of them raised, once all are over.
     """
-    if len(runs) == 1:
-        run_chain(context, steps, runs[0])
-        return
     store = GatheringStore(context.store, len(runs))
     beside = replace(context, store=store)
 
@@ -138,19 +138,33 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
 
     chains = {pool().submit(run_one, run): run for run in runs}
     try:
-        wait_for(chains)
+        left = wait_for(chains)
     except BaseException as limit:
-        # A time limit struck. The threads go on, but ask nothing more of Heat or etcd.
+        # Celery's time limit struck. The threads go on, but ask nothing more of Heat or etcd.
         store.stop()
         context.claims.give_up_all(_why(limit))
         raise
-    ended = {run: error for chain, run in chains.items() if (error := chain.exception())}
+    if left:
+        store.stop()
+        late = [chains[chain] for chain in left]
+        context.claims.give_up_late([context.keys.runs + run for run in late], "the worker took too long over it")
+        log.error("Chains ran out of time", extra={"event": "task_timeout", "runs": late})
+    _raise_first({run: error for chain, run in chains.items() if chain.done() and (error := chain.exception())})
+
+
+def _raise_first(ended: Mapping[RunId, BaseException]) -> None:
+    """Tell how chains ended early, and raise what one of them raised."""
     for run, early in ended.items():
-        # Of a defect, only the kind is told here; Celery prints the traceback of the one that is raised.
-        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": _why(early)})
-    # Bugs before temporary errors: Celery logs only the one that is raised.
+        # Of a defect, only the kind is told here; the traceback is told of the one that is raised.
+        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": cut(_why(early))})
+    # Bugs before temporary errors: only the one that is raised is told in full.
     for early in sorted(ended.values(), key=lambda early: isinstance(early, TemporaryError)):
         raise early
+
+
+def wait_for(chains: Iterable[futures.Future[None]]) -> Iterable[futures.Future[None]]:
+    """Wait until all have ended, or their time is over. Those that have not ended."""
+    return futures.wait(chains, timeout=TIME_LIMIT).not_done
 
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
@@ -220,7 +234,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     faults.reach("worker-after-claim")
     attempt = Attempt(work, work.run.asked)
     try:
-        with context.heat.only_while(partial(_still_ours, lease)):
+        with context.heat.only_while(partial(_still_ours, context, lease)):
             asked = _ask(context, attempt)
     except StoreUnavailable:
         raise
@@ -343,13 +357,13 @@ def _claimed(
     return work.at(revision, claimed)
 
 
-def _still_ours(lease: Lease) -> None:
+def _still_ours(context: WorkerContext, lease: Lease) -> None:
     """Asked directly before each request leaves: a worker that was paused past its lease must not make it,
     for another has taken the job. What remains is a pause between this line and the socket.
 
     :raises StoreUnavailable: the claim is not certainly ours any more.
     """
-    if not lease.alive:
+    if not (lease.alive and context.claims.holds()):
         raise StoreUnavailable("the claim was lost before Heat was asked")
 
 

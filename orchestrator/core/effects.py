@@ -337,6 +337,15 @@ def mark_ended(runs: Sequence[tuple[Run, str, int]]) -> Transaction:
     )
 
 
+def poll_goes_on(key: str) -> Transaction:
+    """A tenant's Heat takes long over a poll: no other is to be sent, as long as the worker that waits lives."""
+    return Transaction(requires=(absent(key),), puts={key: "{}"}, leased=frozenset({key}))
+
+
+def poll_is_over(key: str, revision: int) -> Transaction:
+    return Transaction(requires=(unchanged(key, revision),), deletes=(key,))
+
+
 def end_stack(keys: Keys, job: Job, basis: Basis, ended: Ended) -> Transaction:
     """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and 2)."""
     puts = {}
