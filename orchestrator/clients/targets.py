@@ -16,13 +16,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, get_netrc_auth, select_proxy
@@ -32,6 +32,9 @@ from ..core.addresses import ANYWHERE, Address, Place, Rules, parse_url
 from ..core.documents import parse_json
 from ..core.refs import Json
 from ..errors import TargetUnavailable
+
+LookUp: TypeAlias = Callable[..., Sequence[tuple[Any, ...]]]
+"""As ``socket.getaddrinfo``."""
 
 LARGEST = 256 * 1024
 """Bytes of a target's document that are read."""
@@ -72,13 +75,14 @@ class Deadline:
 class Targets:
     """Monitoring targets by their URL. May be used from several threads."""
 
-    def __init__(self, timeout: float, rules: Rules = ANYWHERE) -> None:
+    def __init__(self, timeout: float, rules: Rules = ANYWHERE, look_up: LookUp = socket.getaddrinfo) -> None:
         """:param timeout: seconds for one target, all in all.
         :param rules: which addresses may be asked.
+        :param look_up: finds the addresses of a name.
         """
         self.timeout = timeout
         self._rules = rules
-        self._names = _Names(_LOOKUPS)
+        self._names = _Names(look_up, _LOOKUPS)
         self._routes: dict[tuple[str, str, int], _Route] = {}
         self._kept = _Kept()
 
@@ -408,7 +412,8 @@ class _Names:
     many: names that no server answers for take nobody else's.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, look_up: LookUp, at_once: int) -> None:
+        self._getaddrinfo = look_up
         self._free = threading.BoundedSemaphore(at_once)
 
     def addresses(self, host: str, port: int, deadline: Deadline) -> list[Address]:
@@ -429,7 +434,7 @@ class _Names:
 
     def _look_up(self, host: str, port: int, answers: queue.SimpleQueue[list[Address] | OSError]) -> None:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = self._getaddrinfo(host, port, type=socket.SOCK_STREAM)
             # A link-local address comes with the name of an interface behind it.
             answers.put(list(dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)))
         except OSError as error:

@@ -22,7 +22,7 @@ from .templates import Template
 
 _SAYS_HIDDEN = ("hidden", "NoEcho")
 """How HOT, and the older form of Heat's templates, declare a parameter whose value is not to be shown."""
-_NOT = frozenset({"false", "no", "off", "0", "", "null", "~"})
+_NOT = frozenset({"false", "no", "off", "0", "", "none"})
 _JINJA = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _JINJA_VALUE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

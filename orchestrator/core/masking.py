@@ -23,6 +23,8 @@ _MORE_WORDS = (
     "passwd",
     "passphrase",
     "passcode",
+    "adminpass",
+    "cryptokek",
     "pswd",
     "authorization",
     "cookie",
