@@ -65,6 +65,8 @@ class Sightings:
     def __init__(self, settling: float = SETTLING, clock: Callable[[], float] = time.monotonic) -> None:
         """:param settling: seconds for which a stack has to look the same."""
         self._settling, self._clock = settling, clock
+        self.keeps_tags = False
+        """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
         self._seen: dict[str, tuple[Stack | None, float]] = {}
 
     def settled(self, operation: str, stack: Stack | None) -> bool:
@@ -232,8 +234,6 @@ class WorkerContext:
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
-    keeps_tags: bool = False
-    """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(default_factory=dict)
     """The templates of etcd as they were last read, by id, with etcd's generation and the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
@@ -264,7 +264,7 @@ class WorkerContext:
     def noted(self, stack: Stack | None) -> Stack | None:
         """The same stack; what it tells of Heat is remembered."""
         if stack is not None and stack.job_tags:
-            self.keeps_tags = True
+            self.sightings.keeps_tags = True
         return stack
 
     def warm_up(self) -> None:

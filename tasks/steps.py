@@ -486,7 +486,7 @@ def _next_request(context: WorkerContext, work: Work, stack: stacks.Stack | None
     built = handled is not None and handled.built
     # Where Heat keeps tags they tell whose a stack is; where it keeps none, that we have asked for it will do.
     sent = handled is not None and (handled.uncertain or (run is not None and run.asked))
-    recorded = built or (sent and not context.keeps_tags)
+    recorded = built or (sent and not context.sightings.keeps_tags)
     grounds = stacks.Grounds(recorded, handled is not None and handled.force, work.tries)
     return stacks.next_request(work.job.action, work.job.id, stack, grounds)
 
@@ -589,7 +589,7 @@ def _tell_look_failed(context: WorkerContext, work: Work, error: TemporaryError 
 def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
     run, job = work.run, work.job
     assert run is not None
-    sight = stacks.Sight(overdue=run.overdue, keeps_tags=context.keeps_tags, tries=work.tries)
+    sight = stacks.Sight(overdue=run.overdue, keeps_tags=context.sightings.keeps_tags, tries=work.tries)
     verdict = stacks.judge(job.action, job.id, stack, sight)
     at_rest = stack is None or not stack.in_progress
     if isinstance(verdict, stacks.InProgress) and at_rest and context.sightings.settled(f"{job.id} {run.asked_at}", stack):
