@@ -102,7 +102,9 @@ def _chains(context: Callable[[], WorkerContext], task: Any, runs: Any) -> Work:
 
 def _round(context: Callable[[], WorkerContext], task: Any, about: Any) -> Work:
     look, leaving = ROUNDS[task.name], LEAVING.get(task.name)
-    return Work(task.name, about, lambda: look(context(), about), (lambda: leaving(context(), about)) if leaving else None)
+    if leaving is None:
+        return Work(task.name, about, lambda: look(context(), about))
+    return Work(task.name, about, lambda: look(context(), about), lambda: leaving(context(), about), f"{task.name} {about}")
 
 
 def _chain(task: Any) -> list[steps.TaskFunction]:

@@ -44,13 +44,15 @@ class Defect(Exception):
 class Work:
     """A task's work.
 
-    *leaving* is called when the task leaves its slot, and what it returns when the work is over.
+    *leaving* is called when the task leaves its slot, and what it returns when the work is over. While work goes on
+    without a slot, no other of the same *kind* is begun in the process; None: of no kind.
     """
 
     name: str
     about: object
     do: Callable[[], object]
     leaving: Callable[[], Undo] | None = None
+    kind: str | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +61,8 @@ class Background:
 
     prompt: float = PROMPT
     most: int = MOST
-    _going_on: set[Future[None]] = field(default_factory=set)
+    _going_on: dict[Future[None], str | None] = field(default_factory=dict)
+    """What goes on, each with its kind."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def carry_out(self, work: Work) -> None:
@@ -67,9 +70,11 @@ class Background:
 
         :raises Defect: the work ended by a defect, in its slot.
         """
+        if work.kind is not None and work.kind in list(self._going_on.values()):
+            return
         future = _pool(os.getpid()).submit(_told, work)
         wait([future], timeout=self.prompt)
-        if not future.done() and self._leave(future):
+        if not future.done() and self._leave(future, work.kind):
             fields = {"event": "slot_left", "task": work.name, "about": work.about}
             log.info("Task goes on without its slot", extra=fields)
             undo = _tell(work)
@@ -78,18 +83,18 @@ class Background:
             return
         future.result()
 
-    def _leave(self, future: Future[None]) -> bool:
+    def _leave(self, future: Future[None], kind: str | None) -> bool:
         """Whether the work may go on without its slot."""
         with self._lock:
             if len(self._going_on) >= self.most:
                 return False
-            self._going_on.add(future)
+            self._going_on[future] = kind
         future.add_done_callback(self._over)
         return True
 
     def _over(self, future: Future[None]) -> None:
         with self._lock:
-            self._going_on.discard(future)
+            self._going_on.pop(future, None)
 
     @property
     def going_on(self) -> int:

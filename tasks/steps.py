@@ -684,12 +684,19 @@ def _finish(context: WorkerContext, work: Work, ended: Ended) -> None:
     An etcd with a lower limit than its default gets less of the outputs, in the end none.
     """
     veil = _veil(context, work, thoroughly=bool(ended.error))
-    ended = replace(ended, error=veil.over(ended.error), reason=veil.over(ended.reason))
+    outputs = [_without_secret_error(output, veil) for output in ended.outputs]
+    ended = replace(ended, error=veil.over(ended.error), reason=veil.over(ended.reason), outputs=outputs)
     for most in (effects.LARGEST_OUTPUTS, effects.LARGEST_OUTPUTS // 8):
         with contextlib.suppress(StoreRefused):
             _write_end(context, work, effects.within_bounds(ended, most))
             return
     _write_end(context, work, effects.within_bounds(ended, 0))
+
+
+def _without_secret_error(output: Json, veil: Veil) -> Json:
+    """An output as Heat gave it; where Heat could not compute it, its words about that may quote anything."""
+    error = rendering.output_error(output)
+    return {**output, "output_error": cut(veil.over(error))} if error else output
 
 
 def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:

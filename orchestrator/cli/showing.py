@@ -143,11 +143,12 @@ def _secrets(snapshot: Snapshot, ref: Ref, catalogue: Mapping[str, Template]) ->
     if ref.type == TEMPLATE_TYPE:
         return []
     wanted, handled = snapshot.wanted.get(ref), snapshot.handled.get(ref)
-    found = [secret for known in (wanted, handled) if known for secret in masking.secrets(dict(known.body))]
-    template = snapshot.templates.get(handled.template, catalogue.get(handled.template)) if handled else None
+    known = snapshot.templates.get(handled.template, catalogue.get(handled.template)) if handled else None
+    template = known if isinstance(known, Template) else None
+    found = [secret for config in (wanted, handled) if config for secret in confidential.of_body(config.body, template)]
     for job in snapshot.jobs.values():
         if job.ref == ref:
-            found += confidential.of_job(job, template) if isinstance(template, Template) else confidential.by_name(job)
+            found += confidential.of_job(job, template) if template else confidential.by_name(job)
     return found
 
 

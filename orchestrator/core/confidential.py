@@ -55,6 +55,41 @@ def of_job(job: Job, template: Template | None, request: StackRequest | None = N
         yield from texts(default)
 
 
+def of_body(body: Mapping[str, Json], template: Template | None) -> Iterator[str]:
+    """Every secret text and number of a body: by its properties' names, and by the parameters that they feed."""
+    yield from secrets(dict(body))
+    if template is None:
+        return
+    hidden = _declared_in_source(template.text)
+    for name, mapping in template.mappings:
+        if hidden is None or name in hidden or is_secret(name):
+            for path in _own_properties(mapping):
+                yield from texts(_at(body, path))
+
+
+def _own_properties(node: Node) -> Iterator[tuple[str, ...]]:
+    """The properties of the resource itself that a mapping reads, each as the names that lead to it."""
+    match node:
+        case Field(name, ()) if name:
+            yield (name,)
+        case ObjectField(owner, name):
+            yield (owner, name)
+        case Concat(parts):
+            for part in parts:
+                yield from _own_properties(part)
+        case If(_, _, _, then, otherwise):
+            yield from _own_properties(then)
+            yield from _own_properties(otherwise)
+        case ForEach(items, _):
+            yield from _own_properties(items)
+
+
+def _at(body: Json, path: tuple[str, ...]) -> Json:
+    for name in path:
+        body = _mapping(body).get(name)
+    return body
+
+
 def _plain(value: Json) -> Json:
     """What is known of a parameter's value: not the outputs of other stacks."""
     if isinstance(value, OutputOf):

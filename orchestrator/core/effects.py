@@ -288,7 +288,7 @@ _NAMED_OUTPUTS = 5
 
 def _fitting(outputs: Sequence[Json], most: int) -> tuple[Sequence[Json], list[tuple[str, int]]]:
     """The outputs that fit, in their order, and of the others name and size, the largest first."""
-    sizes = [len(json.dumps(output)) for output in outputs]
+    sizes = [len(json.dumps(output)) + len(", ") for output in outputs]
     total = sum(sizes)
     largest = sorted(range(len(outputs)), key=sizes.__getitem__, reverse=True)
     dropped: list[int] = []

@@ -10,7 +10,7 @@ import html
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _MOST_VIEWS = 10
 _DEEPEST = 3
@@ -32,6 +32,9 @@ _DOUBLED_QUOTE = re.compile(r"''|\"\"")
 _WHITE = re.compile(r"[\s⏎]+")
 _ENDING = re.compile(r"[\s.…'\"\])}]*\Z")
 """What stands after a text that was cut off."""
+_ELLIPSIS = re.compile(r"…|\.\.\.")
+_MOST_CUTS = 20
+"""Ellipses from the beginning, and as many from the end of a text, before which a beginning is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,14 @@ class Spelled:
     starts: Sequence[int]
     ends: Sequence[int]
     squeezed: bool = False
+    cuts: Sequence[int] = field(init=False)
+    """Where the text may have been cut off: at its end, and before each ellipsis."""
+
+    def __post_init__(self) -> None:
+        ellipses = [match.start() for match in _ELLIPSIS.finditer(self.text)]
+        ending = _ENDING.search(self.text, max(len(self.text) - 16, 0))
+        ends = [*ellipses[:_MOST_CUTS], *ellipses[-_MOST_CUTS:], ending.start() if ending else 0, len(self.text)]
+        object.__setattr__(self, "cuts", sorted(set(ends)))
 
     @classmethod
     def plain(cls, text: str) -> Spelled:
@@ -59,8 +70,8 @@ class Spelled:
             at = self.text.find(form, at + 1)
 
     def find_beginning(self, form: str, shortest: int) -> Iterator[tuple[int, int]]:
-        """Where the text ends with the beginning of *form*, because it was cut off there."""
-        for end in {len(self.text), _ENDING.search(self.text, max(len(self.text) - 16, 0)).start()}:  # type: ignore[union-attr]
+        """Where *form* begins and the text, or a part of it, was cut off before its end."""
+        for end in self.cuts:
             at = self.text.find(form[:shortest], max(end - len(form), 0), end)
             while at >= 0:
                 if form.startswith(self.text[at:end]):

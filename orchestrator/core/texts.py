@@ -15,6 +15,9 @@ LONGEST_REASON = 4096
 """Characters of a reason that are stored. A failure is repeated in the record of each resource that
 depends on the failed one, so this bounds more than one record."""
 
+LONGEST_WORDS = 3000
+"""Characters of the words of others inside a reason: what to do about it stands behind them."""
+
 NEWLINE = "⏎"
 
 _MARK = re.compile(r"… \(cut: ([\d,]+) characters\)\Z")

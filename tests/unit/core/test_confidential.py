@@ -111,3 +111,26 @@ def test_where_it_cannot_be_told_every_parameter_is_secret(used: Template | None
 )
 def test_what_a_template_declares_hidden(text: str, hidden: Json) -> None:
     assert declared_hidden(text) == hidden
+
+
+def test_a_property_is_secret_by_the_parameters_that_it_feeds() -> None:
+    mappings: dict[str, Json] = {
+        "x": "Pnote",
+        "password": "ACu=&Pword",
+        "psk": "Oike:first",
+        "z": "Pname",
+        "admin_pass": {"if_mapping": {"equal": ["Pname", "Cx"]}, "then_mapping": "Pone", "else_mapping": "Ptwo"},
+        "token": {"for_field": "list", "for_mapping": "Pvalue"},
+    }
+    body = {
+        "note": "a",
+        "word": "b",
+        "ike": {"first": "c", "second": "d"},
+        "name": "e",
+        "one": "f",
+        "two": "g",
+        "list": [{"value": "h"}, {"value": 1}],
+    }
+
+    assert set(confidential.of_body(body, template(mappings, HIDDEN))) == {"a", "b", "c", "f", "g", "h", "1"}
+    assert set(confidential.of_body(body, None)) == set()

@@ -102,6 +102,12 @@ def test_a_document_inside_a_text_counts_too() -> None:
         pytest.param("pad hunter2 pad", ["  hunter2\n"], "pad *** pad", id="trimmed"),
         pytest.param("got: BEGIN...", ["BEGIN-RSA-KEY-aaaa"], "got: BEGIN...", id="a beginning too short to tell"),
         pytest.param("got 'BEGIN-RSA-K...'", ["BEGIN-RSA-KEY-aaaa"], "got '***...'", id="a beginning where the text is cut off"),
+        pytest.param(
+            "Heat: 'BEGIN-RSA… (cut: 9,000 characters); fix",
+            ["BEGIN-RSA-KEY-a"],
+            "Heat: '***… (cut: 9,000 characters); fix",
+            id="cut off within",
+        ),
         pytest.param("line two of it", ["first line\nline two of it\nthird"], "***", id="one line of several"),
     ],
 )

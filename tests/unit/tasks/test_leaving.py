@@ -112,6 +112,20 @@ def test_no_more_goes_on_than_may(let_go: threading.Event) -> None:
     assert kept.wait(PATIENCE)
 
 
+def test_of_one_kind_no_second_is_begun_while_the_first_goes_on(background: Background, let_go: threading.Event) -> None:
+    done: list[str] = []
+    first = Work("orchestrator.look", "t1", waiting(let_go), kind="look t1")
+    background.carry_out(first)
+    background.carry_out(Work("orchestrator.look", "t1", lambda: done.append("t1"), kind="look t1"))
+    background.carry_out(Work("orchestrator.look", "t2", lambda: done.append("t2"), kind="look t2"))
+    assert done == ["t2"]
+    let_go.set()
+    background.close(PATIENCE)
+    background.carry_out(Work("orchestrator.look", "t1", lambda: done.append("t1"), kind="look t1"))
+
+    assert done == ["t2", "t1"]
+
+
 def test_a_temporary_error_is_told_and_no_failure(background: Background, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise HeatUnavailable("Heat answers 503" + "x" * 100_000)
