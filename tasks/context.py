@@ -229,6 +229,9 @@ class WorkerContext:
     chain_time: float = 240.0
     """Seconds for all that one chain asks of Heat and Keystone together."""
     stack_timeout: float = 3600.0
+    time_limit: float = 300.0
+    """Seconds for the chains of a message. What they ask of Heat ends before: one that takes longer hangs, and its job is
+    tried again."""
     timeout_margin: float = 300.0
     state_as_string: bool = False
     prompt: Promptness = field(default_factory=Promptness)
@@ -307,6 +310,7 @@ def open_context(settings: Settings) -> WorkerContext:
         claims=Claims(store, settings.lease_ttl),
         chain_time=settings.chain_time,
         stack_timeout=settings.stack_timeout,
+        time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
     )

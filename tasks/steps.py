@@ -61,9 +61,6 @@ from .together import GatheringStore, pool
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-TIME_LIMIT = 300.0
-"""Seconds for the chains of a message. Each request to Heat has a deadline of its own and there are a few in a chain, so what
-takes longer hangs: its claim is given up, and the job is sent again."""
 _MARKS_PER_TRANSACTION = 50
 """Runs a look marks at once; etcd takes 128 comparisons."""
 
@@ -138,7 +135,7 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
 
     chains = {pool().submit(run_one, run): run for run in runs}
     try:
-        left = wait_for(chains)
+        left = wait_for(chains, context.time_limit)
     except BaseException as limit:
         # Celery's time limit struck. The threads go on, but ask nothing more of Heat or etcd.
         store.stop()
@@ -162,9 +159,9 @@ def _raise_first(ended: Mapping[RunId, BaseException]) -> None:
         raise early
 
 
-def wait_for(chains: Iterable[futures.Future[None]]) -> Iterable[futures.Future[None]]:
+def wait_for(chains: Iterable[futures.Future[None]], seconds: float) -> Iterable[futures.Future[None]]:
     """Wait until all have ended, or their time is over. Those that have not ended."""
-    return futures.wait(chains, timeout=TIME_LIMIT).not_done
+    return futures.wait(chains, timeout=seconds).not_done
 
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
