@@ -32,8 +32,8 @@ _HARMLESS = (
     RecursionError,
     TypeError,
 )
-_HARMLESS_OF = frozenset({"socket", "ssl", "redis", "grpc", "kombu", "celery", "billiard", "queue"})
-"""Packages whose exceptions speak of connections and of names."""
+_HARMLESS_OF = frozenset({"socket", "ssl", "redis", "grpc", "kombu", "celery", "billiard", "queue", "tasks"})
+"""Packages whose exceptions speak of connections and of names; our own workers name a class only."""
 _QUOTING = (TemporaryError, PermanentError)
 """Our own errors that carry the words of others, who were sent values."""
 _NOT_QUOTING = (StoreUnavailable, StoreRefused, BrokerUnavailable, TargetUnavailable)
