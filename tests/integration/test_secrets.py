@@ -102,7 +102,7 @@ def test_a_secret_by_another_name_is_told_nowhere(nodes: System, scripted: Scrip
 
 def test_control_characters_reach_no_terminal_and_forge_no_log_line(nodes: System, scripted: ScriptedHeat, tmp_path: Path) -> None:
     evil = "bad\n12:00:00 ERROR   forged\x1b[2J\u202e\x9b"
-    scripted.refuse = lambda method, tenant, path: (400, "Invalid", evil) if method == "POST" else None
+    scripted.script = lambda method, tenant, stack: Script(outcome="FAILED", reason=evil)
     bad = nodes.put("node", "bad")
     nodes.await_state(bad, "CREATE_FAILED")
     nodes.store.put("/config/v1/nodes/evil\x1b[2J\nid", "{")
