@@ -23,6 +23,7 @@ BENCHMARKS = (
     "existing",
     "monitoring",
     "scaling",
+    "neighbours",
     "churn",
     "faults",
 )

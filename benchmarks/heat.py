@@ -6,11 +6,13 @@ fast it is alone. It never fails and never lies; the scripted Heat of the tests 
 - ``POST /v1/T/stacks`` makes a stack that is done *duration* seconds later, ``PUT``, ``PATCH`` and
   ``DELETE`` likewise; ``GET /v1/T/stacks/NAME[/ID]`` shows it with its outputs;
   ``GET /v1/T/stacks?status=IN_PROGRESS`` lists what is under way, in pages.
-- ``GET /target/NAME`` is a monitoring target.
+- ``GET /target/NAME`` is a monitoring target; ``GET /drip/NAME`` one that sends a byte every four seconds.
 - ``GET /_log`` gives every request that made or changed a stack as ``[time, method, tenant, name]``,
   ``GET /_calls`` counts requests by kind, ``POST /_set`` changes *duration* (seconds of work), *durations*
   (the same for stacks whose names begin so), *latency* (seconds until a create is
-  answered), *link* (of every stack's monitoring target) and *status* (that targets report).
+  answered), *link* (of every stack's monitoring target), *links* (the same for stacks whose names begin
+  so), *status* (that targets report) and *hangs* (the methods that are never answered, by
+  tenant: ``{"t1": "GET POST"}``).
 """
 
 from __future__ import annotations
@@ -51,8 +53,10 @@ class Cloud:
         self.duration = duration
         self.durations: dict[str, float] = {}
         self.link = link
+        self.links: dict[str, str] = {}
         self.status = "UP"
         self.latency = 0.0
+        self.hangs: dict[str, str] = {}
         self.stacks: defaultdict[str, dict[str, Stack]] = defaultdict(dict)
         self.busy: defaultdict[str, dict[str, Stack]] = defaultdict(dict)
         self.log: list[tuple[float, str, str, str]] = []
@@ -74,6 +78,11 @@ class Cloud:
                 return self._create(tenant, json.loads(body))
             return self._list(tenant, parse_qs(query))
         return self._one(method, tenant, rest, body)
+
+    def is_left_hanging(self, method: str, target: str) -> bool:
+        """Whether a request is never answered."""
+        _, version, tenant, *_ = *target.split("/", 3), ""
+        return version == "v1" and method in self.hangs.get(tenant, "")
 
     def _target(self, name: str) -> bytes:
         """A monitoring target's answer (CONTRACT section 8)."""
@@ -137,8 +146,8 @@ class Cloud:
             if stack.action == "DELETE" and stack.done_at <= now:
                 self.stacks[tenant].pop(stack.name)
             outputs = [{"output_key": key, "description": "", "output_value": f"{key}-{stack.id}"} for key in stack.outputs]
-            if self.link:
-                outputs.append({"output_key": "monitoring_link", "description": "", "output_value": self.link + stack.name})
+            if link := next((link for begin, link in self.links.items() if stack.name.startswith(begin)), self.link):
+                outputs.append({"output_key": "monitoring_link", "description": "", "output_value": link + stack.name})
             return 200, f'{{"stack": {_described(stack, now, json.dumps(outputs))}}}'.encode(), ""
         stack.done_at = now + self.duration
         if method == "DELETE":
@@ -183,6 +192,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._buffer = b""
+        self._dripped = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -202,6 +212,11 @@ class Connection(asyncio.Protocol):
                 return
             self._buffer = rest[length:]
             method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+            if self._cloud.is_left_hanging(method, target):
+                continue
+            if target.startswith("/drip/"):
+                self._drip()
+                continue
             status, body, location = self._cloud.answer(method, target, rest[:length])
             where = b"Location: http://127.0.0.1:%d%s\r\n" % (self._port(), location.encode()) if location else b""
             answer = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s" % (
@@ -215,6 +230,13 @@ class Connection(asyncio.Protocol):
                 asyncio.get_running_loop().call_later(self._cloud.latency, self._transport.write, answer)
             else:
                 self._transport.write(answer)
+
+    def _drip(self) -> None:
+        """A byte every four seconds, as an answer that is never over."""
+        if not self._transport.is_closing():
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" if not self._dripped else b" ")
+            self._dripped = True
+            asyncio.get_running_loop().call_later(4.0, self._drip)
 
     def _port(self) -> int:
         return int(self._transport.get_extra_info("sockname")[1])

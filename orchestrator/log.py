@@ -1,7 +1,9 @@
 """Logging: a constant message, and fields in ``extra``; a line for people or a JSON document.
 
 Every record passes :func:`_fields`, which masks what is secret by its name, so that a careless
-``extra`` cannot leak.
+``extra`` cannot leak. Tracebacks quote no values (:mod:`.tracebacks`). What is not printable is
+replaced by something that is, so that a value can neither move a terminal's cursor nor begin a line
+or a field of its own.
 
 With ``json`` every line of a process is a JSON document, from the first to the last: warnings of
 Python's and exceptions that nobody catches included.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 from datetime import UTC, datetime
@@ -18,7 +21,9 @@ from types import TracebackType
 from typing import Any
 
 from .core.masking import masked
+from .core.texts import clean, clean_json
 from .errors import SettingsError
+from .tracebacks import told
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -28,23 +33,32 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return dict(masked(extra))
 
 
-def _printable(line: str) -> str:
-    """A key of etcd that is not UTF-8 has characters that cannot be written: they are escaped, as in ``\\udcff``."""
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return line.encode(errors="backslashreplace").decode()
-    return line
-
-
 class ConsoleFormatter(logging.Formatter):
     """``14:02:11 INFO    Stack submitted  job=create:…  stack=port_…``"""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = "".join(f"  {name}={value}" for name, value in _fields(record).items() if name != "event")
+        fields = "".join(f"  {name}={_one(value)}" for name, value in _fields(record).items() if name != "event")
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
-        line = f"{time} {record.levelname:<7} {record.getMessage()}{fields}"
-        return _printable(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
+        line = f"{time} {record.levelname:<7} {clean(record.getMessage())}{fields}"
+        return f"{line}\n{_indented(_traceback(record))}" if record.exc_info else line
+
+
+_SPACES = re.compile("  +")
+
+
+def _one(value: object) -> str:
+    """A field's value: it contains neither a line's end nor the two spaces that begin the next field."""
+    return _SPACES.sub(" ", clean(str(value)))
+
+
+def _indented(text: str) -> str:
+    """So that no line of a traceback looks like one of the log."""
+    return "    " + text.replace("\n", "\n    ")
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    error = record.exc_info[1] if record.exc_info else None
+    return told(error) if error is not None else "no exception"
 
 
 class JsonFormatter(logging.Formatter):
@@ -59,8 +73,8 @@ class JsonFormatter(logging.Formatter):
             **_fields(record),
         }
         if record.exc_info:
-            document["exception"] = self.formatException(record.exc_info)
-        return _printable(json.dumps(document, default=str, ensure_ascii=False))
+            document["exception"] = _traceback(record)
+        return clean_json(json.dumps(document, default=str, ensure_ascii=False))
 
 
 def line(level: int, message: str, **fields: Any) -> str:

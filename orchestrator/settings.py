@@ -21,11 +21,12 @@ from .clients import broker, certificates
 from .clients.broker import BrokerAccess
 from .clients.etcd import EtcdAccess
 from .clients.schema_list import AUTHENTICATIONS, KEYSTONE, SchemaAccess, source_fault
+from .core.addresses import Rules
 from .core.keys import Prefixes
 from .core.masking import is_secret
 from .core.refs import Json
 from .environment import PREFIX, Found
-from .errors import SettingsError
+from .errors import InvalidInput, SettingsError
 
 
 class Mark(Enum):
@@ -118,7 +119,18 @@ class Settings(BaseModel):
         description="Folder with credentials of single tenants, <tenant id>.yaml each; empty: the OS_* variables serve all.",
     )
     monitoring_interval: Seconds = Field(60.0, description="Seconds between looks at the monitoring targets.")
-    monitoring_timeout: Seconds = Field(5.0, description="Seconds for one request to a monitoring target.")
+    monitoring_timeout: Seconds = Field(
+        5.0, description="Seconds for one monitoring target, from looking up its name to the last byte of its answer."
+    )
+    monitoring_allow: tuple[str, ...] = Field(
+        (),
+        description="Monitoring targets that may be asked: networks, addresses and hosts, separated by commas "
+        "(192.0.2.0/24,collector.example,*.example.org). Empty: all but link-local addresses, metadata services, "
+        "unspecified, multicast and reserved ones; loopback and private networks are allowed.",
+    )
+    monitoring_deny: tuple[str, ...] = Field(
+        (), description="Monitoring targets that must not be asked, in the same form; goes before ORCHESTRATOR_MONITORING_ALLOW."
+    )
     config_prefix: str = Field("/config", description="Key prefix of the wanted configuration.")
     state_prefix: str = Field("/state", description="Key prefix of the reported states; /state_watch/state for upstream Gohan.")
     monitoring_prefix: str = Field("/monitoring", description="Key prefix of the monitoring records.")
@@ -203,6 +215,17 @@ class Settings(BaseModel):
             raise ValueError("it is not JSON") from None
         return broker.parse_options(document)
 
+    @field_validator("monitoring_allow", "monitoring_deny", mode="before")
+    @classmethod
+    def _targets(cls, value: str | Iterable[str]) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        listed = tuple(part.strip() for part in parts if part.strip())
+        try:
+            Rules.parse(listed)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+        return listed
+
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
@@ -256,6 +279,10 @@ class Settings(BaseModel):
             key=self.broker_key,
             options=self.broker_transport_options,
         )
+
+    @property
+    def monitoring_rules(self) -> Rules:
+        return Rules.parse(self.monitoring_allow, self.monitoring_deny)
 
     @property
     def prefixes(self) -> Prefixes:

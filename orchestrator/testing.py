@@ -634,8 +634,9 @@ class FixedTargets:
     documents: dict[str, Json | TargetUnavailable] = field(default_factory=dict)
     now: datetime | None = None
     asked: list[str] = field(default_factory=list)
+    timeout: float = 5.0
 
-    def get(self, url: str) -> tuple[Json, datetime] | None:
+    def get(self, url: str, at_most: float | None = None) -> tuple[Json, datetime] | None:
         self.asked.append(url)
         document = self.documents.get(url)
         if isinstance(document, TargetUnavailable):

@@ -17,11 +17,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from orchestrator import log as logs
 from orchestrator.clients import queue, redis_transport
 from orchestrator.clients.heat import Heat
-from orchestrator.errors import CredentialsRejected, SettingsError, TemporaryError
+from orchestrator.errors import CredentialsRejected, SettingsError
 from orchestrator.settings import Settings
 
-from . import compat, following, messages, steps
+from . import compat, following, messages, polls, steps
 from .context import PerProcess, WorkerContext
+from .leaving import Background, Undo, Work
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ STEPS: dict[str, steps.TaskFunction] = {queue.SUBMIT: steps.submit, queue.WAIT: 
 
 ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {queue.LOOK: steps.look, queue.MONITOR: following.monitor}
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
+
+LEAVING: dict[str, Callable[[WorkerContext, Any], Undo]] = {queue.LOOK: polls.goes_on}
+"""What is to be done when a task leaves its slot before its work is over."""
 
 
 def make_app(settings: Settings) -> Celery:
@@ -43,18 +47,18 @@ def make_app(settings: Settings) -> Celery:
     app.conf.update(queue.options(settings.broker))
     # What a task asks of Heat and Keystone ends before: these are for what hangs elsewhere.
     app.conf.update(task_soft_time_limit=settings.task_limit, task_time_limit=settings.task_limit + 30)
-    context = PerProcess(settings)
+    context, background = PerProcess(settings), Background()
     for name in STEPS:
-        _register(app, name, lambda task, runs: steps.run_chains(context(), _chain(task), runs))
-    for name, look in ROUNDS.items():
-        _register(app, name, partial(_round, context, look))
+        _register(app, name, background, partial(_chains, context))
+    for name in ROUNDS:
+        _register(app, name, background, partial(_round, context))
     signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)
     signals.worker_init.connect(lambda **_: _refuse_cluster(settings), weak=False)
     signals.worker_init.connect(lambda **_: _preload(), weak=False)
     signals.worker_process_init.connect(lambda **_: _warm_up(context), weak=False)
     signals.worker_ready.connect(lambda sender, **_: _check_without_pool(context, sender), weak=False)
-    signals.worker_process_shutdown.connect(lambda **_: context.close(), weak=False)
-    signals.worker_shutdown.connect(lambda **_: context.close(), weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: _close(background, context), weak=False)
+    signals.worker_shutdown.connect(lambda **_: _close(background, context), weak=False)
     return app
 
 
@@ -68,6 +72,11 @@ def _refuse_cluster(settings: Settings) -> None:
         raise SystemExit(2) from None
     finally:
         broker.close()
+
+
+def _close(background: Background, context: PerProcess) -> None:
+    background.close()
+    context.close()
 
 
 def _preload() -> None:
@@ -103,8 +112,16 @@ def _check_openstack(context: Callable[[], WorkerContext]) -> None:
     threading.Thread(target=check, name="openstack-check", daemon=True).start()
 
 
-def _round(context: Callable[[], WorkerContext], look: Callable[[WorkerContext, Any], int], _: Any, about: Any) -> None:
-    look(context(), about)
+def _chains(context: Callable[[], WorkerContext], task: Any, runs: Any) -> Work:
+    chain = _chain(task)
+    return Work(task.name, runs, lambda: steps.run_chains(context(), chain, runs))
+
+
+def _round(context: Callable[[], WorkerContext], task: Any, about: Any) -> Work:
+    look, leaving = ROUNDS[task.name], LEAVING.get(task.name)
+    if leaving is None:
+        return Work(task.name, about, lambda: look(context(), about))
+    return Work(task.name, about, lambda: look(context(), about), lambda: leaving(context(), about), f"{task.name} {about}")
 
 
 def _chain(task: Any) -> list[steps.TaskFunction]:
@@ -118,15 +135,12 @@ def _chain(task: Any) -> list[steps.TaskFunction]:
     return [STEPS[name] for name in (task.name, *(signature["task"] for signature in reversed(rest)))]
 
 
-def _register(app: Celery, name: str, work: Callable[[Any, Any], object]) -> None:
-    """Make *work* a task: it is called with Celery's task and the message's argument."""
+def _register(app: Celery, name: str, background: Background, prepare: Callable[[Any, Any], Work]) -> None:
+    """Make a task of that name: *prepare* makes its work of Celery's task and of the message's argument."""
 
     @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def run(task: Any, argument: Any) -> None:
         try:
-            work(task, argument)
-        except TemporaryError as error:
-            # Nothing is lost: the bridge sends again what stands in etcd and is not under way.
-            log.warning("Task gives way", extra={"event": "task_gave_way", "task": name, "about": argument, "reason": str(error)})
+            background.carry_out(prepare(task, argument))
         except SoftTimeLimitExceeded:
             log.error("Task ran out of time", extra={"event": "task_timeout", "task": name, "about": argument})

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
@@ -65,6 +65,8 @@ class Sightings:
     def __init__(self, settling: float = SETTLING, clock: Callable[[], float] = time.monotonic) -> None:
         """:param settling: seconds for which a stack has to look the same."""
         self._settling, self._clock = settling, clock
+        self.keeps_tags = False
+        """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
         self._seen: dict[str, tuple[Stack | None, float]] = {}
 
     def settled(self, operation: str, stack: Stack | None) -> bool:
@@ -149,6 +151,11 @@ class Claims:
         """It has: the run that says so, as it was written at that revision."""
         self._chain.claim = self._held[key] = _Claim(lease, (key, run, revision))
 
+    def holds(self) -> bool:
+        """Whether nobody has given up the claim of this thread's chain meanwhile."""
+        claim = self._chain.claim
+        return claim is None or claim.run is None or claim.run[0] in self._held
+
     def give_up(self, reason: str) -> None:
         """What this thread's chain has claimed and not moved on is to be tried again, by whoever comes first.
 
@@ -170,6 +177,12 @@ class Claims:
         for key, claim in list(self._held.items()):
             self._held.pop(key, None)
             self._hand_back(claim, reason)
+
+    def give_up_late(self, keys: Iterable[str], reason: str) -> None:
+        """The same for some chains of this process that do not end, by the keys of their runs."""
+        for key in keys:
+            if (claim := self._held.pop(key, None)) is not None:
+                self._hand_back(claim, reason)
 
     def _hand_back(self, claim: _Claim, reason: str) -> bool:
         """Move the run of a claim to *retry*, if it is still where it was; whether etcd has answered.
@@ -216,13 +229,14 @@ class WorkerContext:
     chain_time: float = 240.0
     """Seconds for all that one chain asks of Heat and Keystone together."""
     stack_timeout: float = 3600.0
+    time_limit: float = 300.0
+    """Seconds for the chains of a message. What they ask of Heat ends before: one that takes longer hangs, and its job is
+    tried again."""
     timeout_margin: float = 300.0
     state_as_string: bool = False
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
-    keeps_tags: bool = False
-    """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(default_factory=dict)
     """The templates of etcd as they were last read, by id, with etcd's generation and the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
@@ -253,7 +267,7 @@ class WorkerContext:
     def noted(self, stack: Stack | None) -> Stack | None:
         """The same stack; what it tells of Heat is remembered."""
         if stack is not None and stack.job_tags:
-            self.keeps_tags = True
+            self.sightings.keeps_tags = True
         return stack
 
     def warm_up(self) -> None:
@@ -291,11 +305,12 @@ def open_context(settings: Settings) -> WorkerContext:
             settings.tenant_credentials,
         ),
         queue=Queue(settings.broker),
-        targets=Targets(settings.monitoring_timeout),
+        targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
         templates=templates.templates,
         claims=Claims(store, settings.lease_ttl),
         chain_time=settings.chain_time,
         stack_timeout=settings.stack_timeout,
+        time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
     )

@@ -1,13 +1,22 @@
-"""Monitoring targets: look at them, and keep the records below ``/monitoring`` true (CONTRACT section 8)."""
+"""Monitoring targets: ask them, and keep the records below ``/monitoring`` true (CONTRACT section 8).
+
+Targets are other people's programs. So one target has a deadline, a task has a deadline for all of
+its targets, a target that keeps us waiting in vain is asked less often, and whatever goes wrong with one resource is told and
+leaves the others alone.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import random
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from orchestrator import faults
@@ -17,11 +26,17 @@ from orchestrator.clients.targets import CONCURRENCY
 from orchestrator.core import monitoring
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.transactions import Transaction, exists, unchanged
-from orchestrator.errors import TargetUnavailable
+from orchestrator.errors import TargetUnavailable, TemporaryError
 
 from .context import WorkerContext
 
 log = logging.getLogger(__name__)
+
+ROUND_LIMIT = 15.0
+"""Seconds for all targets of a task, or the timeout of one target if that is longer. What was not asked by then has its
+turn in the next round."""
+ROUNDS_AT_ONCE = 4
+"""Tasks of one process that ask targets at the same time: more of them would only wait for the same threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +61,23 @@ def monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     :param refs: ``type:id`` each.
     :returns: how many records were written or removed.
     """
+    if not _rounds(os.getpid()).acquire(blocking=False):
+        fields = {"event": "monitoring_skipped", "resources": len(refs)}
+        log.warning("Monitoring targets not asked in this round, for the rounds before are not over", extra=fields)
+        return 0
+    try:
+        return _monitor(context, refs)
+    finally:
+        _rounds(os.getpid()).release()
+
+
+def _monitor(context: WorkerContext, refs: Sequence[str]) -> int:
+    end = time.monotonic() + max(ROUND_LIMIT, context.targets.timeout)
     followed = _load(context, [Ref(*ref.split(":", 1)) for ref in refs])
-    statuses = list(_pool(os.getpid()).map(lambda resource: _ask(context, resource), followed))
-    return sum(_write(context, resource, found) for resource, found in zip(followed, statuses, strict=True))
+    pool = _pool(os.getpid())
+    asked = {pool.submit(_ask, context, resource, end): resource for resource in _in_order(followed)}
+    # Each is written as it comes: one that is slow holds no other one up.
+    return sum(_record(context, asked[answer], answer) for answer in as_completed(asked))
 
 
 @lru_cache(maxsize=1)
@@ -57,6 +86,17 @@ def _pool(process: int) -> ThreadPoolExecutor:
     two targets. They do not survive a fork, so each process has its own; and chains have others, so that no job
     waits for targets that do not answer."""
     return ThreadPoolExecutor(CONCURRENCY, thread_name_prefix=f"targets-{process}")
+
+
+@lru_cache(maxsize=1)
+def _rounds(process: int) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(ROUNDS_AT_ONCE)
+
+
+def _in_order(followed: Sequence[Followed]) -> list[Followed]:
+    """At random, so that whoever is last today is not last every time; those that lately failed behind the others."""
+    shuffled = random.sample(followed, len(followed))
+    return sorted(shuffled, key=lambda resource: any(map(SLOW.knows, resource.links)))
 
 
 def _load(context: WorkerContext, refs: Sequence[Ref]) -> list[Followed]:
@@ -77,25 +117,126 @@ def _followed(wanted: Mapping[Ref, Sequence[str]], found: Mapping[str, KeyValue]
     for ref, listed in wanted.items():
         config, stack, state, old = map(found.get, listed)
         if config and stack and state:
-            links = tuple(monitoring.links(json.loads(stack.value)["output"]))
+            links = tuple(_links(ref, stack))
             if links or old:
                 followed.append(Followed(ref, links, stack, state, old))
     return followed
 
 
-def _ask(context: WorkerContext, resource: Followed) -> list[monitoring.Status] | None:
-    """What the resource's targets report; None when one of them cannot be asked now."""
+def _links(ref: Ref, stack: KeyValue) -> Iterator[str]:
+    try:
+        links = monitoring.links(json.loads(stack.value)["output"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        log.warning("Stack record cannot be read", extra={"event": "record_unreadable", "key": stack.key})
+        return
+    if len(links) > monitoring.MOST_TARGETS:
+        fields = {"event": "too_many_targets", "resource": str(ref), "targets": len(links), "asked": monitoring.MOST_TARGETS}
+        log.warning("Too many monitoring targets, the last ones are not asked", extra=fields)
+    yield from links[: monitoring.MOST_TARGETS]
+
+
+# Asking --------------------------------------------------------------------------------------------
+
+
+def _ask(context: WorkerContext, resource: Followed, end: float) -> list[monitoring.Status] | None:
+    """What the resource's targets report; None when one of them cannot be asked now.
+
+    :param end: when the time of the whole task is over, by the monotonic clock.
+    """
     found: list[monitoring.Status] = []
     for link in resource.links:
         try:
-            answer = context.targets.get(link)
+            status = _ask_one(context, link, end)
         except TargetUnavailable as error:
             fields = {"event": "target_unavailable", "resource": str(resource.ref), "reason": str(error)}
             log.info("Target not available", extra=fields)
             return None
-        if answer is not None and (status := monitoring.parse_target(*answer)):
+        if status is not None:
             found.append(status)
     return found
+
+
+def _ask_one(context: WorkerContext, link: str, end: float) -> monitoring.Status | None:
+    """What one target reports; None when it is gone, or reports nothing for etcd."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TargetUnavailable("no time was left for the target in this round, as others did not answer")
+    if not SLOW.may_be_asked(link):
+        raise TargetUnavailable("the target has not answered in time lately, and is asked less often")
+    begun = time.monotonic()
+    try:
+        answer = context.targets.get(link, left)
+    except TargetUnavailable:
+        took = time.monotonic() - begun
+        if took >= context.targets.timeout / 2:
+            SLOW.failed(link, took)
+        raise
+    SLOW.answered(link)
+    return monitoring.parse_target(*answer) if answer is not None else None
+
+
+@dataclass(slots=True)
+class Slow:
+    """The targets that keep this process waiting in vain: each is asked at growing intervals.
+
+    So any number of them costs little, and one that is back is seen after ten minutes at the latest. Targets
+    that fail at once cost nothing, and are asked as often as the others.
+    """
+
+    PATIENCE = 2
+    """Failures in a row after which a target is asked less often."""
+    FACTOR = 4.0
+    """A pause, in times that the failure took; it doubles with each further one."""
+    LONGEST = 600.0
+    """Seconds of a pause, at most."""
+    MOST = 20_000
+    """Targets that are remembered."""
+
+    _known: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+    """How often each has failed, and from when on it may be asked, by the monotonic clock."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def knows(self, link: str) -> bool:
+        """Whether the target failed when it was last asked."""
+        return link in self._known
+
+    def may_be_asked(self, link: str) -> bool:
+        return time.monotonic() >= self._known.get(link, (0, 0.0))[1]
+
+    def failed(self, link: str, took: float) -> None:
+        """:param took: seconds until it was given up."""
+        with self._lock:
+            times = self._known.pop(link, (0, 0.0))[0] + 1
+            beyond = times - self.PATIENCE
+            pause = min(self.FACTOR * took * 2.0 ** min(beyond, 20), self.LONGEST) if beyond >= 0 else 0.0
+            self._known[link] = (times, time.monotonic() + pause)
+            if len(self._known) > self.MOST:
+                self._known.popitem(last=False)
+
+    def answered(self, link: str) -> None:
+        if link in self._known:
+            with self._lock:
+                self._known.pop(link, None)
+
+
+SLOW = Slow()
+"""Of this process."""
+
+
+# Recording -----------------------------------------------------------------------------------------
+
+
+def _record(context: WorkerContext, resource: Followed, answer: Future[list[monitoring.Status] | None]) -> bool:
+    """Write what a resource's targets report, if that changed anything. What is wrong with one resource is told, and is no
+    other one's trouble."""
+    try:
+        return _write(context, resource, answer.result())
+    except TemporaryError:
+        raise
+    except Exception as error:
+        fields = {"event": "monitoring_failed", "resource": str(resource.ref)}
+        log.error("Monitoring record not written, by a defect", extra=fields, exc_info=error)
+        return False
 
 
 def _write(context: WorkerContext, resource: Followed, statuses: list[monitoring.Status] | None) -> bool:

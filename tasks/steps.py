@@ -16,7 +16,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import wait as wait_for
+from concurrent import futures
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -26,14 +26,17 @@ from orchestrator.clients.places import locate
 from orchestrator.clients.queue import PORTION
 from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.clients.types import Now
-from orchestrator.core import effects, masking, records, rendering, stacks
+from orchestrator.core import confidential, effects, records, rendering, stacks
 from orchestrator.core.effects import Basis, Ended
 from orchestrator.core.jobs import Action, Job, job_ref
 from orchestrator.core.keys import Keys, job_of, run_id
+from orchestrator.core.mapping.evaluate import OutputOf
+from orchestrator.core.masking import Veil
 from orchestrator.core.planning import TEMPLATE_TYPE
 from orchestrator.core.records import Failed, Handled, Run, Step
 from orchestrator.core.refs import Json, Ref, RunId
-from orchestrator.core.templates import BadTemplate
+from orchestrator.core.templates import BadTemplate, Template
+from orchestrator.core.texts import cut
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import (
     DeletionFailed,
@@ -123,9 +126,6 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
 
     :raises Exception: what one of them raised, once all are over.
     """
-    if len(runs) == 1:
-        run_chain(context, steps, runs[0])
-        return
     store = GatheringStore(context.store, len(runs))
     beside = replace(context, store=store)
 
@@ -135,19 +135,33 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
 
     chains = {pool().submit(run_one, run): run for run in runs}
     try:
-        wait_for(chains)
+        left = wait_for(chains, context.time_limit)
     except BaseException as limit:
-        # A time limit struck. The threads go on, but ask nothing more of Heat or etcd.
+        # Celery's time limit struck. The threads go on, but ask nothing more of Heat or etcd.
         store.stop()
         context.claims.give_up_all(_why(limit))
         raise
-    ended = {run: error for chain, run in chains.items() if (error := chain.exception())}
+    if left:
+        store.stop()
+        late = [chains[chain] for chain in left]
+        context.claims.give_up_late([context.keys.runs + run for run in late], "the worker took too long over it")
+        log.error("Chains ran out of time", extra={"event": "task_timeout", "runs": late})
+    _raise_first({run: error for chain, run in chains.items() if chain.done() and (error := chain.exception())})
+
+
+def _raise_first(ended: Mapping[RunId, BaseException]) -> None:
+    """Tell how chains ended early, and raise what one of them raised."""
     for run, early in ended.items():
-        # Of a defect, only the kind is told here; Celery prints the traceback of the one that is raised.
-        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": _why(early)})
-    # Bugs before temporary errors: Celery logs only the one that is raised.
+        # Of a defect, only the kind is told here; the traceback is told of the one that is raised.
+        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": cut(_why(early))})
+    # Bugs before temporary errors: only the one that is raised is told in full.
     for early in sorted(ended.values(), key=lambda early: isinstance(early, TemporaryError)):
         raise early
+
+
+def wait_for(chains: Iterable[futures.Future[None]], seconds: float) -> Iterable[futures.Future[None]]:
+    """Wait until all have ended, or their time is over. Those that have not ended."""
+    return futures.wait(chains, timeout=seconds).not_done
 
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
@@ -217,7 +231,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     faults.reach("worker-after-claim")
     attempt = Attempt(work, work.run.asked)
     try:
-        with context.heat.only_while(partial(_still_ours, lease)):
+        with context.heat.only_while(partial(_still_ours, context, lease)):
             asked = _ask(context, attempt)
     except StoreUnavailable:
         raise
@@ -340,13 +354,13 @@ def _claimed(
     return work.at(revision, claimed)
 
 
-def _still_ours(lease: Lease) -> None:
+def _still_ours(context: WorkerContext, lease: Lease) -> None:
     """Asked directly before each request leaves: a worker that was paused past its lease must not make it,
     for another has taken the job. What remains is a pause between this line and the socket.
 
     :raises StoreUnavailable: the claim is not certainly ours any more.
     """
-    if not lease.alive:
+    if not (lease.alive and context.claims.holds()):
         raise StoreUnavailable("the claim was lost before Heat was asked")
 
 
@@ -388,6 +402,26 @@ def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | End
 
 def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> rendering.StackRequest | Ended:
     """The same from what was found in etcd; what is missing is read, all at once."""
+    job = work.job
+    inputs = _read_inputs(context, work, found)
+    if inputs.absent:
+        output = min(inputs.absent, key=lambda o: (o.ref, o.key))
+        error = f"needs output {output.key!r} of the stack of {output.ref}, {inputs.absent[output]}"
+        return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
+    return rendering.request(job, inputs.template, inputs.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a request is made of. *absent* are the outputs that cannot be had, and why."""
+
+    template: Template
+    outputs: Mapping[OutputOf, Json]
+    absent: Mapping[OutputOf, str]
+
+
+def _read_inputs(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> _Inputs:
+    """:raises TemplateError: there is no template that can be used."""
     job, keys = work.job, context.keys
     needed = rendering.needed_outputs(job)
     locate(context.store, keys, (output.ref for output in needed))
@@ -399,12 +433,7 @@ def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyVal
     if template is None or isinstance(template, BadTemplate):
         raise TemplateError(template.reason if template else "the template is gone; push it and write the config again")
     given = {ref: _outputs(stored) for key, ref in records.items() if (stored := found.get(key))}
-    outputs, absent = rendering.pick_outputs(needed, given)
-    if absent:
-        output = min(absent, key=lambda o: (o.ref, o.key))
-        error = f"needs output {output.key!r} of the stack of {output.ref}, {absent[output]}"
-        return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
-    return rendering.request(job, template, outputs)
+    return _Inputs(template, *rendering.pick_outputs(needed, given))
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:
@@ -454,7 +483,7 @@ def _next_request(context: WorkerContext, work: Work, stack: stacks.Stack | None
     built = handled is not None and handled.built
     # Where Heat keeps tags they tell whose a stack is; where it keeps none, that we have asked for it will do.
     sent = handled is not None and (handled.uncertain or (run is not None and run.asked))
-    recorded = built or (sent and not context.keeps_tags)
+    recorded = built or (sent and not context.sightings.keeps_tags)
     grounds = stacks.Grounds(recorded, handled is not None and handled.force, work.tries)
     return stacks.next_request(work.job.action, work.job.id, stack, grounds)
 
@@ -509,7 +538,7 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
         failures=failures,
         delay=seconds,
         due=round(time.time() + seconds, 3),
-        reason=_safe(work.job, str(error)),
+        reason=_veil(context, work).over(str(error)),
         cause=cause_of(error).value,
         since=work.run.since,
         asked=work.run.asked,
@@ -536,7 +565,7 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
         try:
             verdict = _judge(context, work, _show(context, work))
         except (TemporaryError, HeatRefused) as error:
-            log.info("Heat cannot be looked at now", extra={"event": "look_failed", "run": run_id, "reason": str(error)})
+            _tell_look_failed(context, work, error)
         else:
             done = not isinstance(verdict, stacks.InProgress) and not _unresolved(work.run, verdict)
             context.prompt.note(work.job.ref.type, done)
@@ -548,10 +577,16 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
     return None
 
 
+def _tell_look_failed(context: WorkerContext, work: Work, error: TemporaryError | HeatRefused) -> None:
+    reason = cut(_veil(context, work).over(str(error)))
+    fields = {"event": "look_failed", "run": run_id(work.job.tenant, work.job.id), "reason": reason}
+    log.info("Heat cannot be looked at now", extra=fields)
+
+
 def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
     run, job = work.run, work.job
     assert run is not None
-    sight = stacks.Sight(overdue=run.overdue, keeps_tags=context.keeps_tags, tries=work.tries)
+    sight = stacks.Sight(overdue=run.overdue, keeps_tags=context.sightings.keeps_tags, tries=work.tries)
     verdict = stacks.judge(job.action, job.id, stack, sight)
     at_rest = stack is None or not stack.in_progress
     if isinstance(verdict, stacks.InProgress) and at_rest and context.sightings.settled(f"{job.id} {run.asked_at}", stack):
@@ -589,7 +624,7 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
         try:
             verdict = _judge(context, work, _show(context, work))
         except (TemporaryError, HeatRefused) as failure:
-            log.info("Heat cannot be looked at now", extra={"event": "look_failed", "run": run_id, "reason": str(failure)})
+            _tell_look_failed(context, work, failure)
             _look_again(context, work)
             return
     faults.reach("worker-before-end")
@@ -641,14 +676,24 @@ def _look_again(context: WorkerContext, work: Work, *, unresolved: int = 0) -> N
 
 
 def _finish(context: WorkerContext, work: Work, ended: Ended) -> None:
-    """Write how the job ended; without the stack's outputs where they are more than etcd takes."""
-    ended = replace(ended, error=_safe(work.job, ended.error), reason=_safe(work.job, ended.reason))
-    try:
-        _write_end(context, work, ended)
-    except StoreRefused as error:
-        if not ended.outputs:
-            raise
-        _write_end(context, work, replace(ended, outputs=(), error=f"the stack's outputs cannot be stored: {error}"))
+    """Write how the job ended: without secrets, and no larger than etcd takes.
+
+    An etcd with a lower limit than its default gets less of the outputs, in the end none.
+    """
+    veil = _veil(context, work, thoroughly=bool(ended.error))
+    outputs = [_without_secret_error(output, veil) for output in ended.outputs]
+    ended = replace(ended, error=veil.over(ended.error), reason=veil.over(ended.reason), outputs=outputs)
+    for most in (effects.LARGEST_OUTPUTS, effects.LARGEST_OUTPUTS // 8):
+        with contextlib.suppress(StoreRefused):
+            _write_end(context, work, effects.within_bounds(ended, most))
+            return
+    _write_end(context, work, effects.within_bounds(ended, 0))
+
+
+def _without_secret_error(output: Json, veil: Veil) -> Json:
+    """An output as Heat gave it; where Heat could not compute it, its words about that may quote anything."""
+    error = rendering.output_error(output)
+    return {**output, "output_error": cut(veil.over(error))} if error else output
 
 
 def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
@@ -680,10 +725,20 @@ def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
     )
 
 
-def _safe(job: Job, text: str) -> str:
-    """A reason without the resource's secrets, which Heat sometimes quotes."""
-    hidden = [*masking.secrets(dict(job.body)), *masking.secrets({param.name: param.value for param in job.params})]
-    return masking.without(text, hidden)
+def _veil(context: WorkerContext, work: Work, *, thoroughly: bool = True) -> Veil:
+    """What hides the secrets of a job in the words of Heat, which sometimes quotes them.
+
+    :param thoroughly: also those that only the request shows: outputs of other stacks, and what the template
+        declares hidden. It costs a reading of etcd, and a rendering.
+    """
+    if not thoroughly:
+        return Veil(confidential.by_name(work.job))
+    template = request = None
+    with contextlib.suppress(TemplateError):
+        inputs = _read_inputs(context, work, work.read)
+        template = inputs.template
+        request = None if inputs.absent else rendering.request(work.job, template, inputs.outputs)
+    return Veil(confidential.of_job(work.job, template, request))
 
 
 # Looks: many stacks, one request -------------------------------------------------------------------

@@ -155,6 +155,8 @@ class Dispatcher:
         self._records: dict[JobId, Sent] = {}
         self._tenant_of: dict[JobId, str] = {}
         self._alone: set[JobId] = set()
+        self._polled: set[str] = set()
+        """The tenants of which a poll goes on for longer: a second one would wait like the first."""
         self._held_since = 0.0
         """Since when a few jobs wait for others; 0 when none does."""
         self._taken_after = 0.0
@@ -464,13 +466,24 @@ class Dispatcher:
         if lane is None or lane.next_look != due:
             return  # An earlier one was asked for meanwhile.
         lane.next_look = 0.0
-        if lane.waiting:
+        if not lane.waiting:
+            if lane.idle:
+                del self._lanes[tenant]
+        elif tenant not in self._polled:  # Else the next one is due when that poll is over.
             # While one waits for a worker, the next is worth nothing: the first will see the same.
             if self._looks.is_taken(lane.last_look) and self._send(partial(self._queue.look, tenant)):
                 lane.last_look = self._looks.sent()
             self._keep_looking(tenant)
-        elif lane.idle:
-            del self._lanes[tenant]
+
+    def polled(self, tenant: str, *, under_way: bool) -> None:
+        """Heat takes long over a poll of a tenant's stacks, or has answered (or the worker that waited is dead)."""
+        if under_way:
+            self._polled.add(tenant)
+            return
+        self._polled.discard(tenant)
+        lane = self._lanes.get(tenant)
+        if lane is not None and lane.waiting:
+            self._keep_looking(tenant)
 
     def monitor(self, refs: Iterable[Ref]) -> None:
         """Have the monitoring targets of these resources looked at; not while much of that waits for workers already."""

@@ -134,6 +134,8 @@ class Term:
             self._note_run(kv, resumed=True)
         for kv in self._store.list(self._keys.retries, revision=self._revision)[1]:
             self._note_retry(kv)
+        for kv in self._store.list(self._keys.polls, revision=self._revision, keys_only=True)[1]:
+            self._dispatcher.polled(self._keys.poll_tenant(kv.key), under_way=True)
         log.info(
             "Carrying on",
             extra={"event": "term_begun", "revision": self._revision, "resources": len(self.world.wanted), "jobs": len(under_way)},
@@ -146,7 +148,7 @@ class Term:
         :raises StoreUnavailable: what etcd holds is in doubt; begin a new term with a new listing.
         """
         keys = self._keys
-        folders = [*keys.config_folders, keys.runs, keys.retries, keys.schema_reload]
+        folders = [*keys.config_folders, keys.runs, keys.retries, keys.schema_reload, keys.polls]
         watch = self._store.watch(folders, self._revision + 1)
         health.leading(watch)
         threading.Thread(target=self._listen, args=(watch,), name="watch", daemon=True).start()
@@ -233,6 +235,8 @@ class Term:
         elif event.key == self._keys.schema_reload:
             if event.value is not None and self._types:
                 self._types.ask()
+        elif event.key.startswith(self._keys.polls):
+            self._dispatcher.polled(self._keys.poll_tenant(event.key), under_way=event.value is not None)
         elif event.value is None:
             self._note_run_gone(event.key)
         else:

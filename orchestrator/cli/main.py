@@ -316,7 +316,7 @@ def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format
         found = snapshot.load(doors.store, doors.keys)
         if kind is not None and resource_id is not None:
             ref = documents.place(doors.store, doors.keys, documents.resource(doors.keys, kind, resource_id))
-            _get_one(found, ref, output)
+            _get_one(found, ref, doors, output)
             return
         listed = showing.rows(found, documents.check_type(doors.keys, kind) if kind else None)
         if output is Format.TEXT:
@@ -325,8 +325,8 @@ def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format
             emit([row.to_json() for row in listed], output)
 
 
-def _get_one(found: snapshot.Snapshot, ref: Ref, output: Format) -> None:
-    records = showing.records(found, ref)
+def _get_one(found: snapshot.Snapshot, ref: Ref, doors: Session, output: Format) -> None:
+    records = showing.records(found, ref, doors.catalogue.templates)
     row = showing.row(found, Progress(found), ref)
     if output is Format.TEXT:
         showing.print_one(row, records)

@@ -1,6 +1,7 @@
 """What every command writes with: colours and tables on a terminal, plain columns in a pipe, JSON and YAML for scripts.
 
-Nothing reaches a screen unmasked: values pass :func:`shown` first.
+Nothing reaches a screen unmasked: values pass :func:`shown` first. Nor does a character that is not seen: keys, ids and reasons
+are written by others, and an escape sequence in them would be the terminal's to carry out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rich.text import Text
 
 from ..core import masking
 from ..core.refs import Json
+from ..core.texts import clean, clean_json, clean_yaml, is_odd
 
 Cell: TypeAlias = str | Text
 
@@ -56,14 +58,22 @@ def _console(*, stderr: bool) -> Console:
 
 
 def complain(text: str) -> None:
-    """One error, on stderr."""
-    console = _console(stderr=True)
-    console.print(Text.assemble(("error: ", BAD), text), soft_wrap=True)
+    """One error, on stderr. Its further lines are indented, so that none looks like another error."""
+    lines = clean(text, keep="\n").replace("\n", "\n  ")
+    _console(stderr=True).print(Text.assemble(("error: ", BAD), lines), soft_wrap=True)
 
 
 def hint(text: str) -> None:
     """Something worth knowing that is no part of the answer, on stderr."""
-    _console(stderr=True).print(Text(text, FAINT), soft_wrap=True)
+    _console(stderr=True).print(Text(clean(text, keep="\n"), FAINT), soft_wrap=True)
+
+
+def seen(text: Cell) -> Text:
+    """A text from outside as it may be printed: on one line, with every character to be seen."""
+    if isinstance(text, str):
+        return Text(clean(text))
+    plain = clean(text.plain)
+    return text if plain == text.plain else Text(plain, text.style)
 
 
 def on_terminal() -> bool:
@@ -75,8 +85,12 @@ def on_terminal() -> bool:
 
 def emit(value: Json, form: Format) -> None:
     """A document, for programs: never coloured, never wrapped."""
-    sys.stdout.write(as_yaml(value) if form is Format.YAML else json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(as_yaml(value) if form is Format.YAML else as_json(value) + "\n")
     sys.stdout.flush()
+
+
+def as_json(value: Json) -> str:
+    return clean_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 class _Dumper(yaml.SafeDumper):
@@ -84,27 +98,20 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    style = '"' if any(is_odd(letter) for letter in value if letter != "\n") else "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _text)
 
 
 def as_yaml(value: Json) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return clean_yaml(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def shown(value: Json, hidden: Collection[str] = ()) -> Json:
     """A copy that may be looked at: secrets masked by their names, and *hidden* texts wherever they are."""
-    return _without(masking.masked(value), hidden) if hidden else masking.masked(value)
-
-
-def _without(value: Json, hidden: Collection[str]) -> Json:
-    if isinstance(value, dict):
-        return {name: _without(inner, hidden) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_without(inner, hidden) for inner in value]
-    return masking.without(value, hidden) if isinstance(value, str) else value
+    return masking.Veil(hidden).over_all(masking.masked(value)) if hidden else masking.masked(value)
 
 
 # Tables --------------------------------------------------------------------------------------------
@@ -125,7 +132,7 @@ def as_table(section: Section) -> RenderableType:
     """For a terminal."""
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=Text(section.title, section.style) if section.title else None,
+        title=Text(clean(section.title), section.style) if section.title else None,
         title_justify="left",
         header_style="bold",
         pad_edge=False,
@@ -135,7 +142,7 @@ def as_table(section: Section) -> RenderableType:
     for column in section.columns:
         table.add_column(column, overflow="fold", min_width=10 if column in section.wide else None)
     for row in section.rows:
-        table.add_row(*row)
+        table.add_row(*map(seen, row))
     return table
 
 
@@ -148,7 +155,7 @@ def as_columns(section: Section) -> str:
 
 
 def _line(cell: Cell) -> str:
-    return " ".join(str(cell).split()) or "-"
+    return " ".join(clean(str(cell)).split()) or "-"
 
 
 def as_renderable(parts: Iterable[Section | Text]) -> RenderableType:
@@ -158,7 +165,7 @@ def as_renderable(parts: Iterable[Section | Text]) -> RenderableType:
     for part in parts:
         if before is not None and (isinstance(part, Section) or isinstance(before, Section)):
             pieces.append(Text())
-        pieces.append(as_table(part) if isinstance(part, Section) else part)
+        pieces.append(as_table(part) if isinstance(part, Section) else seen(part))
         before = part
     return Group(*pieces)
 
@@ -172,7 +179,7 @@ def show(parts: Iterable[Section | Text]) -> None:
     for number, part in enumerate(parts):
         if number and isinstance(part, Section) and part.title:
             sys.stdout.write("\n")
-        sys.stdout.write((as_columns(part) if isinstance(part, Section) else str(part)) + "\n")
+        sys.stdout.write((as_columns(part) if isinstance(part, Section) else clean(str(part))) + "\n")
     sys.stdout.flush()
 
 

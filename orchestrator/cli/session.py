@@ -26,6 +26,7 @@ from ..clients.types import Types
 from ..core.keys import Keys
 from ..errors import InvalidInput, OrchestratorError, StoreForbidden, StoreUnavailable, TemporaryError
 from ..settings import Settings
+from ..tracebacks import words
 from .exits import Exit
 from .output import complain
 
@@ -94,7 +95,7 @@ class Commands(TyperGroup):
                 raise
             log.debug("A defect", exc_info=True)
             complain(
-                f"a mistake in orchestrator itself: {type(error).__name__}: {error}\n"
+                f"a mistake in orchestrator itself: {type(error).__name__}: {words(error)}\n"
                 "Please report it; ORCHESTRATOR_LOG_LEVEL=DEBUG shows where it happened."
             )
             raise typer.Exit(Exit.DEFECT) from error

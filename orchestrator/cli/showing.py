@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.syntax import Syntax
 from rich.text import Text
 
-from ..core import masking
+from ..core import confidential, masking
 from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
+from ..core.templates import Template
+from ..core.texts import clean
 from ..errors import InvalidInput
 from .documents import config_key
-from .output import BAD, DOUBT, FAINT, GOOD, Section, as_yaml, console, count, on_terminal, shown
+from .output import BAD, DOUBT, FAINT, GOOD, Section, as_yaml, console, count, on_terminal, seen, shown
 from .progress import Progress, Standing
 from .snapshot import Snapshot
 from .status import phase_text
@@ -105,9 +109,10 @@ def _status(text: str) -> Text:
 # One resource --------------------------------------------------------------------------------------
 
 
-def records(snapshot: Snapshot, ref: Ref) -> list[Record]:
+def records(snapshot: Snapshot, ref: Ref, catalogue: Mapping[str, Template] = MappingProxyType({})) -> list[Record]:
     """Every key there is of one resource, in the order in which they come to be.
 
+    :param catalogue: the templates that serve where etcd has none: they say which parameters are secret.
     :raises InvalidInput: nothing is known of it.
     """
     keys = snapshot.keys
@@ -120,7 +125,7 @@ def records(snapshot: Snapshot, ref: Ref) -> list[Record]:
         places += [("job state", keys.below(keys.job_states, ref)), ("stack", keys.below(keys.stacks, ref))]
         places += [("failed", keys.below(keys.failed, ref)), ("state", keys.below(keys.state, ref))]
         places += [("monitoring", keys.below(keys.monitoring, ref))]
-    hidden = _secrets(snapshot, ref)
+    hidden = _secrets(snapshot, ref, catalogue)
     there = [(name, kv) for name, key in places if (kv := snapshot.raw.get(key)) is not None]
     found = [Record(name, kv.key, kv.revision, readable(kv.value, hidden)) for name, kv in there]
     if not found:
@@ -133,17 +138,25 @@ def _run_is_of(snapshot: Snapshot, key: str, ref: Ref) -> bool:
     return rest.startswith(f"{ref}:") and rest.rsplit(":", 2)[0] == str(ref)
 
 
-def _secrets(snapshot: Snapshot, ref: Ref) -> list[str]:
+def _secrets(snapshot: Snapshot, ref: Ref, catalogue: Mapping[str, Template]) -> list[str]:
+    """What must not be shown of a resource, wherever it stands in its records."""
+    if ref.type == TEMPLATE_TYPE:
+        return []
     wanted, handled = snapshot.wanted.get(ref), snapshot.handled.get(ref)
-    bodies = [dict(known.body) for known in (wanted, handled) if known]
-    return [secret for body in bodies for secret in masking.secrets(body)] if ref.type != TEMPLATE_TYPE else []
+    known = snapshot.templates.get(handled.template, catalogue.get(handled.template)) if handled else None
+    template = known if isinstance(known, Template) else None
+    found = [secret for config in (wanted, handled) if config for secret in confidential.of_body(config.body, template)]
+    for job in snapshot.jobs.values():
+        if job.ref == ref:
+            found += confidential.of_job(job, template) if template else confidential.by_name(job)
+    return found
 
 
 _INSIDE = ("body", "state", "heat_outputs", "monitoring")
 """Where JSON stands inside a text."""
 
 
-def readable(value: bytes, hidden: list[str]) -> Json:
+def readable(value: bytes, hidden: Collection[str]) -> Json:
     """A value as one wants to read it: JSON inside texts taken out, secrets masked."""
     try:
         document = json.loads(value)
@@ -171,13 +184,14 @@ def print_one(row: Row, found: list[Record]) -> None:
     """The whole of one resource, for people."""
     target = console()
     standing = row.standing
-    target.print(Text.assemble((str(standing.ref), "bold"), "  ", phase_text(standing.phase)), soft_wrap=True)
+    target.print(Text.assemble((clean(str(standing.ref)), "bold"), "  ", phase_text(standing.phase)), soft_wrap=True)
     if standing.reason:
-        target.print(Text(standing.reason), soft_wrap=True)
+        target.print(seen(standing.reason), soft_wrap=True)
     for record in found:
         target.print()
         target.print(
-            Text.assemble((record.name, "bold cyan"), "  ", record.key, (f"  revision {record.revision}", FAINT)), soft_wrap=True
+            Text.assemble((record.name, "bold cyan"), "  ", clean(record.key), (f"  revision {record.revision}", FAINT)),
+            soft_wrap=True,
         )
         text = as_yaml(record.value).rstrip().removesuffix("\n...")
         text = "\n".join(f"  {line}" for line in text.splitlines())

@@ -15,6 +15,7 @@ from ..clients import catalogue
 from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
 from ..core.schemas import parse_schemas
+from ..core.texts import clean
 from ..errors import InvalidInput
 from . import checking, writing
 from .checking import Checked, Entry
@@ -210,9 +211,10 @@ def _show_case(entry: Entry, name: str, entries: list[Entry], output: Format) ->
 
 def _print_file(title: str, text: str) -> None:
     target = console()
-    target.print(Text(f"# {title}", "bold cyan"), soft_wrap=True)
+    target.print(Text(f"# {clean(title)}", "bold cyan"), soft_wrap=True)
+    text = clean(text.rstrip(), keep="\n\t")
     if on_terminal():
-        target.print(Syntax(text.rstrip(), "yaml", theme="ansi_dark", background_color="default", word_wrap=True))
+        target.print(Syntax(text, "yaml", theme="ansi_dark", background_color="default", word_wrap=True))
     else:
-        target.print(text.rstrip(), soft_wrap=True)
+        target.print(text, soft_wrap=True)
     target.print()

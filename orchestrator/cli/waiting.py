@@ -16,7 +16,7 @@ from ..core.keys import Keys
 from ..core.refs import Json, Ref
 from . import snapshot as snapshots
 from .exits import Exit
-from .output import BAD, BUSY, DOUBT, FAINT, GOOD, Section, console, count, duration, hint, on_terminal
+from .output import BAD, BUSY, DOUBT, FAINT, GOOD, Section, console, count, duration, hint, on_terminal, seen
 from .progress import Phase, Progress, Standing
 from .snapshot import Snapshot
 
@@ -192,7 +192,7 @@ def _with_spinner(store: Store, keys: Keys, goal: Goal, timeout: float | None) -
 
         def tell(found: Outlook, snapshot: Snapshot) -> None:
             warn(found, snapshot)
-            spinner.update(sentence(found))
+            spinner.update(seen(sentence(found)))
 
         return until(store, keys, goal, timeout, tell)
 

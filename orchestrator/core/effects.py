@@ -17,6 +17,7 @@ from .records import Cause, Failed, Handled, Run, Step
 from .refs import JobId, Json, Ref, RunId
 from .resources import Wanted
 from .schema_list import SchemaList, Trouble
+from .texts import LONGEST_REASON, cut
 from .transactions import Require, Transaction, absent, exists, same_incarnation, unchanged
 
 
@@ -257,6 +258,53 @@ class Ended:
     asked: bool = True
 
 
+LARGEST_OUTPUTS = 512 * 1024
+"""Characters of a stack's outputs, as JSON, that are stored. The first half of an end holds them twice and the second with
+every quote escaped, and etcd takes requests of 1.5 MiB."""
+
+
+def within_bounds(ended: Ended, most: int = LARGEST_OUTPUTS) -> Ended:
+    """The same, no larger than records can be: texts cut, and the largest outputs left out until the others fit.
+
+    A stack without all of its outputs counts as failed: whoever needs a missing one is not built with nothing
+    in its place.
+
+    :param most: characters of all outputs as JSON.
+    """
+    outputs, left_out = _fitting(ended.outputs, most)
+    error = ended.error
+    if left_out:
+        names = ", ".join(f"{cut(name, 100)} ({size:,} characters)" for name, size in left_out[:_NAMED_OUTPUTS])
+        more = f" and {len(left_out) - _NAMED_OUTPUTS} more" if len(left_out) > _NAMED_OUTPUTS else ""
+        error = cut(f"{error}; " if error else "", LONGEST_REASON // 2) + (
+            f"the stack's outputs cannot be stored, because they are too large; left out: {names}{more}; "
+            "make them smaller in the template and write the config with the next version"
+        )
+    return replace(ended, outputs=outputs, reason=cut(ended.reason), error=cut(error))
+
+
+_NAMED_OUTPUTS = 5
+
+
+def _fitting(outputs: Sequence[Json], most: int) -> tuple[Sequence[Json], list[tuple[str, int]]]:
+    """The outputs that fit, in their order, and of the others name and size, the largest first."""
+    sizes = [len(json.dumps(output)) + len(", ") for output in outputs]
+    total = sum(sizes)
+    largest = sorted(range(len(outputs)), key=sizes.__getitem__, reverse=True)
+    dropped: list[int] = []
+    for position in largest:
+        if total <= most:
+            break
+        dropped.append(position)
+        total -= sizes[position]
+    kept = tuple(output for position, output in enumerate(outputs) if position not in set(dropped))
+    return (kept if dropped else outputs), [(_output_name(outputs[position]), sizes[position]) for position in dropped]
+
+
+def _output_name(output: Json) -> str:
+    return str(output.get("output_key", "?")) if isinstance(output, dict) else "?"
+
+
 def claim(keys: Keys, run_id: RunId, run: Run, basis: Basis | None = None) -> Transaction:
     """Take a job: the run hangs on the worker's lease until Heat has answered.
 
@@ -287,6 +335,15 @@ def mark_ended(runs: Sequence[tuple[Run, str, int]]) -> Transaction:
         requires=tuple(unchanged(key, revision) for _, key, revision in runs),
         puts={key: run.to_json() for run, key, _ in runs},
     )
+
+
+def poll_goes_on(key: str) -> Transaction:
+    """A tenant's Heat takes long over a poll: no other is to be sent, as long as the worker that waits lives."""
+    return Transaction(requires=(absent(key),), puts={key: "{}"}, leased=frozenset({key}))
+
+
+def poll_is_over(key: str, revision: int) -> Transaction:
+    return Transaction(requires=(unchanged(key, revision),), deletes=(key,))
 
 
 def end_stack(keys: Keys, job: Job, basis: Basis, ended: Ended) -> Transaction:

@@ -133,6 +133,10 @@ class Keys:
         return self.own + "logins/"
 
     @property
+    def polls(self) -> str:
+        return self.own + "polls/"
+
+    @property
     def leader(self) -> str:
         return self.own + "leader"
 
@@ -275,8 +279,16 @@ class Keys:
         return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
-        folder = key.removeprefix(self.runs).partition("/")[0]
-        return "" if folder == NO_TENANT else unquote(folder)
+        return _tenant(key.removeprefix(self.runs).partition("/")[0])
+
+    # One tenant -------------------------------------------------------------------------------------
+
+    def poll(self, tenant: str) -> str:
+        """Where it stands that a poll of the tenant's stacks goes on for longer."""
+        return self.polls + _tenant_folder(tenant)
+
+    def poll_tenant(self, key: str) -> str:
+        return _tenant(key.removeprefix(self.polls))
 
 
 def run_id(tenant: str, job: JobId) -> RunId:
@@ -290,6 +302,10 @@ def job_of(run: RunId) -> JobId:
 
 def _tenant_folder(tenant: str) -> str:
     return quote(tenant, safe="") or NO_TENANT
+
+
+def _tenant(folder: str) -> str:
+    return "" if folder == NO_TENANT else unquote(folder)
 
 
 def is_text(key: str) -> bool:

@@ -7,8 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..errors import TargetUnavailable
 from .effects import is_monitoring_link
 from .refs import Json
+
+MOST_TARGETS = 16
+"""Targets of one resource that are asked."""
+LARGEST_VALUE = 16 * 1024
+"""Characters of a status value as JSON. With :data:`MOST_TARGETS`, a monitoring record stays below 300 KiB."""
+DEEPEST_VALUE = 32
+"""Levels of a status value: whoever reads the record may read it with a recursive program."""
+LONGEST_KEY = 255
+"""Characters of a status key."""
+_VERSION = "version"
+_LARGEST_VERSION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +46,58 @@ def parse_target(document: Json, now: datetime) -> Status | None:
 
     :param now: the time of the answer by the collector's own clock, so that hold times need no
         synchronised clocks.
+    :raises TargetUnavailable: the status cannot be a record's, by its size or by its key.
     """
     if not isinstance(document, Mapping):
         return None
     etcd = _object(_object(document.get("syncer_properties")).get("etcd"))
-    key = _object(etcd.get("status")).get("key")
-    values = document.get("values")
-    version = document.get("version")
-    if not isinstance(key, str) or not isinstance(values, list) or not isinstance(version, int):
+    key, version = _object(etcd.get("status")).get("key"), _version(document.get(_VERSION))
+    entry = _status(document.get("values"))
+    if not isinstance(key, str) or version is None or entry is None:
         return None
-    entry = next((value for value in values if _object(value).get("key") == "status"), None)
-    if entry is None or "value" not in entry:
-        return None
+    _check(key, entry["value"])
     return Status(key, entry["value"], version, _settled(entry, _object(etcd.get("hold_options")), now))
+
+
+def _version(version: Json) -> int | None:
+    """A version that a config can have, None for anything else (``true`` is a number to Python)."""
+    if not isinstance(version, int) or isinstance(version, bool):
+        return None
+    return version if 0 <= version <= _LARGEST_VERSION else None
+
+
+def _status(values: Json) -> Mapping[str, Json] | None:
+    """The entry of the values that holds the status, if it is there."""
+    if not isinstance(values, list):
+        return None
+    entry: Mapping[str, Json] = next((value for value in values if _object(value).get("key") == "status"), {})
+    return entry if "value" in entry else None
+
+
+def _check(key: str, value: Json) -> None:
+    if not key or len(key) > LONGEST_KEY or key == _VERSION:
+        raise TargetUnavailable(
+            f"the target's status key is {key[:40]!a}; expected 1 to {LONGEST_KEY} characters, and not {_VERSION!r}"
+        )
+    if _deeper_than(value, DEEPEST_VALUE):
+        raise TargetUnavailable(f"the target's status value is nested deeper than {DEEPEST_VALUE} levels")
+    size = len(value) if isinstance(value, str) else len(json.dumps(value))
+    if size > LARGEST_VALUE:
+        raise TargetUnavailable(f"the target's status value has {size:,} characters; at most {LARGEST_VALUE:,} are recorded")
+
+
+def _deeper_than(value: Json, limit: int) -> bool:
+    """Level by level, for a recursive look might end in a RecursionError."""
+    level = [value]
+    for _ in range(limit):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Json) -> Iterable[Json]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _settled(entry: Mapping[str, Json], hold: Mapping[str, Json], now: datetime) -> bool:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from ..errors import MappingError
 from .jobs import Action, Job, Param, job_id, with_earlier_references
 from .mapping.evaluate import Missing, evaluate, plain
+from .masking import secrets, without
 from .records import NO_JOB, Failed, Handled, Held
 from .refs import JobId, Ref
 from .resources import UNVERSIONED, Wanted, tenant_fault
@@ -626,7 +627,8 @@ class _Planner:
             rewritten=_is_rewritten(wanted, handled),
             sent=handled.sent if handled else NO_JOB,
         )
-        return Refuse(wanted, record, Failed(wanted.version, action, error, root, through=through))
+        told = without(error, secrets(dict(wanted.body)))
+        return Refuse(wanted, record, Failed(wanted.version, action, told, root, through=through))
 
 
 def _held(wanted: Wanted, waits_for: Ref, reason: str) -> Held:

@@ -1,6 +1,7 @@
 """What is written: the contract's records (CONTRACT section 7) and our own, values to JSON and back.
 
-The recorded example of each is in docs/records.md.
+The recorded example of each is in docs/records.md. A reason is kept with at most
+:data:`~.texts.LONGEST_REASON` characters, whoever worded it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .documents import canonical
 from .jobs import Action
 from .refs import JobId, Json, Ref
 from .resources import Wanted, parsed
+from .texts import cut
 
 READ_COMPLETE = "READ_COMPLETE"
 
@@ -211,6 +213,9 @@ class Held:
     reason: str
     incarnation: int = field(default=0, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", cut(self.reason))
+
     def to_json(self) -> str:
         record = {"version": self.version, "waits_for": self.waits_for.to_record(), "reason": self.reason}
         return json.dumps({**record, **({"incarnation": self.incarnation} if self.incarnation else {})})
@@ -236,6 +241,9 @@ class Failed:
     root: Ref
     attempts: int = 1
     through: Ref | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", cut(self.error))
 
     @property
     def causes(self) -> frozenset[Ref]:
@@ -456,6 +464,9 @@ class Run:
     live: bool = False
     monitored: bool = False
     root: Ref | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", cut(self.reason))
 
     @property
     def tries(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from typing import Any
 
@@ -37,13 +37,14 @@ _TIMEOUT = "heat_timeout"
 
 @dataclass(frozen=True, slots=True)
 class StackRequest:
-    """What Heat is asked to make of the stack."""
+    """What Heat is asked to make of the stack. *variables* are the values that the template was rendered with."""
 
     name: StackName
     tenant: str
     template: str
     parameters: Mapping[str, Json]
     timeout_mins: int | None
+    variables: Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)
 
 
 LOOP_LIMIT = 100_000
@@ -192,9 +193,10 @@ def request(job: Job, template: Template, outputs: Mapping[OutputOf, Json]) -> S
     """
     final = values(job, outputs)
     minutes = _timeout(template.id, final.pop(_TIMEOUT, None))
-    text = render(template.id, template.text, {k: v for k, v in final.items() if k.startswith(_JINJA)})
+    variables = {k: v for k, v in final.items() if k.startswith(_JINJA)}
+    text = render(template.id, template.text, variables)
     parameters = {k: v for k, v in final.items() if not k.startswith(_JINJA)}
-    return StackRequest(job.ref.stack_name, job.tenant, text, parameters, minutes)
+    return StackRequest(job.ref.stack_name, job.tenant, text, parameters, minutes, variables)
 
 
 def _timeout(template_id: str, value: Json) -> int | None:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from .jobs import Action, job_ref
 from .refs import JobId, Json, Ref
+from .texts import LONGEST_WORDS, cut
 
 _OURS = {Action.CREATE: ("CREATE", "UPDATE"), Action.MODIFY: ("UPDATE", "CREATE"), Action.DELETE: ("DELETE",)}
 """Heat's actions by which a job may end. A create that adopts ends as an update; a modify of a stack that was gone, as a create."""
@@ -100,7 +101,7 @@ class Stack:
             id=document["id"],
             name=document["stack_name"],
             status=document.get("stack_status") or "",
-            reason=document.get("stack_status_reason") or "",
+            reason=cut(str(document.get("stack_status_reason") or ""), LONGEST_WORDS),
             tags=tuple(document.get("tags") or ()),
             outputs=document.get("outputs"),
         )

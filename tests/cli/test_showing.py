@@ -131,7 +131,7 @@ def test_the_credentials_of_openstack_are_listed_and_masked() -> None:
 def test_columns_for_a_pipe_have_one_line_for_each_row() -> None:
     section = Section("Failed", ("cause", "error"), [("port:a", "one\n  two"), ("network:long", "")])
 
-    assert as_columns(section) == "Failed\nCAUSE         ERROR\nport:a        one two\nnetwork:long  -"
+    assert as_columns(section) == "Failed\nCAUSE         ERROR\nport:a        one⏎ two\nnetwork:long  -"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.9, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (-1, "0 s")])

@@ -115,9 +115,9 @@ def test_config_lists_every_fault_and_answers_2(config: CliRunner) -> None:
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "error: 2 settings cannot be used:",
-        "  ORCHESTRATOR_BROKER_URL: expected redis://, rediss://, sentinel:// or redis+socket://; "
+        "    ORCHESTRATOR_BROKER_URL: expected redis://, rediss://, sentinel:// or redis+socket://; "
         "for a Redis at HOST:PORT write redis://HOST:PORT/0",
-        "  ORCHESTRATOR_LEASE_TTL: expected a whole number, not 'x'",
+        "    ORCHESTRATOR_LEASE_TTL: expected a whole number, not 'x'",
     ]
 
 

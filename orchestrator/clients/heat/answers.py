@@ -33,6 +33,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.refs import Json
 from ...core.stacks import Stack
+from ...core.texts import LONGEST_WORDS, cut
 from ...errors import (
     HeatFault,
     HeatRefused,
@@ -46,9 +47,6 @@ from ...errors import (
 
 QUOTED = 200
 """Characters that a reason quotes of an answer that is none of Heat's."""
-_LONGEST_REASON = 4000
-"""Characters of Heat's own words that are kept. An error of validation may quote a whole
-template."""
 
 _STATUS = re.compile(r"[A-Z]+_(IN_PROGRESS|COMPLETE|FAILED)")
 _NOT_FOUND = re.compile(r"The (?P<entity>[^()]+) \((?P<name>[^()]*)\) could not be found")
@@ -163,7 +161,9 @@ def fault_of(answer: Answer) -> Fault | None:
         or (explanation.strip() if isinstance(explanation, str) else "")
         or "no reason given"
     )
-    return Fault(answer.status, plain(inner["type"], 80), plain(reason, _LONGEST_REASON), message)
+    # An error of validation may quote a whole template.
+    reason = cut(plain(reason, len(reason)), LONGEST_WORDS)
+    return Fault(answer.status, plain(inner["type"], 80), reason, message)
 
 
 # The six requests ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.core.refs import Ref
+from orchestrator.core.texts import clean
 
 from .fleet import Started
 from .following import Course, Follower, Row, Stage
@@ -257,7 +258,7 @@ def _words(row: Row) -> str:
 
 def _because(row: Row) -> Text:
     if row.stage is Stage.FAILED or row.stage is Stage.RETRIES:
-        return Text(row.detail, "red" if row.stage is Stage.FAILED else "yellow")
+        return Text(clean(row.detail), "red" if row.stage is Stage.FAILED else "yellow")
     return Text(", ".join(ref.id for ref in row.waits_for), "dim")
 
 

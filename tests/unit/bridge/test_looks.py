@@ -154,3 +154,53 @@ def test_targets_are_not_looked_at_while_many_looks_wait_for_workers(clock: Cloc
         dispatcher.monitor([Ref("port", f"p{n}")])
 
     assert len(slow.sent) == MOST_LOOKS_WAITING + 1
+
+
+# A Heat that takes long -------------------------------------------------------------------------------
+
+
+def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "n1", "t1")
+    waits(dispatcher, "n2", "t2")
+    dispatcher.polled("t1", under_way=True)
+    clock.pass_(30.0)
+    waits(dispatcher, "n3", "t1")
+    clock.pass_(30.0)
+
+    by_tenant = [message.argument for message in broker.sent if message.tasks == (LOOK,)]
+    assert by_tenant.count("t1") == 0
+    assert by_tenant.count("t2") > 20
+
+
+def test_when_it_is_over_the_next_one_comes_as_usual(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "n1")
+    dispatcher.polled("t1", under_way=True)
+    clock.pass_(30.0)
+    dispatcher.polled("t1", under_way=False)
+    clock.pass_(1.0)
+
+    assert looks(broker) == 1
+    clock.pass_(20.0)
+    assert 20 <= looks(broker) <= 27
+
+
+def test_a_poll_that_outlives_all_that_waited_leaves_nothing_behind(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
+    waits(dispatcher, "n1")
+    dispatcher.polled("t1", under_way=True)
+    dispatcher.over(job("n1"), "t1")
+    clock.pass_(30.0)
+    dispatcher.polled("t1", under_way=False)
+    clock.pass_(30.0)
+
+    assert looks(broker) == 0
+    assert dispatcher._lanes == {}
+
+
+def test_a_tenant_of_which_nothing_is_known_may_be_told_of(dispatcher: Dispatcher, broker: RecordingQueue) -> None:
+    dispatcher.polled("t9", under_way=False)
+    dispatcher.polled("t9", under_way=True)
+    dispatcher.polled("t9", under_way=False)
+
+    assert looks(broker) == 0

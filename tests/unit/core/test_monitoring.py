@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.core import monitoring
 from orchestrator.core.monitoring import Status, parse_target
 from orchestrator.core.refs import Json
+from orchestrator.errors import TargetUnavailable
 
 NOW = datetime(2024, 1, 1, 12, 0, 30, tzinfo=UTC)
 HOLD = {"positive_status": ["UP"], "time_seconds": 30}
@@ -51,6 +54,19 @@ PARSED: list[Any] = [
     pytest.param({**target(), "syncer_properties": {}}, None, id="not for etcd"),
     pytest.param({k: v for k, v in target().items() if k != "syncer_properties"}, None, id="not for anybody"),
     pytest.param(target(version="2"), None, id="version as text"),
+    pytest.param(target(version=True), None, id="version is true"),
+    pytest.param(target(version=-1), None, id="a negative version"),
+    pytest.param(target(version=2**63), None, id="a version that no config can have"),
+    pytest.param(target(version=2.0), None, id="a fraction"),
+    pytest.param({**target(), "values": {"key": "status"}}, None, id="values are an object"),
+    pytest.param({**target(), "values": ["status", None, 1, [], {"key": ["status"]}]}, None, id="values of every kind"),
+    pytest.param({**target(), "syncer_properties": ["etcd"]}, None, id="properties are a list"),
+    pytest.param({**target(), "syncer_properties": {"etcd": {"status": {"key": 5}}}}, None, id="the key is a number"),
+    pytest.param(
+        target("DOWN", hold={"positive_status": ["UP"], "time_seconds": 10**400}, changed="0001-01-01T00:00:00+23:59"),
+        Status("interface", "DOWN", 2, False),
+        id="times at the edges",
+    ),
     pytest.param([], None, id="a list"),
     pytest.param(None, None, id="null"),
 ]
@@ -59,6 +75,64 @@ PARSED: list[Any] = [
 @pytest.mark.parametrize(("document", "status"), PARSED)
 def test_a_document_tells_a_status(document: Json, status: Status | None) -> None:
     assert parse_target(document, NOW) == status
+
+
+def nested(levels: int) -> Json:
+    value: Json = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        pytest.param(target("x" * 300_000), "status value has 300,000 characters", id="a text of 300 kB"),
+        pytest.param(target(["x" * 100] * 1000), "status value has", id="a large list"),
+        pytest.param(target(nested(1000)), "nested deeper", id="a thousand levels"),
+        pytest.param(target(nested(100_000)), "nested deeper", id="a hundred thousand levels"),
+        pytest.param({**target(), "syncer_properties": {"etcd": {"status": {"key": "version"}}}}, "status key", id="key: version"),
+        pytest.param({**target(), "syncer_properties": {"etcd": {"status": {"key": ""}}}}, "status key", id="no key"),
+        pytest.param({**target(), "syncer_properties": {"etcd": {"status": {"key": "k" * 9000}}}}, "status key", id="a long key"),
+    ],
+)
+def test_a_status_that_no_record_can_hold_is_told(document: Json, why: str) -> None:
+    with pytest.raises(TargetUnavailable, match=why) as told:
+        parse_target(document, NOW)
+    assert len(str(told.value)) < 300
+
+
+def test_the_largest_value_and_the_deepest_are_recorded() -> None:
+    for value in ("x" * monitoring.LARGEST_VALUE, nested(monitoring.DEEPEST_VALUE - 1)):
+        assert parse_target(target(value), NOW) == Status("interface", value, 2)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["key", "value", "status", "etcd"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "values": JSON_VALUES | st.lists(st.fixed_dictionaries({"key": st.just("status")}, optional={"value": JSON_VALUES})),
+            "version": JSON_VALUES,
+            "syncer_properties": JSON_VALUES | st.just({"etcd": {"status": {"key": "interface"}, "hold_options": {}}}),
+        },
+    )
+    | JSON_VALUES
+)
+def test_whatever_a_target_says_it_is_a_status_or_none_or_told(document: Json) -> None:
+    try:
+        status = parse_target(document, NOW)
+    except TargetUnavailable:
+        return
+    assert status is None or json.dumps(monitoring.record([status], 5, None))
 
 
 def up(value: Json = "UP", version: int = 2, key: str = "interface", *, settled: bool = True) -> Status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
@@ -14,6 +15,7 @@ import pytest
 from orchestrator.bridge import dispatching
 from orchestrator.clients import queue
 from orchestrator.core.keys import run_id
+from orchestrator.core.records import Step
 from orchestrator.core.refs import RunId
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreRefused, StoreUnavailable, TemporaryError
@@ -214,7 +216,7 @@ def test_when_time_is_over_the_claims_are_given_up(system: System, monkeypatch: 
     class TimeIsOver(Exception):
         """What Celery raises in a worker's main thread."""
 
-    def strike(chains: Any) -> None:
+    def strike(chains: Any, seconds: float) -> None:
         wait(chains)
         raise TimeIsOver
 
@@ -225,6 +227,35 @@ def test_when_time_is_over_the_claims_are_given_up(system: System, monkeypatch: 
         run_all(system, runs)
 
     assert not lease.alive
+
+
+def test_a_chain_that_hangs_gives_its_claim_up_and_asks_nothing_more(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs before its request, and does not make it later; the others of the message are in Heat's hands."""
+    let_go, goes_on = threading.Event(), threading.Event()
+    tried: list[str] = []
+    prepare, create = system.heat.prepare, system.heat.create
+
+    def hang(tenant: str) -> None:
+        if not goes_on.is_set():
+            goes_on.set()
+            let_go.wait(DEADLINE)
+        prepare(tenant)
+
+    def noted(request: Any, *tags: Any) -> Any:
+        tried.append(request.name)
+        return create(request, *tags)
+
+    runs = waiting_jobs(system)
+    monkeypatch.setattr(system.heat, "prepare", hang)
+    monkeypatch.setattr(system.heat, "create", noted)
+    system.worker.time_limit = 0.5
+    run_all(system, runs)
+    stood = sorted(run.step for run in system.runs().values())
+    let_go.set()
+    system.until(lambda: all_built(system) and system.idle())
+
+    assert stood == [Step.RETRY, *[Step.WAITING] * (len(IDS) - 1)]
+    assert sorted(tried) == [f"network_{identity}" for identity in IDS]
 
 
 def test_a_job_that_fails_before_its_claim_takes_no_claims_of_others(system: System) -> None:

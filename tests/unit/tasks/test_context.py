@@ -159,6 +159,28 @@ def test_what_has_moved_on_is_not_given_up(store: MemoryStore, claims: Claims) -
     assert steps(store) == {"/ours": Step.WAITING}
 
 
+def test_claims_that_are_given_up_late_are_theirs_no_more_and_the_others_stay(store: MemoryStore, claims: Claims) -> None:
+    run = Run(Step.CLAIMED).to_json()
+
+    def late() -> bool:
+        claims.begin_chain()
+        lease = claims.lease()
+        claims.claiming(lease)
+        revision = store.commit(Transaction(puts={"/late": run}, leased=frozenset({"/late"})), lease)
+        claims.claimed(lease, "/late", run, revision)
+        assert claims.holds()
+        claims.give_up_late(["/late", "/unheard"], "it took too long")
+        return claims.holds()
+
+    claims.begin_chain()
+    claim(store, claims, "/ours")
+
+    assert not in_a_thread(late)
+    assert claims.holds() and claims.lease().alive
+    kept = store.get("/late")
+    assert kept is not None and Run.from_json(kept.value).step is Step.RETRY
+
+
 def test_without_etcd_all_is_given_up(store: MemoryStore, claims: Claims) -> None:
     claims.begin_chain()
     claim(store, claims, "/ours")

@@ -1,0 +1,230 @@
+"""Monitoring targets are followed, whatever they do, and none at the cost of another."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orchestrator.clients.types import Types
+from orchestrator.core import monitoring, records
+from orchestrator.core.jobs import Action
+from orchestrator.core.refs import Json, Ref
+from orchestrator.errors import TargetUnavailable
+from orchestrator.testing import FixedTargets, MemoryStore
+from tasks import following
+from tasks.context import Claims, WorkerContext
+from tasks.following import Slow, monitor
+from tests import factories
+
+TARGET: Json = {
+    "version": 1,
+    "values": [{"key": "status", "value": "UP"}],
+    "syncer_properties": {"etcd": {"status": {"key": "interface"}}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "SLOW", Slow())
+
+
+@pytest.fixture
+def targets() -> FixedTargets:
+    return FixedTargets()
+
+
+@pytest.fixture
+def context(targets: FixedTargets) -> WorkerContext:
+    store = MemoryStore()
+    doubles: dict[str, Any] = {"heat": None, "queue": None, "targets": targets, "templates": {}}
+    return WorkerContext(types=Types.fixed(store, factories.keys()), store=store, claims=Claims(store, 10), **doubles)
+
+
+def built(context: WorkerContext, name: str, *links: str) -> Ref:
+    """A resource whose stack has monitoring targets."""
+    ref, keys = factories.network(name), context.keys
+    outputs = [{"output_key": f"{number}_monitoring_link", "output_value": link} for number, link in enumerate(links)]
+    context.store.put(keys.below(keys.config, ref), "{}")
+    stack = records.stack_record(ref, "t1", "CREATE_COMPLETE", outputs, "")
+    context.store.put(keys.below(keys.stacks, ref), json.dumps(stack))
+    state = records.state_record(Action.CREATE, "CREATE_COMPLETE", outputs, 1)
+    context.store.put(keys.below(keys.state, ref), json.dumps(state))
+    return ref
+
+
+def recorded(context: WorkerContext, ref: Ref) -> Any:
+    kv = context.store.get(context.keys.below(context.keys.monitoring, ref))
+    return json.loads(kv.value) if kv else None
+
+
+def test_what_a_target_reports_is_recorded(context: WorkerContext, targets: FixedTargets) -> None:
+    targets.documents["http://a/"] = TARGET
+    ref = built(context, "n1", "http://a/")
+
+    assert monitor(context, [str(ref)]) == 1
+    assert recorded(context, ref) == {"interface": "UP", "version": 1}
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(TargetUnavailable("no"), id="it does not answer"),
+        pytest.param({**TARGET, "values": [{"key": "status", "value": "x" * 300_000}]}, id="a status of 300 kB"),
+        pytest.param(RecursionError("deep"), id="a defect of ours"),
+    ],
+)
+def test_one_target_in_trouble_leaves_the_others_alone(context: WorkerContext, targets: FixedTargets, trouble: Any) -> None:
+    class Troubled(FixedTargets):
+        def get(self, url: str, at_most: float | None = None) -> tuple[Json, datetime] | None:
+            found = super().get(url, at_most)
+            if found is not None and isinstance(found[0], Exception):
+                raise found[0]
+            return found
+
+    context.targets = Troubled({"http://a/": trouble, "http://b/": TARGET})  # type: ignore[assignment]
+    bad, good = built(context, "bad", "http://a/"), built(context, "good", "http://b/")
+
+    assert monitor(context, [str(bad), str(good)]) == 1
+    assert recorded(context, bad) is None and recorded(context, good)
+
+
+def test_a_stack_record_that_cannot_be_read_leaves_the_others_alone(context: WorkerContext, targets: FixedTargets) -> None:
+    targets.documents["http://b/"] = TARGET
+    bad, good = built(context, "bad", "http://a/"), built(context, "good", "http://b/")
+    context.store.put(context.keys.below(context.keys.stacks, bad), "[")
+
+    assert monitor(context, [str(bad), str(good)]) == 1
+    assert recorded(context, good)
+
+
+def test_no_more_than_so_many_targets_of_one_resource_are_asked(context: WorkerContext, targets: FixedTargets) -> None:
+    links = [f"http://a/{number}" for number in range(200)]
+    targets.documents |= dict.fromkeys(links, TARGET)
+    ref = built(context, "n1", *links)
+    monitor(context, [str(ref)])
+
+    assert sorted(targets.asked) == sorted(links[: monitoring.MOST_TARGETS])
+
+
+class Hanging:
+    """Targets that never answer, for as long as a test wants; a good one among them."""
+
+    timeout = 3600.0
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.asked: list[str] = []
+
+    def get(self, url: str, at_most: float | None = None) -> Any:
+        self.asked.append(url)
+        if "good" in url:
+            return TARGET, datetime.now(UTC)
+        self.let_go.wait(20)
+        raise TargetUnavailable("no answer in time")
+
+
+@pytest.fixture
+def hanging(context: WorkerContext) -> Iterator[Hanging]:
+    targets = Hanging()
+    context.targets = targets  # type: ignore[assignment]
+    yield targets
+    targets.let_go.set()
+
+
+def test_a_record_is_written_while_other_targets_hang(context: WorkerContext, hanging: Hanging) -> None:
+    refs = [built(context, f"bad{number}", f"http://bad/{number}") for number in range(8)] + [
+        built(context, "good", "http://good/")
+    ]
+    task = threading.Thread(target=monitor, args=(context, [str(ref) for ref in refs]))
+    task.start()
+    end = time.monotonic() + 20
+    while recorded(context, refs[-1]) is None:
+        assert time.monotonic() < end, "the good one waits for the others"
+        time.sleep(0.01)
+    hanging.let_go.set()
+    task.join(20)
+
+
+def test_when_the_time_of_a_task_is_over_no_further_target_is_asked(
+    context: WorkerContext, targets: FixedTargets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "ROUND_LIMIT", -1.0)
+    targets.timeout = -1.0
+    targets.documents["http://a/"] = TARGET
+
+    assert monitor(context, [str(built(context, "n1", "http://a/"))]) == 0
+    assert targets.asked == []
+
+
+def test_tasks_beyond_what_a_process_can_ask_at_once_are_left_out(context: WorkerContext, hanging: Hanging) -> None:
+    ref = built(context, "bad", "http://bad/")
+    tasks = [threading.Thread(target=monitor, args=(context, [str(ref)])) for _ in range(following.ROUNDS_AT_ONCE)]
+    for task in tasks:
+        task.start()
+    end = time.monotonic() + 20
+    while len(hanging.asked) < len(tasks):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+    assert monitor(context, [str(built(context, "good", "http://good/"))]) == 0
+    hanging.let_go.set()
+    for task in tasks:
+        task.join(20)
+    assert monitor(context, [str(built(context, "good", "http://good/"))]) == 1
+
+
+# Slow ones -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    return clock
+
+
+def test_a_target_that_keeps_us_waiting_is_asked_at_growing_intervals(now: list[float]) -> None:
+    slow = Slow()
+    pauses = []
+    for _ in range(12):
+        slow.failed("http://a/", took=5.0)
+        begun = now[0]
+        while not slow.may_be_asked("http://a/"):
+            now[0] += 1
+        pauses.append(now[0] - begun)
+
+    assert pauses[:5] == [0, 20, 40, 80, 160]
+    assert pauses[-1] == Slow.LONGEST
+
+
+def test_a_target_that_answers_again_is_asked_as_often_as_before(now: list[float]) -> None:
+    slow = Slow()
+    for _ in range(5):
+        slow.failed("http://a/", took=5.0)
+    slow.answered("http://a/")
+
+    assert slow.may_be_asked("http://a/") and not slow.knows("http://a/")
+
+
+def test_only_so_many_are_remembered(now: list[float]) -> None:
+    slow = Slow()
+    for number in range(Slow.MOST + 10):
+        slow.failed(f"http://a/{number}", took=5.0)
+
+    assert not slow.knows("http://a/0") and slow.knows(f"http://a/{Slow.MOST + 9}")
+
+
+def test_a_target_that_fails_at_once_is_asked_as_often_as_the_others(context: WorkerContext, targets: FixedTargets) -> None:
+    """It costs nothing."""
+    targets.documents["http://a/"] = TargetUnavailable("connection refused")
+    ref = built(context, "n1", "http://a/")
+    for _ in range(10):
+        monitor(context, [str(ref)])
+
+    assert len(targets.asked) == 10
