@@ -34,6 +34,22 @@
 from __future__ import annotations
 
 
+_QUOTED = 200
+"""Characters of somebody else's text that a message quotes at the most."""
+
+
+def shortened(text: str, limit: int = _QUOTED) -> str:
+    """The text, or its beginning and a mark that there is more."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _quoted(value: object) -> str:
+    try:
+        return shortened(repr(value))
+    except RecursionError:
+        return "nested too deep to be shown"
+
+
 class OrchestratorError(Exception):
     """The root of everything this project raises on purpose."""
 
@@ -49,7 +65,7 @@ class MappingSyntaxError(InvalidInput):
     """
 
     def __init__(self, text: object, why: str) -> None:
-        super().__init__(f"mapping {text!r}: {why}")
+        super().__init__(f"mapping {_quoted(text)}: {why}")
         self.text = text
         self.why = why
 
