@@ -33,9 +33,10 @@
 
 from __future__ import annotations
 
-
 _QUOTED = 200
 """Characters of somebody else's text that a message quotes at the most."""
+_LONGEST = 1_000
+"""Characters of a message that is made of several such texts."""
 
 
 def shortened(text: str, limit: int = _QUOTED) -> str:
@@ -72,6 +73,9 @@ class MappingSyntaxError(InvalidInput):
 
 class MappingError(InvalidInput):
     """A mapping parses, but cannot be evaluated on this resource."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shortened(text, _LONGEST))
 
 
 class TemplateError(InvalidInput):

@@ -6,8 +6,6 @@ however busy that is, and under every leader.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..refs import Json
 
 MAPPING_STEPS = 50_000
@@ -22,7 +20,9 @@ REFERENCE_LIMIT = 10_000
 """References of one resource, each as often as it is taken. A reference takes about 60 bytes of the job record."""
 
 _CHARACTERS_PER_STEP = 512
-"""Characters that are compared in the time of a step, roughly (measured: fewer than that)."""
+"""Characters of a text that are compared in the time of a step (measured: more than that)."""
+_SIZE_PER_STEP = 16
+"""Characters of a list or an object, as JSON, that are compared in the time of a step (measured: more)."""
 _FRACTION = 24
 """Characters of the longest fraction, and more than those of any other word of JSON."""
 _BITS_PER_DIGIT = 3
@@ -56,8 +56,7 @@ class Budget:
         self.steps -= steps
         if self.steps < self.floor:
             raise Exceeded(
-                f"takes more than {MAPPING_STEPS} steps, "
-                f"or than {RESOURCE_STEPS} together with the resource's other mappings"
+                f"takes more than {MAPPING_STEPS} steps, or than {RESOURCE_STEPS} together with the resource's other mappings"
             )
 
     def refer(self, references: int) -> None:
@@ -75,15 +74,11 @@ class Budget:
     def keep(self, value: Json) -> None:
         """Count a value that becomes a parameter, or a part of a text.
 
-        A value may contain the same list many times over: what counts is its size once it is written out.
+        A value may contain the same list many times over: what counts is its size when it is written out.
 
         :raises Exceeded: it is larger than what is left.
         """
-        if isinstance(value, str):
-            self.make(len(value))
-        elif isinstance(value, (list, tuple, dict)):
-            for characters in _sizes(value):
-                self.make(characters)
+        self.make(_size(value, self.size))
 
     def compare(self, value: Json) -> None:
         """Count a value that is read from one end to the other.
@@ -92,25 +87,28 @@ class Budget:
         """
         if isinstance(value, str):
             self.take(len(value) // _CHARACTERS_PER_STEP)
-        elif isinstance(value, (list, dict)):
-            for characters in _sizes(value):
-                self.take(1 + characters // _CHARACTERS_PER_STEP)
+        else:
+            size = _size(value, self.steps * _SIZE_PER_STEP)
+            self.take(size // _SIZE_PER_STEP)
 
 
-def _sizes(value: Json) -> Iterator[int]:
-    """The size of a value and of everything in it, piece by piece, in characters of JSON."""
-    rest = [value]
-    while rest:
+def _size(value: Json, limit: int) -> int:
+    """The characters that a value has as JSON. More than *limit* are not counted to the end."""
+    if isinstance(value, str):
+        return len(value)
+    size, rest = 0, [value]
+    while rest and size <= limit:
         item = rest.pop()
         if isinstance(item, str):
-            yield len(item) + len('""')
+            size += len(item) + len('""')
         elif isinstance(item, dict):
-            yield sum(map(len, item)) + len('"": , ') * len(item) + len("{}")
+            size += sum(map(len, item)) + len('"": , ') * len(item) + len("{}")
             rest.extend(item.values())
         elif isinstance(item, (list, tuple)):
-            yield len(", ") * len(item) + len("[]")
+            size += len(", ") * len(item) + len("[]")
             rest.extend(item)
         elif isinstance(item, int):
-            yield len("false") + item.bit_length() // _BITS_PER_DIGIT
+            size += len("false") + item.bit_length() // _BITS_PER_DIGIT
         else:
-            yield _FRACTION
+            size += _FRACTION
+    return size

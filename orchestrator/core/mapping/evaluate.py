@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import MappingError
 from ..properties import NO_PROPERTIES, Properties
@@ -27,7 +27,7 @@ from .nodes import (
     Version,
     reads_outputs,
 )
-from .patterns import STEPS_PER_CHARACTER, PatternError, compile_pattern
+from .patterns import STEPS_PER_CHARACTER, Pattern, PatternError, compile_pattern
 from .spelling import spelling
 from .texts import text_of
 
@@ -47,16 +47,15 @@ class ListOf:
     elements: tuple[Json | OutputOf, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluated(NamedTuple):
     """*value* is JSON, an :class:`OutputOf` or a :class:`ListOf`; *references* are in the order taken."""
 
     value: Any
     references: tuple[Ref, ...] = ()
 
 
-_OUTPUT = 160
-"""Characters of an output in a job record, roughly: its key, and the other resource's type and id."""
+ID_LIMIT = 1_000
+"""Characters of an id that a hop follows. Heat takes 255 for the name of a stack, which is made of type and id."""
 
 
 class Missing(Exception):
@@ -102,26 +101,18 @@ def evaluate(node: Node, scope: Scope) -> Evaluated:
     try:
         value = _value(node, scope, references)
         if type(value) in _SIZED:
-            _keep(value, budget)
+            budget.keep(value.elements if isinstance(value, ListOf) else value)
     except (Missing, MappingError):
         raise
     except Exceeded as error:
-        raise MappingError(f"{scope.ref}: mapping {spelling(node)} {error}") from None
+        raise MappingError(f"{scope.ref}: its mapping {error}: {spelling(node)}") from None
     except Exception as error:  # Whatever it is, it concerns this resource alone.
-        raise MappingError(f"{scope.ref}: mapping {spelling(node)} raised {type(error).__name__}") from error
+        raise MappingError(f"{scope.ref}: its mapping raised {type(error).__name__}: {spelling(node)}") from error
     return Evaluated(value, tuple(references))
 
 
 _SIZED = frozenset({str, list, dict, ListOf})
 """Types of values that may be large."""
-
-
-def _keep(value: Any, budget: Budget) -> None:
-    """Count what becomes a parameter."""
-    if isinstance(value, ListOf):
-        budget.make(_OUTPUT * len(value.elements))
-        value = value.elements
-    budget.keep(value)
 
 
 def plain(node: Node, scope: Scope) -> Json:
@@ -187,6 +178,7 @@ def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, reference
         wanted = here if hop.property == "" else _property(here, hop.property, scope)
         if wanted is None or wanted == "":
             if not ignore_missing:
+                scope.budget.refer(len(taken))
                 references += taken
             return None
         kind = hop.type or properties.relations.get(hop.property)
@@ -198,6 +190,8 @@ def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, reference
         if not isinstance(wanted, (str, int)) or isinstance(wanted, bool):
             raise MappingError(f"{scope.ref}: property {hop.property!r} should hold the id of a {kind}, not {_kind(wanted)}")
         target = Ref(kind, str(wanted))
+        if len(target.id) > ID_LIMIT:
+            raise MappingError(f"{scope.ref}: property {hop.property!r} is longer than {ID_LIMIT} characters, so it is no id")
         body = scope.lookup(target)
         if body is None:
             if ignore_missing:
@@ -221,14 +215,20 @@ def _if(node: If, scope: Scope, references: list[Ref]) -> Any:
 
 
 def _matches(node: If, left: Json, right: Json, scope: Scope) -> bool:
-    subject, text = _text(left, scope), _text(right, scope)
-    if not isinstance(node.right, Constant):
-        scope.budget.take(STEPS_PER_CHARACTER * len(text))
+    pattern = node.pattern or _compiled(node.right, _text(right, scope), scope)
+    return pattern.matches(_text(left, scope), scope.budget.take)
+
+
+def _compiled(source: Node, text: str, scope: Scope) -> Pattern:
+    """A pattern that only evaluation knows. It comes from a property, so it may be a secret and is not told."""
+    scope.budget.take(STEPS_PER_CHARACTER * len(text))
     try:
-        return compile_pattern(text).matches(subject, scope.budget.take)
+        pattern = compile_pattern(text)
     except PatternError as error:
-        # A pattern that is not the mapping's own may be anybody's, and a secret.
-        raise MappingError(f"{scope.ref}: mapping {spelling(node)}: the regular expression cannot be used: {error}") from error
+        where = f"{scope.ref}: the regular expression that {spelling(source)} gives"
+        raise MappingError(f"{where} cannot be used: {error}") from error
+    scope.budget.take(STEPS_PER_CHARACTER * (pattern.weight - len(text)))
+    return pattern
 
 
 def _for_each(node: ForEach, scope: Scope, references: list[Ref]) -> Json | ListOf:

@@ -7,13 +7,15 @@ from typing import Literal
 from ...errors import MappingSyntaxError, shortened
 from ..refs import Json
 from .nodes import Concat, Constant, Field, ForEach, Hop, If, Node, ObjectField, Output, Version
-from .patterns import PatternError, compile_pattern
+from .patterns import Pattern, PatternError, compile_pattern
 from .texts import text_of
 
 _DEPTH_LIMIT = 32
 """Deeper nesting than any template needs; stops a hostile document before Python's recursion limit does."""
 _CONSTANT_DEPTH_LIMIT = 100
 """As for bodies: records are written with a recursive encoder."""
+_COMPOSED = ("A", "F", "M")
+"""Letters of the short strings that have parts: a concatenation, and those with hops."""
 PART_LIMIT = 10_000
 """Parts of the mappings of one document: objects, short strings and hops."""
 PATTERN_TEXT_LIMIT = 20_000
@@ -35,9 +37,9 @@ class Allowance:
         if self.parts < 0:
             raise MappingSyntaxError(mapping, f"the document's mappings have more than {PART_LIMIT} parts")
 
-    def take_pattern(self, mapping: Json, text: str) -> None:
+    def take_pattern(self, mapping: Json, weight: int) -> None:
         """:raises MappingSyntaxError: there is none left."""
-        self.pattern_text -= len(text)
+        self.pattern_text -= weight
         if self.pattern_text < 0:
             why = f"the document's regular expressions have more than {PATTERN_TEXT_LIMIT} characters"
             raise MappingSyntaxError(mapping, why)
@@ -57,13 +59,13 @@ def _parse(mapping: Json, depth: int, allowance: Allowance) -> Node:
     if depth > _DEPTH_LIMIT:
         raise MappingSyntaxError(mapping, f"nested deeper than {_DEPTH_LIMIT} levels")
     if isinstance(mapping, str):
-        allowance.take(mapping, 1 + mapping.count("&") + mapping.count(":"))
+        inner = mapping.count("&") + mapping.count(":") if mapping[:1] in _COMPOSED else 0
+        allowance.take(mapping, 1 + inner)
         return _parse_short(mapping)
     if isinstance(mapping, dict):
         allowance.take(mapping)
         return _parse_object(mapping, depth, allowance)
     raise MappingSyntaxError(mapping, 'expected a short string such as \'Pname\' or an object such as {"field": "name"}')
-mapping, 'expected a short string such as \'Pname\' or an object such as {"field": "name"}')
 
 
 # Short strings: the first letter says what the rest is ---------------------------------------------
@@ -211,8 +213,9 @@ def _if(mapping: dict[str, Json], depth: int, allowance: Allowance) -> If:
     if test not in ("equal", "regexp") or not isinstance(sides, list) or len(sides) != 2:
         raise MappingSyntaxError(mapping, "if_mapping must be one of {equal: [m, m]} and {regexp: [m, m]}")
     left, right = (_parse(side, depth + 1, allowance) for side in sides)
+    pattern = None
     if test == "regexp" and isinstance(right, Constant):
-        _check_pattern(mapping, text_of(right.value), allowance)
+        pattern = _pattern(mapping, text_of(right.value), allowance)
     kind: Literal["equal", "regexp"] = "equal" if test == "equal" else "regexp"
     return If(
         kind,
@@ -220,12 +223,15 @@ def _if(mapping: dict[str, Json], depth: int, allowance: Allowance) -> If:
         right,
         _parse(mapping["then_mapping"], depth + 1, allowance),
         _parse(mapping["else_mapping"], depth + 1, allowance),
+        pattern,
     )
 
 
-def _check_pattern(mapping: Json, text: str, allowance: Allowance) -> None:
-    allowance.take_pattern(mapping, text)
+def _pattern(mapping: Json, text: str, allowance: Allowance) -> Pattern:
     try:
-        compile_pattern(text)
+        pattern = compile_pattern(text)
+        allowance.take_pattern(mapping, pattern.weight)
+        return pattern
     except PatternError as error:
-        raise MappingSyntaxError(mapping, f"regular expression {shortened(repr(text))}: {error}") from error
+        why = f"regular expression {shortened(repr(text))}: {error.detail}"
+        raise MappingSyntaxError(mapping, why) from error

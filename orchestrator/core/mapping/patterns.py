@@ -4,7 +4,7 @@ The contract says Python's ``re.match``. That engine tries one way through a pat
 cannot be interrupted, and ``(a+)+$`` has 2^40 ways through forty characters. So:
 
 1. The steps that the engine takes at the worst follow from the pattern and the length of the text
-   (:func:`worst_case`). Nearly every pattern takes few. Then the engine is used.
+   (:meth:`Pattern.worst_case`). Nearly every pattern takes few. Then the engine is used.
 2. For the others, all ways are followed at the same time (:class:`_Walk`): a part of the pattern leads
    from a set of places in the text to a set of places. Every step is counted. Whether the pattern
    matches comes out the same. Only references back to a group and possessive parts cannot be decided
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]  # there are no stubs
 from typing import Any, TypeAlias
@@ -38,6 +38,8 @@ _PLACES_PER_STEP = 4
 """Places that are followed in the time of a step (measured)."""
 _RANGE_LIMIT = 200_000
 """Characters in all ranges of a pattern that ignores case. Compiling looks at each (60 ns, measured)."""
+_RANGE_PER_CHARACTER = 80
+"""Characters of a range in the time of a character of the pattern (measured)."""
 _LONGEST_RANGE = 65_536
 """Compiling looks at no more characters of a longer range."""
 _CAP = ENGINE_STEPS + 1
@@ -50,31 +52,57 @@ Tree: TypeAlias = Any
 
 
 class PatternError(ValueError):
-    """A pattern cannot be used. The text says why and does not quote the pattern."""
+    """A pattern cannot be used. The text says why and does not quote the pattern.
+
+    :param detail: why, in words that may quote a part of the pattern.
+    """
+
+    def __init__(self, why: str, detail: str = "") -> None:
+        super().__init__(why)
+        self.detail = detail or why
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
-    """A pattern that can be used."""
+    """A pattern that can be used. *ranges* is how many characters compiling looked at, beside its own."""
 
     text: str
     compiled: re.Pattern[str]
     tree: Tree
+    ranges: int
+    _worst_cases: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> int:
+        """How long compiling takes, in characters of a simple pattern."""
+        return len(self.text) + self.ranges // _RANGE_PER_CHARACTER
 
     def matches(self, subject: str, charge: Charge) -> bool:
         """Whether the pattern matches at the start of *subject*, as ``re.match`` does.
 
         :raises Exceeded: finding out takes too many steps.
         """
-        steps = worst_case(self.text, _rounded(len(subject)))
+        steps = self.worst_case(len(subject))
         if steps <= ENGINE_STEPS:
             charge(steps // _ENGINE_STEPS_PER_STEP)
             return self.compiled.match(subject) is not None
         walk = _Walk(subject, charge)
         return bool(walk.sequence(self.tree, {0}, self.compiled.flags))
 
+    def worst_case(self, length: int) -> int:
+        """Steps that Python's engine takes on a text of so many characters, at the most.
 
-@lru_cache(maxsize=512)
+        More than :data:`ENGINE_STEPS` says that there may be any number.
+        """
+        rounded = 1 << length.bit_length()
+        found = self._worst_cases.get(rounded)
+        if found is None:
+            steps, ways = _sequence_cost(self.tree, rounded)
+            found = self._worst_cases[rounded] = min(steps + ways, _CAP)
+        return found
+
+
+@lru_cache(maxsize=256)
 def compile_pattern(text: str) -> Pattern:
     """The pattern that *text* is.
 
@@ -84,18 +112,14 @@ def compile_pattern(text: str) -> Pattern:
         raise PatternError(f"it has {len(text)} characters, and the limit is {PATTERN_LIMIT}")
     try:
         tree = _parser.parse(text)
-        if _ranges(tree, tree.state.flags) > _RANGE_LIMIT:
+        ranges = _ranges(tree, tree.state.flags)
+        if ranges > _RANGE_LIMIT:
             raise PatternError("its ranges of characters are too large for a pattern that ignores case")
-        return Pattern(text, re.compile(text), tree)
+        return Pattern(text, re.compile(text), tree, ranges)
     except re.error as error:
-        raise PatternError(str(error)) from error
+        raise PatternError(f"it is wrong at position {error.pos}", str(error)) from error
     except (OverflowError, RecursionError, MemoryError) as error:
         raise PatternError("a number or a nesting in it is too large") from error
-
-
-def _rounded(length: int) -> int:
-    """The next power of two. The worst case is remembered by it."""
-    return 1 << length.bit_length()
 
 
 # The tree ------------------------------------------------------------------------------------------
@@ -150,18 +174,6 @@ def _inner(operation: Any, argument: Any) -> list[Tree]:
 _Cost: TypeAlias = tuple[int, int]
 """The steps of a part by itself, and the number of ways that lead out of it. What comes after the part is
 tried on each way: where that takes *n* steps, both together take ``steps + ways * n``."""
-
-
-@lru_cache(maxsize=1024)
-def worst_case(text: str, length: int) -> int:
-    """Steps that Python's engine takes for a pattern on a text of *length* characters, at the most.
-
-    More than :data:`ENGINE_STEPS` says that there may be any number.
-
-    :raises PatternError: the text is no pattern.
-    """
-    steps, ways = _sequence_cost(compile_pattern(text).tree, length)
-    return min(steps + ways, _CAP)
 
 
 def _sequence_cost(tree: Tree, length: int) -> _Cost:
