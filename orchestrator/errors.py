@@ -21,6 +21,7 @@
     │   ├── StackBusy             Heat says 409: another action is in progress on the stack
     │   │   ├── DeletionFailed    Heat ended a deletion in DELETE_FAILED
     │   │   └── NotSeenYet        Heat shows no stack, and may have taken a request for one a moment ago
+    │   ├── RendererUnavailable   the process that renders templates does not get to run
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
         ├── StoreRefused          etcd will never take it: too large, too many operations
@@ -162,6 +163,10 @@ class DeletionFailed(StackBusy):
 
 class NotSeenYet(StackBusy):
     """Heat shows no stack to delete, and may have taken a request for one a moment ago."""
+
+
+class RendererUnavailable(TemporaryError):
+    """The process that renders templates cannot be started, was ended by somebody, or does not get to run."""
 
 
 class TargetUnavailable(TemporaryError):

@@ -1,0 +1,140 @@
+"""The process in which templates are rendered, and its limits: ``python -m orchestrator.clients.rendering_process``.
+
+:mod:`.renderer` starts it, with a socket as its standard input, and asks it one thing after the other.
+It reads nothing else, writes nothing else, and ends when the socket does, so at the latest with the
+process that started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from orchestrator.core.jinja import line_of, render
+from orchestrator.errors import TemplateError
+
+CPU_LIMIT = 1.0
+"""Seconds of CPU for one template. The slowest of the catalogue takes a thousandth of that (measured)."""
+GRACE = 0.25
+"""Seconds of CPU more, after which the process is ended if it could not be interrupted: within one call
+Python does not look at signals."""
+MEMORY_LIMIT = 64 * 1024 * 1024
+"""Bytes that the process may have beside those with which it begins."""
+
+RENDERED, REFUSED, TOO_LONG, TOO_MUCH = b"+", b"-", b"T", b"M"
+"""The first byte of an answer says what the rest is: the rendered template, or an error's text."""
+
+_HEADER = struct.Struct("!I")
+"""Before each message: how many bytes it has."""
+_CHUNK = 1024 * 1024
+TAKES_TOO_LONG = f"it takes longer than {CPU_LIMIT:g} s to render"
+TAKES_TOO_MUCH = f"it takes more than {MEMORY_LIMIT // 1024**2} MiB to render"
+
+_OUT_OF_MEMORY_FIRST = Path("/proc/self/oom_score_adj")
+_PAGES = Path("/proc/self/statm")
+
+
+class OutOfTime(BaseException):
+    """The time is over. No ``except Exception`` stops it."""
+
+
+def main() -> None:
+    """Answer until the socket is closed."""
+    with socket.socket(fileno=sys.stdin.fileno()) as channel:
+        _set_limits()
+        send(channel)  # Ready.
+        while (question := receive(channel)) is not None:
+            send(channel, *_answer(question))
+
+
+# Limits --------------------------------------------------------------------------------------------
+
+
+def _set_limits() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker: it closes the socket.
+    signal.signal(signal.SIGVTALRM, _interrupt)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A dump would hold the variables.
+    with contextlib.suppress(OSError, ValueError):  # Linux only. Others have no such limit, or none that holds.
+        size = int(_PAGES.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY_LIMIT, size + MEMORY_LIMIT))
+    with contextlib.suppress(OSError):
+        _OUT_OF_MEMORY_FIRST.write_text("1000")
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise OutOfTime
+
+
+def _start_clock() -> None:
+    """SIGVTALRM interrupts the interpreter. SIGPROF, a little later, ends the process."""
+    signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT + GRACE)
+    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_LIMIT)
+
+
+def _stop_clock() -> None:
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+# Questions and answers -----------------------------------------------------------------------------
+
+
+def _answer(question: bytes) -> tuple[bytes, bytes]:
+    """The kind of the answer, and its text."""
+    template_id, text = "", ""
+    try:
+        try:
+            _start_clock()
+            template_id, text, variables = json.loads(question)
+            return RENDERED, render(template_id, text, variables).encode(errors="surrogatepass")
+        finally:
+            _stop_clock()
+    except TemplateError as error:
+        cause = error.__cause__
+        if isinstance(cause, MemoryError):
+            return TOO_MUCH, exhausted(template_id, TAKES_TOO_MUCH, line_of(cause, text))
+        return REFUSED, str(error).encode(errors="replace")
+    except OutOfTime as error:
+        return TOO_LONG, exhausted(template_id, TAKES_TOO_LONG, line_of(error, text))
+    except MemoryError:
+        return TOO_MUCH, exhausted(template_id, TAKES_TOO_MUCH)
+
+
+def exhausted(template_id: str, bound: str, line: int | None = None) -> bytes:
+    """The error's text for a template that reached a limit."""
+    place = f"template {template_id}, line {line}" if line else f"template {template_id}"
+    return f"{place}: {bound}".encode(errors="replace")
+
+
+def send(channel: socket.socket, *parts: bytes) -> None:
+    """Send a message."""
+    channel.sendall(b"".join((_HEADER.pack(sum(map(len, parts))), *parts)))
+
+
+def receive(channel: socket.socket) -> bytes | None:
+    """The next message, None when the other side has closed the socket."""
+    header = _read(channel, _HEADER.size)
+    return _read(channel, *_HEADER.unpack(header)) if header else None
+
+
+def _read(channel: socket.socket, size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size:
+        part = channel.recv(min(size, _CHUNK))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    main()
