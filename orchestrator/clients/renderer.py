@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,7 +43,7 @@ DEADLINE = 10.0
 QUARANTINE = 60.0
 """Seconds for which the templates of a tenant are rendered apart, after one of them reached a limit."""
 
-_MODULE = "orchestrator.clients.rendering_process"
+COMMAND = (sys.executable, "-m", "orchestrator.clients.rendering_process")
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """What the process gets of our environment, which holds credentials."""
 _TENANTS = 1_000
@@ -54,9 +54,10 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal
 class Renderer:
     """Renders templates within limits. Any number of threads may use it."""
 
-    def __init__(self, deadline: float = DEADLINE) -> None:
-        self._first = _Keeper(deadline)
-        self._second = _Keeper(deadline)
+    def __init__(self, deadline: float = DEADLINE, command: Sequence[str] = COMMAND) -> None:
+        """:param command: starts the process."""
+        self._first = _Keeper(deadline, command)
+        self._second = _Keeper(deadline, command)
         self._quarantined: dict[str, float] = {}
         """Tenants, and until when, by the monotonic clock."""
 
@@ -117,10 +118,10 @@ def shared() -> Renderer:
 class _Keeper:
     """Keeps one process, and lets one thread at a time use it."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, command: Sequence[str]) -> None:
         self.lock = threading.Lock()
         """To be held by whoever calls the methods."""
-        self._deadline = deadline
+        self._deadline, self._command = deadline, command
         self._process: _Process | None = None
 
     def start(self) -> None:
@@ -160,7 +161,7 @@ class _Keeper:
 
     def _running(self) -> _Process:
         if self._process is None:
-            self._process = _Process(self._deadline)
+            self._process = _Process(self._deadline, self._command)
         return self._process
 
 
@@ -183,15 +184,14 @@ class _Ended(Exception):
 class _Process:
     """A process that renders, and our end of the socket to it."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, command: Sequence[str]) -> None:
         """:raises RendererUnavailable: it cannot be started."""
         self.questions = 0
         self._channel, theirs = socket.socketpair()
         self._channel.settimeout(deadline)
-        command = [sys.executable, "-m", _MODULE]
         try:
             self._process = subprocess.Popen(
-                command,
+                list(command),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # A traceback would quote the template and its variables.
@@ -214,7 +214,7 @@ class _Process:
             code = self._process.wait()
             raise RendererUnavailable(
                 f"the process that renders templates ended at once with exit code {code}: "
-                f"try `python -c 'import {_MODULE}'` as the worker's user"
+                "try `orchestrator templates check` as the worker's user"
             )
         self.questions += 1
         with contextlib.suppress(ConnectionError):

@@ -43,7 +43,7 @@ _LINES = re.compile(r"^debug_info = '([0-9=&]*)'$", re.MULTILINE)
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _KIND = re.compile(r"'(?:[a-z_]+ object|None)'")
 _CACHED = 64
-"""Compiled templates that are kept. One takes about fifty times the memory of its text (measured)."""
+"""Compiled templates that are kept. One of the catalogue takes 12 KiB (measured)."""
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
