@@ -67,7 +67,7 @@ class MappingSyntaxError(InvalidInput):
     """
 
     def __init__(self, text: object, why: str) -> None:
-        super().__init__(f"mapping {_quoted(text)}: {why}")
+        super().__init__(f"mapping {_quoted(text)}: {shortened(why, 2 * _QUOTED)}")
         self.text = text
         self.why = why
 
@@ -81,6 +81,9 @@ class MappingError(InvalidInput):
 
 class TemplateError(InvalidInput):
     """A template cannot be parsed or rendered, or what it renders is not a HOT document."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shortened(text, _LONGEST))
 
 
 class SettingsError(InvalidInput):

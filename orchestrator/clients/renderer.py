@@ -28,6 +28,7 @@ from pathlib import Path
 from ..core.refs import Json
 from ..errors import RendererUnavailable, TemplateError
 from .rendering_process import (
+    FIT,
     REFUSED,
     RENDERED,
     TAKES_TOO_LONG,
@@ -38,7 +39,7 @@ from .rendering_process import (
     send,
 )
 
-DEADLINE = 10.0
+DEADLINE = 20.0
 """Seconds after which a process that has not answered is ended. It should have ended itself long before."""
 QUARANTINE = 60.0
 """Seconds for which the templates of a tenant are rendered apart, after one of them reached a limit."""
@@ -137,27 +138,26 @@ class _Keeper:
     def ask(self, question: bytes, template_id: str) -> tuple[bytes, str]:
         """The answer to a question: its kind and its text.
 
-        What befell a process that has rendered others before may be their fault: a fresh one is asked too.
+        A crash of a process that has rendered others before may be their fault: a fresh one is asked too.
 
         :raises RendererUnavailable: as for :meth:`Renderer.render`.
         """
         used = self._running().questions > 0
         kind, answer = self._ask(question, template_id)
-        if used and kind in (TOO_MUCH, _CRASHED):
+        if used and kind == _CRASHED:
             kind, answer = self._ask(question, template_id)
         return (TOO_MUCH if kind == _CRASHED else kind), answer
 
     def _ask(self, question: bytes, template_id: str) -> tuple[bytes, str]:
-        process = self._running()
-        kind = b""
+        process, fit = self._running(), False
         try:
-            kind, answer = process.ask(question)
+            kind, fit, answer = process.ask(question)
             return kind, answer
         except _Ended as ended:
             return ended.kind, exhausted(template_id, ended.what).decode()
         finally:
-            if kind not in (RENDERED, REFUSED):
-                self.close()  # After a limit, and after any error: a late answer would be taken for the next one.
+            if not fit:  # After any error too: a late answer would be taken for the next one.
+                self.close()
 
     def _running(self) -> _Process:
         if self._process is None:
@@ -204,8 +204,8 @@ class _Process:
         finally:
             theirs.close()
 
-    def ask(self, question: bytes) -> tuple[bytes, str]:
-        """The kind and the text of the answer.
+    def ask(self, question: bytes) -> tuple[bytes, bool, str]:
+        """The kind of the answer, whether the process is to be used again, and the text.
 
         :raises _Ended: the question ended the process.
         :raises RendererUnavailable: something else did, or it does not get to run.
@@ -222,7 +222,8 @@ class _Process:
         answer = self._receive()
         if answer is None:
             raise self._why_it_ended()
-        return answer[:1], answer[1:].decode(errors="surrogatepass")
+        kind, fit, text = answer[:1], answer[1:2], answer[2:]
+        return kind, fit == FIT and kind in (RENDERED, REFUSED), text.decode(errors="surrogatepass")
 
     def _receive(self) -> bytes | None:
         try:

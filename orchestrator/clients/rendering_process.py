@@ -26,11 +26,17 @@ GRACE = 0.25
 """Seconds of CPU more, after which the process is ended if it could not be interrupted: within one call
 Python does not look at signals."""
 MEMORY_LIMIT = 64 * 1024 * 1024
-"""Bytes that the process may have beside the 20 MiB with which it begins. A template of 150 KB takes 43 MiB
-(measured), those of the catalogue 1 MiB at the most."""
+"""Bytes of memory for one template. One of 150 KB takes 43 MiB (measured), those of the catalogue 1 MiB at
+the most."""
+KEPT_LIMIT = 8 * 1024 * 1024
+"""Bytes that a process may keep from one template to the next, beside the 20 MiB with which it begins. One that
+keeps more is replaced, so that every template has as much as the first one."""
 
 RENDERED, REFUSED, TOO_LONG, TOO_MUCH = b"+", b"-", b"T", b"M"
 """The first byte of an answer says what the rest is: the rendered template, or an error's text."""
+
+FIT, WORN = b".", b"w"
+"""The second byte says whether the process is to be used again."""
 
 _HEADER = struct.Struct("!I")
 """Before each message: how many bytes it has."""
@@ -38,6 +44,8 @@ _CHUNK = 1024 * 1024
 TAKES_TOO_LONG = f"it takes longer than {CPU_LIMIT:g} s to render"
 TAKES_TOO_MUCH = f"it takes more than {MEMORY_LIMIT // 1024**2} MiB to render"
 
+_PEAK_UNIT = 1024
+"""Bytes in which Linux counts the peak of memory."""
 _OUT_OF_MEMORY_FIRST = Path("/proc/self/oom_score_adj")
 _PAGES = Path("/proc/self/statm")
 
@@ -49,25 +57,42 @@ class OutOfTime(BaseException):
 def main() -> None:
     """Answer until the socket is closed."""
     with socket.socket(fileno=sys.stdin.fileno()) as channel:
-        _set_limits()
+        size, peak = _size(), _peak()
+        _set_limits(size)
         send(channel)  # Ready.
         while (question := receive(channel)) is not None:
-            send(channel, *_answer(question))
+            kind, text = _answer(question)
+            worn = size > 0 and _peak() > peak + KEPT_LIMIT and _size() > size + KEPT_LIMIT
+            send(channel, kind, WORN if worn else FIT, text)
 
 
 # Limits --------------------------------------------------------------------------------------------
 
 
-def _set_limits() -> None:
+def _set_limits(size: int) -> None:
+    """:param size: bytes that the process has to begin with, 0 where that is not known."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker: it closes the socket.
     signal.signal(signal.SIGVTALRM, _interrupt)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A dump would hold the variables.
-    with contextlib.suppress(OSError, ValueError):  # Linux only. Others have no such limit, or none that holds.
-        size = int(_PAGES.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY_LIMIT, size + MEMORY_LIMIT))
+    if size:
+        most = size + MEMORY_LIMIT + KEPT_LIMIT
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     with contextlib.suppress(OSError):
         _OUT_OF_MEMORY_FIRST.write_text("1000")
+
+
+def _size() -> int:
+    """Bytes of address space, 0 where that cannot be known: there is no limit then. Linux can tell."""
+    try:
+        return int(_PAGES.read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _peak() -> int:
+    """Bytes of memory at the most so far, where :func:`_size` is known. It is quicker to be had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT
 
 
 def _interrupt(*_: object) -> NoReturn:

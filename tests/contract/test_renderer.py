@@ -34,7 +34,8 @@ MORE = f"line 1: it takes more than {MEMORY_LIMIT // 1024**2} MiB to render"
 
 @pytest.fixture
 def renderer() -> Iterator[Renderer]:
-    made = Renderer()
+    """The deadline is for a machine that is busy with other tests: a second of CPU may take a while."""
+    made = Renderer(deadline=300.0)
     yield made
     made.close()
 

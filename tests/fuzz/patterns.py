@@ -1,8 +1,18 @@
-"""Random regular expressions in Python's dialect, and texts for them."""
+"""Random regular expressions in Python's dialect, and texts for them: whether both engines agree with ``re``."""
 
 from __future__ import annotations
 
+import re
 from random import Random
+from typing import TypeAlias
+
+from orchestrator.core.mapping.bounds import Budget, Exceeded
+from orchestrator.core.mapping.patterns import ENGINE_STEPS, PatternError, compile_pattern
+
+from .running import Fuzzer
+
+Pair: TypeAlias = tuple[str, str]
+"""A pattern and a text."""
 
 _ALPHABET = "ab1_ \nAé\u0130\u017f\u0663"
 """Some letters that ignoring case, and ASCII beside Unicode, treat differently."""
@@ -52,3 +62,45 @@ def _part(random: Random, depth: int) -> str:
     if kind < 0.64:
         return random.choice(_BEHIND) % random.choice(_WIDTHS)
     return random.choice(_GROUPS) % _alternatives(random, depth - 1)
+
+
+# The fuzzer ----------------------------------------------------------------------------------------
+
+
+def make(random: Random) -> Pair:
+    """A pattern and a text of one input."""
+    return pattern(random, random.randint(1, 4)), subject(random, random.choice((10, 10, 60, 3000)))
+
+
+def run(pair: Pair) -> str:
+    """Compare with what Python says, where Python comes to an end."""
+    text, words = pair
+    try:
+        compiled = compile_pattern(text)
+    except PatternError as error:
+        assert _is_refused(text) or "too large" in str(error), text
+        return "refused"
+    budget = Budget()
+    budget.begin()
+    try:
+        found = compiled.matches(words, budget.take)
+        walked = compiled.walk(words, budget.take)
+    except Exceeded:
+        return "over a bound"
+    assert found == walked, pair
+    if compiled.worst_case(len(words)) > ENGINE_STEPS:
+        return "decided by following all ways"
+    assert found == (re.match(text, words) is not None), pair
+    return "compared"
+
+
+def _is_refused(text: str) -> bool:
+    try:
+        re.compile(text)
+    except (re.error, OverflowError):
+        return True
+    return False
+
+
+def fuzzer() -> Fuzzer[Pair]:
+    return Fuzzer("patterns", make, run)

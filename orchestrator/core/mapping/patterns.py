@@ -16,6 +16,7 @@ Both work on the tree that Python's own parser makes, so the dialect is Python's
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +24,9 @@ from re import _compiler, _constants, _parser  # type: ignore[attr-defined]  # t
 from typing import Any, TypeAlias
 
 from .bounds import Exceeded
+
+# Python warns of "[[a]" on standard error: for the writer of a template that is nowhere.
+warnings.filterwarnings("ignore", "Possible (nested set|set \\w+) at position", FutureWarning)
 
 PATTERN_LIMIT = 1_000
 """Characters of a pattern. Compiling takes about 5 µs for each (measured)."""
@@ -86,8 +90,14 @@ class Pattern:
         if steps <= ENGINE_STEPS:
             charge(steps // _ENGINE_STEPS_PER_STEP)
             return self.compiled.match(subject) is not None
-        walk = _Walk(subject, charge)
-        return bool(walk.sequence(self.tree, {0}, self.compiled.flags))
+        return self.walk(subject, charge)
+
+    def walk(self, subject: str, charge: Charge) -> bool:
+        """The same by following all ways at the same time.
+
+        :raises Exceeded: that takes too many steps, or the pattern needs one certain way.
+        """
+        return bool(_Walk(subject, charge).sequence(self.tree, {0}, self.compiled.flags))
 
     def worst_case(self, length: int) -> int:
         """Steps that Python's engine takes on a text of so many characters, at the most.
