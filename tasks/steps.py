@@ -11,6 +11,7 @@ several, each has a chain of its own (:func:`run_chains`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
