@@ -72,7 +72,7 @@ def nodes(folder: Path, *types: str) -> Iterator[System]:
 
 
 def push(running: System, name: str, text: str, **mappings: Json) -> None:
-    body = {"handler": "heat_worker", "watch": [], "template_file": text, "parameter_mappings": mappings}
+    body: dict[str, Any] = {"handler": "heat_worker", "watch": [], "template_file": text, "parameter_mappings": mappings}
     running.put("heat_template", name, **body)
 
 
