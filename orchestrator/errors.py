@@ -22,6 +22,7 @@
     │   │   ├── DeletionFailed    Heat ended a deletion in DELETE_FAILED
     │   │   └── NotSeenYet        Heat shows no stack, and may have taken a request for one a moment ago
     │   ├── RendererUnavailable   the process that renders templates does not get to run
+    │   │   └── RenderingPostponed    the template reached the limits for this tenant just now, more than once
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
         ├── StoreRefused          etcd will never take it: too large, too many operations
@@ -170,6 +171,10 @@ class NotSeenYet(StackBusy):
 
 class RendererUnavailable(TemporaryError):
     """The process that renders templates cannot be started, was ended by somebody, or does not get to run."""
+
+
+class RenderingPostponed(RendererUnavailable):
+    """The template reached the limits of rendering for this tenant again and again: others come first."""
 
 
 class TargetUnavailable(TemporaryError):

@@ -6,7 +6,8 @@ has a process beside it that does nothing but render, with limits of time and me
 replaced.
 
 A tenant whose template reached a limit is in quarantine for a while: its templates are rendered in a
-second process, so that those of other tenants do not wait for them.
+second process, so that those of other tenants do not wait for them. A template that reaches a limit for
+the same tenant again and again is postponed, so that it does not hold up those who work with the others.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -26,7 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..core.refs import Json
-from ..errors import RendererUnavailable, TemplateError
+from ..errors import RendererUnavailable, RenderingPostponed, TemplateError
 from .rendering_process import (
     FIT,
     REFUSED,
@@ -43,24 +45,29 @@ DEADLINE = 20.0
 """Seconds after which a process that has not answered is ended. It should have ended itself long before."""
 QUARANTINE = 60.0
 """Seconds for which the templates of a tenant are rendered apart, after one of them reached a limit."""
+STRIKES = 3
+"""Times that a template may reach a limit for a tenant in a row. Then it is postponed as long as the quarantine lasts."""
 
 COMMAND = (sys.executable, "-m", "orchestrator.clients.rendering_process")
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """What the process gets of our environment, which holds credentials."""
 _TENANTS = 1_000
-"""Tenants that are in quarantine at the same time. One more, and all are let out."""
+"""Tenants, and templates, that are remembered. One more, and all are forgotten."""
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
 class Renderer:
     """Renders templates within limits. Any number of threads may use it."""
 
-    def __init__(self, deadline: float = DEADLINE, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, deadline: float = DEADLINE, command: Sequence[str] = COMMAND, strikes: float = STRIKES) -> None:
         """:param command: starts the process."""
         self._first = _Keeper(deadline, command)
         self._second = _Keeper(deadline, command)
         self._quarantined: dict[str, float] = {}
         """Tenants, and until when, by the monotonic clock."""
+        self._allowed = strikes
+        self._strikes: dict[tuple[str, int], int] = {}
+        """How often a text (its hash) reached a limit for a tenant, without having been rendered since."""
 
     def start(self) -> None:
         """Start the process now, so that the first template need not wait for it.
@@ -75,23 +82,39 @@ class Renderer:
 
         :param tenant: for whom it is rendered.
         :raises TemplateError: it does not render, or reaches a limit: naming the template and the line.
-        :raises RendererUnavailable: the process cannot be started, or does not get to run.
+        :raises RendererUnavailable: the process cannot be started or does not get to run, or the template is
+            postponed.
         """
         question = json.dumps([template_id, text, variables]).encode()
-        kind, answer = self._ask(question, template_id, tenant)
+        kind, answer = self._ask(question, template_id, text, tenant)
         if kind == RENDERED:
             return answer
         raise TemplateError(answer)
 
-    def _ask(self, question: bytes, template_id: str, tenant: str) -> tuple[bytes, str]:
+    def _ask(self, question: bytes, template_id: str, text: str, tenant: str) -> tuple[bytes, str]:
+        case = (tenant, hash(text))
         with self._first.lock:
             if not self._is_quarantined(tenant):  # Asked here, for it may have changed while we waited.
-                kind, answer = self._first.ask(question, template_id)
-                if kind in (TOO_LONG, TOO_MUCH):
-                    self._quarantine(tenant)
-                return kind, answer
+                return self._note(case, self._first.ask(question, template_id))
         with self._second.lock:
-            return self._second.ask(question, template_id)
+            if self._strikes.get(case, 0) >= self._allowed and self._is_quarantined(tenant):
+                raise RenderingPostponed(
+                    f"template {template_id} reached the limits of rendering {self._allowed} times in a row for this "
+                    "tenant: it is tried again later; push a better one"
+                )
+            return self._note(case, self._second.ask(question, template_id))
+
+    def _note(self, case: tuple[str, int], answered: tuple[bytes, str]) -> tuple[bytes, str]:
+        """Remember who reached a limit."""
+        if answered[0] not in (TOO_LONG, TOO_MUCH):
+            self._strikes.pop(case, None)
+            return answered
+        if len(self._quarantined) >= _TENANTS or len(self._strikes) >= _TENANTS:
+            self._quarantined.clear()
+            self._strikes.clear()
+        self._quarantined[case[0]] = time.monotonic() + QUARANTINE
+        self._strikes[case] = self._strikes.get(case, 0) + 1
+        return answered
 
     def close(self) -> None:
         """End the processes."""
@@ -102,16 +125,11 @@ class Renderer:
     def _is_quarantined(self, tenant: str) -> bool:
         return self._quarantined.get(tenant, 0.0) > time.monotonic()
 
-    def _quarantine(self, tenant: str) -> None:
-        if len(self._quarantined) >= _TENANTS:
-            self._quarantined.clear()
-        self._quarantined[tenant] = time.monotonic() + QUARANTINE
-
 
 @lru_cache(maxsize=1)
 def shared() -> Renderer:
     """One for all of this program, for a command that ends soon."""
-    renderer = Renderer()
+    renderer = Renderer(strikes=math.inf)
     atexit.register(renderer.close)
     return renderer
 
