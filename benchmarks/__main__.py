@@ -23,6 +23,7 @@ BENCHMARKS = (
     "existing",
     "monitoring",
     "scaling",
+    "hostile",
     "churn",
     "faults",
 )

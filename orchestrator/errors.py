@@ -22,7 +22,7 @@
     │   │   ├── DeletionFailed    Heat ended a deletion in DELETE_FAILED
     │   │   └── NotSeenYet        Heat shows no stack, and may have taken a request for one a moment ago
     │   ├── RendererUnavailable   the process that renders templates does not get to run
-    │   │   └── RenderingPostponed    the template reached the limits for this tenant just now, more than once
+    │   │   └── RenderingPostponed    the tenant's templates reached limits just now, and took too much time
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
         ├── StoreRefused          etcd will never take it: too large, too many operations
@@ -174,7 +174,7 @@ class RendererUnavailable(TemporaryError):
 
 
 class RenderingPostponed(RendererUnavailable):
-    """The template reached the limits of rendering for this tenant again and again: others come first."""
+    """Templates of the tenant have taken too much time: others come first."""
 
 
 class TargetUnavailable(TemporaryError):

@@ -6,8 +6,8 @@ has a process beside it that does nothing but render, with limits of time and me
 replaced.
 
 A tenant whose template reached a limit is in quarantine for a while: its templates are rendered in a
-second process, so that those of other tenants do not wait for them. A template that reaches a limit for
-the same tenant again and again is postponed, so that it does not hold up those who work with the others.
+second process, so that those of other tenants do not wait for them. When it has spent its allowance of
+time there, the rest is postponed: otherwise its templates would hold the worker's slots.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,41 +34,58 @@ from .rendering_process import (
     FIT,
     REFUSED,
     RENDERED,
-    TAKES_TOO_LONG,
+    SPENT,
     TOO_LONG,
     TOO_MUCH,
+    cpu_limit,
     exhausted,
     receive,
     send,
+    takes_too_long,
 )
 
 DEADLINE = 20.0
 """Seconds after which a process that has not answered is ended. It should have ended itself long before."""
 QUARANTINE = 60.0
 """Seconds for which the templates of a tenant are rendered apart, after one of them reached a limit."""
-STRIKES = 3
-"""Times that a template may reach a limit for a tenant in a row. Then it is postponed as long as the quarantine lasts."""
+ALLOWANCE = 1.0
+"""Seconds of CPU that templates which reach a limit may take of a tenant's quarantine. When they are spent,
+templates of the tenant are postponed, but those that rendered the last time."""
 
 COMMAND = (sys.executable, "-m", "orchestrator.clients.rendering_process")
+_NICENESS = ("0", "10")
+"""Of the first process, and of the second, which is for those in quarantine."""
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """What the process gets of our environment, which holds credentials."""
-_TENANTS = 1_000
-"""Tenants, and templates, that are remembered. One more, and all are forgotten."""
+_REMEMBERED = 4_096
+"""Tenants in quarantine, and outcomes of their templates. One more, and all are forgotten."""
+CRASHED = b"C"
+"""A kind of answer that no process gives: it crashed over the question."""
+_POSTPONED = (
+    "template {} is postponed: in the last minute, templates of this tenant that reach a limit took {:g} s; "
+    "correct them, and it is rendered when the minute is over"
+)
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
+
+@dataclass(slots=True)
+class _Quarantine:
+    """A tenant's: *until* when by the monotonic clock, what it has *spent*, and which texts (their hashes) rendered
+    the last time."""
+
+    until: float = 0.0
+    spent: float = 0.0
+    rendered: set[int] = field(default_factory=set)
 
 
 class Renderer:
     """Renders templates within limits. Any number of threads may use it."""
 
-    def __init__(self, deadline: float = DEADLINE, command: Sequence[str] = COMMAND, strikes: float = STRIKES) -> None:
+    def __init__(self, deadline: float = DEADLINE, command: Sequence[str] = COMMAND, allowance: float = ALLOWANCE) -> None:
         """:param command: starts the process."""
-        self._first = _Keeper(deadline, command)
-        self._second = _Keeper(deadline, command)
-        self._quarantined: dict[str, float] = {}
-        """Tenants, and until when, by the monotonic clock."""
-        self._allowed = strikes
-        self._strikes: dict[tuple[str, int], int] = {}
-        """How often a text (its hash) reached a limit for a tenant, without having been rendered since."""
+        self._first, self._second = (_Keeper(deadline, [*command, niceness]) for niceness in _NICENESS)
+        self._allowance = allowance
+        self._quarantined: dict[str, _Quarantine] = {}
 
     def start(self) -> None:
         """Start the process now, so that the first template need not wait for it.
@@ -86,35 +104,39 @@ class Renderer:
             postponed.
         """
         question = json.dumps([template_id, text, variables]).encode()
-        kind, answer = self._ask(question, template_id, text, tenant)
-        if kind == RENDERED:
-            return answer
-        raise TemplateError(answer)
+        answer = self._ask(_Question(question, template_id, text), tenant)
+        if answer.kind == RENDERED:
+            return answer.text
+        raise TemplateError(answer.text)
 
-    def _ask(self, question: bytes, template_id: str, text: str, tenant: str) -> tuple[bytes, str]:
-        case = (tenant, hash(text))
+    def _ask(self, question: _Question, tenant: str) -> _Answer:
         with self._first.lock:
-            if not self._is_quarantined(tenant):  # Asked here, for it may have changed while we waited.
-                return self._note(case, self._first.ask(question, template_id))
+            quarantine = self._quarantine_of(tenant)  # Asked here, for it may have changed while we waited.
+            if quarantine is None:
+                answer = self._first.ask(question)
+                if answer.exhausted:
+                    self._begin_quarantine(tenant, answer)
+                return answer
         with self._second.lock:
-            if self._strikes.get(case, 0) >= self._allowed and self._is_quarantined(tenant):
-                raise RenderingPostponed(
-                    f"template {template_id} reached the limits of rendering {self._allowed} times in a row for this "
-                    "tenant: it is tried again later; push a better one"
-                )
-            return self._note(case, self._second.ask(question, template_id))
+            text = hash(question.text)
+            if quarantine.spent >= self._allowance and text not in quarantine.rendered:
+                raise RenderingPostponed(_POSTPONED.format(question.template_id, self._allowance))
+            answer = self._second.ask(question)
+            if answer.exhausted:
+                quarantine.spent += answer.spent
+                quarantine.rendered.discard(text)
+            else:
+                quarantine.rendered.add(text)
+            return answer
 
-    def _note(self, case: tuple[str, int], answered: tuple[bytes, str]) -> tuple[bytes, str]:
-        """Remember who reached a limit."""
-        if answered[0] not in (TOO_LONG, TOO_MUCH):
-            self._strikes.pop(case, None)
-            return answered
-        if len(self._quarantined) >= _TENANTS or len(self._strikes) >= _TENANTS:
+    def _quarantine_of(self, tenant: str) -> _Quarantine | None:
+        found = self._quarantined.get(tenant)
+        return found if found and found.until > time.monotonic() else None
+
+    def _begin_quarantine(self, tenant: str, answer: _Answer) -> None:
+        if len(self._quarantined) >= _REMEMBERED:
             self._quarantined.clear()
-            self._strikes.clear()
-        self._quarantined[case[0]] = time.monotonic() + QUARANTINE
-        self._strikes[case] = self._strikes.get(case, 0) + 1
-        return answered
+        self._quarantined[tenant] = _Quarantine(time.monotonic() + QUARANTINE, answer.spent)
 
     def close(self) -> None:
         """End the processes."""
@@ -122,16 +144,45 @@ class Renderer:
             with keeper.lock:
                 keeper.close()
 
-    def _is_quarantined(self, tenant: str) -> bool:
-        return self._quarantined.get(tenant, 0.0) > time.monotonic()
-
 
 @lru_cache(maxsize=1)
 def shared() -> Renderer:
     """One for all of this program, for a command that ends soon."""
-    renderer = Renderer(strikes=math.inf)
+    renderer = Renderer(allowance=math.inf)
     atexit.register(renderer.close)
     return renderer
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A template to be rendered. *message* is what the process is sent."""
+
+    message: bytes
+    template_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the process said. *fit*: whether it is to be used again; *spent*: seconds of CPU."""
+
+    kind: bytes
+    fit: bool
+    spent: float
+    text: str
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the template reached a limit."""
+        return self.kind in (TOO_LONG, TOO_MUCH, CRASHED)
+
+    @classmethod
+    def of(cls, message: bytes) -> _Answer:
+        """An answer as it comes."""
+        kind, fit, rest = message[:1], message[1:2] == FIT, message[2:]
+        (spent,) = SPENT.unpack(rest[: SPENT.size])
+        text = rest[SPENT.size :].decode(errors="surrogatepass")
+        return cls(kind, fit and kind in (RENDERED, REFUSED), spent, text)
 
 
 class _Keeper:
@@ -153,26 +204,23 @@ class _Keeper:
         if process is not None:
             process.end()
 
-    def ask(self, question: bytes, template_id: str) -> tuple[bytes, str]:
-        """The answer to a question: its kind and its text.
+    def ask(self, question: _Question) -> _Answer:
+        """The answer to a question.
 
         A crash of a process that has rendered others before may be their fault: a fresh one is asked too.
 
         :raises RendererUnavailable: as for :meth:`Renderer.render`.
         """
         used = self._running().questions > 0
-        kind, answer = self._ask(question, template_id)
-        if used and kind == _CRASHED:
-            kind, answer = self._ask(question, template_id)
-        return (TOO_MUCH if kind == _CRASHED else kind), answer
+        answer = self._ask(question)
+        return self._ask(question) if used and answer.kind == CRASHED else answer
 
-    def _ask(self, question: bytes, template_id: str) -> tuple[bytes, str]:
+    def _ask(self, question: _Question) -> _Answer:
         process, fit = self._running(), False
         try:
-            kind, fit, answer = process.ask(question)
-            return kind, answer
-        except _Ended as ended:
-            return ended.kind, exhausted(template_id, ended.what).decode()
+            answer = process.ask(question)
+            fit = answer.fit
+            return answer
         finally:
             if not fit:  # After any error too: a late answer would be taken for the next one.
                 self.close()
@@ -181,22 +229,6 @@ class _Keeper:
         if self._process is None:
             self._process = _Process(self._deadline, self._command)
         return self._process
-
-
-_CRASHED = b"C"
-"""Beside the kinds of answers: the process crashed over the question."""
-
-
-class _Ended(Exception):
-    """The process ended instead of answering.
-
-    :param kind: what it comes to.
-    :param what: the template's fault, as :func:`.exhausted` goes on.
-    """
-
-    def __init__(self, kind: bytes, what: str) -> None:
-        super().__init__(what)
-        self.kind, self.what = kind, what
 
 
 class _Process:
@@ -222,11 +254,10 @@ class _Process:
         finally:
             theirs.close()
 
-    def ask(self, question: bytes) -> tuple[bytes, bool, str]:
-        """The kind of the answer, whether the process is to be used again, and the text.
+    def ask(self, question: _Question) -> _Answer:
+        """The answer, made up here if the question ended the process.
 
-        :raises _Ended: the question ended the process.
-        :raises RendererUnavailable: something else did, or it does not get to run.
+        :raises RendererUnavailable: something else ended it, or it does not get to run.
         """
         if self.questions == 0 and self._receive() is None:
             code = self._process.wait()
@@ -236,12 +267,9 @@ class _Process:
             )
         self.questions += 1
         with contextlib.suppress(ConnectionError):
-            send(self._channel, question)
-        answer = self._receive()
-        if answer is None:
-            raise self._why_it_ended()
-        kind, fit, text = answer[:1], answer[1:2], answer[2:]
-        return kind, fit == FIT and kind in (RENDERED, REFUSED), text.decode(errors="surrogatepass")
+            send(self._channel, question.message)
+        message = self._receive()
+        return self._why_it_ended(question) if message is None else _Answer.of(message)
 
     def _receive(self) -> bytes | None:
         try:
@@ -254,13 +282,15 @@ class _Process:
                 "the machine is overloaded, or the process is stopped"
             ) from None
 
-    def _why_it_ended(self) -> Exception:
+    def _why_it_ended(self, question: _Question) -> _Answer:
         code = self._process.wait()
         if code == -signal.SIGPROF:
-            return _Ended(TOO_LONG, TAKES_TOO_LONG)
-        if code > 0 or -code in _CRASHES:
-            return _Ended(_CRASHED, f"rendering it crashes the process that does it (exit code {code})")
-        return RendererUnavailable(f"the process that renders templates was ended by somebody (exit code {code})")
+            kind, what = TOO_LONG, takes_too_long(question.text)
+        elif code > 0 or -code in _CRASHES:
+            kind, what = CRASHED, f"rendering it crashes the process that does it (exit code {code})"
+        else:
+            raise RendererUnavailable(f"the process that renders templates was ended by somebody (exit code {code})")
+        return _Answer(kind, False, cpu_limit(question.text), exhausted(question.template_id, what).decode())
 
     def end(self) -> None:
         self._channel.close()
