@@ -49,12 +49,13 @@ DEADLINE = 20.0
 QUARANTINE = 60.0
 """Seconds for which the templates of a tenant are rendered apart, after one of them reached a limit."""
 ALLOWANCE = 1.0
-"""Seconds of CPU that templates which reach a limit may take of a tenant's quarantine. When they are spent,
+"""Seconds of CPU that templates which reach a limit may take in a tenant's quarantine. When they are spent,
 templates of the tenant are postponed, but those that rendered the last time."""
+QUEUE_TIME = 1.0
+"""Seconds for which a template in quarantine waits for another one. Then it is postponed: meanwhile it holds a
+worker's slot."""
 
 COMMAND = (sys.executable, "-m", "orchestrator.clients.rendering_process")
-_NICENESS = ("0", "10")
-"""Of the first process, and of the second, which is for those in quarantine."""
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """What the process gets of our environment, which holds credentials."""
 _REMEMBERED = 4_096
@@ -83,7 +84,7 @@ class Renderer:
 
     def __init__(self, deadline: float = DEADLINE, command: Sequence[str] = COMMAND, allowance: float = ALLOWANCE) -> None:
         """:param command: starts the process."""
-        self._first, self._second = (_Keeper(deadline, [*command, niceness]) for niceness in _NICENESS)
+        self._first, self._second = _Keeper(deadline, command), _Keeper(deadline, command)
         self._allowance = allowance
         self._quarantined: dict[str, _Quarantine] = {}
 
@@ -117,17 +118,24 @@ class Renderer:
                 if answer.exhausted:
                     self._begin_quarantine(tenant, answer)
                 return answer
-        with self._second.lock:
-            text = hash(question.text)
-            if quarantine.spent >= self._allowance and text not in quarantine.rendered:
-                raise RenderingPostponed(_POSTPONED.format(question.template_id, self._allowance))
-            answer = self._second.ask(question)
-            if answer.exhausted:
-                quarantine.spent += answer.spent
-                quarantine.rendered.discard(text)
-            else:
-                quarantine.rendered.add(text)
-            return answer
+        if not self._second.lock.acquire(timeout=QUEUE_TIME):
+            raise RenderingPostponed(f"template {question.template_id} is postponed: others of this tenant take long")
+        try:
+            return self._ask_apart(question, quarantine)
+        finally:
+            self._second.lock.release()
+
+    def _ask_apart(self, question: _Question, quarantine: _Quarantine) -> _Answer:
+        text = hash(question.text)
+        if quarantine.spent >= self._allowance and text not in quarantine.rendered:
+            raise RenderingPostponed(_POSTPONED.format(question.template_id, self._allowance))
+        answer = self._second.ask(question)
+        if answer.exhausted:
+            quarantine.spent += answer.spent
+            quarantine.rendered.discard(text)
+        else:
+            quarantine.rendered.add(text)
+        return answer
 
     def _quarantine_of(self, tenant: str) -> _Quarantine | None:
         found = self._quarantined.get(tenant)

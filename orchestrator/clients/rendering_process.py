@@ -1,4 +1,4 @@
-"""The process in which templates are rendered, and its limits: ``python -m orchestrator.clients.rendering_process NICENESS``.
+"""The process in which templates are rendered, and its limits: ``python -m orchestrator.clients.rendering_process``.
 
 :mod:`.renderer` starts it, with a socket as its standard input, and asks it one thing after the other.
 It reads nothing else, writes nothing else, and ends when the socket does, so at the latest with the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import signal
 import socket
@@ -60,7 +59,6 @@ class OutOfTime(BaseException):
 
 def main() -> None:
     """Answer until the socket is closed."""
-    os.nice(int(sys.argv[1]))
     with socket.socket(fileno=sys.stdin.fileno()) as channel:
         size, peak = _size(), _peak()
         _set_limits(size)
