@@ -82,10 +82,17 @@ class _Quarantine:
 class Renderer:
     """Renders templates within limits. Any number of threads may use it."""
 
-    def __init__(self, deadline: float = DEADLINE, command: Sequence[str] = COMMAND, allowance: float = ALLOWANCE) -> None:
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        *,
+        deadline: float = DEADLINE,
+        quarantine: float = QUARANTINE,
+        allowance: float = ALLOWANCE,
+    ) -> None:
         """:param command: starts the process."""
         self._first, self._second = _Keeper(deadline, command), _Keeper(deadline, command)
-        self._allowance = allowance
+        self._time, self._allowance = quarantine, allowance
         self._quarantined: dict[str, _Quarantine] = {}
 
     def start(self) -> None:
@@ -144,7 +151,7 @@ class Renderer:
     def _begin_quarantine(self, tenant: str, answer: _Answer) -> None:
         if len(self._quarantined) >= _REMEMBERED:
             self._quarantined.clear()
-        self._quarantined[tenant] = _Quarantine(time.monotonic() + QUARANTINE, answer.spent)
+        self._quarantined[tenant] = _Quarantine(time.monotonic() + self._time, answer.spent)
 
     def close(self) -> None:
         """End the processes."""
