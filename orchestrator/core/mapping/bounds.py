@@ -9,11 +9,11 @@ from __future__ import annotations
 from ..refs import Json
 
 MAPPING_STEPS = 25_000
-"""Steps of one mapping: parts evaluated, hops taken, elements compared. A step takes about a microsecond
+"""Evaluation steps of one mapping: parts evaluated, hops taken, elements compared. A step takes about a microsecond
 (measured), so a mapping ends within a tenth of a second. It is enough for a loop over 5,000 elements whose
 mapping has five parts; the catalogue's mappings take three steps on average."""
 RESOURCE_STEPS = 50_000
-"""Steps of all mappings of one resource together."""
+"""Evaluation steps of all mappings of one resource together."""
 SIZE_LIMIT = 1024 * 1024
 """Characters, as JSON has them, of all texts and values that the mappings of one resource make. etcd takes
 requests of 1.5 MiB, and the job record holds the resource's body as well."""
@@ -56,9 +56,7 @@ class Budget:
         """:raises Exceeded: those are more than there are left."""
         self.steps -= steps
         if self.steps < self.floor:
-            raise Exceeded(
-                f"takes more than {MAPPING_STEPS} steps, or than {RESOURCE_STEPS} together with the resource's other mappings"
-            )
+            raise Exceeded(f"takes more than {MAPPING_STEPS} evaluation steps, or {RESOURCE_STEPS}{_TOGETHER}")
 
     def refer(self, references: int) -> None:
         """:raises Exceeded: those are more than there are left."""

@@ -69,7 +69,7 @@ def when(test: str, left: Json, right: Json) -> Json:
 
 ELSEWHERE: Json = [{"type": "node", "id": ""}]
 ITSELF = {"items": ["bad"] * 200}
-STEPS = f"its mapping takes more than {MAPPING_STEPS} steps"
+STEPS = f"its mapping takes more than {MAPPING_STEPS} evaluation steps"
 SIZE = f"its mapping makes more than {SIZE_LIMIT} characters"
 REFERENCES = f"its mapping makes more than {REFERENCE_LIMIT} references"
 
