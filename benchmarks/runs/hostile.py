@@ -1,4 +1,5 @@
-"""Hostile inputs: what one tenant's endless mappings and templates cost the others, from their config to their state."""
+"""Hostile inputs: what one tenant's endless mappings and templates cost the others, from their
+config to their state."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def hostile(kinds: Mapping[str, dict[str, Any]], seconds: float, rate: float) ->
 
 
 class Memory:
-    """How much the bridge and the workers grow, with all that they start: looked at ten times a second."""
+    """How much the bridge and the workers grow, with all that they start: looked at ten times a
+    second."""
 
     def __init__(self, running: Ground) -> None:
         self._roots = {party: [process.pid for process in processes] for party, processes in running.parties.items()}
@@ -125,7 +127,8 @@ def _own(pid: int) -> int:
 
 
 def measure(options: argparse.Namespace, kinds: Mapping[str, dict[str, Any]]) -> tuple[list[float], dict[str, float], int]:
-    """Seconds from config to state of the others, MiB by which processes grew, and failed states of the hostile tenant."""
+    """Seconds from config to state of the others, MiB by which processes grew, and failed states of
+    the hostile tenant."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "schemas.json"
         file.write_text(json.dumps(types({**MAPPINGS, **TEMPLATES})))

@@ -1,8 +1,8 @@
 """In which order resources are decided: those of a tenant whose decisions take long come last.
 
 A mapping that reaches its bounds takes a thousand times as long as an ordinary one. Some thousand
-resources with such a mapping would hold up all tenants for minutes, if they were decided in the order
-in which they came.
+resources with such a mapping would hold up all tenants for minutes, if they were decided in the
+order in which they came.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from ..core.refs import Ref
 from ..core.world import World
 
 TURN = 0.2
-"""Seconds after which a turn of decisions ends, for others to have theirs. One decision more may begin."""
+"""Seconds after which a turn of decisions ends, for others to have theirs. One decision more may
+begin."""
 LONG = 0.01
-"""Seconds of CPU after which a decision has taken long. Ordinary ones take 0.1 ms, those that reach the bounds
-of mappings 20 ms and more (measured)."""
+"""Seconds of CPU after which a decision has taken long. Ordinary ones take 0.1 ms, those that reach
+the bounds of mappings 20 ms and more (measured)."""
 QUARANTINE = 60.0
 """Seconds for which the resources of a tenant come last, after one of its decisions took long."""
 

@@ -1,13 +1,14 @@
 """The door to the processes in which templates are rendered.
 
-A template is somebody else's program, and a thread that does not end cannot be ended. So each worker
-has a process beside it that does nothing but render, with limits of time and memory
-(:mod:`.rendering_process`). It is started once and kept. When a template reaches a limit, the process is
-replaced.
+A template is somebody else's program, and a thread that does not end cannot be ended. So each
+worker has a process beside it that does nothing but render, with limits of time and memory
+(:mod:`.rendering_process`). It is started once and kept. When a template reaches a limit, the
+process is replaced.
 
-A tenant whose template reached a limit is in quarantine for a while: its templates are rendered in a
-second process, so that those of other tenants do not wait for them. When it has spent its allowance of
-time there, the rest is postponed: otherwise its templates would hold the worker's slots.
+A tenant whose template reached a limit is in quarantine for a while: its templates are rendered in
+a second process, so that those of other tenants do not wait for them. When it has spent its
+allowance of time there, the rest is postponed: otherwise its templates would hold the worker's
+slots.
 """
 
 from __future__ import annotations
@@ -45,15 +46,17 @@ from .rendering_process import (
 )
 
 DEADLINE = 20.0
-"""Seconds after which a process that has not answered is ended. It should have ended itself long before."""
+"""Seconds after which a process that has not answered is ended. It should have ended itself long
+before."""
 QUARANTINE = 60.0
-"""Seconds for which the templates of a tenant are rendered apart, after one of them reached a limit."""
+"""Seconds for which the templates of a tenant are rendered apart, after one of them reached a
+limit."""
 ALLOWANCE = 1.0
-"""Seconds of CPU that templates which reach a limit may take in a tenant's quarantine. When they are spent,
-templates of the tenant are postponed, but those that rendered the last time."""
+"""Seconds of CPU that templates which reach a limit may take in a tenant's quarantine. When they
+are spent, templates of the tenant are postponed, but those that rendered the last time."""
 QUEUE_TIME = 1.0
-"""Seconds for which a template in quarantine waits for another one. Then it is postponed: meanwhile it holds a
-worker's slot."""
+"""Seconds for which a template in quarantine waits for another one. Then it is postponed: meanwhile
+it holds a worker's slot."""
 
 COMMAND = (sys.executable, "-m", "orchestrator.clients.rendering_process")
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
@@ -71,8 +74,8 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal
 
 @dataclass(slots=True)
 class _Quarantine:
-    """A tenant's: *until* when by the monotonic clock, what it has *spent*, and which texts (their hashes) rendered
-    the last time."""
+    """A tenant's: *until* when by the monotonic clock, what it has *spent*, and which texts (their
+    hashes) rendered the last time."""
 
     until: float = 0.0
     spent: float = 0.0
@@ -107,9 +110,10 @@ class Renderer:
         """The template's text with Jinja2 applied.
 
         :param tenant: for whom it is rendered.
-        :raises TemplateError: it does not render, or reaches a limit: naming the template and the line.
-        :raises RendererUnavailable: the process cannot be started or does not get to run, or the template is
-            postponed.
+        :raises TemplateError: it does not render, or reaches a limit: naming the template and the
+            line.
+        :raises RendererUnavailable: the process cannot be started or does not get to run, or the
+            template is postponed.
         """
         question = json.dumps([template_id, text, variables]).encode()
         answer = self._ask(_Question(question, template_id, text), tenant)
@@ -222,7 +226,8 @@ class _Keeper:
     def ask(self, question: _Question) -> _Answer:
         """The answer to a question.
 
-        A crash of a process that has rendered others before may be their fault: a fresh one is asked too.
+        A crash of a process that has rendered others before may be their fault: a fresh one is
+        asked too.
 
         :raises RendererUnavailable: as for :meth:`Renderer.render`.
         """

@@ -1,8 +1,9 @@
-"""The process in which templates are rendered, and its limits: ``python -m orchestrator.clients.rendering_process``.
+"""The process in which templates are rendered, and its limits: ``python -m
+orchestrator.clients.rendering_process``.
 
-:mod:`.renderer` starts it, with a socket as its standard input, and asks it one thing after the other.
-It reads nothing else, writes nothing else, and ends when the socket does, so at the latest with the
-process that started it.
+:mod:`.renderer` starts it, with a socket as its standard input, and asks it one thing after the
+other. It reads nothing else, writes nothing else, and ends when the socket does, so at the latest
+with the process that started it.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from orchestrator.core.jinja import line_of, render
 from orchestrator.errors import TemplateError
 
 CPU_LIMIT, CPU_PER_CHARACTER, MOST_CPU = 0.25, 5e-6, 1.0
-"""Seconds of CPU for one template: so many, and some more for each character of its text, but no more than the
-last. Compiling takes 3 µs a character at the most, and the slowest of the catalogue 3 ms in all (measured)."""
+"""Seconds of CPU for one template: so many, and some more for each character of its text, but no
+more than the last. Compiling takes 3 µs a character at the most, and the slowest of the catalogue 3
+ms in all (measured)."""
 GRACE = 0.1
-"""Seconds of CPU more, after which the process is ended if it could not be interrupted: within one call
-Python does not look at signals."""
+"""Seconds of CPU more, after which the process is ended if it could not be interrupted: within one
+call Python does not look at signals."""
 MEMORY_LIMIT = 64 * 1024 * 1024
-"""Bytes of memory for one template. One of 150 KB takes 43 MiB (measured), those of the catalogue 1 MiB at
-the most."""
+"""Bytes of memory for one template. One of 150 KB takes 43 MiB (measured), those of the catalogue 1
+MiB at the most."""
 KEPT_LIMIT = 8 * 1024 * 1024
-"""Bytes that a process may keep from one template to the next, beside the 20 MiB with which it begins. One that
-keeps more is replaced, so that every template has as much as the first one."""
+"""Bytes that a process may keep from one template to the next, beside the 20 MiB with which it
+begins. One that keeps more is replaced, so that every template has as much as the first one."""
 
 RENDERED, REFUSED, TOO_LONG, TOO_MUCH = b"+", b"-", b"T", b"M"
 """The first byte of an answer says what the rest is: the rendered template, or an error's text."""
@@ -70,7 +72,7 @@ def main() -> None:
             send(channel, kind, WORN if worn else FIT, SPENT.pack(time.process_time() - began), text)
 
 
-# Limits --------------------------------------------------------------------------------------------
+# Limits -------------------------------------------------------------------------------------------
 
 
 def _set_limits(size: int) -> None:
@@ -87,7 +89,7 @@ def _set_limits(size: int) -> None:
 
 
 def _size() -> int:
-    """Bytes of address space, 0 where that cannot be known: there is no limit then. Linux can tell."""
+    """Bytes of address space. 0 where that cannot be known, and so not limited: not on Linux."""
     try:
         return int(_PAGES.read_text().split()[0]) * resource.getpagesize()
     except OSError:
@@ -119,7 +121,7 @@ def _stop_clock() -> None:
     signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-# Questions and answers -----------------------------------------------------------------------------
+# Questions and answers ----------------------------------------------------------------------------
 
 
 def _answer(question: bytes) -> tuple[bytes, bytes]:

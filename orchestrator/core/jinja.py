@@ -3,10 +3,10 @@
 Templates are somebody else's programs. They run in Jinja2's sandbox, a name that they use without
 having it is an error, and every error says where in the template it is and no value.
 
-What is counted here (turns of loops, calls, characters) ends most of what would not end, at the same
-place on every machine. It cannot end everything: a single call may make gigabytes. So templates are
-rendered in a process that has limits (:mod:`orchestrator.clients.renderer`), and this module is what
-runs in there.
+What is counted here (turns of loops, calls, characters) ends most of what would not end, at the
+same place on every machine. It cannot end everything: a single call may make gigabytes. So
+templates are rendered in a process that has limits (:mod:`orchestrator.clients.renderer`), and this
+module is what runs in there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ SIZE_LIMIT = 512 * 1024
 TURN_LIMIT = 100_000
 """Turns of all loops and calls of functions and macros of one rendering together."""
 DIGIT_LIMIT = 1_000
-"""Digits of a whole number that is multiplied. Python takes a second for numbers of a million digits."""
+"""Digits of a whole number that is multiplied. Python takes a second for numbers of a million
+digits."""
 
 _EXPONENT_LIMIT = 64
 _BITS_PER_DIGIT = 4
@@ -128,7 +129,7 @@ def _rendered(text: str, variables: Mapping[str, Json]) -> str:
     return "".join(pieces)
 
 
-# What went wrong, and where ---------------------------------------------------------------------------
+# What went wrong, and where -----------------------------------------------------------------------
 
 
 def line_of(error: BaseException, text: str) -> int | None:
@@ -180,5 +181,6 @@ def _what(error: Exception, text: str) -> str:
 
 
 def _is_told(quoted: str, text: str) -> bool:
-    """Whether a quoted name stands in the template, or is that of a kind of object: ``'dict object'``."""
+    """Whether a quoted name stands in the template, or is that of a kind of object: ``'dict
+    object'``."""
     return quoted[1:-1] in text or bool(_KIND.fullmatch(quoted))

@@ -1,4 +1,5 @@
-"""Rendering in this process and in one with limits: the same texts and errors, and an end to everything."""
+"""Rendering in this process and in one with limits: the same texts and errors, and an end to
+everything."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ MORE = f"line 1: it takes more than {MEMORY_LIMIT // 1024**2} MiB to render"
 
 @pytest.fixture
 def renderer() -> Iterator[Renderer]:
-    """The deadline is for a machine that is busy with other tests: a second of CPU may take a while."""
+    """The deadline is for a machine that is busy with other tests: a second of CPU may take a
+    while."""
     made = Renderer(deadline=300.0)
     yield made
     made.close()
@@ -62,7 +64,7 @@ def error_of(renderer: AnyRenderer, text: str, tenant: str = "t1", **variables: 
     return str(caught.value)
 
 
-# The same, wherever ----------------------------------------------------------------------------------
+# The same, wherever -------------------------------------------------------------------------------
 
 
 def test_a_template_becomes_a_text(either: AnyRenderer) -> None:
@@ -95,7 +97,7 @@ def test_after_an_error_others_render(either: AnyRenderer) -> None:
     assert either.render("port", "{{ jinja_x }}", {"jinja_x": 1}, "t1") == "1"
 
 
-# Limits ----------------------------------------------------------------------------------------------
+# Limits -------------------------------------------------------------------------------------------
 
 HOSTILE: list[Any] = [
     pytest.param(TAKES_LONG, LONGER, id="sorting in a loop"),
@@ -138,7 +140,8 @@ def test_a_process_that_reached_a_limit_is_not_used_again(renderer: Renderer) ->
 
 
 def test_a_template_is_not_blamed_for_the_memory_of_those_before_it(renderer: Renderer) -> None:
-    """Many templates are kept compiled. When that is what takes the memory, a fresh process renders the next."""
+    """Many templates are kept compiled. When that is what takes the memory, a fresh process renders
+    the next."""
     for n in range(40):
         renderer.render("port", f"{{# {n} #}}" + "{{ jinja_x }} " * 3_000, {"jinja_x": 1}, "t1")
 
@@ -204,7 +207,7 @@ def test_many_threads_each_get_their_own_answer(renderer: Renderer) -> None:
     assert len(children()) == 1
 
 
-# The process -----------------------------------------------------------------------------------------
+# The process --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])

@@ -1,4 +1,5 @@
-"""A hostile input costs its own resource and nothing else, seen on running processes: a bridge, and a worker of two slots."""
+"""A hostile input costs its own resource and nothing else, seen on running processes: a bridge, and
+a worker of two slots."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ def _schemas(*types: str) -> Json:
 
 @contextmanager
 def nodes(folder: Path, *types: str) -> Iterator[System]:
-    """A bridge with ``/health``, and a worker of two slots. Each of the *types* has a template of its name."""
+    """A bridge with ``/health``, and a worker of two slots. Each of the *types* has a template of
+    its name."""
     with ScriptedHeat() as heat:
         settings: dict[str, Any] = {"ORCHESTRATOR_HEALTH_PORT": str(free_port())}
         with system(folder, heat.environment(), schemas=_schemas(*types), concurrency=2, **settings) as running:
@@ -88,7 +90,7 @@ def health(running: System) -> int:
         return int(reply.status)
 
 
-# What the processes take -----------------------------------------------------------------------------
+# What the processes take --------------------------------------------------------------------------
 
 
 def _descendants(pid: int) -> list[int]:
@@ -115,7 +117,8 @@ def _memory(process: Process) -> int:
 
 
 class Watched:
-    """The memory of processes, looked at again and again, and whether they are still the same processes."""
+    """The memory of processes, looked at again and again, and whether they are still the same
+    processes."""
 
     def __init__(self, *processes: Process) -> None:
         self._processes = processes
@@ -143,7 +146,7 @@ class Watched:
         return max(peak - before for peak, before in zip(self._peaks, self._before, strict=True))
 
 
-# The tests -------------------------------------------------------------------------------------------
+# The tests ----------------------------------------------------------------------------------------
 
 
 def test_hostile_templates_fail_by_name_and_the_other_tenants_go_on(tmp_path: Path) -> None:

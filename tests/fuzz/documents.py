@@ -1,4 +1,4 @@
-"""Random YAML as templates render it: aliases that multiply, deep nesting, odd words, damaged HOT."""
+"""Random YAML as templates render it: aliases that multiply, nesting, odd words, damaged HOT."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ _SHORT: dict[str, tuple[Json, ...]] = {
     "object": ("C", "Cx", "Ptext", "Pname", "Vauto_filled", {"field": ""}),
     "id": ("C", "Cx", "Vauto_filled", {"field": ""}, {"field": "text", "path": [{"type": "node", "id": ""}]}),
 }
-"""Mappings without a mapping in them, by what they are evaluated on: the resource, or a loop's element."""
+"""Mappings without a mapping in them, by what they are evaluated on: the resource, or a loop's
+element."""
 _BAD: tuple[Json, ...] = ("P", "Xq", "", 3, None, [])
 _KEYS = ("constant", "field", "path", "output_key", "version", "if_mapping", "then_mapping", "for_field", "for_mapping")
 
@@ -68,7 +69,7 @@ def fuzzer() -> Fuzzer[Documents]:
     return Fuzzer("mappings", make, run)
 
 
-# Mappings ------------------------------------------------------------------------------------------
+# Mappings -----------------------------------------------------------------------------------------
 
 
 def _mapping(random: Random, depth: int, here: str) -> Json:
@@ -141,7 +142,7 @@ _PATTERNS = (*_HOSTILE, ".", "(", "x{99999999999999999999}", "(?i)[\0-\uffff]", 
 _DAMAGE = (b"", b"[" * 2000, b"NaN", b"1e999", b"\xff", b'"', b"{}", b"9" * 5000)
 
 
-# Bodies --------------------------------------------------------------------------------------------
+# Bodies -------------------------------------------------------------------------------------------
 
 
 def _config(random: Random, number: int, count: int) -> Json:

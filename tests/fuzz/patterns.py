@@ -1,4 +1,5 @@
-"""Random regular expressions in Python's dialect, and texts for them: whether both engines agree with ``re``."""
+"""Random regular expressions in Python's dialect, and texts for them: whether both engines agree
+with ``re``."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ def _part(random: Random, depth: int) -> str:
     return random.choice(_GROUPS) % _alternatives(random, depth - 1)
 
 
-# The fuzzer ----------------------------------------------------------------------------------------
+# The fuzzer ---------------------------------------------------------------------------------------
 
 
 def make(random: Random) -> Pair:

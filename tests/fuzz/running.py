@@ -1,4 +1,5 @@
-"""What every fuzzer does: one input after the other for a time, each within limits of CPU time and memory."""
+"""What every fuzzer does: one input after the other for a time, each within limits of CPU time and
+memory."""
 
 from __future__ import annotations
 

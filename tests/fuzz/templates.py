@@ -1,4 +1,4 @@
-"""Random Jinja2, made to take long, to make much, to call itself and to be refused by a compiler."""
+"""Random Jinja2, made to take long, to make much, to call itself, to be refused by a compiler."""
 
 from __future__ import annotations
 

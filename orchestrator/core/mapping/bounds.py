@@ -1,7 +1,7 @@
 """How much the mappings of one resource may take and make.
 
-Counted, not timed: the same mapping on the same configuration has the same outcome on every machine,
-however busy that is, and under every leader.
+Counted, not timed: the same mapping on the same configuration has the same outcome on every
+machine, however busy that is, and under every leader.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ from __future__ import annotations
 from ..refs import Json
 
 MAPPING_STEPS = 25_000
-"""Evaluation steps of one mapping: parts evaluated, hops taken, elements compared. A step takes about a microsecond
-(measured), so a mapping ends within a tenth of a second. It is enough for a loop over 5,000 elements whose
-mapping has five parts; the catalogue's mappings take three steps on average."""
+"""Evaluation steps of one mapping: parts evaluated, hops taken, elements compared. A step takes
+about a microsecond (measured), so a mapping ends within a tenth of a second. It is enough for a
+loop over 5,000 elements whose mapping has five parts; the catalogue's mappings take three steps on
+average."""
 RESOURCE_STEPS = 50_000
 """Evaluation steps of all mappings of one resource together."""
 SIZE_LIMIT = 1024 * 1024
-"""Characters, as JSON has them, of all texts and values that the mappings of one resource make. etcd takes
-requests of 1.5 MiB, and the job record holds the resource's body as well."""
+"""Characters, as JSON has them, of all texts and values that the mappings of one resource make.
+etcd takes requests of 1.5 MiB, and the job record holds the resource's body as well."""
 REFERENCE_LIMIT = 10_000
-"""References of one resource, each as often as it is taken. A reference takes about 60 bytes of the job record."""
+"""References of one resource, each as often as it is taken. A reference takes about 60 bytes of the
+job record."""
 
 _CHARACTERS_PER_STEP = 512
 """Characters of a text that are compared in the time of a step (measured: more than that)."""
 _SIZE_PER_STEP = 16
-"""Characters of a list or an object, as JSON, that are compared in the time of a step (measured: more)."""
+"""Characters of a list or an object, as JSON, that are compared in the time of a step (measured:
+more)."""
 _FRACTION = 24
 """Characters of the longest fraction, and more than those of any other word of JSON."""
 _BITS_PER_DIGIT = 3
@@ -36,7 +39,8 @@ class Exceeded(Exception):
 
 
 class Budget:
-    """What the mappings of one resource may still take. One object for all of them, changed as they go on."""
+    """What the mappings of one resource may still take. One object for all of them, changed as they
+    go on."""
 
     __slots__ = ("floor", "references", "size", "steps")
 
@@ -73,7 +77,8 @@ class Budget:
     def keep(self, value: Json) -> None:
         """Count a value that becomes a parameter, or a part of a text.
 
-        A value may contain the same list many times over: what counts is its size when it is written out.
+        A value may contain the same list many times over: what counts is its size when it is
+        written out.
 
         :raises Exceeded: it is larger than what is left.
         """

@@ -11,7 +11,8 @@ from .patterns import Pattern, PatternError, compile_pattern
 from .texts import text_of
 
 _DEPTH_LIMIT = 32
-"""Deeper nesting than any template needs; stops a hostile document before Python's recursion limit does."""
+"""Deeper nesting than any template needs; stops a hostile document before Python's recursion limit
+does."""
 _CONSTANT_DEPTH_LIMIT = 100
 """As for bodies: records are written with a recursive encoder."""
 _COMPOSED = ("A", "F", "M")
@@ -19,11 +20,13 @@ _COMPOSED = ("A", "F", "M")
 PART_LIMIT = 10_000
 """Parts of the mappings of one document: objects, short strings and hops."""
 PATTERN_TEXT_LIMIT = 20_000
-"""Characters of all regular expressions of one document. Compiling takes about 5 µs for each (measured)."""
+"""Characters of all regular expressions of one document. Compiling takes about 5 µs for each
+(measured)."""
 
 
 class Allowance:
-    """What the mappings of one document may still have. One object for all of them, changed as they are parsed."""
+    """What the mappings of one document may still have. One object for all of them, changed as they
+    are parsed."""
 
     __slots__ = ("parts", "pattern_text")
 
@@ -49,7 +52,8 @@ def parse(mapping: Json, allowance: Allowance | None = None) -> Node:
     """The tree of one mapping.
 
     :param mapping: a short string (``Pname``) or an object (``{"field": "name"}``).
-    :param allowance: what it and the other mappings of its document may have; by default, all for itself.
+    :param allowance: what it and the other mappings of its document may have; by default, all for
+        itself.
     :raises MappingSyntaxError: with the part at fault.
     """
     return _parse(mapping, 0, allowance or Allowance())
@@ -68,7 +72,7 @@ def _parse(mapping: Json, depth: int, allowance: Allowance) -> Node:
     raise MappingSyntaxError(mapping, 'expected a short string such as \'Pname\' or an object such as {"field": "name"}')
 
 
-# Short strings: the first letter says what the rest is ---------------------------------------------
+# Short strings: the first letter says what the rest is --------------------------------------------
 
 
 def _parse_short(text: str) -> Node:
@@ -136,7 +140,7 @@ def _name(name: Json, text: Json) -> str:
     return name
 
 
-# Objects: the set of keys says what it is ----------------------------------------------------------
+# Objects: the set of keys says what it is ---------------------------------------------------------
 
 
 def _parse_object(mapping: dict[str, Json], depth: int, allowance: Allowance) -> Node:

@@ -1,14 +1,14 @@
 """Regular expressions in Python's own dialect that end in bounded time.
 
-The contract says Python's ``re.match``. That engine tries one way through a pattern after the other,
-cannot be interrupted, and ``(a+)+$`` has 2^40 ways through forty characters. So:
+The contract says Python's ``re.match``. That engine tries one way through a pattern after the
+other, cannot be interrupted, and ``(a+)+$`` has 2^40 ways through forty characters. So:
 
 1. The steps that the engine takes at the worst follow from the pattern and the length of the text
    (:meth:`Pattern.worst_case`). Nearly every pattern takes few. Then the engine is used.
-2. For the others, all ways are followed at the same time (:class:`_Walk`): a part of the pattern leads
-   from a set of places in the text to a set of places. Every step is counted. Whether the pattern
-   matches comes out the same. Only references back to a group and possessive parts cannot be decided
-   so, for they need one certain way: such a pattern is refused on such a text.
+2. For the others, all ways are followed at the same time (:class:`_Walk`): a part of the pattern
+   leads from a set of places in the text to a set of places. Every step is counted. Whether the
+   pattern matches comes out the same. Only references back to a group and possessive parts cannot
+   be decided so, for they need one certain way: such a pattern is refused on such a text.
 
 Both work on the tree that Python's own parser makes, so the dialect is Python's in every detail.
 """
@@ -31,17 +31,20 @@ warnings.filterwarnings("ignore", "Possible (nested set|set \\w+) at position", 
 PATTERN_LIMIT = 1_000
 """Characters of a pattern. Compiling takes about 5 µs for each (measured)."""
 ENGINE_STEPS = 2_500_000
-"""Steps that Python's engine may take for one match: 60 ms at the most (measured: 25 ns a step, and mostly
-far fewer steps than the worst case). ``.*x`` on the longest text that a body can hold counts 2.1 million."""
+"""Steps that Python's engine may take for one match: 60 ms at the most (measured: 25 ns a step, and
+mostly far fewer steps than the worst case). ``.*x`` on the longest text that a body can hold counts
+2.1 million."""
 STEPS_PER_CHARACTER = 5
 """Steps that compiling costs for each character of a pattern that is not in the mapping itself."""
 
 _ENGINE_STEPS_PER_STEP = 128
-"""Steps of Python's engine, at its worst, that are counted as one of ours: about 3 µs (measured), mostly less."""
+"""Steps of Python's engine, at its worst, that are counted as one of ours: about 3 µs (measured),
+mostly less."""
 _PLACES_PER_STEP = 4
 """Places that are followed in the time of a step (measured)."""
 _RANGE_LIMIT = 200_000
-"""Characters in all ranges of a pattern that ignores case. Compiling looks at each (60 ns, measured)."""
+"""Characters in all ranges of a pattern that ignores case. Compiling looks at each (60 ns,
+measured)."""
 _RANGE_PER_CHARACTER = 80
 """Characters of a range in the time of a character of the pattern (measured)."""
 _LONGEST_RANGE = 65_536
@@ -68,7 +71,8 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
-    """A pattern that can be used. *ranges* is how many characters compiling looked at, beside its own."""
+    """A pattern that can be used. *ranges* is how many characters compiling looked at, beside its
+    own."""
 
     text: str
     compiled: re.Pattern[str]
@@ -132,7 +136,7 @@ def compile_pattern(text: str) -> Pattern:
         raise PatternError("a number or a nesting in it is too large") from error
 
 
-# The tree ------------------------------------------------------------------------------------------
+# The tree -----------------------------------------------------------------------------------------
 
 _ONE_CHARACTER = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
@@ -179,11 +183,11 @@ def _inner(operation: Any, argument: Any) -> list[Tree]:
     return []
 
 
-# The worst case of Python's engine -------------------------------------------------------------------
+# The worst case of Python's engine ----------------------------------------------------------------
 
 _Cost: TypeAlias = tuple[int, int]
-"""The steps of a part by itself, and the number of ways that lead out of it. What comes after the part is
-tried on each way: where that takes *n* steps, both together take ``steps + ways * n``."""
+"""The steps of a part by itself, and the number of ways that lead out of it. What comes after the
+part is tried on each way: where that takes *n* steps, both together take ``steps + ways * n``."""
 
 
 def _sequence_cost(tree: Tree, length: int) -> _Cost:
@@ -217,12 +221,14 @@ def _more(cost: _Cost) -> _Cost:
 
 
 def _once(cost: _Cost) -> _Cost:
-    """A part into which the engine does not go back: only its first way counts for what comes after it."""
+    """A part into which the engine does not go back: only its first way counts for what comes after
+    it."""
     return cost[0] + cost[1] + 1, 1
 
 
 def _repeat_cost(argument: Any, length: int) -> _Cost:
-    """A repetition: after each turn from the *least* on, the engine may go on to what comes after it."""
+    """A repetition: after each turn from the *least* on, the engine may go on to what comes after
+    it."""
     least, most, tree = argument
     own, out = _sequence_cost(tree, length)
     shortest = int(tree.getwidth()[0])
@@ -240,7 +246,7 @@ def _repeat_cost(argument: Any, length: int) -> _Cost:
     return steps, ways
 
 
-# All ways at the same time -----------------------------------------------------------------------------
+# All ways at the same time ------------------------------------------------------------------------
 
 
 class _Walk:
@@ -253,7 +259,8 @@ class _Walk:
         self._subject = subject
         self._charge = charge
         self._tests: dict[tuple[int, int], re.Pattern[str]] = {}
-        """What tells whether a character, or the place itself, fits: by the part's ``id()`` and the flags."""
+        """What tells whether a character, or the place itself, fits: by the part's ``id()`` and the
+        flags."""
 
     def sequence(self, tree: Tree, places: set[int], flags: int) -> set[int]:
         """The places at the end of *tree*.

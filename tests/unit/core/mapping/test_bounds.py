@@ -1,4 +1,4 @@
-"""A mapping that would take or make too much fails its own resource, at the same place every time."""
+"""A mapping that would take or make too much fails its own resource, always at the same place."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def outcome(body: Mapping[str, Json], mappings: Mapping[str, Json], others: Mapp
 
 
 def loops(depth: int, body: Json = "Cx") -> Json:
-    """Loops in each other over the resource's own ``items``, each of which is the id of a resource."""
+    """Loops in each other over the resource's own ``items``, which are ids of resources."""
     for _ in range(depth - 1):
         body = {"for_field": {"field": "items", "path": [{"type": "node", "id": ""}]}, "for_mapping": body}
     return {"for_field": "items", "for_mapping": body}
