@@ -56,7 +56,7 @@ faults: install ## Die at every point between two effects (TIMES=20 for twenty t
 chaos: install ## Random load and random faults, then an independent check (ARGS="--seconds 600 --seed 7")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-fuzz: install ## Coverage-guided fuzzing of the parsers (ARGS="--seconds 60")
+fuzz: install ## Random inputs for mappings, patterns, templates, documents, parsers (ARGS="templates --seconds 60")
 	$(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python -m tests.fuzz $(ARGS)
 

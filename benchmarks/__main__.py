@@ -24,6 +24,7 @@ BENCHMARKS = (
     "monitoring",
     "scaling",
     "neighbours",
+    "hostile",
     "churn",
     "faults",
 )

@@ -180,7 +180,7 @@ def _described(stack: Stack, now: float, outputs: str = "") -> str:
     shown = f', "outputs": {outputs}, "parameters": {{}}, "timeout_mins": 60, "disable_rollback": true' if outputs else ""
     return (
         f'{{"id": "{stack.id}", "stack_name": "{stack.name}", "stack_status": "{stack.action}_{status}", '
-        f'"stack_status_reason": "Stack {stack.action} {status.lower()}", "tags": ["{stack.tag}"], "links": [], '
+        f'"stack_status_reason": "Stack {stack.action} {status.lower()}", "tags": {json.dumps(stack.tag.split(","))}, "links": [], '
         f'"description": "", "creation_time": "2026-01-01T00:00:00Z", "updated_time": null, "deletion_time": null, '
         f'"stack_owner": "bench", "parent": null, "stack_user_project_id": "0"{shown}}}'
     )

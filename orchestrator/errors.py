@@ -23,6 +23,8 @@
     │   ├── StackBusy             Heat says 409: another action is in progress on the stack
     │   │   ├── DeletionFailed    Heat ended a deletion in DELETE_FAILED
     │   │   └── NotSeenYet        Heat shows no stack, and may have taken a request for one a moment ago
+    │   ├── RendererUnavailable   the process that renders templates does not get to run
+    │   │   └── RenderingPostponed    the tenant's templates reached limits just now, and took too much time
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
         ├── StoreRefused          etcd will never take it: too large, too many operations
@@ -36,6 +38,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+_QUOTED = 200
+"""Characters of somebody else's text that a message quotes at the most."""
+_LONGEST = 1_000
+"""Characters of a message that is made of several such texts."""
+
+
+def shortened(text: str, limit: int = _QUOTED) -> str:
+    """The text, or its beginning and a mark that there is more."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _quoted(value: object) -> str:
+    try:
+        return shortened(repr(value))
+    except RecursionError:
+        return "nested too deep to be shown"
 
 
 class OrchestratorError(Exception):
@@ -53,7 +72,7 @@ class MappingSyntaxError(InvalidInput):
     """
 
     def __init__(self, text: object, why: str) -> None:
-        super().__init__(f"mapping {text!r}: {why}")
+        super().__init__(f"mapping {_quoted(text)}: {shortened(why, 2 * _QUOTED)}")
         self.text = text
         self.why = why
 
@@ -61,9 +80,15 @@ class MappingSyntaxError(InvalidInput):
 class MappingError(InvalidInput):
     """A mapping parses, but cannot be evaluated on this resource."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(shortened(text, _LONGEST))
+
 
 class TemplateError(InvalidInput):
     """A template cannot be parsed or rendered, or what it renders is not a HOT document."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shortened(text, _LONGEST))
 
 
 class SettingsError(InvalidInput):
@@ -166,6 +191,14 @@ class DeletionFailed(StackBusy):
 
 class NotSeenYet(StackBusy):
     """Heat shows no stack to delete, and may have taken a request for one a moment ago."""
+
+
+class RendererUnavailable(TemporaryError):
+    """The process that renders templates cannot be started, was ended by somebody, or does not get to run."""
+
+
+class RenderingPostponed(RendererUnavailable):
+    """Templates of the tenant have taken too much time: others come first."""
 
 
 class TargetUnavailable(TemporaryError):

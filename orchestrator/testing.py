@@ -8,6 +8,7 @@ Each has the methods of the door that it stands for and keeps everything in memo
 :class:`ScriptedHeat`      :class:`orchestrator.clients.heat.Heat`
 :class:`RecordingQueue`    :class:`orchestrator.clients.queue.Queue`
 :class:`FixedTargets`      :class:`orchestrator.clients.targets.Targets`
+:class:`PlainRenderer`     :class:`orchestrator.clients.renderer.Renderer`
 =========================  =====================================================
 
 Time passes only when a test says so: leases end by :meth:`MemoryStore.expire`, stacks are done by
@@ -29,6 +30,7 @@ from typing import Literal
 
 from .clients.queue import LOOK, MONITOR, RECORD, SUBMIT, WAIT
 from .clients.store import Compacted, Event, HistoryChanged, KeyValue, Lease
+from .core import jinja
 from .core.refs import Json, RunId
 from .core.rendering import StackRequest
 from .core.stacks import Stack
@@ -642,3 +644,19 @@ class FixedTargets:
         if isinstance(document, TargetUnavailable):
             raise document
         return None if document is None else (document, self.now or datetime.now(UTC))
+
+
+# Rendering -----------------------------------------------------------------------------------------
+
+
+class PlainRenderer:
+    """Renders in this process, without limits."""
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def render(self, template_id: str, text: str, variables: Mapping[str, Json], tenant: str) -> str:
+        return jinja.render(template_id, text, variables)
+
+    def close(self) -> None:
+        """There is nothing to end."""

@@ -14,6 +14,7 @@ from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
 from orchestrator.clients.heat import Heat, InStore, Logins
 from orchestrator.clients.queue import Queue
+from orchestrator.clients.renderer import Renderer
 from orchestrator.clients.store import KeyValue, Lease, Store
 from orchestrator.clients.targets import Targets
 from orchestrator.clients.types import Types
@@ -226,6 +227,7 @@ class WorkerContext:
     targets: Targets
     templates: Mapping[str, Template]
     claims: Claims
+    renderer: Renderer
     chain_time: float = 240.0
     """Seconds for all that one chain asks of Heat and Keystone together."""
     stack_timeout: float = 3600.0
@@ -271,7 +273,9 @@ class WorkerContext:
         return stack
 
     def warm_up(self) -> None:
-        """Pay now for what the first job would otherwise wait for: reading the credentials takes a second."""
+        """Pay now for what the first job would otherwise wait for: starting a process that renders, and reading
+        the credentials, which takes a second."""
+        self.renderer.start()
         self.heat.warm_up()
 
     def check_openstack(self) -> None:
@@ -285,6 +289,7 @@ class WorkerContext:
             log.info("OpenStack check passed", extra={"event": "openstack_checked", "who": who})
 
     def close(self) -> None:
+        self.renderer.close()
         self.claims.close()
         self.store.close()
 
@@ -309,6 +314,7 @@ def open_context(settings: Settings) -> WorkerContext:
         templates=templates.templates,
         claims=Claims(store, settings.lease_ttl),
         chain_time=settings.chain_time,
+        renderer=Renderer(),
         stack_timeout=settings.stack_timeout,
         time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,

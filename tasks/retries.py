@@ -15,6 +15,7 @@ from orchestrator.errors import (
     NotSeenYet,
     ProjectRefused,
     RecordUnreadable,
+    RendererUnavailable,
     StackBusy,
     StoreUnavailable,
     TemporaryError,
@@ -58,6 +59,7 @@ def delay(error: TemporaryError, attempt: int, policies: Policies = POLICIES) ->
 CAUSES: tuple[tuple[type[TemporaryError], Cause], ...] = (
     (StackBusy, Cause.BUSY),
     (RecordUnreadable, Cause.BUSY),
+    (RendererUnavailable, Cause.BUSY),
     (HeatFault, Cause.FAULT),
     (CredentialsRejected, Cause.CREDENTIALS),
     (ProjectRefused, Cause.PROJECT),

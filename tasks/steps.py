@@ -395,9 +395,21 @@ def _waiting(stack: str, timeout_mins: int | None = None) -> Run:
 def _prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | Ended:
     """The request, of the template as it was at the claim, if that is known and will do, or else as it is now."""
     if work.read:
-        with contextlib.suppress(TemplateError):  # It may have been corrected since.
+        try:
             return _make_request(context, work, work.read)
+        except TemplateError:
+            if not _is_corrected(context, work):
+                raise
     return _make_request(context, work, {})
+
+
+def _is_corrected(context: WorkerContext, work: Work) -> bool:
+    """Whether the template has changed since the claim, with which it was read."""
+    key = context.keys.template(work.handled.template) if work.handled else ""
+    if key not in work.read:
+        return False  # It was read after the claim.
+    before, now = work.read[key], context.store.get(key)
+    return (before.revision if before else 0) != (now.revision if now else 0)
 
 
 def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> rendering.StackRequest | Ended:
@@ -408,7 +420,7 @@ def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyVal
         output = min(inputs.absent, key=lambda o: (o.ref, o.key))
         error = f"needs output {output.key!r} of the stack of {output.ref}, {inputs.absent[output]}"
         return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
-    return rendering.request(job, inputs.template, inputs.outputs)
+    return rendering.request(job, inputs.template, inputs.outputs, context.renderer.render)
 
 
 @dataclass(frozen=True, slots=True)
@@ -737,7 +749,7 @@ def _veil(context: WorkerContext, work: Work, *, thoroughly: bool = True) -> Vei
     with contextlib.suppress(TemplateError):
         inputs = _read_inputs(context, work, work.read)
         template = inputs.template
-        request = None if inputs.absent else rendering.request(work.job, template, inputs.outputs)
+        request = None if inputs.absent else rendering.request(work.job, template, inputs.outputs, context.renderer.render)
     return Veil(confidential.of_job(work.job, template, request))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import string
 import time
@@ -10,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Protocol
 
 from .. import faults
@@ -41,6 +41,7 @@ from ..core.world import Reported, Stack, World
 from ..errors import StoreRefused
 from .batching import Batch
 from .leader import Leadership
+from .order import TURN, Order
 
 log = logging.getLogger(__name__)
 
@@ -92,20 +93,24 @@ class Reconciler:
         """What will fail once the earlier jobs on its resource are over, and because of which job."""
         self._to_fail: deque[tuple[Job, Failed, JobId]] = deque()
         self._batch = Batch()
+        self._order = Order(world)
 
     # Deciding ---------------------------------------------------------------------------------------
 
     def settle(self, at_most: int | None = None) -> None:
         """Decide what is to be decided.
 
-        :param at_most: leave the rest for the next time after so many; None: everything.
+        :param at_most: leave the rest for the next time after so many, or when the turn is over; None: everything.
         """
         self._fail_waiting()
         self._follow_brake()
+        end = time.monotonic() + TURN if at_most is not None else math.inf
         while self.world.dirty:
-            for ref in list(islice(self.world.dirty, at_most)):
+            for ref in self._order.next(at_most):
                 if self._is_undecided(ref):
                     self._settle_one(ref)
+                if time.monotonic() > end:
+                    break
             self._perform_batch()
             if at_most is not None:
                 return
@@ -153,7 +158,9 @@ class Reconciler:
                 before.append(iter(()))
                 continue
             top = path[-1]
+            before_it = time.thread_time()
             decision = decide(self.world, top, _suffix, tuple(path[:-1]), patient=self._is_patient(top))
+            self._order.note(top, time.thread_time() - before_it)
             if not self._batch.admits(top, decision):
                 self._perform_batch()
                 continue  # What was decided just now could have come out differently.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..clients import renderer
 from ..clients.catalogue import read_yaml
 from ..core import rendering
 from ..core.jobs import Job
@@ -223,7 +224,8 @@ def make(entry: Entry, case: Case, schemas: Schemas, templates: Mapping[str, Tem
             return None
         case Start(job, handled):
             template = templates[handled.template]
-            return Made(job, template, rendering.request(job, template, _outputs(job, document.get("outputs") or {})))
+            outputs = _outputs(job, document.get("outputs") or {})
+            return Made(job, template, rendering.request(job, template, outputs, renderer.shared().render))
         case Hold(held):
             raise InvalidInput(f"it would be held back: {held.reason}; add it to the case's related")
         case Refuse(failed=failed):

@@ -27,6 +27,9 @@ _DIGEST = 9
 _DEPTH_LIMIT = 100
 """Deepest nesting of a body: records are written with a recursive encoder."""
 
+_LARGE = 16 * 1024
+"""Characters. A body that is longer is seldom."""
+
 
 class Body(Mapping[str, Json]):
     """A body that is kept as the text it came in, and read when somebody looks at it.
@@ -42,9 +45,14 @@ class Body(Mapping[str, Json]):
         self._text = text
 
     @property
+    def size(self) -> int:
+        """Characters of the text."""
+        return len(self._text)
+
+    @property
     def parsed(self) -> Mapping[str, Json]:
         """Shared by all who ask: not to be changed."""
-        body: Mapping[str, Json] = _parsed(self._text)
+        body: Mapping[str, Json] = _parsed(self._text) if self.size <= _LARGE else _parsed_large(self._text)
         return body
 
     def __getitem__(self, name: str) -> Json:
@@ -63,6 +71,12 @@ class Body(Mapping[str, Json]):
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> Json:
     """One decision looks at the same body a dozen times."""
+    return parse_json(text)
+
+
+@lru_cache(maxsize=8)
+def _parsed_large(text: str) -> Json:
+    """The same of large bodies, of which few are kept: parsed they take ten times the memory."""
     return parse_json(text)
 
 

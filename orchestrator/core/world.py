@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..errors import MappingError
 from .jobs import Action, Job, job_action
+from .mapping.bounds import Budget
 from .mapping.evaluate import Missing, Scope
 from .properties import NO_PROPERTIES, Properties
 from .records import Failed, Handled, Held, Step
 from .refs import JobId, Json, Ref
 from .removals import Removals
-from .resources import UNVERSIONED, Wanted, parsed
+from .resources import UNVERSIONED, Body, Wanted, parsed
 from .schemas import ResourceType, Schemas
 from .templates import BadTemplate, Template
+
+_CHARACTERS_PER_STEP = 128
+"""Characters of a body that are read in the time of a step of a mapping (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +285,12 @@ class World:
 
     def scope(self, wanted: Wanted, kind: ResourceType) -> Scope:
         """What the mappings of a resource see."""
-        return Scope(wanted.ref, wanted.version, parsed(wanted.body), self._lookup, kind.properties, self._properties)
+        budget = Budget()
+        lookup = partial(self._lookup, budget)
+        return Scope(wanted.ref, wanted.version, parsed(wanted.body), lookup, kind.properties, self._properties, budget)
 
-    def _lookup(self, ref: Ref) -> Mapping[str, Json] | None:
+    def _lookup(self, budget: Budget, ref: Ref) -> Mapping[str, Json] | None:
+        """The body of another resource. It may have to be read from its text, which counts as steps."""
         kind = self.schemas.get(ref.type)
         if kind is None:
             raise Missing(ref)  # Also with ignore_missing: a list that lacks a type says nothing about its resources.
@@ -293,6 +301,8 @@ class World:
             return None
         # Of a version that went backwards nothing is built, so others read what was built last.
         body = self._handled[ref].body if self.is_stale(wanted) else wanted.body
+        if isinstance(body, Body):
+            budget.take(body.size // _CHARACTERS_PER_STEP)
         return parsed(body)
 
     def _properties(self, kind: str) -> Properties:

@@ -99,7 +99,7 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "template",
             "if jinja_tag",
             "if jinja_tog",
-            ("cases/tagged.yaml", "template disk: 'jinja_tog' is undefined"),
+            ("cases/tagged.yaml", "template disk, line 10: 'jinja_tog' is undefined"),
             id="the template does not render",
         ),
         pytest.param(

@@ -1,81 +1,42 @@
-"""Coverage-guided fuzzing of everything that parses what others write: ``make fuzz ARGS="--seconds 60"``.
+"""Random inputs for a time: ``make fuzz ARGS="templates --seconds 600"``.
 
-Needs atheris (``pip install atheris``). A finding is any exception but the documented one; atheris
-prints it with the input and stops. At the end the number of inputs is printed.
+Without a name all of them, one after the other, each for the time that is given. ``parsers`` comes
+last, for it ends the process. A finding is an exception, with the seed of the input.
 """
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import json
-import os
-import sys
-import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from typing import Any
 
-import atheris
+from . import documents, mappings, patterns, templates
+from .running import Fuzzer
 
-with atheris.instrument_imports(include=["orchestrator.core"]):
-    from orchestrator.core import monitoring
-    from orchestrator.core.jobs import Job
-    from orchestrator.core.keys import Keys, Prefixes
-    from orchestrator.core.mapping import parse
-    from orchestrator.core.rendering import render
-    from orchestrator.core.resources import parse_config
-    from orchestrator.core.schemas import ResourceType, Schemas, parse_schemas
-    from orchestrator.core.templates import parse_template_value
-    from orchestrator.errors import InvalidInput, MappingSyntaxError, TemplateError
-
-KEYS = Keys(Prefixes(), Schemas([ResourceType("port", "v2.0/ports")]))
-NOW = datetime.now(UTC)
-counts = {"mapping": 0, "config": 0, "template": 0, "schemas": 0, "job": 0, "target": 0, "rendering": 0}
-
-
-def one(data: bytes) -> None:
-    """One input, to the parser that its first byte chooses."""
-    name, rest = list(counts)[data[0] % len(counts)] if data else "mapping", data[1:]
-    counts[name] += 1
-    text = rest.decode(errors="surrogateescape")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = text
-    match name:
-        case "mapping":
-            expect(MappingSyntaxError, lambda: parse(document))
-        case "config":
-            parse_config(KEYS, "/config/v2.0/ports/p1", rest)
-        case "template":
-            parse_template_value("t", rest)
-        case "schemas":
-            expect(InvalidInput, lambda: parse_schemas(document))
-        case "job":
-            expect(ValueError, lambda: Job.from_json(rest))
-        case "target":
-            monitoring.parse_target(document, NOW)
-        case "rendering":
-            expect(TemplateError, lambda: render("t", text, {"jinja_a": [1, {"b": "c"}], "jinja_b": None}))
-
-
-def expect(kind: type[Exception], call: object) -> None:
-    with contextlib.suppress(kind):
-        call()  # type: ignore[operator]
+FUZZERS: dict[str, Callable[[], Fuzzer[Any]]] = {
+    "patterns": patterns.fuzzer,
+    "mappings": mappings.fuzzer,
+    "templates": templates.fuzzer,
+    "documents": documents.fuzzer,
+}
+PARSERS = "parsers"
 
 
 def main() -> None:
-    seconds = float(sys.argv[sys.argv.index("--seconds") + 1]) if "--seconds" in sys.argv else 60.0
-    end = time.monotonic() + seconds
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*FUZZERS, PARSERS, []], metavar="name", help=", ".join([*FUZZERS, PARSERS]))
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each of them (default: 60)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first input; the next ones count on from there")
+    arguments = parser.parse_args()
+    names = arguments.names or [*FUZZERS, PARSERS]
+    for name in FUZZERS:
+        if name in names:
+            print(json.dumps(FUZZERS[name]().fuzz(arguments.seed, arguments.seconds)), flush=True)
+    if PARSERS in names:
+        from . import parsers  # atheris has to be there only for this one
 
-    def timed(data: bytes) -> None:
-        if time.monotonic() > end:
-            print(json.dumps({"seconds": seconds, "inputs": sum(counts.values()), **counts}))
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)  # atheris has no other way to end well
-        one(data)
-
-    atheris.Setup([sys.argv[0], "-max_len=4096", "-timeout=20"], timed)
-    atheris.Fuzz()
+        parsers.fuzz(arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -116,10 +116,6 @@ def test_exceptions_that_cause_each_other_in_a_circle_are_told_once() -> None:
     assert told(one).count("TypeError") == 2
 
 
-NOT_UTF8 = "/config/v1/nodes/\udcff\udcfe"
-"""A key whose last two bytes are ff fe, as Python's surrogateescape writes them."""
-
-
 @pytest.mark.parametrize("formatter", [ConsoleFormatter(), JsonFormatter()])
 def test_a_key_that_is_not_utf8_is_escaped(formatter: logging.Formatter) -> None:
     line = formatter.format(logging.makeLogRecord({"msg": "Config skipped", "levelname": "WARNING", "config": NOT_UTF8}))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ..refs import Json
+from .patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,17 @@ class Concat:
 
 @dataclass(frozen=True, slots=True)
 class If:
-    """*then* if the condition holds on *left* and *right*, else *otherwise*."""
+    """*then* if the condition holds on *left* and *right*, else *otherwise*.
+
+    *pattern* is the regular expression where *right* is a constant: it is compiled once, with the mapping.
+    """
 
     test: Literal["equal", "regexp"]
     left: Node
     right: Node
     then: Node
     otherwise: Node
+    pattern: Pattern | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def reads_outputs(node: Node) -> bool:
             return True
         case Concat(parts):
             return any(map(reads_outputs, parts))
-        case If(_, _, _, then, otherwise):
+        case If(then=then, otherwise=otherwise):
             return reads_outputs(then) or reads_outputs(otherwise)
         case ForEach(_, body):
             return reads_outputs(body)

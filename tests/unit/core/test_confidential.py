@@ -12,6 +12,7 @@ from orchestrator.core.jobs import Job, Param
 from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.templates import Template, parse_template
+from orchestrator.testing import PlainRenderer
 from tests.factories import HOT, job, network
 
 DB = Ref("database", "db")
@@ -29,7 +30,9 @@ def template(mappings: dict[str, Json], text: str = HOT) -> Template:
 
 
 def found(made: Job, used: Template | None, outputs: dict[OutputOf, Json] | None = None) -> set[str]:
-    request = rendering.request(made, used, outputs) if used is not None and outputs is not None else None
+    request = None
+    if used is not None and outputs is not None:
+        request = rendering.request(made, used, outputs, PlainRenderer().render)
     return set(confidential.of_job(made, used, request))
 
 

@@ -24,7 +24,7 @@ from orchestrator.core.records import Handled, Held, Run, Step
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.removals import BrakeLimits
 from orchestrator.core.world import Seen
-from orchestrator.testing import MemoryStore, RecordingQueue, ScriptedHeat
+from orchestrator.testing import MemoryStore, PlainRenderer, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.context import Claims, WorkerContext
 from tests import factories
@@ -38,7 +38,7 @@ class Bench:
         self.store = MemoryStore()
         self.heat = ScriptedHeat()
         doubles: dict[str, Any] = {"heat": self.heat, "queue": RecordingQueue(), "targets": None}
-        doubles |= {"claims": Claims(self.store, 10), "templates": factories.templates()}
+        doubles |= {"claims": Claims(self.store, 10), "renderer": PlainRenderer(), "templates": factories.templates()}
         self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)
         leadership = campaign(self.store, self.keys, 10, threading.Event())
         assert leadership is not None

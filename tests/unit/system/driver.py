@@ -25,7 +25,7 @@ from orchestrator.core.records import Run
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import TemporaryError
-from orchestrator.testing import FixedTargets, MemoryStore, Message, RecordingQueue, ScriptedHeat
+from orchestrator.testing import FixedTargets, MemoryStore, Message, PlainRenderer, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
 from tasks.context import Claims, Sightings, WorkerContext
@@ -78,7 +78,7 @@ class System:
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
-        doubles |= {"claims": MortalClaims(self.store, 10), "templates": factories.templates()}
+        doubles |= {"claims": MortalClaims(self.store, 10), "renderer": PlainRenderer(), "templates": factories.templates()}
         # Heat shows at once what it was asked, and nobody asks too often: delays may be short.
         doubles |= {"sightings": Sightings(0.1), "policies": ((TemporaryError, RetryPolicy(0.05, 0.1)),)}
         self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)

@@ -42,7 +42,7 @@ def targets() -> FixedTargets:
 @pytest.fixture
 def context(targets: FixedTargets) -> WorkerContext:
     store = MemoryStore()
-    doubles: dict[str, Any] = {"heat": None, "queue": None, "targets": targets, "templates": {}}
+    doubles: dict[str, Any] = {"heat": None, "queue": None, "targets": targets, "renderer": None, "templates": {}}
     return WorkerContext(types=Types.fixed(store, factories.keys()), store=store, claims=Claims(store, 10), **doubles)
 
 
