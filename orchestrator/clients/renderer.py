@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,36 +50,48 @@ DEADLINE = 20.0
 before."""
 QUARANTINE = 60.0
 """Seconds for which the templates of a tenant are rendered apart, after one of them reached a
-limit."""
+limit. It begins anew with each that does."""
 ALLOWANCE = 1.0
-"""Seconds of CPU that templates which reach a limit may take in a tenant's quarantine. When they
-are spent, templates of the tenant are postponed, but those that rendered the last time."""
-QUEUE_TIME = 1.0
-"""Seconds for which a template in quarantine waits for another one. Then it is postponed: meanwhile
-it holds a worker's slot."""
+"""Seconds of CPU that a tenant's templates which reach a limit may take in the time of a
+quarantine. When they are spent, its templates are postponed, but those that rendered the last
+time."""
+QUEUE_TIME = 0.05
+"""Seconds for which a template in quarantine waits for others, which is enough for some that are
+quick. Then it is postponed: meanwhile it holds a worker's slot."""
 
 COMMAND = (sys.executable, "-m", "orchestrator.clients.rendering_process")
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """What the process gets of our environment, which holds credentials."""
 _REMEMBERED = 4_096
-"""Tenants in quarantine, and outcomes of their templates. One more, and all are forgotten."""
+"""Tenants, in quarantine or not. One more, and all are forgotten."""
 CRASHED = b"C"
 """A kind of answer that no process gives: it crashed over the question."""
-_POSTPONED = (
-    "template {} is postponed: in the last minute, templates of this tenant that reach a limit took {:g} s; "
-    "correct them, and it is rendered when the minute is over"
-)
+_POSTPONED = "template {} is postponed: templates of this tenant that reach a limit have taken too much time; correct them"
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
-@dataclass(slots=True)
 class _Quarantine:
-    """A tenant's: *until* when by the monotonic clock, what it has *spent*, and which texts (their
-    hashes) rendered the last time."""
+    """Of one tenant. *rendered* are the texts (their hashes) that rendered the last time."""
 
-    until: float = 0.0
-    spent: float = 0.0
-    rendered: set[int] = field(default_factory=set)
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._at = -math.inf
+        self._spent = 0.0
+        self.rendered: set[int] = set()
+
+    @property
+    def lasts(self) -> bool:
+        return time.monotonic() < self._at + self._seconds
+
+    def spent(self) -> float:
+        """Seconds of CPU. They are forgotten little by little."""
+        passed = (time.monotonic() - self._at) / self._seconds
+        return max(self._spent - ALLOWANCE * passed, 0.0)
+
+    def begin(self, spent: float) -> None:
+        """A template reached a limit, and took so many seconds of CPU."""
+        self._spent = self.spent() + spent
+        self._at = time.monotonic()
 
 
 class Renderer:
@@ -96,7 +108,7 @@ class Renderer:
         """:param command: starts the process."""
         self._first, self._second = _Keeper(deadline, command), _Keeper(deadline, command)
         self._time, self._allowance = quarantine, allowance
-        self._quarantined: dict[str, _Quarantine] = {}
+        self._quarantines: dict[str, _Quarantine] = {}
 
     def start(self) -> None:
         """Start the process now, so that the first template need not wait for it.
@@ -123,39 +135,35 @@ class Renderer:
 
     def _ask(self, question: _Question, tenant: str) -> _Answer:
         with self._first.lock:
-            quarantine = self._quarantine_of(tenant)  # Asked here, for it may have changed while we waited.
-            if quarantine is None:
-                answer = self._first.ask(question)
-                if answer.exhausted:
-                    self._begin_quarantine(tenant, answer)
-                return answer
+            quarantine = self._quarantine_of(tenant)
+            if not quarantine.lasts:  # Asked here, for it may have begun while we waited.
+                return self._noted(self._first.ask(question), question, quarantine)
         if not self._second.lock.acquire(timeout=QUEUE_TIME):
-            raise RenderingPostponed(f"template {question.template_id} is postponed: others of this tenant take long")
+            raise RenderingPostponed(f"template {question.template_id} is postponed: another one of this tenant takes long")
         try:
-            return self._ask_apart(question, quarantine)
+            if quarantine.spent() >= self._allowance and hash(question.text) not in quarantine.rendered:
+                raise RenderingPostponed(_POSTPONED.format(question.template_id))
+            return self._noted(self._second.ask(question), question, quarantine)
         finally:
             self._second.lock.release()
 
-    def _ask_apart(self, question: _Question, quarantine: _Quarantine) -> _Answer:
+    def _noted(self, answer: _Answer, question: _Question, quarantine: _Quarantine) -> _Answer:
         text = hash(question.text)
-        if quarantine.spent >= self._allowance and text not in quarantine.rendered:
-            raise RenderingPostponed(_POSTPONED.format(question.template_id, self._allowance))
-        answer = self._second.ask(question)
         if answer.exhausted:
-            quarantine.spent += answer.spent
+            quarantine.begin(answer.spent)
             quarantine.rendered.discard(text)
-        else:
+        elif quarantine.lasts:
             quarantine.rendered.add(text)
         return answer
 
-    def _quarantine_of(self, tenant: str) -> _Quarantine | None:
-        found = self._quarantined.get(tenant)
-        return found if found and found.until > time.monotonic() else None
-
-    def _begin_quarantine(self, tenant: str, answer: _Answer) -> None:
-        if len(self._quarantined) >= _REMEMBERED:
-            self._quarantined.clear()
-        self._quarantined[tenant] = _Quarantine(time.monotonic() + self._time, answer.spent)
+    def _quarantine_of(self, tenant: str) -> _Quarantine:
+        """The tenant's. One that is new has not begun."""
+        found = self._quarantines.get(tenant)
+        if found is None:
+            if len(self._quarantines) >= _REMEMBERED:
+                self._quarantines.clear()
+            found = self._quarantines[tenant] = _Quarantine(self._time)
+        return found
 
     def close(self) -> None:
         """End the processes."""
@@ -244,6 +252,8 @@ class _Keeper:
         finally:
             if not fit:  # After any error too: a late answer would be taken for the next one.
                 self.close()
+                with contextlib.suppress(RendererUnavailable):  # The next question tells.
+                    self._running()  # It gets ready meanwhile.
 
     def _running(self) -> _Process:
         if self._process is None:
