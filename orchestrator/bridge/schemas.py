@@ -86,7 +86,7 @@ class SchemaKeeper:
             except SchemasDenied:
                 raise
             except InvalidInput as error:
-                if self._source.local or not self._is_stored():
+                if not self._is_stored():
                     raise
                 self._tell(error)
                 break
