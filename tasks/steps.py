@@ -45,6 +45,7 @@ from orchestrator.errors import (
     NotSeenYet,
     ProjectRefused,
     RecordUnreadable,
+    RendererUnavailable,
     StackBusy,
     StackExists,
     StackMissing,
@@ -239,7 +240,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
         _not_now(context, replace(work, run=replace(work.run, asked=attempt.asked)), error)
         return None
     except (TemplateError, HeatRefused) as error:
-        _finish(context, work, _refused(work, error))
+        _finish(context, work, _refused(work, error), ours=isinstance(error, TemplateError))
         return None
     if isinstance(asked, Ended):
         _finish(context, work, replace(asked, asked=attempt.asked))
@@ -550,7 +551,7 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
         failures=failures,
         delay=seconds,
         due=round(time.time() + seconds, 3),
-        reason=_veil(context, work).over(str(error)),
+        reason=_veil(context, work, thoroughly=not isinstance(error, RendererUnavailable)).over(str(error)),
         cause=cause_of(error).value,
         since=work.run.since,
         asked=work.run.asked,
@@ -687,12 +688,14 @@ def _look_again(context: WorkerContext, work: Work, *, unresolved: int = 0) -> N
         context.store.commit(effects.move(context.keys, work.job, work.basis, run))
 
 
-def _finish(context: WorkerContext, work: Work, ended: Ended) -> None:
+def _finish(context: WorkerContext, work: Work, ended: Ended, *, ours: bool = False) -> None:
     """Write how the job ended: without secrets, and no larger than etcd takes.
+
+    :param ours: the error is in words of our own, which quote no value.
 
     An etcd with a lower limit than its default gets less of the outputs, in the end none.
     """
-    veil = _veil(context, work, thoroughly=bool(ended.error))
+    veil = _veil(context, work, thoroughly=bool(ended.error) and not ours)
     outputs = [_without_secret_error(output, veil) for output in ended.outputs]
     ended = replace(ended, error=veil.over(ended.error), reason=veil.over(ended.reason), outputs=outputs)
     for most in (effects.LARGEST_OUTPUTS, effects.LARGEST_OUTPUTS // 8):
@@ -746,7 +749,7 @@ def _veil(context: WorkerContext, work: Work, *, thoroughly: bool = True) -> Vei
     if not thoroughly:
         return Veil(confidential.by_name(work.job))
     template = request = None
-    with contextlib.suppress(TemplateError):
+    with contextlib.suppress(TemplateError, RendererUnavailable):
         inputs = _read_inputs(context, work, work.read)
         template = inputs.template
         request = None if inputs.absent else rendering.request(work.job, template, inputs.outputs, context.renderer.render)

@@ -22,10 +22,13 @@ from .templates import Template
 
 _SAYS_HIDDEN = ("hidden", "NoEcho")
 """How HOT, and the older form of Heat's templates, declare a parameter whose value is not to be shown."""
-_NOT = frozenset({"false", "no", "off", "0", "", "none"})
-_JINJA = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_JINJA_VALUE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NOT = frozenset({"false", "no", "off", "0", "", "none", "null", "~"})
+_JINJA = re.compile(r"\{[%#{]")
+_JINJA_END = {"{%": "%}", "{#": "#}", "{{": "}}"}
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Reads every word as a text. Numbers, dates and merged keys could take a hostile document for ever."""
+_MOST_VALUES = 10_000
+"""Values in the defaults of hidden parameters. A few aliases can stand for any number of them."""
 
 
 def by_name(job: Job) -> Iterator[str]:
@@ -136,7 +139,21 @@ def _declared(template: Template | None, request: StackRequest | None) -> Mappin
 @lru_cache(maxsize=256)
 def _declared_in_source(text: str) -> Mapping[str, Json] | None:
     """The same of a template that is not rendered: as it stands, without Jinja2's tags."""
-    return declared_hidden(_JINJA_VALUE.sub("x", _JINJA.sub("", text)))
+    return declared_hidden(_without_jinja(text))
+
+
+def _without_jinja(text: str) -> str:
+    """A template's text without tags and comments, and with an ``x`` for each expression."""
+    pieces: list[str] = []
+    place = 0
+    while begin := _JINJA.search(text, place):
+        pieces.append(text[place : begin.start()])
+        end = text.find(_JINJA_END[begin[0]], begin.end())
+        if end < 0:  # It is no template that renders. (To look for the other kinds would take quadratic time.)
+            return "".join(pieces)
+        pieces.append("x" if begin[0] == "{{" else "")
+        place = end + len("}}")
+    return "".join([*pieces, text[place:]])
 
 
 def declared_hidden(text: str) -> Mapping[str, Json] | None:
@@ -148,11 +165,28 @@ def declared_hidden(text: str) -> Mapping[str, Json] | None:
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
     parameters = _mapping(_mapping(document).get("parameters")) or _mapping(_mapping(document).get("Parameters"))
-    return {str(name): _mapping(about).get("default") for name, about in parameters.items() if _is_hidden(_mapping(about))}
+    found = {str(name): _default(about) for name, about in parameters.items() if _is_hidden(_mapping(about))}
+    return found if _is_small(found) else None
+
+
+def _default(parameter: Json) -> Json:
+    value = _mapping(parameter).get("default")
+    return None if value in ("", "null", "~") else value
+
+
+def _is_small(value: Json) -> bool:
+    """Whether a value has few enough values in it, each counted as often as it is there."""
+    seen, rest = 0, [value]
+    while rest and seen <= _MOST_VALUES:
+        item = rest.pop()
+        seen += 1
+        if isinstance(item, (dict, list)):
+            rest.extend(item.values() if isinstance(item, dict) else item)
+    return seen <= _MOST_VALUES
 
 
 def _is_hidden(about: Mapping[str, Json]) -> bool:
-    return any(word in about and str(about[word]).lower() not in _NOT for word in _SAYS_HIDDEN)
+    return any(isinstance(about.get(word), str) and about[word].lower() not in _NOT for word in _SAYS_HIDDEN)
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

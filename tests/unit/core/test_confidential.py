@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -23,6 +24,11 @@ parameters:
   y: {type: string, hidden: false}
   z: {type: string}
 """
+
+
+ALIASES = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+LAUGHS = f"a0: &a0 [x]\n{ALIASES}parameters: {{x: {{hidden: true, default: *a59}}}}"
+MERGES = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}], hidden: x}}\n" for n in range(1, 60))
 
 
 def template(mappings: dict[str, Json], text: str = HOT) -> Template:
@@ -109,7 +115,12 @@ def test_where_it_cannot_be_told_every_parameter_is_secret(used: Template | None
         pytest.param("parameters: {x: {type: string}}", {}, id="nothing hidden"),
         pytest.param("hidden: " + "[" * 5000, None, id="nested without end"),
         pytest.param("{hidden: ", None, id="not YAML"),
-        pytest.param("hidden: 2018-99-99", None, id="an impossible date"),
+        pytest.param("hidden: 2018-99-99", {}, id="an impossible date"),
+        pytest.param("parameters: {x: {hidden: true, default: 2018-99-99}}", {"x": "2018-99-99"}, id="a date"),
+        pytest.param("parameters: {x: {hidden: true, default: 5432}}", {"x": "5432"}, id="a number"),
+        pytest.param("parameters: {x: {hidden: true, default: null}}", {"x": None}, id="no default"),
+        pytest.param(LAUGHS, None, id="aliases of aliases"),
+        pytest.param("a0: &a0 {x: y}\n" + MERGES, {}, id="merges of merges"),
     ],
 )
 def test_what_a_template_declares_hidden(text: str, hidden: Json) -> None:
@@ -137,3 +148,17 @@ def test_a_property_is_secret_by_the_parameters_that_it_feeds() -> None:
 
     assert set(confidential.of_body(body, template(mappings, HIDDEN))) == {"a", "b", "c", "f", "g", "h", "1"}
     assert set(confidential.of_body(body, None)) == set()
+
+
+@pytest.mark.parametrize("begin", ["{%", "{#", "{{", "{% {# {{ "])
+def test_a_template_with_tags_without_end_is_looked_through_in_time(begin: str) -> None:
+    before = time.process_time()
+
+    assert set(confidential.of_job(job_with({}), template({}, begin * (300_000 // len(begin))))) == set()
+    assert time.process_time() - before < 2.0
+
+
+def test_jinja_is_left_out_of_a_template_that_is_not_rendered() -> None:
+    text = "{# {% #}parameters: {% if a %}{x: {hidden: true, default: {{ {'a': 1} }}}}{% endif %}"
+
+    assert set(confidential.of_job(job_with({"x": "hunter2", "y": "shown"}), template({}, text))) == {"hunter2", "x"}

@@ -16,7 +16,7 @@ from orchestrator.core import monitoring, records
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Json, Ref
 from orchestrator.errors import TargetUnavailable
-from orchestrator.testing import FixedTargets, MemoryStore
+from orchestrator.testing import FixedTargets, MemoryStore, PlainRenderer
 from tasks import following
 from tasks.context import Claims, WorkerContext
 from tasks.following import Slow, monitor
@@ -42,7 +42,7 @@ def targets() -> FixedTargets:
 @pytest.fixture
 def context(targets: FixedTargets) -> WorkerContext:
     store = MemoryStore()
-    doubles: dict[str, Any] = {"heat": None, "queue": None, "targets": targets, "renderer": None, "templates": {}}
+    doubles: dict[str, Any] = {"heat": None, "queue": None, "targets": targets, "templates": {}, "renderer": PlainRenderer()}
     return WorkerContext(types=Types.fixed(store, factories.keys()), store=store, claims=Claims(store, 10), **doubles)
 
 
