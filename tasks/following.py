@@ -7,7 +7,6 @@ leaves the others alone.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import random
@@ -23,8 +22,9 @@ from orchestrator import faults
 from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue
 from orchestrator.clients.targets import CONCURRENCY
-from orchestrator.core import monitoring
-from orchestrator.core.refs import Json, Ref
+from orchestrator.core import monitoring, records
+from orchestrator.core.records import MonitoringRecord
+from orchestrator.core.refs import Ref
 from orchestrator.core.transactions import Transaction, exists, unchanged
 from orchestrator.errors import TargetUnavailable, TemporaryError
 
@@ -52,7 +52,7 @@ class Followed:
     @property
     def reported(self) -> int:
         """The version of the state record: monitoring never runs ahead of it."""
-        return int(json.loads(self.state.value)["version"])
+        return records.StateRecord.from_json(self.state.value).version
 
 
 def monitor(context: WorkerContext, refs: Sequence[str]) -> int:
@@ -125,8 +125,8 @@ def _followed(wanted: Mapping[Ref, Sequence[str]], found: Mapping[str, KeyValue]
 
 def _links(ref: Ref, stack: KeyValue) -> Iterator[str]:
     try:
-        links = monitoring.links(json.loads(stack.value)["output"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        links = monitoring.links(records.StackRecord.from_json(stack.value).outputs)
+    except records.UNREADABLE:
         log.warning("Stack record cannot be read", extra={"event": "record_unreadable", "key": stack.key})
         return
     if len(links) > monitoring.MOST_TARGETS:
@@ -243,7 +243,7 @@ def _write(context: WorkerContext, resource: Followed, statuses: list[monitoring
     """Write what changed, if the stack and the state are still those that were read."""
     if statuses is None:
         return False
-    old = monitoring.from_stored(json.loads(resource.old.value)) if resource.old else None
+    old = _recorded(resource)
     told = monitoring.record(statuses, resource.reported, old)
     if not _differs(resource, told, old):
         return False
@@ -258,12 +258,24 @@ def _write(context: WorkerContext, resource: Followed, statuses: list[monitoring
     )
     if told is None:
         return bool(context.store.commit(Transaction(requires, deletes=(key,))))
-    document = monitoring.as_string(told) if context.state_as_string else told
-    return bool(context.store.commit(Transaction(requires, puts={key: json.dumps(document)})))
+    value = told.to_json(context.state_as_string)
+    return bool(context.store.commit(Transaction(requires, puts={key: value})))
 
 
-def _differs(resource: Followed, told: Mapping[str, Json] | None, old: Mapping[str, Json] | None) -> bool:
+def _recorded(resource: Followed) -> MonitoringRecord | None:
+    """The monitoring record as it is; None when there is none that can be read."""
+    if resource.old is None:
+        return None
+    try:
+        return MonitoringRecord.from_json(resource.old.value)
+    except records.UNREADABLE:
+        fields = {"event": "record_unreadable", "key": resource.old.key}
+        log.warning("Monitoring record cannot be read, it is written anew", extra=fields)
+        return None
+
+
+def _differs(resource: Followed, told: MonitoringRecord | None, old: MonitoringRecord | None) -> bool:
     """Whether the record has to be written: it changed, or a new state was written after it."""
     if told is None:
-        return old is not None
+        return resource.old is not None
     return told != old or resource.old is None or resource.old.revision < resource.state.revision

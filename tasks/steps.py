@@ -12,7 +12,6 @@ several, each has a chain of its own (:func:`run_chains`).
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +32,7 @@ from orchestrator.core.keys import Keys, job_of, run_id
 from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.masking import Veil
 from orchestrator.core.planning import TEMPLATE_TYPE
-from orchestrator.core.records import Failed, Handled, Run, Step
+from orchestrator.core.records import Failed, Handled, Run, StackRecord, Step
 from orchestrator.core.refs import Json, Ref, RunId
 from orchestrator.core.templates import BadTemplate, Template
 from orchestrator.core.texts import cut
@@ -450,8 +449,7 @@ def _read_inputs(context: WorkerContext, work: Work, found: Mapping[str, KeyValu
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:
-    outputs = _read(record, lambda value: json.loads(value)["output"])
-    return {output["output_key"]: output for output in outputs}
+    return _read(record, lambda value: StackRecord.from_json(value).outputs_by_key())
 
 
 def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest) -> Run | Ended:

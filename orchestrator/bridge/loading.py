@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,11 +10,10 @@ from typing import TypeVar
 
 from ..clients.store import KeyValue, Store
 from ..core import records
-from ..core.effects import is_monitoring_link
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.planning import SCHEMA_TYPE, TEMPLATE_TYPE
-from ..core.records import Failed, Handled, Held, Run, Step
+from ..core.records import Failed, Handled, Held, Run, StackRecord, StateRecord, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Ignored, Rejected, Wanted, parse_config
 from ..core.templates import Template, parse_template_value
@@ -61,11 +59,11 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
         world.set_failed(ref, failed)
         failed_at[ref] = kv.revision
     stacks: dict[Stack, Stack] = {}
-    for ref, stack, _ in folder.records(keys.stacks, _stack):
+    for ref, record, _ in folder.records(keys.stacks, StackRecord.from_json):
+        stack = Stack(record.status, record.tenant, record.monitored)
         world.stacks[ref] = stacks.setdefault(stack, stack)
-    for reported_of, kv in folder.read(keys.state):
-        if (version := _version(kv.value)) is not None:
-            world.reported[reported_of] = Reported(version, kv.revision)
+    for ref, state, kv in folder.records(keys.state, StateRecord.from_json):
+        world.reported[ref] = Reported(state.version, kv.revision)
     done = {keys.run_job(kv.key) for kv in runs if (run := read_run(kv)) and run.step is Step.DONE}
     _load_jobs(world, store, keys, revision, runs, done)
     for ref, handled in list(world.handled.items()):
@@ -197,21 +195,8 @@ class _Folders:
         for ref, kv in self.read(folder):
             try:
                 yield ref, parse(kv.value), kv
-            except (ValueError, KeyError, TypeError) as error:
+            except records.UNREADABLE as error:
                 log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
-
-
-def _stack(value: bytes) -> Stack:
-    record = json.loads(value.decode())
-    return Stack(record["stack_status"], record.get("tenant_id") or "", any(map(is_monitoring_link, record["output"])))
-
-
-def _version(value: bytes) -> int | None:
-    try:
-        version = json.loads(value.decode())["version"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return version if isinstance(version, int) else None
 
 
 def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list[KeyValue], done: set[JobId]) -> None:

@@ -68,12 +68,13 @@ def rows(snapshot: Snapshot, kind: str | None = None) -> list[Row]:
 
 def row(snapshot: Snapshot, progress: Progress, ref: Ref) -> Row:
     wanted, stack, state = snapshot.wanted.get(ref), snapshot.stacks.get(ref), snapshot.states.get(ref)
+    told = snapshot.monitoring.get(ref)
     return Row(
         progress.of(ref),
         {"version": wanted.version, "marked_for_deletion": wanted.marked_for_deletion} if wanted else None,
         {"stack_status": stack.status, "outputs": stack.outputs, "tenant_id": stack.tenant} if stack else None,
         {"worker_state": state.worker_state, "version": state.version, "error": state.error} if state else None,
-        masking.masked(dict(told)) if (told := snapshot.monitoring.get(ref)) is not None else None,
+        masking.masked(told.document()) if told else None,
     )
 
 

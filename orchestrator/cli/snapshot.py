@@ -11,10 +11,20 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ..clients.store import Event, KeyValue, Store
-from ..core import monitoring
 from ..core.jobs import Job
 from ..core.keys import Keys
-from ..core.records import Brake, Failed, Handled, Held, IdentityTrouble, Run
+from ..core.records import (
+    UNREADABLE,
+    Brake,
+    Failed,
+    Handled,
+    Held,
+    IdentityTrouble,
+    MonitoringRecord,
+    Run,
+    StackRecord,
+    StateRecord,
+)
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
 from ..core.schema_list import SchemaList, Trouble
@@ -62,7 +72,7 @@ class Snapshot:
     templates: dict[str, Template | BadTemplate] = field(default_factory=dict)
     stacks: dict[Ref, Stack] = field(default_factory=dict)
     states: dict[Ref, State] = field(default_factory=dict)
-    monitoring: dict[Ref, Mapping[str, Json]] = field(default_factory=dict)
+    monitoring: dict[Ref, MonitoringRecord] = field(default_factory=dict)
     jobs: dict[JobId, Job] = field(default_factory=dict)
     runs: dict[JobId, Run] = field(default_factory=dict)
     handled: dict[Ref, Handled] = field(default_factory=dict)
@@ -164,7 +174,7 @@ class Snapshot:
         readers: Mapping[str, tuple[dict[Ref, Json], Callable[[], Json]]] = {
             keys.state: (self.states, lambda: _state(kv)),
             keys.stacks: (self.stacks, lambda: _stack(kv.value)),
-            keys.monitoring: (self.monitoring, lambda: monitoring.from_stored(json.loads(kv.value))),
+            keys.monitoring: (self.monitoring, lambda: MonitoringRecord.from_json(kv.value)),
             keys.handled: (self.handled, lambda: Handled.from_json(kv.value)),
             keys.held: (self.held, lambda: Held.from_json(kv.value)),
             keys.failed: (self.failed, lambda: Failed.from_json(kv.value)),
@@ -178,7 +188,7 @@ class Snapshot:
     def _keep(known: dict[T, Json], name: T, kv: KeyValue, read: Callable[[], Json]) -> None:
         try:
             known[name] = read()
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except UNREADABLE:
             known.pop(name, None)  # Somebody else's writing; `get` shows it as it is.
 
     def remove(self, key: str) -> None:
@@ -243,7 +253,7 @@ def _readable(read: Callable[[], T]) -> T | None:
     """A record, None when it cannot be read: `get` shows it as it is."""
     try:
         return read()
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except UNREADABLE:
         return None
 
 
@@ -256,15 +266,10 @@ def _object(value: bytes | str) -> dict[str, Json] | None:
 
 
 def _state(kv: KeyValue) -> State:
-    """In either of the two forms in which it is written."""
-    record = json.loads(kv.value)
-    inner = record["state"]
-    inner = json.loads(inner) if isinstance(inner, str) else inner
-    status = inner.get("orchestration_state", "")
-    return State(inner["worker_state"], status, record["version"], record.get("error") or "", kv.revision)
+    record = StateRecord.from_json(kv.value)
+    return State(record.worker_state, record.status, record.version, record.error, kv.revision)
 
 
 def _stack(value: bytes) -> Stack:
-    record = json.loads(value)
-    outputs = record.get("output") or []
-    return Stack(record["stack_status"], record.get("tenant_id") or "", len(outputs), record.get("status_reason") or "")
+    record = StackRecord.from_json(value)
+    return Stack(record.status, record.tenant, len(record.outputs), record.reason)

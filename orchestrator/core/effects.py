@@ -32,10 +32,10 @@ def _config(keys: Keys, ref: Ref, wanted: Wanted | None) -> Require:
 def report(keys: Keys, decision: Report, as_string: bool) -> Transaction:
     """``READ_COMPLETE``, and nothing else to remember."""
     ref = decision.wanted.ref
-    record = records.read_complete_record(decision.wanted.version, as_string)
+    state = records.StateRecord.read_complete(decision.wanted.version)
     return Transaction(
         requires=(_config(keys, ref, decision.wanted),),
-        puts={keys.below(keys.state, ref): json.dumps(record)},
+        puts={keys.below(keys.state, ref): state.to_json(as_string)},
         deletes=(keys.below(keys.held, ref), keys.below(keys.failed, ref)),
     )
 
@@ -73,11 +73,11 @@ def refuse(keys: Keys, decision: Refuse, as_string: bool) -> Transaction:
     """A ``…_FAILED`` state without a job."""
     ref, failed = decision.wanted.ref, decision.failed
     status = records.failed_status(failed.action)
-    state = records.state_record(failed.action, status, (), decision.wanted.version, failed.error, as_string)
+    state = records.StateRecord.of(failed.action, status, (), decision.wanted.version, failed.error)
     return Transaction(
         requires=(_config(keys, ref, decision.wanted),),
         puts={
-            keys.below(keys.state, ref): json.dumps(state),
+            keys.below(keys.state, ref): state.to_json(as_string),
             keys.below(keys.handled, ref): decision.handled.to_json(),
             keys.below(keys.failed, ref): failed.to_json(),
         },
@@ -129,8 +129,11 @@ def fail_waiting(
     status = records.failed_status(job.action)
     puts = {}
     if told:
-        state = records.state_record(job.action, status, (), job.version, failed.error, as_string)
-        puts = {keys.below(keys.state, ref): json.dumps(state), keys.below(keys.failed, ref): failed.to_json()}
+        state = records.StateRecord.of(job.action, status, (), job.version, failed.error)
+        puts = {
+            keys.below(keys.state, ref): state.to_json(as_string),
+            keys.below(keys.failed, ref): failed.to_json(),
+        }
     if handled is not None:
         puts[keys.below(keys.handled, ref)] = handled.to_json()
     return Transaction(
@@ -350,9 +353,10 @@ def end_stack(keys: Keys, job: Job, basis: Basis, ended: Ended) -> Transaction:
     """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and 2)."""
     puts = {}
     if ended.recorded:
-        record = records.stack_record(job.ref, job.tenant, ended.status, ended.outputs, ended.reason)
-        puts[keys.below(keys.stacks, job.ref)] = json.dumps(record)
-    puts[keys.below(keys.job_states, job.ref)] = json.dumps(records.job_state_record(ended.status, ended.outputs))
+        stack = records.StackRecord.of(job.ref, job.tenant, ended.status, ended.outputs, ended.reason)
+        puts[keys.below(keys.stacks, job.ref)] = stack.to_json()
+    job_state = records.JobState(ended.status, tuple(ended.outputs))
+    puts[keys.below(keys.job_states, job.ref)] = job_state.to_json()
     return Transaction(requires=_still_ours(keys, job, basis), puts=puts)
 
 
@@ -366,7 +370,7 @@ def end_job(
     :param earlier: the failure on record, to count attempts.
     """
     run_key, failed_key = keys.run(job.tenant, job.id), keys.below(keys.failed, job.ref)
-    monitored = any(is_monitoring_link(output) for output in ended.outputs)
+    monitored = any(records.is_monitoring_link(output) for output in ended.outputs)
     root = ended.root or (job.ref if ended.error else None)
     done = Run(
         Step.DONE,
@@ -386,23 +390,14 @@ def end_job(
     else:
         deletes.append(failed_key)
     if config:
-        state = records.state_record(job.action, ended.status, ended.outputs, job.version, ended.error, as_string)
-        puts[keys.below(keys.state, job.ref)] = json.dumps(state)
+        state = records.StateRecord.of(job.action, ended.status, ended.outputs, job.version, ended.error)
+        puts[keys.below(keys.state, job.ref)] = state.to_json(as_string)
         requires = (*requires, same_incarnation(keys.below(keys.config, job.ref), basis.incarnation))
     return Transaction(requires, puts, tuple(deletes))
 
 
 def _still_ours(keys: Keys, job: Job, basis: Basis) -> tuple[Require, ...]:
     return (unchanged(keys.job(job.id), basis.job), unchanged(keys.run(job.tenant, job.id), basis.run))
-
-
-def is_monitoring_link(output: Json) -> bool:
-    """Whether a stack output is the URL of a monitoring target (CONTRACT section 8)."""
-    return (
-        isinstance(output, dict)
-        and str(output.get("output_key", "")).endswith("monitoring_link")
-        and bool(output.get("output_value"))
-    )
 
 
 def not_built(action: Action, error: str, *, root: Ref | None = None, live: bool = False, asked: bool = True) -> Ended:

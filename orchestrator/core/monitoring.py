@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..errors import TargetUnavailable
-from .effects import is_monitoring_link
+from .records import MonitoringRecord, is_monitoring_link
 from .refs import Json
 
 MOST_TARGETS = 16
@@ -120,7 +120,11 @@ def _object(value: Json) -> Mapping[str, Json]:
     return value if isinstance(value, Mapping) else {}
 
 
-def record(statuses: Sequence[Status], reported: int, old: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
+def record(
+    statuses: Sequence[Status],
+    reported: int,
+    old: MonitoringRecord | None,
+) -> MonitoringRecord | None:
     """The monitoring record of a resource, None when there should be none.
 
     :param statuses: of its targets that are there and report to etcd.
@@ -128,27 +132,17 @@ def record(statuses: Sequence[Status], reported: int, old: Mapping[str, Json] | 
     :param old: the record as it is, whose value stands while a new one is held back.
     """
     told: dict[str, Json] = {}
+    version = 0
     for status in statuses:
         if status.version > reported:
             continue
         if status.settled:
             told[status.key] = status.value
-        elif old is not None and status.key in old:
-            told[status.key] = old[status.key]
+        elif old is not None and status.key in old.statuses:
+            told[status.key] = old.statuses[status.key]
         else:
             continue
-        told["version"] = max(status.version, told.get("version", 0))
+        version = max(status.version, version)
     if told:
-        return told
+        return MonitoringRecord(version, told)
     return old if statuses else None
-
-
-def as_string(told: Mapping[str, Json]) -> Mapping[str, Json]:
-    """The record as upstream Gohan's watcher reads it: the values as a JSON text beside the version."""
-    return {"monitoring": json.dumps(told), "version": told["version"]}
-
-
-def from_stored(stored: Mapping[str, Json]) -> Mapping[str, Json]:
-    """The record, whichever of the two forms it was written in."""
-    inner = stored.get("monitoring")
-    return json.loads(inner) if isinstance(inner, str) and stored.keys() == {"monitoring", "version"} else stored

@@ -65,8 +65,8 @@ class Records:
             self.put(self.keys.failed, ref, Failed(version, action, error, root or ref).to_json())
         else:
             self.store.delete(self.keys.below(self.keys.failed, ref))
-        self.put(self.keys.stacks, ref, json.dumps(records.stack_record(ref, "t1", status, [], error)))
-        return self.put(self.keys.state, ref, json.dumps(records.state_record(action, status, [], version, error)))
+        self.put(self.keys.stacks, ref, records.StackRecord.of(ref, "t1", status, [], error).to_json())
+        return self.put(self.keys.state, ref, records.StateRecord.of(action, status, [], version, error).to_json())
 
     def hold(self, ref: Ref, waits_for: Ref, version: int = 1) -> None:
         reason = f"refers to {waits_for}, which is not in the configuration (yet)"

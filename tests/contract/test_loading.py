@@ -7,7 +7,7 @@ import json
 from orchestrator.bridge.loading import load
 from orchestrator.core.jobs import Action, Job, job_id
 from orchestrator.core.keys import Keys, Prefixes
-from orchestrator.core.records import Handled, stack_record, state_record
+from orchestrator.core.records import Handled, StackRecord, StateRecord
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.resources import digest_of
 from orchestrator.core.schemas import ResourceType, Schemas
@@ -46,10 +46,10 @@ def test_what_is_recorded_of_a_resource_is_loaded(backend: Backend) -> None:
         handled = Handled(1, created, JobId("j"), "node", "t", {"parent": (NODE,)}, before, revision=1, digest=digest)
         backend.store.put(keys.below(keys.handled, ref), handled.to_json())
         link = {"output_key": "monitoring_link", "output_value": "http://collector/n"}
-        stack = stack_record(ref, "t", "CREATE_COMPLETE", [link], "")
-        backend.store.put(keys.below(keys.stacks, ref), json.dumps(stack))
-        state = state_record(Action.CREATE, "CREATE_COMPLETE", [link], 1)
-        reported = backend.store.put(keys.below(keys.state, ref), json.dumps(state))
+        stack = StackRecord.of(ref, "t", "CREATE_COMPLETE", [link])
+        backend.store.put(keys.below(keys.stacks, ref), stack.to_json())
+        state = StateRecord.of(Action.CREATE, "CREATE_COMPLETE", [link], 1)
+        reported = backend.store.put(keys.below(keys.state, ref), state.to_json())
 
     loaded = load(backend.store, keys, {})
     world = loaded.world

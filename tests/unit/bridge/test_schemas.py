@@ -256,7 +256,7 @@ KEYS.place(VM, {"device_id": "d1"})
 
 
 def stack(ref: Ref) -> str:
-    return json.dumps(records.stack_record(ref, "t1", "CREATE_COMPLETE", [], ""))
+    return records.StackRecord.of(ref, "t1", "CREATE_COMPLETE").to_json()
 
 
 def handled(ref: Ref) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core import monitoring
 from orchestrator.core.monitoring import Status, parse_target
+from orchestrator.core.records import MonitoringRecord
 from orchestrator.core.refs import Json
 from orchestrator.errors import TargetUnavailable
 
@@ -132,7 +133,8 @@ def test_whatever_a_target_says_it_is_a_status_or_none_or_told(document: Json) -
         status = parse_target(document, NOW)
     except TargetUnavailable:
         return
-    assert status is None or json.dumps(monitoring.record([status], 5, None))
+    record = monitoring.record([status], 5, None) if status else None
+    assert status is None or (record and record.to_json())
 
 
 def up(value: Json = "UP", version: int = 2, key: str = "interface", *, settled: bool = True) -> Status:
@@ -167,7 +169,10 @@ RECORDS: list[Any] = [
 
 @pytest.mark.parametrize(("statuses", "reported", "old", "record"), RECORDS)
 def test_statuses_make_a_record(statuses: list[Status], reported: int, old: Json, record: Json) -> None:
-    assert monitoring.record(statuses, reported, old) == record
+    before = MonitoringRecord.from_json(json.dumps(old)) if old else None
+    after = monitoring.record(statuses, reported, before)
+
+    assert (after.document() if after else None) == record
 
 
 def test_monitoring_links_are_outputs_whose_key_ends_so() -> None:
@@ -187,8 +192,10 @@ def test_monitoring_links_are_outputs_whose_key_ends_so() -> None:
 
 @pytest.mark.parametrize("told", [OLD, {"interface": {"a": 1}, "version": 7}], ids=["text", "object"])
 def test_the_record_for_upstream_gohan_comes_back(told: dict[str, Json]) -> None:
-    stored = monitoring.as_string(told)
+    record = MonitoringRecord.from_json(json.dumps(told))
+    as_string = record.to_json(as_string=True)
+    stored = json.loads(as_string)
 
     assert {**stored, "monitoring": json.loads(stored["monitoring"])} == {"monitoring": told, "version": told["version"]}
-    assert monitoring.from_stored(stored) == told
-    assert monitoring.from_stored(told) == told
+    assert MonitoringRecord.from_json(as_string) == record
+    assert json.loads(record.to_json()) == told

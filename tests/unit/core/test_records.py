@@ -9,15 +9,28 @@ import pytest
 
 from orchestrator.core import records
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Failed, Handled, Held, Login, LoginState, Run, Step
+from orchestrator.core.records import (
+    Failed,
+    Handled,
+    Held,
+    JobState,
+    Login,
+    LoginState,
+    MonitoringRecord,
+    Run,
+    StackRecord,
+    StateRecord,
+    Step,
+)
 from orchestrator.core.refs import JobId, Ref
+from orchestrator.errors import RecordUnreadable
 
 P1, N1 = Ref("port", "p1"), Ref("network", "n1")
 OUTPUTS = [{"output_key": "id", "output_value": "x", "description": ""}]
 
 
 def test_a_stack_record() -> None:
-    assert records.stack_record(P1, "t", "UPDATE_COMPLETE", OUTPUTS, "done") == {
+    assert json.loads(StackRecord.of(P1, "t", "UPDATE_COMPLETE", OUTPUTS, "done").to_json()) == {
         "stack_id": "port_p1",
         "tenant_id": "t",
         "stack_status": "UPDATE_COMPLETE",
@@ -28,7 +41,7 @@ def test_a_stack_record() -> None:
 
 
 def test_the_stack_record_of_a_deleted_stack_is_empty() -> None:
-    assert records.stack_record(P1, "t", "DELETE_COMPLETE", OUTPUTS, "done") == {
+    assert json.loads(StackRecord.of(P1, "t", "DELETE_COMPLETE", OUTPUTS, "done").to_json()) == {
         "stack_id": "",
         "tenant_id": "t",
         "stack_status": "DELETE_COMPLETE",
@@ -39,7 +52,8 @@ def test_the_stack_record_of_a_deleted_stack_is_empty() -> None:
 
 
 def test_a_job_state() -> None:
-    assert records.job_state_record("CREATE_COMPLETE", OUTPUTS) == {
+    assert JobState().to_json() == "{}"
+    assert json.loads(JobState("CREATE_COMPLETE", tuple(OUTPUTS)).to_json()) == {
         "heat_outputs": OUTPUTS,
         "orchestration_state": "CREATE_COMPLETE",
     }
@@ -59,18 +73,63 @@ STATES: list[Any] = [
 def test_a_state(action: Action, error: str, worker_state: str) -> None:
     inner = {"worker_state": worker_state, "heat_outputs": json.dumps(OUTPUTS), "orchestration_state": "X"}
 
-    assert records.state_record(action, "X", OUTPUTS, 3, error) == {"state": inner, "version": 3, "error": error}
-    as_string = records.state_record(action, "X", OUTPUTS, 3, error, as_string=True)
+    record = StateRecord.of(action, "X", OUTPUTS, 3, error)
+    assert json.loads(record.to_json()) == {"state": inner, "version": 3, "error": error}
+    as_string = json.loads(record.to_json(as_string=True))
     assert {**as_string, "state": json.loads(as_string["state"])} == {"state": inner, "version": 3, "error": error}
 
 
 def test_a_state_with_nothing_to_build() -> None:
-    assert records.read_complete_record(2) == {"state": {"worker_state": "READ_COMPLETE"}, "version": 2, "error": ""}
-    assert records.read_complete_record(2, True) == {"state": '{"worker_state": "READ_COMPLETE"}', "version": 2, "error": ""}
+    record = StateRecord.read_complete(2)
+    assert json.loads(record.to_json()) == {"state": {"worker_state": "READ_COMPLETE"}, "version": 2, "error": ""}
+    as_string = {"state": '{"worker_state": "READ_COMPLETE"}', "version": 2, "error": ""}
+    assert json.loads(record.to_json(as_string=True)) == as_string
 
 
 def test_the_status_of_what_heat_never_had_is_heats_word_for_it() -> None:
     assert [records.failed_status(action) for action in Action] == ["CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"]
+
+
+OF_THE_CONTRACT: list[Any] = [
+    pytest.param(StackRecord.of(P1, "t", "UPDATE_COMPLETE", OUTPUTS, "done"), id="a stack"),
+    pytest.param(StackRecord.of(P1, "t", "DELETE_COMPLETE", OUTPUTS, "done"), id="a deleted stack"),
+    pytest.param(JobState(), id="a job under way"),
+    pytest.param(JobState("CREATE_COMPLETE", tuple(OUTPUTS)), id="a job whose stack is done"),
+    pytest.param(StateRecord.of(Action.CREATE, "CREATE_COMPLETE", OUTPUTS, 3), id="a state"),
+    pytest.param(StateRecord.of(Action.CREATE, "CREATE_FAILED", (), 3, "why"), id="a failed state"),
+    pytest.param(StateRecord.read_complete(2), id="a state with nothing to build"),
+    pytest.param(MonitoringRecord(4, {"router": "ACTIVE", "peer": {"a": 1}}), id="a monitoring record"),
+]
+
+
+@pytest.mark.parametrize("record", OF_THE_CONTRACT)
+def test_records_of_the_contract_come_back_as_they_were(record: Any) -> None:
+    assert type(record).from_json(record.to_json()) == record
+    assert type(record).from_json(record.to_json().encode()) == record
+
+
+@pytest.mark.parametrize("record", [StateRecord.read_complete(2), MonitoringRecord(4, {"router": "ACTIVE"})])
+def test_the_form_for_upstream_comes_back_as_it_was(record: Any) -> None:
+    assert type(record).from_json(record.to_json(as_string=True)) == record
+
+
+UNREADABLE_RECORDS: list[Any] = [
+    (StackRecord, "{}"),
+    (StackRecord, "[]"),
+    (StackRecord, "no JSON"),
+    (StateRecord, '{"version": "1", "state": {}}'),
+    (StateRecord, '{"version": true, "state": {}}'),
+    (StateRecord, "{}"),
+    (JobState, "[]"),
+    (MonitoringRecord, "[]"),
+    (MonitoringRecord, "[" * 100_000),
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), UNREADABLE_RECORDS)
+def test_a_record_that_cannot_be_read_is_one_kind_of_error_that_names_the_key(kind: Any, text: str) -> None:
+    with pytest.raises(RecordUnreadable, match="/a/key"):
+        records.read("/a/key", text.encode(), kind.from_json)
 
 
 OWN: list[Any] = [

@@ -51,10 +51,10 @@ def built(context: WorkerContext, name: str, *links: str) -> Ref:
     ref, keys = factories.network(name), context.keys
     outputs = [{"output_key": f"{number}_monitoring_link", "output_value": link} for number, link in enumerate(links)]
     context.store.put(keys.below(keys.config, ref), "{}")
-    stack = records.stack_record(ref, "t1", "CREATE_COMPLETE", outputs, "")
-    context.store.put(keys.below(keys.stacks, ref), json.dumps(stack))
-    state = records.state_record(Action.CREATE, "CREATE_COMPLETE", outputs, 1)
-    context.store.put(keys.below(keys.state, ref), json.dumps(state))
+    stack = records.StackRecord.of(ref, "t1", "CREATE_COMPLETE", outputs)
+    context.store.put(keys.below(keys.stacks, ref), stack.to_json())
+    state = records.StateRecord.of(Action.CREATE, "CREATE_COMPLETE", outputs, 1)
+    context.store.put(keys.below(keys.state, ref), state.to_json())
     return ref
 
 

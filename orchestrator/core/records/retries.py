@@ -1,0 +1,35 @@
+"""The record by which an operator asks for another try."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from ..refs import Json
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """A version is to be tried once more: ``orchestrator/retry/…``."""
+
+    force: bool = False
+    """Whether to take the stack of the resource's name as it is, though it is not recorded as ours,
+    or though an update may replace what failed a check."""
+    confirm: int = 0
+    """The revision at which the config was gone and whose held deletion may go; 0: not asked."""
+
+    def to_json(self) -> str:
+        record: dict[str, Json] = {"force": True} if self.force else {}
+        return json.dumps({**record, **({"confirm": self.confirm} if self.confirm else {})})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RetryAsked:
+        """Whatever else is in there, it is a request without a word more."""
+        try:
+            record = json.loads(text)
+        except ValueError:
+            return cls()
+        if not isinstance(record, dict):
+            return cls()
+        seen = record.get("confirm")
+        return cls(record.get("force") is True, seen if type(seen) is int else 0)
