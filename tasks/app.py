@@ -91,7 +91,7 @@ def _warm_up(context: Callable[[], WorkerContext]) -> None:
     except CredentialsRejected:
         pass  # the check tells, once a worker
     except Exception as error:  # the first job tells the same, where it can be seen and tried again
-        log.warning("Not ready yet", extra={"event": "warm_up_failed", "reason": str(error)})
+        log.warning("Worker not warmed up yet", extra={"event": "warm_up_failed", "reason": str(error)})
     if getattr(current_process(), "index", 0) == 0:
         _check_openstack(context)
 
@@ -143,4 +143,4 @@ def _register(app: Celery, name: str, background: Background, prepare: Callable[
         try:
             background.carry_out(prepare(task, argument))
         except SoftTimeLimitExceeded:
-            log.error("Task ran out of time", extra={"event": "task_timeout", "task": name, "about": argument})
+            log.error("Task exceeded its time limit", extra={"event": "task_timeout", "task": name, "about": argument})

@@ -63,7 +63,7 @@ def monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     """
     if not _rounds(os.getpid()).acquire(blocking=False):
         fields = {"event": "monitoring_skipped", "resources": len(refs)}
-        log.warning("Monitoring targets not asked in this round, for the rounds before are not over", extra=fields)
+        log.warning("Monitoring round skipped, earlier rounds are not finished", extra=fields)
         return 0
     try:
         return _monitor(context, refs)
@@ -131,7 +131,7 @@ def _links(ref: Ref, stack: KeyValue) -> Iterator[str]:
         return
     if len(links) > monitoring.MOST_TARGETS:
         fields = {"event": "too_many_targets", "resource": str(ref), "targets": len(links), "asked": monitoring.MOST_TARGETS}
-        log.warning("Too many monitoring targets, the last ones are not asked", extra=fields)
+        log.warning("Too many monitoring targets, the last ones are not polled", extra=fields)
     yield from links[: monitoring.MOST_TARGETS]
 
 
@@ -149,7 +149,7 @@ def _ask(context: WorkerContext, resource: Followed, end: float) -> list[monitor
             status = _ask_one(context, link, end)
         except TargetUnavailable as error:
             fields = {"event": "target_unavailable", "resource": str(resource.ref), "reason": str(error)}
-            log.info("Target not available", extra=fields)
+            log.info("Monitoring target unavailable", extra=fields)
             return None
         if status is not None:
             found.append(status)
@@ -235,7 +235,7 @@ def _record(context: WorkerContext, resource: Followed, answer: Future[list[moni
         raise
     except Exception as error:
         fields = {"event": "monitoring_failed", "resource": str(resource.ref)}
-        log.error("Monitoring record not written, by a defect", extra=fields, exc_info=error)
+        log.error("Monitoring record not written because of a bug", extra=fields, exc_info=error)
         return False
 
 
@@ -270,7 +270,7 @@ def _recorded(resource: Followed) -> MonitoringRecord | None:
         return MonitoringRecord.from_json(resource.old.value)
     except records.UNREADABLE:
         fields = {"event": "record_unreadable", "key": resource.old.key}
-        log.warning("Monitoring record cannot be read, it is written anew", extra=fields)
+        log.warning("Monitoring record cannot be read, replacing it", extra=fields)
         return None
 
 

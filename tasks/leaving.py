@@ -76,7 +76,7 @@ class Background:
         wait([future], timeout=self.prompt)
         if not future.done() and self._leave(future, work.kind):
             fields = {"event": "slot_left", "task": work.name, "about": work.about}
-            log.info("Task goes on without its slot", extra=fields)
+            log.info("Task continues without its slot", extra=fields)
             undo = _tell(work)
             if undo is not None:
                 future.add_done_callback(lambda _: _undo(work, undo))
@@ -106,7 +106,7 @@ class Background:
         with self._lock:
             left = list(self._going_on)
         if left and wait(left, timeout=grace).not_done:
-            log.warning("Tasks broken off, others will carry on", extra={"event": "tasks_broken_off", "tasks": self.going_on})
+            log.warning("Tasks interrupted, other workers continue", extra={"event": "tasks_broken_off", "tasks": self.going_on})
 
 
 @lru_cache(maxsize=1)
@@ -122,9 +122,11 @@ def _told(work: Work) -> None:
     except TemporaryError as error:
         # Nothing is lost: the bridge sends again what stands in etcd and is not under way.
         fields = {"event": "task_gave_way", "task": work.name, "about": work.about, "reason": cut(str(error))}
-        log.warning("Task gives way", extra=fields)
+        log.warning("Task deferred", extra=fields)
     except Exception as error:
-        log.error("Task ended by a defect", extra={"event": "task_defect", "task": work.name, "about": work.about}, exc_info=error)
+        log.error(
+            "Task failed because of a bug", extra={"event": "task_defect", "task": work.name, "about": work.about}, exc_info=error
+        )
         raise Defect(type(error).__name__) from None
 
 
@@ -142,4 +144,4 @@ def _undo(work: Work, undo: Undo) -> None:
         undo()
     except TemporaryError as error:
         fields = {"event": "task_gave_way", "task": work.name, "about": work.about, "reason": cut(str(error))}
-        log.warning("Task gives way", extra=fields)
+        log.warning("Task deferred", extra=fields)

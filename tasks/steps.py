@@ -145,7 +145,7 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
         store.stop()
         late = [chains[chain] for chain in left]
         context.claims.give_up_late([context.keys.runs + run for run in late], "the worker took too long over it")
-        log.error("Chains ran out of time", extra={"event": "task_timeout", "runs": late})
+        log.error("Chains exceeded their time limit", extra={"event": "task_timeout", "runs": late})
     _raise_first({run: error for chain, run in chains.items() if chain.done() and (error := chain.exception())})
 
 
@@ -226,7 +226,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     lease = context.claims.lease()
     work = _claim(context, run_id, lease)
     if work is None or work.run is None:
-        log.info("Nothing to submit: over, or under way elsewhere", extra={"event": "submit_late", "run": run_id})
+        log.info("Job already finished or claimed elsewhere", extra={"event": "submit_late", "run": run_id})
         return None
     faults.reach("worker-after-claim")
     attempt = Attempt(work, work.run.asked)
@@ -245,7 +245,7 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
         _finish(context, work, replace(asked, asked=attempt.asked))
         return None
     faults.reach("worker-after-heat")
-    log.info("Heat was asked", extra={"event": "stack_submitted", "job": work.job.id, "stack": asked.stack})
+    log.info("Request sent to Heat", extra={"event": "stack_submitted", "job": work.job.id, "stack": asked.stack})
     # Not written yet: the claim holds until wait() knows what there is to write.
     return replace(work, run=replace(asked, failures=work.run.failures, since=work.run.since))
 
@@ -264,7 +264,10 @@ def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
     assert work.run is not None
     job = work.job
     if isinstance(error, ProjectRefused) and job.action is Action.DELETE and not work.config_there and _is_gone(context, job):
-        log.warning("Project is gone, and its stacks with it", extra={"event": "project_gone", "job": job.id, "tenant": job.tenant})
+        log.warning(
+            "Project does not exist any more, nor do its stacks",
+            extra={"event": "project_gone", "job": job.id, "tenant": job.tenant},
+        )
         _finish(context, work, Ended("DELETE_COMPLETE", live=False))
     elif work.run.overdue and isinstance(error, (StackBusy, ProjectRefused)):
         _finish(context, work, effects.not_built(job.action, _too_late(job, error), live=work.run.asked or _is_built(work)))
@@ -479,7 +482,7 @@ def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.St
         case stacks.Wait(stack):
             raise StackBusy(f"the stack is in {stack.status}; our turn comes after it")
         case stacks.Leave(why):
-            log.warning("Stack left as it is", extra={"event": "stack_left", "job": job.id, "reason": why})
+            log.warning("Stack left unchanged", extra={"event": "stack_left", "job": job.id, "reason": why})
             return effects.not_built(job.action, _left(job, why, stack), live=_is_built(work))
         case stacks.Gone():
             raise AssertionError("only a deletion finds nothing to do")
@@ -555,7 +558,7 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
         asked=work.run.asked,
         absent=work.run.absent or isinstance(error, NotSeenYet),
     )
-    log.warning("Trying again later", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
+    log.warning("Job retry scheduled", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
 
 
@@ -591,7 +594,7 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
 def _tell_look_failed(context: WorkerContext, work: Work, error: TemporaryError | HeatRefused) -> None:
     reason = cut(_veil(context, work).over(str(error)))
     fields = {"event": "look_failed", "run": run_id(work.job.tenant, work.job.id), "reason": reason}
-    log.info("Heat cannot be looked at now", extra=fields)
+    log.info("Heat cannot be polled now", extra=fields)
 
 
 def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
@@ -640,7 +643,7 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
             return
     faults.reach("worker-before-end")
     if _unresolved(work.run, verdict):
-        log.info("Heat could not compute an output, looking again", extra={"event": "output_unresolved", "job": work.job.id})
+        log.info("Heat could not compute an output, polling again", extra={"event": "output_unresolved", "job": work.job.id})
         _look_again(context, work, unresolved=work.run.unresolved + 1)
         return
     match verdict:

@@ -124,6 +124,4 @@ class Skew:
         self.seconds = run.since - self._wall()
         if abs(self.seconds) > SKEW_TOLD and self._clock() - self._told >= _SKEW_AGAIN:
             self._told = self._clock()
-            log.warning(
-                "Clocks differ: a worker's and the bridge's", extra={"event": "clock_skew", "seconds": round(self.seconds, 1)}
-            )
+            log.warning("Clocks of worker and bridge differ", extra={"event": "clock_skew", "seconds": round(self.seconds, 1)})

@@ -259,7 +259,7 @@ class Dispatcher:
             pause = min(2.0 ** (lane.failures - OPENS_AFTER), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
             lane.resumes = now + pause
             if lane.failures == OPENS_AFTER:
-                log.warning("Circuit open", extra={"event": "circuit_open", "tenant": tenant, "reason": run.reason})
+                log.warning("Circuit opened", extra={"event": "circuit_open", "tenant": tenant, "reason": run.reason})
             # Whoever is next tries for all: no need to wait for this one's own time.
             self._wake(job, tenant, token)
 
@@ -512,7 +512,7 @@ class Dispatcher:
             self.outage.over()
             if lost:
                 fields = {"event": "broker_lost_data", "jobs": len(self._submits) + len(self._records)}
-                log.warning("Broker has lost its data, sending again", extra=fields)
+                log.warning("Broker lost its data, sending messages again", extra=fields)
                 self._again(list(self._submits), list(self._records))
                 return
             now = time.monotonic()
@@ -520,7 +520,7 @@ class Dispatcher:
             records = [job for job, sent in self._records.items() if sent.overdue(now)]
             if (submits or records) and self._queue.depth() == 0:
                 fields = {"event": "messages_lost", "jobs": len(submits) + len(records)}
-                log.warning("Messages lost, sending again", extra=fields)
+                log.warning("Messages lost, sending them again", extra=fields)
                 self._again(submits, records)
         except BrokerUnavailable as error:
             self.outage.note(str(error))

@@ -54,7 +54,7 @@ class IdentityGuard:
         if before is not None and _elsewhere(before, ours) and lost > self._limits.allowed(built):
             if self._read(keys.identity_confirmed) != ours:
                 raise self._refused(leadership, keys, before, ours, f"{lost} of {built}")
-            log.warning("Another identity is confirmed", extra={"event": "identity_confirmed"})
+            log.warning("Identity change confirmed", extra={"event": "identity_confirmed"})
         if before != ours or self._store.get(keys.identity_trouble) is not None:
             leadership.commit(effects.lead_for(keys, ours))
 

@@ -123,11 +123,11 @@ def campaign(
         leader = store.get(keys.leader)
         ours = leader is None or leader.value == who.encode()
         if ours and (leadership := _take(store, keys, seconds, who, leader.revision if leader else 0)):
-            log.info("Leading", extra={"event": "leading", "revision": leadership.fence.revision})
+            log.info("Leadership acquired", extra={"event": "leading", "revision": leadership.fence.revision})
             return leadership
         heard()
         if not announced:
-            log.info("Another bridge leads; standing by", extra={"event": "standing_by"})
+            log.info("Another bridge leads, standing by", extra={"event": "standing_by"})
             announced = True
         _await_vacancy(store, keys, stopping, heard)
     return None

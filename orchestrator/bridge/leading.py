@@ -47,21 +47,22 @@ class Leading:
                 try:
                     self._one_term(stopping)
                 except LeadershipLost as error:
-                    log.warning("Leading no more", extra={"event": "leadership_lost", "reason": str(error)})
+                    log.warning("Leadership lost", extra={"event": "leadership_lost", "reason": str(error)})
                     self._resign()
                 except HistoryChanged as error:
                     log.warning(
-                        "etcd has another history, beginning anew", extra={"event": "history_changed", "reason": str(error)}
+                        "etcd was restored or replaced, starting a new term",
+                        extra={"event": "history_changed", "reason": str(error)},
                     )
                     self._health.troubled(str(error))
                     self._resign()
                 except IdentityDiffers as error:
-                    log.error("Nothing is decided", extra={"event": "identity_differs", "reason": str(error)})
+                    log.error("Decisions stopped", extra={"event": "identity_differs", "reason": str(error)})
                     self._health.troubled(str(error))
                     self._resign()  # Another bridge may be the right one.
                     stopping.wait(_LONGEST_PAUSE)
                 except StoreUnavailable as error:
-                    log.warning("etcd is in doubt, beginning anew", extra={"event": "term_ended", "reason": str(error)})
+                    log.warning("State of etcd unknown, starting a new term", extra={"event": "term_ended", "reason": str(error)})
                     self._health.troubled(str(error))
                     self._after_trouble(error, stopping)
         finally:

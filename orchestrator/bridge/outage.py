@@ -35,7 +35,7 @@ class Outage:
                 "reason": reason,
                 "seconds": round(now - self._since),
             }
-            log.warning("Broker not available, sending later", extra=fields)
+            log.warning("Broker unavailable, messages are delayed", extra=fields)
 
     def over(self) -> None:
         """The broker took a message."""

@@ -121,7 +121,7 @@ class Reconciler:
         if removals.held:
             if not len(removals) and self._leadership.commit(effects.release_deletions(self._keys)):
                 removals.release()
-                log.info("Deletions are held no more", extra={"event": "deletions_released"})
+                log.info("Deletions released", extra={"event": "deletions_released"})
             return
         removed = removals.counted(time.monotonic(), self._brake.within)
         if removed <= self._brake.at_once or not len(removals):
@@ -240,7 +240,7 @@ class Reconciler:
                 if world.held.get(ref) != held and self._commit(ref, effects.hold(self._keys, ref, decision)):
                     world.set_held(ref, held)
                     world.touch(*world.waiting_for(ref))  # what they wait for in the end is another now
-                    log.info("Held back", extra={"event": "held", "resource": str(ref), "reason": held.reason})
+                    log.info("Config held", extra={"event": "held", "resource": str(ref), "reason": held.reason})
             case Report():
                 if revision := self._commit(ref, self._transaction(decision)):
                     self._performed(ref, decision, revision)
@@ -252,7 +252,7 @@ class Reconciler:
                     world.set_handled(ref, handled)
                     world.set_failed(ref, failed)
                     world.removals.done(ref)
-                    log.warning("Refused", extra={"event": "refused", "resource": str(ref), "reason": failed.error})
+                    log.warning("Config refused", extra={"event": "refused", "resource": str(ref), "reason": failed.error})
                     self._decided(ref)
             case Clean():
                 faults.reach("bridge-before-clean")
@@ -262,7 +262,7 @@ class Reconciler:
                             raise AssertionError("nobody waits for a job that is dropped")
                         self._drop(job)
                     world.forget(ref)
-                    log.info("Cleaned up", extra={"event": "cleaned", "resource": str(ref)})
+                    log.info("Records removed", extra={"event": "cleaned", "resource": str(ref)})
                     self._decided(ref)
 
     def _start(self, ref: Ref, decision: Start) -> None:
@@ -288,7 +288,7 @@ class Reconciler:
         self.world.set_handled(ref, handled)
         self.world.removals.done(ref)
         waits = self.world.graph.waits_for(job.id)
-        log.info("Job made", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
+        log.info("Job created", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
         self._decided(ref)
         if decision.first_of_two:
             self.world.touch(ref)  # Only the earlier incarnation or tenant is dealt with so far.
@@ -367,7 +367,7 @@ class Reconciler:
             if handled and handled.job in world.graph.jobs:
                 continue  # It is being tried again already, and runs after its root.
             log.info(
-                "Trying again, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)}
+                "Retry scheduled, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)}
             )
             world.again.add(ref)
             world.touch(ref)
@@ -465,7 +465,10 @@ class Reconciler:
                 self._later(_UNSETTLED, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
-            log.warning("Not run", extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error})
+            log.warning(
+                "Job failed without running",
+                extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error},
+            )
             if told:
                 self.world.reported[job.ref] = Reported(job.version, revision)
                 self.world.set_failed(job.ref, failed)

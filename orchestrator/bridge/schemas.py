@@ -165,7 +165,7 @@ class SchemaKeeper:
         if not fault:
             revision = leadership.commit(effects.store_schemas(self.keys, listed))
             fields = {"source": listed.source, "types": len(listed.entries), "revision": revision}
-            log.info("Schema list in force", extra={"event": "schemas_in_force", **fields})
+            log.info("Schema list taken in", extra={"event": "schemas_in_force", **fields})
             return Stored(listed, revision)
         refused = InvalidInput(f"ORCHESTRATOR_SCHEMAS {listed.source}: {fault}")
         if before is None:
@@ -216,7 +216,7 @@ class SchemaKeeper:
                     extra={"event": "schemas_unknown", "reason": str(error)},
                 )
             except Exception:
-                log.exception("Schema list not read, by a defect", extra={"event": "schemas_defect"})
+                log.exception("Schema list not read because of a bug", extra={"event": "schemas_defect"})
 
     def _poll(self, leadership: Leadership, in_force: Stored, asked: bool) -> None:
         """Read the list once, if it may have changed."""
@@ -235,7 +235,7 @@ class SchemaKeeper:
             if listed.digest != in_force.listed.digest:
                 self._candidate = _Candidate(listed, time.monotonic())
                 log.info(
-                    "Schema list has changed, a new term begins",
+                    "Schema list changed, starting a new term",
                     extra={"event": "schemas_changed", "source": listed.source},
                 )
                 self._changed.set()

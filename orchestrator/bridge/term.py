@@ -137,7 +137,7 @@ class Term:
         for kv in self._store.list(self._keys.polls, revision=self._revision, keys_only=True)[1]:
             self._dispatcher.polled(self._keys.poll_tenant(kv.key), under_way=True)
         log.info(
-            "Carrying on",
+            "Term started",
             extra={"event": "term_begun", "revision": self._revision, "resources": len(self.world.wanted), "jobs": len(under_way)},
         )
 
@@ -292,7 +292,9 @@ class Term:
         """The worker that had claimed the job is gone; a job that takes worker after worker with it is given up in
         the end. (One that lives and gives up says so.)"""
         if deaths < CLAIMS_LOST_LIMIT or self._reconciler.clears(job):
-            log.warning("A worker lost its claim, sending again", extra={"event": "claim_lost", "job": job.id, "times": deaths})
+            log.warning(
+                "Worker lost its claim, sending the job again", extra={"event": "claim_lost", "job": job.id, "times": deaths}
+            )
             # Sent once the event of this write comes. If it is refused, a worker has the job already.
             self._leadership.commit(effects.note_death(self._keys, job, deaths))
             return
@@ -331,7 +333,7 @@ class Term:
                 log.info("Deletion confirmed", extra={"event": "deletion_confirmed", "resource": str(ref)})
                 self.world.touch(ref)
         elif ref is not None and self._may_retry(ref):
-            log.info("Trying again, as asked", extra={"event": "retry_asked", "resource": str(ref)})
+            log.info("Retry requested", extra={"event": "retry_asked", "resource": str(ref)})
             self.world.again.add(ref)
             if asked.force:
                 self.world.forced.add(ref)

@@ -93,7 +93,7 @@ class Commands(TyperGroup):
         except Exception as error:
             if _foreign(error):
                 raise
-            log.debug("A defect", exc_info=True)
+            log.debug("Bug", exc_info=True)
             complain(
                 f"a mistake in orchestrator itself: {type(error).__name__}: {words(error)}\n"
                 "Please report it; ORCHESTRATOR_LOG_LEVEL=DEBUG shows where it happened."

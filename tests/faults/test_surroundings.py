@@ -92,7 +92,9 @@ def test_a_leader_paused_past_its_lease_writes_nothing_when_it_wakes(nodes: Syst
     fence = nodes.store.get(nodes.keys.leader)
     os.kill(old, signal.SIGCONT)
     paused = process_of(nodes, old)
-    paused.wait_until(lambda: "Leading no more" in paused.log_tail(200) or "doubt" in paused.log_tail(200), 20, "stepping down")
+    paused.wait_until(
+        lambda: "Leadership lost" in paused.log_tail(200) or "State of etcd unknown" in paused.log_tail(200), 20, "stepping down"
+    )
     built(nodes, *(nodes.put("node", f"later-{i}").id for i in range(5)))
     now = nodes.store.get(nodes.keys.leader)
     assert fence is not None and now is not None and now.created == fence.created, "the woken one took nothing over"
@@ -108,7 +110,7 @@ def test_every_write_of_the_leader_is_refused_once_somebody_else_leads(nodes: Sy
     nodes.store.put(nodes.keys.leader, json.dumps({"host": "elsewhere", "pid": 1}))
     usurped = nodes.put("node", "after")
     os.kill(bridge.pid, signal.SIGCONT)
-    bridge.wait_until(lambda: "Leading no more" in bridge.log_tail(100), 20, "stepping down")
+    bridge.wait_until(lambda: "Leadership lost" in bridge.log_tail(100), 20, "stepping down")
     assert nodes.state(usurped) is None and not nodes.below(nodes.keys.jobs)
     nodes.store.delete(nodes.keys.leader)
     built(nodes, "after")

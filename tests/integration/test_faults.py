@@ -92,7 +92,7 @@ def test_a_standby_takes_over_at_once_from_a_bridge_that_stops(slow: ScriptedHea
     nodes.until(lambda: some_built(slow, 3))
     nodes.bridges[0].stop()
     all_built_once(nodes, slow, refs)
-    assert "Leading" in standby.log_tail(500)
+    assert "Leadership acquired" in standby.log_tail(500)
 
 
 def test_heat_is_away_for_a_while_and_nothing_fails(slow: ScriptedHeat, nodes: System) -> None:

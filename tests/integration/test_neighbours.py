@@ -165,7 +165,7 @@ def test_monitoring_targets_that_drip_hold_no_slot(nodes: System, scripted: Scri
     others_are_built(nodes)
 
     log = nodes.workers[0].log_tail(5000)
-    assert "Target not available" in log
+    assert "Monitoring target unavailable" in log
     assert "slot_left" not in log and "Traceback" not in log
 
 

@@ -70,7 +70,7 @@ def test_the_lines_of_a_traceback_are_indented() -> None:
 def test_a_traceback_quotes_no_value_of_any_exception_in_the_chain(formatter: logging.Formatter) -> None:
     cause = raised(ValueError("invalid literal: 'hunter2'"))
     error = raised(KeyError("hunter2"), cause)
-    text = formatter.format(record("Task ended by a defect", error))
+    text = formatter.format(record("Task failed because of a bug", error))
 
     assert "hunter2" not in text
     assert "KeyError" in text and "ValueError" in text and "test_log.py" in text

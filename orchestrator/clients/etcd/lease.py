@@ -63,7 +63,7 @@ class EtcdLease:
         try:
             self._connections.call(lambda c: c.leases.LeaseRevoke(request, timeout=CALL_TIMEOUT, metadata=c.metadata))
         except StoreUnavailable:
-            log.info("Lease could not be revoked; it ends by itself", extra={"event": "lease_left"})
+            log.info("Lease not revoked, it expires by itself", extra={"event": "lease_left"})
 
     def _renew(self) -> None:
         pause, third = 0.0, self._seconds / 3

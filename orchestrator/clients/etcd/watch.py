@@ -74,7 +74,7 @@ class EtcdWatch:
                     return
                 if (ended := self._ended_by(error)) is not None:
                     raise ended from error
-                log.warning("Watch broke off, opening it anew", extra={"event": "watch_broken", "reason": str(error)[:200]})
+                log.warning("Watch ended, opening it again", extra={"event": "watch_broken", "reason": str(error)[:200]})
                 self._closed.wait(delay * random.uniform(0.5, 1.5))
                 delay = min(delay * 2, 2.0)
 

@@ -177,7 +177,7 @@ class Follower:
                     for listener in list(self._listeners):
                         listener(row)
         except (StoreUnavailable, ValueError) as error:  # ValueError: gRPC's word for a channel that we closed
-            log.warning("Following ends", extra={"event": "following_ended", "reason": str(error)})
+            log.warning("Watch of the demo ended", extra={"event": "following_ended", "reason": str(error)})
 
     def _take(self, events: Sequence[Event], now: float) -> list[Row]:
         with self._changed:
