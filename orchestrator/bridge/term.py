@@ -7,11 +7,10 @@ import queue
 import sched
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .. import faults
 from ..clients.queue import Queue
 from ..clients.store import Compacted, Event, KeyValue, Store, Watch
 from ..core import effects
@@ -25,8 +24,10 @@ from ..core.templates import Template
 from . import loading
 from .deadlines import IN_HEAT_LONG, Deadlines, Limits, Skew
 from .dispatching import SUPERVISION, TARGETS_PER_PORTION, Dispatcher
+from .finished import Finished
 from .health import Health
 from .leader import Leadership
+from .outcomes import Outcomes
 from .reconciling import Reconciler
 from .rounds import Rounds
 
@@ -41,10 +42,6 @@ _DECISIONS = 400
 workers before the last are decided, and the lease is looked at meanwhile."""
 _HELD_UP = 0.5
 """Seconds by which a turn of the loop may be longer than it should be, without having been stopped or held up."""
-_REMOVALS = 50
-"""Runs removed in one transaction; etcd takes 128 operations."""
-_REMOVED_AFTER = 0.1
-"""Seconds for which a run that has been dealt with may stay, so that several are removed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +100,21 @@ class Term:
             total_limit=timing.total_requests,
         )
         self.world, self._revision = loaded.world, loaded.revision
-        self._reconciler = Reconciler(
+        self._outcomes = Outcomes(
             self.world,
             keys,
             leadership,
             ready=self._dispatcher.submit,
             dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            later=self._later,
+            as_string=as_string,
+        )
+        self._reconciler = Reconciler(
+            self.world,
+            keys,
+            leadership,
+            outcomes=self._outcomes,
+            ready=self._dispatcher.submit,
             later=self._later,
             patience=timing.patience,
             as_string=as_string,
@@ -117,8 +123,7 @@ class Term:
         self._deadlines = Deadlines(timing.limits)
         self._skew = Skew()
         self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_PORTION)
-        self._finished: dict[str, int] = {}
-        self._removal_due = 0.0
+        self._finished = Finished(self.world, keys, leadership, self._outcomes)
         self._stepped = time.monotonic()
         self._dispatcher.begin()
         self._resume(loaded.runs)
@@ -160,8 +165,8 @@ class Term:
                 self._leadership.check()
                 self._step()
                 health.beat(self.sizes(), self._dispatcher.wait, self._dispatcher.outage.reason)
-                health.tell("deletions", self._reconciler.held_deletions())
-            self._remove_finished()
+                health.tell("deletions", self._reconciler.brake.note())
+            self._finished.remove()
         finally:
             watch.close()
 
@@ -189,16 +194,15 @@ class Term:
         self._take_in(0.0)
         self._settle()
         undecided = 0.0 if self.world.dirty else None
-        removal = self._removal_due - time.monotonic() if self._finished else None
-        due = [seconds for seconds in (undecided, next_timer, removal, self._dispatcher.next_flush()) if seconds is not None]
+        waits = (undecided, next_timer, self._finished.due(), self._dispatcher.next_flush())
+        due = [seconds for seconds in waits if seconds is not None]
         self._take_in(min([_TICK, *due]))
         self._settle()
 
     def _settle(self) -> None:
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
-        if len(self._finished) >= _REMOVALS or time.monotonic() >= self._removal_due:
-            self._remove_finished()
+        self._finished.remove_due()
 
     # Events -----------------------------------------------------------------------------------------
 
@@ -261,7 +265,7 @@ class Term:
         ref = Ref(TEMPLATE_TYPE, template_id)
         world.touch(*world.waiting_for(ref))
         if isinstance(world.templates.get(template_id), Template):
-            self._reconciler.repaired(ref)
+            self._outcomes.repaired(ref)
 
     def _note_run(self, kv: KeyValue, *, resumed: bool = False) -> None:
         """A worker has moved a job."""
@@ -272,7 +276,7 @@ class Term:
         self._deadlines.note(job_id, tenant, run)
         if run.step is Step.DONE:
             self._note_done(job_id, tenant, run, kv.revision)
-            self._finish(kv.key, kv.revision)
+            self._finished.add(kv.key, kv.revision)
         elif job_id in self.world.graph.jobs:
             self._skew.note(run)
             # A leader that begins goes on with delays where they are: leaders that follow each other quickly
@@ -291,14 +295,14 @@ class Term:
     def _note_lost_claim(self, job: Job, deaths: int) -> None:
         """The worker that had claimed the job is gone; a job that takes worker after worker with it is given up in
         the end. (One that lives and gives up says so.)"""
-        if deaths < CLAIMS_LOST_LIMIT or self._reconciler.clears(job):
+        if deaths < CLAIMS_LOST_LIMIT or self._outcomes.clears(job):
             log.warning(
                 "Worker lost its claim, sending the job again", extra={"event": "claim_lost", "job": job.id, "times": deaths}
             )
             # Sent once the event of this write comes. If it is refused, a worker has the job already.
             self._leadership.commit(effects.note_death(self._keys, job, deaths))
             return
-        self._reconciler.give_up(
+        self._outcomes.give_up(
             job,
             f"{deaths} workers in a row died over this job; look at their logs, correct the template or the "
             "configuration and write the config with the next version",
@@ -314,13 +318,13 @@ class Term:
             log.warning("Job is overdue", extra={"event": "job_overdue", "job": job_id, "step": run.step.value})
             if self._leadership.commit(effects.give_time_up(self._keys, job, run, kv.revision)) and run.step is Step.WAITING:
                 self._dispatcher.record([job_id])
-        self._reconciler.overtake(self._deadlines.longer_in_heat(self._timing.in_heat_long))
+        self._outcomes.overtake(self._deadlines.longer_in_heat(self._timing.in_heat_long))
 
     def _note_done(self, job_id: JobId, tenant: str, run: Run, revision: int) -> None:
         ref = job_ref(job_id)
         before = self.world.stacks.get(ref)
         self._dispatcher.over(job_id, tenant)
-        self._reconciler.ended(job_id, ref, job_action(job_id), run, revision)
+        self._outcomes.ended(job_id, ref, job_action(job_id), run, revision)
         if run.monitored or (before is not None and before.monitored):
             self._rounds.asked(ref)
             self._dispatcher.monitor([ref])
@@ -338,43 +342,12 @@ class Term:
             if asked.force:
                 self.world.forced.add(ref)
             self.world.touch(ref)
-        self._finish(kv.key, kv.revision)
+        self._finished.add(kv.key, kv.revision)
 
     def _may_retry(self, ref: Ref) -> bool:
         wanted = self.world.wanted.get(ref)
         stale = wanted is not None and self.world.is_stale(wanted)
         return (ref in self.world.failed or stale) and not self.world.graph.on(ref)
-
-    def _finish(self, key: str, revision: int) -> None:
-        """Remove it once it has been dealt with: soon, together with what else ends meanwhile."""
-        due = time.monotonic() + _REMOVED_AFTER
-        self._removal_due = min(self._removal_due, due) if self._finished else due
-        self._finished[key] = revision
-
-    def _remove_finished(self) -> None:
-        """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
-        needed = self._reconciler.not_dealt_with()
-        kept = {key: revision for key, revision in self._finished.items() if self._is_needed(key, needed)}
-        finished = [(key, revision) for key, revision in self._finished.items() if key not in kept]
-        self._finished, self._removal_due = kept, time.monotonic() + _TICK
-        for start in range(0, len(finished), _REMOVALS):
-            faults.reach("bridge-before-remove")
-            batch = finished[start : start + _REMOVALS]
-            if not self._leadership.commit(effects.remove_runs(batch)):
-                for single in batch:  # One of them is not as it was seen: the others go all the same.
-                    self._leadership.commit(effects.remove_runs([single]))
-            faults.reach("bridge-after-clean")
-
-    def _is_needed(self, key: str, jobs: Collection[JobId]) -> bool:
-        """Whether the next leader would have to find a run or retry, if this one died now.
-
-        :param jobs: those whose end is not dealt with.
-        """
-        if ref := self._keys.ref(self._keys.retries, key):
-            # Held back, it is told by that record that it is to be tried again.
-            tried_again = ref in self.world.again and ref not in self.world.held
-            return tried_again or self.world.removals.is_confirmed(ref)
-        return self._keys.run_job(key) in jobs
 
     # Timers -----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestrator.bridge import loading
 from orchestrator.bridge.leader import campaign
+from orchestrator.bridge.outcomes import Outcomes
 from orchestrator.bridge.reconciling import Reconciler
 from orchestrator.clients.store import KeyValue
 from orchestrator.clients.types import Types
@@ -92,12 +93,21 @@ class Bench:
         self.ready: dict[JobId, None] = {
             job.id: None for job in self.world.graph.jobs.values() if not self.world.graph.waits_for(job.id)
         }
-        self.reconciler = Reconciler(
+        self.outcomes = Outcomes(
             self.world,
             self.keys,
             self._leadership,
             ready=lambda job: self.ready.setdefault(job.id),
             dropped=lambda job: self.ready.pop(job.id, None),
+            later=self._later,
+            as_string=False,
+        )
+        self.reconciler = Reconciler(
+            self.world,
+            self.keys,
+            self._leadership,
+            outcomes=self.outcomes,
+            ready=lambda job: self.ready.setdefault(job.id),
             later=self._later,
             patience=0.0,
             as_string=False,
@@ -169,7 +179,7 @@ class Bench:
         if kv is None or (run := Run.from_json(kv.value)).step is not Step.DONE:
             return False
         self.ready.pop(job_id, None)
-        self.reconciler.ended(job_id, job.ref, job.action, run, kv.revision)
+        self.outcomes.ended(job_id, job.ref, job.action, run, kv.revision)
         assert self._leadership.commit(effects.remove_runs([(kv.key, kv.revision)]))
         return True
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.bridge import term
+from orchestrator.bridge import finished
+from orchestrator.bridge.outcomes import Outcomes
 from orchestrator.bridge.reconciling import Reconciler
-from orchestrator.bridge.term import Term, Timing
+from orchestrator.bridge.term import Timing
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
@@ -31,7 +32,7 @@ def system() -> Iterator[System]:
 @pytest.fixture
 def untidy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever leads dies before it removes a run."""
-    monkeypatch.setattr(Term, "_remove_finished", lambda self: None)
+    monkeypatch.setattr(finished.Finished, "remove", lambda self: None)
 
 
 def steps_of(system: System) -> dict[Ref, Step]:
@@ -58,7 +59,7 @@ def test_runs_are_removed_soon_and_together(system: System) -> None:
 
 
 def test_a_leader_that_is_stopped_leaves_no_runs_that_are_done(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(term, "_REMOVED_AFTER", 3600.0)
+    monkeypatch.setattr(finished, "_REMOVED_AFTER", 3600.0)
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
     system.until(lambda: not system.term.world.graph.jobs)
@@ -153,7 +154,7 @@ def test_what_fails_with_another_does_so_under_the_next_leader(system: System) -
 
 
 def test_a_retry_that_is_asked_for_twice_leaves_nothing(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(term, "_REMOVED_AFTER", 0.3)
+    monkeypatch.setattr(finished, "_REMOVED_AFTER", 0.3)
     key = system.keys.below(system.keys.retries, N1)
     system.store.put(key, "{}")
     time.sleep(0.1)  # for the bridge to have seen the first; that it has is not visible from here
@@ -232,7 +233,7 @@ def test_a_template_that_is_taken_away_gives_place_to_the_catalogues(system: Sys
 @pytest.fixture
 def inattentive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever leads dies before it does anything about what a repair makes possible."""
-    monkeypatch.setattr(Reconciler, "repaired", lambda self, root: None)
+    monkeypatch.setattr(Outcomes, "repaired", lambda self, root: None)
 
 
 def fails(name: str) -> Outcome:

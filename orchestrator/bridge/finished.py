@@ -1,0 +1,70 @@
+"""Runs and retry requests that are dealt with: they are removed from etcd, several together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from .. import faults
+from ..core import effects
+from ..core.keys import Keys
+from ..core.refs import JobId
+from ..core.world import World
+from .leader import Leadership
+from .outcomes import Outcomes
+
+_REMOVALS = 50
+"""Runs removed in one transaction; etcd takes 128 operations."""
+_REMOVED_AFTER = 0.1
+"""Seconds for which a run that has been dealt with may stay, so that several are removed together."""
+_KEPT = 1.0
+"""Seconds after which what could not be removed is looked through again."""
+
+
+class Finished:
+    """What is to be removed, and from when on."""
+
+    def __init__(self, world: World, keys: Keys, leadership: Leadership, outcomes: Outcomes) -> None:
+        self._world, self._keys, self._leadership, self._outcomes = world, keys, leadership, outcomes
+        self._waiting: dict[str, int] = {}
+        self._due = 0.0
+
+    def due(self) -> float | None:
+        """Seconds until something is to be removed; None when there is nothing."""
+        return self._due - time.monotonic() if self._waiting else None
+
+    def remove_due(self) -> None:
+        """Remove what is there when there is enough of it, or when it is due."""
+        if len(self._waiting) >= _REMOVALS or time.monotonic() >= self._due:
+            self.remove()
+
+    def add(self, key: str, revision: int) -> None:
+        """Remove it once it has been dealt with: soon, together with what else ends meanwhile."""
+        due = time.monotonic() + _REMOVED_AFTER
+        self._due = min(self._due, due) if self._waiting else due
+        self._waiting[key] = revision
+
+    def remove(self) -> None:
+        """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
+        needed = self._outcomes.unstored()
+        kept = {key: revision for key, revision in self._waiting.items() if self._is_needed(key, needed)}
+        finished = [(key, revision) for key, revision in self._waiting.items() if key not in kept]
+        self._waiting, self._due = kept, time.monotonic() + _KEPT
+        for start in range(0, len(finished), _REMOVALS):
+            faults.reach("bridge-before-remove")
+            batch = finished[start : start + _REMOVALS]
+            if not self._leadership.commit(effects.remove_runs(batch)):
+                for single in batch:  # One of them is not as it was seen: the others go all the same.
+                    self._leadership.commit(effects.remove_runs([single]))
+            faults.reach("bridge-after-clean")
+
+    def _is_needed(self, key: str, jobs: Collection[JobId]) -> bool:
+        """Whether the next leader would have to find a run or retry, if this one died now.
+
+        :param jobs: those whose end is not dealt with.
+        """
+        if ref := self._keys.ref(self._keys.retries, key):
+            # Held back, it is told by that record that it is to be tried again.
+            tried_again = ref in self._world.again and ref not in self._world.held
+            return tried_again or self._world.removals.is_confirmed(ref)
+        return self._keys.run_job(key) in jobs
