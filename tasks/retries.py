@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Cause
 from orchestrator.core.stacks import SETTLING
 from orchestrator.errors import (
@@ -21,39 +21,27 @@ from orchestrator.errors import (
     TemporaryError,
 )
 
+Policies: TypeAlias = tuple[tuple[type[TemporaryError], Backoff], ...]
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Delays grow from *first* to *longest* seconds by *factor*, each times a random 0.5 to 1.5 so
-    that a thousand jobs that failed together do not come back together."""
-
-    first: float
-    longest: float
-    factor: float = 2.0
-
-    def delay(self, attempt: int) -> float:
-        """Seconds before attempt number *attempt* + 1."""
-        grown = self.first * self.factor ** min(attempt - 1, 30)
-        return round(min(grown, self.longest) * random.uniform(0.5, 1.5), 3)
-
-
-Policies: TypeAlias = tuple[tuple[type[TemporaryError], RetryPolicy], ...]
+JITTER = 0.5
+"""A thousand jobs that failed together do not come back together."""
 
 POLICIES: Policies = (
-    (NotSeenYet, RetryPolicy(first=2 * SETTLING, longest=2 * SETTLING)),
-    (DeletionFailed, RetryPolicy(first=1.0, longest=120.0)),
-    (StackBusy, RetryPolicy(first=1.0, longest=15.0)),
-    (CredentialsRejected, RetryPolicy(first=5.0, longest=120.0)),
-    (ProjectRefused, RetryPolicy(first=5.0, longest=120.0)),
-    (StoreUnavailable, RetryPolicy(first=0.5, longest=10.0)),
-    (TemporaryError, RetryPolicy(first=1.0, longest=60.0)),
+    (NotSeenYet, Backoff(2 * SETTLING, 2 * SETTLING, jitter=JITTER)),
+    (DeletionFailed, Backoff(1.0, 120.0, jitter=JITTER)),
+    (StackBusy, Backoff(1.0, 15.0, jitter=JITTER)),
+    (CredentialsRejected, Backoff(5.0, 120.0, jitter=JITTER)),
+    (ProjectRefused, Backoff(5.0, 120.0, jitter=JITTER)),
+    (StoreUnavailable, Backoff(0.5, 10.0, jitter=JITTER)),
+    (TemporaryError, Backoff(1.0, 60.0, jitter=JITTER)),
 )
 """The first class that fits decides. There is no last attempt: nothing fails because Heat is away."""
 
 
 def delay(error: TemporaryError, attempt: int, policies: Policies = POLICIES) -> float:
     """Seconds to wait after *error*, the *attempt*-th in a row."""
-    return next(policy.delay(attempt) for kind, policy in policies if isinstance(error, kind))
+    backoff = next(backoff for kind, backoff in policies if isinstance(error, kind))
+    return round(backoff.interval(attempt, random.random()), 3)
 
 
 CAUSES: tuple[tuple[type[TemporaryError], Cause], ...] = (

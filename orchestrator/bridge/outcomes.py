@@ -10,6 +10,7 @@ from typing import Protocol
 
 from .. import faults
 from ..core import effects
+from ..core.backoff import Backoff
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.planning import Over, caused_by, fails_with
@@ -22,8 +23,8 @@ log = logging.getLogger(__name__)
 
 UNSETTLED = 0.2
 """Seconds after which what could not be written is decided again, if the event has not come by then."""
-_FIRST_DELETION_RETRY, _LONGEST_DELETION_RETRY = 10.0, 600.0
-"""Seconds until a failed deletion of something whose config is gone is tried again."""
+DELETION_BACKOFF = Backoff(initial=10.0, maximum=600.0)
+"""Until a failed deletion of something whose config is gone is tried again."""
 
 
 class Later(Protocol):
@@ -115,7 +116,7 @@ class Outcomes:
     def _delete_again_later(self, ref: Ref) -> None:
         """Nobody can ask again for a deletion whose config is gone, so it is never given up."""
         times = self._deletions_failed[ref] = self._deletions_failed.get(ref, 0) + 1
-        self._later(min(_FIRST_DELETION_RETRY * 2 ** min(times - 1, 10), _LONGEST_DELETION_RETRY), ref, again=True)
+        self._later(DELETION_BACKOFF.interval(times), ref, again=True)
 
     def repaired(self, root: Ref) -> None:
         """What failed because of *root* is tried again."""

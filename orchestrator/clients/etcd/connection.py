@@ -20,6 +20,7 @@ import grpc
 from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
+from ...core.backoff import Backoff
 from ...errors import StoreForbidden, StoreUnavailable
 from ..store import Compacted
 from .access import EtcdAccess
@@ -29,11 +30,9 @@ from .history import History
 T = TypeVar("T")
 Method = Literal["Range", "Put", "DeleteRange", "Txn"]
 
-CONNECT_TIMEOUT = 1.0
-"""Seconds within which a new connection has to prove itself. Doubled after each round in which no
-endpoint did."""
-LONGEST_CONNECT = 5.0
-"""What that grows to, for an etcd or a machine that is overloaded."""
+CONNECT_TIMEOUTS = Backoff(initial=1.0, maximum=5.0)
+"""Seconds within which a new connection has to prove itself. They grow with each round in which no
+endpoint did: etcd or the machine may be overloaded."""
 LOGIN_TIMEOUT = 5.0
 """Seconds for a login: etcd hashes the password, which takes its time on a busy machine."""
 AVOIDED_FOR = 30.0
@@ -238,7 +237,7 @@ class Connections:
     def _connect(self) -> Channel:
         endpoint = self._endpoints.choose()
         rounds = self._failures // len(self._endpoints)
-        seconds = min(CONNECT_TIMEOUT * 2**rounds, LONGEST_CONNECT)
+        seconds = CONNECT_TIMEOUTS.interval(rounds + 1)
         channel = _open(endpoint, self._access)
         try:
             if self._access.user:

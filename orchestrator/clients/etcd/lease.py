@@ -10,6 +10,7 @@ from typing import Any
 
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
+from ...core.backoff import Backoff
 from ...errors import StoreUnavailable
 from .connection import Channel, Connections
 
@@ -19,9 +20,8 @@ CALL_TIMEOUT = 3.0
 """Seconds for giving a lease back."""
 _TRY = (0.5, 1.5)
 """Shortest and longest time, in seconds, that one endpoint gets for a renewal."""
-_FIRST_PAUSE = 0.02
-_LONGEST_PAUSE = 0.5
-"""Seconds between two tries, the first and the longest. The next endpoint is asked at once."""
+_BACKOFF = Backoff(initial=0.02, maximum=0.5)
+"""Between two renewals that failed. The next endpoint is asked at once."""
 
 
 class EtcdLease:
@@ -66,8 +66,8 @@ class EtcdLease:
             log.info("Lease not revoked, it expires by itself", extra={"event": "lease_left"})
 
     def _renew(self) -> None:
-        pause, third = 0.0, self._seconds / 3
-        while not self._stop.wait(pause or third):
+        failures, third = 0, self._seconds / 3
+        while not self._stop.wait(_BACKOFF.interval(failures) if failures else third):
             started = time.monotonic()
             if started >= self._renewed_until or not self._is_of_this_history():
                 return
@@ -76,13 +76,13 @@ class EtcdLease:
             except StoreUnavailable:
                 if started >= self._until:
                     self._stop.set()
-                pause = min(2 * pause, _LONGEST_PAUSE) if pause else _FIRST_PAUSE
+                failures += 1
                 continue
             if reply is None or reply.TTL <= 0:
                 self._stop.set()  # etcd has forgotten it: what hung on it is gone
                 return
             self._until = started + reply.TTL
-            pause = 0.0
+            failures = 0
             self._verify()
 
     def _verify(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
+from ...core.backoff import Backoff
 from ...core.transactions import Transaction
 from ...errors import StoreForbidden, StoreRefused, StoreUnavailable
 from ..store import Compacted, HistoryChanged, KeyValue, Lease, Watch
@@ -35,6 +37,8 @@ WRITE_TRY = 3.0
 """Seconds for a write. When they are over nobody knows whether it was performed."""
 WRITE_TIMEOUT = 5.0
 """Seconds within which a write that was certainly not performed is tried again."""
+_BACKOFF = Backoff(initial=0.05, maximum=1.0, jitter=0.5)
+"""Between two rounds of the endpoints."""
 PAGE = 1000
 """Keys in the first range request of a listing."""
 LARGEST_PAGE = 10_000
@@ -206,10 +210,8 @@ class EtcdStore:
         rarely."""
         for _ in range(self._connections.endpoints - 1):
             yield 0.0
-        pause = 0.05
-        while True:
-            yield pause * random.uniform(0.5, 1.5)
-            pause = min(pause * 2, 1.0)
+        for failures in itertools.count(1):
+            yield _BACKOFF.interval(failures, random.random())
 
     # Leases and watches ---------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.term import Term, Timing
 from orchestrator.clients.types import Types
+from orchestrator.core.backoff import Backoff
 from orchestrator.core.keys import Keys
 from orchestrator.core.records import Run
 from orchestrator.core.refs import JobId, Json, Ref, RunId
@@ -29,7 +30,6 @@ from orchestrator.testing import FixedTargets, MemoryStore, Message, PlainRender
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
 from tasks.context import Claims, Sightings, WorkerContext
-from tasks.retries import RetryPolicy
 from tests import factories
 
 DEADLINE = 12.0
@@ -80,7 +80,7 @@ class System:
         doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
         doubles |= {"claims": MortalClaims(self.store, 10), "renderer": PlainRenderer(), "templates": factories.templates()}
         # Heat shows at once what it was asked, and nobody asks too often: delays may be short.
-        doubles |= {"sightings": Sightings(0.1), "policies": ((TemporaryError, RetryPolicy(0.05, 0.1)),)}
+        doubles |= {"sightings": Sightings(0.1), "policies": ((TemporaryError, Backoff(0.05, 0.1)),)}
         self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)
 
     # The bridge -------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from orchestrator.bridge.deadlines import Limits
+from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Step
 from orchestrator.core.refs import Json
 from orchestrator.core.stacks import Stack, owner_tag
 from orchestrator.errors import HeatRefused, HeatUnavailable, TemporaryError
-from tasks.retries import RetryPolicy
 from tests.factories import TENANT, network, node, port
 
 from .driver import System, WorkerDied, complete
@@ -78,11 +78,11 @@ def test_a_stack_that_is_not_ours_is_not_deleted_with_the_config(system: System)
 
 def test_a_stack_that_heat_made_though_the_answer_was_a_filters_goes_with_its_config(system: System) -> None:
     system.heat.fail_next(HeatUnavailable("a filter answers 403"), on="create", performed=True)
-    system.worker.policies = ((TemporaryError, RetryPolicy(60.0, 60.0)),)
+    system.worker.policies = ((TemporaryError, Backoff(60.0, 60.0)),)
     system.put(N1)
     system.until(lambda: [run for run in system.runs().values() if run.asked])
     system.remove(N1)
-    system.worker.policies = ((TemporaryError, RetryPolicy(0.05, 0.1)),)
+    system.worker.policies = ((TemporaryError, Backoff(0.05, 0.1)),)
     system.until(lambda: len(system.jobs_made()) == 2)
     system.stop()
     system.start()  # The next leader goes on with a delay, and need not wait for what is left of a minute.

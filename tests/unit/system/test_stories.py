@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.bridge import dispatching
+from orchestrator.core.backoff import Backoff
 from orchestrator.core.jobs import Action, Job, job_action, job_ref
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
@@ -21,7 +22,6 @@ from orchestrator.core.resources import digest_of
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import DeletionFailed, HeatRefused, HeatUnavailable, StackBusy, TemporaryError
 from tasks import steps
-from tasks.retries import RetryPolicy
 from tests.factories import HOT, TENANT, network, port, server
 
 from .driver import System, WorkerDied, complete
@@ -293,14 +293,14 @@ def test_a_deletion_that_heat_fails_is_asked_three_times(system: System) -> None
 
 
 @dataclass(frozen=True, slots=True)
-class Delays(RetryPolicy):
+class Delays(Backoff):
     """A policy that tells what it is asked for."""
 
     asked: list[int] = field(default_factory=list)
 
-    def delay(self, attempt: int) -> float:
-        self.asked.append(attempt)
-        return self.first
+    def interval(self, failures: int, chance: float = 0.5) -> float:
+        self.asked.append(failures)
+        return self.initial
 
 
 def test_an_outage_does_not_use_up_the_tries_of_a_deletion(system: System) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.core.backoff import Backoff
 from orchestrator.errors import (
     BrokerUnavailable,
     CredentialsRejected,
@@ -13,9 +14,9 @@ from orchestrator.errors import (
     TargetUnavailable,
     TemporaryError,
 )
-from tasks.retries import POLICIES, RetryPolicy, delay
+from tasks.retries import JITTER, POLICIES, delay
 
-POLICY = RetryPolicy(first=1.0, longest=10.0)
+POLICY = ((TemporaryError, Backoff(1.0, 10.0, jitter=JITTER)),)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ POLICY = RetryPolicy(first=1.0, longest=10.0)
     ids=lambda value: f"{value:g}",
 )
 def test_delays_grow_up_to_the_longest_within_half_and_one_and_a_half(attempt: int, middle: float) -> None:
-    drawn = [POLICY.delay(attempt) for _ in range(200)]
+    drawn = [delay(TemporaryError("x"), attempt, POLICY) for _ in range(200)]
 
     assert middle * 0.5 <= min(drawn) <= max(drawn) <= middle * 1.5
     assert len(set(drawn)) > 50  # jittered, so that those who failed together do not come back together
