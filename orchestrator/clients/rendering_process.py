@@ -22,11 +22,11 @@ from typing import NoReturn
 from orchestrator.core.jinja import line_of, render
 from orchestrator.errors import TemplateError
 
-CPU_LIMIT, CPU_PER_CHARACTER, MOST_CPU = 0.15, 5e-6, 1.0
+CPU_LIMIT, CPU_PER_CHARACTER, MOST_CPU = 0.25, 5e-6, 1.0
 """Seconds of CPU for one template: so many, and some more for each character of its text, but no
 more than the last. Compiling takes 3 µs a character at the most, and the slowest of the catalogue 3
 ms in all (measured)."""
-GRACE = 0.05
+GRACE = 0.1
 """Seconds of CPU more, after which the process is ended if it could not be interrupted: within one
 call Python does not look at signals."""
 MEMORY_LIMIT = 64 * 1024 * 1024

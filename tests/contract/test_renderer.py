@@ -159,7 +159,7 @@ def test_a_template_is_not_blamed_for_the_memory_of_those_before_it(renderer: Re
 
 
 def test_a_tenant_that_has_spent_its_allowance_is_postponed_and_no_other() -> None:
-    renderer = Renderer(deadline=300.0, quarantine=3600.0, allowance=0.25)
+    renderer = Renderer(deadline=300.0, quarantine=3600.0, allowance=0.5)
     try:
         renderer.render("port", "good", {}, "hostile")
         assert "it takes longer than" in error_of(renderer, TAKES_LONG, "hostile")
@@ -176,9 +176,9 @@ def test_a_tenant_that_has_spent_its_allowance_is_postponed_and_no_other() -> No
 
 
 def test_a_longer_template_has_more_time(renderer: Renderer) -> None:
-    """Compiling takes its time. This one takes more than the 0.15 s that a short one has."""
+    """Compiling takes its time. This one takes more than the 0.25 s that a short one has."""
     assert error_of(renderer, TAKES_LONG + "{# a comment #}" * 20_000).endswith("it takes longer than 1 s to render")
-    assert renderer.render("port", "{{ jinja_x }} " * 4_000, {"jinja_x": 1}, "other") == "1 " * 4_000
+    assert renderer.render("port", "{{ jinja_x }} " * 6_000, {"jinja_x": 1}, "other") == "1 " * 6_000
 
 
 def test_a_tenant_in_quarantine_holds_up_no_other(renderer: Renderer) -> None:

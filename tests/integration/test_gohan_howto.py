@@ -238,6 +238,10 @@ def test_everything_is_built_changed_resynchronised_and_deleted(behind: Behind) 
     gohan.delete("network", "marker")
     for found in reversed(behind.documents):
         gohan.delete(found["type"], found["id"])
+    # Gohan sets no mark, and so many deletions could be a mistake.
+    running.until(lambda: running.store.get(running.keys.brake), 30)
+    confirmed = running.command("confirm", "deletions", "--yes", "--wait", "--timeout", "120")
+    assert confirmed.returncode == 0, confirmed.stdout + confirmed.stderr
     running.until(lambda: not stacks_in_heat(running), 120, lambda: str(stacks_in_heat(running)))
     running.until(lambda: not left(running), 30, lambda: str(left(running)))
 
@@ -250,7 +254,8 @@ def stacks_in_heat(running: System) -> list[str]:
 
 def left(running: System) -> list[str]:
     """The keys that should be gone with the resources."""
-    ours = (running.keys.leader, running.keys.schema_list, "/config/v2.0/heat_templates/")
+    keys = running.keys
+    ours = (keys.leader, keys.schema_list, keys.identity, "/config/v2.0/heat_templates/")
     return [key for key in running.below("/") if not key.startswith(ours) and "heat_templates" not in key]
 
 
