@@ -188,6 +188,27 @@ def example_secrets() -> dict[str, dict[str, str]]:
     return {document["metadata"]["name"]: document["stringData"] for document in documents}
 
 
+def enter(container: Container, manifests: Manifests, folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+    """Mount a container's secrets in *folder*, and give the environment of its process.
+
+    The secrets are those of the example.
+
+    :param files: contents that replace the example's, by the names of the files.
+    """
+    secrets = example_secrets()
+    for path, name in container.mounted():
+        place = Path(_located(folder, path))
+        place.mkdir(parents=True)
+        for file, text in secrets[name].items():
+            (place / file).write_text(files.get(file, text))
+    variables = manifests.variables(container)
+    return {name: _located(folder, value) for name, value in variables.items()}
+
+
+def _located(folder: Path, value: str) -> str:
+    return value.replace(SECRETS, f"{folder}{SECRETS}")
+
+
 # Schemas ------------------------------------------------------------------------------------
 
 

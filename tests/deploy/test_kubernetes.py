@@ -20,7 +20,17 @@ from orchestrator.core import addresses
 from orchestrator.errors import SettingsError
 from tests.certificates import certificate
 
-from .kubernetes import K8S, SECRETS, VERSIONS, Container, Manifests, example_secrets, render, scenes, validate
+from .kubernetes import (
+    K8S,
+    VERSIONS,
+    Container,
+    Manifests,
+    enter,
+    example_secrets,
+    render,
+    scenes,
+    validate,
+)
 
 IMAGE = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9./-]+(:[0-9]+\.[0-9]+\.[0-9]+|@sha256:[0-9a-f]{64})")
 """An image with its registry and a version or a digest."""
@@ -152,10 +162,6 @@ def test_every_secret_of_the_example_is_used(copied: Path) -> None:
 # Settings -----------------------------------------------------------------------------------
 
 
-def located(folder: Path, value: str) -> str:
-    return value.replace(SECRETS, f"{folder}{SECRETS}")
-
-
 def broker(variables: Mapping[str, str]) -> str:
     """The address of Redis, in the form that the settings ask for."""
     if "ORCHESTRATOR_BROKER_MASTER_NAME" in variables:
@@ -165,34 +171,19 @@ def broker(variables: Mapping[str, str]) -> str:
     return plain.replace("redis://", "rediss://") if tls else plain
 
 
-def enter(container: Container, manifests: Manifests, folder: Path, pem: dict[str, str]) -> dict[str, str]:
-    """The environment as the container's process has it: secrets lie in *folder*.
-
-    The secrets have the example's values, except certificates and the address of Redis.
-    """
-    variables = manifests.variables(container)
-    secrets = example_secrets()
-    secrets["orchestrator-broker"]["url"] = broker(variables)
-    for path, name in container.mounted():
-        place = Path(located(folder, path))
-        place.mkdir(parents=True)
-        for file, text in secrets[name].items():
-            (place / file).write_text(pem.get(file, text))
-    return {name: located(folder, value) for name, value in variables.items()}
-
-
 def test_every_process_accepts_its_settings(manifests: Manifests, tmp_path: Path, pem: dict[str, str]) -> None:
     """With the secrets of the example. Whatever is no setting, or no file, is refused by name."""
     containers = manifests.containers()
     assert {"bridge", "worker"} <= {container.name for container in containers}
     for container in containers:
-        loaded = settings.read(enter(container, manifests, tmp_path / container.name, pem))
+        files = {**pem, "url": broker(manifests.variables(container))}
+        loaded = settings.read(enter(container, manifests, tmp_path / container.name, files))
         assert loaded.settings.log_format == "json"
         assert "change-me" in loaded.settings.broker_url
 
 
-def test_a_process_refuses_a_setting_that_does_not_exist(base: Manifests, tmp_path: Path, pem: dict[str, str]) -> None:
-    environment = enter(base.containers()[0], base, tmp_path, pem)
+def test_a_process_refuses_a_setting_that_does_not_exist(base: Manifests, tmp_path: Path) -> None:
+    environment = enter(base.containers()[0], base, tmp_path, {})
     with pytest.raises(SettingsError, match="ORCHESTRATOR_ETCD_ENDPOINT:"):
         settings.read(environment | {"ORCHESTRATOR_ETCD_ENDPOINT": "etcd:2379"})
 
