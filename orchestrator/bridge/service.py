@@ -10,7 +10,7 @@ from ..clients.etcd import EtcdStore
 from ..clients.queue import Queue
 from ..core.removals import BrakeLimits
 from ..settings import Settings
-from . import loading
+from . import loading, systemd
 from .deadlines import Limits
 from .health import CountEvents, Health, serve
 from .identity import IdentityGuard
@@ -45,6 +45,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(count)
     server = serve(health, settings.health_address, settings.health_port) if settings.health_port else None
+    supervised = systemd.report(health, stopping)
     source = schema_list.source(settings.schema_access, templates)
     types = SchemaKeeper(source, store, settings.prefixes, settings.schemas_interval, health)
     types.prepare(stopping)
@@ -72,5 +73,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         handler.removeFilter(count)
     if server is not None:
         server.shutdown()
+    if supervised is not None:
+        supervised.close()
     broker.close()
     store.close()

@@ -167,6 +167,14 @@ class Queue:
             facts = connection.default_channel.client.info("server")
             return f"redis {facts.get('redis_version')}, {facts.get('redis_mode')}"
 
+    def answers(self, node: str, seconds: float) -> bool:
+        """Whether a worker's main process takes messages, and answers one in time.
+
+        :param node: Celery's name of it, such as ``worker@host``.
+        """
+        with self._told():
+            return bool(self._app.control.ping(destination=[node], timeout=seconds))
+
     def close(self) -> None:
         self._app.close()
 

@@ -1,0 +1,1 @@
+"""What ``deploy/`` holds is valid, consistent, and names only settings that exist."""
