@@ -314,7 +314,7 @@ class _Process:
 
     def _why_it_ended(self, question: _Question) -> _Answer:
         code = self._process.wait()
-        if code == -signal.SIGPROF:
+        if code == -signal.SIGVTALRM:
             kind, what = TOO_LONG, takes_too_long(question.text)
         elif code > 0 or -code in _CRASHES:
             kind, what = CRASHED, f"rendering it crashes the process that does it (exit code {code})"
