@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 
 from ..clients import catalogue, schema_list
@@ -21,12 +22,18 @@ from .term import Term, Timing
 
 log = logging.getLogger(__name__)
 
+STOP_TIMEOUT = 4.0
+"""Seconds after which a bridge that was told to stop ends, whatever still waits for etcd. Nothing is
+lost: etcd holds everything, and the lease expires by itself."""
+
 
 def run(settings: Settings, stopping: threading.Event) -> None:
     """The bridge until *stopping* is set.
 
     :raises InvalidInput: the catalogue, the schema list or the broker cannot be used.
     """
+    ended = threading.Event()
+    threading.Thread(target=_end_in_time, args=(stopping, ended), name="stop", daemon=True).start()
     broker = Queue(settings.broker)
     broker.refuse_cluster()
     templates = catalogue.load(settings.templates)
@@ -77,3 +84,16 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         supervised.close()
     broker.close()
     store.close()
+    ended.set()
+
+
+def _end_in_time(stopping: threading.Event, ended: threading.Event) -> None:
+    """A call of etcd that is under way cannot be cancelled, and an etcd that is away takes long to
+    try."""
+    stopping.wait()
+    if ended.wait(STOP_TIMEOUT):
+        return
+    fields = {"event": "stop_forced", "seconds": STOP_TIMEOUT}
+    log.warning("Bridge stopped without an answer from etcd, its lease expires by itself", extra=fields)
+    logging.shutdown()
+    os._exit(0)

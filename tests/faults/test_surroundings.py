@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.bridge.service import STOP_TIMEOUT
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.refs import Ref
 from orchestrator.core.transactions import Transaction
@@ -99,6 +100,21 @@ def test_a_leader_paused_past_its_lease_writes_nothing_when_it_wakes(nodes: Syst
     now = nodes.store.get(nodes.keys.leader)
     assert fence is not None and now is not None and now.created == fence.created, "the woken one took nothing over"
     assert max(Counter(request.stack for request in heat.requests).values()) == 1
+
+
+@pytest.mark.parametrize("role", ["leader", "standby"])
+def test_a_bridge_ends_in_time_while_etcd_is_frozen(nodes: System, role: str) -> None:
+    built(nodes, nodes.put("node", f"before-{role}").id)
+    standby = nodes.bridge()
+    standby.wait_until(lambda: "standing by" in standby.log_tail(50), 30, "standing by")
+    process = standby if role == "standby" else process_of(nodes, leader(nodes))
+    os.kill(nodes.etcd.process.pid, signal.SIGSTOP)
+    try:
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait_until(lambda: not process.alive, STOP_TIMEOUT + 6, "its end")
+    finally:
+        os.kill(nodes.etcd.process.pid, signal.SIGCONT)
+    built(nodes, nodes.put("node", f"after-{role}").id)
 
 
 def test_every_write_of_the_leader_is_refused_once_somebody_else_leads(nodes: System) -> None:
