@@ -1,7 +1,7 @@
 """The store as everybody else sees it: keys, revisions, transactions, leases and a watch.
 
 :class:`orchestrator.clients.etcd.EtcdStore` is the real one,
-:class:`orchestrator.testing.MemoryStore` the double; ``tests/contract`` holds both to the same
+:class:`tests.doubles.MemoryStore` the double; ``tests/contract`` holds both to the same
 behaviour.
 """
 

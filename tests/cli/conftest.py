@@ -28,7 +28,7 @@ from orchestrator.core.records import Failed, Handled, Held, Run
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
-from orchestrator.testing import MemoryStore
+from tests.doubles import MemoryStore
 
 PREFIXES = ("CONFIG", "STATE", "MONITORING", "JOBS", "WORKER")
 

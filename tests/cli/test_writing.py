@@ -11,7 +11,7 @@ from orchestrator.cli.writing import Result, Written
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import InvalidInput
-from orchestrator.testing import MemoryStore
+from tests.doubles import MemoryStore
 
 from .conftest import Records
 

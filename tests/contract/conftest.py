@@ -18,8 +18,8 @@ from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.store import Event, Lease, Store, Watch
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
-from orchestrator.testing import MemoryStore
 from tasks.together import GatheringStore
+from tests.doubles import MemoryStore
 
 PATIENCE = 15.0
 """Seconds for something to happen that the store promises."""

@@ -1,4 +1,4 @@
-"""One behaviour of both Heats: :class:`~orchestrator.testing.ScriptedHeat` and the real door, over HTTP."""
+"""One behaviour of both Heats: :class:`~tests.doubles.MemoryHeat` and the real door, over HTTP."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator import testing
 from orchestrator.clients.heat import Heat
 from orchestrator.core.refs import JobId, StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, tag
 from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
 from orchestrator.sandbox import scripted_heat
+from tests import doubles
 
 REQUEST = StackRequest(StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {"name": "n1"}, 5)
 FIRST, SECOND = (tag(JobId(f"create:heat_worker:network:n1:{version}:aaaaa")) for version in (1, 2))
@@ -23,7 +23,7 @@ FIRST, SECOND = (tag(JobId(f"create:heat_worker:network:n1:{version}:aaaaa")) fo
 class Cloud:
     """A door to Heat, how long Heat works at everything (for ever, or not at all), and what it took."""
 
-    heat: Heat | testing.ScriptedHeat
+    heat: Heat | doubles.MemoryHeat
     finish: Callable[[], object]
     taken: Callable[[], list[str]]
 
@@ -31,7 +31,7 @@ class Cloud:
 @pytest.fixture(params=["double", "http"])
 def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     if request.param == "double":
-        double = testing.ScriptedHeat()
+        double = doubles.MemoryHeat()
         outputs = [{"output_key": "id", "output_value": "x", "description": ""}]
 
         def finish() -> None:

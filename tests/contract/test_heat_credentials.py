@@ -37,7 +37,7 @@ from orchestrator.errors import (
 from orchestrator.sandbox import odd_answers
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
-from orchestrator.testing import MemoryStore
+from tests.doubles import MemoryStore
 
 TAG = "orchestrator-1-aaaaa"
 

@@ -1,4 +1,4 @@
-"""One behaviour of both queues: :class:`~orchestrator.testing.RecordingQueue` and Celery on a real Redis."""
+"""One behaviour of both queues: :class:`~tests.doubles.RecordingQueue` and Celery on a real Redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.core.refs import RunId
 from orchestrator.errors import BrokerUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import free_port
-from orchestrator.testing import Message, RecordingQueue
+from tests.doubles import Message, RecordingQueue
 
 JOB = (RunId("t1/create:heat_worker:network:n1:1:aaaaa"),)
 TWO = (*JOB, RunId("t1/modify:heat_worker:network:n2:7:bbbbb"))

@@ -20,7 +20,7 @@ from orchestrator.clients.renderer import Renderer
 from orchestrator.clients.rendering_process import CPU_LIMIT, MEMORY_LIMIT
 from orchestrator.core.refs import Json
 from orchestrator.errors import RendererUnavailable, RenderingPostponed, TemplateError
-from orchestrator.testing import PlainRenderer
+from tests.doubles import PlainRenderer
 
 from .conftest import eventually
 

@@ -18,7 +18,7 @@ import pytest
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.schema_list import KEYSTONE, SchemaAccess
 from orchestrator.errors import InvalidInput, SchemasDenied, TemporaryError
-from orchestrator.testing import MemoryStore
+from tests.doubles import MemoryStore
 from tests.gohan.server import Gohan, as_json
 from tests.gohan.types import entry, own_entries
 

@@ -1,4 +1,4 @@
-"""One behaviour of both stores: :class:`~orchestrator.testing.MemoryStore` and a real etcd."""
+"""One behaviour of both stores: :class:`~tests.doubles.MemoryStore` and a real etcd."""
 
 from __future__ import annotations
 

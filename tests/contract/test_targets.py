@@ -21,8 +21,8 @@ from orchestrator.clients.targets import LARGEST, Targets
 from orchestrator.core.addresses import Rules
 from orchestrator.core.refs import Json
 from orchestrator.errors import TargetUnavailable
-from orchestrator.testing import FixedTargets
 from tests.certificates import self_signed
+from tests.doubles import FixedTargets
 
 TIMEOUT = 0.6
 DOCUMENT: Json = {"id": "x", "version": 1, "values": []}

@@ -13,7 +13,7 @@ from orchestrator.bridge.dispatching import Dispatcher
 from orchestrator.clients.queue import PORTION
 from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Run, Step
-from orchestrator.testing import RecordingQueue
+from tests.doubles import RecordingQueue
 from tests.factories import job, network
 
 from .test_looks import Clock

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.bridge import health
 from orchestrator.bridge.health import HANGS, LOOP_SILENCE, STANDBY_SILENCE, TAKEOVER_HANGS, WATCH_SILENCE, Health
-from orchestrator.testing import MemoryStore
+from tests.doubles import MemoryStore
 
 
 class Clock:

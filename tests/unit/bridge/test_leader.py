@@ -12,8 +12,8 @@ from orchestrator.bridge.leader import Leadership, LeadershipLost, campaign, ide
 from orchestrator.clients.store import HistoryChanged
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreForbidden
-from orchestrator.testing import MemoryStore, MemoryWatch
 from tests import factories
+from tests.doubles import MemoryStore, MemoryWatch
 
 KEYS = factories.keys()
 PATIENCE = 10.0

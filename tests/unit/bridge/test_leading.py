@@ -14,8 +14,8 @@ from orchestrator.bridge.leader import Leadership, LeadershipLost
 from orchestrator.bridge.leading import Leading
 from orchestrator.clients.store import Compacted, HistoryChanged
 from orchestrator.errors import StoreForbidden, StoreUnavailable
-from orchestrator.testing import MemoryStore
 from tests import factories
+from tests.doubles import MemoryStore
 
 KEYS = factories.keys()
 Step = Callable[[], None]

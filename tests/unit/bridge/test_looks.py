@@ -13,7 +13,7 @@ from orchestrator.bridge.dispatching import LONGEST_LOOK, MOST_LOOKS_WAITING, Di
 from orchestrator.clients.queue import LOOK
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import JobId, Ref
-from orchestrator.testing import RecordingQueue
+from tests.doubles import RecordingQueue
 
 
 class Clock:

@@ -23,7 +23,7 @@ from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.schema_list import SchemaList
 from orchestrator.core.schemas import Schemas, parse_schemas
 from orchestrator.errors import InvalidInput, SchemasDenied, StoreUnavailable, TemporaryError
-from orchestrator.testing import MemoryStore
+from tests.doubles import MemoryStore
 from tests.gohan.types import entry
 
 NONE = Keys(Prefixes(), Schemas(()))

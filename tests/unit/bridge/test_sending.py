@@ -13,7 +13,7 @@ from orchestrator.core.jobs import Job
 from orchestrator.core.keys import job_of
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.refs import JobId, RunId
-from orchestrator.testing import RecordingQueue
+from tests.doubles import RecordingQueue
 from tests.factories import job, network
 
 from .test_looks import Clock

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.systemd import PAUSE, Supervision, lines, supervision
-from orchestrator.testing import MemoryStore
+from tests.doubles import MemoryStore
 
 PID = 4711
 

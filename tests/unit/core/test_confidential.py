@@ -13,7 +13,7 @@ from orchestrator.core.jobs import Job, Param
 from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.templates import Template, parse_template
-from orchestrator.testing import PlainRenderer
+from tests.doubles import PlainRenderer
 from tests.factories import HOT, job, network
 
 DB = Ref("database", "db")

@@ -10,7 +10,7 @@ from orchestrator.core.mapping.evaluate import ListOf, OutputOf
 from orchestrator.core.refs import Json, StackName
 from orchestrator.core.rendering import StackRequest, needed_outputs, pick_outputs, request
 from orchestrator.errors import TemplateError
-from orchestrator.testing import PlainRenderer
+from tests.doubles import PlainRenderer
 from tests.factories import job, network, port, template
 
 RENDER = PlainRenderer().render

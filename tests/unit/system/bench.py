@@ -1,7 +1,7 @@
 """The real reconciler over a :class:`MemoryStore`, in one thread: what happens when is the test's choice.
 
 Config changes wait until :meth:`Bench.settle`; jobs run when a test ends them, by the real steps on a
-:class:`ScriptedHeat`; a restart forgets everything but the store.
+:class:`MemoryHeat`; a restart forgets everything but the store.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from orchestrator.core.records import Handled, Held, Run, Step
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.removals import BrakeLimits
 from orchestrator.core.world import Seen
-from orchestrator.testing import MemoryStore, PlainRenderer, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.context import Claims, WorkerContext
 from tests import factories
+from tests.doubles import MemoryHeat, MemoryStore, PlainRenderer, RecordingQueue
 
 OUTPUTS = [{"output_key": "id", "output_value": "cloud"}]
 
@@ -37,7 +37,7 @@ class Bench:
     def __init__(self) -> None:
         self.keys = factories.keys()
         self.store = MemoryStore()
-        self.heat = ScriptedHeat()
+        self.heat = MemoryHeat()
         doubles: dict[str, Any] = {"heat": self.heat, "queue": RecordingQueue(), "targets": None}
         doubles |= {"claims": Claims(self.store, 10), "renderer": PlainRenderer(), "templates": factories.templates()}
         self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)

@@ -26,11 +26,11 @@ from orchestrator.core.records import Run
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import TemporaryError
-from orchestrator.testing import FixedTargets, MemoryStore, Message, PlainRenderer, RecordingQueue, ScriptedHeat
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
 from tasks.context import Claims, Sightings, WorkerContext
 from tests import factories
+from tests.doubles import FixedTargets, MemoryHeat, MemoryStore, Message, PlainRenderer, RecordingQueue
 
 DEADLINE = 12.0
 
@@ -50,7 +50,7 @@ class MortalClaims(Claims):
 
 
 Outcome = Callable[[Stack], Mapping[str, Any] | None]
-"""How Heat ends an operation: the arguments of :meth:`ScriptedHeat.finish`, or None: not yet."""
+"""How Heat ends an operation: the arguments of :meth:`MemoryHeat.finish`, or None: not yet."""
 
 
 def complete(stack: Stack) -> Mapping[str, Any]:
@@ -64,7 +64,7 @@ class System:
 
     keys: Keys = field(default_factory=factories.keys)
     store: MemoryStore = field(default_factory=MemoryStore)
-    heat: ScriptedHeat = field(default_factory=ScriptedHeat)
+    heat: MemoryHeat = field(default_factory=MemoryHeat)
     queue: RecordingQueue = field(default_factory=RecordingQueue)
     targets: FixedTargets = field(default_factory=FixedTargets)
     outcome: Outcome = complete

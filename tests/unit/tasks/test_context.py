@@ -12,9 +12,9 @@ from orchestrator.clients.store import Lease
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.stacks import Stack
 from orchestrator.core.transactions import Transaction, unchanged
-from orchestrator.testing import MemoryStore
 from tasks import context
 from tasks.context import Claims, Promptness, Sightings
+from tests.doubles import MemoryStore
 
 
 @pytest.fixture

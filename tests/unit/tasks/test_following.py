@@ -16,11 +16,11 @@ from orchestrator.core import monitoring, records
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Json, Ref
 from orchestrator.errors import TargetUnavailable
-from orchestrator.testing import FixedTargets, MemoryStore, PlainRenderer
 from tasks import following
 from tasks.context import Claims, WorkerContext
 from tasks.following import Slow, monitor
 from tests import factories
+from tests.doubles import FixedTargets, MemoryStore, PlainRenderer
 
 TARGET: Json = {
     "version": 1,

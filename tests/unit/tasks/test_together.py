@@ -13,8 +13,8 @@ import pytest
 from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.core.transactions import Transaction, absent
 from orchestrator.errors import StoreRefused, StoreUnavailable
-from orchestrator.testing import MemoryStore
 from tasks.together import GatheringStore, Turns, pool
+from tests.doubles import MemoryStore
 
 Chain = Callable[[GatheringStore], Any]
 LONG = 30.0

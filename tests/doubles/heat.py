@@ -1,0 +1,233 @@
+"""Heat in memory."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from orchestrator.core.refs import Json
+from orchestrator.core.rendering import StackRequest
+from orchestrator.core.stacks import Stack
+from orchestrator.errors import (
+    HeatRefused,
+    ProjectRefused,
+    StackBusy,
+    StackExists,
+    StackMissing,
+)
+
+Method = Literal["show", "in_progress", "create", "update", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRequest:
+    """Something that Heat was asked to change, in the order of asking. *request* is None for a delete."""
+
+    method: Literal["create", "update", "delete"]
+    tenant: str
+    name: str
+    request: StackRequest | None = None
+    tag: str = ""
+
+
+class _Checks(threading.local):
+    """What each thread wants to be sure of before a request is taken."""
+
+    check: Callable[[], None] | None = None
+
+
+class MemoryHeat:
+    """Stacks by tenant and name, in memory. Every operation stays in progress until :meth:`finish`.
+
+    :param name_window: creations that are refused after a deletion that is shown as complete, because the name is
+        not free yet: a Heat with convergence does so for some seconds.
+    """
+
+    def __init__(self, name_window: int = 1) -> None:
+        self._lock = threading.RLock()
+        self._ids = itertools.count(1)
+        self._stacks: dict[tuple[str, str], Stack] = {}
+        self._deleted: dict[tuple[str, str], Stack] = {}
+        self._trouble: deque[tuple[BaseException, Method | None, bool]] = deque()
+        self._checks = _Checks()
+        self._refused_projects: set[str] = set()
+        self._not_free: dict[tuple[str, str], int] = {}
+        self.name_window = name_window
+        self.gone_projects: set[str] = set()
+        """Tenants whose projects are gone from Keystone."""
+        self.requests: list[HeatRequest] = []
+        """Every change that Heat took, so not those that it refused."""
+
+    # The methods of Heat ----------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Nothing to read."""
+
+    @contextmanager
+    def only_while(self, check: Callable[[], None]) -> Iterator[None]:
+        self._checks.check = check
+        try:
+            yield
+        finally:
+            self._checks.check = None
+
+    def check(self) -> str:
+        return "scripted"
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def prepare(self, tenant: str) -> None:
+        """Nothing to fetch; a failure that is due comes with the request."""
+        with self._lock:
+            if tenant in self._refused_projects:
+                raise ProjectRefused(tenant, "there is no such project, or no role in it")
+
+    def gone(self, tenant: str) -> bool | None:
+        """Whether Keystone says that there is no such project any more: a test may have said so."""
+        return tenant in self.gone_projects or None
+
+    def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
+        with self._lock:
+            self._before("show")
+            name, _, stack_id = stack.partition("/")
+            found = self._stacks.get((tenant, name))
+            if stack_id and (found is None or found.id != stack_id):
+                found = self._deleted.get((tenant, stack_id))
+            return found if outputs or found is None else replace(found, outputs=None)
+
+    def in_progress(self, tenant: str) -> Iterator[str]:
+        with self._lock:
+            self._before("in_progress")
+            found = [stack.id for (owner, _), stack in self._stacks.items() if owner == tenant and stack.in_progress]
+        return iter(found)
+
+    def create(self, request: StackRequest, tag: str) -> str:
+        with self._lock:
+            afterwards = self._before("create")
+            if (request.tenant, request.name) in self._stacks or self._is_taken(request.tenant, request.name):
+                raise StackExists(409, f"The Stack ({request.name}) already exists.")
+            stack = Stack(
+                f"stack-{next(self._ids)}", request.name, "CREATE_IN_PROGRESS", "Stack CREATE started", tuple(tag.split(",")), ()
+            )
+            self._stacks[request.tenant, request.name] = stack
+            self.requests.append(HeatRequest("create", request.tenant, request.name, request, tag))
+            self._raise(afterwards)
+            return stack.id
+
+    def update(self, request: StackRequest, stack: Stack, tag: str) -> None:
+        with self._lock:
+            afterwards = self._before("update")
+            now = self._stacks.get((request.tenant, stack.name))
+            if now is None or now.id != stack.id:
+                raise StackMissing(f"The Stack ({stack.name}) could not be found.")
+            if now.in_progress:
+                raise StackBusy(f"Stack {stack.name} already has an action ({now.action}) in progress.")
+            if now.action in ("DELETE", "SUSPEND"):
+                raise HeatRefused(400, f"Updating a stack when it is in state {now.status} is not supported.")
+            self._set(
+                request.tenant, replace(now, status="UPDATE_IN_PROGRESS", reason="Stack UPDATE started", tags=tuple(tag.split(",")))
+            )
+            self.requests.append(HeatRequest("update", request.tenant, stack.name, request, tag))
+            self._raise(afterwards)
+
+    def delete(self, tenant: str, stack: Stack) -> None:
+        with self._lock:
+            afterwards = self._before("delete")
+            now = self._stacks.get((tenant, stack.name))
+            if now is not None and now.id == stack.id:
+                self._set(tenant, replace(now, status="DELETE_IN_PROGRESS", reason="Stack DELETE started"))
+                self.requests.append(HeatRequest("delete", tenant, stack.name))
+            self._raise(afterwards)
+
+    # What a test can do to it -----------------------------------------------------------------------
+
+    def stacks(self, tenant: str) -> dict[str, Stack]:
+        """Every stack of a tenant that is there, by name."""
+        with self._lock:
+            return {name: stack for (t, name), stack in self._stacks.items() if t == tenant}
+
+    def working(self) -> list[tuple[str, Stack]]:
+        """Every stack in progress, with its tenant, in the order of creation."""
+        with self._lock:
+            return [(tenant, stack) for (tenant, _), stack in self._stacks.items() if stack.in_progress]
+
+    def finish(
+        self, name: str, status: str = "", outputs: Sequence[Json] = (), reason: str = "", *, tenant: str | None = None
+    ) -> None:
+        """End the operation in progress on a stack.
+
+        :param status: ``COMPLETE``, ``FAILED`` or a whole status such as ``UPDATE_FAILED``; default: complete.
+        :param tenant: needed when several tenants have a stack of that name.
+        """
+        with self._lock:
+            owner, stack = self._the_one(name, tenant)
+            whole = status if "_" in status else f"{stack.action}_{status or 'COMPLETE'}"
+            ended = replace(stack, status=whole, reason=reason or f"Stack {whole.replace('_', ' ', 1)}", outputs=tuple(outputs))
+            if whole == "DELETE_COMPLETE":
+                del self._stacks[owner, name]
+                self._deleted[owner, stack.id] = replace(ended, outputs=())
+                self._not_free[owner, name] = self.name_window
+            else:
+                self._set(owner, ended)
+
+    def refuse_project(self, tenant: str) -> None:
+        """Keystone gives no token for a project from now on."""
+        with self._lock:
+            self._refused_projects.add(tenant)
+
+    def put(self, tenant: str, stack: Stack) -> None:
+        """A stack that somebody else made, or changed."""
+        with self._lock:
+            self._set(tenant, stack)
+
+    def remove(self, name: str, *, tenant: str | None = None) -> None:
+        """Somebody deletes a stack behind the orchestrator's back."""
+        with self._lock:
+            owner, _ = self._the_one(name, tenant)
+            del self._stacks[owner, name]
+
+    def fail_next(self, error: BaseException, on: Method | None = None, *, performed: bool = False) -> None:
+        """The next request (of the given kind) raises *error*; *performed*: after it took effect."""
+        with self._lock:
+            self._trouble.append((error, on, performed))
+
+    # Inside -----------------------------------------------------------------------------------------
+
+    def _before(self, method: Method) -> BaseException | None:
+        """Raises what was scripted for now; returns what is to be raised once the request took effect."""
+        if self._checks.check is not None:
+            self._checks.check()
+        for scripted in self._trouble:
+            error, on, performed = scripted
+            if on in (None, method):
+                self._trouble.remove(scripted)
+                if performed:
+                    return error
+                raise error
+        return None
+
+    def _is_taken(self, tenant: str, name: str) -> bool:
+        """Whether the name of a deleted stack is not free yet."""
+        left = self._not_free.get((tenant, name), 0)
+        self._not_free[tenant, name] = max(left - 1, 0)
+        return left > 0
+
+    @staticmethod
+    def _raise(error: BaseException | None) -> None:
+        if error is not None:
+            raise error
+
+    def _set(self, tenant: str, stack: Stack) -> None:
+        self._stacks[tenant, stack.name] = stack
+
+    def _the_one(self, name: str, tenant: str | None) -> tuple[str, Stack]:
+        found = [(t, stack) for (t, n), stack in self._stacks.items() if n == name and tenant in (None, t)]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} stacks are named {name!r}; there are {sorted(self._stacks)}")
+        return found[0]
