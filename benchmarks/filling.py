@@ -15,6 +15,7 @@ from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
 from orchestrator.core import effects
+from orchestrator.core.facts import ConfigWritten
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.planning import Start, decide
 from orchestrator.core.refs import Json, Ref
@@ -85,7 +86,7 @@ def fill(etcd: str, count: int, link: Callable[[str], str] | None = None) -> int
                 for key, value in batch:
                     wanted = parse_config(names, key, value.encode(), incarnation=revision, revision=revision)
                     assert isinstance(wanted, Wanted) and not wanted.fault
-                    world.wanted[wanted.ref] = wanted
+                    world.apply(ConfigWritten(wanted))
             records = [record for n in numbers for record in _built(world, names, Ref("node", name(n)), link)]
             list(pool.map(put, _batched(records)))
             written += sum(len(value) for _, value in (*configs, *records))
@@ -117,7 +118,7 @@ def _built(world: World, names: Keys, ref: Ref, link: Callable[[str], str] | Non
         for key in transaction.deletes:
             left.pop(key, None)
     world.set_handled(ref, decision.handled)
-    world.stacks[ref] = Stack(ended.status, job.tenant, bool(link))
+    world.note_stack(ref, Stack(ended.status, job.tenant, bool(link)))
     return left.items()
 
 

@@ -31,10 +31,9 @@ from orchestrator.core.jobs import Action, Job, job_ref
 from orchestrator.core.keys import Keys, job_of, run_id
 from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.masking import Veil
-from orchestrator.core.planning import TEMPLATE_TYPE
 from orchestrator.core.records import Failed, Handled, Run, StackRecord, Step
 from orchestrator.core.refs import Json, Ref, RunId
-from orchestrator.core.templates import BadTemplate, Template
+from orchestrator.core.templates import TEMPLATE_TYPE, BadTemplate, Template
 from orchestrator.core.texts import cut
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import (

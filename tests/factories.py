@@ -195,15 +195,17 @@ def world(
     types: Schemas | None = None,
 ) -> World:
     """What the bridge knows. *configs* are wanted and nothing else; *built* are wanted, handled, live and reported."""
-    found = World(types or schemas(), templates=dict(templates if templates is not None else globals()["templates"]()))
-    for config in (*configs, *built):
-        found.wanted[config.ref] = config
+    wanted = {config.ref: config for config in (*configs, *built)}
+    given = templates if templates is not None else globals()["templates"]()
+    found = World(types or schemas(), wanted=wanted, templates=given)
     for config in built:
-        found.stacks[config.ref] = live()
-        found.reported[config.ref] = Reported(config.version, config.revision + 1)
+        found.note_stack(config.ref, live())
+        found.note_report(config.ref, config.version, config.revision + 1)
         found.set_handled(config.ref, as_handled(found, config))
-    found.stacks |= stacks or {}
-    found.reported |= reported or {}
+    for ref, stack in (stacks or {}).items():
+        found.note_stack(ref, stack)
+    for ref, report in (reported or {}).items():
+        found.note_report(ref, report.version, report.revision)
     for one in jobs:
         found.graph.add(one)
     for ref, record in (handled or {}).items():
@@ -213,7 +215,7 @@ def world(
     for ref, failure in (failed or {}).items():
         found.set_failed(ref, failure)
     found.touch(*dirty)
-    found.again |= set(again)
+    found.try_again(*again)
     return found
 
 

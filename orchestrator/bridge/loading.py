@@ -5,19 +5,33 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ..clients.store import KeyValue, Store
 from ..core import records
+from ..core.facts import (
+    ConfigUnreadable,
+    Entry,
+    Fact,
+    FailedFound,
+    HandledFound,
+    HeldFound,
+    RunMoved,
+    RunRemoved,
+    StackFound,
+    StateFound,
+    Unreadable,
+    of_config,
+    of_run,
+)
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
-from ..core.planning import SCHEMA_TYPE, TEMPLATE_TYPE
+from ..core.planning import SCHEMA_TYPE
 from ..core.records import Failed, Handled, Held, Run, StackRecord, StateRecord, Step
 from ..core.refs import JobId, Ref
-from ..core.resources import UNVERSIONED, Ignored, Rejected, Wanted, parse_config
-from ..core.templates import Template, parse_template_value
-from ..core.world import Reported, Seen, Stack, World
+from ..core.templates import TEMPLATE_TYPE, Template
+from ..core.world import World
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,46 +51,120 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
 
     Every resource is to be decided: what was written while nobody led is found by its level.
     """
-    world = World(keys.schemas, templates=dict(catalogue))
+    world = World(keys.schemas, catalogue=catalogue)
     # The runs are few, so they come first and say as of which revision everything else is read.
     revision, runs = store.list(keys.runs)
-    folder = _Folders(store, keys, revision)
-    pushed: dict[Ref, int] = {}
-    for kv in (kv for place in keys.config_folders for kv in store.scan(place, revision)):
-        note_config(world, keys, kv)
-        if template_id := keys.template_id(kv.key):
-            pushed[Ref(TEMPLATE_TYPE, template_id)] = kv.revision
-    folder.known(world.wanted)
-    handled_at: dict[Ref, int] = {}
-    for ref, handled, kv in folder.records(keys.handled, Handled.from_json):
-        keys.place(ref, handled.body)
-        world.set_handled(ref, _sharing_body(handled, world.wanted.get(ref)))
-        handled_at[ref] = kv.revision
-    for ref, held, _ in folder.records(keys.held, Held.from_json):
-        world.set_held(ref, held)
-    failed_at: dict[Ref, int] = {}
-    for ref, failed, kv in folder.records(keys.failed, Failed.from_json):
-        world.set_failed(ref, failed)
-        failed_at[ref] = kv.revision
-    stacks: dict[Stack, Stack] = {}
-    for ref, record, _ in folder.records(keys.stacks, StackRecord.from_json):
-        stack = Stack(record.status, record.tenant, record.monitored)
-        world.stacks[ref] = stacks.setdefault(stack, stack)
-    for ref, state, kv in folder.records(keys.state, StateRecord.from_json):
-        world.reported[ref] = Reported(state.version, kv.revision)
-    done = {keys.run_job(kv.key) for kv in runs if (run := read_run(kv)) and run.step is Step.DONE}
-    _load_jobs(world, store, keys, revision, runs, done)
-    for ref, handled in list(world.handled.items()):
-        if handled.stands_on and handled.job not in done and handled.job not in world.graph.jobs and ref not in world.failed:
-            world.completed(ref)
-    _find_lost_jobs(world, done, handled_at)
-    _find_retries(world, failed_at, pushed)
-    # Deletions that failed and that nobody can ask for again, their config being gone.
-    world.again.update(ref for ref, failed in world.failed.items() if failed.action is Action.DELETE and ref not in world.wanted)
+    folders = _Folders(store, keys, revision)
+    pushed = _load_configs(world, store, keys, revision)
+    folders.known(world.wanted)
+    since = _load_records(world, folders, keys)
+    moved = [fact for kv in runs if isinstance(fact := of_run(keys, kv), RunMoved)]
+    done = {fact.job for fact in moved if fact.run.step is Step.DONE}
+    _load_jobs(world, store, keys, revision, done)
+    for fact in moved:
+        world.apply(fact)
+    _find_deployed(world, done)
+    _find_lost_jobs(world, done, since.handled)
+    _find_retries(world, since.failed, pushed)
+    _find_failed_deletions(world)
     for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
         world.touch(*known)
     _find_removals(world, held=store.get(keys.brake) is not None)
     return Loaded(world, runs, revision)
+
+
+def take_in(world: World, keys: Keys, entry: Entry) -> list[Fact]:
+    """Take in one key below ``/config``; what cannot be used is told. Returns its facts."""
+    found = list(of_config(keys, entry))
+    for fact in found:
+        if isinstance(fact, ConfigUnreadable):
+            fields = {"event": "config_rejected", "config": fact.key, "reason": fact.reason}
+            log.warning("Config skipped", extra=fields)
+        world.apply(fact, time.monotonic())
+    return found
+
+
+def take_in_run(world: World, keys: Keys, entry: Entry) -> RunMoved | RunRemoved | None:
+    """Take in the key of a run. What cannot be read is told and left alone: None."""
+    fact = of_run(keys, entry)
+    if isinstance(fact, Unreadable):
+        _skipped(fact.key, fact.reason)
+        return None
+    world.apply(fact)
+    return fact
+
+
+def read_run(kv: KeyValue) -> Run | None:
+    """A run; None when it cannot be read: a newer release or somebody else wrote it."""
+    try:
+        return Run.from_json(kv.value)
+    except records.UNREADABLE as error:
+        _skipped(kv.key, repr(error))
+        return None
+
+
+def _skipped(key: str, reason: str) -> None:
+    fields = {"event": "record_unreadable", "record": key, "reason": reason}
+    log.error("Record skipped", extra=fields)
+
+
+# What is listed ----------------------------------------------------------------------------------
+
+
+def _load_configs(world: World, store: Store, keys: Keys, revision: int) -> dict[Ref, int]:
+    """All configs. Returns the revisions of the templates in etcd."""
+    pushed: dict[Ref, int] = {}
+    for folder in keys.config_folders:
+        for kv in store.scan(folder, revision):
+            take_in(world, keys, kv)
+            if template_id := keys.template_id(kv.key):
+                pushed[Ref(TEMPLATE_TYPE, template_id)] = kv.revision
+    return pushed
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """The revisions of records, by resource."""
+
+    handled: dict[Ref, int] = field(default_factory=dict)
+    failed: dict[Ref, int] = field(default_factory=dict)
+
+
+def _load_records(world: World, folders: _Folders, keys: Keys) -> _Since:
+    """All records of resources."""
+    since = _Since()
+    for ref, handled, kv in folders.records(keys.handled, Handled.from_json):
+        keys.place(ref, handled.body)
+        world.apply(HandledFound(ref, handled))
+        since.handled[ref] = kv.revision
+    for ref, held, _ in folders.records(keys.held, Held.from_json):
+        world.apply(HeldFound(ref, held))
+    for ref, failed, kv in folders.records(keys.failed, Failed.from_json):
+        world.apply(FailedFound(ref, failed))
+        since.failed[ref] = kv.revision
+    for ref, stack, _ in folders.records(keys.stacks, StackRecord.from_json):
+        world.apply(StackFound(ref, stack))
+    for ref, state, kv in folders.records(keys.state, StateRecord.from_json):
+        world.apply(StateFound(ref, state, kv.revision))
+    return since
+
+
+# What follows from it -----------------------------------------------------------------------------
+
+
+def _find_deployed(world: World, done: set[JobId]) -> None:
+    """The resources whose newest version is deployed: their stacks stand on nothing else any more."""
+    for ref, handled in list(world.handled.items()):
+        under_way = handled.job in done or handled.job in world.graph.jobs
+        if handled.stands_on and not under_way and ref not in world.failed:
+            world.completed(ref)
+
+
+def _find_failed_deletions(world: World) -> None:
+    """Deletions that failed and that nobody can ask for again, their config being gone."""
+    for ref, failed in world.failed.items():
+        if failed.action is Action.DELETE and ref not in world.wanted:
+            world.try_again(ref)
 
 
 def _find_removals(world: World, *, held: bool) -> None:
@@ -94,81 +182,6 @@ def _find_removals(world: World, *, held: bool) -> None:
             world.note_removal(ref, 0, now)
     if held:
         world.removals.hold()
-
-
-def _sharing_body(handled: Handled, wanted: Wanted | None) -> Handled:
-    """The same with the body of the config that is there, where it is the same: one copy in memory, not two."""
-    if wanted is None or not handled.job or handled.incarnation != wanted.incarnation or not handled.digest:
-        return handled
-    return replace(handled, body=wanted.body) if handled.holds(wanted) else handled
-
-
-def note_config(world: World, keys: Keys, kv: KeyValue) -> None:
-    """Take in one key below ``/config``: a template, a resource, or something to report and skip."""
-    if (template_id := keys.template_id(kv.key)) is not None:
-        world.templates[template_id] = parse_template_value(template_id, kv.value)
-        if keys.ref(keys.config, kv.key) is None:
-            return
-    incoming = parse_config(keys, kv.key, kv.value, incarnation=kv.created, revision=kv.revision)
-    if isinstance(incoming, Ignored):
-        return
-    if isinstance(incoming, Rejected):
-        log.warning("Config skipped", extra={"event": "config_rejected", "config": kv.key, "reason": incoming.reason})
-        _note_unreadable(world, keys, kv)
-        return
-    world.unreadable.discard(incoming.ref)
-    known = world.wanted.get(incoming.ref)
-    went_backwards = known and known.incarnation == incoming.incarnation and UNVERSIONED < incoming.version < known.version
-    if known and went_backwards and not world.is_stale(incoming):
-        # The newer version is not dealt with yet, and stays; but what we write has to name this last write.
-        incoming = replace(known, revision=incoming.revision)
-    world.wanted[incoming.ref] = incoming
-    world.touch(incoming.ref)
-
-
-def note_config_gone(world: World, keys: Keys, key: str, revision: int) -> None:
-    """Take in that a key below ``/config`` was removed, at a revision."""
-    ref = keys.ref(keys.config, key)
-    if ref is None or keys.below(keys.config, ref) != key:
-        return
-    before = world.wanted.pop(ref, None)
-    world.unreadable.discard(ref)
-    if before is None or not before.marked_for_deletion:
-        world.note_removal(ref, revision, time.monotonic())
-    if ref in world.failed:
-        world.again.add(ref)  # Removing the config asks for the deletion anew, if that is what failed.
-    world.touch(ref)
-
-
-def read_run(kv: KeyValue) -> Run | None:
-    """A run; None when it cannot be read: a newer release or somebody else wrote it, and it is left alone."""
-    try:
-        return Run.from_json(kv.value)
-    except records.UNREADABLE as error:
-        log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
-        return None
-
-
-def note_run(world: World, keys: Keys, kv: KeyValue) -> Run | None:
-    """Take in where a job stands, as its run says; None when that cannot be read."""
-    run = read_run(kv)
-    if run is not None:
-        job_id = keys.run_job(kv.key)
-        world.fresh.discard(job_id)
-        world.runs[job_id] = Seen(run.step, kv.revision, run.asked, run.deaths)
-    return run
-
-
-def _note_unreadable(world: World, keys: Keys, kv: KeyValue) -> None:
-    """What was wanted before stays so; what we write has to name this last write, or it would be refused for ever."""
-    ref = keys.ref(keys.config, kv.key)
-    if ref is None or keys.below(keys.config, ref) != kv.key:
-        return
-    if known := world.wanted.get(ref):
-        world.wanted[ref] = replace(known, revision=kv.revision)
-        world.touch(ref)
-    else:
-        world.unreadable.add(ref)
 
 
 class _Folders:
@@ -196,10 +209,10 @@ class _Folders:
             try:
                 yield ref, parse(kv.value), kv
             except records.UNREADABLE as error:
-                log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": repr(error)})
+                _skipped(kv.key, repr(error))
 
 
-def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list[KeyValue], done: set[JobId]) -> None:
+def _load_jobs(world: World, store: Store, keys: Keys, revision: int, done: set[JobId]) -> None:
     jobs: dict[JobId, Job] = {}
     # In the order in which they were made, which the keys do not tell: the last job on a resource says
     # where it is going.
@@ -215,8 +228,6 @@ def _load_jobs(world: World, store: Store, keys: Keys, revision: int, runs: list
     for job in jobs.values():
         stand_ins = (replaced.get(d, d) for d in job.dependency)
         world.graph.add(job, (d for d in stand_ins if d in jobs or d in done))
-    for kv in runs:
-        note_run(world, keys, kv)
 
 
 def _find_lost_jobs(world: World, done: set[JobId], handled_at: Mapping[Ref, int]) -> None:
@@ -230,7 +241,7 @@ def _find_lost_jobs(world: World, done: set[JobId], handled_at: Mapping[Ref, int
             continue
         noted_since = bool(handled.job) and handled.sent != handled.job  # It ended, and was written once more.
         if reported is None or (reported.revision < handled_at.get(ref, 0) and not noted_since):
-            world.again.add(ref)
+            world.try_again(ref)
 
 
 def _find_retries(world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Ref, int]) -> None:
@@ -260,4 +271,4 @@ def _find_retries(world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Re
         refused = not handled.job and failed.through is None and failed.root.type == TEMPLATE_TYPE
         parses = refused and isinstance(world.templates.get(failed.root.id), Template)
         if held_again or parses or any(repaired_at(cause) > failed_at[ref] for cause in failed.causes - {ref}):
-            world.again.add(ref)
+            world.try_again(ref)

@@ -16,7 +16,7 @@ from ..core.keys import Keys
 from ..core.planning import Over, caused_by, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
-from ..core.world import Reported, Stack, World
+from ..core.world import Stack, World
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Outcomes:
         self._note_stack(ref, action, run, job.tenant if job else "")
         version = _version(job, handled)
         if self._is_told(job_id, ref):
-            world.reported[ref] = Reported(version, revision)
+            world.note_report(ref, version, revision)
         failed = None if run.complete else Failed(version, action, run.reason, run.root or ref)
         world.set_failed(ref, failed)
         self._release(Over(job_id, ref, action, _references(job, handled)), failed)
@@ -87,10 +87,10 @@ class Outcomes:
 
     def _note_stack(self, ref: Ref, action: Action, run: Run, tenant: str) -> None:
         if action is Action.DELETE and run.complete:
-            self.world.stacks[ref] = Stack("DELETE_COMPLETE", tenant)
+            self.world.note_stack(ref, Stack("DELETE_COMPLETE", tenant))
         elif run.live:
             status = "COMPLETE" if run.complete else "FAILED"
-            self.world.stacks[ref] = Stack(status, tenant, run.monitored)
+            self.world.note_stack(ref, Stack(status, tenant, run.monitored))
 
     def _note_unsent(self, job_id: JobId, ref: Ref, run: Run, handled: Handled) -> None:
         """A job that Heat never took leaves nothing to be looked for there when the config goes."""
@@ -128,8 +128,7 @@ class Outcomes:
             log.info(
                 "Retry scheduled, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)}
             )
-            world.again.add(ref)
-            world.touch(ref)
+            world.try_again(ref)
 
     def clears(self, job: Job) -> bool:
         """Whether a job clears away an earlier incarnation of its id: nobody could ask for it again, nor would
@@ -197,7 +196,7 @@ class Outcomes:
     def dropped(self, job: Job) -> None:
         """A job is over without a worker."""
         self._doomed.pop(job.id, None)
-        self.world.fresh.discard(job.id)
+        self.world.is_over(job)
         self._dropped(job)
 
     def _unsent(self, job: Job) -> Handled | None:
@@ -229,7 +228,7 @@ class Outcomes:
                 extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error},
             )
             if told:
-                self.world.reported[job.ref] = Reported(job.version, revision)
+                self.world.note_report(job.ref, job.version, revision)
                 self.world.set_failed(job.ref, failed)
             if handled is not None:
                 self.world.set_handled(job.ref, handled)

@@ -29,7 +29,7 @@ from ..core.planning import (
 from ..core.refs import Ref
 from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction, merged
-from ..core.world import Reported, World
+from ..core.world import World
 from ..errors import StoreRefused
 from .batching import Batch
 from .braking import DeletionBrake
@@ -125,7 +125,7 @@ class Reconciler:
                 if self._batch.full:
                     self._perform_batch()
             else:
-                self.world.dirty.pop(top, None)
+                self.world.decided(top)
                 self._perform(top, decision)
 
     def _is_undecided(self, ref: Ref) -> bool:
@@ -135,7 +135,7 @@ class Reconciler:
         """Perform what has been put together, in one transaction if that goes."""
         decisions = self._batch.take()
         for ref in decisions:
-            self.world.dirty.pop(ref, None)
+            self.world.decided(ref)
         if len(decisions) > 1:
             faults.reach("bridge-before-job")
             transaction = merged(map(self._transaction, decisions.values()))
@@ -145,7 +145,7 @@ class Reconciler:
                 revision = 0  # One of them is too large, and will be told so.
             if revision:
                 for ref, decision in decisions.items():
-                    self.world.unsettled.discard(ref)
+                    self.world.note_written(ref, written=True)
                     self._performed(ref, decision, revision)
                 return
         for ref, decision in decisions.items():
@@ -162,7 +162,7 @@ class Reconciler:
             self._started(ref, decision)
             return
         faults.reach("bridge-after-report")
-        self.world.reported[ref] = Reported(decision.wanted.version, revision)
+        self.world.note_report(ref, decision.wanted.version, revision)
         self.world.set_failed(ref, None)
         self._decided(ref)
         self._outcomes.repaired(ref)
@@ -180,7 +180,7 @@ class Reconciler:
         world = self.world
         match decision:
             case Nothing():
-                world.unsettled.discard(ref)
+                world.note_written(ref, written=True)
             case Postpone():
                 self._later(UNSETTLED, ref)
             case Hold(held):
@@ -199,7 +199,7 @@ class Reconciler:
                 self._start(ref, decision)
             case Refuse(wanted, handled, failed):
                 if revision := self._commit(ref, effects.refuse(self._keys, decision, self._as_string)):
-                    world.reported[ref] = Reported(wanted.version, revision)
+                    world.note_report(ref, wanted.version, revision)
                     world.set_handled(ref, handled)
                     world.set_failed(ref, failed)
                     world.removals.done(ref)
@@ -229,14 +229,10 @@ class Reconciler:
     def _started(self, ref: Ref, decision: Start) -> None:
         faults.reach("bridge-after-job")
         job, handled = decision.job, decision.handled
-        self.world.graph.add(job)
-        self.world.fresh.add(job.id)
+        self.world.started(job, handled, decision.superseded)
         for old in decision.superseded:
-            self.world.graph.replace(old.id, job.id)
             self._outcomes.dropped(old)
             log.info("Job superseded", extra={"event": "job_superseded", "job": old.id, "by": job.id})
-        self.world.set_handled(ref, handled)
-        self.world.removals.done(ref)
         waits = self.world.graph.waits_for(job.id)
         log.info("Job created", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
         self._decided(ref)
@@ -247,18 +243,14 @@ class Reconciler:
 
     def _decided(self, ref: Ref) -> None:
         """What was held back by this resource is looked at again."""
-        self.world.again.discard(ref)
-        self.world.forced.discard(ref)
-        self.world.set_held(ref, None)
+        self.world.is_dealt_with(ref)
         self._deletion_asked.pop(ref, None)
         self.world.touch(*self.world.waiting_for(ref))
 
     def _commit(self, ref: Ref, transaction: Transaction) -> int:
         """0 when the config has changed meanwhile: its event is on the way, and the timer is for safety."""
         revision = self._leadership.commit(transaction)
-        if revision:
-            self.world.unsettled.discard(ref)
-        else:
-            self.world.unsettled.add(ref)
+        self.world.note_written(ref, written=bool(revision))
+        if not revision:
             self._later(UNSETTLED, ref)
         return revision

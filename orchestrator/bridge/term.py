@@ -14,13 +14,13 @@ from typing import Protocol
 from ..clients.queue import Queue
 from ..clients.store import Compacted, Event, KeyValue, Store, Watch
 from ..core import effects
+from ..core.facts import Entry, RunMoved, RunRemoved, TemplateChanged
 from ..core.jobs import Job, job_action, job_ref
 from ..core.keys import Keys
-from ..core.planning import TEMPLATE_TYPE
 from ..core.records import RetryAsked, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.removals import BrakeLimits
-from ..core.templates import Template
+from ..core.templates import TEMPLATE_TYPE, Template
 from . import loading
 from .deadlines import IN_HEAT_LONG, Deadlines, Limits, Skew
 from .dispatching import SUPERVISION, TARGETS_PER_PORTION, Dispatcher
@@ -87,7 +87,7 @@ class Term:
         types: TypesWatched | None = None,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership."""
-        self._store, self._keys, self._leadership, self._catalogue = store, keys, leadership, catalogue
+        self._store, self._keys, self._leadership = store, keys, leadership
         self._types = types
         self._timing = timing
         self._timers = sched.scheduler(time.monotonic)
@@ -241,56 +241,44 @@ class Term:
                 self._types.ask()
         elif event.key.startswith(self._keys.polls):
             self._dispatcher.polled(self._keys.poll_tenant(event.key), under_way=event.value is not None)
-        elif event.value is None:
-            self._note_run_gone(event.key)
         else:
-            self._note_run(KeyValue(event.key, event.value, event.created, event.revision))
+            self._note_run(event)
 
     def _note_config(self, event: Event) -> None:
-        world, keys = self.world, self._keys
-        if event.value is not None:
-            loading.note_config(world, keys, KeyValue(event.key, event.value, event.created, event.revision))
-        else:
-            loading.note_config_gone(world, keys, event.key, event.revision)
-        if template_id := keys.template_id(event.key):
-            self._note_template(template_id, removed=event.value is None)
+        for fact in loading.take_in(self.world, self._keys, event):
+            if isinstance(fact, TemplateChanged) and isinstance(self.world.templates.get(fact.id), Template):
+                self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
 
-    def _note_template(self, template_id: str, *, removed: bool) -> None:
-        """What waited for the template, or failed because of it, is looked at again."""
-        world = self.world
-        if removed:
-            world.templates.pop(template_id, None)
-            if template_id in self._catalogue:
-                world.templates[template_id] = self._catalogue[template_id]
-        ref = Ref(TEMPLATE_TYPE, template_id)
-        world.touch(*world.waiting_for(ref))
-        if isinstance(world.templates.get(template_id), Template):
-            self._outcomes.repaired(ref)
+    def _note_run(self, entry: Entry, *, resumed: bool = False) -> None:
+        """A worker has moved a job, or its run is gone."""
+        before = self.world.runs.get(self._keys.run_job(entry.key))
+        match loading.take_in_run(self.world, self._keys, entry):
+            case RunMoved(job, tenant, run, revision):
+                self._run_moved(job, tenant, run, resumed=resumed)
+                if run.step is Step.DONE:
+                    self._note_done(job, tenant, run, revision)
+                    self._finished.add(entry.key, revision)
+            case RunRemoved(job, tenant):
+                self._run_removed(job, tenant, before.deaths if before else 0)
 
-    def _note_run(self, kv: KeyValue, *, resumed: bool = False) -> None:
-        """A worker has moved a job."""
-        run = loading.note_run(self.world, self._keys, kv)
-        if run is None:
-            return
-        job_id, tenant = self._keys.run_job(kv.key), self._keys.run_tenant(kv.key)
+    def _run_moved(self, job_id: JobId, tenant: str, run: Run, *, resumed: bool) -> None:
         self._deadlines.note(job_id, tenant, run)
-        if run.step is Step.DONE:
-            self._note_done(job_id, tenant, run, kv.revision)
-            self._finished.add(kv.key, kv.revision)
-        elif job_id in self.world.graph.jobs:
-            self._skew.note(run)
-            # A leader that begins goes on with delays where they are: leaders that follow each other quickly
-            # would otherwise each begin them anew, and nothing would ever be tried again.
-            self._dispatcher.moved(job_id, tenant, run.resumed(time.time()) if resumed else run)
+        if run.step is Step.DONE or job_id not in self.world.graph.jobs:
+            return
+        self._skew.note(run)
+        # A leader that begins goes on with delays where they are. Leaders that follow each other quickly
+        # would otherwise each begin them anew, and nothing would ever be tried again.
+        self._dispatcher.moved(job_id, tenant, run.resumed(time.time()) if resumed else run)
 
-    def _note_run_gone(self, key: str) -> None:
-        """A run was removed: by us, or by etcd with the lease of a worker that died."""
-        job_id, tenant = self._keys.run_job(key), self._keys.run_tenant(key)
-        before = self.world.runs.pop(job_id, None)
+    def _run_removed(self, job_id: JobId, tenant: str, deaths: int) -> None:
+        """By us, or by etcd with the lease of a worker that died.
+
+        :param deaths: of workers over this job before.
+        """
         self._deadlines.forget(job_id)
         self._dispatcher.forget(job_id, tenant)
         if job_id in self.world.graph.jobs:
-            self._note_lost_claim(self.world.graph.jobs[job_id], (before.deaths if before else 0) + 1)
+            self._note_lost_claim(self.world.graph.jobs[job_id], deaths + 1)
 
     def _note_lost_claim(self, job: Job, deaths: int) -> None:
         """The worker that had claimed the job is gone; a job that takes worker after worker with it is given up in
@@ -338,10 +326,7 @@ class Term:
                 self.world.touch(ref)
         elif ref is not None and self._may_retry(ref):
             log.info("Retry requested", extra={"event": "retry_asked", "resource": str(ref)})
-            self.world.again.add(ref)
-            if asked.force:
-                self.world.forced.add(ref)
-            self.world.touch(ref)
+            self.world.try_again(ref, force=asked.force)
         self._finished.add(kv.key, kv.revision)
 
     def _may_retry(self, ref: Ref) -> bool:
@@ -354,7 +339,7 @@ class Term:
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
         def due() -> None:
             if again:
-                self.world.again.add(ref)
+                self.world.try_again(ref)
             self.world.touch(ref)
 
         self._timer(seconds, due)

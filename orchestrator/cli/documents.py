@@ -21,10 +21,10 @@ from ..clients import places
 from ..clients.store import Store
 from ..core import resources
 from ..core.keys import Keys
-from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
 from ..core.resources import Wanted, parse_config
 from ..core.schemas import HEAT_TEMPLATES_PATH
+from ..core.templates import TEMPLATE_TYPE
 from ..errors import InvalidInput
 
 STDIN = "-"

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..core.jobs import Action, Job, job_ref
-from ..core.planning import TEMPLATE_TYPE
 from ..core.records import Cause, Held, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
-from ..core.templates import Template
+from ..core.templates import TEMPLATE_TYPE, Template
 from .snapshot import Snapshot, State
 
 

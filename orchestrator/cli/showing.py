@@ -11,9 +11,8 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from ..core import confidential, masking
-from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
-from ..core.templates import Template
+from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.texts import clean
 from ..errors import InvalidInput
 from .documents import config_key

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from .. import settings as configuration
 from ..clients import catalogue
-from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
 from ..core.schemas import parse_schemas
+from ..core.templates import TEMPLATE_TYPE
 from ..core.texts import clean
 from ..errors import InvalidInput
 from . import checking, writing

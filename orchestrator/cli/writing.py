@@ -13,9 +13,9 @@ from enum import StrEnum
 
 from ..clients.store import KeyValue, Store
 from ..core.keys import Keys
-from ..core.planning import TEMPLATE_TYPE
 from ..core.refs import Json, Ref
 from ..core.resources import UNVERSIONED
+from ..core.templates import TEMPLATE_TYPE
 from ..core.transactions import Transaction, unchanged
 from ..errors import InvalidInput, StoreUnavailable
 from .documents import config_key, value_of

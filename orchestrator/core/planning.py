@@ -19,11 +19,9 @@ from .records import NO_JOB, Failed, Handled, Held
 from .refs import JobId, Ref
 from .resources import UNVERSIONED, Wanted, tenant_fault
 from .schemas import ResourceType
-from .templates import BadTemplate, Template
+from .templates import TEMPLATE_TYPE, BadTemplate, Template
 from .world import World
 
-TEMPLATE_TYPE = "heat_template"
-"""A template counts as a resource of this type when something waits for it or fails because of it."""
 SCHEMA_TYPE = "schema"
 """The same for an entry of the schema list: ``schema:port``."""
 

@@ -11,6 +11,8 @@ from .mapping.nodes import Node
 from .mapping.parser import Allowance, parse
 from .refs import Json
 
+TEMPLATE_TYPE = "heat_template"
+"""A template counts as a resource of this type when something waits for it or fails because of it."""
 SUPPORTED_HANDLER = "heat_worker"
 TEXT_LIMIT = 512 * 1024
 """Characters of a template's text: as many as Heat takes of what it renders (max_template_size)."""

@@ -1,17 +1,33 @@
 """What the bridge knows: everything that decisions are made from, kept in memory with its indexes.
 
-A :class:`World` only remembers; :mod:`.planning` decides. It is filled from one listing of etcd and
-then kept up to date by events and by the effects of our own decisions.
+A :class:`World` only remembers; :mod:`.planning` decides. It takes in :mod:`.facts`, first those of
+one listing of etcd and then those of the watch, and the effects of our own decisions.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from ..errors import MappingError
+from .facts import (
+    ConfigRemoved,
+    ConfigUnreadable,
+    ConfigWritten,
+    Fact,
+    FailedFound,
+    HandledFound,
+    HeldFound,
+    RunMoved,
+    RunRemoved,
+    StackFound,
+    StateFound,
+    TemplateChanged,
+)
+from .graph import JobGraph
 from .jobs import Action, Job, job_action
 from .mapping.bounds import Budget
 from .mapping.evaluate import Missing, Scope
@@ -21,8 +37,10 @@ from .refs import JobId, Json, Ref
 from .removals import Removals
 from .resources import UNVERSIONED, Body, Wanted, parsed
 from .schemas import ResourceType, Schemas
-from .templates import BadTemplate, Template
+from .templates import TEMPLATE_TYPE, BadTemplate, Template
 
+_Index: TypeAlias = defaultdict[Ref, dict[Ref, None]]
+_NO_TEMPLATES: Mapping[str, Template] = {}
 _CHARACTERS_PER_STEP = 128
 """Characters of a body that are read in the time of a step of a mapping (measured)."""
 
@@ -60,145 +78,163 @@ class Seen:
     deaths: int = 0
 
 
-class JobGraph:
-    """The unfinished jobs and who waits for whom."""
-
-    def __init__(self) -> None:
-        self.jobs: dict[JobId, Job] = {}
-        self._on: defaultdict[Ref, dict[JobId, None]] = defaultdict(dict)
-        self._about: defaultdict[Ref, dict[JobId, None]] = defaultdict(dict)
-        self._waits_for: dict[JobId, set[JobId]] = {}
-        self._dependents: defaultdict[JobId, dict[JobId, None]] = defaultdict(dict)
-
-    def add(self, job: Job, unfinished: Iterable[JobId] | None = None) -> None:
-        """Remember an unfinished job.
-
-        :param unfinished: those of its dependencies that still count; default: those known here.
-        """
-        self.jobs[job.id] = job
-        self._on[job.ref][job.id] = None
-        for ref in job.references():
-            self._about[ref][job.id] = None
-        waits = {d for d in job.dependency if d in self.jobs} if unfinished is None else set(unfinished)
-        self._waits_for[job.id] = waits
-        for dependency in waits:
-            self._dependents[dependency][job.id] = None
-
-    def replace(self, old: JobId, new: JobId) -> None:
-        """*new* stands in for *old*, which is superseded: whatever waited for *old* waits for *new*."""
-        dependents = self._dependents.pop(old, {})
-        for dependent in dependents:
-            self._waits_for[dependent].discard(old)
-            self._waits_for[dependent].add(new)
-            self._dependents[new][dependent] = None
-        for _ in self.remove(old):
-            raise AssertionError("its dependents were moved to the new job")
-
-    def overtake(self, old: JobId, new: JobId) -> None:
-        """*new*, which waited for *old*, goes ahead in its place: whatever else waited for *old* waits for *new*."""
-        self._waits_for[new].discard(old)
-        self._dependents[old].pop(new, None)
-        self.replace(old, new)
-
-    def behind(self, job_ids: Iterable[JobId]) -> set[JobId]:
-        """Every job that waits for one of these, directly or not."""
-        found: set[JobId] = set()
-        queue = list(job_ids)
-        while queue:
-            fresh = self._dependents.get(queue.pop(), {}).keys() - found
-            found |= fresh
-            queue += fresh
-        return found
-
-    def remove(self, job_id: JobId) -> Iterator[Job]:
-        """Forget a job that is over; yields the jobs that waited for it, in the order of their making."""
-        job = self.jobs.pop(job_id, None)
-        if job is not None:
-            self._drop(self._on, job.ref, job_id)
-            for ref in job.references():
-                self._drop(self._about, ref, job_id)
-            for dependency in self._waits_for.pop(job_id, ()):
-                self._dependents[dependency].pop(job_id, None)
-        for dependent in self._dependents.pop(job_id, ()):
-            self._waits_for[dependent].discard(job_id)
-            yield self.jobs[dependent]
-
-    @staticmethod
-    def _drop(index: defaultdict[Ref, dict[JobId, None]], ref: Ref, job_id: JobId) -> None:
-        index[ref].pop(job_id, None)
-        if not index[ref]:
-            del index[ref]
-
-    def on(self, ref: Ref) -> list[Job]:
-        """The unfinished jobs on a resource."""
-        return [self.jobs[j] for j in self._on.get(ref, ())]
-
-    def about(self, ref: Ref) -> list[Job]:
-        """The unfinished jobs whose params refer to a resource."""
-        return [self.jobs[j] for j in self._about.get(ref, ())]
-
-    def waits_for(self, job_id: JobId) -> frozenset[JobId]:
-        """The unfinished jobs that have to end before this one starts."""
-        return frozenset(self._waits_for.get(job_id, ()))
-
-    def dependency_of(self, ref: Ref, references: Iterable[Ref]) -> tuple[JobId, ...]:
-        """CONTRACT section 5: every unfinished job on this resource, on one that its params refer to,
-        or whose own params refer to it."""
-        found: dict[JobId, None] = dict(self._on.get(ref, ()))
-        for other in references:
-            found |= self._on.get(other, {})
-        found |= self._about.get(ref, {})
-        return tuple(found)
-
-
-@dataclass(slots=True)
 class World:
-    """Everything the leader knows."""
+    """Everything the leader knows. Others read it; only its own methods change it."""
 
-    schemas: Schemas
-    wanted: dict[Ref, Wanted] = field(default_factory=dict)
-    templates: dict[str, Template | BadTemplate] = field(default_factory=dict)
-    stacks: dict[Ref, Stack] = field(default_factory=dict)
-    reported: dict[Ref, Reported] = field(default_factory=dict)
-    graph: JobGraph = field(default_factory=JobGraph)
-    dirty: OrderedDict[Ref, None] = field(default_factory=OrderedDict)
-    """Resources to be decided, in order of arrival. The first one of a plain dict is found only past the
-    gaps of all that were removed before it: emptying a hundred thousand from the front takes seconds."""
-    runs: dict[JobId, Seen] = field(default_factory=dict)
-    """The runs of jobs that a worker has taken."""
-    fresh: set[JobId] = field(default_factory=set)
-    """Jobs that this leader has made and that no worker has taken. Of others without a run nothing is certain: a worker
-    may have died over them under the leader before."""
-    unreadable: set[Ref] = field(default_factory=set)
-    """Resources whose config is there and has never been readable: neither wanted nor gone."""
-    unsettled: set[Ref] = field(default_factory=set)
-    """Resources whose last decision could not be written, because their config had changed meanwhile."""
-    again: set[Ref] = field(default_factory=set)
-    """Resources whose version is to be tried once more though it was handled."""
-    forced: set[Ref] = field(default_factory=set)
-    """Those of them whose stack in Heat is to be taken as it is: a person has decided so."""
-    removals: Removals = field(default_factory=Removals)
-    """The configs that were removed without a mark, and whose stacks are still there."""
-    _handled: dict[Ref, Handled] = field(default_factory=dict)
-    _referrers: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
-    _held: dict[Ref, Held] = field(default_factory=dict)
-    _failed: dict[Ref, Failed] = field(default_factory=dict)
-    _failed_because_of: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
-    _waiting: defaultdict[Ref, dict[Ref, None]] = field(default_factory=lambda: defaultdict(dict))
+    def __init__(
+        self,
+        schemas: Schemas,
+        *,
+        catalogue: Mapping[str, Template] = _NO_TEMPLATES,
+        wanted: Mapping[Ref, Wanted] | None = None,
+        templates: Mapping[str, Template | BadTemplate] | None = None,
+    ) -> None:
+        """
+        :param catalogue: the templates that are in force where etcd has none.
+        :param wanted: configs that are there already.
+        :param templates: the templates in force; default: the catalogue's.
+        """
+        self.schemas = schemas
+        self._catalogue = catalogue
+        self.graph = JobGraph()
+        """The unfinished jobs."""
+        self.removals = Removals()
+        """The configs that were removed without a mark, and whose stacks are still there."""
 
-    # Facts ------------------------------------------------------------------------------------------
+        self._wanted = dict(wanted or {})
+        self._templates = dict(catalogue if templates is None else templates)
+        self._stacks: dict[Ref, Stack] = {}
+        self._known_stacks: dict[Stack, Stack] = {}
+        self._reported: dict[Ref, Reported] = {}
+        self._handled: dict[Ref, Handled] = {}
+        self._held: dict[Ref, Held] = {}
+        self._failed: dict[Ref, Failed] = {}
+        self._runs: dict[JobId, Seen] = {}
+        self._fresh: set[JobId] = set()
+        """Jobs that this leader has made and that no worker has taken. Of others without a run
+        nothing is certain: a worker may have died over them under the leader before."""
+        self._unreadable: set[Ref] = set()
+        self._unsettled: set[Ref] = set()
+        self._again: set[Ref] = set()
+        self._forced: set[Ref] = set()
+        # The first one of a plain dict is found only past the gaps of all that were removed before
+        # it: emptying a hundred thousand from the front takes seconds.
+        self._dirty: OrderedDict[Ref, None] = OrderedDict()
 
-    @property
-    def handled(self) -> Mapping[Ref, Handled]:
-        return self._handled
+        self._referrers: _Index = defaultdict(dict)
+        self._failed_because_of: _Index = defaultdict(dict)
+        self._waiting: _Index = defaultdict(dict)
 
-    @property
-    def held(self) -> Mapping[Ref, Held]:
-        return self._held
+        # The same containers as others see them.
+        self.wanted: Mapping[Ref, Wanted] = self._wanted
+        """The configs that can be used."""
+        self.templates: Mapping[str, Template | BadTemplate] = self._templates
+        """The templates in force."""
+        self.stacks: Mapping[Ref, Stack] = self._stacks
+        """What the stack records say."""
+        self.reported: Mapping[Ref, Reported] = self._reported
+        """What the state records say."""
+        self.handled: Mapping[Ref, Handled] = self._handled
+        """The configs that were last turned into jobs."""
+        self.held: Mapping[Ref, Held] = self._held
+        """The configs that wait for something."""
+        self.failed: Mapping[Ref, Failed] = self._failed
+        """The versions that failed."""
+        self.runs: Mapping[JobId, Seen] = self._runs
+        """The runs of jobs that a worker has taken."""
+        self.unreadable: Set[Ref] = self._unreadable
+        """Resources whose config is there and has never been readable: neither wanted nor gone."""
+        self.unsettled: Set[Ref] = self._unsettled
+        """Resources whose last decision could not be written, because their config had changed."""
+        self.again: Set[Ref] = self._again
+        """Resources whose version is to be tried once more though it was handled."""
+        self.forced: Set[Ref] = self._forced
+        """Those of them whose stack in Heat is to be taken as it is: an operator decided so."""
+        self.dirty: Mapping[Ref, None] = self._dirty
+        """Resources to be decided, in order of arrival."""
 
-    @property
-    def failed(self) -> Mapping[Ref, Failed]:
-        return self._failed
+    # Taking facts in --------------------------------------------------------------------------------
+
+    def apply(self, fact: Fact, now: float = 0.0) -> tuple[Ref, ...]:
+        """Take a fact in, and mark what is to be decided because of it.
+
+        :param now: seconds by a clock that only goes forward.
+        :returns: the resources that are to be decided.
+        """
+        touched: tuple[Ref, ...] = _APPLIERS[type(fact)](self, fact, now)
+        self.touch(*touched)
+        return touched
+
+    def _template_changed(self, fact: TemplateChanged, _: float) -> tuple[Ref, ...]:
+        template = fact.template or self._catalogue.get(fact.id)
+        if template is None:
+            self._templates.pop(fact.id, None)
+        else:
+            self._templates[fact.id] = template
+        return tuple(self.waiting_for(Ref(TEMPLATE_TYPE, fact.id)))
+
+    def _config_written(self, fact: ConfigWritten, _: float) -> tuple[Ref, ...]:
+        wanted, known = fact.wanted, self._wanted.get(fact.wanted.ref)
+        self._unreadable.discard(wanted.ref)
+        if known is not None and _went_backwards(wanted, known) and not self.is_stale(wanted):
+            # The newer version is not dealt with yet, and stays. What we write has to name the last write.
+            wanted = replace(known, revision=wanted.revision)
+        self._wanted[wanted.ref] = wanted
+        return (wanted.ref,)
+
+    def _config_unreadable(self, fact: ConfigUnreadable, _: float) -> tuple[Ref, ...]:
+        """What was wanted before stays wanted. What we write has to name the last write, or it would
+        be refused for ever."""
+        if fact.ref is None:
+            return ()
+        if (known := self._wanted.get(fact.ref)) is None:
+            self._unreadable.add(fact.ref)
+            return ()
+        self._wanted[fact.ref] = replace(known, revision=fact.revision)
+        return (fact.ref,)
+
+    def _config_removed(self, fact: ConfigRemoved, now: float) -> tuple[Ref, ...]:
+        ref = fact.ref
+        before = self._wanted.pop(ref, None)
+        self._unreadable.discard(ref)
+        if before is None or not before.marked_for_deletion:
+            self.note_removal(ref, fact.revision, now)
+        if ref in self._failed:
+            self._again.add(ref)  # Removing the config asks for the deletion anew, if that failed.
+        return (ref,)
+
+    def _handled_found(self, fact: HandledFound, _: float) -> tuple[Ref, ...]:
+        self.set_handled(fact.ref, _sharing_body(fact.handled, self._wanted.get(fact.ref)))
+        return ()
+
+    def _held_found(self, fact: HeldFound, _: float) -> tuple[Ref, ...]:
+        self.set_held(fact.ref, fact.held)
+        return ()
+
+    def _failed_found(self, fact: FailedFound, _: float) -> tuple[Ref, ...]:
+        self.set_failed(fact.ref, fact.failed)
+        return ()
+
+    def _stack_found(self, fact: StackFound, _: float) -> tuple[Ref, ...]:
+        stack = fact.stack
+        self.note_stack(fact.ref, Stack(stack.status, stack.tenant, stack.monitored))
+        return ()
+
+    def _state_found(self, fact: StateFound, _: float) -> tuple[Ref, ...]:
+        self.note_report(fact.ref, fact.state.version, fact.revision)
+        return ()
+
+    def _run_moved(self, fact: RunMoved, _: float) -> tuple[Ref, ...]:
+        run = fact.run
+        self._fresh.discard(fact.job)
+        self._runs[fact.job] = Seen(run.step, fact.revision, run.asked, run.deaths)
+        return ()
+
+    def _run_removed(self, fact: RunRemoved, _: float) -> tuple[Ref, ...]:
+        self._runs.pop(fact.job, None)
+        return ()
+
+    # Answers ----------------------------------------------------------------------------------------
 
     def failed_because_of(self, root: Ref) -> list[Ref]:
         """Resources that failed because *root* did, or through it."""
@@ -226,7 +262,7 @@ class World:
         """Whether Heat may have taken a request of an unfinished job, for all that we know."""
         run = self.runs.get(job.id)
         if run is None:
-            return job.id not in self.fresh
+            return job.id not in self._fresh
         return run.asked or run.step is not Step.RETRY
 
     def home(self, ref: Ref) -> str | None:
@@ -309,12 +345,63 @@ class World:
         known = self.schemas.get(kind)
         return known.properties if known else NO_PROPERTIES
 
-    # Changes ----------------------------------------------------------------------------------------
+    # What our own decisions change -------------------------------------------------------------------
 
     def touch(self, *refs: Ref) -> None:
         """These are to be decided."""
         for ref in refs:
-            self.dirty[ref] = None
+            self._dirty[ref] = None
+
+    def decided(self, ref: Ref) -> None:
+        """The resource is decided, until something touches it again."""
+        self._dirty.pop(ref, None)
+
+    def note_written(self, ref: Ref, *, written: bool) -> None:
+        """Whether the last decision about a resource could be written."""
+        if written:
+            self._unsettled.discard(ref)
+        else:
+            self._unsettled.add(ref)
+
+    def try_again(self, *refs: Ref, force: bool = False) -> None:
+        """The versions of these are to be tried once more though they were handled.
+
+        :param force: their stacks in Heat are to be taken as they are.
+        """
+        self._again.update(refs)
+        if force:
+            self._forced.update(refs)
+        self.touch(*refs)
+
+    def is_dealt_with(self, ref: Ref) -> None:
+        """The version is handled: nobody asks for another try any more, and it is not held."""
+        self._again.discard(ref)
+        self._forced.discard(ref)
+        self.set_held(ref, None)
+
+    def note_report(self, ref: Ref, version: int, revision: int) -> None:
+        """A state record was written.
+
+        :param revision: the record's.
+        """
+        self._reported[ref] = Reported(version, revision)
+
+    def note_stack(self, ref: Ref, stack: Stack) -> None:
+        """What the stack record says now. Equal values are kept once: there are few of them."""
+        self._stacks[ref] = self._known_stacks.setdefault(stack, stack)
+
+    def started(self, job: Job, handled: Handled, superseded: Iterable[Job]) -> None:
+        """A job was made, in the place of those that it supersedes."""
+        self.graph.add(job)
+        self._fresh.add(job.id)
+        for old in superseded:
+            self.graph.replace(old.id, job.id)
+        self.set_handled(job.ref, handled)
+        self.removals.done(job.ref)
+
+    def is_over(self, job: Job) -> None:
+        """A job ended without a worker."""
+        self._fresh.discard(job.id)
 
     def note_removal(self, ref: Ref, revision: int, now: float) -> None:
         """The config of a resource was removed without a mark: its stack, if it may have one, is to be deleted.
@@ -373,14 +460,45 @@ class World:
         self.set_handled(ref, None)
         self.set_held(ref, None)
         self.set_failed(ref, None)
-        self.stacks.pop(ref, None)
-        self.reported.pop(ref, None)
-        self.again.discard(ref)
-        self.forced.discard(ref)
-        self.unsettled.discard(ref)
+        self._stacks.pop(ref, None)
+        self._reported.pop(ref, None)
+        self._again.discard(ref)
+        self._forced.discard(ref)
+        self._unsettled.discard(ref)
         self.removals.done(ref)
 
     def deleting(self, ref: Ref) -> bool:
         """Whether the last that is under way on the resource is its deletion."""
         jobs = self.graph.on(ref)
         return bool(jobs) and jobs[-1].action is Action.DELETE
+
+
+def _went_backwards(wanted: Wanted, known: Wanted) -> bool:
+    """Whether a version is lower than the one that is there, of the same incarnation."""
+    if known.incarnation != wanted.incarnation:
+        return False
+    return UNVERSIONED < wanted.version < known.version
+
+
+def _sharing_body(handled: Handled, wanted: Wanted | None) -> Handled:
+    """The same with the body of the config that is there, where it is the same: one copy in memory."""
+    if wanted is None or not handled.job or not handled.digest:
+        return handled
+    if handled.incarnation != wanted.incarnation or not handled.holds(wanted):
+        return handled
+    return replace(handled, body=wanted.body)
+
+
+_APPLIERS: Mapping[type[Fact], Callable[..., tuple[Ref, ...]]] = {
+    TemplateChanged: World._template_changed,
+    ConfigWritten: World._config_written,
+    ConfigUnreadable: World._config_unreadable,
+    ConfigRemoved: World._config_removed,
+    HandledFound: World._handled_found,
+    HeldFound: World._held_found,
+    FailedFound: World._failed_found,
+    StackFound: World._stack_found,
+    StateFound: World._state_found,
+    RunMoved: World._run_moved,
+    RunRemoved: World._run_removed,
+}

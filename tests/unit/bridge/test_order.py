@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.bridge.order import LONG, Order
+from orchestrator.core.facts import ConfigWritten
 from orchestrator.core.refs import Ref
 from orchestrator.core.resources import Wanted
 from orchestrator.core.world import World
@@ -15,8 +16,7 @@ def world(**tenants: int) -> World:
     for tenant, count in tenants.items():
         for n in range(count):
             ref = Ref("node", f"{tenant}-{n}")
-            made.wanted[ref] = Wanted(ref, 1, {"tenant_id": tenant})
-            made.touch(ref)
+            made.apply(ConfigWritten(Wanted(ref, 1, {"tenant_id": tenant})))
     return made
 
 
@@ -25,7 +25,7 @@ def decide(made: World, order: Order, at_most: int | None, *slow: str) -> list[s
     chosen = order.next(at_most)
     for ref in chosen:
         order.note(ref, 2 * LONG if ref.id in slow else 0.0)
-        made.dirty.pop(ref)
+        made.decided(ref)
     return [ref.id for ref in chosen]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.facts import ConfigRemoved, ConfigWritten, RunMoved
+from orchestrator.core.graph import JobGraph
 from orchestrator.core.jobs import Action, Job, Param
 from orchestrator.core.mapping import Constant
 from orchestrator.core.mapping.evaluate import ListOf, OutputOf
@@ -25,11 +27,12 @@ from orchestrator.core.planning import (
     decide,
     fails_with,
 )
-from orchestrator.core.records import Failed, Handled, Held, Step
+from orchestrator.core.records import Failed, Handled, Held, Run, Step
 from orchestrator.core.refs import Json, Ref
+from orchestrator.core.resources import Wanted
 from orchestrator.core.schemas import Origin, ResourceType, Schemas
 from orchestrator.core.templates import BadTemplate
-from orchestrator.core.world import JobGraph, Reported, Seen, Stack, World
+from orchestrator.core.world import Reported, Stack, World
 from tests import factories
 from tests.factories import as_handled, deleted, job, live, network, node, port, server, wanted, world
 
@@ -37,6 +40,18 @@ N1, P1, S1 = network(), port(), server()
 A, B, C = map(node, "abc")
 PLAN = Ref("plan", "big")
 IMAGE = Ref("image", "i1")
+
+
+def put(known: World, config: Wanted) -> None:
+    """A config is written; it is what the next decision is about."""
+    known.apply(ConfigWritten(config))
+    known.decided(config.ref)
+
+
+def gone(known: World, ref: Ref) -> None:
+    """The same of a config that is removed."""
+    known.apply(ConfigRemoved(ref, 0))
+    known.decided(ref)
 
 
 def decision(known: World, ref: Ref = N1, path: tuple[Ref, ...] = (), *, patient: bool = True) -> Decision:
@@ -214,7 +229,7 @@ def test_a_refused_version_does_not_move_a_resource() -> None:
     assert isinstance(found, Refuse)
     assert found.failed.error.startswith("tenant_id should be the id of an OpenStack project, not a path")
     assert (found.handled.tenant, found.handled.sent) == ("t1", handled_as(N1).job)
-    known.wanted.clear()
+    gone(known, N1)
     known.set_handled(N1, found.handled)
     assert (job_of(decision(known)).action, job_of(decision(known)).tenant) == (Action.DELETE, "t1")
 
@@ -260,7 +275,7 @@ def test_params_are_in_the_order_of_the_mappings_with_their_references() -> None
 
 def test_a_modify_lists_the_earlier_references_first() -> None:
     known = world(built=[wanted(N1), wanted(network("n2")), wanted(P1, network_id="n1")])
-    known.wanted[P1] = wanted(P1, 2, network_id="n2")
+    put(known, wanted(P1, 2, network_id="n2"))
     found = decision(known, P1)
 
     assert job_of(found).params[1] == Param("network", OutputOf(network("n2"), "id"), (N1, network("n2")))
@@ -270,7 +285,7 @@ def test_a_modify_lists_the_earlier_references_first() -> None:
 
 def test_a_deletion_of_what_is_gone_tells_its_references_once() -> None:
     known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
-    del known.wanted[P1]
+    gone(known, P1)
 
     assert job_of(decision(known, P1)).references() == {N1}
     assert [param.references for param in job_of(decision(known, P1)).params] == [(), (N1,)]
@@ -296,7 +311,8 @@ UNFINISHED: list[Any] = [
 def test_a_job_depends_on_the_unfinished_ones_of_the_contracts_rule(jobs: list[Job], dependency: list[str]) -> None:
     """``port p1`` refers to ``network n1``; every unfinished job has been claimed, so none is superseded."""
     known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=jobs)
-    known.runs |= {one.id: Seen(Step.CLAIMED, 0, asked=True) for one in jobs}
+    for one in jobs:
+        known.apply(RunMoved(one.id, one.tenant, Run(Step.CLAIMED, asked=True), 0))
 
     assert sorted(d.rpartition(":")[2] for d in job_of(decision(known, P1)).dependency) == dependency
 
@@ -407,7 +423,7 @@ def test_a_failed_reference_that_is_being_repaired_can_be_waited_for() -> None:
 
 def test_a_refused_modify_keeps_what_the_stack_was_built_from() -> None:
     known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
-    known.wanted[P1] = wanted(P1, 2, fault="bad")
+    put(known, wanted(P1, 2, fault="bad"))
     found = decision(known, P1)
 
     assert isinstance(found, Refuse)
@@ -474,7 +490,7 @@ def test_a_template_path_that_gives_null_builds_nothing() -> None:
 def users_world() -> World:
     """``p1`` was built from ``n1``, which is marked."""
     known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
-    known.wanted[N1] = wanted(N1, 2, marked=True)
+    put(known, wanted(N1, 2, marked=True))
     return known
 
 
@@ -503,8 +519,8 @@ def test_a_deletion_lets_undecided_users_go_first() -> None:
 
 def test_what_is_marked_and_cannot_be_built_can_still_be_deleted() -> None:
     known = world(built=[wanted(N1), wanted(P1, network_id="n1")])
-    del known.wanted[N1]
-    known.wanted[P1] = wanted(P1, 2, marked=True, network_id="n1")
+    gone(known, N1)
+    put(known, wanted(P1, 2, marked=True, network_id="n1"))
 
     assert (job_of(decision(known, P1)).action, job_of(decision(known, P1)).references()) == (Action.DELETE, frozenset({N1}))
 
@@ -515,7 +531,7 @@ def test_a_second_mark_asks_again_after_a_failed_deletion() -> None:
     known.set_handled(N1, as_handled(known, config))
 
     assert decision(known) == Nothing("handled")
-    known.wanted[N1] = wanted(N1, 3, marked=True)
+    put(known, wanted(N1, 3, marked=True))
     assert job_of(decision(known)).action is Action.DELETE
 
 

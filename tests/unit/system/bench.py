@@ -16,15 +16,14 @@ from orchestrator.bridge import loading
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.outcomes import Outcomes
 from orchestrator.bridge.reconciling import Reconciler
-from orchestrator.clients.store import KeyValue
 from orchestrator.clients.types import Types
 from orchestrator.core import effects
+from orchestrator.core.facts import RunMoved
 from orchestrator.core.jobs import Action, Job
 from orchestrator.core.keys import run_id
 from orchestrator.core.records import Handled, Held, Run, Step
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.removals import BrakeLimits
-from orchestrator.core.world import Seen
 from tasks import steps
 from tasks.context import Claims, WorkerContext
 from tests import factories
@@ -120,10 +119,7 @@ class Bench:
     def settle(self) -> None:
         """Take in every config change and decide."""
         for event in [e for e in self.store.history if e.revision > self._seen and e.key.startswith(self.keys.config)]:
-            if event.value is not None:
-                loading.note_config(self.world, self.keys, KeyValue(event.key, event.value, event.created, event.revision))
-            else:
-                loading.note_config_gone(self.world, self.keys, event.key, event.revision)
+            loading.take_in(self.world, self.keys, event)
         self._seen = self.store.revision
         later, self.later = self.later, []
         self.world.touch(*later)
@@ -134,8 +130,7 @@ class Bench:
         for _ in range(300):
             before = self.store.revision
             if complete:
-                self.world.again.update(self.much_later)
-                self.world.touch(*self.much_later)
+                self.world.try_again(*self.much_later)
                 self.much_later = []
             self.settle()
             if job := self.runnable():
@@ -154,7 +149,8 @@ class Bench:
     def begin(self, job_id: JobId) -> None:
         """A worker takes a job and asks Heat, which then works on it; some jobs end at that."""
         steps.run_chain(self.worker, (steps.submit, steps.wait), self._run(job_id))
-        self.world.runs[job_id] = Seen(Step.WAITING, 0, asked=True)
+        tenant = self.world.graph.jobs[job_id].tenant
+        self.world.apply(RunMoved(job_id, tenant, Run(Step.WAITING, asked=True), 0))
         self._tell_if_done(job_id)
 
     def end(self, job_id: JobId, *, complete: bool) -> None:

@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from orchestrator.bridge import loading
-from orchestrator.clients.store import KeyValue
 from orchestrator.core.refs import Ref
 from orchestrator.core.transactions import Transaction
 from tests.factories import network, port
@@ -35,7 +34,7 @@ def test_a_turn_decides_so_many_and_leaves_the_rest_for_the_next() -> None:
         bench.put(network(f"n{n:02}"))
     for event in bench.store.history:
         if ref := bench.keys.ref(bench.keys.config, event.key):
-            loading.note_config(bench.world, bench.keys, KeyValue(event.key, event.value or b"", event.created, event.revision))
+            loading.take_in(bench.world, bench.keys, event)
             assert ref in bench.world.dirty
     made = []
     for _ in range(3):
