@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from .. import faults
-from ..clients.queue import PORTION, Queue
+from ..clients.protocols import QueueDoor
+from ..clients.queue import PORTION
 from ..core.jobs import Job
 from ..core.keys import job_of, run_id
 from ..core.records import Cause, Run, Step
@@ -135,7 +136,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        queue: Queue,
+        queue: QueueDoor,
         timer: Callable[[float, Callable[[], None]], None],
         *,
         look_interval: float,

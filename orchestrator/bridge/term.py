@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..clients.queue import Queue
+from ..clients.protocols import QueueDoor
 from ..clients.store import Compacted, Event, KeyValue, Store, Watch
 from ..core import effects
 from ..core.facts import Entry, RunMoved, RunRemoved, TemplateChanged
@@ -79,7 +79,7 @@ class Term:
         store: Store,
         keys: Keys,
         leadership: Leadership,
-        broker: Queue,
+        broker: QueueDoor,
         catalogue: Mapping[str, Template],
         timing: Timing,
         *,

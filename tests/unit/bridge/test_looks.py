@@ -55,7 +55,7 @@ def broker() -> RecordingQueue:
 
 @pytest.fixture
 def dispatcher(clock: Clock, broker: RecordingQueue) -> Dispatcher:
-    return Dispatcher(broker, clock.timer, look_interval=1.0)  # type: ignore[arg-type]
+    return Dispatcher(broker, clock.timer, look_interval=1.0)
 
 
 def job(name: str) -> JobId:

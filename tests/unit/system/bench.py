@@ -25,7 +25,8 @@ from orchestrator.core.records import Handled, Held, Run, Step
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.removals import BrakeLimits
 from tasks import steps
-from tasks.context import Claims, WorkerContext
+from tasks.claims import Claims
+from tasks.context import WorkerContext
 from tests import factories
 from tests.doubles import MemoryHeat, MemoryStore, PlainRenderer, RecordingQueue
 

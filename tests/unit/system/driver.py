@@ -28,7 +28,8 @@ from orchestrator.core.stacks import Stack
 from orchestrator.errors import TemporaryError
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
-from tasks.context import Claims, Sightings, WorkerContext
+from tasks.claims import Claims
+from tasks.context import Sightings, WorkerContext
 from tests import factories
 from tests.doubles import FixedTargets, MemoryHeat, MemoryStore, Message, PlainRenderer, RecordingQueue
 

@@ -12,8 +12,9 @@ from orchestrator.clients.store import Lease
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.stacks import Stack
 from orchestrator.core.transactions import Transaction, unchanged
-from tasks import context
-from tasks.context import Claims, Promptness, Sightings
+from tasks import claims as claims_module
+from tasks.claims import Claims
+from tasks.context import Promptness, Sightings
 from tests.doubles import MemoryStore
 
 
@@ -63,7 +64,7 @@ def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
 def test_a_lease_that_is_old_takes_no_new_claims_and_keeps_those_it_has(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backup may hold claims on it; they vanish with it."""
     old = claims.lease()
-    monkeypatch.setattr(context, "_LEASE_USED_FOR", 0.0)
+    monkeypatch.setattr(claims_module, "_LEASE_USED_FOR", 0.0)
     new = claims.lease()
 
     assert new is not old

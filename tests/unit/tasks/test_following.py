@@ -17,7 +17,8 @@ from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Json, Ref
 from orchestrator.errors import TargetUnavailable
 from tasks import following
-from tasks.context import Claims, WorkerContext
+from tasks.claims import Claims
+from tasks.context import WorkerContext
 from tasks.following import Slow, monitor
 from tests import factories
 from tests.doubles import FixedTargets, MemoryStore, PlainRenderer
@@ -87,7 +88,7 @@ def test_one_target_in_trouble_leaves_the_others_alone(context: WorkerContext, t
                 raise found[0]
             return found
 
-    context.targets = Troubled({"http://a/": trouble, "http://b/": TARGET})  # type: ignore[assignment]
+    context.targets = Troubled({"http://a/": trouble, "http://b/": TARGET})
     bad, good = built(context, "bad", "http://a/"), built(context, "good", "http://b/")
 
     assert monitor(context, [str(bad), str(good)]) == 1
@@ -132,7 +133,7 @@ class Hanging:
 @pytest.fixture
 def hanging(context: WorkerContext) -> Iterator[Hanging]:
     targets = Hanging()
-    context.targets = targets  # type: ignore[assignment]
+    context.targets = targets
     yield targets
     targets.let_go.set()
 
