@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install test unit lint format types contracts check faults chaos fuzz bench clean
+.PHONY: help demo install test unit lint format types contracts check faults chaos fuzz constraints bench clean
 
 help: ## List the targets
 	@echo "make <target>, where the target is one of"
@@ -59,6 +59,13 @@ chaos: install ## Random load and random faults, then an independent check (ARGS
 fuzz: install ## Random inputs for mappings, patterns, templates, documents, parsers (ARGS="templates --seconds 60")
 	$(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+constraints: install ## Pin every dependency anew, with hashes, for each supported Python (constraints/)
+	$(BIN)/python -m pip install --quiet uv
+	for minor in 11 12 13 14; do \
+		$(BIN)/uv pip compile setup.cfg --quiet --upgrade --generate-hashes --python-version 3.$$minor --no-annotate \
+			--custom-compile-command "make constraints" --output-file constraints/python-3.$$minor.txt || exit 1; \
+	done
 
 bench: install ## Measure everything, three quarters of an hour (ARGS="latency --save" for one, ARGS=--help for the list)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -1,66 +1,32 @@
-"""``orchestrator templates check``: every worked case of the catalogue, through the very code that bridge and workers run.
+"""``orchestrator templates check``: types, mappings, templates and worked cases of a catalogue. No server is needed.
 
-A case becomes a world of its own; :func:`orchestrator.core.planning.decide` makes the job of it and
-:func:`orchestrator.core.rendering.request` what Heat would be asked, which is compared with what is expected.
-No server is needed.
+Faults are told with file and line. What is found in a rendered template is told at the line of the template's own
+text that made it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ..clients import renderer
-from ..clients.catalogue import read_yaml
-from ..core import rendering
-from ..core.jobs import Job
-from ..core.planning import Hold, Refuse, Report, Start, decide
-from ..core.refs import Json, Ref
-from ..core.resources import Wanted
-from ..core.schemas import Schemas, parse_schemas
-from ..core.templates import Template, parse_template
-from ..core.world import World
-from ..errors import InvalidInput
-from .documents import load_yaml
+from ..core.checks import mappings, template_text, types
+from ..core.checks.bodies import Shapes
+from ..core.checks.findings import Finding, did_you_mean
+from ..core.checks.hot import HeatTypes, check_hot, unused_parameters
+from ..core.refs import Json
+from ..core.schemas import ResourceType, Schemas
+from ..core.source import Located, SourceError, base_60, read_hot
+from ..core.templates import Template
+from ..errors import InvalidInput, TemplateError
+from . import cases
+from .cases import Made
+from .entries import CASES, Case, Entry, Problem
 
-_CASE = ("description", "resource", "version", "related", "outputs", "expect")
-_EXPECT = ("template", "timeout_mins", "parameters", "references", "hot", "absent")
-_PSEUDO = "OS::"
-"""``OS::stack_id`` and the like are parameters that every template has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A worked case, as it is written."""
-
-    file: Path
-    document: Mapping[str, Json]
-
-    @property
-    def name(self) -> str:
-        return self.file.stem
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One folder of the catalogue: a type, and the template that goes with it if there is one."""
-
-    name: str
-    folder: Path
-    schema: Json = None
-    template: Template | None = None
-    cases: tuple[Case, ...] = ()
-    faults: tuple[tuple[Path, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not as it should be: in which file, and where in there."""
-
-    file: Path
-    text: str
+_LINE = re.compile(r"line (\d+)")
+_PARAMETER = re.compile(r"\bparameter (\w+):|(heat_timeout) should")
+_NO_CASE = "there is no worked case; write at least one for each way through the template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,316 +35,295 @@ class Checked:
 
     entry: Entry
     problems: tuple[Problem, ...]
+    hints: tuple[Problem, ...] = ()
 
 
-# Reading: one bad file must not hide the others ------------------------------------------------------
+@dataclass(slots=True)
+class _Rendered:
+    """What the cases of one entry came to. *cases* pairs each with what was made of it, or why nothing was."""
+
+    cases: list[tuple[Case, Made | None, InvalidInput | None]] = field(default_factory=list)
+    outputs: frozenset[str] | None = None
 
 
-def read(folder: Path) -> list[Entry]:
-    """Every entry of a catalogue, with the faults of its files.
+class _Catalogue:
+    """All entries together: what one refers to is in another. Cases are rendered when they are first needed."""
 
-    :raises InvalidInput: there is no such folder, or nothing in it.
-    """
-    if not folder.is_dir():
-        raise InvalidInput(f"{folder}: there is no such folder of templates")
-    entries = [_read_entry(path) for path in sorted(folder.iterdir()) if _is_entry(path)]
-    if not entries:
-        raise InvalidInput(f"{folder}: there is no template in it: no folder with a schema.yaml or a mapping.yaml")
-    return entries
+    def __init__(self, entries: list[Entry], heat: HeatTypes, schemas: Schemas) -> None:
+        self.heat = heat
+        self.schemas = schemas
+        self.shapes = Shapes(schemas.json_schema)
+        self.templates = {entry.name: entry.template for entry in entries if entry.template}
+        self._entries = {entry.name: entry for entry in entries}
+        self._rendered: dict[str, _Rendered] = {}
 
+    def rendered(self, name: str) -> _Rendered:
+        """What the cases of an entry come to."""
+        if name not in self._rendered:
+            self._rendered[name] = _render(self._entries[name], self.schemas, self.templates)
+        return self._rendered[name]
 
-def _is_entry(path: Path) -> bool:
-    return path.is_dir() and any((path / name).exists() for name in ("schema.yaml", "mapping.yaml", "template.yaml.j2", "cases"))
+    def outputs(self, kind: str) -> frozenset[str] | None:
+        """The outputs of a type's stacks: those of every template that it may choose, as far as cases show them."""
+        known = self.schemas.get(kind)
+        chosen = mappings.choices(known.template) if known and known.template else None
+        found = [self.rendered(str(name)).outputs for name in chosen or () if str(name) in self.templates]
+        if not found or any(outputs is None for outputs in found):
+            return None
+        return frozenset().union(*(outputs for outputs in found if outputs is not None))
 
+    def around(self) -> mappings.Around:
+        return mappings.Around(self.schemas, self.outputs, frozenset(self.templates))
 
-def _read_entry(folder: Path) -> Entry:
-    faults: list[tuple[Path, str]] = []
-
-    def attempt(file: Path, load: Any) -> Any:
-        try:
-            return load()
-        except InvalidInput as error:
-            faults.append((file, str(error).removeprefix(f"{file}: ")))
-        except OSError as error:
-            faults.append((file, error.strerror or str(error)))
-        return None
-
-    schema_file, mapping_file, text_file = folder / "schema.yaml", folder / "mapping.yaml", folder / "template.yaml.j2"
-    schema = attempt(schema_file, lambda: _schema(schema_file))
-    template = None
-    if mapping_file.exists() or text_file.exists():
-        mapping = attempt(mapping_file, lambda: read_yaml(mapping_file))
-        text = attempt(text_file, lambda: text_file.read_text(encoding="utf-8"))
-        if mapping is not None and text is not None:
-            template = attempt(mapping_file, lambda: _template(folder.name, mapping, text))
-    files = sorted((folder / "cases").glob("*.yaml"))
-    cases = [Case(file, document) for file in files if (document := attempt(file, lambda f=file: _case(f))) is not None]
-    return Entry(folder.name, folder, schema, template, tuple(cases), tuple(faults))
+    def served(self, name: str) -> ResourceType | None:
+        """The type whose resources the template of this name serves."""
+        own = self.schemas.get(name)
+        if own is not None:
+            return own
+        serving = (kind for kind in self.schemas if kind.template and name in (mappings.choices(kind.template) or ()))
+        return next(serving, None)
 
 
-def _schema(file: Path) -> Json:
-    schema = read_yaml(file)
-    kind = next(iter(parse_schemas([schema])))
-    if kind.fault:
-        raise InvalidInput(kind.fault)
-    return schema
-
-
-def _template(name: str, mapping: Json, text: str) -> Template:
-    if not isinstance(mapping, dict):
-        raise InvalidInput("expected an object with parameter_mappings")
-    return parse_template(name, {**mapping, "id": name, "template_file": text})
-
-
-def _case(file: Path) -> Mapping[str, Json]:
-    documents = load_yaml(file.read_text(encoding="utf-8"))
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise InvalidInput("a case is one document: an object")
-    case: dict[str, Json] = documents[0]
-    for where, document, known in (("", case, _CASE), ("expect: ", case.get("expect"), _EXPECT)):
-        if not isinstance(document, dict):
-            raise InvalidInput(f"{where}expected an object")
-        if strangers := [str(key) for key in document if key not in known]:
-            raise InvalidInput(f"{where}unknown key {strangers[0]!r}; known are {', '.join(known)}")
-    if not isinstance(case.get("resource"), dict) or not isinstance(case["resource"].get("id"), str):
-        raise InvalidInput("resource: expected an object with an id")
-    return case
-
-
-# Checking ------------------------------------------------------------------------------------------
-
-
-def check(entries: Iterable[Entry], names: Iterable[str] = ()) -> list[Checked]:
-    """Every case of the entries, or of those that are named.
+def check(entries: Iterable[Entry], heat: HeatTypes, names: Iterable[str] = ()) -> list[Checked]:
+    """Every entry, or those that are named.
 
     :raises InvalidInput: there is no entry of a name.
     """
     listed = list(entries)
     wanted = set(names)
-    if strangers := wanted - {entry.name for entry in listed}:
-        raise InvalidInput(f"there is no template {min(strangers)!r}; known are {', '.join(entry.name for entry in listed)}")
-    schemas = parse_schemas([entry.schema for entry in listed if entry.schema is not None])
-    templates = {entry.name: entry.template for entry in listed if entry.template}
+    known = [entry.name for entry in listed]
+    if strangers := wanted - set(known):
+        raise InvalidInput(f"there is no template {min(strangers)!r}; {did_you_mean(min(strangers), known)}")
+    schemas, clashes = _schemas(listed)
+    catalogue = _Catalogue(listed, heat, schemas)
     chosen = [entry for entry in listed if not wanted or entry.name in wanted]
-    return [Checked(entry, tuple(_check_entry(entry, schemas, templates))) for entry in chosen]
+    return [_checked(entry, catalogue, clashes) for entry in chosen]
 
 
-def _check_entry(entry: Entry, schemas: Schemas, templates: Mapping[str, Template]) -> Iterator[Problem]:
-    for file, fault in entry.faults:
-        yield Problem(file, fault)
-    if entry.template and not entry.cases:
-        yield Problem(entry.folder / "cases", "there is no worked case; write at least one for each way through the template")
+def _schemas(entries: list[Entry]) -> tuple[Schemas, list[Problem]]:
+    """The types, without those that cannot be told apart from one before."""
+    kinds: list[ResourceType] = []
+    clashes: list[Problem] = []
+    for entry in entries:
+        if entry.kind is None:
+            continue
+        try:
+            Schemas([*kinds, entry.kind])
+            kinds.append(entry.kind)
+        except InvalidInput as error:
+            if entry.schema is not None:
+                clashes.append(entry.schema.problem(Finding(("prefix",), str(error))))
+    return Schemas(kinds), clashes
+
+
+def _checked(entry: Entry, catalogue: _Catalogue, clashes: list[Problem]) -> Checked:
+    own = [problem for problem in clashes if entry.schema and problem.file == entry.schema.file]
+    found = [*entry.faults, *own, *_check_entry(entry, catalogue)]
+    once = list({(problem.file, problem.line, problem.text): problem for problem in found}.values())
+    once.sort(key=lambda problem: (str(problem.file), problem.line))
+    faults = tuple(problem for problem in once if not problem.hint)
+    return Checked(entry, faults, tuple(problem for problem in once if problem.hint))
+
+
+def _check_entry(entry: Entry, catalogue: _Catalogue) -> Iterator[Problem]:
+    if entry.schema:
+        known = [kind.id for kind in catalogue.schemas]
+        for finding in types.check_type(entry.schema.value, entry.name, known):
+            yield entry.schema.problem(finding)
+        if entry.kind and not entry.kind.fault:
+            for finding in mappings.check_choice(entry.kind, catalogue.around()):
+                yield entry.schema.problem(finding, "metadata", "template_path")
+    if entry.template and entry.mapping:
+        yield from _check_template(entry, entry.template, catalogue)
+    for case, made, error in catalogue.rendered(entry.name).cases if entry.kind else ():
+        yield from _check_case(entry, case, made, error, catalogue)
+
+
+# The template and its mappings, without a case -----------------------------------------------------
+
+
+def _check_template(entry: Entry, template: Template, catalogue: _Catalogue) -> Iterator[Problem]:
+    assert entry.mapping is not None
+    used = template_text.variables(template.text)
+    listed: Json = entry.mapping.value.get("parameter_mappings") or {}
+    for finding in mappings.check_mappings(template, catalogue.served(entry.name), catalogue.around()):
+        yield entry.mapping.problem(finding, "parameter_mappings")
+    for finding in mappings.check_names(template, used):
+        yield entry.mapping.problem(finding, "parameter_mappings")
+    for finding in template_text.check_variables(used, listed):
+        yield Problem(entry.text_file, int(finding.path[0]), finding.text)
+    if not entry.cases:
+        yield Problem(entry.folder / CASES, 0, _NO_CASE, hint=entry.schema is None)
+    elif all(error is None for _, _, error in catalogue.rendered(entry.name).cases):
+        yield from _check_coverage(entry, template, catalogue.rendered(entry.name))
+        yield from _check_unused(entry, template, catalogue.rendered(entry.name))
+
+
+def _check_coverage(entry: Entry, template: Template, rendered: _Rendered) -> Iterator[Problem]:
+    """Lines that no case renders: what is wrong in them shows only when somebody needs them."""
+    made = [found for _, found, _ in rendered.cases if found is not None]
+    if not made or any(found.lines == template_text.NO_LINES for found in made):
+        return
+    seen = frozenset().union(*(found.lines.rendered for found in made))
+    missing = sorted(template_text.lines_of_text(template.text) - seen)
+    for first, last in _ranges(missing):
+        lines = f"line {first}" if first == last else f"lines {first} to {last}"
+        yield Problem(entry.text_file, first, f"no case renders {lines}; write one that does", hint=True)
+
+
+def _check_unused(entry: Entry, template: Template, rendered: _Rendered) -> Iterator[Problem]:
+    """Parameters that are declared and used in no case."""
+    hots = [_hot_or_none(made) for _, made, _ in rendered.cases if made is not None]
+    if not hots or any(hot is None for hot in hots):
+        return
+    unused = frozenset.intersection(*(unused_parameters(hot.value) for hot in hots if hot is not None))
+    for name in sorted(unused):
+        line = next((n for n, text in enumerate(template.text.split("\n"), 1) if text.strip().startswith(f"{name}:")), 1)
+        yield Problem(entry.text_file, line, f"parameters.{name}: no part of the template uses it", hint=True)
+
+
+def _ranges(lines: list[int]) -> Iterator[tuple[int, int]]:
+    for place, line in enumerate(lines):
+        if place == 0 or lines[place - 1] != line - 1:
+            last = line
+            while last + 1 in lines:
+                last += 1
+            yield line, last
+
+
+# Cases ---------------------------------------------------------------------------------------------
+
+
+def _render(entry: Entry, schemas: Schemas, templates: Mapping[str, Template]) -> _Rendered:
+    rendered = _Rendered()
     for case in entry.cases:
-        for text in _check_case(entry, case, schemas, templates):
-            yield Problem(case.file, text)
-
-
-def _check_case(entry: Entry, case: Case, schemas: Schemas, templates: Mapping[str, Template]) -> Iterator[str]:
-    expect = case.document["expect"]
-    try:
-        made = make(entry, case, schemas, templates)
-    except InvalidInput as error:
-        yield str(error)
-        return
-    if made is None:
-        if expect.get("template") is not None:
-            yield f"expect.template: {expect['template']!r} was expected, but there is nothing to build"
-        return
-    if expect.get("template", entry.name) != made.template.id:
-        yield f"expect.template: {expect['template']!r} was expected, and {made.template.id!r} was chosen"
-    if "timeout_mins" in expect and not _equal(expect["timeout_mins"], made.request.timeout_mins):
-        yield f"expect.timeout_mins: {expect['timeout_mins']} was expected, not {made.request.timeout_mins}"
-    if "parameters" in expect:
-        yield from differences(expect["parameters"], dict(made.request.parameters), "expect.parameters", whole=True)
-    if "references" in expect:
-        yield from _check_references(expect["references"], made.job)
-    yield from _check_hot(made, expect)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a case comes to: the job, and what Heat would be asked."""
-
-    job: Job
-    template: Template
-    request: rendering.StackRequest
-
-
-def make(entry: Entry, case: Case, schemas: Schemas, templates: Mapping[str, Template]) -> Made | None:
-    """What Heat would be asked; None when there is nothing to build.
-
-    :raises InvalidInput: the case cannot be built, with the reason that a state would have.
-    """
-    document = case.document
-    ref = Ref(entry.name, document["resource"]["id"])
-    wanted = {ref: Wanted(ref, document.get("version", 1), document["resource"])}
-    for place, other in enumerate(document.get("related") or ()):
         try:
-            known = Ref(other["type"], other["id"])
-            wanted[known] = Wanted(known, 1, {"id": known.id, **other["body"]})
-        except (KeyError, TypeError):
-            raise InvalidInput(f"related[{place}]: expected {{type, id, body}}") from None
-    world = World(schemas, wanted=wanted, templates=dict(templates))
-    match decide(world, ref, lambda: "00000"):
-        case Report():
-            return None
-        case Start(job, handled):
-            template = templates[handled.template]
-            outputs = _outputs(job, document.get("outputs") or {})
-            return Made(job, template, rendering.request(job, template, outputs, renderer.shared().render))
-        case Hold(held):
-            raise InvalidInput(f"it would be held back: {held.reason}; add it to the case's related")
-        case Refuse(failed=failed):
-            raise InvalidInput(failed.error)
-        case other_decision:
-            raise InvalidInput(f"nothing comes of it: {other_decision}")
+            rendered.cases.append((case, cases.make(entry.name, case, schemas, templates), None))
+        except InvalidInput as error:
+            rendered.cases.append((case, None, error))
+    outputs = [_output_names(made) for _, made, _ in rendered.cases if made is not None]
+    if outputs and all(names is not None for names in outputs):
+        rendered.outputs = frozenset().union(*(names for names in outputs if names is not None))
+    return rendered
 
 
-def _outputs(job: Job, given: Json) -> dict[Any, Json]:
-    if not isinstance(given, dict):
-        raise InvalidInput("outputs: expected {type: {id: {key: value}}}")
-    stacks = {
-        str(Ref(kind, name)): {key: {"output_key": key, "output_value": value} for key, value in outputs.items()}
-        for kind, by_id in given.items()
-        for name, outputs in (by_id or {}).items()
-    }
-    found, absent = rendering.pick_outputs(rendering.needed_outputs(job), stacks)
-    if absent:
-        missing = ", ".join(sorted(f"outputs.{output.ref.type}.{output.ref.id}.{output.key}" for output in absent))
-        raise InvalidInput(f"{missing}: it is read, and the case does not give it")
-    return found
+def _output_names(made: Made) -> frozenset[str] | None:
+    hot = _hot_or_none(made)
+    outputs = hot.value.get("outputs") if hot and isinstance(hot.value, dict) else None
+    return frozenset(outputs) if isinstance(outputs, dict) else None
 
 
-def _check_references(expected: Json, job: Job) -> Iterator[str]:
-    taken = [list(ref) for param in job.params for ref in param.references]
-    if expected != taken:
-        yield f"expect.references: {_short(expected)} was expected, not {_short(taken)}"
-
-
-# The rendered HOT ------------------------------------------------------------------------------------
-
-
-def _check_hot(made: Made, expect: Mapping[str, Json]) -> Iterator[str]:
+def _hot_or_none(made: Made) -> Located | None:
     try:
-        documents = load_yaml(made.request.template)
-    except InvalidInput as error:
-        yield f"the rendered template is not YAML: {error}"
+        return _hot(made)
+    except SourceError:
+        return None
+
+
+def _hot(made: Made) -> Located | None:
+    documents = read_hot(made.request.template)
+    return documents[0] if len(documents) == 1 else None
+
+
+def _check_case(
+    entry: Entry, case: Case, made: Made | None, error: InvalidInput | None, catalogue: _Catalogue
+) -> Iterator[Problem]:
+    yield from (case.source.problem(finding) for finding in _check_bodies(entry, case, catalogue))
+    if error is not None:
+        yield _unbuilt(entry, case, error)
         return
-    hot = documents[0] if len(documents) == 1 else None
-    if not isinstance(hot, dict) or "heat_template_version" not in hot:
-        yield "the rendered template is not HOT: expected one object with heat_template_version"
+    yield from (case.source.problem(finding) for finding in cases.unexpected(made, case, entry.name))
+    if made is not None:
+        yield from _check_rendered(entry, case, made, catalogue)
+
+
+def _unbuilt(entry: Entry, case: Case, error: InvalidInput) -> Problem:
+    """A case that comes to nothing: the template's fault, or the case's."""
+    named = _PARAMETER.search(str(error))
+    if entry.mapping and named:
+        line = entry.mapping.located.line_of(("parameter_mappings", named[1] or named[2]))
+        return Problem(entry.mapping.file, line, f"{error} (case {case.name})")
+    if isinstance(error, TemplateError):
+        told = _LINE.search(str(error))
+        return Problem(entry.text_file, int(told[1]) if told else 1, f"{error} (case {case.name})")
+    path = str(error).partition(":")[0].split(".")[0].split("[")[0]
+    place = (path,) if path in case.document else ("resource",)
+    return Problem(case.source.file, case.source.located.line_of(place), str(error))
+
+
+def _check_bodies(entry: Entry, case: Case, catalogue: _Catalogue) -> Iterator[Finding]:
+    """The bodies of a case fit their types; the outputs it gives are outputs."""
+    for finding in catalogue.shapes.of(entry.name).check(case.document["resource"]):
+        yield finding.below("resource")
+    known = [kind.id for kind in catalogue.schemas]
+    for place, other in enumerate(case.document.get("related") or ()):
+        if not isinstance(other, dict):
+            continue
+        kind = other.get("type")
+        if kind not in known:
+            yield Finding(("related", place, "type"), f"there is no type {kind!r}; {did_you_mean(str(kind), known)}")
+        elif isinstance(other.get("body"), dict):
+            for finding in catalogue.shapes.of(kind).check(other["body"], whole=False):
+                yield finding.below("related", place, "body")
+    for kind, by_id in (case.document.get("outputs") or {}).items():
+        yield from _check_given_outputs(kind, by_id, catalogue)
+
+
+def _check_given_outputs(kind: str, by_id: Json, catalogue: _Catalogue) -> Iterator[Finding]:
+    outputs = catalogue.outputs(kind)
+    for name, given in by_id.items() if isinstance(by_id, dict) else ():
+        for key in given if isinstance(given, dict) and outputs is not None else ():
+            if key not in (outputs or ()):
+                text = f"the template of {kind} has no output {key!r}; {did_you_mean(key, sorted(outputs or ()))}"
+                yield Finding(("outputs", kind, name, key), text)
+
+
+# The rendered template -----------------------------------------------------------------------------
+
+
+def _check_rendered(entry: Entry, case: Case, made: Made, catalogue: _Catalogue) -> Iterator[Problem]:
+    problem = _at_line(entry, case, made)
+    try:
+        hot = _hot(made)
+    except SourceError as error:
+        yield problem(error.line, f"the rendered template is not YAML: {error.why}")
         return
-    yield from hot_faults(hot, made.request.parameters)
-    yield from differences(expect.get("hot") or {}, hot, "expect.hot", whole=False)
-    for path in expect.get("absent") or ():
-        if _is_there(hot, path):
-            yield f"expect.absent: {_path(path)} is there"
+    if hot is None:
+        yield problem(1, "the rendered template is not one YAML document")
+        return
+    for line in base_60(made.request.template):
+        yield problem(line, "Heat takes this word for a number in base 60; put it in quotes")
+    yield from _check_by_heat(entry, made, hot, catalogue, problem)
+    declared = hot.value.get("parameters") if isinstance(hot.value, dict) else None
+    if isinstance(declared, dict) and entry.mapping and made.template.id == entry.name:
+        for finding in mappings.check_parameters(made.template, catalogue.served(entry.name), declared):
+            yield entry.mapping.problem(finding, "parameter_mappings")
+    for finding in cases.unexpected_hot(hot.value, case):
+        yield case.source.problem(finding)
 
 
-def hot_faults(hot: Mapping[str, Json], sent: Mapping[str, Json]) -> Iterator[str]:
-    """What Heat would refuse in a template that is YAML, as far as it shows without a cloud."""
-    parts: dict[str, Mapping[str, Json]] = {}
-    for name in ("parameters", "resources", "outputs"):
-        part = hot.get(name) or {}
-        if not isinstance(part, dict):
-            yield f"{name}: expected an object"
-            return
-        parts[name] = part
-    declared, resources, outputs = parts["parameters"], parts["resources"], parts["outputs"]
-    for name in sent:
-        if name not in declared:
-            yield f"parameters.{name}: it is sent, and the template does not declare it; Heat refuses it"
-    for name, parameter in declared.items():
-        if not isinstance(parameter, dict) or "type" not in parameter:
-            yield f"parameters.{name}: it has no type"
-        elif name not in sent:
-            yield f"parameters.{name}: it is declared, and no mapping gives it"
-        elif sent[name] is None and "default" not in parameter:
-            yield f"parameters.{name}: null is sent, and there is no default; Heat refuses that"
-        if name in resources:
-            yield f"parameters.{name}: a resource has the same name; Heat refuses that"
-    for name, resource in resources.items():
-        if not isinstance(resource, dict) or not isinstance(resource.get("type"), str):
-            yield f"resources.{name}: it has no type"
-    for name, output in outputs.items():
-        if not isinstance(output, dict) or "value" not in output:
-            yield f"outputs.{name}: it has no value"
-        elif not output.get("description"):
-            yield f"outputs.{name}: it has no description"
-    yield from _dangling(hot, declared, resources)
+def _check_by_heat(
+    entry: Entry, made: Made, hot: Located, catalogue: _Catalogue, problem: Callable[..., Problem]
+) -> Iterator[Problem]:
+    """What Heat would say. Values that are sent are told where their mappings stand."""
+    for finding in check_hot(hot.value, catalogue.heat, made.request.parameters):
+        if finding.path[:1] == ("sent",) and entry.mapping:
+            yield entry.mapping.problem(Finding(("parameter_mappings", *finding.path[1:]), finding.text))
+        else:
+            yield problem(hot.line_of(finding.path), str(finding), hint=finding.hint)
 
 
-def _dangling(hot: Json, declared: Mapping[str, Json], resources: Mapping[str, Json]) -> Iterator[str]:
-    """Names that a template uses and does not have."""
-    for path, function, argument in _functions({"resources": hot.get("resources"), "outputs": hot.get("outputs")}, ""):
-        name = argument[0] if isinstance(argument, list) and argument else argument
-        if not isinstance(name, str):
-            continue  # Composed of other functions: only Heat can tell.
-        if function == "get_param" and name not in declared and not name.startswith(_PSEUDO):
-            yield f"{path}: get_param of {name!r}, which is no parameter"
-        if function in ("get_resource", "get_attr") and name not in resources:
-            yield f"{path}: {function} of {name!r}, which is no resource"
-    for name, resource in resources.items():
-        after = resource.get("depends_on") if isinstance(resource, dict) else None
-        for other in after if isinstance(after, list) else [after] if after else []:
-            if other not in resources:
-                yield f"resources.{name}.depends_on: {other!r} is no resource"
+def _at_line(entry: Entry, case: Case, made: Made) -> Callable[..., Problem]:
+    """Makes problems of lines of the rendered template: at the line of the template's text, or as near as is known."""
+
+    def problem(line: int, text: str, *, hint: bool = False) -> Problem:
+        own = made.lines.line_of(line)
+        place = "" if own else f", line {line} of what it renders"
+        return Problem(_text_file(entry, made), own or 1, f"{text} (case {case.name}{place})", hint)
+
+    return problem
 
 
-def _functions(value: Json, path: str) -> Iterator[tuple[str, str, Json]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if len(value) == 1 and name in ("get_param", "get_resource", "get_attr"):
-                yield path, name, inner
-            yield from _functions(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield from _functions(inner, f"{path}[{place}]")
-
-
-# Comparing -----------------------------------------------------------------------------------------
-
-
-def differences(expected: Json, actual: Json, path: str, *, whole: bool) -> Iterator[str]:
-    """Where *actual* is not what was expected.
-
-    :param whole: whether an object may have nothing else; if not, what is given must be there and equal.
-    """
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        for name, value in expected.items():
-            if name not in actual:
-                yield f"{path}.{name}: it is not there; expected {_short(value)}"
-            else:
-                yield from differences(value, actual[name], f"{path}.{name}", whole=whole)
-        for name in actual if whole else ():
-            if name not in expected:
-                yield f"{path}.{name}: {_short(actual[name])} is there and was not expected"
-    elif not _equal(expected, actual):
-        yield f"{path}: {_short(expected)} was expected, not {_short(actual)}"
-
-
-def _equal(expected: Json, actual: Json) -> bool:
-    """JSON equality: ``1`` and ``true`` differ."""
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        return expected.keys() == actual.keys() and all(_equal(value, actual[name]) for name, value in expected.items())
-    if isinstance(expected, list) and isinstance(actual, list):
-        return len(expected) == len(actual) and all(map(_equal, expected, actual))
-    return bool(expected == actual) and isinstance(expected, bool) == isinstance(actual, bool)
-
-
-def _is_there(document: Json, path: Json) -> bool:
-    for step in path if isinstance(path, list) else [path]:
-        try:
-            document = document[step]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
-
-
-def _path(path: Json) -> str:
-    return ".".join(map(str, path if isinstance(path, list) else [path]))
-
-
-def _short(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}…"
+def _text_file(entry: Entry, made: Made) -> Path:
+    """A type may be served by another folder's template."""
+    return entry.folder.parent / made.template.id / entry.text_file.name

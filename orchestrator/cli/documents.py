@@ -1,122 +1,88 @@
 """From files to documents: what ``apply`` and ``delete -f`` are given, parsed and checked before anything is written.
 
 A document is ``{type, id, body}``. A file holds YAML documents, JSON documents one after the other, or lists of them.
+YAML is read as JSON has it: see :mod:`orchestrator.core.source`.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ..clients import places
 from ..clients.store import Store
-from ..core import resources
+from ..core import jinja, source
+from ..core.checks.bodies import Shapes
+from ..core.checks.findings import Finding, did_you_mean
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
 from ..core.resources import Wanted, parse_config
 from ..core.schemas import HEAT_TEMPLATES_PATH
-from ..core.templates import TEMPLATE_TYPE
+from ..core.source import JsonPath, Located, SourceError
+from ..core.templates import TEMPLATE_TYPE, parse_template
 from ..errors import InvalidInput
 
 STDIN = "-"
 _KEYS = ("type", "id", "body")
-_VALUES = 200_000
-"""More values than any body within the limit of size has; stops YAML's aliases from multiplying."""
-_DEPTH = 100
+_ELSEWHERE = {
+    "kind": "type",
+    "resource_type": "type",
+    "spec": "body",
+    "properties": "body",
+    "data": "body",
+    "name": "id",
+    "resource_id": "id",
+}
+"""What other systems call the parts of a document, and what they are called here."""
+_FOREIGN = {
+    "metadata": "there is no 'metadata' here: its name is the id, and the rest belongs into the body",
+    "apiVersion": "there is no 'apiVersion' here; leave it out",
+}
+
 _STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,254}")
 """What Heat takes for the name of a stack, which is made of type and id."""
 
 
 @dataclass(frozen=True, slots=True)
+class Raw:
+    """One document as it was read. *file* names it for whoever has to correct it."""
+
+    file: str
+    located: Located
+
+    @property
+    def value(self) -> Json:
+        return self.located.value
+
+    def where(self, path: JsonPath = ()) -> str:
+        """``service.yaml:12``: the line of a part."""
+        line = self.located.line_of(path)
+        return f"{self.file}:{line}" if line else self.file
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """One wanted resource. *where* names the file and the document for whoever has to correct it."""
+    """One wanted resource."""
 
     ref: Ref
     body: dict[str, Json]
-    where: str
+    raw: Raw
+
+
+def of_command_line(kind: str, resource_id: str) -> Raw:
+    """The document that TYPE and ID of a command line stand for."""
+    return Raw("the command line", Located({"type": kind, "id": resource_id}, 0, lambda path: 0))
 
 
 # Reading -------------------------------------------------------------------------------------------
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as JSON has it: dates stay texts, and a key that is there twice is a mistake, not a choice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is there twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def load_yaml(text: str) -> list[Json]:
-    """All documents of a YAML text; empty ones are left out.
-
-    :raises InvalidInput: with the line, and never with the text itself, which may hold a secret.
-    """
-    try:
-        return [document for document in yaml.load_all(text, _Loader) if document is not None]
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InvalidInput(f"{place}{error.problem or error.context or 'not YAML'}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidInput(f"not YAML: {type(error).__name__}: {error}") from None
-
-
-def load_json(text: str) -> list[Json]:
-    """JSON documents, one after the other.
-
-    :raises InvalidInput: with the line.
-    """
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
-    found: list[Json] = []
-    place = _skip_space(text, 0)
-    while place < len(text):
-        try:
-            document, place = decoder.raw_decode(text, place)
-        except json.JSONDecodeError as error:
-            raise InvalidInput(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-        except RecursionError:
-            raise InvalidInput("nested too deep") from None
-        found.append(document)
-        place = _skip_space(text, place)
-    return found
-
-
-def _skip_space(text: str, place: int) -> int:
-    while place < len(text) and text[place] in " \t\r\n":
-        place += 1
-    return place
-
-
-def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise InvalidInput(f"key {next(name for name in names if names.count(name) > 1)!r} is there twice")
-    return document
-
-
-def parse_text(text: str, name: str) -> list[Json]:
+def parse_text(text: str, name: str) -> list[Raw]:
     """The documents of one file, lists taken apart.
 
     :param name: of the file, for its ending and for errors.
@@ -124,35 +90,48 @@ def parse_text(text: str, name: str) -> list[Json]:
     """
     try:
         loaded = _parse(text.removeprefix("\ufeff"), name)
-    except InvalidInput as error:
-        raise InvalidInput(f"{name}: {error}") from None
-    return [inner for document in loaded for inner in (document if isinstance(document, list) else [document])]
+    except SourceError as error:
+        place = f"{name}:{error.line}" if error.line else name
+        raise InvalidInput(f"{place}: {error.why}") from None
+    return [Raw(name, part) for located in loaded for part in _parts(located)]
 
 
-def _parse(text: str, name: str) -> list[Json]:
+def _parts(located: Located) -> Iterator[Located]:
+    if not isinstance(located.value, list):
+        yield located
+        return
+    for place, value in enumerate(located.value):
+        yield Located(value, located.line_of((place,)), partial(_below, located, place))
+
+
+def _below(located: Located, place: int, path: JsonPath) -> int:
+    return located.find((place, *path))
+
+
+def _parse(text: str, name: str) -> list[Located]:
     if name.endswith((".json", ".jsonl")):
-        return load_json(text)
+        return source.read_json(text)
     if text.lstrip()[:1] in ("{", "["):  # JSON for certain, or YAML that looks like it
         try:
-            return load_json(text)
-        except InvalidInput:
-            return load_yaml(text)
-    return load_yaml(text)
+            return source.read_json(text)
+        except SourceError:
+            return source.read_yaml(text)
+    return source.read_yaml(text)
 
 
-def read(files: Iterable[str]) -> list[tuple[str, Json]]:
-    """Every document of every file, each with its place: ``service.yaml, document 3``.
+def read(files: Iterable[str]) -> list[Raw]:
+    """Every document of every file.
 
     :param files: paths; ``-`` is standard input.
     :raises InvalidInput: a file cannot be read, or holds nothing.
     """
-    found: list[tuple[str, Json]] = []
+    found: list[Raw] = []
     for file in files:
         name = "standard input" if file == STDIN else file
         documents = parse_text(_content(file, name), name)
         if not documents:
             raise InvalidInput(f"{name}: there is no document in it")
-        found += [(f"{name}, document {number}", document) for number, document in enumerate(documents, 1)]
+        found += documents
     return found
 
 
@@ -168,90 +147,121 @@ def _content(file: str, name: str) -> str:
 # Checking ------------------------------------------------------------------------------------------
 
 
-def check(keys: Keys, documents: Iterable[tuple[str, Json]], *, need_body: bool = True) -> list[Document]:
+def check(keys: Keys, documents: Iterable[Raw], *, need_body: bool = True, shapes: Shapes | None = None) -> list[Document]:
     """The documents, if every one of them can be used.
 
-    :raises InvalidInput: one line for each that cannot, with its file and number.
+    :param need_body: False where type and id say all that is needed.
+    :param shapes: the JSON schemas that bodies are held to; None: they are not.
+    :raises InvalidInput: one line for each fault, with its file and line.
     """
     good: list[Document] = []
     faults: list[str] = []
-    seen: dict[Ref, str] = {}
-    for where, raw in documents:
+    seen: dict[Ref, Raw] = {}
+    for raw in documents:
         try:
-            document = _check(keys, where, raw, need_body)
-        except InvalidInput as error:
-            faults.append(f"{where}: {error}")
+            document = _check(keys, raw, need_body)
+        except _Faults as found:
+            faults += [f"{raw.where(finding.path)}: {finding.text}" for finding in found.findings]
             continue
         if document.ref in seen:
-            faults.append(f"{where}: {document.ref} is in {seen[document.ref]} already")
-        seen[document.ref] = where
+            faults.append(f"{raw.where()}: {document.ref} is in {seen[document.ref].where()} already")
+        seen[document.ref] = raw
         good.append(document)
+        if shapes is not None:
+            faults += _body_faults(document, shapes)
     if faults:
-        raise InvalidInput("\n       ".join(faults))
+        raise InvalidInput("\n".join(faults))
     return good
 
 
-def _check(keys: Keys, where: str, raw: Json, need_body: bool) -> Document:
-    if not isinstance(raw, dict):
-        raise InvalidInput("expected an object with type, id and body")
-    if strangers := [str(key) for key in raw if key not in _KEYS]:
-        raise InvalidInput(f"{_unknown('key', strangers[0], _KEYS)}; a document has type, id and body")
-    kind = raw.get("type")
+class _Faults(Exception):
+    """What is wrong with one document."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__(*findings)
+        self.findings = findings
+
+
+def _fault(text: str, *path: str) -> _Faults:
+    return _Faults(Finding(path, text))
+
+
+def _check(keys: Keys, raw: Raw, need_body: bool) -> Document:
+    value = raw.value
+    if not isinstance(value, dict):
+        raise _fault("expected an object with type, id and body")
+    if strangers := [key for key in value if key not in _KEYS]:
+        raise _Faults(*(Finding((key,), _stranger(key)) for key in strangers))
+    kind = value.get("type")
     if not isinstance(kind, str) or not kind:
-        raise InvalidInput("the type is missing" if kind is None else "the type should be a text")
-    ref = Ref(check_type(keys, kind), check_id(keys, kind, raw.get("id")))
-    if not need_body and raw.get("body") is None:
-        return Document(ref, {}, where)
-    return Document(ref, _body(keys, ref, raw), where)
+        raise _fault("the type is missing" if kind is None else "the type should be a text", "type")
+    try:
+        known = check_type(keys, kind)
+    except InvalidInput as error:
+        raise _fault(str(error), "type") from None
+    try:
+        ref = Ref(known, check_id(keys, known, value.get("id")))
+    except InvalidInput as error:
+        raise _fault(str(error), "id") from None
+    if not need_body and value.get("body") is None:
+        return Document(ref, {}, raw)
+    return Document(ref, _body(keys, ref, value), raw)
 
 
-def _body(keys: Keys, ref: Ref, raw: dict[str, Json]) -> dict[str, Json]:
-    body = raw.get("body")
+def _stranger(key: str) -> str:
+    if key in _ELSEWHERE:
+        told = f"{key!r} is called {_ELSEWHERE[key]} here"
+    else:
+        told = _FOREIGN.get(key) or f"unknown key {key!r}; {did_you_mean(key, _KEYS)}"
+    return f"{told}; a document has type, id and body"
+
+
+def _body(keys: Keys, ref: Ref, value: dict[str, Json]) -> dict[str, Json]:
+    body = value.get("body")
     if not isinstance(body, dict):
-        raise InvalidInput(f"{ref}: the body is missing" if "body" not in raw else f"{ref}: the body should be an object")
-    _check_json(body, ref)
+        raise _fault(f"{ref}: the body is missing" if "body" not in value else f"{ref}: the body should be an object", "body")
     if body.get("id", ref.id) != ref.id:
-        raise InvalidInput(f"{ref}: the body has another id; leave it out, it is put in")
+        raise _fault(f"{ref}: the body has another id; leave it out, it is put in", "body", "id")
     body = {"id": ref.id, **body}
     if kind_known := keys.schemas.get(ref.type):
         keys.place(ref, body)
         if not keys.is_placed(ref):
-            raise InvalidInput(f"{ref}: its key is /{kind_known.pattern}; give each of these properties in the body")
+            raise _fault(f"{ref}: its key is /{kind_known.pattern}; give each of these properties in the body", "body")
         parsed = parse_config(keys, keys.below(keys.config, ref), value_of(body, 1).encode())
         if isinstance(parsed, Wanted) and parsed.fault:
-            raise InvalidInput(parsed.fault)
+            raise _fault(parsed.fault, "body")
     return body
 
 
-def value_of(body: dict[str, Json], version: int, *, marked: bool = False) -> str:
+def _body_faults(document: Document, shapes: Shapes) -> list[str]:
+    """What in a body does not fit its type: one line for each fault, in the order of the file."""
+    raw = document.raw
+    found = sorted(_body_findings(document, shapes), key=lambda one: raw.located.line_of(one.path))
+    return [f"{raw.where(one.path)}: {document.ref}: {one}" for one in found]
+
+
+def _body_findings(document: Document, shapes: Shapes) -> Iterator[Finding]:
+    """What in a body does not fit its type."""
+    for finding in shapes.of(document.ref.type).check(document.body):
+        yield finding.below("body")
+    if document.ref.type == TEMPLATE_TYPE:
+        yield from _template_findings(document)
+
+
+def _template_findings(document: Document) -> Iterator[Finding]:
+    """A template that cannot be used is told before it is written, not by each resource that needs it."""
+    try:
+        template = parse_template(document.ref.id, document.body)
+    except InvalidInput as error:
+        yield Finding(("body", "parameter_mappings" if "parameter" in str(error) else "template_file"), str(error))
+        return
+    if fault := jinja.syntax_fault(template.text):
+        yield Finding(("body", "template_file"), fault)
+
+
+def value_of(body: Mapping[str, Json], version: int, *, marked: bool = False) -> str:
     """The value below ``/config``, as the API server writes it: the body is JSON inside a text."""
     return json.dumps({"body": json.dumps(body), "version": version, "marked_for_deletion": marked})
-
-
-def _check_json(body: Json, ref: Ref) -> None:
-    """Whether the body can be said in JSON, and is no larger than the bridge takes."""
-    left = _VALUES
-
-    def walk(value: Json, path: str, depth: int) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0 or depth > _DEPTH:
-            raise InvalidInput(f"{ref}: the body is too large or nested too deep; the limit is {resources.SIZE_LIMIT // 1024} KiB")
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                if not isinstance(name, str):
-                    told = "yes, no, on or off" if isinstance(name, bool) else repr(name)
-                    raise InvalidInput(f"{ref}: {path}: key {told} should be a text; put it in quotes")
-                walk(inner, f"{path}.{name}", depth + 1)
-        elif isinstance(value, list):
-            for place, inner in enumerate(value):
-                walk(inner, f"{path}[{place}]", depth + 1)
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise InvalidInput(f"{ref}: {path}: JSON has no such number")
-        elif value is not None and not isinstance(value, (str, int, float)):
-            raise InvalidInput(f"{ref}: {path}: JSON has no value of this kind ({type(value).__name__})")
-
-    walk(body, "body", 0)
 
 
 # Names that people type ----------------------------------------------------------------------------
@@ -266,15 +276,10 @@ def check_type(keys: Keys, kind: str) -> str:
     paths = {known.path.rpartition("/")[2]: known.id for known in keys.schemas} | {known.path: known.id for known in keys.schemas}
     found = names.get(kind) or paths.get(kind.strip("/"))
     if found is None:
-        raise InvalidInput(_unknown("type", kind, sorted(names)))
+        origin = keys.schemas.origin
+        where = f" in {origin}, by which the bridge works" if origin.revision else ""
+        raise InvalidInput(f"unknown type {kind!r}{where}; {did_you_mean(kind, sorted(names))}")
     return found
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    listed = list(known)
-    near = difflib.get_close_matches(name, listed, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(listed)}"
-    return f"unknown {what} {name!r}; {meant}"
 
 
 def check_id(keys: Keys, kind: str, resource_id: Json) -> str:

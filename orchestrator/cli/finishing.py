@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
+from ..clients.schema_list import is_address
+from ..core.resources import UNVERSIONED
 from . import waiting
-from .output import DOUBT, FAINT, GOOD, Format, Section, emit, show
+from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, show
 from .session import Session
 from .waiting import Goal
 from .writing import Result, Written
@@ -48,6 +50,21 @@ def finish(
         document = {"written": [w.to_json() for w in written], "wait": waiting.as_document(outlook)}
         emit(document, output)
     raise typer.Exit(outlook.exit)
+
+
+def warn_of_api_server(doors: Session, written: list[Written]) -> None:
+    """Two who write one resource count its versions apart."""
+    origin = doors.keys.schemas.origin.source
+    server = is_address(doors.settings.schemas) or is_address(origin)
+    owned = [w for w in written if w.before is not None and (server or w.before == UNVERSIONED)]
+    if not owned:
+        return
+    names = ", ".join(str(w.ref) for w in owned[:3])
+    more = f" and {len(owned) - 3} more" if len(owned) > 3 else ""
+    hint(
+        f"An API server owns {names}{more}: it does not know of this version and will write the "
+        "same number again, with its own body. Change the resource there as well."
+    )
 
 
 def written_table(written: list[Written]) -> Section:

@@ -16,14 +16,14 @@ import typer
 from .. import __version__, environment, log
 from .. import settings as configuration
 from ..bridge import service
-from ..clients.schema_list import is_address
-from ..core.refs import Ref
-from ..core.resources import UNVERSIONED
+from ..core.checks.bodies import Shapes
 from ..errors import InvalidInput, OrchestratorError, SettingsError
 from . import (
     confirming,
+    deleting,
     doctor,
     documents,
+    relations,
     retrying,
     schemas,
     settings_view,
@@ -31,20 +31,20 @@ from . import (
     snapshot,
     status,
     templates,
-    users,
+    types,
     waiting,
     writing,
 )
 from .exits import HELP, Exit
-from .finishing import finish, written_table
+from .finishing import finish, warn_of_api_server
 from .options import Files, Output, Timeout, Wait
 from .output import Format, emit, hint, on_terminal, printable, show
-from .progress import Progress
-from .session import Commands, Session, exit_code, session
+from .session import Commands, exit_code, session
+from .usage import without_boxes
 from .waiting import Goal
-from .writing import Result, Written
 
 app = typer.Typer(
+    name="orchestrator",
     cls=Commands,
     no_args_is_help=True,
     add_completion=False,
@@ -66,6 +66,8 @@ OneId = Annotated[str | None, typer.Argument(help="The id of one resource.", met
 def main() -> None:
     """The entry point ``orchestrator``."""
     printable()
+    if not on_terminal():
+        without_boxes()
     app(prog_name="orchestrator")
 
 
@@ -179,12 +181,20 @@ def version() -> None:
 
 
 @app.command(epilog=HELP, rich_help_panel=_CONFIG)
-def apply(files: Files = None, wait: Wait = False, timeout: Timeout = None, output: Output = Format.TEXT) -> None:
+def apply(
+    files: Files = None,
+    validate: Annotated[
+        bool, typer.Option("--validate/--no-validate", help="Hold bodies to the JSON schemas of their types.")
+    ] = True,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Write wanted resources: documents of type, id and body.
 
-    Every document is checked before the first is written. A new resource starts at version 1, a changed one gets its next
-    version, and one that is there already just so is left alone. The order does not matter: who needs whom
-    follows from the references.
+    Every document is checked before the first is written; its body is checked against the JSON schema of its type. A new
+    resource starts at version 1, a changed one gets its next version, and one that is there already just so is left
+    alone. The order does not matter: who needs whom follows from the references.
 
     **Examples**
 
@@ -195,10 +205,13 @@ def apply(files: Files = None, wait: Wait = False, timeout: Timeout = None, outp
     if not files:
         raise InvalidInput("nothing to apply: name a file with -f FILE, or -f - for standard input")
     found = documents.read(files)
-    with session() as doors:
-        checked = documents.check(doors.keys, found)
+    with session(timeout if wait else None) as doors:
+        shapes = Shapes(doors.keys.schemas.json_schema)
+        checked = documents.check(doors.keys, found, shapes=shapes if validate else None)
+        if validate:
+            relations.tell_missing(doors.store, doors.keys, checked, shapes)
         written = [writing.put(doors.store, doors.keys, document.ref, document.body) for document in checked]
-        _warn_of_api_server(doors, written)
+        warn_of_api_server(doors, written)
         finish(doors, written, Goal([w.ref for w in written]) if wait else None, timeout, output)
 
 
@@ -231,68 +244,13 @@ def delete(
     found = documents.read(files or ())
     kind, resource_id = documents.split(kind, resource_id)
     if resource_id is not None and kind is not None:
-        found = [("the command line", {"type": kind, "id": resource_id}), *found]
+        found = [documents.of_command_line(kind, resource_id), *found]
     elif kind is not None or not found:
         raise InvalidInput("nothing to delete: name TYPE and ID, or a file with -f FILE")
-    with session() as doors:
-        # Files name first what others need, and the others have to go first.
-        checked = documents.check(doors.keys, found, need_body=False)
-        refs = [documents.place(doors.store, doors.keys, document.ref) for document in reversed(checked)]
-        refs = _with_users(doors, refs, cascade=cascade, force=force)
-        if now:
-            written = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
-            finish(doors, written, Goal(refs, gone=True) if wait else None, timeout, output)
-            return
-        written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
-        _warn_of_api_server(doors, written)
-        marked = [w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)]
-        if not wait:
-            finish(doors, written, None, timeout, output)
-            if marked and output is Format.TEXT:
-                hint("The config stays until somebody removes it: the API server, or the same command with --wait.")
-            return
-        _delete_and_wait(doors, written, marked, timeout, output)
-
-
-def _with_users(doors: Session, refs: list[Ref], *, cascade: bool, force: bool) -> list[Ref]:
-    """What is to be deleted, in the order in which it goes.
-
-    :raises InvalidInput: others use them, and nobody has said what is to become of those.
-    """
-    if force and not cascade:
-        return refs
-    found = snapshot.load(doors.store, doors.keys)
-    if cascade:
-        return users.with_users(found, refs)
-    users.refuse_used(found, refs)
-    return refs
-
-
-def _warn_of_api_server(doors: Session, written: list[Written]) -> None:
-    """Two who write one resource count its versions apart."""
-    server = is_address(doors.settings.schemas) or is_address(doors.keys.schemas.origin.source)
-    owned = [w for w in written if w.before is not None and (server or w.before == UNVERSIONED)]
-    if owned:
-        names = ", ".join(str(w.ref) for w in owned[:3]) + (f" and {len(owned) - 3} more" if len(owned) > 3 else "")
-        hint(
-            f"An API server owns {names}: it does not know of this version and will write the same number again, "
-            "with its own body. Change the resource there as well."
-        )
-
-
-def _delete_and_wait(doors: Session, written: list[Written], marked: list[Written], timeout: float | None, output: Format) -> None:
-    """In the API server's place: remove each config once the deletion of that very version is reported."""
-    if output is Format.TEXT:
-        show([written_table(written)])
-    outlook = waiting.until_told(doors.store, doors.keys, Goal([w.ref for w in marked]), timeout)
-    gone = {standing.ref for standing in outlook.good}
-    removed = [writing.remove(doors.store, doors.keys, w.ref, w.revision) for w in marked if w.ref in gone]
-    if output is Format.TEXT:
-        show([*waiting.troubles(outlook), *([written_table(removed)] if removed else [])])
-    else:
-        answer = {w.ref: w for w in (*written, *removed)}
-        emit({"written": [w.to_json() for w in answer.values()], "wait": waiting.as_document(outlook)}, output)
-    raise typer.Exit(outlook.exit)
+    chosen = deleting.Choice(cascade=cascade, force=force, now=now)
+    again = deleting.typed_again(kind, resource_id, files, chosen)
+    with session(timeout if wait else None) as doors:
+        deleting.run(doors, found, chosen, again if not wait else None, timeout, output)
 
 
 # Looking -------------------------------------------------------------------------------------------
@@ -316,22 +274,13 @@ def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format
         found = snapshot.load(doors.store, doors.keys)
         if kind is not None and resource_id is not None:
             ref = documents.place(doors.store, doors.keys, documents.resource(doors.keys, kind, resource_id))
-            _get_one(found, ref, doors, output)
+            showing.show_one(found, ref, doors.catalogue.templates, output)
             return
         listed = showing.rows(found, documents.check_type(doors.keys, kind) if kind else None)
         if output is Format.TEXT:
             show(showing.table(listed))
         else:
             emit([row.to_json() for row in listed], output)
-
-
-def _get_one(found: snapshot.Snapshot, ref: Ref, doors: Session, output: Format) -> None:
-    records = showing.records(found, ref, doors.catalogue.templates)
-    row = showing.row(found, Progress(found), ref)
-    if output is Format.TEXT:
-        showing.print_one(row, records)
-    else:
-        emit(showing.one_as_document(row, records), output)
 
 
 @app.command("status", epilog=HELP, rich_help_panel=_LOOK)
@@ -368,8 +317,8 @@ def wait(kind: OneType = None, resource_id: OneId = None, timeout: Timeout = Non
     Answers 0 when all is complete, 1 when something failed or is held back, and 3 when time was over.
     """
     kind, resource_id = documents.split(kind, resource_id)
-    with session() as doors:
-        goal = _goal(doors, kind, resource_id)
+    with session(timeout) as doors:
+        goal = waiting.goal_of(doors.store, doors.keys, kind, resource_id)
         outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)
     if output is Format.TEXT:
         show(waiting.summary(outlook))
@@ -407,33 +356,11 @@ def retry(
     if force and (kind is None or (resource_id is None and ":" not in kind)):
         raise InvalidInput("--force is for one resource: name its TYPE and ID")
     kind, resource_id = documents.split(kind, resource_id)
-    with session() as doors:
-        ref = documents.resource(doors.keys, kind, resource_id) if kind and resource_id else None
-        cause = documents.resource(doors.keys, *root.split(":", 1)) if root and ":" in root else None
-        if root and cause is None:
-            raise InvalidInput(f"--root {root}: expected TYPE:ID")
-        only = documents.check_type(doors.keys, kind) if kind else None
-        before = snapshot.load(doors.store, doors.keys)
-        refs = retrying.choose(before, kind=only, ref=ref, root=cause, everything=everything)
-        retrying.ask(doors.store, doors.keys, refs, force=force)
-        written = [Written(r, doors.keys.below(doors.keys.retries, r), Result.RETRIED, _version_of(before, r)) for r in refs]
-        finish(doors, written, Goal(refs) if wait and refs else None, timeout, output)
-
-
-def _version_of(found: snapshot.Snapshot, ref: Ref) -> int:
-    wanted, failed = found.wanted.get(ref), found.failed.get(ref)
-    return wanted.version if wanted else failed.version if failed else 0
-
-
-def _goal(doors: Session, kind: str | None, resource_id: str | None) -> Goal:
-    if kind is None:
-        return Goal()
-    if resource_id is None:
-        return Goal(kind=documents.check_type(doors.keys, kind))
-    ref = documents.place(doors.store, doors.keys, documents.resource(doors.keys, kind, resource_id))
-    if ref not in snapshot.load(doors.store, doors.keys).refs():
-        raise InvalidInput(f"nothing is known of {ref}: there is no {documents.config_key(doors.keys, ref)}")
-    return Goal([ref])
+    with session(timeout if wait else None) as doors:
+        meant = retrying.meant(doors.keys, kind, resource_id, root=root, everything=everything)
+        written = retrying.ask(doors.store, doors.keys, meant, force=force)
+        goal = Goal([w.ref for w in written]) if wait and written else None
+        finish(doors, written, goal, timeout, output)
 
 
 # Trying --------------------------------------------------------------------------------------------
@@ -470,3 +397,4 @@ def _demo_module() -> Any:
 app.add_typer(confirming.app, name="confirm", rich_help_panel=_CONFIG)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
 app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)
+app.add_typer(types.app, name="types", rich_help_panel=_LEARN)

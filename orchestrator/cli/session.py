@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from .. import log as logs
 from .. import settings as configuration
@@ -29,11 +28,15 @@ from ..settings import Settings
 from ..tracebacks import words
 from .exits import Exit
 from .output import complain
+from .usage import PlainUsage, is_usage
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 3.0
 """Seconds for which a command tries to read from an etcd that does not answer."""
+
+_LEAST_PATIENCE = 1.0
+"""The same where somebody allows a command hardly any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +61,26 @@ class Session:
 
 
 @contextmanager
-def session() -> Iterator[Session]:
+def session(within: float | None = None) -> Iterator[Session]:
     """The doors, opened by the settings of this process.
 
+    :param within: seconds that the command may take in all, as far as somebody has said so: an etcd
+        that does not answer is given up at the end of them at the latest.
     :raises InvalidInput: a setting or the catalogue cannot be used.
     """
     settings = configuration.load()
     logs.configure("DEBUG" if settings.log_level == "DEBUG" else "ERROR", settings.log_format)
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
-    store = EtcdStore(settings.etcd, read_timeout=PATIENCE)
+    patience = PATIENCE if within is None else min(PATIENCE, max(within, _LEAST_PATIENCE))
+    store = EtcdStore(settings.etcd, read_timeout=patience)
     try:
         yield Session(settings, templates, Types(store, settings.prefixes, source.read), store, source)
     finally:
         store.close()
 
 
-class Commands(TyperGroup):
+class Commands(PlainUsage):
     """A group of commands whose errors a person can read."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -91,7 +97,7 @@ class Commands(TyperGroup):
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            if _foreign(error):
+            if is_usage(error):
                 raise
             log.debug("Bug", exc_info=True)
             complain(
@@ -112,17 +118,14 @@ def exit_code(error: OrchestratorError) -> Exit:
             return Exit.PROBLEM
 
 
-def _foreign(error: Exception) -> bool:
-    """Whether the error is the command line parser's own, which knows how to show it."""
-    return hasattr(error, "exit_code")
-
-
 def _etcd_away(error: StoreUnavailable) -> str:
     """The store's error, shortened to what a person can act on."""
     text = str(error)
     if isinstance(error, StoreForbidden | HistoryChanged) or "etcdserver" in text:
         return text  # etcd has answered, and says what is wrong
     place, _, details = text.partition(": ")
+    if details.startswith("TLS"):
+        return text  # It runs, and the sentence says what to correct.
     if not place.startswith("etcd at "):
         place, details = "etcd", text
     if "refused" in details:

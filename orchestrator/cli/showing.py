@@ -16,7 +16,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.texts import clean
 from ..errors import InvalidInput
 from .documents import config_key
-from .output import BAD, DOUBT, FAINT, GOOD, Section, as_yaml, console, count, on_terminal, seen, shown
+from .output import BAD, DOUBT, FAINT, GOOD, Format, Section, as_yaml, console, count, emit, on_terminal, seen, shown
 from .progress import Progress, Standing
 from .snapshot import Snapshot
 from .status import phase_text
@@ -203,3 +203,13 @@ def print_one(row: Row, found: list[Record]) -> None:
 
 def one_as_document(row: Row, found: list[Record]) -> dict[str, Json]:
     return {**row.to_json(), "records": [record.to_json() for record in found]}
+
+
+def show_one(found: Snapshot, ref: Ref, templates: Mapping[str, Template], output: Format) -> None:
+    """All that is known of one resource."""
+    listed = records(found, ref, templates)
+    judged = row(found, Progress(found), ref)
+    if output is Format.TEXT:
+        print_one(judged, listed)
+    else:
+        emit(one_as_document(judged, listed), output)

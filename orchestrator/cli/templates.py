@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +12,18 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from .. import settings as configuration
-from ..clients import catalogue
+from ..clients import catalogue, heat_types
 from ..core.refs import Json, Ref
-from ..core.schemas import parse_schemas
+from ..core.schemas import Schemas
 from ..core.templates import TEMPLATE_TYPE
 from ..core.texts import clean
 from ..errors import InvalidInput
-from . import checking, writing
-from .checking import Checked, Entry
+from . import cases, checking, entries, stored, writing
+from .checking import Checked
+from .entries import Entry, Problem
 from .exits import HELP, Exit
 from .options import Output
-from .output import BAD, FAINT, GOOD, Format, Section, as_yaml, console, count, emit, on_terminal, show
+from .output import BAD, DOUBT, FAINT, GOOD, Format, Section, as_yaml, console, count, emit, on_terminal, show
 from .session import session
 
 app = typer.Typer(
@@ -39,7 +41,8 @@ Folder = Annotated[
 ]
 
 
-def _folder(folder: Path | None) -> Path:
+def chosen_folder(folder: Path | None) -> Path:
+    """The catalogue that a command works on."""
     if folder is not None:
         return folder
     chosen = configuration.load().templates
@@ -47,16 +50,22 @@ def _folder(folder: Path | None) -> Path:
 
 
 @app.command(epilog=HELP)
-def check(names: Names = None, folder: Folder = None, output: Output = Format.TEXT) -> None:
-    """Check every worked case of every template. Needs no server.
+def check(
+    names: Names = None,
+    folder: Folder = None,
+    etcd: Annotated[bool, typer.Option("--etcd", help="Check the templates that etcd has, with the catalogue's cases.")] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Check types, mappings, templates and worked cases. Needs no server, unless --etcd asks for one.
+
+    Names are those of templates, or folders: a catalogue, or one entry of a catalogue.
 
     Each case goes through the code that the bridge and the workers run: its mappings are evaluated, its template is rendered,
-    and parameters, references, time limit and HOT are compared with what the case expects. Besides, what Heat
-    would refuse is found as far as it shows without a cloud: parameters that are not declared or not given, names
-    that clash or lead nowhere, outputs without a description.
+    and parameters, references, time limit and HOT are compared with what the case expects. The HOT is checked against what
+    Heat knows of its resource types: properties, attributes, values, functions. Mappings are checked
+    against the types: properties, relations, outputs. Faults are told with file and line; hints refuse nothing.
     """
-    root = _folder(folder)
-    found = checking.check(checking.read(root), names or ())
+    found = _check_stored(names or [], folder) if etcd else _check(names or [], folder)
     if output is Format.TEXT:
         show(_report(found))
     else:
@@ -64,19 +73,57 @@ def check(names: Names = None, folder: Folder = None, output: Output = Format.TE
     raise typer.Exit(Exit.PROBLEM if any(checked.problems for checked in found) else Exit.OK)
 
 
+def _check(names: list[str], folder: Path | None) -> list[Checked]:
+    """What the names and the folder stand for, checked."""
+    paths = [Path(name) for name in names if _is_path(name)]
+    if paths and (folder is not None or len(paths) < len(names)):
+        raise InvalidInput("name folders, or templates of one folder; not both")
+    if not paths:
+        root = chosen_folder(folder)
+        return checking.check(entries.read(root), heat_types.load(root), names)
+    return [checked for path in paths for checked in _check_path(path)]
+
+
+def _check_stored(names: list[str], folder: Path | None) -> list[Checked]:
+    """The templates of etcd."""
+    root = chosen_folder(folder)
+    with session() as doors:
+        found, own = stored.entries(doors.store, doors.keys, entries.read(root))
+    _chosen(own, names)
+    return checking.check(found, heat_types.load(root), names or own) if own else []
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name in (".", "..")
+
+
+def _check_path(path: Path) -> list[Checked]:
+    """A catalogue, or one entry among those beside it."""
+    resolved = path.resolve()
+    if entries.is_entry(resolved):
+        root = resolved.parent
+        return checking.check(entries.read(root), heat_types.load(root), [resolved.name])
+    return checking.check(entries.read(path), heat_types.load(path))
+
+
 def _report(found: list[Checked]) -> list[Section | Text]:
     parts: list[Section | Text] = []
     rows = [_row(checked) for checked in found if checked.entry.template or checked.entry.cases or checked.problems]
     parts.append(Section("", ("template", "parameters", "cases", "result"), rows))
-    for checked in found:
-        for problem in checked.problems:
-            parts.append(Text.assemble((f"{_near(problem.file)}: ", "bold"), problem.text))
+    parts += [problem_line(problem) for checked in found for problem in checked.problems]
+    parts += [problem_line(hint) for checked in found for hint in checked.hints]
     problems = sum(len(checked.problems) for checked in found)
     cases = sum(len(checked.entry.cases) for checked in found)
     templates = sum(1 for checked in found if checked.entry.template)
     total = f"{count(templates, 'template')}, {count(cases, 'case')}: "
     parts.append(Text.assemble(total, (count(problems, "problem"), BAD) if problems else ("all is well", GOOD)))
     return parts
+
+
+def problem_line(problem: Problem) -> Text:
+    """``templates/port/mapping.yaml:7: …``, as compilers write it, so that editors find it."""
+    place = f"{shown_path(problem.file)}:{problem.line}: " if problem.line else f"{shown_path(problem.file)}: "
+    return Text.assemble((place, "bold"), ("hint: ", DOUBT) if problem.hint else "", problem.text)
 
 
 def _row(checked: Checked) -> tuple[str | Text, ...]:
@@ -86,7 +133,7 @@ def _row(checked: Checked) -> tuple[str | Text, ...]:
     return entry.name, mappings, str(len(entry.cases)), result
 
 
-def _near(file: Path) -> str:
+def shown_path(file: Path) -> str:
     """The path as short as it can be written from here."""
     try:
         return str(file.resolve().relative_to(Path.cwd()))
@@ -100,26 +147,53 @@ def _as_document(checked: Checked) -> Json:
         "name": entry.name,
         "template": entry.template is not None,
         "cases": [case.name for case in entry.cases],
-        "problems": [{"file": str(problem.file), "problem": problem.text} for problem in checked.problems],
+        "problems": [_problem_document(problem) for problem in checked.problems],
+        "hints": [_problem_document(hint) for hint in checked.hints],
     }
 
 
+def _problem_document(problem: Problem) -> Json:
+    return {"file": str(problem.file), "line": problem.line, "problem": problem.text}
+
+
 @app.command(epilog=HELP)
-def push(names: Names = None, folder: Folder = None, output: Output = Format.TEXT) -> None:
+def push(
+    names: Names = None,
+    folder: Folder = None,
+    validate: Annotated[
+        bool,
+        typer.Option("--validate/--no-validate", help="Write nothing unless all that is to be written passes the check."),
+    ] = True,
+    output: Output = Format.TEXT,
+) -> None:
     """Write the catalogue's templates to etcd, as heat_templates documents.
 
-    What is in etcd goes before what is in a folder, at once and on every machine. Versions are counted; what is there already
-    is not written again. `orchestrator delete heat_template NAME` goes back to the folder's.
+    They are checked first, against the types that are in force. What is in etcd goes before what is in a folder, at once and
+    on every machine. Versions are counted; what is there already is not written again.
+    `orchestrator delete heat_template NAME` goes back to the folder's.
     """
-    documents = catalogue.load(_folder(folder)).documents
+    root = chosen_folder(folder)
+    documents = catalogue.load(root).documents
     chosen = _chosen(list(documents), names or ())
     with session() as doors:
+        if validate:
+            _refuse_faulty(root, chosen, doors.keys.schemas)
         put = partial(writing.put, doors.store, doors.keys)
         written = [put(Ref(TEMPLATE_TYPE, name), document) for name, document in documents.items() if name in chosen]
     if output is Format.TEXT:
         show([Section("", ("result", "template", "version"), [(w.result.value, w.ref.id, str(w.version)) for w in written])])
     else:
         emit([w.to_json() for w in written], output)
+
+
+def _refuse_faulty(root: Path, names: Iterable[str], types: Schemas) -> None:
+    """
+    :raises InvalidInput: the check finds something in one of these templates.
+    """
+    found = checking.check(stored.with_types(entries.read(root), types), heat_types.load(root), names)
+    problems = [problem for checked in found for problem in checked.problems]
+    if problems:
+        raise InvalidInput("\n".join(problem_line(problem).plain for problem in problems))
 
 
 def _chosen(known: list[str], names: list[str] | tuple[()]) -> set[str]:
@@ -131,11 +205,11 @@ def _chosen(known: list[str], names: list[str] | tuple[()]) -> set[str]:
 @app.command("list", epilog=HELP)
 def list_templates(folder: Folder = None, output: Output = Format.TEXT) -> None:
     """The types of the catalogue, and which of them are built."""
-    entries = checking.read(_folder(folder))
+    found = entries.read(chosen_folder(folder))
     if output is not Format.TEXT:
-        emit([_entry_document(entry) for entry in entries], output)
+        emit([_entry_document(entry) for entry in found], output)
         return
-    rows = [(entry.name, *_built(entry), str(len(entry.cases)) if entry.cases else "", _about(entry)) for entry in entries]
+    rows = [(entry.name, *_built(entry), str(len(entry.cases)) if entry.cases else "", entry.description) for entry in found]
     show([Section("", ("type", "parameters", "jinja", "cases", "what it is"), rows)])
 
 
@@ -147,14 +221,10 @@ def _built(entry: Entry) -> tuple[str | Text, str]:
     return str(len(names) - jinja - ("heat_timeout" in names)), str(jinja) if jinja else ""
 
 
-def _about(entry: Entry) -> str:
-    return str(entry.schema.get("description", "")) if isinstance(entry.schema, dict) else ""
-
-
 def _entry_document(entry: Entry) -> Json:
     return {
         "name": entry.name,
-        "description": _about(entry),
+        "description": entry.description,
         "built": entry.template is not None,
         "parameters": [name for name, _ in entry.template.mappings] if entry.template else [],
         "cases": [case.name for case in entry.cases],
@@ -171,33 +241,33 @@ def show_template(
     output: Output = Format.TEXT,
 ) -> None:
     """Show a template with its mappings; or, with --case, the parameters and the HOT that come of a worked case."""
-    entries = checking.read(_folder(folder))
-    entry = next((entry for entry in entries if entry.name in _chosen([e.name for e in entries], [name])), None)
+    found = entries.read(chosen_folder(folder))
+    entry = next((entry for entry in found if entry.name in _chosen([e.name for e in found], [name])), None)
     assert entry is not None
     if case:
-        _show_case(entry, case, entries, output)
+        _show_case(entry, case, found, output)
     else:
         _show_files(entry, output)
 
 
 def _show_files(entry: Entry, output: Format) -> None:
-    names = ("schema.yaml", "mapping.yaml", "template.yaml.j2")
+    names = (entries.SCHEMA, entries.MAPPING, entries.TEMPLATE)
     files = {name: (entry.folder / name).read_text(encoding="utf-8") for name in names if (entry.folder / name).exists()}
     if output is not Format.TEXT:
         emit({"name": entry.name, "folder": str(entry.folder), "cases": [c.name for c in entry.cases], "files": files}, output)
         return
     for name, text in files.items():
-        _print_file(_near(entry.folder / name), text)
+        _print_file(shown_path(entry.folder / name), text)
     if entry.cases:
         console().print(Text(f"Cases: {', '.join(c.name for c in entry.cases)}", FAINT), soft_wrap=True)
 
 
-def _show_case(entry: Entry, name: str, entries: list[Entry], output: Format) -> None:
+def _show_case(entry: Entry, name: str, found: list[Entry], output: Format) -> None:
     known = {case.name: case for case in entry.cases}
     if name not in known:
         raise InvalidInput(f"{entry.name} has no case {name!r}; known are {', '.join(known) or 'none'}")
-    schemas = parse_schemas([other.schema for other in entries if other.schema is not None])
-    made = checking.make(entry, known[name], schemas, {other.name: other.template for other in entries if other.template})
+    schemas = Schemas([other.kind for other in found if other.kind is not None])
+    made = cases.make(entry.name, known[name], schemas, {other.name: other.template for other in found if other.template})
     if made is None:
         raise InvalidInput(f"{entry.name}, case {name}: there is nothing to build")
     request = made.request

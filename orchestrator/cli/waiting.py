@@ -14,14 +14,22 @@ from rich.text import Text
 from ..clients.store import Event, Store, Watch
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
+from ..errors import InvalidInput
+from . import documents
 from . import snapshot as snapshots
 from .exits import Exit
 from .output import BAD, BUSY, DOUBT, FAINT, GOOD, Section, console, count, duration, hint, on_terminal, seen
 from .progress import Phase, Progress, Standing
 from .snapshot import Snapshot
 
-_QUIET = 10.0
-"""Seconds without a change after which etcd is asked whether it is still there."""
+_QUIET = 2.0
+"""Seconds without a change after which etcd is asked whether it is still there.
+
+With the patience of a read (:data:`.session.PATIENCE`), an etcd that froze costs a command 5 s.
+"""
+
+_ANSWER = 5.0
+"""Seconds that the question may take: with fewer left it is not asked, so that --timeout is kept."""
 
 _ENDED_WELL = (Phase.COMPLETE, Phase.DELETED)
 
@@ -44,6 +52,22 @@ class Goal:
             there = set(known)
             return [ref for ref in self.refs if ref in there]
         return [ref for ref in known if not self.kind or ref.type == self.kind]
+
+
+def goal_of(store: Store, keys: Keys, kind: str | None, resource_id: str | None) -> Goal:
+    """What a command line means: everything, one type, or one resource.
+
+    :raises InvalidInput: there is no such type, or nothing is known of such a resource.
+    """
+    if kind is None:
+        return Goal()
+    if resource_id is None:
+        return Goal(kind=documents.check_type(keys, kind))
+    ref = documents.place(store, keys, documents.resource(keys, kind, resource_id))
+    if ref not in snapshots.load(store, keys).refs():
+        key = documents.config_key(keys, ref)
+        raise InvalidInput(f"nothing is known of {ref}: there is no {key}")
+    return Goal([ref])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +184,7 @@ def until(
                 return found
             if follower.next(1.0 if left is None else min(left, 1.0)):
                 quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > _QUIET:
+            elif time.monotonic() - quiet_since > _QUIET and (left is None or left > _ANSWER):
                 # A watch repairs itself for ever; a person wants to know that etcd is away.
                 store.get(keys.leader)
                 quiet_since = time.monotonic()
@@ -171,23 +195,28 @@ def until(
 
 def until_told(store: Store, keys: Keys, goal: Goal, timeout: float | None) -> Outlook:
     """Wait, and on a terminal show how far it has come."""
-    return _with_spinner(store, keys, goal, timeout) if on_terminal() else until(store, keys, goal, timeout, _Warn())
+    return _with_spinner(store, keys, goal, timeout) if on_terminal() else until(store, keys, goal, timeout, _Warn(goal))
 
 
 class _Warn:
-    """Says once, on stderr, that nobody is there to do what is waited for."""
+    """Says on stderr what the outlook does not: that nobody works, and what nobody looks at."""
 
-    def __init__(self) -> None:
-        self._said = False
+    def __init__(self, goal: Goal) -> None:
+        self._everything = goal.refs is None and not goal.kind
+        self._no_leader = self._rejected = False
 
     def __call__(self, found: Outlook, snapshot: Snapshot) -> None:
-        if found.moving and snapshot.leader is None and not self._said:
-            self._said = True
+        if found.moving and snapshot.leader is None and not self._no_leader:
+            self._no_leader = True
             hint("No bridge leads; nothing will happen before `orchestrator bridge` runs.")
+        if self._everything and snapshot.rejected and not self._rejected:
+            self._rejected = True
+            keys = count(len(snapshot.rejected), "key")
+            hint(f"The bridge rejects {keys}, such as one of an unknown type: see `orchestrator status`.")
 
 
 def _with_spinner(store: Store, keys: Keys, goal: Goal, timeout: float | None) -> Outlook:
-    warn = _Warn()
+    warn = _Warn(goal)
     with console().status(Text("Waiting …")) as spinner:
 
         def tell(found: Outlook, snapshot: Snapshot) -> None:

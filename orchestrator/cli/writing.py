@@ -33,7 +33,7 @@ class Result(StrEnum):
     ALREADY_MARKED = "already marked"
     REMOVED = "removed"
     ABSENT = "not there"
-    RETRIED = "will be tried again"
+    RETRIED = "will be retried"
     CONFIRMED = "confirmed"
 
 

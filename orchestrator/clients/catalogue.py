@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ..core import source
+from ..core.refs import Json
 from ..core.schemas import Schemas, parse_schemas
+from ..core.source import Located, SourceError
 from ..core.templates import Template, parse_template
 from ..errors import InvalidInput
 
@@ -29,10 +30,20 @@ class Catalogue:
         return parse_schemas(self.schema_list)
 
 
+_INSTALLED = "catalogue"
+"""Where an installation has the catalogue: a folder of the package ``orchestrator``."""
+
+
 def default_folder() -> Path:
-    """``templates/`` beside the packages in a checkout, or where an installation puts it."""
-    beside = Path(__file__).resolve().parents[2] / "templates"
-    return beside if beside.is_dir() else Path(sysconfig.get_path("data")) / "share" / "orchestrator" / "templates"
+    """The project's own catalogue: package data of an installation, or ``templates/`` of a checkout."""
+    package = Path(str(files("orchestrator")))
+    installed = package / _INSTALLED
+    return installed if installed.is_dir() else package.parent / "templates"
+
+
+def is_installed(folder: Path) -> bool:
+    """Whether a folder is the catalogue of an installation, which the next one replaces."""
+    return folder.resolve() == Path(str(files("orchestrator"))).resolve() / _INSTALLED
 
 
 def load(folder: str | Path = "") -> Catalogue:
@@ -50,7 +61,7 @@ def load(folder: str | Path = "") -> Catalogue:
             schemas.append(read_yaml(entry / "schema.yaml"))
         if (entry / "mapping.yaml").exists():
             mapping = read_yaml(entry / "mapping.yaml")
-            text = (entry / "template.yaml.j2").read_text()
+            text = _text(entry / "template.yaml.j2")
             documents[entry.name] = {
                 "id": entry.name,
                 "handler": mapping.get("handler", "heat_worker"),
@@ -62,12 +73,38 @@ def load(folder: str | Path = "") -> Catalogue:
     return Catalogue(root, templates, {"schemas": schemas}, documents)
 
 
-def read_yaml(path: Path) -> Any:
-    """One YAML document.
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path}: not a text in UTF-8") from None
 
-    :raises InvalidInput: naming the file and the place.
+
+def read_yaml(path: Path) -> Json:
+    """The value of one YAML document.
+
+    :raises InvalidInput: naming the file and the line.
     """
     try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(f"{path}: {error}") from error
+        return read_document(path).value
+    except SourceError as error:
+        raise InvalidInput(f"{path}:{error.line}: {error.why}") from error
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path}: not a text in UTF-8") from None
+
+
+def read_document(path: Path) -> Located:
+    """One YAML document with its lines, read as JSON has it.
+
+    :raises SourceError: it is none, or not one.
+    :raises OSError: the file cannot be read.
+    :raises UnicodeDecodeError: it is not UTF-8.
+    """
+    documents = source.read_yaml(path.read_text(encoding="utf-8").removeprefix("\ufeff"))
+    if len(documents) != 1:
+        raise SourceError(1, f"expected one document, not {len(documents)}")
+    return documents[0]

@@ -97,6 +97,9 @@ def _turns(context: Context, items: Iterable[Any]) -> Iterator[Any]:
 
 
 _SANDBOX = Sandbox()
+_UNOPTIMIZED = Sandbox()
+_UNOPTIMIZED.optimized = False
+"""Compiles without evaluating what is constant: that may take any time and memory."""
 
 
 @lru_cache(maxsize=_CACHED)
@@ -116,6 +119,17 @@ def render(template_id: str, text: str, variables: Mapping[str, Json]) -> str:
         line = line_of(error, text)
         place = f"template {template_id}, line {line}" if line else f"template {template_id}"
         raise TemplateError(f"{place}: {_what(error, text)}") from error
+
+
+def syntax_fault(text: str) -> str:
+    """Why a text is no template; empty when it is one. Nothing of it is evaluated."""
+    try:
+        _UNOPTIMIZED.compile(text)
+    except Exception as error:
+        line = error.lineno if isinstance(error, TemplateSyntaxError) else None
+        place = f"line {line} of the template: " if line else ""
+        return f"{place}{_what(error, text)}"
+    return ""
 
 
 def _rendered(text: str, variables: Mapping[str, Json]) -> str:

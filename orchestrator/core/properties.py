@@ -67,3 +67,26 @@ def relations_of(schema: Json) -> dict[str, Json]:
 def _relation_of(entry: Json) -> dict[str, Json]:
     relation = entry.get("relation")
     return {"relation": relation} if isinstance(relation, str) else relations_of(entry)
+
+
+_TOLD = frozenset(
+    ("title", "description", "default", "examples", "permission", "view", "propertiesOrder", "detailed", "unique", "indexed", "sql")
+)
+"""Words of a JSON schema that say nothing about which bodies fit."""
+_NAMES = ("properties", "patternProperties", "definitions", "dependencies")
+"""Words under which names stand, not words."""
+
+
+def body_schema_of(schema: Json) -> Json:
+    """What of a JSON schema says which bodies fit: the rest may change without any effect."""
+    if isinstance(schema, list):
+        return [body_schema_of(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {word: _kept(word, value) for word, value in schema.items() if word not in _TOLD}
+
+
+def _kept(word: str, value: Json) -> Json:
+    if word in _NAMES and isinstance(value, dict):
+        return {name: body_schema_of(inner) for name, inner in value.items()}
+    return value if word in ("enum", "const", "required") else body_schema_of(value)

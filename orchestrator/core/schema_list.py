@@ -66,7 +66,7 @@ class SchemaList:
         :param revision: that of the leader's record of this list; 0 when it is not stored.
         """
         origin = Origin(self.source, revision, self.fetched if revision else "")
-        return parse_schemas(list(self.entries), origin)
+        return parse_schemas(list(self.entries), origin, kept=True)
 
     # As it is stored ------------------------------------------------------------------------------
 

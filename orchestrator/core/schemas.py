@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from ..errors import InvalidInput, MappingSyntaxError
 from .mapping.nodes import Node
 from .mapping.parser import parse
 from .paths import Pattern, parse_key_template
-from .properties import NO_PROPERTIES, Properties, parse_properties, relations_of
+from .properties import NO_PROPERTIES, Properties, body_schema_of, parse_properties, relations_of
 from .refs import Json, Ref
 
 HEAT_TEMPLATES_PATH = "v2.0/heat_templates"
@@ -31,7 +31,7 @@ class ResourceType:
     the id; *outside_config* says that those keys of its configs do not begin with the config prefix. *versioned*: the
     API server counts the versions of its configs. *template* is the mapping that chooses the template, or None when
     there is nothing to build. *is_resource* is False for what only passes through etcd. *fault* says why the type
-    cannot be used.
+    cannot be used. *json_schema* is what its bodies should look like, as the list has it.
     """
 
     id: str
@@ -43,6 +43,7 @@ class ResourceType:
     key_template: Pattern | None = None
     outside_config: bool = False
     is_resource: bool = True
+    json_schema: Json = field(default=None, repr=False, compare=False)
 
     @property
     def pattern(self) -> Pattern:
@@ -108,6 +109,11 @@ class Schemas:
 
     def get(self, kind: str) -> ResourceType | None:
         return self._by_id.get(kind)
+
+    def json_schema(self, kind: str) -> Json:
+        """What the bodies of a type should look like; None when nobody says."""
+        known = self._by_id.get(kind)
+        return known.json_schema if known else None
 
     def at(self, path: str) -> ResourceType | None:
         """The type whose resources lie in this folder."""
@@ -181,15 +187,16 @@ def _one_path(one: ResourceType, other: ResourceType) -> str:
     )
 
 
-def parse_schemas(document: Json, origin: Origin | None = None) -> Schemas:
+def parse_schemas(document: Json, origin: Origin | None = None, *, kept: bool = False) -> Schemas:
     """The types of a schema list ``{"schemas": [{"id", "url" or "prefix", "metadata", "schema"}, …]}``.
 
     A type whose ``template_path`` or ``sync_key_template`` does not parse is kept with its fault, so that the others work
     and each of its resources can say what is wrong.
 
+    :param kept: the entries are those of :func:`used_of`.
     :raises InvalidInput: when the document is not a schema list at all, or two types cannot be told apart.
     """
-    return Schemas([_parse_type(entry) for entry in entries_of(document)], origin)
+    return Schemas([_parse_type(entry, kept) for entry in entries_of(document)], origin)
 
 
 def entries_of(document: Json) -> list[Json]:
@@ -211,6 +218,8 @@ def used_of(entry: Mapping[str, Json]) -> dict[str, Json]:
         used["metadata"] = kept
     if properties := relations_of(entry.get("schema")):
         used["schema"] = properties
+    if bodies := body_schema_of(entry.get("schema")):
+        used["bodies"] = bodies
     return used
 
 
@@ -219,7 +228,7 @@ def _is_abstract(entry: Json) -> bool:
     return isinstance(entry, dict) and entry.get("type") == "abstract"
 
 
-def _parse_type(entry: Json) -> ResourceType:
+def _parse_type(entry: Json, kept: bool) -> ResourceType:
     kind = _type_id(entry)
     path = _path(kind, entry)
     metadata = _object(entry.get("metadata"))
@@ -236,6 +245,7 @@ def _parse_type(entry: Json) -> ResourceType:
         key_template=key_template,
         outside_config=key_template is not None and metadata.get("sync_skip_config_prefix") is True,
         is_resource=not metaschema and not any(metadata.get(name) for name in _NO_RESOURCES),
+        json_schema=entry.get("bodies" if kept else "schema"),
     )
 
 

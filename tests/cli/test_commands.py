@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import __version__
+from orchestrator.clients import catalogue
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Ref
 
@@ -69,7 +73,7 @@ def test_one_bad_document_keeps_all_from_being_written(run: Run_, written: Recor
     result = run("apply", "-f", "service.yaml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "error: service.yaml, document 3: unknown type 'prot'; did you mean port or router?\n"
+    assert result.stderr == "error: service.yaml:9: unknown type 'prot'; did you mean port or router?\n"
     assert written.store.list(written.keys.config)[1] == []
 
 
@@ -104,7 +108,7 @@ def test_delete_marks_and_says_who_removes_the_config(run: Run_, written: Record
 
     assert result.exit_code == 0
     assert result.stdout == "RESULT               RESOURCE   VERSION\nmarked for deletion  network:n  v2\n"
-    assert "the same command with --wait" in result.stderr
+    assert "Where there is none: orchestrator delete network n --wait" in result.stderr
     assert written.wanted(NET)["marked_for_deletion"] is True
 
 
@@ -288,6 +292,20 @@ def test_templates_are_pushed_once(run: Run_, written: Records) -> None:
     assert written.wanted(Ref("heat_template", "router")) is None
 
 
+def test_a_template_that_does_not_pass_the_check_is_not_pushed(run: Run_, written: Records, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(catalogue.default_folder(), tmp_path / "mine"))
+    file = folder / "network" / "template.yaml.j2"
+    file.write_text(file.read_text().replace("OS::Neutron::Net", "OS::Neutron::Nett"))
+
+    result = run("templates", "push", "network", "router", "--folder", str(folder))
+
+    assert result.exit_code == 2
+    assert re.search("mine/network/template.yaml.j2:[0-9]+: .* Heat has no type 'OS::Neutron::Nett'", result.stderr)
+    assert written.wanted(Ref("heat_template", "router")) is None
+    assert run("templates", "push", "router", "--folder", str(folder)).exit_code == 0
+    assert run("templates", "push", "network", "--folder", str(folder), "--no-validate").exit_code == 0
+
+
 def test_templates_are_checked_listed_and_shown_without_any_server(run: Run_) -> None:
     nowhere = {"ORCHESTRATOR_ETCD_ENDPOINTS": "127.0.0.1:1"}
 
@@ -316,6 +334,40 @@ def test_an_etcd_that_does_not_answer_is_one_clear_line(run: Run_, command: list
         "error: etcd at 127.0.0.1:1 does not answer: connection refused; is it running? ORCHESTRATOR_ETCD_ENDPOINTS=127.0.0.1:1\n"
     )
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["apply", "--help"], ["apply", "--foo"], ["aply"]])
+def test_there_is_no_box_in_a_pipe(arguments: list[str]) -> None:
+    program = [sys.executable, "-c", "from orchestrator.cli import main; main()", *arguments]
+
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+
+    told = done.stdout + done.stderr
+    assert ("Usage: orchestrator" in told) or told.startswith("error: No such ")
+    assert not re.search("[\u2500-\u257f]", told)
+
+
+def test_an_etcd_that_is_frozen_costs_no_more_than_the_timeout_allows(run: Run_) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # Takes connections, and answers nothing.
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        took: list[float] = []
+        for option in (["--timeout", "1"], []):
+            started = time.monotonic()
+            result = run("wait", *option, ORCHESTRATOR_ETCD_ENDPOINTS=address)
+            took.append(time.monotonic() - started)
+            assert result.exit_code == 4
+            assert result.stderr.startswith(f"error: etcd at {address} does not answer: ")
+    assert took[0] < took[1]
+
+
+def test_wait_says_that_keys_are_rejected(run: Run_, written: Records) -> None:
+    written.lead()
+    written.store.put(f"{written.keys.config}v9/foos/x", '{"body": {}, "version": 1}')
+
+    result = run("wait")
+
+    assert result.exit_code == 0
+    assert "The bridge rejects 1 key, such as one of an unknown type: see `orchestrator status`." in result.stderr
 
 
 @pytest.mark.parametrize(

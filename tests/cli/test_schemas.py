@@ -47,6 +47,17 @@ def test_without_a_leader_it_is_this_machines_own_list(run: Run_, written: Recor
     assert "network" in [kind["type"] for kind in document["types"]]
 
 
+def test_a_type_that_the_bridge_does_not_know_is_told_with_the_list_that_it_has(run: Run_, written: Records) -> None:
+    lead_with(written)
+
+    for command in (["wait", "disc"], ["get", "disc"], ["delete", "disc", "d1"]):
+        result = run(*command)
+
+        assert result.exit_code == 2
+        assert "unknown type 'disc' in the schema list of http://gohan/schemas (revision " in result.stderr
+        assert "by which the bridge works; did you mean disk?" in result.stderr
+
+
 def test_commands_use_the_leaders_list_and_say_where_this_machines_differs(run: Run_, written: Records) -> None:
     lead_with(written)
     written.lead()

@@ -63,9 +63,13 @@ def test_etcd_with_certificates_on_both_sides(processes: Processes, tmp_path: Pa
     use(store)
     store.close()
     stranger = EtcdStore(EtcdAccess((f"127.0.0.1:{port}",), ca=files["ca"]), read_timeout=1.0)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="TLS: it refuses our certificate"):
         stranger.get("/a")
     stranger.close()
+    plain = EtcdStore(EtcdAccess((f"127.0.0.1:{port}",)), read_timeout=1.0)
+    with pytest.raises(StoreUnavailable, match="TLS may be missing"):
+        plain.get("/a")
+    plain.close()
 
 
 @pytest.mark.parametrize("form", ["text", "json", "yaml"])

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from orchestrator.cli.documents import load_yaml
-from orchestrator.errors import InvalidInput
+from orchestrator.clients import heat_types
+from orchestrator.core.checks.bodies import Shape
+from orchestrator.core.checks.hot import check_hot
+from orchestrator.core.refs import Json
+from orchestrator.core.source import SourceError, read_hot, read_json, read_yaml
 
 from .running import Fuzzer
 
@@ -54,13 +57,32 @@ def make(random: Random) -> str:
 
 
 def run(text: str) -> str:
-    """Read it as a rendered template is read."""
-    try:
-        load_yaml(text)
-    except InvalidInput as error:
-        assert len(str(error)) < 2_000
-        return "refused"
-    return "read"
+    """Read it as a document, as JSON, and as a rendered template, which is checked.
+
+    A document is also taken for the JSON schema of a type, to which its own body is held.
+    """
+    outcomes: set[str] = set()
+    for read in (read_yaml, read_json, read_hot):
+        try:
+            found = read(text)
+        except SourceError as error:
+            assert len(str(error)) < 2_000
+            outcomes.add("refused")
+            continue
+        outcomes.add("read")
+        for document in found if read is read_yaml else ():
+            _check_body(document.value)
+        for document in found if read is read_hot else ():
+            for finding in check_hot(document.value, heat_types.known(), {}):
+                assert document.line_of(finding.path) > 0
+    return " and ".join(sorted(outcomes))
+
+
+def _check_body(document: Json) -> None:
+    if isinstance(document, dict):
+        schema = document.get("schema", document)
+        for finding in Shape(schema).check(document):
+            assert str(finding)
 
 
 def fuzzer() -> Fuzzer[str]:

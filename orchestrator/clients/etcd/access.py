@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .. import certificates
 from ..certificates import File
+
+# gRPC writes each failed handshake to standard error by itself, in a format of its own. It reads
+# this when it is imported, which this package does after this module. Its errors say the same.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 @dataclass(frozen=True, slots=True)

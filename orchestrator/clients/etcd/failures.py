@@ -80,6 +80,43 @@ _KNOWN: tuple[tuple[str, type[OrchestratorError], str], ...] = (
 """A part of etcd's or gRPC's text, what it means, and what to do. The first that fits counts."""
 
 
+_TLS: tuple[tuple[str, str], ...] = (
+    (
+        "certificate_verify_failed",
+        "its certificate is not of the authority in ORCHESTRATOR_ETCD_CA; name the right one there",
+    ),
+    (
+        "hostname verification",
+        "its certificate is for another host; name the endpoint in ORCHESTRATOR_ETCD_ENDPOINTS as the certificate does",
+    ),
+    (
+        "_alert_",
+        "it refuses our certificate; set ORCHESTRATOR_ETCD_CERT and ORCHESTRATOR_ETCD_KEY to one of an authority that it trusts",
+    ),
+    (
+        "handshake read failed",
+        "it does not answer to TLS; if it is to be reached without, unset ORCHESTRATOR_ETCD_CA",
+    ),
+    ("handshake failed", "the handshake failed; see ORCHESTRATOR_ETCD_CA, _CERT and _KEY"),
+)
+"""A part of gRPC's text about an encrypted connection, and what to say instead."""
+
+_CLOSED = "socket closed"
+"""gRPC's word for an etcd that hangs up before it has answered anything."""
+_IN_THE_CLEAR = "TLS may be missing: it closes the connection; if it asks for TLS, set ORCHESTRATOR_ETCD_CA"
+
+
+def tls_fault(details: str) -> str:
+    """What is wrong with the encryption of a connection that was not made; empty if nothing is."""
+    lowered = details.lower()
+    if "failed to connect" not in lowered:
+        return ""
+    told = next((sentence for part, sentence in _TLS if part in lowered), "")
+    if told:
+        return f"TLS: {told}"
+    return _IN_THE_CLEAR if lowered.rstrip(" .").endswith(_CLOSED) else ""
+
+
 def understood(endpoint: str, error: grpc.RpcError) -> OrchestratorError:
     """gRPC's error as one of ours; the text names the endpoint and says what to do."""
     code, details = error.code(), error.details() or ""
@@ -89,6 +126,8 @@ def understood(endpoint: str, error: grpc.RpcError) -> OrchestratorError:
 def from_text(endpoint: str, details: str, code: grpc.StatusCode | None = None) -> OrchestratorError:
     """The same from etcd's text alone, such as the reason for which it ended a watch."""
     place = f"etcd at {endpoint}"
+    if fault := tls_fault(details):
+        return NotSent(f"{place}: {fault}")
     lowered = details.lower()
     for part, kind, advice in _KNOWN:
         if part in lowered:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from ...core.documents import parse_json
 from ...core.refs import Json
 from ...core.schema_list import SchemaList
 from ...errors import InvalidInput
@@ -98,7 +98,7 @@ class _File:
         try:
             if self._path.suffix in (".yaml", ".yml"):
                 return read_yaml(self._path)
-            return json.loads(self._path.read_text())
+            return parse_json(self._path.read_bytes())
         except (OSError, ValueError, RecursionError) as error:
             raise InvalidInput(f"ORCHESTRATOR_SCHEMAS {self.name}: {error}") from error
 

@@ -96,6 +96,19 @@ class Pattern:
             return self.compiled.match(subject) is not None
         return self.walk(subject, charge)
 
+    def is_found(self, subject: str, charge: Charge) -> bool:
+        """Whether the pattern matches anywhere in *subject*, as ``re.search`` does.
+
+        :raises Exceeded: finding out takes too many steps.
+        """
+        places = len(subject) + 1
+        steps = places * self.worst_case(len(subject))
+        if steps <= ENGINE_STEPS:
+            charge(steps // _ENGINE_STEPS_PER_STEP)
+            return self.compiled.search(subject) is not None
+        walk = _Walk(subject, charge)
+        return bool(walk.sequence(self.tree, set(range(places)), self.compiled.flags))
+
     def walk(self, subject: str, charge: Charge) -> bool:
         """The same by following all ways at the same time.
 

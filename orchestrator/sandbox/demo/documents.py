@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orchestrator.clients import catalogue
 from orchestrator.clients.store import Store
 from orchestrator.core.keys import Keys
 from orchestrator.core.refs import Ref
+from orchestrator.core.source import SourceError, read_yaml
 from orchestrator.errors import InvalidInput
 
 SERVICE = "load_balancer_service.yaml"
@@ -39,9 +38,9 @@ def folder() -> Path:
 def read(path: Path) -> list[Document]:
     """The documents of one file, each with its id in its body."""
     try:
-        entries = [entry for entry in yaml.safe_load_all(path.read_text()) if entry]
+        entries = [located.value for located in read_yaml(path.read_text(encoding="utf-8"))]
         return [Document(Ref(entry["type"], entry["id"]), {"id": entry["id"], **entry["body"]}) for entry in entries]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, SourceError, KeyError, TypeError) as error:
         raise InvalidInput(f"{path}: {error!r}") from error
 
 

@@ -38,7 +38,7 @@ LOOK = {
     Stage.READ: ("✔", "green"),
     Stage.COMPLETE: ("✔", "green"),
     Stage.FAILED: ("✘", "bold red"),
-    Stage.GONE: ("✘", "dim"),
+    Stage.GONE: ("✔", "dim"),
 }
 DOES = {"create": "creates", "modify": "updates", "logical_delete": "deletes"}
 DONE = {"create": "created", "modify": "updated", "logical_delete": "deleted"}

@@ -26,6 +26,9 @@ class Failure(grpc.RpcError):  # type: ignore[misc]  # gRPC has no types
         return self._details
 
 
+AWAY = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:2379:"
+"""How gRPC begins. What follows was taken down from gRPC 1.85 with a real etcd."""
+
 MEANINGS = [
     pytest.param(Code.PERMISSION_DENIED, "etcdserver: permission denied", StoreForbidden, "grant the role", id="right"),
     pytest.param(
@@ -58,6 +61,31 @@ MEANINGS = [
     pytest.param(Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests", NotSent, "load", id="overloaded"),
     pytest.param(Code.NOT_FOUND, "etcdserver: requested lease not found", StoreUnavailable, "lease has ended", id="lease"),
     pytest.param(Code.UNAVAILABLE, "failed to connect to all addresses; refused", NotSent, "refused", id="nobody listens"),
+    pytest.param(Code.UNAVAILABLE, f"{AWAY} Socket closed", NotSent, "TLS may be missing", id="TLS that we do not use"),
+    pytest.param(
+        Code.UNAVAILABLE, f"{AWAY} Handshake read failed (Socket closed)", NotSent, "unset ORCHESTRATOR_ETCD_CA", id="no TLS"
+    ),
+    pytest.param(
+        Code.UNAVAILABLE,
+        f"{AWAY} Tls handshake failed: SSLV3_ALERT_BAD_CERTIFICATE",
+        NotSent,
+        "TLS: it refuses our certificate",
+        id="certificate",
+    ),
+    pytest.param(
+        Code.UNAVAILABLE,
+        f"{AWAY} Tls handshake failed: CERTIFICATE_VERIFY_FAILED",
+        NotSent,
+        "TLS: its certificate is not of the authority",
+        id="authority",
+    ),
+    pytest.param(
+        Code.UNAVAILABLE,
+        f"{AWAY} Hostname Verification Check failed.",
+        NotSent,
+        "TLS: its certificate is for another host",
+        id="host",
+    ),
     pytest.param(Code.DEADLINE_EXCEEDED, "Deadline Exceeded", StoreUnavailable, "no answer in time", id="deadline"),
     pytest.param(Code.UNAUTHENTICATED, "etcdserver: invalid auth token", TokenRejected, "auth token", id="token"),
     pytest.param(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.jinja import SIZE_LIMIT, TURN_LIMIT, render
+from orchestrator.core.jinja import SIZE_LIMIT, TURN_LIMIT, render, syntax_fault
 from orchestrator.core.refs import Json
 from orchestrator.errors import TemplateError
 
@@ -152,3 +152,23 @@ def test_ordinary_numbers_are_calculated_with() -> None:
 
 def test_values_are_not_escaped_and_white_space_stays() -> None:
     assert render("port", "a: {{ jinja_x }}\n\n{% if true %}\nb\n{% endif %}\n", {"jinja_x": "<&\"'>"}) == "a: <&\"'>\n\n\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: {{ jinja_x | upper }}", ""),
+        ("{{ 'a' * 99999999999 }}", ""),
+        ("a\n{% if %}", "line 2 of the template: Expected an expression"),
+        ("a\n{% include 'x' %}", "line 2 of the template: a template stands alone"),
+        ("{{ x | what }}", "line 1 of the template: No filter named 'what'"),
+        (nested("{% if x %}", "{% endif %}", 120), "too many levels of indentation"),
+        (nested("{% for x in y %}", "{% endfor %}", 25), "too many statically nested blocks"),
+        ("{{ " + nested("(", ")", 3000).replace("()", "(1)") + " }}", "nested too deep"),
+    ],
+)
+def test_a_text_that_is_no_template_is_told_without_being_rendered(text: str, fault: str) -> None:
+    found = syntax_fault(text)
+
+    assert fault in found
+    assert bool(fault) is bool(found)

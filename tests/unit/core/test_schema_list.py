@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.clients import catalogue
 from orchestrator.core import schema_list
+from orchestrator.core.checks.bodies import Shape
 from orchestrator.core.schema_list import SchemaList, Trouble, not_at_home
 from orchestrator.core.schemas import Schemas, parse_schemas
 from orchestrator.errors import InvalidInput
@@ -107,3 +108,39 @@ def test_what_keeps_a_list_out_of_force_comes_back_as_it_was() -> None:
     trouble = Trouble("a page", "http://gohan", "2026-11-27T21:49:01Z", refused=True)
     assert Trouble.from_json(trouble.to_json()) == trouble
     assert json.loads(trouble.to_json())["refused"] is True
+
+
+BODIES = {
+    "type": "object",
+    "title": "A port",
+    "properties": {
+        "title": {"type": "string", "title": "Title", "enum": ["a", "b"], "description": "Either."},
+        "rules": {"type": "array", "items": {"type": "object", "properties": {"weight": {"type": "integer"}}}},
+    },
+    "required": ["title"],
+    "propertiesOrder": ["title"],
+}
+
+
+def test_bodies_are_held_to_the_same_schema_by_the_list_that_etcd_has() -> None:
+    own = Shape(BODIES)
+    before = listed([entry("a", schema=BODIES)])
+    kept = SchemaList.from_stored(before.record().encode(), before.data().encode()).schemas(1)
+
+    for body in ({"title": "a"}, {"title": "c"}, {}, {"title": "a", "rules": [{"weight": "x"}]}, {"titel": "a"}):
+        found = [str(finding) for finding in Shape(kept.json_schema("a")).check(body)]
+        assert found == [str(finding) for finding in own.check(body)]
+
+
+def test_titles_and_descriptions_change_no_list() -> None:
+    told = {**BODIES, "title": "Another", "propertiesOrder": []}
+
+    assert listed([entry("a", schema=told)]).digest == listed([entry("a", schema=BODIES)]).digest
+    assert listed([entry("a", schema={**BODIES, "required": []})]).digest != listed([entry("a", schema=BODIES)]).digest
+
+
+def test_a_list_that_was_stored_without_schemas_of_bodies_checks_none() -> None:
+    (now,) = listed([entry("a", schema=BODIES)]).entries
+    older = {name: value for name, value in now.items() if name != "bodies"}
+
+    assert SchemaList("x", "t", (older,)).schemas().json_schema("a") is None

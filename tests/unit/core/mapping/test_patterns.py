@@ -52,6 +52,31 @@ def test_any_pattern_matches_where_pythons_does(seed: int) -> None:
     assert compared > PAIRS // 2
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_pattern_is_found_where_python_finds_it(seed: int) -> None:
+    random = Random(seed)
+    found: list[bool] = []
+    for _ in range(PAIRS // 3):
+        pattern, subject = patterns.pattern(random), patterns.subject(random)
+        try:
+            compiled = compile_pattern(pattern)
+            is_found = compiled.is_found(subject, budget().take)
+        except (PatternError, Exceeded):
+            continue
+        if compiled.worst_case(len(subject)) <= ENGINE_STEPS:
+            assert is_found is (re.search(pattern, subject) is not None), (pattern, subject)
+            found.append(is_found)
+    assert len(found) > PAIRS // 6
+    assert 0 < sum(found) < len(found)
+
+
+@pytest.mark.parametrize(("subject", "expected"), [("x" * 40 + "aaa", True), ("a" * 40 + "b", False)])
+def test_a_pattern_that_has_too_many_ways_is_found_all_the_same(subject: str, expected: bool) -> None:
+    compiled = compile_pattern("(a+)+$")
+    assert compiled.worst_case(len(subject)) > ENGINE_STEPS
+    assert compiled.is_found(subject, budget().take) is expected
+
+
 @pytest.mark.parametrize(
     ("pattern", "subject"),
     [

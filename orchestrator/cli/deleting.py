@@ -1,0 +1,112 @@
+"""``orchestrator delete``: what goes, in which order, and what is done where there is no API server."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+
+from ..core.refs import Ref
+from . import documents, snapshot, users, waiting, writing
+from .documents import Raw
+from .finishing import finish, warn_of_api_server, written_table
+from .output import Format, emit, hint, show
+from .session import Session
+from .waiting import Goal
+from .writing import Result, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How to delete. *now* removes the config without marking it first.
+
+    *cascade* deletes everything that uses the resources, too. *force* leaves those as they are.
+    """
+
+    cascade: bool = False
+    force: bool = False
+    now: bool = False
+
+
+def run(
+    doors: Session,
+    found: Sequence[Raw],
+    choice: Choice,
+    again: str | None,
+    timeout: float | None,
+    output: Format,
+) -> None:
+    """Delete what the documents name.
+
+    :param again: the command that waits; None: this one does.
+    :raises InvalidInput: a document is at fault, or others use what it names.
+    """
+    # Files name first what others need, and the others have to go first.
+    checked = documents.check(doors.keys, found, need_body=False)
+    refs = [documents.place(doors.store, doors.keys, document.ref) for document in checked]
+    refs = _with_users(doors, refs[::-1], choice)
+    if choice.now:
+        removed = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
+        goal = Goal(refs, gone=True) if again is None else None
+        finish(doors, removed, goal, timeout, output)
+        return
+    written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
+    warn_of_api_server(doors, written)
+    marked = [w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)]
+    if again is None:
+        _wait_and_remove(doors, written, marked, timeout, output)
+        return
+    finish(doors, written, None, timeout, output)
+    if marked and output is Format.TEXT:
+        hint(f"The config stays until the API server removes it. Where there is none: {again}")
+
+
+def typed_again(kind: str | None, resource_id: str | None, files: Sequence[str] | None, choice: Choice) -> str:
+    """The command as it was typed, and ``--wait``: so that it can be typed again."""
+    named = [word for word in (kind, resource_id) if word]
+    given = [word for file in files or () for word in ("-f", file)]
+    flags = (("--cascade", choice.cascade), ("--force", choice.force))
+    chosen = [flag for flag, is_given in flags if is_given]
+    return shlex.join(["orchestrator", "delete", *named, *given, *chosen, "--wait"])
+
+
+def _with_users(doors: Session, refs: list[Ref], choice: Choice) -> list[Ref]:
+    """What is to be deleted, in the order in which it goes.
+
+    :raises InvalidInput: others use them, and nobody has said what is to become of those.
+    """
+    if choice.force and not choice.cascade:
+        return refs
+    found = snapshot.load(doors.store, doors.keys)
+    if choice.cascade:
+        return users.with_users(found, refs)
+    users.refuse_used(found, refs)
+    return refs
+
+
+def _wait_and_remove(
+    doors: Session,
+    written: list[Written],
+    marked: list[Written],
+    timeout: float | None,
+    output: Format,
+) -> None:
+    """In the API server's place: remove each config once its very version is reported deleted."""
+    if output is Format.TEXT:
+        show([written_table(written)])
+    goal = Goal([w.ref for w in marked])
+    outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)
+    gone = {standing.ref for standing in outlook.good}
+    removed = [writing.remove(doors.store, doors.keys, w.ref, w.revision) for w in marked if w.ref in gone]
+    if output is Format.TEXT:
+        show([*waiting.troubles(outlook), *([written_table(removed)] if removed else [])])
+    else:
+        answer = {w.ref: w for w in (*written, *removed)}
+        document = {
+            "written": [w.to_json() for w in answer.values()],
+            "wait": waiting.as_document(outlook),
+        }
+        emit(document, output)
+    raise typer.Exit(outlook.exit)
