@@ -159,7 +159,7 @@ def test_a_template_is_not_blamed_for_the_memory_of_those_before_it(renderer: Re
 
 
 def test_a_tenant_that_has_spent_its_allowance_is_postponed_and_no_other() -> None:
-    renderer = Renderer(deadline=300.0, quarantine=3600.0, allowance=0.5)
+    renderer = Renderer(deadline=300.0, quarantine=3600.0, allowance=0.4)
     try:
         renderer.render("port", "good", {}, "hostile")
         assert "it takes longer than" in error_of(renderer, TAKES_LONG, "hostile")
