@@ -1,0 +1,1 @@
+"""Programs that run in the cloud's own environment, not in the project's."""
