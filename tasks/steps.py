@@ -503,7 +503,7 @@ def _next_request(context: WorkerContext, work: Work, stack: stacks.Stack | None
 
 def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
     again = f"orchestrator retry {job.ref.type} {job.ref.id}"
-    suspended = stack is not None and stack.action == "SUSPEND"
+    suspended = stack is not None and stack.suspended
     return f"{why}; then: {again}" if suspended else f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
 
 

@@ -90,6 +90,11 @@ class Stack:
         return self.status.endswith("_COMPLETE")
 
     @property
+    def suspended(self) -> bool:
+        """Whether things of it sleep: a resume that failed has left some so."""
+        return self.action == "SUSPEND" or self.status == "RESUME_FAILED"
+
+    @property
     def job_tags(self) -> tuple[str, ...]:
         """The tags of our jobs on it: one, where Heat keeps tags and nobody else changed the stack since."""
         return tuple(t for t in self.tags if t.startswith(TAG_PREFIX) and not t.startswith(_OWNER_PREFIX))
@@ -329,7 +334,7 @@ def _change(job: JobId, stack: Stack, grounds: Grounds) -> Request:
         return Wait(stack)
     if stack.action == "DELETE":
         return Delete(stack, replace=True)
-    if stack.action == "SUSPEND":
+    if stack.suspended:
         return Leave(f"the stack is in {stack.status}: resume it in Heat (openstack stack resume {stack.name})")
     if stack.status == "CHECK_FAILED" and not grounds.force:
         return Leave(f"the stack is in CHECK_FAILED ({stack.reason}): an update would replace what failed the check")

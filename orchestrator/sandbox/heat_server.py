@@ -18,6 +18,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 #: Seconds between two looks of Heat's engine at resources in progress. Heat's own is one second, which makes a chain
 #: of ten resources take ten seconds even when nothing has to be waited for.
 POLL = float(os.environ.get("SANDBOX_HEAT_POLL", "0.1"))
+
+#: Seconds between DELETE_COMPLETE and the moment at which the name is free. On a cloud Heat deletes the stack's trust in
+#: Keystone meanwhile: 1 to 7 s were measured. Until then it shows DELETE_COMPLETE, and refuses the name with 409.
+NAME_WINDOW = float(os.environ.get("SANDBOX_HEAT_NAME_WINDOW", "0"))
 
 #: The file of the database, in the data folder.
 DATABASE = "heat.sqlite"
@@ -52,6 +57,8 @@ max_stacks_per_tenant = -1
 num_engine_workers = 1
 executor_thread_pool_size = 32
 plugin_dirs = {plugins}
+enable_stack_abandon = true
+enable_stack_adopt = true
 environment_dir = {data}/environment.d
 template_dir = {data}/templates
 default_log_levels = {log_levels}
@@ -100,12 +107,15 @@ def project_from_path(application: Application) -> Application:
     return middleware
 
 
-def write_configuration(data: Path, convergence: bool) -> Path:
-    """Write Heat's configuration files below `data`; the path of the main one is returned."""
+def write_configuration(data: Path, convergence: bool, plugins: Iterable[Path] = ()) -> Path:
+    """Write Heat's configuration files below `data`; the path of the main one is returned.
+
+    :param plugins: folders with further resource types.
+    """
     from heat import policies
 
     data.mkdir(parents=True, exist_ok=True)
-    plugins = Path(__file__).resolve().parent / "heat_plugins"
+    folders = [Path(__file__).resolve().parent / "heat_plugins", *plugins]
     (data / "api-paste.ini").write_text(PASTE)
     # Everybody may do in the project of the URL whatever Heat lets anybody do; nobody is an admin, who sees them all.
     nobody = ("rule:deny_everybody", "!")
@@ -116,7 +126,7 @@ def write_configuration(data: Path, convergence: bool) -> Path:
     values = {
         "data": data,
         "database": DATABASE,
-        "plugins": plugins,
+        "plugins": ",".join(map(str, folders)),
         "convergence": str(convergence).lower(),
         "log_levels": ",".join(LOG_LEVELS),
     }
@@ -167,7 +177,22 @@ def poll_faster() -> None:
     scheduler.TaskRunner._sleep = lambda runner, pause: sleep(runner, pause and min(pause, POLL))
 
 
-def build(data: Path, convergence: bool = False) -> Application:
+def keep_names() -> None:
+    """Let the name of a deleted stack become free only NAME_WINDOW seconds after the stack is DELETE_COMPLETE."""
+    from heat.objects import stack
+
+    delete = stack.Stack.delete.__func__
+
+    def later(cls: Any, context: Any, stack_id: str) -> None:
+        kept = cls.get_by_id(context, stack_id)
+        if kept is not None and not kept.owner_id:
+            time.sleep(NAME_WINDOW)
+        delete(cls, context, stack_id)
+
+    stack.Stack.delete = classmethod(later)
+
+
+def build(data: Path, convergence: bool = False, plugins: Iterable[Path] = ()) -> Application:
     """Start the engine in this process and give the API in front of it. `data` must be an absolute path."""
     from oslo_service import backend
 
@@ -175,7 +200,7 @@ def build(data: Path, convergence: bool = False) -> Application:
 
     from heat.api.openstack import wsgi
 
-    configuration = write_configuration(data, convergence)
+    configuration = write_configuration(data, convergence, plugins)
     sys.argv = ["heat-api", "--config-file", str(configuration)]  # read by init_application through oslo.config
     application: Application = wsgi.init_application()
 
@@ -185,6 +210,7 @@ def build(data: Path, convergence: bool = False) -> Application:
     prepare_database(data)
     restore_cloud(data)
     poll_faster()
+    keep_names()
     template._get_template_extension_manager()
     service.EngineService("localhost", rpc_api.ENGINE_TOPIC).start()
     return project_from_path(application)
@@ -197,6 +223,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder for the database and the configuration")
     parser.add_argument("--workers", type=int, default=8, help="threads of the API (default: %(default)s)")
     parser.add_argument("--convergence", action="store_true", help="run the engine in its convergence mode")
+    parser.add_argument("--plugins", type=Path, action="append", default=[], help="folder with further resource types")
     options = parser.parse_args()
 
     # Nothing needs an orderly end: SQLite's journal is made for it, and a restart resets what was in progress.
@@ -205,7 +232,7 @@ def main() -> None:
 
     import waitress
 
-    application = build(options.data.resolve(), options.convergence)
+    application = build(options.data.resolve(), options.convergence, options.plugins)
     print(f"heat on http://{options.host}:{options.port}/v1/<project>", flush=True)
     server = threading.Thread(
         target=waitress.serve,

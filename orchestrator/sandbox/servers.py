@@ -170,23 +170,28 @@ def heat(
     workers: int = 8,
     delay: float | None = None,
     convergence: bool = False,
+    name_window: float = 1.5,
+    plugins: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Heat:
     """Start a real Heat; `delay` is how long each simulated operation takes, in seconds.
 
     `convergence` is the mode that clouds run by default. Stacks are faster without it, on one machine; but with it Heat
-    takes an update of a stack that is in progress, where without it answers 409.
+    takes an update of a stack that is in progress, where without it answers 409. `name_window` is for how many seconds a
+    name is refused after Heat has shown its stack as DELETE_COMPLETE, which a Heat on a cloud does. `plugins` is a folder with
+    further resource types.
     """
     if importlib.util.find_spec("heat") is None:
         raise MissingServer("Heat is not installed in this environment: pip install openstack-heat waitress")
     port = port or free_port()
-    environment = _python_environment(env)
+    environment = _python_environment({"SANDBOX_HEAT_NAME_WINDOW": str(name_window), **(env or {})})
     if delay is not None:
         environment["SANDBOX_HEAT_DELAY"] = str(delay)
     command = [
         *(sys.executable, "-m", "orchestrator.sandbox.heat_server"),
         *("--port", str(port), "--data", str(_data(processes, name)), "--workers", str(workers)),
         *(["--convergence"] if convergence else []),
+        *(["--plugins", str(plugins)] if plugins else []),
     ]
     process = processes.start(name, command, env=environment)
     request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/sandbox/stacks?limit=1")

@@ -15,10 +15,11 @@ from .system import System, system
 
 
 def stack(heat: servers.Heat, name: str, tenant: str = "t1") -> Any:
-    """What the real Heat shows of a stack, None when there is none."""
+    """What the real Heat shows of a stack, None when there is none: one that is deleted may still have its name."""
     try:
         with urllib.request.urlopen(f"{heat.url}/v1/{tenant}/stacks/{name}", timeout=10) as reply:
-            return json.load(reply)["stack"]
+            shown = json.load(reply)["stack"]
+            return None if shown["stack_status"] == "DELETE_COMPLETE" else shown
     except urllib.error.HTTPError as error:
         assert error.code == 404
         return None

@@ -185,7 +185,7 @@ class Demo:
         return "monitoring collector", f"{self.collector.url}/targets"
 
     def _start_heat(self, port: int) -> tuple[str, str]:
-        self.heat = servers.heat(self.processes, port=port, delay=self.delay)
+        self.heat = servers.heat(self.processes, port=port, delay=self.delay, name_window=0)
         return f"Heat {importlib.metadata.version('openstack-heat')}", f"{self.heat.url}/v1/<project>"
 
     def _start_bridge(self) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Heat's API, served by waitress.
 
-    python heat_api.py --config-file heat.conf --port 8004 --access-log FILE
+python heat_api.py --config-file heat.conf --port 8004 --access-log FILE
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Keystone's API, served by waitress with one thread: one request at a time, as on a busy cloud.
 
-    python keystone_api.py --config-file keystone.conf --port 5000 --access-log FILE
+python keystone_api.py --config-file keystone.conf --port 5000 --access-log FILE
 """
 
 from __future__ import annotations
