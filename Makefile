@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install test unit lint format types contracts check faults chaos fuzz constraints bench clean
+.PHONY: help demo install test unit lint format types contracts check faults chaos states cloud fuzz constraints bench clean
 
 help: ## List the targets
 	@echo "make <target>, where the target is one of"
@@ -55,6 +55,12 @@ faults: install ## Die at every point between two effects (TIMES=20 for twenty t
 
 chaos: install ## Random load and random faults, then an independent check (ARGS="--seconds 600 --seed 7")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+states: install ## Every state of a stack, on a real Heat with and without convergence: three minutes
+	STATES=all $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS) tests/sandbox/test_stack_states.py tests/sandbox/test_stack_endings.py
+
+cloud: install ## A real Keystone and Heat with two engines; root installs what is missing. An hour
+	CLOUD=yes $(BIN)/python -m pytest $(ARGS) tests/cloud
 
 fuzz: install ## Random inputs for mappings, patterns, templates, documents, parsers (ARGS="templates --seconds 60")
 	$(BIN)/python -m pip install --quiet atheris

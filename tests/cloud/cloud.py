@@ -19,10 +19,10 @@ from . import configuration, servers
 from .identity import Identity
 from .installing import install
 
-ADMIN_PASSWORD = "admin-password"  # noqa: S105 - of a cloud that lives for some minutes on loopback
-HEAT_PASSWORD = "heat-password"  # noqa: S105
+ADMIN_PASSWORD = "admin-password"
+HEAT_PASSWORD = "heat-password"
 USER = "orchestrator"
-PASSWORD = "first-password"  # noqa: S105
+PASSWORD = "first-password"
 ROLE = "member"
 PLUGINS = PACKAGE_ROOT / "orchestrator" / "sandbox" / "heat_plugins"
 

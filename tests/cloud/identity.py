@@ -21,6 +21,7 @@ class Identity:
         self._password = password
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers["User-Agent"] = "tests"
         self._roles: dict[str, str] = {}
 
     def login(self) -> None:
