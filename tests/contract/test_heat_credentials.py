@@ -114,7 +114,22 @@ def test_threads_that_need_a_token_at_once_share_it(keystone: ScriptedKeystone) 
     assert keystone.requests.count("POST /v3/auth/tokens") == 2
 
 
-def test_a_short_token_serves_until_shortly_before_its_end(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_has_time_left_for_a_heat_that_looks_at_it_late(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token of a project ends with that of the login, of which it is made."""
+    keystone.life = 60.0
+    door = Heat()
+    for seconds in (0, 25, 29, 31, 50, 58):
+        now = time.monotonic() + seconds
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda now=now: now)
+            door.create(request(f"network_n{seconds}", "t1" if seconds < 25 else "t2"), TAG)
+    # At 31 s everything is made anew, though the token of t2 is young.
+    assert keystone.requests.count("POST /v3/auth/tokens") == 5
+
+
+def test_a_short_token_serves_for_half_of_its_life(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
     """keystoneauth renews 120 s before the end: a token of 60 s for every request anew."""
     keystone.life = 60.0
     door = Heat()

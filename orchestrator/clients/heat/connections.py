@@ -55,6 +55,10 @@ FOREIGN = (
 """What the libraries below raise when an answer is broken, or an address is none."""
 
 
+AGENT = "orchestrator"
+"""Who asks, in the logs of Keystone and Heat."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """How the other side proves who it is, and how we do: *verify* and *cert* as ``requests``
@@ -237,7 +241,7 @@ class Connections(requests.Session):
             response = self.request(
                 method,
                 url,
-                headers=dict(headers),
+                headers={"User-Agent": AGENT, **headers},
                 data=body,
                 verify=trust.verify,
                 cert=trust.cert,

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
@@ -46,8 +46,9 @@ _LOGIN, _OWN = "", "/own"
 project is called so."""
 _LIFE = 3600.0
 """Seconds of a token whose life cannot be read."""
-_EARLY = 30.0
-"""Seconds before its end at which a token is renewed; of a short one, a tenth of its life."""
+_EARLY = 120.0
+"""Seconds before its end at which a token is renewed; of a short one, half of its life. A request
+may wait in a busy Heat before the token is looked at (30 s were seen on two cores)."""
 _LOGIN_TIME = 150.0
 """Seconds that a login may take, as others see it: after that it counts as broken off."""
 
@@ -267,9 +268,11 @@ class Keystone:
         return self._rescoped(self._login(), scope)
 
     def _rescoped(self, login: Token, scope: Mapping[str, Json]) -> Token:
-        return self._tokens_request(
+        token = self._tokens_request(
             {"identity": {"methods": ["token"], "token": {"id": login.value}}, "scope": scope}
         )
+        # It ends with the login's, and what is left of that may be short.
+        return replace(token, renew=min(token.renew, login.renew))
 
     def _is_good(self, login: Token) -> bool:
         """Whether the login's token is still valid, by asking it about itself."""
@@ -377,7 +380,7 @@ class Keystone:
 def made(headers: Mapping[str, str], project: str, catalog: Json, life: float) -> Token:
     """A token of now that is good for *life* seconds."""
     now = time.monotonic()
-    return Token(headers, project, catalog, now, now + life - min(_EARLY, life / 10))
+    return Token(headers, project, catalog, now, now + life - min(_EARLY, life / 2))
 
 
 def bound_elsewhere(credentials: Credentials, project: str, tenant: str) -> ProjectRefused:

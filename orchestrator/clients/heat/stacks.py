@@ -38,7 +38,6 @@ T = TypeVar("T")
 
 _PAGE = 1000
 """Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
-_AGENT = "orchestrator"
 
 
 class Heat:
@@ -288,7 +287,7 @@ class Heat:
         return wire.result
 
     def _exchange(self, line: _Line, method: str, path: str, body: Any) -> Answer:
-        headers = {"Accept": "application/json", "User-Agent": _AGENT, **line.token.headers}
+        headers = {"Accept": "application/json", **line.token.headers}
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
