@@ -108,13 +108,18 @@ class ScriptedHeat:
     keeps its name. With a *keystone*, each request needs one of its tokens, scoped to the tenant.
     """
 
-    def __init__(self, port: int = 0, script: Callable[[str, str, str], Script] | None = None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        script: Callable[[str, str, str], Script] | None = None,
+        window: float = 1.0,
+    ) -> None:
         self.script = script or (lambda method, tenant, name: Script())
         self.refuse: Callable[[str, str, str], tuple[int, str, str] | None] = lambda method, tenant, path: None
         self.odd: Callable[[str, str, str], OddAnswer | None] = lambda method, tenant, name: None
         self.keystone: ScriptedKeystone | None = None
         self.inner_address = ""
-        self.window = 0.0
+        self.window = window
         self.arrived: Callable[[str, str, str], object] = lambda method, tenant, path: None
         self.outputs: Callable[[ScriptedStack], list[Json]] = lambda stack: [
             {"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}
