@@ -13,13 +13,13 @@ from typing import Any, Generic, TypeVar
 
 from orchestrator.bridge.term import Timing
 from orchestrator.clients.heat import Heat
+from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Run
 from orchestrator.core.refs import Ref
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, owner_tag
 from orchestrator.errors import TemporaryError
 from tasks.context import Sightings
-from tasks.retries import RetryPolicy
 from tests.unit.system.driver import System
 
 from . import states
@@ -66,7 +66,7 @@ class RealSystem(System):
         heat: Any = self.real
         super().__init__(heat=heat, timing=Timing(look_interval=0.3, patience=0.2))
         self.worker.sightings = Sightings(SETTLING)
-        self.worker.policies = ((TemporaryError, RetryPolicy(0.5, 1.0)),)
+        self.worker.policies = ((TemporaryError, Backoff(initial=0.5, maximum=1.0)),)
         mappings = {"gate": "Pgate", "value": "Pvalue", "heat_timeout": "C5"}
         template = {"template_file": json.dumps(states.TEMPLATE), "parameter_mappings": mappings}
         self.store.put(self.keys.template("network"), json.dumps({"body": template}))
@@ -93,7 +93,7 @@ class RealSystem(System):
         """``CREATE_COMPLETED`` and so on."""
         return str(self.state(ref)["state"]["worker_state"])
 
-    def asked(self, ref: Ref) -> tuple[str, ...]:
+    def asked_for(self, ref: Ref) -> tuple[str, ...]:
         """What Heat has taken for the resource, oldest first."""
         return tuple(self.real.asked[ref.stack_name])
 
@@ -141,7 +141,7 @@ class Play(Generic[C]):
         fields = {"gate": str(cell.subject.gate), "value": f"v{version}"}
         self.system.put(cell.ref, version, marked=marked, **fields)
 
-    def each(self, do: Callable[[C], None], cells: Sequence[C] | None = None) -> None:
+    def each(self, do: Callable[[C], object], cells: Sequence[C] | None = None) -> None:
         """Do something to each cell, several at a time, while the orchestrator stands still."""
         list(self._pool.map(do, self.cells if cells is None else cells))
 

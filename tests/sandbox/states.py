@@ -100,7 +100,7 @@ class Subject:
         names = ("before", "thing")
         things = {n: {**thing, "name": n, "resource_id": n, "resource_data": {}} for n in names}
         request = self._request("first")
-        data = {"name": self.name, "action": "CREATE", "status": "COMPLETE"}
+        data: dict[str, Any] = {"name": self.name, "action": "CREATE", "status": "COMPLETE"}
         data |= {"resources": things, "environment": {}, "template": TEMPLATE}
         body = {"stack_name": self.name, "tags": self.tags, "adopt_stack_data": json.dumps(data)}
         self.id = self._ask("POST", "/stacks", {**request, **body})["stack"]["id"]

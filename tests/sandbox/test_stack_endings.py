@@ -179,7 +179,7 @@ class Endings(Play[StoryCell]):
             self.each(lambda cell: cell.story.happens(cell.subject))
             self.until(lambda cell: cell.story.held or self._is_reported(cell))
             for cell in self.cells:
-                cell.held, cell.reported = self.system.asked(cell.ref), self._is_reported(cell)
+                cell.held, cell.reported = self.system.asked_for(cell.ref), self._is_reported(cell)
             self.each(lambda cell: cell.subject.say())
             self.until(self._is_reported)
 
@@ -216,7 +216,7 @@ def test_an_operation_ends_as_the_table_says(endings: Endings, name: str) -> Non
     cell = endings.cell(name)
     state = endings.system.state(cell.ref)
 
-    assert endings.system.asked(cell.ref) == cell.story.asked
+    assert endings.system.asked_for(cell.ref) == cell.story.asked
     assert cell.story.error in state["error"]
     end = "FAILED" if cell.story.error else "COMPLETED"
     assert state["state"]["worker_state"] == f"{cell.story.job.upper()}_{end}"

@@ -155,7 +155,7 @@ class Table(Play[StateCell]):
 
         self.until(met)
         for cell in self.cells:
-            cell.held = self.system.asked(cell.ref)
+            cell.held = self.system.asked_for(cell.ref)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_a_change_asks_what_the_table_says(table: Table, state: str, job: str) -
     expected = expected_change(state, recorded=job == "modify")
 
     assert not cell.is_held or cell.held == expected.held
-    assert table.system.asked(cell.ref) == expected.asked
+    assert table.system.asked_for(cell.ref) == expected.asked
     end = "FAILED" if expected.fails else "COMPLETED"
     assert table.system.ended_as(cell.ref) == f"{job.upper()}_{end}"
     if expected in (UPDATED, LEFT):
@@ -188,7 +188,7 @@ def test_a_change_destroys_nothing(table: Table, state: str, job: str) -> None:
 
     if state not in UNFINISHED:
         assert thing == cell.thing[0]
-    if table.system.asked(cell.ref) == () and not cell.is_held:
+    if table.system.asked_for(cell.ref) == () and not cell.is_held:
         assert thing_state == cell.thing[1]
 
 
@@ -198,7 +198,7 @@ def test_a_deletion_asks_what_the_table_says(table: Table, state: str) -> None:
     expected = expected_deletion(state)
 
     assert not cell.is_held or cell.held == expected.held
-    assert table.system.asked(cell.ref) == expected.asked
+    assert table.system.asked_for(cell.ref) == expected.asked
     assert table.system.ended_as(cell.ref) == "DELETE_COMPLETED"
     assert cell.subject.until("DELETE_COMPLETE")
 
