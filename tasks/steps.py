@@ -40,6 +40,7 @@ from orchestrator.errors import (
     DeletionFailed,
     HeatRefused,
     HeatUnavailable,
+    LimitExceeded,
     NotSeenYet,
     ProjectRefused,
     RecordUnreadable,
@@ -53,6 +54,7 @@ from orchestrator.errors import (
     TemporaryError,
 )
 
+from . import polls
 from .context import WorkerContext
 from .retries import cause_of, delay
 from .together import GatheringStore, pool
@@ -209,10 +211,15 @@ def _read(kv: KeyValue, parse: Callable[[bytes], T]) -> T:
 
 @dataclass(slots=True)
 class Attempt:
-    """One try of a job. *asked* becomes true directly before Heat is asked to change something."""
+    """One try of a job.
+
+    *asked* becomes true directly before Heat is asked to change something, *met* when Heat shows a
+    stack that says by its tags that it is the resource's.
+    """
 
     work: Work
     asked: bool = False
+    met: bool = False
 
     @property
     def tags(self) -> str:
@@ -238,10 +245,10 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
         _not_now(context, replace(work, run=replace(work.run, asked=attempt.asked)), error)
         return None
     except (TemplateError, HeatRefused) as error:
-        _finish(context, work, _refused(work, error), ours=isinstance(error, TemplateError))
+        _finish(context, work, _refused(work, error, met=attempt.met), ours=isinstance(error, TemplateError))
         return None
     if isinstance(asked, Ended):
-        _finish(context, work, replace(asked, asked=attempt.asked))
+        _finish(context, work, replace(asked, asked=attempt.asked or attempt.met))
         return None
     faults.reach("worker-after-heat")
     log.info("Request sent to Heat", extra={"event": "stack_submitted", "job": work.job.id, "stack": asked.stack})
@@ -249,20 +256,23 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     return replace(work, run=replace(asked, failures=work.run.failures, since=work.run.since))
 
 
-def _refused(work: Work, error: TemplateError | HeatRefused) -> Ended:
-    """The end of a job whose request cannot be made, or was refused: by Heat itself, so it has made nothing of it."""
+def _refused(work: Work, error: TemplateError | HeatRefused, *, met: bool) -> Ended:
+    """The end of a job whose request cannot be made, or was refused: by Heat itself, so it has made nothing of it.
+
+    :param met: whether there is a stack of the resource all the same, which goes when the config goes.
+    """
     job = work.job
     # A template that does not render is the root of the failure: a better one repairs it.
     root = Ref(TEMPLATE_TYPE, work.handled.template) if work.handled and isinstance(error, TemplateError) else None
-    asked = work.run is not None and work.run.asked
-    return effects.not_built(job.action, _advice(error), root=root, live=job.action is not Action.CREATE, asked=asked)
+    asked = met or (work.run is not None and work.run.asked)
+    return effects.not_built(job.action, _advice(job, error), root=root, live=job.action is not Action.CREATE, asked=asked)
 
 
 def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
     """Heat was not asked, or did not take it: later, unless the time for that is over."""
     assert work.run is not None
     job = work.job
-    if isinstance(error, ProjectRefused) and job.action is Action.DELETE and not work.config_there and _is_gone(context, job):
+    if isinstance(error, ProjectRefused) and job.action is Action.DELETE and _is_given_up(context, work):
         log.warning(
             "Project does not exist any more, nor do its stacks",
             extra={"event": "project_gone", "job": job.id, "tenant": job.tenant},
@@ -272,6 +282,12 @@ def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
         _finish(context, work, effects.not_built(job.action, _too_late(job, error), live=work.run.asked or _is_built(work)))
     else:
         _try_again(context, work, error, attempt=work.run.attempt + 1)
+
+
+def _is_given_up(context: WorkerContext, work: Work) -> bool:
+    """Whether nothing is to be deleted any more: a person says so of the project, or Keystone does, and nobody wants it."""
+    assert work.run is not None
+    return work.run.abandoned or (not work.config_there and _is_gone(context, work.job))
 
 
 def _is_gone(context: WorkerContext, job: Job) -> bool:
@@ -458,6 +474,7 @@ def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.St
     """Update the stack that is there, or build it when there is none."""
     work, job = attempt.work, attempt.work.job
     stack = _find(context, job)
+    attempt.met = stack is not None and stacks.owns(job.ref, stack, recorded=False)
     match _next_request(context, work, stack):
         case stacks.Asked(stack):
             return _waiting(stack.id, prepared.timeout_mins)
@@ -531,7 +548,10 @@ def _is_certainly_absent(work: Work) -> bool:
     return run is not None and (run.absent or run.asked)
 
 
-def _advice(error: TemplateError | HeatRefused) -> str:
+def _advice(job: Job, error: TemplateError | HeatRefused) -> str:
+    if isinstance(error, LimitExceeded):
+        again = f"orchestrator retry {job.ref.type} {job.ref.id}"
+        return f"{error}; raise that limit in Heat, then: {again}; or make the stack smaller with the next version"
     what = "the template or its mapping" if isinstance(error, TemplateError) else "the configuration, the template or the quota"
     return f"{error}; correct {what} and write the config with the next version"
 
@@ -556,6 +576,7 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
         since=work.run.since,
         asked=work.run.asked,
         absent=work.run.absent or isinstance(error, NotSeenYet),
+        abandoned=work.run.abandoned,
     )
     log.warning("Job retry scheduled", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
@@ -764,7 +785,14 @@ def look(context: WorkerContext, tenant: str) -> int:
     waiting = list(_waiting_runs(context, tenant))
     if not waiting:
         return 0
-    busy = set(context.heat.in_progress(tenant))
+    try:
+        busy = set(context.heat.in_progress(tenant))
+    except (TemporaryError, HeatRefused) as error:
+        if not isinstance(error, StoreUnavailable):
+            polls.failed(context, tenant, error)
+            return 0
+        raise
+    polls.answered(context, tenant)
     ended = [(replace(run, step=Step.ENDED), key, revision) for run, key, revision in waiting if run.stack not in busy]
     marked = [context.keys.run_id(key) for key in _marked(context, ended)]
     if marked:

@@ -7,6 +7,7 @@ machines that take part need not agree. A new leader begins to count anew.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Limits:
             return "busy", self.stack_timeout + self.timeout_margin
         if run.step is Step.RETRY and run.cause == Cause.PROJECT:
             return "project", self.project_patience
+        if run.step is Step.RETRY and run.cause == Cause.FAULT:
+            return "fault", math.inf  # It is shown and never given up, but a deletion goes ahead of it.
         return None
 
 
@@ -103,9 +106,11 @@ class Deadlines:
                 yield job, timed.tenant
 
     def longer_in_heat(self, seconds: float) -> set[JobId]:
-        """The jobs on which Heat has worked for so long."""
+        """The jobs that have waited for Heat for so long: for the end of their own operation or of somebody else's, or for
+        another answer than Heat's 500."""
         now = self._clock()
-        return {job for job, timed in self._timed.items() if timed.what == "heat" and now - timed.began >= seconds}
+        waiting = ((job, timed) for job, timed in self._timed.items() if timed.what in ("heat", "busy", "fault"))
+        return {job for job, timed in waiting if now - timed.began >= seconds}
 
 
 class Skew:

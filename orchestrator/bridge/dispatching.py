@@ -28,11 +28,12 @@ from ..clients.protocols import QueueDoor
 from ..clients.queue import PORTION
 from ..core.jobs import Job
 from ..core.keys import job_of, run_id
-from ..core.records import Cause, Run, Step
+from ..core.records import Cause, Poll, Run, Step
 from ..core.refs import JobId, Ref, RunId
 from ..errors import BrokerUnavailable
 from .backlog import Backlog
 from .outage import Outage
+from .polls import Polls
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,10 @@ class Lane:
     """When the next look is due, 0 when none is."""
     last_look: int = 0
     """The number of the last look that was sent."""
+    polled_last: bool = False
+    """While the circuit is open: whether the last attempt was a poll, so that the next one is a job."""
+    poll_waits: bool = False
+    """While the circuit is open: whether a poll is due, and waits until an attempt may be made."""
     short_since: float = 0.0
     """Since when there is some room, too little for what is to be sent next; 0 when there is enough, or none."""
 
@@ -112,11 +117,21 @@ class Lane:
     def idle(self) -> bool:
         return not (self.ready or self.in_flight or self.sleeping or self.waiting)
 
+    @property
+    def is_polls_turn(self) -> bool:
+        """While the circuit is open: whether the next attempt is a poll."""
+        return self.poll_waits and not self.polled_last
+
+    def hold_off(self) -> None:
+        """The circuit is open: no attempt before a pause is over."""
+        pause = min(2.0 ** (self.failures - OPENS_AFTER), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+        self.resumes = time.monotonic() + pause
+
     def may_send(self, limit: int, now: float) -> bool:
         if not self.ready:
             return False
         if self.open:
-            return not self.in_flight and now >= self.resumes
+            return not self.in_flight and not self.is_polls_turn and now >= self.resumes
         return len(self.in_flight) < limit
 
     def forget(self, job: JobId) -> None:
@@ -156,8 +171,7 @@ class Dispatcher:
         self._records: dict[JobId, Sent] = {}
         self._tenant_of: dict[JobId, str] = {}
         self._alone: set[JobId] = set()
-        self._polled: set[str] = set()
-        """The tenants of which a poll goes on for longer: a second one would wait like the first."""
+        self._polls = Polls()
         self._held_since = 0.0
         """Since when a few jobs wait for others; 0 when none does."""
         self._taken_after = 0.0
@@ -255,14 +269,18 @@ class Dispatcher:
             # It was under way already when the circuit opened: no news.
             self._wake(job, tenant, token)
             return
-        lane.failures += 1
+        self._note_failure(tenant, lane, run.reason)
         if lane.open:
-            pause = min(2.0 ** (lane.failures - OPENS_AFTER), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
-            lane.resumes = now + pause
-            if lane.failures == OPENS_AFTER:
-                log.warning("Circuit opened", extra={"event": "circuit_open", "tenant": tenant, "reason": run.reason})
             # Whoever is next tries for all: no need to wait for this one's own time.
             self._wake(job, tenant, token)
+
+    def _note_failure(self, tenant: str, lane: Lane, reason: str) -> None:
+        """An attempt of the tenant's came to nothing: open the circuit, or leave it open for longer."""
+        lane.failures += 1
+        if lane.open:
+            lane.hold_off()
+            if lane.failures == OPENS_AFTER:
+                log.warning("Circuit opened", extra={"event": "circuit_open", "tenant": tenant, "reason": reason})
 
     def _wake(self, job: JobId, tenant: str, token: object) -> None:
         lane = self._lanes.get(tenant)
@@ -276,7 +294,8 @@ class Dispatcher:
             log.info("Circuit closed", extra={"event": "circuit_closed", "tenant": tenant})
             for job in list(lane.sleeping):
                 self._enqueue(job, tenant)
-        lane.failures = 0
+            self._polls.note_answer(tenant)
+        lane.failures, lane.polled_last, lane.poll_waits = 0, False, False
 
     # Sending ----------------------------------------------------------------------------------------
 
@@ -315,6 +334,7 @@ class Dispatcher:
         for job in map(job_of, message):
             tenant = self._tenant_of[job]
             lane = self._lanes[tenant]
+            lane.polled_last = False
             if not lane.ready or not self._room(lane):
                 lane.short_since = 0.0
             self._note_turn(tenant, lane, served=True)
@@ -410,8 +430,13 @@ class Dispatcher:
         return min(self._taken_after, LONGEST_HOLD)
 
     def sizes(self) -> dict[str, int]:
-        """How many jobs wait to be sent, and how many are sent and neither in Heat's hands nor over."""
-        return {"ready": sum(len(lane.ready) for lane in self._ready.values()), "in_flight": len(self._in_flight)}
+        """How many jobs wait to be sent, how many are sent and neither in Heat's hands nor over, and of how many tenants
+        polls are refused."""
+        return {
+            "ready": sum(len(lane.ready) for lane in self._ready.values()),
+            "in_flight": len(self._in_flight),
+            "polls_refused": self._polls.refused,
+        }
 
     @property
     def wait(self) -> float:
@@ -426,7 +451,8 @@ class Dispatcher:
         if not self._ready or len(self._in_flight) >= self._total_limit:
             return None
         lanes = self._ready.values()
-        times = [max(lane.resumes, self._blocked_until) for lane in lanes if lane.open and not lane.in_flight]
+        tried = [lane for lane in lanes if lane.open and not lane.in_flight and not lane.is_polls_turn]
+        times = [max(lane.resumes, self._blocked_until) for lane in tried]
         short = [lane for lane in lanes if lane.short_since and not lane.open and self._room(lane) > 0]
         gathered = [lane.short_since + GATHERED_FOR for lane in short]
         if self._held_since:
@@ -451,7 +477,8 @@ class Dispatcher:
         """See to it that the next look is not later than it should be."""
         lane = self._lane(tenant)
         # Tenants are looked at out of step, so that Heat's load is even; never later than the interval says.
-        seconds = self._pause_between_looks(lane) * random.uniform(1 - _OUT_OF_STEP, 1.0)
+        usual = self._pause_between_looks(lane) * random.uniform(1 - _OUT_OF_STEP, 1.0)
+        seconds = max(usual, self._polls.pause(tenant))
         due = time.monotonic() + seconds
         if not lane.next_look or due < lane.next_look - _OUT_OF_STEP * self._look_interval:
             lane.next_look = due
@@ -468,23 +495,70 @@ class Dispatcher:
             return  # An earlier one was asked for meanwhile.
         lane.next_look = 0.0
         if not lane.waiting:
+            lane.poll_waits = False
             if lane.idle:
                 del self._lanes[tenant]
-        elif tenant not in self._polled:  # Else the next one is due when that poll is over.
+        elif not self._polls.goes_on(tenant):  # Else the next one is due when that poll is over.
             # While one waits for a worker, the next is worth nothing: the first will see the same.
-            if self._looks.is_taken(lane.last_look) and self._send(partial(self._queue.look, tenant)):
-                lane.last_look = self._looks.sent()
+            if self._may_poll(tenant, lane) and self._looks.is_taken(lane.last_look):
+                self._send_look(tenant, lane)
             self._keep_looking(tenant)
 
-    def polled(self, tenant: str, *, under_way: bool) -> None:
-        """Heat takes long over a poll of a tenant's stacks, or has answered (or the worker that waited is dead)."""
-        if under_way:
-            self._polled.add(tenant)
+    def _may_poll(self, tenant: str, lane: Lane) -> bool:
+        """Whether it is time for a poll: one that would be refused shares the attempts of an open circuit with jobs."""
+        if self._polls.pause(tenant) > 0.0:
+            return False  # The one before failed after this one was planned.
+        lane.poll_waits = lane.open and self._polls.is_refused(tenant)
+        if not lane.poll_waits:
+            return True
+        if lane.in_flight or time.monotonic() < lane.resumes or (lane.polled_last and lane.ready):
+            return False
+        lane.poll_waits, lane.polled_last = False, True
+        return True
+
+    def _send_look(self, tenant: str, lane: Lane) -> None:
+        if self._send(partial(self._queue.look, tenant)):
+            lane.last_look = self._looks.sent()
+            if lane.open and self._polls.is_refused(tenant):
+                lane.hold_off()
+
+    def polled(self, tenant: str, poll: Poll | None, revision: int = 0) -> None:
+        """A worker has told of a poll that takes long, or failed; None: it tells of none any more.
+
+        :param revision: of the record.
+        """
+        if poll is not None and poll.under_way:
+            self._polls.note_under_way(tenant)
             return
-        self._polled.discard(tenant)
         lane = self._lanes.get(tenant)
+        if poll is not None:
+            self._polls.note_failed(tenant, poll, revision)
+            if lane is not None and poll.refused:
+                self._note_refused_poll(tenant, lane, poll.reason)
+        elif self._polls.note_over(tenant) and lane is not None:
+            log.info("Polls are answered again", extra={"event": "poll_answered", "tenant": tenant})
+            self._succeeded(tenant)
         if lane is not None and lane.waiting:
             self._keep_looking(tenant)
+
+    def _note_refused_poll(self, tenant: str, lane: Lane, reason: str) -> None:
+        if lane.open:
+            lane.failures += 1  # The pause began when the poll was sent.
+        else:
+            self._note_failure(tenant, lane, reason)
+
+    def abandoned_polls(self) -> dict[str, int]:
+        """The tenants whose polls failed, and that have no stack in progress any more, each with the record's revision.
+        They are told once."""
+        failing = self._polls.failing.items()
+        left = {tenant: revision for tenant, revision in failing if not self._has_waiting(tenant)}
+        for tenant in left:
+            self._polls.forget(tenant)
+        return left
+
+    def _has_waiting(self, tenant: str) -> bool:
+        lane = self._lanes.get(tenant)
+        return lane is not None and bool(lane.waiting)
 
     def monitor(self, refs: Iterable[Ref]) -> None:
         """Have the monitoring targets of these resources looked at; not while much of that waits for workers already."""

@@ -28,7 +28,7 @@ from ..core.facts import (
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.planning import SCHEMA_TYPE
-from ..core.records import Failed, Handled, Held, Run, StackRecord, StateRecord, Step
+from ..core.records import Failed, Handled, Held, Poll, Run, StackRecord, StateRecord, Step
 from ..core.refs import JobId, Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.world import World
@@ -100,6 +100,15 @@ def read_run(kv: KeyValue) -> Run | None:
         return Run.from_json(kv.value)
     except records.UNREADABLE as error:
         _skipped(kv.key, repr(error))
+        return None
+
+
+def read_poll(key: str, value: bytes) -> Poll | None:
+    """What a worker tells of a tenant's polls; None when it cannot be read."""
+    try:
+        return Poll.from_json(value)
+    except records.UNREADABLE as error:
+        _skipped(key, repr(error))
         return None
 
 

@@ -15,7 +15,7 @@ from ..clients.protocols import QueueDoor
 from ..clients.store import Compacted, Event, KeyValue, Store, Watch
 from ..core import effects
 from ..core.facts import Entry, RunMoved, RunRemoved, TemplateChanged
-from ..core.jobs import Job, job_action, job_ref
+from ..core.jobs import Action, Job, job_action, job_ref
 from ..core.keys import Keys
 from ..core.records import RetryAsked, Run, Step
 from ..core.refs import JobId, Ref
@@ -139,8 +139,8 @@ class Term:
             self._note_run(kv, resumed=True)
         for kv in self._store.list(self._keys.retries, revision=self._revision)[1]:
             self._note_retry(kv)
-        for kv in self._store.list(self._keys.polls, revision=self._revision, keys_only=True)[1]:
-            self._dispatcher.polled(self._keys.poll_tenant(kv.key), under_way=True)
+        for kv in self._store.list(self._keys.polls, revision=self._revision)[1]:
+            self._note_poll(kv.key, kv.value, kv.revision)
         log.info(
             "Term started",
             extra={"event": "term_begun", "revision": self._revision, "resources": len(self.world.wanted), "jobs": len(under_way)},
@@ -240,7 +240,7 @@ class Term:
             if event.value is not None and self._types:
                 self._types.ask()
         elif event.key.startswith(self._keys.polls):
-            self._dispatcher.polled(self._keys.poll_tenant(event.key), under_way=event.value is not None)
+            self._note_poll(event.key, event.value, event.revision)
         else:
             self._note_run(event)
 
@@ -260,6 +260,11 @@ class Term:
                     self._finished.add(entry.key, revision)
             case RunRemoved(job, tenant):
                 self._run_removed(job, tenant, before.deaths if before else 0)
+
+    def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
+        """A worker tells of a poll of a tenant's stacks, or tells no more of it."""
+        poll = loading.read_poll(key, value) if value is not None else None
+        self._dispatcher.polled(self._keys.poll_tenant(key), poll, revision)
 
     def _run_moved(self, job_id: JobId, tenant: str, run: Run, *, resumed: bool) -> None:
         self._deadlines.note(job_id, tenant, run)
@@ -307,6 +312,8 @@ class Term:
             if self._leadership.commit(effects.give_time_up(self._keys, job, run, kv.revision)) and run.step is Step.WAITING:
                 self._dispatcher.record([job_id])
         self._outcomes.overtake(self._deadlines.longer_in_heat(self._timing.in_heat_long))
+        for tenant, revision in self._dispatcher.abandoned_polls().items():
+            self._leadership.commit(effects.poll_is_over(self._keys.poll(tenant), revision))
 
     def _note_done(self, job_id: JobId, tenant: str, run: Run, revision: int) -> None:
         ref = job_ref(job_id)
@@ -324,10 +331,26 @@ class Term:
             if self.world.removals.confirm(ref, asked.confirm):
                 log.info("Deletion confirmed", extra={"event": "deletion_confirmed", "resource": str(ref)})
                 self.world.touch(ref)
+        elif ref is not None and asked.gone:
+            self._abandon(ref, asked.gone)
         elif ref is not None and self._may_retry(ref):
             log.info("Retry requested", extra={"event": "retry_asked", "resource": str(ref)})
             self.world.try_again(ref, force=asked.force)
         self._finished.add(kv.key, kv.revision)
+
+    def _abandon(self, ref: Ref, tenant: str) -> None:
+        """Deletions in a project that is gone, as a person says, are tried for the last time."""
+        for job in self.world.graph.on(ref):
+            if job.action is not Action.DELETE or job.tenant != tenant:
+                continue
+            kv = self._store.get(self._keys.run(tenant, job.id))
+            run = loading.read_run(kv) if kv else None
+            if kv is None or run is None or run.abandoned:
+                continue
+            if run.step is Step.RETRY and self._leadership.commit(effects.abandon(self._keys, job, run, kv.revision)):
+                log.warning("Deletion given up, as asked", extra={"event": "deletion_abandoned", "job": job.id, "tenant": tenant})
+            else:
+                self._timer(_TICK, lambda: self._abandon(ref, tenant))  # A worker tries it at this moment.
 
     def _may_retry(self, ref: Ref) -> bool:
         wanted = self.world.wanted.get(ref)

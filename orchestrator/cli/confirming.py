@@ -9,8 +9,9 @@ import typer
 from rich.text import Text
 
 from ..clients.store import Store
+from ..core.jobs import Action
 from ..core.keys import Keys
-from ..core.records import RetryAsked
+from ..core.records import Cause, RetryAsked, Run, Step
 from ..core.refs import Ref
 from ..core.transactions import Transaction
 from ..errors import InvalidInput
@@ -21,6 +22,7 @@ from .held import by_type, held_deletions
 from .options import Output, Timeout, Wait
 from .output import BAD, Format, count, hint, show
 from .session import session
+from .snapshot import Snapshot
 from .waiting import Goal
 from .writing import Result, Written
 
@@ -59,6 +61,34 @@ def deletions(yes: Yes = False, wait: Wait = False, timeout: Timeout = None, out
 
 
 @app.command(epilog=HELP)
+def project(
+    tenant: Annotated[str, typer.Argument(help="Id of the project.", metavar="PROJECT", show_default=False)],
+    yes: Yes = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Give up the stacks of a project that is gone from Keystone.
+
+    Deletions in that project wait, because Keystone gives no token for it. They are tried once more; if Keystone still refuses
+    the project, they count as done. A stack that is there all the same stays in Heat, and the orchestrator forgets it.
+    """
+    with session() as doors:
+        found = snapshot.load(doors.store, doors.keys)
+        refs = refused_deletions(found, tenant)
+        if not refs:
+            raise InvalidInput(f"no deletion waits for project {tenant}; delete its resources first, and see `orchestrator status`")
+        if output is Format.TEXT:
+            show([by_type(refs)])
+        _ask(f"Forget {count(len(refs), 'stack')}?", yes)
+        _leave(doors.store, doors.keys, refs, RetryAsked(gone=tenant))
+        written = [Written(ref, doors.keys.below(doors.keys.retries, ref), Result.CONFIRMED) for ref in refs]
+        if output is Format.TEXT:
+            show([Text(f"{count(len(refs), 'stack')} given up.")])
+        finish(doors, written, Goal(refs, gone=True) if wait else None, timeout, output, told=True)
+
+
+@app.command(epilog=HELP)
 def identity(yes: Yes = False) -> None:
     """Let the bridge lead with other prefixes, or in another etcd, than the one before it.
 
@@ -81,7 +111,25 @@ def confirm(store: Store, keys: Keys, refs: list[Ref], seen: int) -> None:
 
     :param seen: the revision at which their configs were gone.
     """
-    value = RetryAsked(confirm=seen).to_json()
+    _leave(store, keys, refs, RetryAsked(confirm=seen))
+
+
+def refused_deletions(found: Snapshot, tenant: str) -> list[Ref]:
+    """The resources whose stacks are to be deleted in a project that Keystone refuses."""
+    refused = [
+        job.ref
+        for job in found.jobs.values()
+        if job.action is Action.DELETE and job.tenant == tenant and _is_refused(found.runs.get(job.id))
+    ]
+    return sorted(set(refused))
+
+
+def _is_refused(run: Run | None) -> bool:
+    return run is not None and run.step is Step.RETRY and run.cause == Cause.PROJECT
+
+
+def _leave(store: Store, keys: Keys, refs: list[Ref], asked: RetryAsked) -> None:
+    value = asked.to_json()
     for start in range(0, len(refs), _TOGETHER):
         together = refs[start : start + _TOGETHER]
         store.commit(Transaction(puts={keys.below(keys.retries, ref): value for ref in together}))

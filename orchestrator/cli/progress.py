@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..core.jobs import Action, Job, job_ref
-from ..core.records import Cause, Held, Run, Step
+from ..core.records import NEEDS_A_PERSON, Cause, Held, Poll, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
@@ -153,10 +153,18 @@ class Progress:
             return Standing(ref, Phase.WAITING, reason, version or views[0].job.version, moving=True)
         if (why := self._fails_to_go(under_way)) is not None:
             return Standing(ref, Phase.FAILED, why, under_way.job.version, root=ref)
-        if under_way.run is not None and (why := _trouble(under_way.run)):
+        if under_way.run is not None and (why := _trouble(under_way.job, under_way.run)):
             since = under_way.run.since
             return Standing(ref, Phase.TROUBLE, why, version or under_way.job.version, moving=True, since=since)
+        if under_way.stage is Stage.IN_HEAT and (poll := self._refused_poll(under_way.job)):
+            why = f"the stacks in progress of project {under_way.job.tenant} cannot be polled: {poll.reason}"
+            return Standing(ref, Phase.TROUBLE, why, version or under_way.job.version, moving=True, since=poll.since)
         return Standing(ref, Phase.RUNNING, under_way.stage.value, version or under_way.job.version, moving=True)
+
+    def _refused_poll(self, job: Job) -> Poll | None:
+        """What is told of the polls of the job's tenant, when they are refused."""
+        poll = self.snapshot.polls.get(job.tenant)
+        return poll if poll is not None and poll.refused else None
 
     def _fails_to_go(self, view: JobView) -> str | None:
         """Why Heat keeps failing to delete a stack whose config is gone; None when it does not.
@@ -265,14 +273,15 @@ _KEPT = (
 )
 _EQUAL_ANSWERS = 5
 """Times that Heat answers one request with an error of its own before the request counts as the cause."""
-_NEEDS_A_PERSON = (Cause.CREDENTIALS, Cause.PROJECT)
 
 
-def _trouble(run: Run) -> str:
+def _trouble(job: Job, run: Run) -> str:
     """Why a job that is tried again will not succeed by itself; empty when it may."""
     if run.step is not Step.RETRY:
         return ""
-    if run.cause in _NEEDS_A_PERSON:
+    if run.cause == Cause.PROJECT and job.action is Action.DELETE:
+        return f"{run.reason}; if the project is gone for good: orchestrator confirm project {job.tenant}"
+    if run.cause in NEEDS_A_PERSON:
         return run.reason
     if run.cause == Cause.FAULT and run.attempt >= _EQUAL_ANSWERS:
         return f"{run.reason} ({run.attempt} times; look at Heat's log, and correct the template or the configuration)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..clients.store import Store
@@ -10,7 +11,8 @@ from ..core.records import RetryAsked
 from ..core.refs import Ref
 from ..errors import InvalidInput
 from . import documents, snapshot
-from .progress import Phase, Progress
+from .output import hint
+from .progress import Phase, Progress, Stage, Standing
 from .snapshot import Snapshot
 from .writing import Result, Written
 
@@ -49,13 +51,45 @@ def choose(found: Snapshot, meant: Meant) -> list[Ref]:
     """
     ref, root, kind = meant.ref, meant.root, meant.kind
     if ref is not None:
-        if ref not in found.failed and Progress(found).of(ref).phase is not Phase.STALE:
+        standing = Progress(found).of(ref)
+        if standing.moving and standing.phase in (Phase.RUNNING, Phase.TROUBLE):
+            raise InvalidInput(f"{ref}: {_under_way(ref, standing)}")
+        if ref not in found.failed and standing.phase is not Phase.STALE:
             raise InvalidInput(f"{ref} has not failed: see `orchestrator get {ref.type} {ref.id}`")
         return [ref]
     if root is None and kind is None and not meant.everything:
         raise InvalidInput("nothing to retry: name TYPE ID, a TYPE, a cause with --root TYPE:ID, or --all")
     return sorted(
         ref for ref, failed in found.failed.items() if (kind is None or ref.type == kind) and (root is None or failed.root == root)
+    )
+
+
+def _under_way(ref: Ref, standing: Standing) -> str:
+    """Why a retry would change nothing, and what would."""
+    if standing.reason == Stage.IN_HEAT.value:
+        return (
+            "Heat works on its stack. A retry changes nothing: the version is reported when Heat ends, or once the stack's "
+            f"timeout is over. A deletion does not wait for it: orchestrator delete {ref.type} {ref.id}"
+        )
+    return f"a job on it is under way and is tried again by itself ({standing.reason})"
+
+
+def in_progress(found: Snapshot, refs: list[Ref]) -> dict[Ref, str]:
+    """Of the resources, those whose stacks Heat had in progress when their versions failed, and the state of each."""
+    known = {ref: found.stacks[ref].status for ref in refs if ref in found.stacks}
+    return {ref: status for ref, status in known.items() if status.endswith("_IN_PROGRESS")}
+
+
+def tell_in_progress(stuck: Mapping[Ref, str]) -> str:
+    """What will happen to these when they are tried again; empty when there are none."""
+    if not stuck:
+        return ""
+    first = next(iter(stuck))
+    more = f" and {len(stuck) - 1} more" if len(stuck) > 1 else ""
+    return (
+        f"Heat had the stack of {first}{more} in {stuck[first]}. The next try waits until Heat ends that. If an engine of Heat "
+        f"died over it, Heat never does: delete the resource (orchestrator delete {first.type} {first.id}), or repair the stack "
+        "in Heat."
     )
 
 
@@ -66,8 +100,11 @@ def ask(store: Store, keys: Keys, meant: Meant, *, force: bool = False) -> list[
     :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
     found = snapshot.load(store, keys)
+    chosen = choose(found, meant)
+    if told := tell_in_progress(in_progress(found, chosen)):
+        hint(told)
     written: list[Written] = []
-    for ref in choose(found, meant):
+    for ref in chosen:
         key = keys.below(keys.retries, ref)
         store.put(key, RetryAsked(force).to_json())
         written.append(Written(ref, key, Result.RETRIED, _version_of(found, ref)))

@@ -21,6 +21,7 @@ from ..core.records import (
     Held,
     IdentityTrouble,
     MonitoringRecord,
+    Poll,
     Run,
     StackRecord,
     StateRecord,
@@ -79,6 +80,8 @@ class Snapshot:
     held: dict[Ref, Held] = field(default_factory=dict)
     failed: dict[Ref, Failed] = field(default_factory=dict)
     retried: dict[Ref, bool] = field(default_factory=dict)
+    polls: dict[str, Poll] = field(default_factory=dict)
+    """What is told of the polls of a tenant that do not go as usual."""
     leader: Mapping[str, Json] | None = None
     schema_list: Mapping[str, Json] | None = None
     schema_trouble: Trouble | None = None
@@ -134,6 +137,8 @@ class Snapshot:
             self._job(kv)
         elif kv.key.startswith(keys.runs):
             self._keep(self.runs, keys.run_job(kv.key), kv, lambda: Run.from_json(kv.value))
+        elif kv.key.startswith(keys.polls):
+            self._keep(self.polls, keys.poll_tenant(kv.key), kv, lambda: Poll.from_json(kv.value))
         elif kv.key == keys.leader:
             self.leader = _object(kv.value) or {}
         elif kv.key.startswith(keys.schema_list):
@@ -203,6 +208,8 @@ class Snapshot:
             self.jobs.pop(keys.job_id(key), None)
         elif key.startswith(keys.runs):
             self.runs.pop(keys.run_job(key), None)
+        elif key.startswith(keys.polls):
+            self.polls.pop(keys.poll_tenant(key), None)
         elif key == keys.leader:
             self.leader = None
         elif key == keys.schema_list:

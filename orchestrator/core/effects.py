@@ -13,7 +13,7 @@ from . import records
 from .jobs import Action, Job, job_ref
 from .keys import Keys, job_of
 from .planning import Clean, Hold, Refuse, Report, Start
-from .records import Cause, Failed, Handled, Run, Step
+from .records import Cause, Failed, Handled, Poll, Run, Step
 from .refs import JobId, Json, Ref, RunId
 from .resources import Wanted
 from .schema_list import SchemaList, Trouble
@@ -162,6 +162,12 @@ def give_time_up(keys: Keys, job: Job, run: Run, revision: int) -> Transaction:
     step = Step.ENDED if run.step is Step.WAITING else run.step
     key = keys.run(job.tenant, job.id)
     return Transaction((unchanged(key, revision),), {key: replace(run, step=step, overdue=True).to_json()})
+
+
+def abandon(keys: Keys, job: Job, run: Run, revision: int) -> Transaction:
+    """A person says that the project of a deletion is gone: the deletion is tried once more, at once, and then given up."""
+    key = keys.run(job.tenant, job.id)
+    return Transaction((unchanged(key, revision),), {key: replace(run, abandoned=True, delay=0.0, due=0.0).to_json()})
 
 
 def note_death(keys: Keys, job: Job, deaths: int) -> Transaction:
@@ -340,12 +346,25 @@ def mark_ended(runs: Sequence[tuple[Run, str, int]]) -> Transaction:
     )
 
 
-def poll_goes_on(key: str) -> Transaction:
-    """A tenant's Heat takes long over a poll: no other is to be sent, as long as the worker that waits lives."""
-    return Transaction(requires=(absent(key),), puts={key: "{}"}, leased=frozenset({key}))
+def poll_goes_on(key: str, before: Poll, revision: int) -> Transaction:
+    """A tenant's Heat takes long over a poll: no other is to be sent, as long as the worker that waits lives.
+
+    :param before: what is known of the polls before, with its *revision*; 0 when there is no record.
+    """
+    poll = replace(before, under_way=True)
+    return Transaction((unchanged(key, revision),), {key: poll.to_json()}, leased=frozenset({key}))
+
+
+def poll_failed(key: str, poll: Poll, revision: int) -> Transaction:
+    """A poll failed, once more. The record outlives the worker.
+
+    :param revision: of the record that it replaces; 0 when there is none.
+    """
+    return Transaction((unchanged(key, revision),), {key: poll.to_json()})
 
 
 def poll_is_over(key: str, revision: int) -> Transaction:
+    """A poll was answered, or nothing is left to poll for."""
     return Transaction(requires=(unchanged(key, revision),), deletes=(key,))
 
 

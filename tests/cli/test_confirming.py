@@ -14,7 +14,7 @@ from orchestrator.cli.progress import Phase, Progress
 from orchestrator.cli.snapshot import load
 from orchestrator.cli.users import with_users
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Brake, Identity, IdentityTrouble, RetryAsked
+from orchestrator.core.records import Brake, Cause, Identity, IdentityTrouble, RetryAsked, Run, Step
 from orchestrator.core.refs import Ref
 
 from .conftest import Records, Run_
@@ -40,6 +40,31 @@ def remove(records: Records, *refs: Ref) -> None:
 
 def phase(records: Records, ref: Ref) -> Phase:
     return Progress(load(records.store, records.keys)).of(ref).phase
+
+
+# Projects that are gone ---------------------------------------------------------------------------
+
+
+def test_the_deletions_that_keystone_refuses_are_named_and_let_go(run: Run_, written: Records) -> None:
+    built(written, NET)
+    remove(written, NET)
+    refused = Run(Step.RETRY, cause=Cause.PROJECT.value, reason="no access to project t1", since=1.0)
+    written.job(NET, action=Action.DELETE, run=refused)
+
+    told = run("status")
+    assert told.exit_code == Exit.PROBLEM
+    assert "orchestrator confirm project t1" in " ".join(told.output.split())
+
+    asked = run("confirm", "project", "t1", "--yes")
+    assert asked.exit_code == Exit.OK, asked.output
+    left = written.store.get(written.keys.below(written.keys.retries, NET))
+    assert left is not None
+    assert RetryAsked.from_json(left.value).gone == "t1"
+
+
+def test_a_project_in_which_nothing_waits_is_not_given_up(run: Run_, written: Records) -> None:
+    built(written, NET)
+    assert run("confirm", "project", "t", "--yes").exit_code != Exit.OK
 
 
 # Held deletions -----------------------------------------------------------------------------------

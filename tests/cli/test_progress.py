@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 
@@ -11,10 +12,12 @@ from orchestrator.cli import snapshot, status, waiting
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.output import Section
 from orchestrator.cli.progress import Phase, Progress, Stage, Standing
+from orchestrator.cli.retrying import Meant, choose, in_progress, tell_in_progress
 from orchestrator.cli.waiting import Goal
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Run, Step
+from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import Ref
+from orchestrator.errors import InvalidInput
 
 from .conftest import Records
 
@@ -244,6 +247,34 @@ def test_the_exit_code_of_status(memory: Records, write: Callable[[Records], obj
 
 
 # Waiting -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refused(memory: Records) -> None:
+    memory.config(NET)
+    memory.job(NET, run=Run(Step.WAITING, stack="s"))
+    assert standing(memory, NET).phase is Phase.RUNNING
+
+    refused = Poll(failures=3, cause=Cause.PROJECT.value, reason="no role", since=5.0)
+    memory.store.put(memory.keys.poll("t1"), refused.to_json())
+
+    found = standing(memory, NET)
+    assert (found.phase, found.since) == (Phase.TROUBLE, 5.0)
+    assert found.reason == "the stacks in progress of project t1 cannot be polled: no role"
+    with pytest.raises(InvalidInput, match="is under way"):
+        choose(snapshot.load(memory.store, memory.keys), Meant(ref=NET))
+
+
+def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(memory: Records) -> None:
+    memory.config(NET)
+    memory.job(NET, run=Run(Step.WAITING, stack="s"))
+    with pytest.raises(InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"):
+        choose(snapshot.load(memory.store, memory.keys), Meant(ref=NET))
+
+    record = {"stack_id": "network_n", "tenant_id": "t1", "stack_status": "CREATE_IN_PROGRESS", "output": []}
+    memory.store.put(memory.keys.below(memory.keys.stacks, NET), json.dumps({**record, "status_reason": ""}))
+    stuck = in_progress(snapshot.load(memory.store, memory.keys), [NET])
+    assert "network:n in CREATE_IN_PROGRESS. The next try waits" in tell_in_progress(stuck)
+    assert tell_in_progress({}) == ""
 
 
 def test_waiting_ends_with_the_change_and_not_with_a_look(memory: Records) -> None:

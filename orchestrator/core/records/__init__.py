@@ -18,11 +18,13 @@ from .contract import (
 )
 from .decided import NO_JOB, Failed, Handled, Held
 from .logins import Login, LoginState
+from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
 from .runs import Cause, Run, Step
 
 __all__ = [
+    "NEEDS_A_PERSON",
     "NO_JOB",
     "READ_COMPLETE",
     "UNREADABLE",
@@ -37,6 +39,7 @@ __all__ = [
     "Login",
     "LoginState",
     "MonitoringRecord",
+    "Poll",
     "RetryAsked",
     "Run",
     "StackRecord",

@@ -18,9 +18,17 @@ class RetryAsked:
     confirm: int = 0
     """The revision at which the config was gone and whose held deletion may go; 0: not asked."""
 
+    gone: str = ""
+    """The tenant whose project is gone for good, so that deletions in it are given up; empty: not
+    asked."""
+
     def to_json(self) -> str:
-        record: dict[str, Json] = {"force": True} if self.force else {}
-        return json.dumps({**record, **({"confirm": self.confirm} if self.confirm else {})})
+        fields: dict[str, Json] = {
+            "force": self.force,
+            "confirm": self.confirm,
+            "gone": self.gone,
+        }
+        return json.dumps({name: value for name, value in fields.items() if value})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RetryAsked:
@@ -31,5 +39,9 @@ class RetryAsked:
             return cls()
         if not isinstance(record, dict):
             return cls()
-        seen = record.get("confirm")
-        return cls(record.get("force") is True, seen if type(seen) is int else 0)
+        seen, gone = record.get("confirm"), record.get("gone")
+        return cls(
+            record.get("force") is True,
+            seen if type(seen) is int else 0,
+            gone if isinstance(gone, str) else "",
+        )

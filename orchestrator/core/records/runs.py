@@ -65,6 +65,7 @@ _RUN_FIELDS = (
     "unresolved",
     "deaths",
     "overdue",
+    "abandoned",
     "complete",
     "live",
     "monitored",
@@ -112,6 +113,8 @@ class Run:
     """Workers in a row that died over the job."""
     overdue: bool = False
     """Whether the bridge says that the time for the operation, or for waiting, is over."""
+    abandoned: bool = False
+    """A person's word that the project is gone: a deletion that Keystone still refuses is over."""
     complete: bool = False
     """The outcome: whether the job succeeded."""
     live: bool = False

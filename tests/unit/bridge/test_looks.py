@@ -5,15 +5,18 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from orchestrator.bridge.dispatching import LONGEST_LOOK, MOST_LOOKS_WAITING, Dispatcher
-from orchestrator.clients.queue import LOOK
-from orchestrator.core.records import Run, Step
+from orchestrator.clients.queue import LOOK, SUBMIT
+from orchestrator.core.jobs import Job
+from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import JobId, Ref
-from tests.doubles import RecordingQueue
+from tests import factories
+from tests.doubles.queue import RecordingQueue
 
 
 class Clock:
@@ -60,6 +63,10 @@ def dispatcher(clock: Clock, broker: RecordingQueue) -> Dispatcher:
 
 def job(name: str) -> JobId:
     return JobId(f"create:heat_worker:network:{name}:1:aaaaa")
+
+
+def created(name: str, tenant_id: str) -> Job:
+    return factories.job(factories.network(name), tenant_id=tenant_id)
 
 
 def looks(broker: RecordingQueue) -> int:
@@ -162,7 +169,7 @@ def test_targets_are_not_looked_at_while_many_looks_wait_for_workers(clock: Cloc
 def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
     waits(dispatcher, "n1", "t1")
     waits(dispatcher, "n2", "t2")
-    dispatcher.polled("t1", under_way=True)
+    dispatcher.polled("t1", Poll(under_way=True))
     clock.pass_(30.0)
     waits(dispatcher, "n3", "t1")
     clock.pass_(30.0)
@@ -174,9 +181,9 @@ def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(dispatcher: Dispat
 
 def test_when_it_is_over_the_next_one_comes_as_usual(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
     waits(dispatcher, "n1")
-    dispatcher.polled("t1", under_way=True)
+    dispatcher.polled("t1", Poll(under_way=True))
     clock.pass_(30.0)
-    dispatcher.polled("t1", under_way=False)
+    dispatcher.polled("t1", None)
     clock.pass_(1.0)
 
     assert looks(broker) == 1
@@ -188,10 +195,10 @@ def test_a_poll_that_outlives_all_that_waited_leaves_nothing_behind(
     dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1")
-    dispatcher.polled("t1", under_way=True)
+    dispatcher.polled("t1", Poll(under_way=True))
     dispatcher.over(job("n1"), "t1")
     clock.pass_(30.0)
-    dispatcher.polled("t1", under_way=False)
+    dispatcher.polled("t1", None)
     clock.pass_(30.0)
 
     assert looks(broker) == 0
@@ -199,8 +206,109 @@ def test_a_poll_that_outlives_all_that_waited_leaves_nothing_behind(
 
 
 def test_a_tenant_of_which_nothing_is_known_may_be_told_of(dispatcher: Dispatcher, broker: RecordingQueue) -> None:
-    dispatcher.polled("t9", under_way=False)
-    dispatcher.polled("t9", under_way=True)
-    dispatcher.polled("t9", under_way=False)
+    dispatcher.polled("t9", None)
+    dispatcher.polled("t9", Poll(under_way=True))
+    dispatcher.polled("t9", None)
 
     assert looks(broker) == 0
+
+
+# A Heat that refuses polls ----------------------------------------------------------------------------
+
+
+def refused(failures: int) -> Poll:
+    return Poll(failures=failures, cause=Cause.PROJECT.value, reason="no role", since=1.0)
+
+
+def refuse_polls(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue, seconds: int) -> int:
+    """Heat refuses each poll of t1 at once; how many there were."""
+    before = failures = looks(broker)
+    for _ in range(10 * seconds):
+        clock.pass_(0.1)
+        if looks(broker) > failures:
+            failures = looks(broker)
+            dispatcher.polled("t1", refused(failures), revision=failures)
+    return failures - before
+
+
+def test_polls_that_are_refused_come_at_growing_intervals(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "n1")
+
+    assert refuse_polls(dispatcher, clock, broker, 60) <= 8, "after 1, 2, 4, 8, 16 s"
+    assert 4 <= refuse_polls(dispatcher, clock, broker, 300) <= 13, "after 30 s each"
+    assert dispatcher.sizes()["polls_refused"] == 1
+
+
+def test_refused_polls_open_the_circuit_of_their_tenant(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "n1", "t1")
+    refuse_polls(dispatcher, clock, broker, 60)
+    for tenant in ("t1", "t2"):
+        for n in range(6):
+            dispatcher.submit(created(f"n{n}", tenant_id=tenant))
+    clock.pass_(60.0)
+    dispatcher.flush(lambda job: True)
+
+    sent = [run for message in broker.sent if message.tasks[0] == SUBMIT for run in message.argument]
+    assert sum(run.startswith("t1/") for run in sent) == 1
+    assert sum(run.startswith("t2/") for run in sent) == 6
+
+
+def test_a_job_and_a_poll_of_a_refused_tenant_take_turns(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    """Each attempt costs Keystone tokens: there is one in a pause, of whatever kind."""
+    waits(dispatcher, "n1")
+    one = created("n2", tenant_id="t1")
+    dispatcher.submit(one)
+    polls, jobs, attempts = looks(broker), 0, []
+    for _ in range(6000):
+        clock.pass_(0.1)
+        dispatcher.flush(lambda job: True)
+        if looks(broker) > polls:
+            polls = looks(broker)
+            attempts.append((clock.now, "poll"))
+            dispatcher.polled("t1", refused(polls), revision=polls)
+        if len(broker.sent) - polls > jobs:
+            jobs = len(broker.sent) - polls
+            attempts.append((clock.now, "job"))
+            run = Run(Step.RETRY, attempt=jobs, delay=0.1, cause=Cause.PROJECT.value, reason="no role")
+            dispatcher.moved(one.id, "t1", run)
+
+    late = attempts[10:]
+    assert {kind for _, kind in late} == {"poll", "job"}, "neither keeps the other from trying"
+    assert min(after - before for (before, _), (after, _) in pairwise(late)) > 5.0
+
+
+def test_an_answered_poll_closes_the_circuit(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    waits(dispatcher, "n1")
+    refuse_polls(dispatcher, clock, broker, 60)
+    dispatcher.polled("t1", None)
+    before = looks(broker)
+    clock.pass_(20.0)
+
+    assert looks(broker) - before >= 11, "as usual, of a stack that is a minute old"
+    assert dispatcher.sizes()["polls_refused"] == 0
+    for n in range(6):
+        dispatcher.submit(created(f"n{n}", tenant_id="t1"))
+    dispatcher.flush(lambda job: True)
+    assert len(broker.sent) > looks(broker) + 1
+
+
+def test_an_outage_is_polled_every_few_seconds(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+    """It ends by itself, and then the ends of stacks are to be found soon."""
+    waits(dispatcher, "n1")
+    dispatcher.polled("t1", Poll(failures=20, cause=Cause.UNAVAILABLE.value, reason="503", since=1.0), revision=1)
+    clock.pass_(3.0)
+    assert looks(broker) == 0
+    clock.pass_(4.0)
+
+    assert looks(broker) >= 1
+    assert dispatcher.sizes()["polls_refused"] == 0
+
+
+def test_what_is_told_of_polls_goes_with_the_last_stack_in_progress(dispatcher: Dispatcher) -> None:
+    waits(dispatcher, "n1")
+    dispatcher.polled("t1", refused(1), revision=7)
+    assert dispatcher.abandoned_polls() == {}
+
+    dispatcher.over(job("n1"), "t1")
+    assert dispatcher.abandoned_polls() == {"t1": 7}
+    assert dispatcher.abandoned_polls() == {}, "told once"

@@ -10,10 +10,10 @@ import pytest
 
 from orchestrator.bridge.deadlines import Limits
 from orchestrator.core.backoff import Backoff
-from orchestrator.core.records import Step
+from orchestrator.core.records import Cause, Poll, RetryAsked, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.stacks import Stack, owner_tag
-from orchestrator.errors import HeatRefused, HeatUnavailable, TemporaryError
+from orchestrator.errors import HeatFault, HeatRefused, HeatUnavailable, LimitExceeded, TemporaryError
 from tests.factories import TENANT, network, node, port
 
 from .driver import System, WorkerDied, complete
@@ -97,6 +97,30 @@ def test_what_heat_refused_itself_leaves_nothing_to_look_for(system: System) -> 
     system.until(lambda: not system.snapshot())
 
     assert len(system.jobs_made()) == 1, "no deletion"
+
+
+def test_a_stack_of_ours_whose_update_heat_refused_goes_with_its_config(system: System) -> None:
+    """Our records of it were lost; its tags say whose it is."""
+    tags = ("orchestrator-1-abcde", owner_tag(N1))
+    system.heat.put(TENANT, Stack("old", "network_n1", "CREATE_COMPLETE", tags=tags))
+    system.heat.fail_next(HeatRefused(400, "no"), on="update")
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    system.remove(N1)
+    system.until(lambda: not system.snapshot())
+
+    assert system.asked() == [("delete", "network_n1")]
+
+
+def test_a_suspended_stack_of_ours_without_a_record_goes_with_its_config(system: System) -> None:
+    tags = ("orchestrator-1-abcde", owner_tag(N1))
+    system.heat.put(TENANT, Stack("old", "network_n1", "SUSPEND_COMPLETE", tags=tags))
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    system.remove(N1)
+    system.until(lambda: not system.snapshot())
+
+    assert system.asked() == [("delete", "network_n1")]
 
 
 def test_what_five_workers_died_over_is_looked_for_when_its_config_goes(system: System) -> None:
@@ -183,6 +207,32 @@ def test_an_update_of_somebody_else_in_mid_operation_is_not_our_success(system: 
     assert [method for method, _ in system.asked()] == ["create", "update", "update"]
 
 
+def test_a_deletion_goes_ahead_of_a_create_to_which_heat_always_answers_500() -> None:
+    system = System()
+    system.timing = replace(system.timing, in_heat_long=0.2, deadlines_every=0.1)
+    with system:
+        for _ in range(50):
+            system.heat.fail_next(HeatFault("KeyError", "no"), on="create")
+        system.put(N1)
+        system.until(lambda: [run for run in system.runs().values() if run.cause == Cause.FAULT])
+        system.remove(N1)
+        system.until(lambda: not system.snapshot())
+    assert system.asked() == []
+
+
+# Limits ---------------------------------------------------------------------------------------------
+
+
+def test_a_limit_of_heat_is_told_as_one(system: System) -> None:
+    """Heat 27 answers 400 with the type RequestLimitExceeded."""
+    refused = LimitExceeded(400, "Request limit exceeded: You have reached the maximum stacks per tenant, 2.")
+    system.heat.fail_next(refused, on="create")
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+
+    assert "raise that limit in Heat, then: orchestrator retry network n1" in system.state(N1)["error"]
+
+
 # Time ------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +269,61 @@ def test_a_project_that_keystone_refuses_for_long_fails_the_version_and_says_wha
         system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
     assert system.state(N1)["error"].startswith("no access to project t2: ")
     assert "orchestrator retry network n1" in system.state(N1)["error"]
+
+
+def test_what_is_told_of_refused_polls_goes_when_nothing_is_in_progress() -> None:
+    """Nothing polls any more, so nobody would find out that a poll succeeds."""
+    system = System()
+    system.timing = replace(system.timing, deadlines_every=0.1)
+    key = system.keys.poll(TENANT)
+    with system:
+        build(system)
+        system.store.put(key, Poll(failures=9, cause="project", reason="no role", since=1.0).to_json())
+        system.until(lambda: system.store.get(key) is None)
+
+
+def test_a_project_that_is_gone_is_given_up_when_a_person_says_so() -> None:
+    """Keystone does not tell us whether it is gone: the deletion waits, and says so."""
+    system = System()
+    with system:
+        build(system)
+        system.heat.refuse_project(TENANT)
+        system.remove(N1)
+        system.until(lambda: [run for run in system.runs().values() if run.cause == Cause.PROJECT])
+
+        system.store.put(system.keys.below(system.keys.retries, N1), '{"gone": "another"}')
+        system.until(lambda: not system.store.list(system.keys.retries)[1])
+        assert not any(run.abandoned for run in system.runs().values()), "it is about another project"
+        system.store.put(system.keys.below(system.keys.retries, N1), RetryAsked(gone=TENANT).to_json())
+        system.until(lambda: not system.snapshot())
+    assert system.asked() == [("create", "network_n1")]
+
+
+def test_a_project_that_keystone_knows_no_more_is_given_up_with_the_config() -> None:
+    system = System()
+    with system:
+        build(system)
+        system.heat.refuse_project(TENANT)
+        system.heat.gone_projects.add(TENANT)
+        system.remove(N1)
+        system.until(lambda: not system.snapshot())
+
+
+def test_a_deletion_does_not_wait_behind_a_job_that_waits_for_heat() -> None:
+    """The stack was in DELETE_FAILED, so it is deleted and built anew, and Heat does not end that deletion."""
+    system = System()
+    system.timing = replace(system.timing, in_heat_long=0.2, deadlines_every=0.1)
+    with system:
+        build(system)
+        change(system, status="DELETE_FAILED")
+        system.outcome = lambda stack: None
+        system.put(N1, 2, name="anew")
+        system.until(lambda: [run for run in system.runs().values() if run.cause == Cause.BUSY and run.asked])
+        system.remove(N1)
+        jobs = system.keys.jobs
+        system.until(lambda: all("logical_delete" in kv.key for kv in system.store.list(jobs)[1]))
+        system.outcome = complete
+        system.until(lambda: not system.snapshot())
 
 
 # Outputs ---------------------------------------------------------------------------------------------
