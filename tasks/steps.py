@@ -300,6 +300,9 @@ def _is_gone(context: WorkerContext, job: Job) -> bool:
 
 def _too_late(job: Job, error: TemporaryError) -> str:
     again = f"orchestrator retry {job.ref.type} {job.ref.id}"
+    if isinstance(error, ProjectRefused) and job.action is Action.DELETE:
+        gone = f"if the project is gone for good: {again}, then orchestrator confirm project {job.tenant}"
+        return f"{error}; give the workers' user a role in the project, then: {again}; {gone}"
     if isinstance(error, ProjectRefused):
         return (
             f"{error}; give the workers' user a role in the project, or correct tenant_id; then write the next version, or: {again}"

@@ -77,7 +77,10 @@ def project(
         found = snapshot.load(doors.store, doors.keys)
         refs = refused_deletions(found, tenant)
         if not refs:
-            raise InvalidInput(f"no deletion waits for project {tenant}; delete its resources first, and see `orchestrator status`")
+            raise InvalidInput(
+                f"no deletion waits for project {tenant}: delete its resources first, or try a deletion that has failed again "
+                "(orchestrator retry TYPE ID); see `orchestrator status`"
+            )
         if output is Format.TEXT:
             show([by_type(refs)])
         _ask(f"Forget {count(len(refs), 'stack')}?", yes)

@@ -299,6 +299,23 @@ def test_a_project_that_is_gone_is_given_up_when_a_person_says_so() -> None:
     assert system.asked() == [("create", "network_n1")]
 
 
+def test_a_deletion_that_failed_because_of_its_project_says_how_to_give_it_up() -> None:
+    """The config is still there, marked, so the deletion is reported."""
+    system = System()
+    system.timing = replace(system.timing, limits=Limits(project_patience=0.2), deadlines_every=0.1)
+    with system:
+        build(system)
+        system.heat.refuse_project(TENANT)
+        system.put(N1, 2, marked=True)
+        system.until(lambda: system.reported(n1=("DELETE_FAILED", 2)) and system.idle())
+        assert f"orchestrator retry network n1, then orchestrator confirm project {TENANT}" in system.state(N1)["error"]
+
+        system.store.put(system.keys.below(system.keys.retries, N1), "{}")
+        system.until(lambda: [run for run in system.runs().values() if run.cause == Cause.PROJECT])
+        system.store.put(system.keys.below(system.keys.retries, N1), RetryAsked(gone=TENANT).to_json())
+        system.until(lambda: system.reported(n1=("DELETE_COMPLETED", 2)))
+
+
 def test_a_project_that_keystone_knows_no_more_is_given_up_with_the_config() -> None:
     system = System()
     with system:
