@@ -31,6 +31,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=WHY_NOT))
 
 
+SLOW_TEMPLATE = {
+    **NODE_TEMPLATE,
+    "template_file": (
+        "heat_template_version: 2018-08-31\n"
+        "parameters: {seconds: {type: number}}\n"
+        "resources:\n"
+        "  r: {type: OS::Heat::RandomString}\n"
+        "  wait:\n"
+        "    type: OS::Heat::TestResource\n"
+        "    properties: {value: x, action_wait_secs: {create: {get_param: seconds}}}\n"
+        "outputs: {id: {value: {get_resource: r}}}\n"
+    ),
+    "parameter_mappings": {"seconds": "Pseconds", "heat_timeout": "C30"},
+}
+
 TOKEN_LIFE = int(os.environ.get("CLOUD_TOKEN_LIFE", "60"))
 """Seconds for which a token of Keystone is valid: many end in mid-operation."""
 
@@ -49,10 +64,10 @@ Start = Callable[..., AbstractContextManager[System]]
 
 @pytest.fixture
 def nodes(cloud: Cloud, tmp_path: Path) -> Iterator[System]:
-    """An orchestrator with the type ``node``, whose stack is one random string."""
+    """An orchestrator with the type ``node``, whose stack takes as many seconds as its body says."""
     # No brake: a test removes what it has built.
     settings = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": "1", "ORCHESTRATOR_DELETIONS_AT_ONCE": "100000"}
     environment = {**cloud.environment(), **settings}
     with system(tmp_path / "system", environment, schemas=NODE_SCHEMAS) as running:
-        running.put("heat_template", "node", **NODE_TEMPLATE)
+        running.put("heat_template", "node", **SLOW_TEMPLATE)
         yield running

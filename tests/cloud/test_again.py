@@ -14,12 +14,12 @@ def test_twelve_ids_are_deleted_and_made_anew_five_times(cloud: Cloud, nodes: Sy
     project = cloud.project("again")
     made: set[str] = set()
     for _ in range(ROUNDS):
-        refs = [nodes.put("node", f"n{n}", tenant_id=project, value="x") for n in range(STACKS)]
+        refs = [nodes.put("node", f"n{n}", tenant_id=project, seconds=0) for n in range(STACKS)]
         for ref in refs:
             state = nodes.await_state(ref, "CREATE_COMPLETED", timeout=LONG)
             made.add(state["state"]["heat_outputs"])
         for ref in refs:
-            nodes.put("node", ref.id, 2, marked=True, tenant_id=project, value="x")
+            nodes.put("node", ref.id, 2, marked=True, tenant_id=project, seconds=0)
         for ref in refs:
             nodes.await_state(ref, "DELETE_COMPLETED", 2, timeout=LONG)
             nodes.remove(ref)

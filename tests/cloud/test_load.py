@@ -32,10 +32,17 @@ def last(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def put_all(nodes: System, projects: Sequence[str], prefix: str, stacks: int) -> list[Ref]:
-    """So many nodes, spread over the projects."""
+SLOW = 90
+"""Seconds that Heat needs for a stack, where a test wants it at work."""
+
+
+def put_all(nodes: System, projects: Sequence[str], prefix: str, stacks: int, seconds: int = 0) -> list[Ref]:
+    """So many nodes, spread over the projects.
+
+    :param seconds: how long Heat needs for each.
+    """
     turn = itertools.cycle(projects)
-    return [nodes.put("node", f"{prefix}{n}", tenant_id=next(turn), value="x") for n in range(stacks)]
+    return [nodes.put("node", f"{prefix}{n}", tenant_id=next(turn), seconds=seconds) for n in range(stacks)]
 
 
 def is_reported(nodes: System, refs: Sequence[Ref], version: int = 1) -> bool:
@@ -98,7 +105,7 @@ def test_many_stacks_in_many_projects_cost_few_requests(cloud: Cloud, nodes: Sys
 
 def test_a_frozen_keystone_fails_nothing(cloud: Cloud, nodes: System) -> None:
     projects = [cloud.project(f"frozen{n}") for n in range(3)]
-    before = put_all(nodes, projects, "before", 6)
+    before = put_all(nodes, projects, "before", 6, SLOW)
     nodes.until(lambda: in_heat(nodes, before) > 0, LONG)
     os.killpg(cloud.keystone.process.pid, signal.SIGSTOP)
     try:
@@ -114,7 +121,7 @@ def test_a_frozen_keystone_fails_nothing(cloud: Cloud, nodes: System) -> None:
 
 def test_an_engine_that_is_killed_at_work_fails_nothing(cloud: Cloud, nodes: System) -> None:
     project = cloud.project("engines")
-    refs = put_all(nodes, [project], "n", 12)
+    refs = put_all(nodes, [project], "n", 12, SLOW)
     nodes.until(lambda: in_heat(nodes, refs) > 3, LONG)
     cloud.engines["engine-1"].kill()
     last(20.0)
@@ -125,7 +132,7 @@ def test_an_engine_that_is_killed_at_work_fails_nothing(cloud: Cloud, nodes: Sys
 
 def test_a_password_that_is_rotated_under_running_stacks_fails_and_locks_nothing(cloud: Cloud, nodes: System) -> None:
     project = cloud.project("rotated")
-    refs = put_all(nodes, [project], "n", 12)
+    refs = put_all(nodes, [project], "n", 12, SLOW)
     nodes.until(lambda: in_heat(nodes, refs) > 3, LONG)
     mark = cloud.keystone.mark()
     cloud.identity.change_password(cloud.user, "second-password")
@@ -151,7 +158,7 @@ def is_refused_login(request: dict[str, object]) -> bool:
 
 def test_a_role_that_is_taken_and_given_again_fails_nothing(cloud: Cloud, nodes: System) -> None:
     project, other = cloud.project("taken"), cloud.project("kept")
-    refs = put_all(nodes, [project], "n", 6)
+    refs = put_all(nodes, [project], "n", 6, SLOW)
     nodes.until(lambda: in_heat(nodes, refs) > 0, LONG)
     cloud.identity.take(clouds.ROLE, cloud.user, project=project)
     mark = cloud.keystone.mark()
