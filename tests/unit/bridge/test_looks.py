@@ -16,7 +16,7 @@ from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import JobId, Ref
 from tests import factories
-from tests.doubles.queue import RecordingQueue
+from tests.doubles import RecordingQueue
 
 
 class Clock:
