@@ -168,14 +168,15 @@ def test_a_role_that_is_taken_and_given_again_fails_nothing(cloud: Cloud, nodes:
     cloud.identity.take(clouds.ROLE, cloud.user, project=project)
     mark = cloud.keystone.mark()
     more = put_all(nodes, [project], "m", 6)
-    await_all(nodes, put_all(nodes, [other], "o", 3))
+    others = put_all(nodes, [other], "o", 3)
+    await_all(nodes, others)
     nodes.until(lambda: nodes.command("status").returncode == 1, LONG)
     last(60.0)
     print(json.dumps({"test": "role", "keystone in 60 s": requests(cloud.keystone, mark)}))
 
     cloud.identity.give(clouds.ROLE, cloud.user, project=project)
     await_all(nodes, [*refs, *more])
-    clean(nodes, [*refs, *more])
+    clean(nodes, [*refs, *more, *others])
 
 
 def test_a_project_that_is_removed_is_given_up_by_a_person(cloud: Cloud, nodes: System) -> None:
