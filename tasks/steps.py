@@ -33,6 +33,7 @@ from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.masking import Veil
 from orchestrator.core.records import Failed, Handled, Run, StackRecord, Step
 from orchestrator.core.refs import Json, Ref, RunId
+from orchestrator.core.resources import tenant_fault
 from orchestrator.core.templates import TEMPLATE_TYPE, BadTemplate, Template
 from orchestrator.core.texts import cut
 from orchestrator.core.transactions import Transaction
@@ -388,6 +389,8 @@ def _still_ours(context: WorkerContext, lease: Lease) -> None:
 def _ask(context: WorkerContext, attempt: Attempt) -> Run | Ended:
     """Make one request of Heat: where the job then stands, or how it ended already."""
     job = attempt.work.job
+    if job.action is Action.DELETE and _is_nowhere(attempt.work):
+        return Ended("DELETE_COMPLETE", live=False)
     context.heat.prepare(job.tenant)
     if job.action is Action.DELETE:
         return _ask_delete(context, attempt)
@@ -516,9 +519,16 @@ def _next_request(context: WorkerContext, work: Work, stack: stacks.Stack | None
     built = handled is not None and handled.built
     # Where Heat keeps tags they tell whose a stack is; where it keeps none, that we have asked for it will do.
     sent = handled is not None and (handled.uncertain or (run is not None and run.asked))
-    recorded = built or (sent and not context.sightings.keeps_tags)
+    keeps_tags = context.sightings.keeps_tags or (run is not None and run.tagged)
+    recorded = built or (sent and not keeps_tags) or _is_known_by_id(work, stack)
     grounds = stacks.Grounds(recorded, handled is not None and handled.force, work.tries)
     return stacks.next_request(work.job.action, work.job.id, stack, grounds)
+
+
+def _is_known_by_id(work: Work, stack: stacks.Stack | None) -> bool:
+    """Whether it is the very stack that this job, or one before it, was given by Heat."""
+    known = {record.stack for record in (work.handled, work.run) if record is not None}
+    return stack is not None and stack.id in known
 
 
 def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
@@ -541,6 +551,15 @@ def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
             raise NotSeenYet("Heat shows no stack, and may have taken a request for one a moment ago; looking once more")
         case _:
             return Ended("DELETE_COMPLETE", live=False)
+
+
+def _is_nowhere(work: Work) -> bool:
+    """Whether a deletion names no project in which a stack could be, and no request was ever sent: all its versions
+    were refused."""
+    handled = work.handled
+    if handled is not None and (handled.built or handled.uncertain):
+        return False
+    return bool(tenant_fault(work.job.body))
 
 
 def _is_certainly_absent(work: Work) -> bool:
@@ -577,6 +596,8 @@ def _try_again(context: WorkerContext, work: Work, error: TemporaryError, *, att
         reason=_veil(context, work, thoroughly=not isinstance(error, RendererUnavailable)).over(str(error)),
         cause=cause_of(error).value,
         since=work.run.since,
+        stack=work.run.stack,
+        tagged=work.run.tagged,
         asked=work.run.asked,
         absent=work.run.absent or isinstance(error, NotSeenYet),
         abandoned=work.run.abandoned,
@@ -598,7 +619,8 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
     work = work or load(context, run_id)
     if work is None or work.run is None or work.run.step is not Step.WAITING:
         return None
-    if not claimed or context.prompt.worth_a_look(work.job.ref.type):
+    # The first look of a process also tells whether this Heat keeps tags.
+    if not (claimed and context.sightings.keeps_tags) or context.prompt.worth_a_look(work.job.ref.type):
         try:
             verdict = _judge(context, work, _show(context, work))
         except (TemporaryError, HeatRefused) as error:
@@ -609,7 +631,8 @@ def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Wor
             if done:
                 return replace(work, verdict=verdict)
     if claimed:
-        context.store.commit(effects.move(context.keys, work.job, work.basis, work.run))
+        run = replace(work.run, tagged=context.sightings.keeps_tags)
+        context.store.commit(effects.move(context.keys, work.job, work.basis, run))
         faults.reach("worker-after-asked")
     return None
 
@@ -623,7 +646,8 @@ def _tell_look_failed(context: WorkerContext, work: Work, error: TemporaryError 
 def _judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
     run, job = work.run, work.job
     assert run is not None
-    sight = stacks.Sight(overdue=run.overdue, keeps_tags=context.sightings.keeps_tags, tries=work.tries)
+    keeps_tags = context.sightings.keeps_tags or run.tagged
+    sight = stacks.Sight(overdue=run.overdue, keeps_tags=keeps_tags, tries=work.tries)
     verdict = stacks.judge(job.action, job.id, stack, sight)
     at_rest = stack is None or not stack.in_progress
     if isinstance(verdict, stacks.InProgress) and at_rest and context.sightings.settled(f"{job.id} {run.asked_at}", stack):

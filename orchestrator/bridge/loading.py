@@ -248,6 +248,8 @@ def _find_lost_jobs(world: World, done: set[JobId], handled_at: Mapping[Ref, int
         wanted, reported = world.wanted.get(ref), world.reported.get(ref)
         if handled.job in done or wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
             continue
+        if world.is_stale(wanted):
+            continue  # What was handled is not what there is: a lower version is never built by itself.
         noted_since = bool(handled.job) and handled.sent != handled.job  # It ended, and was written once more.
         if reported is None or (reported.revision < handled_at.get(ref, 0) and not noted_since):
             world.try_again(ref)

@@ -8,15 +8,15 @@ performs it in one etcd transaction (:mod:`.effects`) and decides anew when that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ..errors import MappingError
 from .jobs import Action, Job, Param, job_id, with_earlier_references
 from .mapping.evaluate import Missing, evaluate, plain
 from .masking import secrets, without
-from .records import NO_JOB, Failed, Handled, Held
-from .refs import JobId, Ref
+from .records import NO_JOB, Cause, Failed, Handled, Held, Step
+from .refs import JobId, Json, Ref
 from .resources import UNVERSIONED, Wanted, tenant_fault
 from .schemas import ResourceType
 from .templates import TEMPLATE_TYPE, BadTemplate, Template
@@ -24,6 +24,7 @@ from .world import World
 
 SCHEMA_TYPE = "schema"
 """The same for an entry of the schema list: ``schema:port``."""
+_OUTAGES = (Cause.UNAVAILABLE, Cause.BUSY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ class _Planner:
             return Nothing("stale: an older version was written")
         taken_back = handled is not None and self._is_taken_back(wanted)
         if handled and not taken_back and self._lives_elsewhere(wanted, handled):
-            if world.may_have_stack(ref) and not world.deleting(ref):
+            if world.will_have_stack(ref) and not world.deleting(ref):
                 # The id was removed and made anew, or moves to another tenant: the old stack goes before the
                 # new one comes. What the new one needs is decided next, and waits for the deletion like any other job.
                 return self._delete(None, handled)
@@ -293,6 +294,11 @@ class _Planner:
             if other in self.world.unsettled and other not in self.path:
                 raise _Postponed(other)
         built_from = {output.ref for param in params for output in param.outputs()}
+        # What never can be comes before what has to wait, and that before what failed, whatever the order
+        # of the references and of the decisions: a new leader must come to the same.
+        for other in references:
+            if other in built_from:
+                self._refuse_hard_circle(other)
         for other in references:
             if self._being_replaced(other):
                 # Even if that is patient with us: its patience ends, and what is built from the old one is stale.
@@ -301,12 +307,21 @@ class _Planner:
                 self._check_circle(wanted, other, other in built_from)
             elif held := self.world.held.get(other):
                 raise _Waiting(_held(wanted, other, f"waits for {other}, which {held.reason}"))
-            elif failed := self._failed_for_good(other):
-                if other in built_from:
-                    self._refuse_hard_circle(other)
-                elif self._failed_through_us(other):
-                    continue  # It was in a circle with us, which this version may be about to break.
-                raise _Refused(caused_by(other, failed.root, failed.error), failed.root, other)
+        for other in references:
+            if not self._waits_for_us(other):
+                self._check_not_failed(other, other in built_from)
+
+    def _check_not_failed(self, other: Ref, hard: bool) -> None:
+        """What is referred to has not failed for good.
+
+        :param hard: whether we need an output of *other*.
+        """
+        failed = self._failed_for_good(other)
+        if failed is None:
+            return
+        if not hard and self._failed_through_us(other):
+            return  # It was in a circle with us, which this version may be about to break.
+        raise _Refused(caused_by(other, failed.root, failed.error), failed.root, other)
 
     def _being_replaced(self, other: Ref) -> bool:
         """Whether what is recorded of *other* belongs to an earlier incarnation of its id, or to another tenant."""
@@ -337,7 +352,6 @@ class _Planner:
         """
         if not hard or self.world.is_live(other):
             return
-        self._refuse_hard_circle(other)
         if not self.world.graph.on(other):
             raise _Waiting(_held(wanted, other, f"needs an output of {other}, which refers back to it by a value and goes first"))
 
@@ -499,14 +513,16 @@ class _Planner:
             earlier = self._earlier_references(handled, template)
         with_earlier = with_earlier_references(params, earlier)
         references = dict.fromkeys(other for param in with_earlier for other in param.references)
-        outlived = self._outlived(source)
+        body = self._at_home(source) if action is Action.DELETE else source.body
+        outlived = self._outlived(replace(source, body=body))
         leavers = self._last_jobs_of_leavers() if action is Action.DELETE else ()
         stuck = self._stuck(action, outlived)
         # In the place of what Heat never took, the new job does not wait for those who waited there.
         behind = world.graph.behind(job.id for job in stuck)
         depends = dict.fromkeys((*world.graph.dependency_of(ref, references), *leavers))
         dependency = tuple(job for job in depends if job not in behind)
-        superseded = (*stuck, *self._superseded(dependency, outlived))
+        others = outlived | {job.id for job in stuck}
+        superseded = (*stuck, *self._superseded(action, dependency, others))
         gone = {job.id for job in superseded}
         job = Job(
             id=job_id(action, ref, source.version, self.suffix()),
@@ -515,7 +531,7 @@ class _Planner:
             version=source.version,
             params=with_earlier,
             dependency=tuple(d for d in dependency if d not in gone),
-            body=source.body,
+            body=body,
         )
         # Until a deleted stack is gone, it still uses what it was built from.
         used = handled.references if handled and action is Action.DELETE else own
@@ -527,7 +543,7 @@ class _Planner:
             incarnation=source.incarnation,
             job=job.id,
             template=template,
-            tenant=source.tenant,
+            tenant=job.tenant,
             references=used,
             body=source.body,
             replaced=self._replaced(handled, superseded, job.id),
@@ -540,8 +556,24 @@ class _Planner:
             built=world.is_live(ref),
             uncertain=world.may_have_stack(ref),
             force=ref in world.forced,
+            stack="" if world.is_live(ref) else self._unrecorded_stack(handled),
         )
         return Start(job, record, world.wanted.get(ref), superseded, self._retried(superseded), first_of_two)
+
+    def _unrecorded_stack(self, handled: Handled | None) -> str:
+        """Heat's own id of the stack that an unfinished job was given, or one before it: by its id it is known as ours
+        when somebody else's update has taken its tags away."""
+        runs = [self.world.runs.get(job.id) for job in self.world.graph.on(self.ref)]
+        given = [run.stack for run in runs if run and run.stack]
+        return given[-1] if given else handled.stack if handled else ""
+
+    def _at_home(self, source: Wanted) -> Mapping[str, Json]:
+        """The body for a deletion: a stack is deleted where it is, whatever project the config names by now."""
+        world, ref = self.world, self.ref
+        home = world.graph.on(ref)[-1].tenant if world.deleting(ref) else world.home(ref)
+        if home is None or home == source.tenant:
+            return source.body
+        return {**source.body, "tenant_id": home}
 
     def _stands_on(self) -> frozenset[Ref]:
         """What the stack was built from, or may be by an unfinished job, as far as there is either."""
@@ -551,35 +583,53 @@ class _Planner:
         return handled.refs() | handled.stands_on
 
     def _outlived(self, source: Wanted) -> frozenset[JobId]:
-        """The unfinished jobs of an earlier incarnation: what becomes of them is nobody's state any more."""
+        """The unfinished jobs that are not superseded though what becomes of them is nobody's state any more.
+
+        Those of an earlier incarnation, and deletions in another tenant than the new job's. Not among them are jobs that
+        build and that Heat knows nothing of: they would build a stack that nobody wants.
+        """
         world, handled = self.world, self.world.handled.get(self.ref)
-        jobs = frozenset(job.id for job in world.graph.on(self.ref))
-        if handled is None or handled.incarnation == source.incarnation:
-            return jobs.intersection(handled.outlived if handled else ())
-        return jobs
+        jobs = world.graph.on(self.ref)
+        if handled is not None and handled.incarnation != source.incarnation:
+            return frozenset(job.id for job in jobs if not world.may_be_dropped(job))
+        elsewhere = [job.id for job in jobs if job.action is Action.DELETE and job.tenant != source.tenant]
+        before = handled.outlived if handled else ()
+        return frozenset(job.id for job in jobs if job.id in before or (job.id in elsewhere and world.may_have_stack(self.ref)))
 
     def _stuck(self, action: Action, outlived: frozenset[JobId]) -> tuple[Job, ...]:
-        """The jobs on this resource that could not be put to Heat, and are waiting for their next try: a newer version or
-        a deletion takes their place, for it may be what corrects them.
+        """The jobs on this resource that could not be put to Heat, and are waiting for their next try: a deletion takes
+        their place, and so does a newer version that may correct them.
 
-        A deletion leaves those that Heat may have taken: it would find nothing to delete yet.
+        It corrects no outage. Then it waits for its turn: others may have changed what it is built from.
         """
         world = self.world
         found = [job for job in world.graph.on(self.ref) if world.is_stuck(job) and job.id not in outlived]
-        return tuple(job for job in found if action is not Action.DELETE or not world.runs[job.id].asked)
+        runs = {job.id: world.runs[job.id] for job in found if not world.runs[job.id].asked}
+        return tuple(job for job in found if job.id in runs and (action is Action.DELETE or runs[job.id].cause not in _OUTAGES))
+
+    def _is_idle(self, action: Action, job: JobId) -> bool:
+        """Whether no worker has a job, though Heat may have taken it."""
+        run = self.world.runs.get(job)
+        if run is None:
+            return True
+        return run.step is Step.RETRY and action is not Action.DELETE
 
     def _retried(self, jobs: Iterable[Job]) -> dict[JobId, int]:
         """The revisions of the runs that are to be tried again, of some jobs."""
         return {job.id: self.world.runs[job.id].revision for job in jobs if self.world.is_stuck(job)}
 
-    def _superseded(self, dependency: tuple[JobId, ...], outlived: frozenset[JobId]) -> tuple[Job, ...]:
+    def _superseded(self, action: Action, dependency: tuple[JobId, ...], others: frozenset[JobId]) -> tuple[Job, ...]:
         """The jobs on this resource that need not run any more, because this one does all and more.
 
-        No worker has taken them, they do not clear away an earlier incarnation, and nothing that this
-        job has to wait for waits for them: it must not take their place in the queue before that.
+        No worker has them, they do not clear away an earlier incarnation, and nothing that this job has
+        to wait for waits for them: it must not take their place in the queue before that.
+
+        A deletion leaves those that Heat may have taken: it would find nothing to delete yet.
+
+        :param others: those on the resource of which something else has been decided.
         """
         world = self.world
-        idle = [job for job in world.graph.on(self.ref) if job.id not in world.runs and job.id not in outlived]
+        idle = [job for job in world.graph.on(self.ref) if job.id not in others and self._is_idle(action, job.id)]
         needed = set(dependency) - {job.id for job in idle}
         return tuple(job for job in idle if not needed & world.graph.behind([job.id]))
 

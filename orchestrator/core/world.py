@@ -69,13 +69,15 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of the run of a job: its step and revision, whether Heat may have taken a request of it, and how many
-    workers in a row have died over it."""
+    """What is known of the run of a job: its step and revision, whether Heat may have taken a request of it, how many
+    workers in a row have died over it, Heat's own id of its stack, and why it is tried again (a :class:`Cause`)."""
 
     step: Step
     revision: int
     asked: bool
     deaths: int = 0
+    stack: str = ""
+    cause: str = ""
 
 
 class World:
@@ -227,7 +229,7 @@ class World:
     def _run_moved(self, fact: RunMoved, _: float) -> tuple[Ref, ...]:
         run = fact.run
         self._fresh.discard(fact.job)
-        self._runs[fact.job] = Seen(run.step, fact.revision, run.asked, run.deaths)
+        self._runs[fact.job] = Seen(run.step, fact.revision, run.asked, run.deaths, run.stack, run.cause)
         return ()
 
     def _run_removed(self, fact: RunRemoved, _: float) -> tuple[Ref, ...]:
@@ -265,15 +267,25 @@ class World:
             return job.id not in self._fresh
         return run.asked or run.step is not Step.RETRY
 
+    def will_have_stack(self, ref: Ref) -> bool:
+        """Whether Heat has a stack of this resource, may have one, or will get one by a job that keeps its place, because
+        others wait for it."""
+        return self.may_have_stack(ref) or any(map(self._is_waited_for, self.graph.on(ref)))
+
+    def may_be_dropped(self, job: Job) -> bool:
+        """Whether Heat knows nothing of an unfinished job that builds, and nobody needs it."""
+        if job.action is Action.DELETE:
+            return False
+        return not self._has_reached_heat(job) and not self._is_waited_for(job)
+
     def home(self, ref: Ref) -> str | None:
         """The tenant in which the resource's stack is, or will be when its jobs are over; None when there is none.
 
         A deletion under way is the end of a stay: after it, the resource may be built anywhere.
         """
-        jobs = self.graph.on(ref)
-        if self.deleting(ref) or not (self.may_have_stack(ref) or any(map(self._is_waited_for, jobs))):
+        if self.deleting(ref) or not self.will_have_stack(ref):
             return None
-        if jobs:
+        if jobs := self.graph.on(ref):
             return jobs[-1].tenant
         if (stack := self.stacks.get(ref)) is not None and stack.live and stack.tenant:
             return stack.tenant

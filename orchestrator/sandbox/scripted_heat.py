@@ -28,6 +28,7 @@ from .scripted_keystone import ScriptedKeystone
 Answer = tuple[int, Json, dict[str, str]]
 
 _ROUTE = re.compile(r"/v1/([^/]+)/stacks(?:/detail)?(?:/([^/]+))?(?:/([^/]+))?")
+_ACTIONS = ("suspend", "resume", "check")
 
 
 @dataclass(slots=True)
@@ -85,6 +86,8 @@ class Request:
     outcome: str = "COMPLETE"
     reason: str = ""
     stack_id: str = ""
+    foreign: bool = False
+    """Whether it came by :meth:`ScriptedHeat.somebody_else`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class ScriptedHeat:
         self.stacks: dict[tuple[str, str], ScriptedStack] = {}
         self._by_id: dict[str, ScriptedStack] = {}
         self._lock = threading.Lock()
+        self._foreign = False
         self._server = _Server(("127.0.0.1", port), _handler(self))
         self.port = self._server.server_address[1]
 
@@ -151,6 +155,34 @@ class ScriptedHeat:
         """The stacks that are there, by name."""
         with self._lock:
             return {name: stack for (_, name), stack in self.stacks.items() if not stack.gone}
+
+    def somebody_else(self, method: str, tenant: str, name: str, parameters: Json = None) -> bool:
+        """Somebody else than the orchestrator has a stack updated (which takes the tags away, and takes
+        over from an update that is in progress), deleted, suspended, resumed or checked.
+
+        :return: whether Heat has taken it.
+        """
+        with self._lock:
+            stack = self.stacks.get((tenant, name))
+            if stack is None or stack.gone or (stack.action == "DELETE" and method != "delete"):
+                return False
+            if stack.in_progress and method in _ACTIONS:
+                return False  # Heat begins these only on a stack that is at rest.
+            self._foreign = True
+            try:
+                self._begin_foreign(method, stack, parameters)
+            finally:
+                self._foreign = False
+            return True
+
+    def _begin_foreign(self, method: str, stack: ScriptedStack, parameters: Json) -> None:
+        if method == "delete":
+            self._delete(stack)
+        elif method == "update":
+            self._begin("update", stack, {"parameters": parameters})
+        else:
+            assert method in _ACTIONS, method
+            self._begin(method, stack, {"tags": ",".join(stack.tags)})
 
     # The API ----------------------------------------------------------------------------------------
 
@@ -232,6 +264,8 @@ class ScriptedHeat:
             return _error(409, "ActionInProgress", f"Stack {stack.name} already has an action ({stack.action}) in progress.")
         if stack.action == "DELETE":
             return _error(400, "NotSupported", "Updating a stack when it is deleting is not supported.")
+        if stack.action == "SUSPEND":
+            return _error(400, "NotSupported", "Updating a stack when it is suspended is not supported.")
         self._begin("update", stack, body)
         return 202, None, {}
 
@@ -246,11 +280,11 @@ class ScriptedHeat:
         stack.action, stack.outcome, stack.reason = method.upper(), script.outcome, script.reason
         stack.ends = time.monotonic() + script.duration
         stack.tags = tuple(tag.split(",")) if tag else ()
-        if method != "delete":
+        if method in ("create", "update"):
             stack.parameters = body.get("parameters")
             stack.outputs = self.outputs(stack) if script.outcome == "COMPLETE" else []
         now = time.time()
-        how = (now + script.duration, script.outcome, script.reason, stack.id)
+        how = (now + script.duration, script.outcome, script.reason, stack.id, self._foreign)
         self.requests.append(Request(method, stack.tenant, stack.name, tag, now, body.get("parameters"), *how))
 
 

@@ -1,12 +1,18 @@
 """The independent check: pure functions from the facts to violations.
 
 It reads CONTRACT and nothing of the orchestrator's code. Facts are what etcd's history and Heat's request
-log say; a job record is consulted only for which version of which incarnation a request belongs to.
+log say; a job record is consulted only for which content of which incarnation a request belongs to.
+
+A *content* is a version with its body and mark. The generator gives each body of an incarnation a value of its own, which is
+also a parameter and an output of the stack. So contents are told apart whatever their versions are: of an
+*unversioned* resource (version 0 after its creation), and of one version that is written with several bodies.
 
 What is let pass, and why:
 
 * a deletion asked several times: Heat takes it as the same deletion (counted);
-* another job for a version whose operation Heat ended in FAILED: a repair;
+* another job for a content whose operation Heat ended in FAILED: a repair;
+* a content asked for once more after somebody else has changed or deleted its stack: it is not built any more;
+* a failure that says so, of a stack that somebody else has suspended, or deleted or changed while it was built;
 * the deletion of a parent under a child whose config still wanted it when the deletion was decided
   (the deletion's patience had ended), or whose own deletion or change had failed in Heat;
 * a child changed on the old stack of its parent, while the replacement of that stack (the parent's id was made
@@ -59,7 +65,7 @@ def final_state(ledger: Ledger) -> Iterator[Violation]:
     """Every resource's stack and state are those of its newest config."""
     for ref in ledger.refs():
         config = ledger.config(ref)
-        if not config.version:
+        if config.gone:
             continue
         for text in _final_of(ledger, ref, config):
             yield Violation("final state", ref, text, tuple(ledger.story(ref, *config.parents())))
@@ -79,6 +85,8 @@ def _final_of(ledger: Ledger, ref: str, config: Write) -> Iterator[str]:
         return
     if report.worker_state not in ("CREATE_COMPLETED", "MODIFY_COMPLETED"):
         yield f"v{config.version} is reported {report.worker_state}"
+    if report.value and report.value != config.value:
+        yield f"v{config.version} is {config.value}, but the report is of {report.value}"
     standing = [s for s in ledger.facts.stacks if s.name == stack_name(ref) and s.tenant == config.body.get("tenant_id")]
     if not standing:
         yield f"v{config.version} is reported {report.worker_state}, but Heat has no stack"
@@ -97,8 +105,8 @@ def _last_report(ledger: Ledger, ref: str, config: Write) -> Report | None:
 
 
 def _explained(ledger: Ledger, ref: str, config: Write, report: Report, depth: int = 0) -> bool:
-    """Whether a failure has a cause that lasts: Heat failed this very version, or one that it is built from."""
-    own = ledger.asked_for(ref, config.created, config.version)
+    """Whether a failure has a cause that lasts: Heat failed this very content, or one that it is built from."""
+    own = ledger.asked_for(ref, config.created, config.value)
     if own:
         return own[-1].outcome == "FAILED" and own[-1].reason in report.error
     return depth < 50 and any(_failed_below(ledger, parent, report, depth) for parent in config.parents())
@@ -119,7 +127,7 @@ def orphans(ledger: Ledger) -> Iterator[Violation]:
         config = ledger.config(ref)
         if ledger.shaken(ref):
             continue  # made since the backup, and wanted by nobody any more: docs/howto/back-up-and-upgrade.md
-        if not config.version or config.body.get("tenant_id") != stack.tenant:
+        if config.gone or config.tenant != stack.tenant:
             text = f"stack {stack.tenant}/{stack.name} in {stack.status} belongs to no config"
             yield Violation("orphan", ref, text, tuple(ledger.story(ref)))
 
@@ -129,7 +137,7 @@ def leftovers(ledger: Ledger) -> Iterator[Violation]:
     for key in ledger.final:
         if key.startswith((JOBS, JOB_STATE, f"{OWN}runs/", f"{OWN}held/")):
             yield Violation("leftover", key, "is left though nothing is under way", tuple(_about_key(ledger, key)))
-        elif not key.startswith(CONFIG) and (ref := ref_of(key)) and not ledger.config(ref).version:
+        elif not key.startswith(CONFIG) and (ref := ref_of(key)) and ledger.config(ref).gone:
             yield Violation("leftover", key, "is left though its config is gone", tuple(ledger.story(ref)))
 
 
@@ -143,11 +151,11 @@ def _about_key(ledger: Ledger, key: str) -> list[str]:
 
 
 def once(ledger: Ledger) -> Iterator[Violation]:
-    """No create or update is taken twice for one version of one incarnation."""
+    """No create or update is taken twice for one content of one incarnation."""
     seen: dict[tuple[int, str, str], Operation] = {}
-    versions: dict[tuple[int, str, int, int], tuple[Job, Operation]] = {}
+    contents: dict[tuple[int, str, int, str], tuple[Job, Operation]] = {}
     for operation in ledger.facts.operations:
-        if operation.method not in BUILDING:
+        if operation.method not in BUILDING or operation.foreign:
             continue
         job = ledger.job_of(operation)
         ref = operation.stack.replace("_", ":", 1)
@@ -160,17 +168,60 @@ def once(ledger: Ledger) -> Iterator[Violation]:
         era = ledger.era(operation.at)
         twin = seen.get((era, operation.stack, operation.tag))
         seen[era, operation.stack, operation.tag] = operation
-        if twin:
+        if twin and not _somebody_else_between(ledger, twin, operation):
             text = f"{operation.method} of {job.id} taken twice, at {twin.at:.3f} and {operation.at:.3f}"
             yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
             continue
-        version = (era, ref, job.incarnation, job.version)
-        if earlier := versions.get(version):
+        content = (era, ref, job.incarnation, job.value)
+        if (earlier := contents.get(content)) and not twin:
             other, before = earlier
-            if before.outcome != "FAILED":
+            if before.outcome != "FAILED" and not _somebody_else_between(ledger, before, operation):
                 text = f"v{job.version} asked for by two jobs, {other.id} and {job.id}"
                 yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
-        versions[version] = (job, operation)
+        contents[content] = (job, operation)
+
+
+def _somebody_else_between(ledger: Ledger, first: Operation, second: Operation) -> bool:
+    """Whether somebody else changed or deleted the stack after the one request and before the other."""
+    return any(
+        other.foreign and other.method in ("update", "delete") and first.at <= other.at <= second.at
+        for other in ledger.all_of[first.stack]
+        if other.stack_id == first.stack_id
+    )
+
+
+def asked_as_wanted(ledger: Ledger) -> Iterator[Violation]:
+    """Each create and update is of the content and in the tenant of the config that its job was made for."""
+    for operation in ledger.facts.operations:
+        job = ledger.job_of(operation) if operation.method in BUILDING and not operation.foreign else None
+        if job is None or ledger.shaken(job.ref, operation.at):
+            continue
+        came = ledger.first_write(job.ref, job.incarnation, job.value)
+        if operation.value != job.value:
+            text = f"{operation.method} of {job.id} with {operation.value!r}, which is for {job.value!r}"
+        elif came is None:
+            text = f"{job.id} is for {job.value!r}, which no config had"
+        elif came.tenant != operation.tenant:
+            text = f"{operation.method} of {job.id} in {operation.tenant}, which is for {came.tenant}"
+        else:
+            continue
+        yield Violation("content", job.ref, text, tuple(ledger.story(job.ref, around=operation.at)))
+
+
+def one_home(ledger: Ledger) -> Iterator[Violation]:
+    """A stack is made only when the resource has none in another tenant any more."""
+    for operation in ledger.facts.operations:
+        ref = operation.stack.replace("_", ":", 1)
+        if operation.method != "create" or operation.foreign or ledger.shaken(ref, operation.at):
+            continue
+        last: dict[str, Operation] = {}
+        for other in ledger.all_of[operation.stack]:
+            if other.at < operation.at and other.tenant != operation.tenant:
+                last[other.tenant] = other
+        for other in last.values():
+            if not (other.method == "delete" and other.outcome == "COMPLETE" and other.ends <= operation.at + EPSILON):
+                text = f"create in {operation.tenant} while there is a stack in {other.tenant}"
+                yield Violation("two homes", ref, text, tuple(ledger.story(ref, around=operation.at)))
 
 
 def _around_restore(ledger: Ledger, operation: Operation) -> bool:
@@ -183,6 +234,8 @@ def repeated_deletes(facts: Facts) -> int:
     count = 0
     for operation in facts.operations:
         before = last.get(operation.stack_id)
+        if operation.foreign:
+            continue
         if operation.method == "delete" and before and before.method == "delete" and before.outcome != "FAILED":
             count += 1
         last[operation.stack_id] = operation
@@ -190,18 +243,18 @@ def repeated_deletes(facts: Facts) -> int:
 
 
 def newest_first(ledger: Ledger) -> Iterator[Violation]:
-    """No older version is asked for after a newer one of the same incarnation."""
+    """No older content is asked for after a newer one of the same incarnation."""
     newest: dict[tuple[int, str, int], int] = {}
     for operation in ledger.facts.operations:
         job = ledger.job_of(operation) if operation.method in BUILDING else None
         if job is None:
             continue
         about = (ledger.era(operation.at), job.ref, job.incarnation)
-        known = newest.get(about, 0)
-        if job.version < known:
-            text = f"v{job.version} asked for after v{known}"
+        known, serial = newest.get(about, -1), ledger.serial(job.ref, job.incarnation, job.value)
+        if serial < known:
+            text = f"v{job.version} {job.value} asked for after content {known} of this incarnation"
             yield Violation("older after newer", job.ref, text, tuple(ledger.story(job.ref, around=operation.at)))
-        newest[about] = max(known, job.version)
+        newest[about] = max(known, serial)
 
 
 # (c) Order -------------------------------------------------------------------------------------------
@@ -213,7 +266,7 @@ def built_on_complete_parents(ledger: Ledger) -> Iterator[Violation]:
         job = ledger.job_of(operation) if operation.method in BUILDING else None
         if job is None or ledger.shaken(job.ref, operation.at):
             continue
-        came = ledger.first_write(job.ref, job.incarnation, job.version)
+        came = ledger.first_write(job.ref, job.incarnation, job.value)
         for parent in came.parents() if came else ():
             if fault := _parent_fault(ledger, job, operation, parent):
                 evidence = tuple(ledger.story(job.ref, parent, around=operation.at))
@@ -232,13 +285,14 @@ def _parent_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -
 
 
 def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -> str:
-    came = ledger.first_write(job.ref, job.incarnation, job.version)
+    came = ledger.first_write(job.ref, job.incarnation, job.value)
     assert came is not None, "the caller has looked"
     wanted = ledger.config(parent, came.revision)
     if not wanted.wanted or ledger.config(parent, job.revision).created != wanted.created:
         return ""  # it came, or came anew, after the child
     if _waits_to_be_replaced(ledger, job, operation, parent, wanted):
         return ""
+    least = ledger.serial(parent, wanted.created, wanted.value)
     done = [
         each
         for each in ledger.of[stack_name(parent)]
@@ -246,17 +300,27 @@ def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent
         and each.ends <= operation.at + EPSILON
         and (other := ledger.job_of(each))
         and other.incarnation == wanted.created
-        and other.version >= wanted.version
+        and ledger.serial(parent, other.incarnation, other.value) >= least
     ]
-    failed = [r for r in ledger.reports.get(parent, ()) if r.failed and r.version >= wanted.version and r.at <= operation.at]
+    failed = [
+        report
+        for report in ledger.reports.get(parent, ())
+        if report.failed
+        and report.at <= operation.at
+        and any(
+            ledger.serial(parent, wanted.created, write.value) >= least
+            for write in _contents_of(ledger, parent, report, ledger.config(parent, report.revision))
+        )
+    ]
     return "" if done or failed else f"v{wanted.version} of {parent} was written before it and is not built"
 
 
 def _waits_to_be_replaced(ledger: Ledger, job: Job, operation: Operation, parent: str, wanted: Write) -> bool:
-    """The parent's id was made anew, and the deletion of its old stack is patient with this very child."""
+    """The parent's id was made anew or moves, and the deletion of its old stack is patient with this very child."""
     last, own = ledger.last_before(parent, operation.at), ledger.last_before(job.ref, operation.at)
     old = ledger.job_of(last) if last and last.method in BUILDING else None
-    return bool(old and old.incarnation != wanted.created and own and parent in ledger.built_from(own))
+    replaced = old and last and (old.incarnation != wanted.created or last.tenant != wanted.tenant)
+    return bool(replaced and own and parent in ledger.built_from(own))
 
 
 def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:
@@ -264,6 +328,8 @@ def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:
     built: dict[str, tuple[Operation, set[str]]] = {}
     for operation in ledger.facts.operations:
         ref = operation.stack.replace("_", ":", 1)
+        if operation.foreign:
+            continue
         if operation.method in BUILDING:
             built[ref] = (operation, ledger.built_from(operation))
             continue
@@ -276,7 +342,7 @@ def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:
 
 
 def _still_there(ledger: Ledger, ref: str, at: float) -> bool:
-    last = ledger.last_before(ref, at)
+    last = ledger.last_of_all_before(ref, at)
     return last is not None and not (last.method == "delete" and last.outcome == "COMPLETE" and last.ends <= at + EPSILON)
 
 
@@ -341,25 +407,47 @@ def parents_rest_while_children_are_built(ledger: Ledger) -> Iterator[Violation]
 def reports(ledger: Ledger) -> Iterator[Violation]:
     """Each version is reported once, truly, not above the config, not without it."""
     for ref, listed in ledger.reports.items():
-        last: tuple[tuple[int, int], Report] | None = None
+        last = _Told((-1, -1))
         for report in listed:
             if report.restored:
                 continue
             config = ledger.config(ref, report.revision)
             faults = list(_report_faults(ledger, ref, report, config))
             life = (ledger.era(report.at), config.created)
-            if last and last[0] == life:
-                faults += _repetition_faults(ledger, ref, last[1], report, config)
-            last = (life, report)
+            if last.life != life:
+                last = _Told(life)
+            faults += _repetition_faults(ledger, ref, last, report, config)
             for text in faults:
                 yield Violation("report", ref, text, tuple(ledger.story(ref, around=report.at)))
 
 
+@dataclass(slots=True)
+class _Told:
+    """What was reported of an incarnation up to now: the content (by number) and the report that came last."""
+
+    life: tuple[int, int]
+    content: int = -1
+    report: Report | None = None
+
+
+def _contents_of(ledger: Ledger, ref: str, report: Report, config: Write) -> list[Write]:
+    """The contents that a report may be about: of its version, written before it, and of the value that it tells."""
+    deletion = report.worker_state.startswith("DELETE")
+    return [
+        write
+        for write in ledger.contents(ref, config.created)
+        if write.version == report.version
+        and write.revision < report.revision
+        and write.marked == deletion
+        and report.value in ("", write.value)
+    ]
+
+
 def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> Iterator[str]:
-    if not config.version:
+    if config.gone:
         yield f"v{report.version} {report.worker_state} was written after the config was gone (revision {report.revision})"
         return
-    if report.version > config.version:
+    if report.version > config.version and config.version:
         yield f"v{report.version} was written while the config was at v{config.version}"
     if report.failed and not report.error:
         yield f"v{report.version} {report.worker_state} says no reason"
@@ -372,7 +460,8 @@ def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> I
         if _still_there(ledger, ref, report.at):
             yield f"v{report.version} is reported DELETE_COMPLETED while the stack was there"
     else:
-        asked = [o for o in ledger.asked_for(ref, config.created, report.version) if o.ends <= report.at + EPSILON]
+        values = {write.value for write in _contents_of(ledger, ref, report, config)}
+        asked = [o for value in values for o in ledger.asked_for(ref, config.created, value) if o.ends <= report.at + EPSILON]
         if not any(o.outcome == "COMPLETE" for o in asked):
             yield f"v{report.version} is reported {report.worker_state}, but Heat had not completed it"
 
@@ -382,6 +471,9 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
     failed = (o for o in ledger.facts.operations if o.outcome == "FAILED" and o.ends <= report.at + EPSILON)
     if any(operation.reason in report.error for operation in failed):
         return True
+    if _somebody_else_was_the_cause(ledger, ref, report, config):
+        return True
+    deleted = "behind the orchestrator's back" in report.error
     # The report is of its version, which need not be the config's any more, and so may those be that it names.
     reported = [w for w in ledger.writes.get(ref, ()) if w.created == config.created and w.version == report.version]
     seen, todo = {ref}, [parent for write in reported for parent in write.parents()]
@@ -390,10 +482,27 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
         if parent in seen:
             continue
         seen.add(parent)
+        if deleted and _somebody_deleted(ledger, parent, report.at):
+            return True  # Its own failure need not be reported: its config may be gone by now.
         if _last_failed(ledger, parent, report.at) or _reported_failed(ledger, parent, report.revision):
             return True
         todo += [p for w in ledger.writes.get(parent, ()) if w.revision <= report.revision for p in w.parents()]
     return False
+
+
+def _somebody_else_was_the_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
+    """Whether the failure says what somebody else did to the stack, and somebody did that."""
+    foreign = [o for o in ledger.all_of.get(stack_name(ref), ()) if o.foreign and o.at <= report.at]
+    if any(o.method == "suspend" for o in foreign) and "SUSPEND" in report.error:
+        return True
+    values = {write.value for write in _contents_of(ledger, ref, report, config)}
+    asked = [o.at for value in values for o in ledger.asked_for(ref, config.created, value)]
+    meanwhile = [o for o in foreign if asked and o.at >= min(asked)]
+    return any(o.method == "delete" for o in meanwhile) and "behind the orchestrator's back" in report.error
+
+
+def _somebody_deleted(ledger: Ledger, ref: str, at: float) -> bool:
+    return any(o.foreign and o.method == "delete" and o.at <= at for o in ledger.all_of.get(stack_name(ref), ()))
 
 
 def _reported_failed(ledger: Ledger, ref: str, revision: int) -> bool:
@@ -409,11 +518,23 @@ def _last_failed(ledger: Ledger, ref: str, at: float) -> bool:
     return bool(ended) and ended[-1].outcome == "FAILED"
 
 
-def _repetition_faults(ledger: Ledger, ref: str, before: Report, report: Report, config: Write) -> Iterator[str]:
-    if report.version < before.version:
-        yield f"v{report.version} was reported after v{before.version}"
-    elif report.version == before.version:
-        own = [o for o in ledger.asked_for(ref, config.created, report.version) if o.ends <= before.at + EPSILON]
+def _repetition_faults(ledger: Ledger, ref: str, told: _Told, report: Report, config: Write) -> Iterator[str]:
+    """Each content is reported once, in the order of writing; *told* takes in the report.
+
+    Where a report does not tell its content it counts for the oldest that it may be about.
+    """
+    contents = ledger.contents(ref, config.created)
+    numbers = [contents.index(write) for write in _contents_of(ledger, ref, report, config)]
+    before, last = told.report, told.content
+    told.content = min((n for n in numbers if n > last), default=last)
+    told.report = report
+    if not numbers:
+        yield f"v{report.version} {report.worker_state} {report.value} is of no content that this incarnation had"
+    elif max(numbers) < last:
+        yield f"v{report.version} {report.value} was reported after content {last} of this incarnation"
+    elif max(numbers) == last and before is not None:
+        value = contents[last].value
+        own = [o for o in ledger.asked_for(ref, config.created, value) if o.ends <= before.at + EPSILON]
         if not before.failed or own:
             yield f"v{report.version} was reported twice, {before.worker_state} and {report.worker_state}"
 
@@ -435,6 +556,8 @@ RULES: tuple[Check, ...] = (
     orphans,
     leftovers,
     once,
+    asked_as_wanted,
+    one_home,
     newest_first,
     built_on_complete_parents,
     parents_outlive_children,
@@ -461,10 +584,11 @@ def latencies(facts: Facts) -> list[float]:
         for report in listed:
             if report.restored:
                 continue
-            incarnation = ledger.config(ref, report.revision).created
-            came = ledger.first_write(ref, incarnation, report.version)
-            if came and (incarnation, report.version) not in seen:
-                seen.add((incarnation, report.version))
+            config = ledger.config(ref, report.revision)
+            incarnation = config.created
+            came = next(iter(_contents_of(ledger, ref, report, config)), None)
+            if came and (incarnation, came.revision) not in seen:
+                seen.add((incarnation, came.revision))
                 if not any(came.revision < revision < report.revision for revision in held[ref]):
                     found.append(report.at - came.at)
     return sorted(found)
@@ -472,4 +596,5 @@ def latencies(facts: Facts) -> list[float]:
 
 def kinds(facts: Facts) -> dict[str, int]:
     """Heat's operations by method and outcome."""
-    return dict(sorted(Counter(f"{o.method} {o.outcome}" for o in facts.operations).items()))
+    foreign = {True: "somebody else's ", False: ""}
+    return dict(sorted(Counter(f"{foreign[o.foreign]}{o.method} {o.outcome}" for o in facts.operations).items()))

@@ -37,7 +37,10 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One create, update or delete that Heat took, from *at* to *ends* by Heat's clock, which is also ours."""
+    """One create, update or delete that Heat took, from *at* to *ends* by Heat's clock, which is also ours.
+
+    *outcome* is COMPLETE, FAILED, or OVERTAKEN: somebody else had Heat begin something else meanwhile.
+    """
 
     method: str
     tenant: str
@@ -48,10 +51,15 @@ class Operation:
     outcome: str = "COMPLETE"
     reason: str = ""
     stack_id: str = ""
+    value: str = ""
+    """The parameter that says of which content of the config the request was made."""
+    foreign: bool = False
+    """Somebody else asked, not the orchestrator."""
 
     def __str__(self) -> str:
         took = f"{self.at:.3f}–{self.ends:.3f}"
-        return f"Heat {self.method} {self.tenant}/{self.stack} [{self.tag}] {took} {self.outcome} {self.reason}"
+        who = "Heat, by somebody else:" if self.foreign else "Heat"
+        return f"{who} {self.method} {self.value} {self.tenant}/{self.stack} [{self.tag}] {took} {self.outcome} {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,8 @@ class Injector:
             self._heat_link: 8,
             self._heat_reset: 2,
             self._heat_refuses: 6,
+            self._odd_answers: 5,
+            self._somebody_else: 10,
             self._bridge_etcd_link: 4,
             self._worker_etcd_link: 3,
             self._lose_member: 8,
@@ -142,7 +144,10 @@ class Injector:
         self._lifted.set()
         for thread in self._running:
             thread.join(60)
-        self.setting.mood.bad = 0.0
+        self.setting.mood.bad = self.setting.mood.odd = 0.0
+        for stack in self.setting.heat.live().values():
+            if stack.action == "SUSPEND":
+                self.setting.heat.somebody_else("resume", stack.tenant, stack.name)
         for member in self.setting.members:
             for link in member.all_links():
                 link.set(Mode.OPEN)
@@ -412,6 +417,33 @@ class Injector:
         mood.where, mood.bad = where, bad
         self._last(seconds)
         mood.bad = 0.0
+
+    def _odd_answers(self, own: random.Random) -> None:
+        mood, seconds = self.setting.mood, own.uniform(0.5, 6.0)
+        where = own.choice(["", *self.setting.generator.tenants])
+        chance = own.choice((0.2, 0.5, 1.0))
+        self._note("something else answers for Heat", f"{chance:.0%} of the requests of {where or 'all tenants'}", seconds)
+        mood.odd_where, mood.odd = where, chance
+        self._last(seconds)
+        mood.odd = 0.0
+
+    def _somebody_else(self, own: random.Random) -> None:
+        """Somebody else is at work on our stacks, at times on one that is in progress."""
+        heat, generator = self.setting.heat, self.setting.generator
+        for _ in range(own.randint(1, 4)):
+            stacks = [stack for stack in list(heat.stacks.values()) if not stack.gone and stack.action != "DELETE"]
+            busy = [stack for stack in stacks if stack.in_progress]
+            if not stacks:
+                return
+            stack = own.choice(busy if busy and own.random() < 0.5 else stacks)
+            method = own.choice(("update", "update", "delete", "suspend", "check"))
+            generator.touched.add(stack.name.replace("_", ":", 1))
+            if heat.somebody_else(method, stack.tenant, stack.name, {"value": "somebody else's"}):
+                self._note(f"somebody else's {method}", f"{stack.tenant}/{stack.name}")
+            self._last(own.uniform(0.0, 1.0))
+            if method == "suspend" and own.random() < 0.5:
+                self._last(own.uniform(0.0, 3.0))
+                heat.somebody_else("resume", stack.tenant, stack.name)
 
     def _bridge_etcd_link(self, own: random.Random) -> None:
         self._cut(own, self.setting.bridges, "etcd", [Mode.CUT, Mode.HOLD, Mode.DELAY], LEASE + 4)

@@ -16,21 +16,39 @@ from .etcd import Client
 from .facts import Event
 from .ledger import PARENT_FIELDS, STATE, TYPES, ref_of
 
+UNVERSIONED_EVERY = 4
+"""Every so many-th id is unversioned."""
 _PATHS = {kind: path for path, kind in TYPES.items()}
 
 
 @dataclass(slots=True)
 class Resource:
-    """What the API server knows of one id. *index* orders ids: a parent's is lower, so there is never a circle."""
+    """What the API server knows of one id. *index* orders ids: a parent's is lower, so there is never a circle.
+
+    *versioned*: whether each write has the next version. Upstream Gohan writes 1 at the creation and 0 after that
+    for types without ``state_versioning``. *content* counts the bodies of a *life*.
+    """
 
     ref: str
     index: int
+    versioned: bool = True
     version: int = 0
     life: int = 0
+    content: int = 0
     marked: bool = False
     there: bool = False
     body: dict[str, Any] = field(default_factory=dict)
     reported: tuple[int, str] = (0, "")
+    built: str = ""
+    """The value that the last report tells; empty when it tells none."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last report is of what is there."""
+        version, state = self.reported
+        if self.marked or version != self.version or not state:
+            return False
+        return state.endswith("_FAILED") or self.built == self.body["value"]
 
     @property
     def wanted(self) -> bool:
@@ -61,11 +79,15 @@ class Generator:
         self._answers: list[tuple[float, str]] = []
         self._answers_lock = threading.Lock()
         self.tenants = [f"t{n}" for n in range(tenants)]
+        self.touched: set[str] = set()
+        """Resources whose stacks somebody else has changed."""
         self.counts: Counter[str] = Counter()
         self.stopping = threading.Event()
         links = resources // 5
         nodes = [Resource(f"node:n{n}", n) for n in range(resources - links)]
         self.resources = {r.ref: r for r in (*nodes, *(Resource(f"link:l{n}", len(nodes) + n) for n in range(links)))}
+        for resource in self.resources.values():
+            resource.versioned = resource.index % UNVERSIONED_EVERY != 0
 
     # What the API server hears ------------------------------------------------------------------------
 
@@ -74,9 +96,12 @@ class Generator:
         if not event.key.startswith(STATE) or not (ref := ref_of(event.key)) or ref not in self.resources:
             return
         if event.value is None:
-            self.resources[ref].reported = (0, "")
+            self.resources[ref].reported, self.resources[ref].built = (0, ""), ""
         else:
             document = json.loads(event.value)
+            outputs = json.loads(document["state"].get("heat_outputs") or "[]")
+            values = [output["output_value"] for output in outputs if output["output_key"] == "value"]
+            self.resources[ref].built = values[0] if values else ""
             self.resources[ref].reported = (document["version"], document["state"]["worker_state"])
             with self._answers_lock:
                 self._answers.append((time.monotonic() + self._pause.uniform(0.0, 1.0), ref))
@@ -107,6 +132,8 @@ class Generator:
             self._update_one: 25,
             self._update_burst: 6,
             self._rewrite: 6,
+            self._rewrite_differently: 4,
+            self._move: 4,
             self._mark_family: 10,
             self._remove_family: 6,
             self._replace: 4,
@@ -123,8 +150,15 @@ class Generator:
                 self._random.choices(list(kinds), list(kinds.values()))[0]()
 
     def finish(self) -> None:
-        """What would wait for ever gets what it waits for: missing parents come back, or are no longer referred to."""
+        """What would wait for ever gets what it waits for: missing parents come back, or are no longer referred to.
+
+        What somebody else has changed behind the orchestrator's back is written once more, with the next version.
+        """
         with self._lock:
+            for ref in sorted(self.touched):
+                resource = self.resources[ref]
+                if resource.wanted:
+                    self._count("update after somebody else", lambda r=resource: self._write(r, r.body))  # type: ignore[misc]
             for resource in sorted(self.resources.values(), key=lambda r: -r.index):
                 missing = [p for p in resource.parents() if not self.resources[p].wanted] if resource.wanted else []
                 if missing and self._random.random() < 0.5 and not any(self.resources[p].there for p in missing):
@@ -158,14 +192,12 @@ class Generator:
         document = json.loads(found)
         if not resource.there:
             return True
-        return bool(document["version"] >= resource.version and found != self._value(resource))
+        return resource.versioned and bool(document["version"] >= resource.version and found != self._value(resource))
 
     def unsettled(self) -> list[str]:
         """Resources whose newest version is not reported yet, or whose deletion is not over."""
         with self._lock:
-            return [
-                r.ref for r in self.resources.values() if r.there and (r.marked or r.reported[0] != r.version or not r.reported[1])
-            ]
+            return [r.ref for r in self.resources.values() if r.there and not r.settled]
 
     # Operations ---------------------------------------------------------------------------------------
 
@@ -201,6 +233,17 @@ class Generator:
         """The same version again, as a resync does."""
         if resource := self._some(lambda r: r.there):
             self._count("rewrite", lambda: self._put(resource))
+
+    def _rewrite_differently(self) -> None:
+        """The same version with another body: not what an API server should do, and a change all the same."""
+        if resource := self._some(lambda r: r.wanted):
+            self._count("another body with one version", lambda: self._write(resource, resource.body, resource.version))
+
+    def _move(self) -> None:
+        """The next version, in another tenant."""
+        if (resource := self._some(lambda r: r.wanted)) and len(self.tenants) > 1:
+            tenant = self._random.choice([t for t in self.tenants if t != resource.body["tenant_id"]])
+            self._count("move to another tenant", lambda: self._write(resource, {**resource.body, "tenant_id": tenant}))
 
     def _mark_family(self) -> None:
         """A resource and all that is built from it are marked for deletion, in any order."""
@@ -273,17 +316,32 @@ class Generator:
         else:
             self._write(resource, resource.body)
 
-    def _write(self, resource: Resource, body: dict[str, Any]) -> None:
-        """The next version; the first, when the id is not there. The value says which."""
+    def _write(self, resource: Resource, body: dict[str, Any], version: int | None = None) -> None:
+        """The next body; the first, when the id is not there. The value says which.
+
+        :param version: default: the next one.
+        """
         if not resource.there:
-            resource.life, resource.version = resource.life + 1, 0
-        resource.version += 1
+            resource.life, resource.version, resource.content = resource.life + 1, 0, 0
+        resource.version = self._next(resource) if version is None else version
+        resource.content += 1
         resource.there, resource.marked = True, False
-        resource.body = {**body, "value": f"{resource.life}.{resource.version}"}
+        resource.body = {**body, "value": f"{resource.life}.{resource.content}"}
         self._put(resource)
 
+    @staticmethod
+    def _next(resource: Resource) -> int:
+        """The version of the next write."""
+        if resource.versioned or not resource.content:
+            return resource.version + 1
+        return 0
+
     def _mark(self, resource: Resource) -> None:
-        resource.version += 1
+        if resource.marked and not resource.versioned:
+            # Asked again: without a version only the body can say that it is not the same write.
+            resource.content += 1
+            resource.body = {**resource.body, "value": f"{resource.life}.{resource.content}"}
+        resource.version = self._next(resource)
         resource.marked = True
         self._put(resource)
 
@@ -297,7 +355,7 @@ class Generator:
 
     def _remove(self, resource: Resource) -> None:
         resource.there = resource.marked = False
-        resource.reported = (0, "")
+        resource.reported, resource.built = (0, ""), ""
         self._client.delete(resource.key)
 
     def _count(self, kind: str, step: Callable[[], None]) -> None:

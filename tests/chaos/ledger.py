@@ -23,7 +23,7 @@ BUILDING = ("create", "update")
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of a config; *version* is 0 when it was the removal."""
+    """One write of a config. Version 0 is *unversioned*: the content tells a change."""
 
     revision: int
     at: float
@@ -31,17 +31,33 @@ class Write:
     version: int
     marked: bool = False
     body: Any = None
+    gone: bool = False
+    """Whether it was the removal."""
+
+    @property
+    def there(self) -> bool:
+        return not self.gone
 
     @property
     def wanted(self) -> bool:
         """There, and not marked for deletion."""
-        return self.version > 0 and not self.marked
+        return self.there and not self.marked
+
+    @property
+    def value(self) -> str:
+        """What tells one content from another."""
+        return str((self.body or {}).get("value", ""))
+
+    @property
+    def tenant(self) -> str:
+        return str((self.body or {}).get("tenant_id", ""))
 
     def __str__(self) -> str:
-        if not self.version:
+        if self.gone:
             return f"REMOVED (revision {self.revision})"
         marked = " marked" if self.marked else ""
-        return f"v{self.version}{marked} parents {sorted(self.parents())} (revision {self.revision}, created {self.created})"
+        content = f"v{self.version}{marked} {self.value} in {self.tenant} parents {sorted(self.parents())}"
+        return f"{content} (revision {self.revision}, created {self.created})"
 
     def parents(self) -> set[str]:
         """The nodes that this config is built from."""
@@ -49,7 +65,7 @@ class Write:
         return {f"node:{body[name]}" for name in PARENT_FIELDS if body.get(name)}
 
 
-GONE = Write(0, 0.0, 0, 0)
+GONE = Write(0, 0.0, 0, 0, gone=True)
 
 
 @dataclass(slots=True)
@@ -64,6 +80,7 @@ class Job:
     revision: int
     at: float
     incarnation: int
+    value: str = ""
     ended: float = float("inf")
 
 
@@ -78,9 +95,11 @@ class Report:
     error: str
     restored: bool = False
     """Whether a backup brought it back, and nobody wrote it."""
+    value: str = ""
+    """Of which content the reported stack is, by its outputs; "" where there are none."""
 
     def __str__(self) -> str:
-        return f"v{self.version} {self.worker_state} {self.error[:160]} (revision {self.revision})"
+        return f"v{self.version} {self.worker_state} {self.value} {self.error[:160]} (revision {self.revision})"
 
     @property
     def failed(self) -> bool:
@@ -102,12 +121,17 @@ class Ledger:
         self.jobs_on: defaultdict[str, list[Job]] = defaultdict(list)
         self.final: dict[str, Event] = {}
         self.of: defaultdict[str, list[Operation]] = defaultdict(list)
+        self.all_of: defaultdict[str, list[Operation]] = defaultdict(list)
+        """Those of somebody else included."""
+        self._contents: defaultdict[tuple[str, int], dict[tuple[int, str, bool], Write]] = defaultdict(dict)
         self._by_tag: dict[tuple[str, str], Job] = {}
         self._shaken: list[tuple[float, frozenset[str]]] = []
         for event in facts.events:
             self._note(event)
         for operation in facts.operations:
-            self.of[operation.stack].append(operation)
+            self.all_of[operation.stack].append(operation)
+            if not operation.foreign:
+                self.of[operation.stack].append(operation)
         for job in self.jobs.values():
             self._by_tag[stack_name(job.ref), f"orchestrator-{job.version}-{job.suffix}"] = job
         for restore in facts.restores:
@@ -121,7 +145,10 @@ class Ledger:
         if event.key.startswith(JOBS):
             self._note_job(event)
         elif event.key.startswith(CONFIG) and (ref := ref_of(event.key)):
-            self.writes[ref].append(_write(event))
+            write = _write(event)
+            self.writes[ref].append(write)
+            if write.there:
+                self._contents[ref, write.created].setdefault((write.version, write.value, write.marked), write)
         elif event.key.startswith(STATE) and (ref := ref_of(event.key)):
             if event.value is not None:
                 self.reports[ref].append(_report(event))
@@ -140,7 +167,8 @@ class Ledger:
             name, version, suffix = rest.rsplit(":", 2)
             ref = f"{kind}:{name}"
             incarnation = self.config(ref, event.revision).created
-            job = Job(job_id, ref, action, int(version), suffix, event.revision, event.at, incarnation)
+            value = _value_of_job(event)
+            job = Job(job_id, ref, action, int(version), suffix, event.revision, event.at, incarnation, value)
             self.jobs[job_id] = job
             self.jobs_on[ref].append(job)
 
@@ -177,9 +205,18 @@ class Ledger:
         index = bisect_right(writes, revision, key=lambda write: write.revision)
         return writes[index - 1] if index else GONE
 
-    def first_write(self, ref: str, incarnation: int, version: int) -> Write | None:
-        """The write with which a version came."""
-        return next((w for w in self.writes.get(ref, ()) if w.created == incarnation and w.version == version), None)
+    def contents(self, ref: str, incarnation: int) -> list[Write]:
+        """The writes with which each content (version, body and mark) of an incarnation came, in order."""
+        return list(self._contents.get((ref, incarnation), {}).values())
+
+    def serial(self, ref: str, incarnation: int, value: str) -> int:
+        """The how many-th body of its incarnation it is; -1: it is none."""
+        values = dict.fromkeys(write.value for write in self.contents(ref, incarnation))
+        return list(values).index(value) if value in values else -1
+
+    def first_write(self, ref: str, incarnation: int, value: str) -> Write | None:
+        """The write with which a body came."""
+        return next((w for w in self.contents(ref, incarnation) if w.value == value), None)
 
     def job_of(self, operation: Operation) -> Job | None:
         """The job for which Heat was asked, by the tag. A deletion carries no tag of its own.
@@ -188,28 +225,35 @@ class Ledger:
         """
         return self._by_tag.get((operation.stack, "-".join(operation.tag.split("-")[:3])))
 
-    def asked_for(self, ref: str, incarnation: int, version: int) -> list[Operation]:
-        """The creates and updates of one version of one incarnation."""
+    def asked_for(self, ref: str, incarnation: int, value: str) -> list[Operation]:
+        """The creates and updates of one body of one incarnation."""
         return [
             operation
             for operation in self.of.get(stack_name(ref), ())
             if operation.method in BUILDING
             and (job := self.job_of(operation))
-            and (job.incarnation, job.version) == (incarnation, version)
+            and (job.incarnation, job.value) == (incarnation, value)
         ]
 
     def last_before(self, ref: str, at: float) -> Operation | None:
-        """The last operation on the resource's stack that Heat took before."""
-        operations = self.of.get(stack_name(ref), [])
+        """The last operation on the resource's stack that Heat took before, of those that the orchestrator asked for."""
+        return self._last_before(self.of.get(stack_name(ref), []), at)
+
+    def last_of_all_before(self, ref: str, at: float) -> Operation | None:
+        """The same, of those that anybody asked for."""
+        return self._last_before(self.all_of.get(stack_name(ref), []), at)
+
+    @staticmethod
+    def _last_before(operations: list[Operation], at: float) -> Operation | None:
         index = bisect_right(operations, at, key=lambda operation: operation.at)
         while index and operations[index - 1].at >= at:
             index -= 1
         return operations[index - 1] if index else None
 
     def built_from(self, operation: Operation) -> set[str]:
-        """The parents of what a create or update asked for, by the config's version."""
+        """The parents of what a create or update asked for, by the config's content."""
         job = self.job_of(operation)
-        write = job and self.first_write(job.ref, job.incarnation, job.version)
+        write = job and self.first_write(job.ref, job.incarnation, job.value)
         return write.parents() if write else set()
 
     def story(self, *refs: str, around: float = 0.0, seconds: float = 20.0, limit: int = 40) -> list[str]:
@@ -224,7 +268,7 @@ class Ledger:
                 lines.append((job.at, f"job    {job.id} made (revision {job.revision})"))
                 if job.ended != float("inf"):
                     lines.append((job.ended, f"job    {job.id} over"))
-            lines.extend((operation.at, str(operation)) for operation in self.of.get(stack_name(ref), ()))
+            lines.extend((operation.at, str(operation)) for operation in self.all_of.get(stack_name(ref), ()))
         lines.sort()
         if around:
             lines = [line for line in lines if abs(line[0] - around) <= seconds]
@@ -240,7 +284,7 @@ def ref_of(key: str) -> str | None:
 
 def _write(event: Event) -> Write:
     if event.value is None:
-        return Write(event.revision, event.at, 0, 0)
+        return Write(event.revision, event.at, 0, 0, gone=True)
     document = json.loads(event.value)
     return Write(
         event.revision,
@@ -254,6 +298,13 @@ def _write(event: Event) -> Write:
 
 def _report(event: Event) -> Report:
     document = json.loads(event.value or "")
-    return Report(
-        event.revision, event.at, document["version"], document["state"]["worker_state"], document["error"], event.restored
-    )
+    state = document["state"]
+    outputs = json.loads(state.get("heat_outputs") or "[]")
+    value = next((output["output_value"] for output in outputs if output["output_key"] == "value"), "")
+    return Report(event.revision, event.at, document["version"], state["worker_state"], document["error"], event.restored, value)
+
+
+def _value_of_job(event: Event) -> str:
+    """What the job asks for: the value of the body that it carries."""
+    handler_job_number = json.loads(event.value or "[]")
+    return str(handler_job_number[1]["resource_input"].get("value", "")) if handler_job_number else ""

@@ -144,6 +144,7 @@ def _count(running: Setting, injector: Injector, facts: Facts, result: Result) -
     result.faults = dict(sorted(injector.counts().items()))
     result.heat = check.kinds(facts)
     result.requests = {**dict(sorted(running.heat.calls.items())), "refused": running.mood.refused}
+    result.requests["answered by something else"] = running.mood.answered_oddly
     result.resources = sum(r.there for r in running.generator.resources.values())
     listed = check.latencies(facts)
     links = [link for member in running.members for link in member.all_links()]

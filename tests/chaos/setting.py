@@ -22,7 +22,7 @@ from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from .cluster import Cluster
 from .etcd import Client, Recorder
 from .generator import Generator
-from .heat import Mood
+from .heat import WINDOW, Mood, outputs
 from .proxy import Link, Loop
 
 LEASE = 3
@@ -33,6 +33,8 @@ SETTINGS = {
     "ORCHESTRATOR_MONITORING_INTERVAL": "10",
     "ORCHESTRATOR_LEASE_TTL": str(LEASE),
     "ORCHESTRATOR_DELETION_PATIENCE": "2",
+    # The generator means all its removals: nobody is there to confirm those that the brake would hold.
+    "ORCHESTRATOR_DELETIONS_AT_ONCE": "1000000",
     "ORCHESTRATOR_LOG_FORMAT": "json",
 }
 
@@ -57,7 +59,9 @@ SCHEMAS: dict[str, Any] = {
 _TEMPLATE_FILE = """heat_template_version: 2018-08-31
 parameters: {value: {type: string}, PARENTS}
 resources: {r: {type: OS::Heat::RandomString}}
-outputs: {id: {description: id, value: {get_resource: r}}}
+outputs:
+  id: {description: id, value: {get_resource: r}}
+  value: {description: value, value: {get_param: value}}
 """
 
 
@@ -169,7 +173,8 @@ def setting(folder: Path, seed: int, *, bridges: int, workers: int, resources: i
         etcd.start()
         mood = Mood(seed)
         heat = stack.enter_context(ScriptedHeat(script=mood.script))
-        heat.refuse = mood.refuse
+        heat.refuse, heat.odd = mood.refuse, mood.odd_answer
+        heat.outputs, heat.window = outputs, WINDOW
         client = Client(etcd.endpoints)
         stack.callback(client.close)
         generator = Generator(Client(etcd.endpoints), seed, resources=resources, tenants=tenants, rate=rate)

@@ -35,20 +35,37 @@ class Story:
         self._created.pop(key, None)
         self.facts.events.append(Event(self.now, float(self.now), key, None, 0))
 
-    def config(self, name: str, version: int = 1, parent: str = "", marked: bool = False) -> None:
-        body = {"id": name, "tenant_id": "t", "value": f"1.{version}", "parent_id": parent or None}
+    def config(
+        self,
+        name: str,
+        version: int = 1,
+        parent: str = "",
+        marked: bool = False,
+        value: str = "",
+        tenant: str = "t",
+    ) -> None:
+        body = {"id": name, "tenant_id": tenant, "value": value or f"1.{version}", "parent_id": parent or None}
         self.put(f"/config/v1/nodes/{name}", {"body": json.dumps(body), "version": version, "marked_for_deletion": marked})
 
     def remove(self, name: str) -> None:
         self.drop(f"/config/v1/nodes/{name}")
 
-    def job(self, name: str, version: int = 1, action: str = "create", suffix: str = "aaaaa") -> str:
+    def job(self, name: str, version: int = 1, action: str = "create", suffix: str = "aaaaa", value: str = "") -> str:
         key = f"/jobs/all/{action}:heat_worker:node:{name}:{version}:{suffix}"
-        self.put(key, [])
+        self.put(key, ["heat_worker", {"resource_input": {"value": value or f"1.{version}"}}, 0])
         return key
 
-    def state(self, name: str, state: str = "CREATE_COMPLETED", version: int = 1, error: str = "") -> None:
-        self.put(f"/state/v1/nodes/{name}", {"state": {"worker_state": state}, "version": version, "error": error})
+    def state(
+        self,
+        name: str,
+        state: str = "CREATE_COMPLETED",
+        version: int = 1,
+        error: str = "",
+        value: str = "",
+    ) -> None:
+        outputs = json.dumps([{"output_key": "value", "output_value": value}] if value else [])
+        told = {"worker_state": state, "heat_outputs": outputs}
+        self.put(f"/state/v1/nodes/{name}", {"state": told, "version": version, "error": error})
 
     def asked(
         self,
@@ -58,16 +75,26 @@ class Story:
         suffix: str = "aaaaa",
         took: float = 0.5,
         outcome: str = "COMPLETE",
+        value: str = "",
+        tenant: str = "t",
+        foreign: bool = False,
     ) -> None:
         self.now += 1
-        tag = f"orchestrator-{version}-{suffix}"
+        tag = "" if foreign else f"orchestrator-{version}-{suffix}"
         reason = "scripted failure 7" if outcome == "FAILED" else ""
-        self.facts.operations.append(
-            Operation(method, "t", f"node_{name}", tag, float(self.now), self.now + took, outcome, reason, f"id of {name}")
-        )
+        at, ends = float(self.now), self.now + took
+        stack = (f"node_{name}", tag, at, ends, outcome, reason, f"id of {name} in {tenant}", value or f"1.{version}")
+        self.facts.operations.append(Operation(method, tenant, *stack, foreign))
 
-    def stands(self, name: str, version: int = 1, status: str = "CREATE_COMPLETE", tenant: str = "t") -> None:
-        self.facts.stacks.append(Standing(tenant, f"node_{name}", status, {"value": f"1.{version}"}))
+    def stands(
+        self,
+        name: str,
+        version: int = 1,
+        status: str = "CREATE_COMPLETE",
+        tenant: str = "t",
+        value: str = "",
+    ) -> None:
+        self.facts.stacks.append(Standing(tenant, f"node_{name}", status, {"value": value or f"1.{version}"}))
 
     # Whole chapters -----------------------------------------------------------------------------------
 
@@ -488,6 +515,187 @@ def test_latencies_leave_out_what_was_held_back() -> None:
     story.state("h")
     story.drop(job)
     assert latencies(story.facts) == [3.0]
+
+
+# Contents ----------------------------------------------------------------------------------------
+
+
+def rewritten(name: str, version: int, value: str, *, reported: str = "") -> Story:
+    """Built as version 1, and written once more with *version* and another body, which is built too."""
+    story = good()
+    story.config(name)
+    job = story.job(name)
+    story.asked(name)
+    story.state(name, value="1.1")
+    story.drop(job)
+    story.config(name, version, value=value)
+    job = story.job(name, version, "modify", "bbbbb", value)
+    story.asked(name, "update", version, "bbbbb", value=value)
+    story.state(name, "MODIFY_COMPLETED", version, value=reported or value)
+    story.drop(job)
+    story.stands(name, status="UPDATE_COMPLETE", value=value)
+    return story
+
+
+@pytest.mark.parametrize("version", [0, 1], ids=["unversioned", "one version with two bodies"])
+def test_a_body_is_a_change_whatever_its_version(version: int) -> None:
+    assert rewritten("u", version, "1.2").rules() == set()
+
+
+@pytest.mark.parametrize("version", [0, 1], ids=["unversioned", "one version with two bodies"])
+def test_a_body_is_reported_once(version: int) -> None:
+    story = rewritten("u", version, "1.2")
+    story.state("u", "MODIFY_COMPLETED", version, value="1.2")
+
+    assert story.rules() == {"report"}
+
+
+def test_an_older_body_is_reported_after_a_newer_one() -> None:
+    story = rewritten("u", 0, "1.2")
+    story.state("u", "MODIFY_COMPLETED", 1, value="1.1")
+
+    assert "report" in story.rules()
+
+
+def test_the_newest_body_of_an_unversioned_resource_is_not_built() -> None:
+    story = rewritten("u", 0, "1.2")
+    story.config("u", 0, value="1.3")
+
+    assert story.rules() == {"final state"}
+
+
+def test_a_report_tells_a_body_that_its_config_never_had() -> None:
+    assert "report" in rewritten("u", 0, "1.2", reported="somebody else's").rules()
+
+
+def test_a_body_is_asked_for_twice() -> None:
+    story = rewritten("u", 0, "1.2")
+    story.asked("u", "update", 0, "bbbbb", value="1.2")
+
+    assert story.rules() == {"once"}
+
+
+def test_heat_is_asked_for_another_body_than_the_jobs() -> None:
+    story = good()
+    story.config("u")
+    job = story.job("u")
+    story.asked("u", value="1.7")
+    story.state("u")
+    story.drop(job)
+    story.stands("u")
+
+    assert story.rules() == {"content"}
+
+
+def test_a_deletion_that_failed_is_asked_for_again_with_the_next_version() -> None:
+    story = good()
+    story.config("q", 2, marked=True)
+    job = story.job("q", 2, "logical_delete", "ccccc")
+    story.asked("q", "delete", outcome="FAILED")
+    story.state("q", "DELETE_FAILED", 2, "Heat says: scripted failure 7")
+    story.drop(job)
+
+    assert story.deleted("q", 3).rules() == set()
+
+
+# Moves -------------------------------------------------------------------------------------------
+
+
+def moved(*, first_deleted: bool) -> Story:
+    story = good().built("m")
+    story.config("m", 2, tenant="t2")
+    if first_deleted:
+        story.asked("m", "delete")
+    job = story.job("m", 2, suffix="bbbbb")
+    story.asked("m", version=2, suffix="bbbbb", tenant="t2")
+    story.state("m", version=2)
+    story.drop(job)
+    if first_deleted:
+        story.facts.stacks = [stack for stack in story.facts.stacks if stack.name != "node_m"]
+    story.stands("m", 2, tenant="t2")
+    return story
+
+
+def test_a_move() -> None:
+    assert moved(first_deleted=True).rules() == set()
+
+
+def test_a_move_that_leaves_the_old_stack() -> None:
+    assert moved(first_deleted=False).rules() == {"two homes", "orphan"}
+
+
+def test_a_move_to_another_tenant_than_wanted() -> None:
+    story = good().built("m")
+    story.config("m", 2, tenant="t2")
+    story.asked("m", "delete")
+    job = story.job("m", 2, suffix="bbbbb")
+    story.asked("m", version=2, suffix="bbbbb", tenant="t3")
+    story.state("m", version=2)
+    story.drop(job)
+
+    assert "content" in story.rules()
+
+
+# Somebody else -----------------------------------------------------------------------------------
+
+
+def meddled(method: str, *, again: bool = True, reported: str = "CREATE_COMPLETED", error: str = "") -> Story:
+    """Somebody else is at work on a stack while it is built; it is asked for again, or not."""
+    story = good()
+    story.config("s")
+    job = story.job("s")
+    story.asked("s", took=1.0, outcome="OVERTAKEN")
+    story.asked("s", method, foreign=True, value="theirs")
+    if again:
+        story.asked("s", "update")
+    story.state("s", reported, error=error)
+    story.drop(job)
+    if method != "delete" or again:
+        story.stands("s", status="UPDATE_COMPLETE" if again else "CREATE_COMPLETE")
+    return story
+
+
+def test_what_somebody_else_changed_is_asked_for_again() -> None:
+    assert meddled("update").rules() == set()
+
+
+def test_what_nobody_else_changed_is_not_asked_for_again() -> None:
+    assert meddled("check").rules() == {"once"}
+
+
+def test_somebody_elses_change_is_reported_as_success() -> None:
+    assert meddled("update", again=False).rules() == {"report"}
+
+
+BEHIND = "the stack was deleted behind the orchestrator's back"
+
+
+def failed(story: Story) -> bool:
+    """Whether a failure is found without a cause. (That it lasts is another matter.)"""
+    return "report" in story.rules()
+
+
+def test_a_failure_because_of_somebody_else_says_so() -> None:
+    assert not failed(meddled("delete", again=False, reported="CREATE_FAILED", error=BEHIND))
+    assert failed(meddled("delete", again=False, reported="CREATE_FAILED", error="no idea"))
+    assert failed(meddled("update", again=False, reported="CREATE_FAILED", error=BEHIND))
+    assert not failed(meddled("suspend", again=False, reported="CREATE_FAILED", error="it is in SUSPEND_COMPLETE"))
+    assert failed(meddled("check", again=False, reported="CREATE_FAILED", error="it is in SUSPEND_COMPLETE"))
+
+
+def test_a_failure_because_of_somebody_else_does_not_last() -> None:
+    """After the faults, what somebody else has touched is written once more: it is as it should be in the end."""
+    assert "final state" in meddled("delete", again=False, reported="CREATE_FAILED", error=BEHIND).rules()
+
+
+def test_a_parent_that_somebody_else_deleted_does_not_hold_up_its_child() -> None:
+    """Nobody but Heat knows of it."""
+    story = good().built("p2")
+    story.asked("p2", "delete", foreign=True)
+    story.facts.stacks = [stack for stack in story.facts.stacks if stack.name != "node_p2"]
+    story.built("c2", "p2")
+
+    assert story.rules() == {"final state"}
 
 
 # Restores ------------------------------------------------------------------------------------------

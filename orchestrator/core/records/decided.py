@@ -61,6 +61,8 @@ class Handled:
     """Whether there may have been a stack when the job was made, recorded or not."""
     force: bool = False
     """Whether an operator decided that the job takes the stack of that name as it is."""
+    stack: str = ""
+    """Heat's own id of the stack that an earlier job was given, where no stack record tells of it yet."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -95,6 +97,7 @@ class Handled:
                 **({"built": True} if self.built else {}),
                 **({"uncertain": True} if self.uncertain else {}),
                 **({"force": True} if self.force else {}),
+                **({"stack": self.stack} if self.stack else {}),
             }
         )
 
@@ -120,6 +123,7 @@ class Handled:
             built=record.get("built", False),
             uncertain=record.get("uncertain", "digest" not in record),
             force=record.get("force", False),
+            stack=record.get("stack", ""),
         )
 
 

@@ -69,6 +69,7 @@ _RUN_FIELDS = (
     "complete",
     "live",
     "monitored",
+    "tagged",
 )
 """The plain fields of a run's record."""
 
@@ -121,6 +122,8 @@ class Run:
     """The outcome: whether Heat has a stack now."""
     monitored: bool = False
     """The outcome: whether the stack has monitoring targets."""
+    tagged: bool = False
+    """Whether this Heat has shown tags of ours to whoever asked: it keeps them."""
     root: Ref | None = None
     """The outcome: the resource whose failure is the cause of this one."""
 

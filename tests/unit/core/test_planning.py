@@ -27,7 +27,7 @@ from orchestrator.core.planning import (
     decide,
     fails_with,
 )
-from orchestrator.core.records import Failed, Handled, Held, Run, Step
+from orchestrator.core.records import Cause, Failed, Handled, Held, Run, Step
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.resources import Wanted
 from orchestrator.core.schemas import Origin, ResourceType, Schemas
@@ -315,6 +315,40 @@ def test_a_job_depends_on_the_unfinished_ones_of_the_contracts_rule(jobs: list[J
         known.apply(RunMoved(one.id, one.tenant, Run(Step.CLAIMED, asked=True), 0))
 
     assert sorted(d.rpartition(":")[2] for d in job_of(decision(known, P1)).dependency) == dependency
+
+
+@pytest.mark.parametrize(
+    ("asked", "cause", "corrected"),
+    [
+        (True, Cause.BUSY, False),
+        (True, Cause.PROJECT, False),
+        (False, Cause.UNAVAILABLE, False),
+        (False, Cause.PROJECT, True),
+        (False, Cause.FAULT, True),
+    ],
+)
+def test_a_job_in_retry_keeps_its_place_unless_the_next_version_may_correct_it(asked: bool, cause: Cause, corrected: bool) -> None:
+    """``port p1`` waits for its next try, and ``network n1`` for that. The next version of the port was
+    written after that of the network, so it comes after it; unless Heat never took the port's, and not by an outage."""
+    stuck = job(P1, suffix="stuck", refers_to=[N1])
+    change = job(N1, version=2, suffix="chang", waits_for=[stuck])
+    known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=[stuck, change])
+    known.apply(RunMoved(stuck.id, stuck.tenant, Run(Step.RETRY, asked=asked, cause=cause), 7))
+    made = decision(known, P1)
+
+    assert isinstance(made, Start)
+    assert made.superseded == ((stuck,) if corrected else ())
+    assert set(made.job.dependency) == (set() if corrected else {stuck.id, change.id})
+
+
+def test_what_heat_may_have_taken_is_superseded_when_nothing_stands_between() -> None:
+    stuck = job(P1, suffix="stuck", refers_to=[N1])
+    known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=[stuck])
+    known.apply(RunMoved(stuck.id, stuck.tenant, Run(Step.RETRY, asked=True, stack="b1a7"), 7))
+    made = decision(known, P1)
+
+    assert isinstance(made, Start)
+    assert (made.superseded, made.job.dependency, made.handled.stack) == ((stuck,), (), "b1a7")
 
 
 # Holding back --------------------------------------------------------------------------------------

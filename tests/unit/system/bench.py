@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -31,6 +31,7 @@ from tests import factories
 from tests.doubles import MemoryHeat, MemoryStore, PlainRenderer, RecordingQueue
 
 OUTPUTS = [{"output_key": "id", "output_value": "cloud"}]
+TENANTS = (factories.TENANT, "t2")
 
 
 class Bench:
@@ -59,20 +60,27 @@ class Bench:
     def put_again(self, ref: Ref, version: int) -> None:
         """A resync, or a stale write: the body and mark as they are."""
         if config := self.config(ref):
-            body = json.loads(config["body"])
-            self._write(
-                ref, version, config["marked_for_deletion"], {k: v for k, v in body.items() if k not in ("id", "tenant_id", "name")}
-            )
+            self._write(ref, version, config["marked_for_deletion"], self._properties(config))
 
     def mark(self, ref: Ref) -> None:
         if config := self.config(ref):
-            body = json.loads(config["body"])
             self.versions[ref] += 1
-            self._write(ref, self.versions[ref], True, {k: v for k, v in body.items() if k not in ("id", "tenant_id", "name")})
+            self._write(ref, self.versions[ref], True, self._properties(config))
+
+    def move(self, ref: Ref) -> None:
+        """The next version, in the other tenant."""
+        if (config := self.config(ref)) and not config["marked_for_deletion"]:
+            properties = self._properties(config)
+            tenant = next(tenant for tenant in TENANTS if tenant != properties["tenant_id"])
+            self.put(ref, **{**properties, "tenant_id": tenant})
 
     def remove(self, ref: Ref) -> None:
         self.store.delete(self.keys.below(self.keys.config, ref))
         self.versions.pop(ref, None)
+
+    @staticmethod
+    def _properties(config: Any) -> dict[str, Json]:
+        return {name: value for name, value in json.loads(config["body"]).items() if name not in ("id", "name")}
 
     def config(self, ref: Ref) -> Any:
         found = self.store.get(self.keys.below(self.keys.config, ref))
@@ -156,12 +164,13 @@ class Bench:
 
     def end(self, job_id: JobId, *, complete: bool) -> None:
         """Carry a job out to its end, and tell the bridge."""
-        name = self.world.graph.jobs[job_id].ref.stack_name
+        job = self.world.graph.jobs[job_id]
+        name, tenant = job.ref.stack_name, job.tenant
         for attempt in range(8):
             steps.run_chain(self.worker, (steps.submit, steps.wait), self._run(job_id))
-            if name in {stack.name for _, stack in self.heat.working()}:
+            if (tenant, name) in {(owner, stack.name) for owner, stack in self.heat.working()}:
                 # A stack that is in the way must go some time: then its deletion succeeds in the end.
-                self.heat.finish(name, "COMPLETE" if complete or attempt > 4 else "FAILED", OUTPUTS)
+                self.heat.finish(name, "COMPLETE" if complete or attempt > 4 else "FAILED", OUTPUTS, tenant=tenant)
             steps.record(self.worker, self._run(job_id))
             if self._tell_if_done(job_id):
                 return
@@ -190,8 +199,19 @@ class Bench:
         self._checked = self.store.revision
         jobs = self.jobs_at(0)
         list(TopologicalSorter({job.id: self._waits_for(job) & jobs.keys() for job in jobs.values()}).static_order())
-        changes = [(job.ref, job.version) for job in jobs.values() if job.action is not Action.DELETE]
-        assert len(changes) == len(set(changes)), f"two unfinished jobs for one version: {changes}"
+        self._check_each_builds_something_else(jobs.values())
+
+    @staticmethod
+    def _check_each_builds_something_else(jobs: Iterable[Job]) -> None:
+        """Of the unfinished jobs on a resource, in the order of their making, each builds something else than the one
+        before. A version may have two: of another content, or with a deletion between, when its id was made anew."""
+        last: dict[Ref, Job] = {}
+        for job in jobs:
+            before = last.get(job.ref)
+            if before is not None and Action.DELETE not in (before.action, job.action):
+                asked, asks = ((j.version, j.body) for j in (before, job))
+                assert asked != asks, f"two unfinished jobs for one version: {before.id}, {job.id}"
+            last[job.ref] = job
 
     def _check_dependency(self, job: Job, revision: int) -> None:
         """CONTRACT section 5, word for word. Jobs superseded by this one are finished by its transaction,
@@ -266,7 +286,23 @@ class Bench:
         return [kv.key for kv in self.store.list("/")[1] if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader]
 
     def jobs_at(self, revision: int) -> dict[JobId, Job]:
-        return {self.keys.job_id(kv.key): Job.from_json(kv.value) for kv in self.store.list(self.keys.jobs, revision=revision)[1]}
+        """The job records as of a revision (0: now), in the order of their making."""
+        listed = sorted(self.store.list(self.keys.jobs, revision=revision)[1], key=lambda kv: kv.created)
+        return {self.keys.job_id(kv.key): Job.from_json(kv.value) for kv in listed}
+
+    def check_stacks(self) -> None:
+        """When quiet: Heat has no stack that no config asks for, and none in a tenant where it does not belong."""
+        wanted: dict[str, Any] = {}
+        undeletable: set[str] = set()
+        for kv in self.store.list(self.keys.config)[1]:
+            ref = self.keys.ref(self.keys.config, kv.key)
+            assert ref is not None
+            wanted[ref.stack_name] = json.loads(json.loads(kv.value)["body"])["tenant_id"]
+            if (state := self.state(ref)) and state["state"]["worker_state"] == "DELETE_FAILED":
+                undeletable.add(ref.stack_name)  # It was reported that it is left, wherever it is.
+        for tenant in TENANTS:
+            for name in self.heat.stacks(tenant).keys() - undeletable:
+                assert wanted.get(name) == tenant, f"{name} is left in {tenant}, wanted in {wanted.get(name)}"
 
     def held(self) -> dict[Ref, Held]:
         listed = self.store.list(self.keys.held)[1]

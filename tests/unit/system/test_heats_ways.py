@@ -73,6 +73,17 @@ def test_a_stack_that_is_not_ours_is_not_deleted_with_the_config(system: System)
     assert system.asked() == []
 
 
+def test_what_was_refused_for_its_project_is_deleted_without_asking_heat(system: System) -> None:
+    """There is no project in which to look for a stack."""
+    system.heat.refuse_project("t1/../t2")
+    system.put(N1, tenant_id="t1/../t2")
+    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
+    system.put(N1, 2, marked=True, tenant_id="t1/../t2")
+    system.until(lambda: system.reported(n1=("DELETE_COMPLETED", 2)) and system.idle())
+
+    assert system.asked() == []
+
+
 # What was sent is not forgotten ----------------------------------------------------------------------
 
 
@@ -218,6 +229,48 @@ def test_a_deletion_goes_ahead_of_a_create_to_which_heat_always_answers_500() ->
         system.remove(N1)
         system.until(lambda: not system.snapshot())
     assert system.asked() == []
+
+
+def test_a_new_stack_that_somebody_else_updates_in_mid_operation_is_still_ours(system: System) -> None:
+    """Their update takes the tags away; no record tells of the stack yet, but Heat has told its id."""
+    build(system)  # So this Heat has shown tags of ours.
+    overtaken(system)
+    system.outcome = complete
+    system.until(lambda: system.worker_state(P1) == ("CREATE_COMPLETED", 1) and system.idle())
+
+    assert system.asked()[1:] == [("create", "port_p1"), ("update", "port_p1")]
+
+
+def test_a_new_stack_that_somebody_else_updates_in_mid_operation_goes_with_its_config(system: System) -> None:
+    build(system)
+    overtaken(system)
+    system.remove(P1)
+    system.outcome = complete
+    system.until(lambda: not [key for key in system.snapshot() if key.endswith("p1")] and system.idle())
+
+    assert "port_p1" not in system.heat.stacks(TENANT)
+
+
+def test_a_new_stack_that_somebody_else_updates_belongs_to_the_next_version_too(system: System) -> None:
+    """The job that was given the id is superseded while it waits to ask again."""
+    system.worker.policies = ((TemporaryError, Backoff(600.0, 600.0)),)
+    build(system)
+    overtaken(system)
+    system.until(lambda: [run for run in system.runs().values() if run.step is Step.RETRY and run.stack])
+    system.outcome = complete
+    system.put(P1, 2, name="next")
+    system.until(lambda: system.worker_state(P1) == ("CREATE_COMPLETED", 2) and system.idle())
+
+    assert system.asked()[1:] == [("create", "port_p1"), ("update", "port_p1")]
+
+
+def overtaken(system: System) -> None:
+    """A stack is being built, and somebody else updates it."""
+    system.outcome = lambda stack: None
+    system.put(P1)
+    system.until(lambda: ("create", "port_p1") in system.asked() and Step.WAITING in [r.step for r in system.runs().values()])
+    stack = system.heat.stacks(TENANT)["port_p1"]
+    system.heat.put(TENANT, replace(stack, status="UPDATE_COMPLETE", tags=()))
 
 
 # Limits ---------------------------------------------------------------------------------------------

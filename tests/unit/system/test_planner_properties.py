@@ -1,7 +1,11 @@
-"""Whatever happens, in whatever order: what always holds of the bridge's decisions."""
+"""Whatever happens, in whatever order: what always holds of the bridge's decisions.
+
+``PROPERTIES=50`` in the environment tries fifty times as many histories.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -13,6 +17,7 @@ from tests.factories import node
 
 from .bench import Bench
 
+TIMES = int(os.environ.get("PROPERTIES", "1"))
 NODES = [node(name) for name in "abcd"]
 nodes = st.sampled_from(NODES)
 some_ids = st.lists(st.sampled_from("abcd"), unique=True, max_size=2)
@@ -22,6 +27,7 @@ events = st.one_of(
     st.tuples(st.just("put"), nodes, some_ids, st.just([])),
     st.tuples(st.just("mark"), nodes),
     st.tuples(st.just("remove"), nodes),
+    st.tuples(st.just("move"), nodes),
     st.tuples(st.just("resync"), nodes),
     st.tuples(st.just("stale"), nodes),
     st.tuples(st.just("settle")),
@@ -29,7 +35,20 @@ events = st.one_of(
     st.tuples(st.just("end"), st.integers(0, 3), st.booleans()),
     st.tuples(st.just("restart")),
 )
-histories = st.lists(events, max_size=25)
+beginnings = st.sampled_from(["nothing", "all are built", "all are under way"])
+
+
+@st.composite
+def histories_of(draw: st.DrawFn) -> list[tuple[Any, ...]]:
+    """Events, some of them on stacks that are there already: that is where the trouble is."""
+    beginning = draw(beginnings)
+    first: list[tuple[Any, ...]] = []
+    if beginning != "nothing":
+        first = BUILT if beginning == "all are built" else [*BUILT[:4], ("begin", 0)]
+    return [*first, *draw(st.lists(events, max_size=25))]
+
+
+histories = histories_of()
 
 
 def happen(bench: Bench, event: tuple[Any, ...]) -> None:
@@ -40,6 +59,8 @@ def happen(bench: Bench, event: tuple[Any, ...]) -> None:
             bench.mark(ref)
         case ("remove", ref):
             bench.remove(ref)
+        case ("move", ref):
+            bench.move(ref)
         case ("resync", ref):
             bench.put_again(ref, bench.versions.get(ref, 1))
         case ("stale", ref) if bench.versions.get(ref, 1) > 1:
@@ -66,7 +87,7 @@ A, B, C, D = NODES
 
 
 @given(histories)
-@settings(max_examples=120)
+@settings(max_examples=120 * TIMES)
 @example([("put", A, ["b"], []), ("put", B, ["a"], [])])
 @example([("put", A, ["b"], []), ("put", B, [], ["a"])])
 @example([("put", A, [], []), ("settle",), ("end", 0, True), ("remove", A), ("put", A, [], []), ("settle",)])
@@ -75,6 +96,50 @@ def test_every_wanted_version_is_held_back_or_reported_in_the_end(history: list[
     bench.quiet()
     bench.check_jobs()
     bench.check_reports()
+    bench.check_stacks()
+    bench.check_states_never_outrun_configs()
+
+
+SETTLE: tuple[Any, ...] = ("settle",)
+BUILT: list[tuple[Any, ...]] = [
+    *(("put", A, [], []), ("put", B, ["a"], []), ("put", C, ["b"], ["a"]), SETTLE),
+    *[("end", 0, True)] * 3,
+]
+MOVES: dict[str, list[tuple[Any, ...]]] = {
+    "a moved resource that is marked before the move is seen is deleted where it is": [
+        *(("put", A, [], []), SETTLE, ("end", 0, True)),
+        *(("move", A), ("mark", A), SETTLE),
+    ],
+    "the same while Heat is at work on it": [
+        *(("put", A, [], []), SETTLE, ("begin", 0)),
+        *(("move", A), ("mark", A), SETTLE),
+    ],
+    "one whose job keeps its place, for others wait for it, is deleted where that job builds it": [
+        *(("put", A, [], []), ("put", B, ["a"], []), SETTLE),
+        *(("move", A), SETTLE, ("mark", A), SETTLE),
+    ],
+    "the same after the job, and after a restart": [
+        *(("put", A, [], []), ("put", B, ["a"], []), SETTLE, ("end", 0, True)),
+        *(("move", A), SETTLE, ("mark", A), ("restart",), SETTLE),
+    ],
+    "one that is made anew and moved before it was built leaves nothing where it was first": [
+        *(("put", A, [], []), ("put", B, ["a"], []), SETTLE),
+        *(("remove", A), ("put", A, [], []), ("move", A), SETTLE, ("remove", A), SETTLE),
+    ],
+    "one that moves there and back is where it was": [
+        *(("put", A, [], []), SETTLE, ("end", 0, True)),
+        *(("move", A), SETTLE, ("move", A), SETTLE),
+    ],
+}
+
+
+@pytest.mark.parametrize("history", MOVES.values(), ids=MOVES.keys())
+def test_a_move_leaves_no_stack_behind(history: list[tuple[Any, ...]]) -> None:
+    bench = after(history)
+    bench.quiet()
+    bench.check_jobs()
+    bench.check_reports()
+    bench.check_stacks()
     bench.check_states_never_outrun_configs()
 
 
@@ -93,7 +158,7 @@ FAILED_WHILE_BUILT: list[tuple[Any, ...]] = [
 
 
 @given(histories)
-@settings(max_examples=80)
+@settings(max_examples=80 * TIMES)
 @example(SIBLINGS)
 @example(REFUSED_WHILE_BUILT)
 @example(FAILED_WHILE_BUILT)
@@ -106,7 +171,7 @@ def test_the_same_holds_when_everything_fails(history: list[tuple[Any, ...]]) ->
 
 
 @given(histories)
-@settings(max_examples=80)
+@settings(max_examples=80 * TIMES)
 def test_nothing_is_left_of_what_is_removed(history: list[tuple[Any, ...]]) -> None:
     bench = after(history)
     bench.quiet()
@@ -115,11 +180,15 @@ def test_nothing_is_left_of_what_is_removed(history: list[tuple[Any, ...]]) -> N
     bench.quiet()
 
     assert bench.left() == []
-    assert bench.heat.stacks("t1") == {}
+    bench.check_stacks()
 
 
 @given(histories)
-@settings(max_examples=60)
+@settings(max_examples=60 * TIMES)
+@example([("put", C, ["a"], ["b"]), ("put", A, ["a"], []), ("put", B, [], ["d"])])
+@example([("put", A, ["a", "c"], []), ("put", D, ["b"], []), ("put", B, ["a", "d"], [])])
+@example([("put", A, ["a", "c"], []), ("put", D, ["b"], []), ("put", B, ["d", "a"], [])])
+@example([*BUILT, ("mark", A), ("move", C), SETTLE, ("stale", C)])
 def test_a_restart_when_all_is_quiet_changes_nothing(history: list[tuple[Any, ...]]) -> None:
     """Of several things that hold a resource back, a restart may name another."""
     bench = after(history)
@@ -158,7 +227,7 @@ peaceful = st.lists(
 
 
 @given(peaceful)
-@settings(max_examples=120)
+@settings(max_examples=120 * TIMES)
 def test_where_nothing_goes_wrong_nothing_fails(history: list[tuple[Any, ...]]) -> None:
     """Every job finds the outputs that it needs, whatever was restarted or written in between."""
     bench = after([*history, ("put", A, [], []), ("put", B, ["a"], []), ("put", C, ["b"], []), ("put", D, ["c"], [])])
