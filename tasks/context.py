@@ -18,6 +18,7 @@ from orchestrator.clients.renderer import Renderer
 from orchestrator.clients.store import KeyValue, Store
 from orchestrator.clients.targets import Targets
 from orchestrator.clients.types import Types
+from orchestrator.clock import Clock
 from orchestrator.core.keys import Keys
 from orchestrator.core.stacks import SETTLING, Stack
 from orchestrator.core.templates import BadTemplate, Template, parse_template_value
@@ -108,6 +109,7 @@ class WorkerContext:
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
+    clock: Clock = field(default_factory=Clock)
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(default_factory=dict)
     """The templates of etcd as they were last read, by id, with etcd's generation and the revision of the record."""
     _usual: dict[str, str] = field(default_factory=dict)

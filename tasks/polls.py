@@ -10,7 +10,6 @@ written.
 from __future__ import annotations
 
 import logging
-import time
 
 from orchestrator.clients.store import KeyValue
 from orchestrator.core import effects
@@ -53,7 +52,7 @@ def failed(context: WorkerContext, tenant: str, error: TemporaryError | HeatRefu
     # A list that Heat refuses with a document of its own is refused to our user.
     cause = cause_of(error) if isinstance(error, TemporaryError) else Cause.PROJECT
     failures = before.failures + 1
-    since = before.since or round(time.time(), 3)
+    since = before.since or round(context.clock.now(), 3)
     poll = Poll(failures=failures, cause=cause.value, reason=str(error), since=since)
     fields = {"event": "poll_failed", "tenant": tenant, "failures": failures, "reason": poll.reason}
     log.warning("Poll of a tenant's stacks failed", extra=fields)

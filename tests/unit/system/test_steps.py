@@ -20,6 +20,7 @@ from orchestrator.core.refs import RunId
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreRefused, StoreUnavailable, TemporaryError
 from tasks import steps
+from tasks.steps import chains, polling
 from tests.factories import HOT, network, port
 
 from .driver import DEADLINE, System, complete
@@ -84,7 +85,7 @@ def test_a_look_records_what_it_finds(system: System) -> None:
 def test_a_look_that_finds_many_sends_most_of_them(
     system: System, readings: CountedReadings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "PORTION", 2)
+    monkeypatch.setattr(polling, "PORTION", 2)
     wait_for_heat(system)
     readings.read.clear()
     system.outcome = complete
@@ -110,7 +111,7 @@ def test_one_find_in_trouble_does_not_hold_up_the_others(system: System, monkeyp
 
     monkeypatch.setattr(dispatching, "LOST_AFTER", 0.1)
     wait_for_heat(system)
-    monkeypatch.setattr(steps, "record", record)
+    monkeypatch.setattr(polling, "record", record)
     system.outcome = complete
     system.until(lambda: sum(system.state(network(n)) is not None for n in IDS) == len(IDS) - 1)
     assert messages(system, queue.RECORD) == 0
@@ -221,7 +222,7 @@ def test_when_time_is_over_the_claims_are_given_up(system: System, monkeypatch: 
         raise TimeIsOver
 
     runs = waiting_jobs(system)
-    monkeypatch.setattr(steps, "wait_for", strike)
+    monkeypatch.setattr(chains, "wait_for", strike)
     lease = system.worker.claims.lease()
     with pytest.raises(TimeIsOver):
         run_all(system, runs)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.bridge import dispatching
+from orchestrator.clock import Clock
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.jobs import Action, Job, job_action, job_ref
 from orchestrator.core.records import Run, Step
@@ -21,7 +22,6 @@ from orchestrator.core.refs import Ref
 from orchestrator.core.resources import digest_of
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import DeletionFailed, HeatRefused, HeatUnavailable, StackBusy, TemporaryError
-from tasks import steps
 from tests.factories import HOT, TENANT, network, port, server
 
 from .driver import System, WorkerDied, complete
@@ -520,7 +520,7 @@ def test_a_clock_that_is_set_while_heat_works_changes_nothing(system: System, mo
     system.put(N1, 2, name="changed")
     system.put(P1, 2, marked=True, network_id="n1")
     system.until(lambda: len(system.heat.working()) == 1)
-    monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: time.time() + step, monotonic=time.monotonic))
+    system.worker.clock = Clock(now=lambda: time.time() + step)
     monkeypatch.setattr(dispatching, "time", SimpleNamespace(time=lambda: time.time() + step, monotonic=time.monotonic))
     for _ in range(30):
         system.work()

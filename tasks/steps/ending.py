@@ -1,0 +1,127 @@
+"""How a try ends: the outcome is written, or the job is to be tried again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import replace
+
+from orchestrator import faults
+from orchestrator.core import confidential, effects, rendering
+from orchestrator.core.effects import Ended
+from orchestrator.core.keys import run_id
+from orchestrator.core.masking import Veil
+from orchestrator.core.records import Run, Step
+from orchestrator.core.refs import Json
+from orchestrator.core.texts import cut
+from orchestrator.core.transactions import Transaction
+from orchestrator.errors import (
+    NotSeenYet,
+    RendererUnavailable,
+    StoreRefused,
+    TemplateError,
+    TemporaryError,
+)
+
+from ..context import WorkerContext
+from ..retries import cause_of, delay
+from .inputs import read_inputs
+from .work import Work, load
+
+log = logging.getLogger(__name__)
+
+
+def try_again(context: WorkerContext, work: Work, error: TemporaryError, *, attempt: int = 0) -> None:
+    """Leave word that the bridge is to send the job again, and why. The chain ends here.
+
+    :param attempt: how many temporary failures in a row this makes. Without it, Heat took the request and
+        it came to nothing: that is counted apart, so that an outage does not use up the tries of a deletion.
+    """
+    assert work.run is not None
+    failures = work.run.failures if attempt else work.run.failures + 1
+    seconds = delay(error, attempt or failures, context.policies)
+    run = Run(
+        Step.RETRY,
+        attempt=attempt,
+        failures=failures,
+        delay=seconds,
+        due=round(context.clock.now() + seconds, 3),
+        reason=veil_of(context, work, thoroughly=not isinstance(error, RendererUnavailable)).over(str(error)),
+        cause=cause_of(error).value,
+        since=work.run.since,
+        stack=work.run.stack,
+        tagged=work.run.tagged,
+        asked=work.run.asked,
+        absent=work.run.absent or isinstance(error, NotSeenYet),
+        abandoned=work.run.abandoned,
+    )
+    log.warning("Job retry scheduled", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
+    context.store.commit(effects.move(context.keys, work.job, work.basis, run))
+
+
+def finish(context: WorkerContext, work: Work, ended: Ended, *, ours: bool = False) -> None:
+    """Write how the job ended: without secrets, and no larger than etcd takes.
+
+    :param ours: the error is in words of our own, which quote no value.
+
+    An etcd with a lower limit than its default gets less of the outputs, in the end none.
+    """
+    veil = veil_of(context, work, thoroughly=bool(ended.error) and not ours)
+    outputs = [_without_secret_error(output, veil) for output in ended.outputs]
+    ended = replace(ended, error=veil.over(ended.error), reason=veil.over(ended.reason), outputs=outputs)
+    for most in (effects.LARGEST_OUTPUTS, effects.LARGEST_OUTPUTS // 8):
+        with contextlib.suppress(StoreRefused):
+            _write_end(context, work, effects.within_bounds(ended, most))
+            return
+    _write_end(context, work, effects.within_bounds(ended, 0))
+
+
+def _without_secret_error(output: Json, veil: Veil) -> Json:
+    """An output as Heat gave it; where Heat could not compute it, its words about that may quote anything."""
+    error = rendering.output_error(output)
+    return {**output, "output_error": cut(veil.over(error))} if error else output
+
+
+def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
+    """Both halves of the end. A crash between them repeats the first, which changes nothing."""
+    keys, job = context.keys, work.job
+    if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
+        return
+    faults.reach("worker-after-stack")
+    while not context.store.commit(_end_job(context, work, ended)):
+        again = load(context, run_id(job.tenant, job.id))
+        if again is None or again.basis.run != work.basis.run:
+            return  # Somebody else has ended it, or will.
+        work = again  # The config has gone, or come back, meanwhile.
+    faults.reach("worker-after-end")
+    level = logging.WARNING if ended.error else logging.INFO
+    fields = {"event": "job_done", "job": job.id, "status": ended.status, **({"reason": ended.error} if ended.error else {})}
+    log.log(level, "Job ended", extra=fields)
+
+
+def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
+    return effects.end_job(
+        context.keys,
+        work.job,
+        work.basis,
+        ended,
+        config=work.config_there,
+        earlier=work.failed,
+        as_string=context.state_as_string,
+    )
+
+
+def veil_of(context: WorkerContext, work: Work, *, thoroughly: bool = True) -> Veil:
+    """What hides the secrets of a job in the words of Heat, which sometimes quotes them.
+
+    :param thoroughly: also those that only the request shows: outputs of other stacks, and what the template
+        declares hidden. It costs a reading of etcd, and a rendering.
+    """
+    if not thoroughly:
+        return Veil(confidential.by_name(work.job))
+    template = request = None
+    with contextlib.suppress(TemplateError, RendererUnavailable):
+        inputs = read_inputs(context, work, work.read)
+        template = inputs.template
+        request = None if inputs.absent else rendering.request(work.job, template, inputs.outputs, context.renderer.render)
+    return Veil(confidential.of_job(work.job, template, request))

@@ -1,0 +1,85 @@
+"""What a request to Heat is made of: template, parameters, outputs of other stacks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.clients.places import locate
+from orchestrator.clients.store import KeyValue
+from orchestrator.core import effects, rendering
+from orchestrator.core.effects import Ended
+from orchestrator.core.jobs import Action
+from orchestrator.core.mapping.evaluate import OutputOf
+from orchestrator.core.records import StackRecord
+from orchestrator.core.refs import Json
+from orchestrator.core.templates import BadTemplate, Template
+from orchestrator.errors import (
+    TemplateError,
+)
+
+from ..context import WorkerContext
+from .work import Work, read_record
+
+log = logging.getLogger(__name__)
+
+
+def prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | Ended:
+    """The request, of the template as it was at the claim, if that is known and will do, or else as it is now."""
+    if work.read:
+        try:
+            return _make_request(context, work, work.read)
+        except TemplateError:
+            if not _is_corrected(context, work):
+                raise
+    return _make_request(context, work, {})
+
+
+def _is_corrected(context: WorkerContext, work: Work) -> bool:
+    """Whether the template has changed since the claim, with which it was read."""
+    key = context.keys.template(work.handled.template) if work.handled else ""
+    if key not in work.read:
+        return False  # It was read after the claim.
+    before, now = work.read[key], context.store.get(key)
+    return (before.revision if before else 0) != (now.revision if now else 0)
+
+
+def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> rendering.StackRequest | Ended:
+    """The same from what was found in etcd; what is missing is read, all at once."""
+    job = work.job
+    inputs = read_inputs(context, work, found)
+    if inputs.absent:
+        output = min(inputs.absent, key=lambda o: (o.ref, o.key))
+        error = f"needs output {output.key!r} of the stack of {output.ref}, {inputs.absent[output]}"
+        return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
+    return rendering.request(job, inputs.template, inputs.outputs, context.renderer.render)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a request is made of. *absent* are the outputs that cannot be had, and why."""
+
+    template: Template
+    outputs: Mapping[OutputOf, Json]
+    absent: Mapping[OutputOf, str]
+
+
+def read_inputs(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> _Inputs:
+    """:raises TemplateError: there is no template that can be used."""
+    job, keys = work.job, context.keys
+    needed = rendering.needed_outputs(job)
+    locate(context.store, keys, (output.ref for output in needed))
+    records = {keys.below(keys.stacks, output.ref): str(output.ref) for output in needed}
+    template_key = keys.template(work.handled.template) if work.handled else ""
+    if records or template_key not in found:
+        found = context.store.get_many([*records, *([template_key] if template_key else [])])
+    template = context.template(job.ref.type, work.handled.template, found.get(template_key)) if work.handled else None
+    if template is None or isinstance(template, BadTemplate):
+        raise TemplateError(template.reason if template else "the template is gone; push it and write the config again")
+    given = {ref: _outputs(stored) for key, ref in records.items() if (stored := found.get(key))}
+    return _Inputs(template, *rendering.pick_outputs(needed, given))
+
+
+def _outputs(record: KeyValue) -> dict[str, Json]:
+    return read_record(record, lambda value: StackRecord.from_json(value).outputs_by_key())

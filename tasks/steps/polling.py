@@ -1,0 +1,78 @@
+"""Polls: many stacks, one request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from orchestrator import faults
+from orchestrator.clients.queue import PORTION
+from orchestrator.core import effects
+from orchestrator.core.records import Run, Step
+from orchestrator.errors import (
+    HeatRefused,
+    RecordUnreadable,
+    StoreUnavailable,
+    TemporaryError,
+)
+
+from .. import polls
+from ..context import WorkerContext
+from .chains import run_chains
+from .recording import record
+from .work import read_record
+
+log = logging.getLogger(__name__)
+
+_MARKS_PER_TRANSACTION = 50
+"""Runs a look marks at once; etcd takes 128 comparisons."""
+
+
+def look(context: WorkerContext, tenant: str) -> int:
+    """Find which of a tenant's stacks are done, with one list. How many were found."""
+    waiting = list(_waiting_runs(context, tenant))
+    if not waiting:
+        return 0
+    try:
+        busy = set(context.heat.in_progress(tenant))
+    except (TemporaryError, HeatRefused) as error:
+        if not isinstance(error, StoreUnavailable):
+            polls.failed(context, tenant, error)
+            return 0
+        raise
+    polls.answered(context, tenant)
+    ended = [(replace(run, step=Step.ENDED), key, revision) for run, key, revision in waiting if run.stack not in busy]
+    marked = [context.keys.run_id(key) for key in _marked(context, ended)]
+    if marked:
+        faults.reach("worker-after-mark")
+        here, *others = (marked[start : start + PORTION] for start in range(0, len(marked), PORTION))
+        try:
+            for portion in others:
+                context.queue.record(portion)
+        finally:
+            run_chains(context, (record,), here)
+    return len(marked)
+
+
+def _waiting_runs(context: WorkerContext, tenant: str) -> Iterator[tuple[Run, str, int]]:
+    """The runs of a tenant that Heat works on, each with its key and revision."""
+    for kv in context.store.list(context.keys.tenant_runs(tenant))[1]:
+        try:
+            run = read_record(kv, Run.from_json)
+        except RecordUnreadable as error:
+            log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": str(error)})
+            continue
+        if run.step is Step.WAITING:
+            yield run, kv.key, kv.revision
+
+
+def _marked(context: WorkerContext, ended: Sequence[tuple[Run, str, int]]) -> Iterator[str]:
+    """The keys of the runs that we, and no other look, found ended."""
+    for start in range(0, len(ended), _MARKS_PER_TRANSACTION):
+        batch = ended[start : start + _MARKS_PER_TRANSACTION]
+        if context.store.commit(effects.mark_ended(batch)):
+            yield from (key for _, key, _ in batch)
+        elif len(batch) > 1:  # Somebody was faster with one of them.
+            for single in batch:
+                yield from _marked(context, [single])

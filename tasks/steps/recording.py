@@ -1,0 +1,87 @@
+"""The third step: write the outcome."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from orchestrator import faults
+from orchestrator.core import effects, stacks
+from orchestrator.core.effects import Ended
+from orchestrator.core.jobs import Action
+from orchestrator.core.records import Step
+from orchestrator.core.refs import RunId
+from orchestrator.errors import (
+    DeletionFailed,
+    HeatRefused,
+    StackBusy,
+    TemporaryError,
+)
+
+from ..context import WorkerContext
+from .ending import finish, try_again
+from .waiting import is_unresolved, judge, show, tell_poll_failed
+from .work import Work, load
+
+log = logging.getLogger(__name__)
+
+
+def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> None:
+    """Write how the job ended, if it has."""
+    work = work or load(context, run_id)
+    if work is None or work.run is None or work.run.step not in (Step.WAITING, Step.ENDED):
+        return
+    verdict = work.verdict
+    if verdict is None:
+        try:
+            verdict = judge(context, work, show(context, work))
+        except (TemporaryError, HeatRefused) as failure:
+            tell_poll_failed(context, work, failure)
+            _look_again(context, work)
+            return
+    faults.reach("worker-before-end")
+    if is_unresolved(work.run, verdict):
+        log.info("Heat could not compute an output, polling again", extra={"event": "output_unresolved", "job": work.job.id})
+        _look_again(context, work, unresolved=work.run.unresolved + 1)
+        return
+    match verdict:
+        case stacks.InProgress():
+            _look_again(context, work)
+        case stacks.Lost(why):
+            log.warning("Heat dropped the request", extra={"event": "request_lost", "job": work.job.id, "reason": why})
+            try_again(context, work, StackBusy(f"{why}; asking again"))
+        case stacks.Complete(built):
+            finish(context, work, _ended(built))
+        case stacks.StackFailed():
+            _stack_failed(context, work, verdict)
+
+
+def _stack_failed(context: WorkerContext, work: Work, verdict: stacks.StackFailed) -> None:
+    """Heat ended the operation in a failure: tried again where that is nobody's fault, or else reported."""
+    assert work.run is not None
+    action = work.job.action
+    error = stacks.advice(action, work.job.ref, verdict.error, config_there=work.config_there)
+    # A deletion that no config stands for has nobody who could ask again: it is never given up.
+    asked_again = work.run.failures + 1 < stacks.DELETE_ATTEMPTS or not work.config_there
+    if action is Action.DELETE and asked_again:
+        try_again(context, work, DeletionFailed(error))
+    elif verdict.outside and not work.run.overdue:
+        try_again(context, work, StackBusy(f"{verdict.error}; asking again"))
+    elif verdict.stack is None:
+        finish(context, work, effects.not_built(action, error))
+    else:
+        finish(context, work, _ended(verdict.stack, error))
+
+
+def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
+    if stack is None:
+        return Ended("DELETE_COMPLETE", live=False)
+    return Ended(stack.status, stack.outputs or (), stack.reason, error)
+
+
+def _look_again(context: WorkerContext, work: Work, *, unresolved: int = 0) -> None:
+    """Not done after all: back to where the tenant's looks find it."""
+    assert work.run is not None
+    if work.run.step is Step.ENDED or unresolved:
+        run = replace(work.run, step=Step.WAITING, unresolved=unresolved or work.run.unresolved)
+        context.store.commit(effects.move(context.keys, work.job, work.basis, run))
