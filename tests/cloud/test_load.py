@@ -123,7 +123,7 @@ def test_stacks_that_a_dead_engine_leaves_in_progress_can_be_deleted(cloud: Clou
     """With convergence, Heat lets some of them be in progress until their timeout is over."""
     project = cloud.project("engines")
     refs = put_all(nodes, [project], "n", 12, SLOW)
-    nodes.until(lambda: in_heat(nodes, refs) == len(refs), LONG)
+    nodes.until(lambda: in_heat(nodes, refs) > 3, LONG)
     cloud.engines["engine-1"].kill()
     last(20.0)
     cloud.start_engine("engine-1")
