@@ -78,10 +78,10 @@ def test_a_difference_of_clocks_is_told(servers: System) -> None:
         for n in range(20):
             servers.put("node", f"told-{n}")
         bridge = servers.bridges[0]
-        servers.until(lambda: "Clocks differ" in bridge.log_tail(500))
+        servers.until(lambda: "Clocks of worker and bridge differ" in bridge.log_tail(500))
         for n in range(20):
             servers.await_state(Ref("node", f"told-{n}"), "CREATE_COMPLETED")
             servers.remove(Ref("node", f"told-{n}"))
         servers.until(lambda: not [key for key in servers.below("/") if "told-" in key])
-    line = next(line for line in bridge.log_tail(500).splitlines() if "Clocks differ" in line)
+    line = next(line for line in bridge.log_tail(500).splitlines() if "Clocks of worker and bridge differ" in line)
     assert "seconds=3" in line
