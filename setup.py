@@ -1,8 +1,8 @@
 """What setup.cfg cannot say: the folder templates/ is part of what is installed.
 
-The catalogue, its worked cases included, becomes the folder ``catalogue`` of the package ``orchestrator``, whatever
-types there are: adding one changes no file outside ``templates/``. An editable installation reads ``templates/``
-itself.
+The catalogue, its worked cases included, becomes the folder ``catalogue`` of the package
+``orchestrator``, whatever types there are: adding one changes no file outside ``templates/``.
+An editable installation reads ``templates/`` itself.
 """
 
 import shutil

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
-
 from orchestrator.core import effects
 from orchestrator.core.facts import ConfigWritten
 from orchestrator.core.keys import Keys, Prefixes
@@ -54,7 +53,12 @@ def config(number: int, version: int = 1) -> str:
         "description": "Serves the second hall; written by the API server, as every other, with a text for people",
         "admin_state_up": True,
         "status": "ACTIVE",
-        "fixed_ips": [{"subnet_id": f"subnet-{number % 997}", "ip_address": f"10.{number % 250}.{number // 250 % 250}.7"}],
+        "fixed_ips": [
+            {
+                "subnet_id": f"subnet-{number % 997}",
+                "ip_address": f"10.{number % 250}.{number // 250 % 250}.7",
+            }
+        ],
         "security_groups": ["default", "web", "metrics"],
         "tags": {"owner": "plant-3", "stage": "production"},
         "mtu": 1500,
@@ -69,25 +73,38 @@ def fill(etcd: str, count: int, link: Callable[[str], str] | None = None) -> int
     :returns: bytes of values written.
     """
     names = keys()
-    world = World(names.schemas, templates={"node": parse_template("node", {**TEMPLATE, "id": "node"})})
+    world = World(
+        names.schemas, templates={"node": parse_template("node", {**TEMPLATE, "id": "node"})}
+    )
     written = 0
     with grpc.insecure_channel(etcd) as channel, ThreadPoolExecutor(4) as pool:
         kv = stubs.KVStub(channel)
 
         def put(batch: Sequence[tuple[str, str]]) -> int:
-            operations = [rpc.RequestOp(request_put=rpc.PutRequest(key=k.encode(), value=v.encode())) for k, v in batch]
+            operations = [
+                rpc.RequestOp(request_put=rpc.PutRequest(key=k.encode(), value=v.encode()))
+                for k, v in batch
+            ]
             return int(kv.Txn(rpc.TxnRequest(success=operations)).header.revision)
 
         for start in range(0, count, _CHUNK):
             numbers = range(start, min(start + _CHUNK, count))
-            configs = [(names.below(names.config, Ref("node", name(n))), config(n)) for n in numbers]
+            configs = [
+                (names.below(names.config, Ref("node", name(n))), config(n)) for n in numbers
+            ]
             batches = list(_batched(configs))
             for batch, revision in zip(batches, pool.map(put, batches), strict=True):
                 for key, value in batch:
-                    wanted = parse_config(names, key, value.encode(), incarnation=revision, revision=revision)
+                    wanted = parse_config(
+                        names, key, value.encode(), incarnation=revision, revision=revision
+                    )
                     assert isinstance(wanted, Wanted) and not wanted.fault
                     world.apply(ConfigWritten(wanted))
-            records = [record for n in numbers for record in _built(world, names, Ref("node", name(n)), link)]
+            records = [
+                record
+                for n in numbers
+                for record in _built(world, names, Ref("node", name(n)), link)
+            ]
             list(pool.map(put, _batched(records)))
             written += sum(len(value) for _, value in (*configs, *records))
     return written
@@ -97,13 +114,19 @@ def _batched(records: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str,
     return (records[i : i + _OPERATIONS] for i in range(0, len(records), _OPERATIONS))
 
 
-def _built(world: World, names: Keys, ref: Ref, link: Callable[[str], str] | None) -> Iterable[tuple[str, str]]:
+def _built(
+    world: World, names: Keys, ref: Ref, link: Callable[[str], str] | None
+) -> Iterable[tuple[str, str]]:
     """What is left in etcd of a resource's way from its decision to the end of its job."""
     decision = decide(world, ref, lambda: "bench")
     assert isinstance(decision, Start), decision
-    outputs: list[Json] = [{"output_key": "id", "description": "id", "output_value": f"cloud-{ref.id}"}]
+    outputs: list[Json] = [
+        {"output_key": "id", "description": "id", "output_value": f"cloud-{ref.id}"}
+    ]
     if link:
-        outputs.append({"output_key": "monitoring_link", "description": "", "output_value": link(ref.id)})
+        outputs.append(
+            {"output_key": "monitoring_link", "description": "", "output_value": link(ref.id)}
+        )
     job, basis = decision.job, effects.Basis(1, 1, decision.handled.incarnation)
     ended = effects.Ended("CREATE_COMPLETE", outputs, "Stack CREATE completed successfully")
     left: dict[str, str] = {}
@@ -111,7 +134,9 @@ def _built(world: World, names: Keys, ref: Ref, link: Callable[[str], str] | Non
         effects.start(names, decision),
         effects.end_stack(names, job, basis, ended),
         effects.end_job(names, job, basis, ended, config=True),
-        Transaction(deletes=(names.run(job.tenant, job.id),)),  # by the bridge, when it has seen the end
+        Transaction(
+            deletes=(names.run(job.tenant, job.id),)
+        ),  # by the bridge, when it has seen the end
     )
     for transaction in done:
         left |= transaction.puts

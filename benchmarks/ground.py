@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import redis
-
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Process, Processes, free_port
 
@@ -57,7 +56,10 @@ TEMPLATE: dict[str, Any] = {
     "parameter_mappings": {
         "value": "Pvalue",
         "parent": {"path": ["parent_id"], "output_key": "id"},
-        "parents": {"for_field": "parents", "for_mapping": {"path": [{"type": "node", "id": ""}], "output_key": "id"}},
+        "parents": {
+            "for_field": "parents",
+            "for_mapping": {"path": [{"type": "node", "id": ""}], "output_key": "id"},
+        },
         "jinja_text": "Ca text",
     },
 }
@@ -122,10 +124,14 @@ class Ground:
             **self.settings,
         }
 
-    def start(self, party: str, command: Sequence[str], environment: Mapping[str, str], ready: str = "") -> Process:
+    def start(
+        self, party: str, command: Sequence[str], environment: Mapping[str, str], ready: str = ""
+    ) -> Process:
         """Start a process that belongs to *party*, whose CPU time counts as its."""
         self.started += 1
-        process = self.processes.start(f"{party}-{self.started}", [sys.executable, *command], env=dict(environment))
+        process = self.processes.start(
+            f"{party}-{self.started}", [sys.executable, *command], env=dict(environment)
+        )
         self.parties.setdefault(party, []).append(process)
         if ready:
             process.wait_until(lambda: ready in process.log_tail(50), timeout=60, what=ready)
@@ -137,8 +143,19 @@ class Ground:
 
     def worker(self, slots: int = 4) -> Process:
         name = f"worker{self.started}"
-        options = [f"--concurrency={slots}", f"--hostname={name}@%h", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
-        return self.start("worker", ["-m", "celery", "-A", "tasks", "worker", *options], self.environment(), "ready.")
+        options = [
+            f"--concurrency={slots}",
+            f"--hostname={name}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            "--loglevel=INFO",
+        ]
+        return self.start(
+            "worker",
+            ["-m", "celery", "-A", "tasks", "worker", *options],
+            self.environment(),
+            "ready.",
+        )
 
     def worker_alone(self) -> None:
         """A warm worker, and etcd without a bridge: it can be filled."""
@@ -156,8 +173,15 @@ class Ground:
 
     def spent(self) -> dict[str, float]:
         """CPU seconds so far, by party."""
-        ours = {party: sum(cpu_seconds(process.pid) for process in processes) for party, processes in self.parties.items()}
-        servers_ = {"etcd": self.etcd.process.pid, "Redis": self.redis.process.pid, "Heat": self.heat.process.pid}
+        ours = {
+            party: sum(cpu_seconds(process.pid) for process in processes)
+            for party, processes in self.parties.items()
+        }
+        servers_ = {
+            "etcd": self.etcd.process.pid,
+            "Redis": self.redis.process.pid,
+            "Heat": self.heat.process.pid,
+        }
         return {**ours, **{name: cpu_seconds(pid) for name, pid in servers_.items()}}
 
     def load(self, writes: Sequence[Sequence[Any]], timeout: float = 900) -> Load:
@@ -165,7 +189,12 @@ class Ground:
         plan = json.dumps({"etcd": self.etcd.endpoint, "timeout": timeout, "writes": list(writes)})
         before = self.spent()
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load"], input=plan, capture_output=True, text=True, cwd=ROOT, check=False
+            [sys.executable, "-m", "benchmarks.load"],
+            input=plan,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"the load generator failed:\n{done.stderr[-2000:]}")
@@ -176,28 +205,41 @@ class Ground:
         """The sum of one of etcd's own metrics over its labels."""
         with urllib.request.urlopen(f"{self.etcd.url}/metrics") as answer:
             lines = answer.read().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.split("{")[0].split(" ")[0] == name
+        )
 
     def redis_info(self) -> dict[str, Any]:
         with redis.Redis(port=self.redis.port) as client:
             return dict(client.info())
 
     def ask_etcd(self, path: str, body: Mapping[str, Any]) -> Any:
-        with urllib.request.urlopen(urllib.request.Request(f"{self.etcd.url}/v3/{path}", json.dumps(body).encode())) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.etcd.url}/v3/{path}", json.dumps(body).encode())
+        ) as answer:
             return json.load(answer)
 
     def compact(self) -> None:
         """Forget history, as an operator's etcd does by itself."""
         every = base64.b64encode(b"\0").decode()
-        revision = self.ask_etcd("kv/range", {"key": every, "range_end": every, "count_only": True})["header"]["revision"]
+        revision = self.ask_etcd(
+            "kv/range", {"key": every, "range_end": every, "count_only": True}
+        )["header"]["revision"]
         self.ask_etcd("kv/compaction", {"revision": revision, "physical": True})
 
     def keys_left(self) -> int:
         """Keys that are neither configs nor the leader's."""
         every = base64.b64encode(b"\0").decode()
-        found = self.ask_etcd("kv/range", {"key": every, "range_end": every, "keys_only": True}).get("kvs", ())
+        found = self.ask_etcd(
+            "kv/range", {"key": every, "range_end": every, "keys_only": True}
+        ).get("kvs", ())
         keys = [base64.b64decode(kv["key"]).decode() for kv in found]
-        return sum(not key.startswith("/config/") and not key.endswith("/leader") and "/warm-" not in key for key in keys)
+        return sum(
+            not key.startswith("/config/") and not key.endswith("/leader") and "/warm-" not in key
+            for key in keys
+        )
 
     def forget(self, names: Iterable[str], *more: str) -> None:
         """Delete what another contender left of nodes: our bridge would take it for work that nobody did.
@@ -213,8 +255,19 @@ class Ground:
         )
         self.load([[0, f"{folder}/{name}", None, 0] for name in names for folder in folders])
 
-    def push_template(self, template_id: str = "node", template: Mapping[str, Any] = TEMPLATE) -> None:
-        self.load([[0, f"/config/v2.0/heat_templates/{template_id}", document({**template, "id": template_id}), 0]])
+    def push_template(
+        self, template_id: str = "node", template: Mapping[str, Any] = TEMPLATE
+    ) -> None:
+        self.load(
+            [
+                [
+                    0,
+                    f"/config/v2.0/heat_templates/{template_id}",
+                    document({**template, "id": template_id}),
+                    0,
+                ]
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -250,7 +303,16 @@ def ground(duration: float = 0.0, link: str = "", **settings: str) -> Iterator[G
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     with Processes(folder) as processes:
         etcd, redis, port = servers.etcd(processes), servers.redis(processes), free_port()
-        command = ["-m", "benchmarks.heat", "--port", str(port), "--duration", str(duration), "--link", link]
+        command = [
+            "-m",
+            "benchmarks.heat",
+            "--port",
+            str(port),
+            "--duration",
+            str(duration),
+            "--link",
+            link,
+        ]
         process = processes.start("heat", [sys.executable, *command], env={"PYTHONPATH": str(ROOT)})
         process.wait_until(lambda: "serving" in process.log_tail(), timeout=30, what="serving")
         (folder / "schemas.json").write_text(json.dumps(SCHEMAS))
@@ -259,7 +321,9 @@ def ground(duration: float = 0.0, link: str = "", **settings: str) -> Iterator[G
 
 
 @contextmanager
-def orchestra(workers: int = 1, slots: int = 4, duration: float = 0.0, link: str = "", **settings: str) -> Iterator[Ground]:
+def orchestra(
+    workers: int = 1, slots: int = 4, duration: float = 0.0, link: str = "", **settings: str
+) -> Iterator[Ground]:
     """The whole system, warm: one job has gone through every slot's process."""
     with ground(0.0, link, **settings) as running:
         running.push_template()
@@ -271,7 +335,9 @@ def orchestra(workers: int = 1, slots: int = 4, duration: float = 0.0, link: str
         yield running
 
 
-def nodes(prefix: str, count: int, tenants: int = 10, *, version: int = 1, every: float = 0.0) -> list[list[Any]]:
+def nodes(
+    prefix: str, count: int, tenants: int = 10, *, version: int = 1, every: float = 0.0
+) -> list[list[Any]]:
     """Writes of *count* independent nodes, each of a tenant drawn at random, at random moments, one in *every*
     seconds on average."""
     drawn = random.Random(f"{measuring.SEED} {prefix}")
@@ -279,7 +345,14 @@ def nodes(prefix: str, count: int, tenants: int = 10, *, version: int = 1, every
     at = 0.0
     for i in range(count):
         name = f"{prefix}-{i}"
-        writes.append([at, f"/config/v1/nodes/{name}", node(name, f"t{drawn.randrange(tenants)}", version), version])
+        writes.append(
+            [
+                at,
+                f"/config/v1/nodes/{name}",
+                node(name, f"t{drawn.randrange(tenants)}", version),
+                version,
+            ]
+        )
         at += drawn.expovariate(1 / every) if every else 0.0
     return writes
 

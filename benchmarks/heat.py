@@ -29,7 +29,15 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-_REASONS = {200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content", 302: b"Found", 404: b"Not Found", 409: b"Conflict"}
+_REASONS = {
+    200: b"OK",
+    201: b"Created",
+    202: b"Accepted",
+    204: b"No Content",
+    302: b"Found",
+    404: b"Not Found",
+    409: b"Conflict",
+}
 _PAGE = 1000
 
 
@@ -86,9 +94,20 @@ class Cloud:
 
     def _target(self, name: str) -> bytes:
         """A monitoring target's answer (CONTRACT section 8)."""
-        value = {"key": "status", "value": self.status, "fail_counter": 0, "last_changed": 0, "last_reported": time.time()}
-        etcd = {"status": {"key": "interface"}, "hold_options": {"positive_status": ["UP"], "time_seconds": 0}}
-        return json.dumps({"id": name, "version": 1, "values": [value], "syncer_properties": {"etcd": etcd}}).encode()
+        value = {
+            "key": "status",
+            "value": self.status,
+            "fail_counter": 0,
+            "last_changed": 0,
+            "last_reported": time.time(),
+        }
+        etcd = {
+            "status": {"key": "interface"},
+            "hold_options": {"positive_status": ["UP"], "time_seconds": 0},
+        }
+        return json.dumps(
+            {"id": name, "version": 1, "values": [value], "syncer_properties": {"etcd": etcd}}
+        ).encode()
 
     def _about(self, what: str, body: bytes) -> tuple[int, bytes, str]:
         match what:
@@ -116,7 +135,9 @@ class Cloud:
         identity = f"{self._made:08x}-0000-4000-8000-000000000000"
         outputs = _outputs(str(wanted.get("template") or ""))
         stack = Stack(identity, name, tenant, wanted.get("tags") or "", "CREATE", 0.0, outputs)
-        stack.done_at = time.time() + next((s for begin, s in self.durations.items() if name.startswith(begin)), self.duration)
+        stack.done_at = time.time() + next(
+            (s for begin, s in self.durations.items() if name.startswith(begin)), self.duration
+        )
         self.stacks[tenant][name] = stack
         self._asked("create", stack)
         return 201, b'{"stack": {"id": "%s", "links": []}}' % stack.id.encode(), ""
@@ -128,15 +149,27 @@ class Cloud:
             del busy[stack.id]
         listed = list(busy.values())
         if marker := query.get("marker"):
-            listed = listed[1 + next((i for i, stack in enumerate(listed) if stack.id == marker[0]), -1) :]
+            listed = listed[
+                1 + next((i for i, stack in enumerate(listed) if stack.id == marker[0]), -1) :
+            ]
         page = listed[: int(query.get("limit", [str(_PAGE)])[0])]
-        return 200, b'{"stacks": [' + ", ".join(_described(stack, now) for stack in page).encode() + b"]}", ""
+        return (
+            200,
+            b'{"stacks": [' + ", ".join(_described(stack, now) for stack in page).encode() + b"]}",
+            "",
+        )
 
-    def _one(self, method: str, tenant: str, rest: list[str], body: bytes) -> tuple[int, bytes, str]:
+    def _one(
+        self, method: str, tenant: str, rest: list[str], body: bytes
+    ) -> tuple[int, bytes, str]:
         stack = self.stacks[tenant].get(rest[0])
         if stack is None or (len(rest) > 1 and rest[1] != stack.id):
             self.calls["show"] += 1
-            return 404, b'{"code": 404, "error": {"type": "EntityNotFound", "message": "not found"}}', ""
+            return (
+                404,
+                b'{"code": 404, "error": {"type": "EntityNotFound", "message": "not found"}}',
+                "",
+            )
         now = time.time()
         if method == "GET":
             if len(rest) == 1:
@@ -145,9 +178,21 @@ class Cloud:
             self.calls["show"] += 1
             if stack.action == "DELETE" and stack.done_at <= now:
                 self.stacks[tenant].pop(stack.name)
-            outputs = [{"output_key": key, "description": "", "output_value": f"{key}-{stack.id}"} for key in stack.outputs]
-            if link := next((link for begin, link in self.links.items() if stack.name.startswith(begin)), self.link):
-                outputs.append({"output_key": "monitoring_link", "description": "", "output_value": link + stack.name})
+            outputs = [
+                {"output_key": key, "description": "", "output_value": f"{key}-{stack.id}"}
+                for key in stack.outputs
+            ]
+            if link := next(
+                (link for begin, link in self.links.items() if stack.name.startswith(begin)),
+                self.link,
+            ):
+                outputs.append(
+                    {
+                        "output_key": "monitoring_link",
+                        "description": "",
+                        "output_value": link + stack.name,
+                    }
+                )
             return 200, f'{{"stack": {_described(stack, now, json.dumps(outputs))}}}'.encode(), ""
         stack.done_at = now + self.duration
         if method == "DELETE":
@@ -164,9 +209,15 @@ class Cloud:
 @lru_cache(maxsize=4096)
 def _outputs(template: str) -> tuple[str, ...]:
     """The keys of a HOT's outputs, by its indentation: enough for templates that people write."""
-    section = re.search(r"^outputs:[^\S\n]*\n((?:[ \t]+.*\n|[ \t]*#.*\n|\s*\n)*)", template + "\n", re.MULTILINE)
+    section = re.search(
+        r"^outputs:[^\S\n]*\n((?:[ \t]+.*\n|[ \t]*#.*\n|\s*\n)*)", template + "\n", re.MULTILINE
+    )
     lines = section[1].splitlines() if section else []
-    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    indents = [
+        len(line) - len(line.lstrip())
+        for line in lines
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
     if not indents:
         return ()
     keys = (re.match(rf"[ ]{{{indents[0]}}}([\w-]+):", line) for line in lines)
@@ -177,7 +228,11 @@ def _outputs(template: str) -> tuple[str, ...]:
 def _described(stack: Stack, now: float, outputs: str = "") -> str:
     """A stack as Heat tells it: the fields of a list, and the outputs when it is shown."""
     status = "COMPLETE" if stack.done_at <= now else "IN_PROGRESS"
-    shown = f', "outputs": {outputs}, "parameters": {{}}, "timeout_mins": 60, "disable_rollback": true' if outputs else ""
+    shown = (
+        f', "outputs": {outputs}, "parameters": {{}}, "timeout_mins": 60, "disable_rollback": true'
+        if outputs
+        else ""
+    )
     return (
         f'{{"id": "{stack.id}", "stack_name": "{stack.name}", "stack_status": "{stack.action}_{status}", '
         f'"stack_status_reason": "Stack {stack.action} {status.lower()}", "tags": {json.dumps(stack.tag.split(","))}, "links": [], '
@@ -218,23 +273,34 @@ class Connection(asyncio.Protocol):
                 self._drip()
                 continue
             status, body, location = self._cloud.answer(method, target, rest[:length])
-            where = b"Location: http://127.0.0.1:%d%s\r\n" % (self._port(), location.encode()) if location else b""
-            answer = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s" % (
-                status,
-                _REASONS[status],
-                where,
-                len(body),
-                body,
+            where = (
+                b"Location: http://127.0.0.1:%d%s\r\n" % (self._port(), location.encode())
+                if location
+                else b""
+            )
+            answer = (
+                b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
+                % (
+                    status,
+                    _REASONS[status],
+                    where,
+                    len(body),
+                    body,
+                )
             )
             if self._cloud.latency and status == 201:
-                asyncio.get_running_loop().call_later(self._cloud.latency, self._transport.write, answer)
+                asyncio.get_running_loop().call_later(
+                    self._cloud.latency, self._transport.write, answer
+                )
             else:
                 self._transport.write(answer)
 
     def _drip(self) -> None:
         """A byte every four seconds, as an answer that is never over."""
         if not self._transport.is_closing():
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" if not self._dripped else b" ")
+            self._transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" if not self._dripped else b" "
+            )
             self._dripped = True
             asyncio.get_running_loop().call_later(4.0, self._drip)
 
@@ -252,8 +318,12 @@ async def serve(port: int, cloud: Cloud) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--duration", type=float, default=0.0, help="seconds that every operation takes")
-    parser.add_argument("--link", default="", help="begin of the monitoring link that every stack has")
+    parser.add_argument(
+        "--duration", type=float, default=0.0, help="seconds that every operation takes"
+    )
+    parser.add_argument(
+        "--link", default="", help="begin of the monitoring link that every stack has"
+    )
     options = parser.parse_args()
     gc.disable()  # nothing here is cyclic, and a pause would be taken for the contenders'
     asyncio.run(serve(options.port, Cloud(options.duration, options.link)))

@@ -30,12 +30,16 @@ _BATCH = 64
 class Reports:
     """When each state record came to name the version that is waited for."""
 
-    def __init__(self, channel: grpc.Channel, expected: dict[str, int | None], revision: int) -> None:
+    def __init__(
+        self, channel: grpc.Channel, expected: dict[str, int | None], revision: int
+    ) -> None:
         self.at: dict[str, float] = {}
         self.complete = threading.Event()
         self._expected = expected
         self._closing = threading.Event()
-        request = rpc.WatchCreateRequest(key=b"/state/", range_end=b"/state0", start_revision=revision)
+        request = rpc.WatchCreateRequest(
+            key=b"/state/", range_end=b"/state0", start_revision=revision
+        )
         self._events = stubs.WatchStub(channel).Watch(self._requests(request))
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -62,11 +66,17 @@ class Reports:
 
 def run(plan: dict[str, Any]) -> dict[str, Any]:
     """Write what the plan says and wait for what follows."""
-    channel = grpc.insecure_channel(plan["etcd"], options=[("grpc.max_receive_message_length", 64 << 20)])
+    channel = grpc.insecure_channel(
+        plan["etcd"], options=[("grpc.max_receive_message_length", 64 << 20)]
+    )
     kv = stubs.KVStub(channel)
     writes = sorted(plan["writes"], key=lambda write: write[0])
     # A plan may write the same key often: the last version is waited for.
-    expected = {"/state/" + key.removeprefix("/config/"): version for _, key, _, version in writes if version != 0}
+    expected = {
+        "/state/" + key.removeprefix("/config/"): version
+        for _, key, _, version in writes
+        if version != 0
+    }
     revision = kv.Range(rpc.RangeRequest(key=b"/", count_only=True)).header.revision + 1
     reports = Reports(channel, expected, revision)
     started = time.time()
@@ -79,7 +89,12 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
         due = time.time() - started
         batch: list[Any] = []
         seen: set[str] = set()
-        while position < len(writes) and len(batch) < _BATCH and writes[position][0] <= due and writes[position][1] not in seen:
+        while (
+            position < len(writes)
+            and len(batch) < _BATCH
+            and writes[position][0] <= due
+            and writes[position][1] not in seen
+        ):
             batch.append(writes[position])
             seen.add(writes[position][1])
             position += 1

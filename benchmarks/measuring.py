@@ -22,14 +22,23 @@ def where() -> str:
     if _git("status", "--porcelain", "--", "orchestrator", "tasks"):
         commit += " with changes"
     model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        "",
     )
-    packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis", "grpcio"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("celery", "kombu", "redis", "grpcio")
+    )
     return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, {packages}, seed {SEED}, commit {commit or '?'}"
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def _family(pid: int) -> Iterable[int]:

@@ -41,7 +41,13 @@ class Result:
     def publish(self, *, save: bool) -> None:
         """Print the table; with *save*, write the three files."""
         command = f"python -m benchmarks {' '.join(sys.argv[1:])}"
-        shown = Table(*self.columns, title=self.title, title_justify="left", caption=where(), caption_justify="left")
+        shown = Table(
+            *self.columns,
+            title=self.title,
+            title_justify="left",
+            caption=where(),
+            caption_justify="left",
+        )
         for row in self.rows:
             shown.add_row(*row)
         console = Console(width=130)
@@ -53,7 +59,12 @@ class Result:
         RESULTS.mkdir(exist_ok=True)
         lines = ["| " + " | ".join(self.columns) + " |", "|" + "---|" * len(self.columns)]
         lines += ["| " + " | ".join(row) + " |" for row in self.rows]
-        text = f"**{self.title}**\n\n" + "\n".join(lines) + "\n\n" + "".join(f"{note}  \n" for note in self.notes)
+        text = (
+            f"**{self.title}**\n\n"
+            + "\n".join(lines)
+            + "\n\n"
+            + "".join(f"{note}  \n" for note in self.notes)
+        )
         (RESULTS / f"{self.name}.md").write_text(f"{text}\n`{command}`; {where()}\n")
         document = {"title": self.title, "command": command, "where": where(), **self.data}
         (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -22,7 +22,11 @@ def filled(text: str, results: Path = RESULTS) -> str:
         if not (results / f"{name}.md").exists():
             return match[0]  # not measured yet
         kept = (results / f"{name}.md").read_text().strip()
-        plot = f"\n\n![{name}](../benchmarks/results/{name}.png)" if (results / f"{name}.png").exists() else ""
+        plot = (
+            f"\n\n![{name}](../benchmarks/results/{name}.png)"
+            if (results / f"{name}.png").exists()
+            else ""
+        )
         return f"<!-- {name} -->\n{kept}{plot}\n<!-- /{name} -->"
 
     return re.sub(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", table, text, flags=re.DOTALL)
@@ -34,7 +38,10 @@ def main() -> int:
     then = filled(now)
     if "--check" in sys.argv:
         if now != then:
-            print(f"{DOCUMENT.name} does not show the kept results; run python -m benchmarks.tables", file=sys.stderr)
+            print(
+                f"{DOCUMENT.name} does not show the kept results; run python -m benchmarks.tables",
+                file=sys.stderr,
+            )
         return int(now != then)
     DOCUMENT.write_text(then)
     return 0

@@ -21,7 +21,9 @@ ENVIRONMENT = "environment"
 """The source of what was in the environment. Other sources are paths of files."""
 
 _FILE = "_FILE"
-_NO_SETTINGS = frozenset({ENV_FILE, "ORCHESTRATOR_FAULT", "ORCHESTRATOR_FAULT_ONCE"})
+_NO_SETTINGS = frozenset(
+    {ENV_FILE, "ORCHESTRATOR_FAULT", "ORCHESTRATOR_FAULT_ONCE"}
+)
 """Variables of ours that are no settings; the last two are for tests (orchestrator/faults.py)."""
 _PASSED_ON = ("OS_", "FLOWER_")
 """Other programs' variables that an environment file may hold: OpenStack's and Flower's."""
@@ -72,7 +74,9 @@ def read(
     """
     faults: list[str] = []
     found = dict(_from_file(environ, faults))
-    found |= {name: Found(value, ENVIRONMENT) for name, value in environ.items()}
+    found |= {
+        name: Found(value, ENVIRONMENT) for name, value in environ.items()
+    }
     variables = {PREFIX + name.upper(): name for name in names}
     file_variables = {PREFIX + name.upper() + _FILE: name for name in secrets}
     settings: dict[str, Found] = {}
@@ -87,22 +91,30 @@ def read(
     for name, (variable, path) in in_files.items():
         if fault := _take_secret(settings, name, variable, path):
             faults.append(fault)
-    others = {name: value for name, value in found.items() if name.startswith(_PASSED_ON)}
+    others = {
+        name: value
+        for name, value in found.items()
+        if name.startswith(_PASSED_ON)
+    }
     faults += _openstack_secrets(others)
     return Reading(settings, others, tuple(faults))
 
 
-def export(others: Mapping[str, Found], environ: MutableMapping[str, str]) -> None:
+def export(
+    others: Mapping[str, Found], environ: MutableMapping[str, str]
+) -> None:
     """Put into the environment what a file holds for the libraries that read it there."""
     for name, found in others.items():
         if found.source != ENVIRONMENT:
             environ[name] = found.value
 
 
-# The environment file ------------------------------------------------------------------------------
+# The environment file -----------------------------------------------------------------------------
 
 
-def _from_file(environ: Mapping[str, str], faults: list[str]) -> Iterator[tuple[str, Found]]:
+def _from_file(
+    environ: Mapping[str, str], faults: list[str]
+) -> Iterator[tuple[str, Found]]:
     named = environ.get(ENV_FILE)
     path = Path(named if named is not None else ".env")
     if named is None and not path.exists():
@@ -115,15 +127,21 @@ def _from_file(environ: Mapping[str, str], faults: list[str]) -> Iterator[tuple[
     for binding in _bindings(path, faults):
         name, line = binding.key or "", _line(binding)
         if binding.error:
-            faults.append(f"{ENV_FILE}: {source}, line {line}: expected NAME=VALUE")
+            faults.append(
+                f"{ENV_FILE}: {source}, line {line}: expected NAME=VALUE"
+            )
         elif not name.upper().startswith((PREFIX, *_PASSED_ON)):
             continue
         elif name in lines:
-            faults.append(f"{name}: is set twice in {source}, in lines {lines[name]} and {line}")
+            faults.append(
+                f"{name}: is set twice in {source}, in lines {lines[name]} and {line}"
+            )
         elif binding.value is None:
             faults.append(f"{name}: has no value in {source}, line {line}")
         elif name == ENV_FILE:
-            faults.append(f"{ENV_FILE}: does nothing inside a file ({source}, line {line})")
+            faults.append(
+                f"{ENV_FILE}: does nothing inside a file ({source}, line {line})"
+            )
         else:
             yield name, Found(binding.value, source)
         lines.setdefault(name, line)
@@ -147,7 +165,7 @@ def _bindings(path: Path, faults: list[str]) -> list[Binding]:
     return []
 
 
-# Names ---------------------------------------------------------------------------------------------
+# Names --------------------------------------------------------------------------------------------
 
 
 def _unknown(
@@ -164,8 +182,14 @@ def _unknown(
     if variable in _NO_SETTINGS or _is_service_link(variable, value):
         return ""
     if variable.removesuffix(_FILE) in variables:
-        return f"{variable}: only secrets are read from files; set {variable.removesuffix(_FILE)}"
-    known = [name.removeprefix(PREFIX) for name in (*variables, *file_variables, ENV_FILE)]
+        return (
+            f"{variable}: only secrets are read from files; set"
+            f" {variable.removesuffix(_FILE)}"
+        )
+    known = [
+        name.removeprefix(PREFIX)
+        for name in (*variables, *file_variables, ENV_FILE)
+    ]
     close = difflib.get_close_matches(variable.removeprefix(PREFIX), known, 1)
     advice = "docs/settings.md lists those there are"
     if close:
@@ -181,10 +205,12 @@ def _is_service_link(variable: str, value: str) -> bool:
     return match[0] != "_PORT" or bool(_SERVICE_URL.match(value))
 
 
-# Secrets in files ----------------------------------------------------------------------------------
+# Secrets in files ---------------------------------------------------------------------------------
 
 
-def _take_secret(settings: dict[str, Found], name: str, variable: str, path: Found) -> str:
+def _take_secret(
+    settings: dict[str, Found], name: str, variable: str, path: Found
+) -> str:
     """Take a setting's value out of its file. The fault, if there is one."""
     direct = settings.get(name)
     if direct is not None and direct.source == path.source:

@@ -3,7 +3,7 @@
 ::
 
     OrchestratorError
-    ├── InvalidInput              somebody wrote something we cannot use; writing it anew is the cure
+    ├── InvalidInput              something unusable was written; write it anew
     │   ├── MappingSyntaxError    a mapping does not parse
     │   ├── MappingError          a mapping cannot be evaluated on this resource
     │   ├── TemplateError         a template does not parse or render, or is not HOT
@@ -14,24 +14,24 @@
     │   │   └── StoreForbidden    etcd does not let us: user, password or role; a person must act
     │   ├── RecordUnreadable      a record in etcd that somebody else wrote, or a newer release
     │   ├── BrokerUnavailable     Redis
-    │   ├── HeatUnavailable       no answer of Heat or Keystone: timeout, 429, 5xx, or a page that is not theirs
-    │   │   └── HeatFault         Heat's own error document with status 500: perhaps it is this request's fault
+    │   ├── HeatUnavailable       no answer of Heat or Keystone: timeout, 429, 5xx, a foreign page
+    │   │   └── HeatFault         Heat's own error document with status 500
     │   ├── CredentialsRejected   a person must correct the credentials; jobs wait meanwhile
     │   │   ├── EnvironmentUnusable   the OS_* variables, clouds.yaml or a file they name
     │   │   └── DelegationRefused     Heat cannot make a trust with an application credential
     │   ├── ProjectRefused        no such project, or no role in it
     │   ├── StackBusy             Heat says 409: another action is in progress on the stack
     │   │   ├── DeletionFailed    Heat ended a deletion in DELETE_FAILED
-    │   │   └── NotSeenYet        Heat shows no stack, and may have taken a request for one a moment ago
+    │   │   └── NotSeenYet        Heat shows no stack, but may have taken a request just now
     │   ├── RendererUnavailable   the process that renders templates does not get to run
-    │   │   └── RenderingPostponed    the tenant's templates reached limits just now, and took too much time
+    │   │   └── RenderingPostponed    the tenant's templates took too much time
     │   └── TargetUnavailable     a monitoring target did not answer
     └── PermanentError            asking again changes nothing
         ├── StoreRefused          etcd will never take it: too large, too many operations
-        ├── HeatRefused           Heat's own document with 400, 403, 413 …; Heat's reason in the text
+        ├── HeatRefused           Heat's own document with 400, 403, 413 …, and its reason
         │   ├── StackExists       409: the name is taken
         │   ├── LimitExceeded     a quota or a size limit of Heat
-        │   └── TenantUnusable    the request names no project, or a text that cannot be a project id
+        │   └── TenantUnusable    the request names no project, or no possible id of one
         └── StackMissing          Heat's own 404 about that very stack
 """
 
@@ -72,7 +72,9 @@ class MappingSyntaxError(InvalidInput):
     """
 
     def __init__(self, text: object, why: str) -> None:
-        super().__init__(f"mapping {_quoted(text)}: {shortened(why, 2 * _QUOTED)}")
+        super().__init__(
+            f"mapping {_quoted(text)}: {shortened(why, 2 * _QUOTED)}"
+        )
         self.text = text
         self.why = why
 
@@ -98,16 +100,23 @@ class SettingsError(InvalidInput):
     :param log_format: of the process, as far as it is known: ``console`` or ``json``.
     """
 
-    def __init__(self, faults: str | Sequence[str], log_format: str = "console") -> None:
+    def __init__(
+        self, faults: str | Sequence[str], log_format: str = "console"
+    ) -> None:
         self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         self.log_format = log_format
         super().__init__(
-            self.faults[0] if len(self.faults) == 1 else "\n  ".join([f"{len(self.faults)} settings cannot be used:", *self.faults])
+            self.faults[0]
+            if len(self.faults) == 1
+            else "\n  ".join(
+                [f"{len(self.faults)} settings cannot be used:", *self.faults]
+            )
         )
 
 
 class SchemasDenied(InvalidInput):
-    """The API server, or Keystone for it, does not let us read the schema list: a token or a role is wrong."""
+    """The API server, or Keystone for it, does not let us read the schema list: a token or a role
+    is wrong."""
 
 
 class TemporaryError(OrchestratorError):
@@ -119,8 +128,8 @@ class StoreUnavailable(TemporaryError):
 
 
 class StoreForbidden(StoreUnavailable):
-    """etcd does not let us: the user, its password or its role is wrong. Retried, because a right that
-    is missing for a moment must end nobody and fail no resource."""
+    """etcd does not let us: the user, its password or its role is wrong.
+    Retried, because a right that is missing for a moment must end nobody and fail no resource."""
 
 
 class RecordUnreadable(TemporaryError):
@@ -130,7 +139,9 @@ class RecordUnreadable(TemporaryError):
     """
 
     def __init__(self, key: str, why: str) -> None:
-        super().__init__(f"the record {key} cannot be read: {why}; repair or remove it")
+        super().__init__(
+            f"the record {key} cannot be read: {why}; repair or remove it"
+        )
         self.key = key
 
 
@@ -139,7 +150,8 @@ class BrokerUnavailable(TemporaryError):
 
 
 class HeatUnavailable(TemporaryError):
-    """Heat or Keystone cannot be reached, timed out, or what answered is not Heat's or Keystone's API."""
+    """Heat or Keystone cannot be reached, timed out, or what answered is not Heat's or Keystone's
+    API."""
 
 
 class HeatFault(HeatUnavailable):
@@ -162,7 +174,8 @@ class CredentialsRejected(TemporaryError):
 
 
 class EnvironmentUnusable(CredentialsRejected):
-    """The OpenStack settings of this process are incomplete or wrong; the message names the variable or the file."""
+    """The OpenStack settings of this process are incomplete or wrong; the message names the
+    variable or the file."""
 
 
 class DelegationRefused(CredentialsRejected):
@@ -170,7 +183,8 @@ class DelegationRefused(CredentialsRejected):
 
 
 class ProjectRefused(TemporaryError):
-    """Keystone gives no token for a project: there is no such project, or the user has no role in it.
+    """Keystone gives no token for a project: there is no such project, or the user has no role in
+    it.
 
     :param tenant: the project's id.
     """
@@ -186,7 +200,8 @@ class StackBusy(TemporaryError):
 
 
 class DeletionFailed(StackBusy):
-    """Heat ended a deletion in DELETE_FAILED; what was still in use may be released by the next attempt."""
+    """Heat ended a deletion in DELETE_FAILED; what was still in use may be released by the next
+    attempt."""
 
 
 class NotSeenYet(StackBusy):
@@ -194,7 +209,8 @@ class NotSeenYet(StackBusy):
 
 
 class RendererUnavailable(TemporaryError):
-    """The process that renders templates cannot be started, was ended by somebody, or does not get to run."""
+    """The process that renders templates cannot be started, was ended by somebody, or does not get
+    to run."""
 
 
 class RenderingPostponed(RendererUnavailable):
@@ -233,7 +249,8 @@ class StackExists(HeatRefused):
 
 
 class LimitExceeded(HeatRefused):
-    """A limit of Heat's: stacks in a project, resources in a stack, size of a template (400 ``RequestLimitExceeded``)."""
+    """A limit of Heat's: stacks in a project, resources in a stack, size of a template (400
+    ``RequestLimitExceeded``)."""
 
 
 class TenantUnusable(HeatRefused):

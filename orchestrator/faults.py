@@ -22,7 +22,9 @@ POINTS = {
     "bridge-before-release": "a job's end was seen, its dependents wait still",
     "bridge-after-cascade": "a dependent was failed, the others not yet",
     "bridge-before-clean": "the stack and the config are gone, the records are there",
-    "bridge-before-remove": "a job's end was dealt with, its dependents are sent, its run is there",
+    "bridge-before-remove": (
+        "a job's end was dealt with, its dependents are sent, its run is there"
+    ),
     "bridge-after-clean": "a job's end was dealt with, its run is removed",
     # the workers
     "worker-before-claim": "the message was taken, the job not",
@@ -32,7 +34,9 @@ POINTS = {
     "worker-after-mark": "a look has marked what ended, nothing is recorded or sent",
     "worker-before-end": "Heat's result was read, nothing is written",
     "worker-after-stack": "the stack record is written, the state is not",
-    "worker-after-end": "the state is written and the job removed, the message is not finished",
+    "worker-after-end": (
+        "the state is written and the job removed, the message is not finished"
+    ),
     "worker-before-monitoring": "the target was asked, the record is not written",
 }
 

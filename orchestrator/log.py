@@ -25,11 +25,19 @@ from .core.texts import clean, clean_json
 from .errors import SettingsError
 from .tracebacks import told
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+}
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD and not name.startswith("_")}
+    extra = {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _STANDARD and not name.startswith("_")
+    }
     return dict(masked(extra))
 
 
@@ -37,17 +45,30 @@ class ConsoleFormatter(logging.Formatter):
     """``14:02:11 INFO    Stack submitted  job=create:…  stack=port_…``"""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = "".join(f"  {name}={_one(value)}" for name, value in _fields(record).items() if name != "event")
-        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
-        line = f"{time} {record.levelname:<7} {clean(record.getMessage())}{fields}"
-        return f"{line}\n{_indented(_traceback(record))}" if record.exc_info else line
+        fields = "".join(
+            f"  {name}={_one(value)}"
+            for name, value in _fields(record).items()
+            if name != "event"
+        )
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[
+            :-3
+        ]
+        line = (
+            f"{time} {record.levelname:<7} {clean(record.getMessage())}{fields}"
+        )
+        return (
+            f"{line}\n{_indented(_traceback(record))}"
+            if record.exc_info
+            else line
+        )
 
 
 _SPACES = re.compile("  +")
 
 
 def _one(value: object) -> str:
-    """A field's value: it contains neither a line's end nor the two spaces that begin the next field."""
+    """A field's value: it contains neither a line's end nor the two spaces that begin the next
+    field."""
     return _SPACES.sub(" ", clean(str(value)))
 
 
@@ -66,7 +87,11 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         document = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": (
+                datetime.fromtimestamp(record.created, UTC).isoformat(
+                    timespec="milliseconds"
+                )
+            ),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
@@ -79,7 +104,9 @@ class JsonFormatter(logging.Formatter):
 
 def line(level: int, message: str, **fields: Any) -> str:
     """A JSON line by itself, for where no logger may be used: in a signal handler."""
-    record = logging.LogRecord("orchestrator", level, "", 0, message, None, None)
+    record = logging.LogRecord(
+        "orchestrator", level, "", 0, message, None, None
+    )
     vars(record).update(fields)
     return JsonFormatter().format(record)
 
@@ -90,7 +117,9 @@ def configure(level: str, style: str) -> None:
     :param style: ``console`` or ``json``.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if style == "json" else ConsoleFormatter())
+    handler.setFormatter(
+        JsonFormatter() if style == "json" else ConsoleFormatter()
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -100,8 +129,20 @@ def configure(level: str, style: str) -> None:
         threading.excepthook = _log_uncaught_in_thread
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         # "received" and "succeeded" for every task: what a step did, it says itself.
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level) if root.level > logging.DEBUG else root.level)
-    for noisy in ("urllib3", "keystoneauth", "openstack", "stevedore", "kombu", "amqp", "heatclient"):
+        logging.getLogger(chatty).setLevel(
+            max(logging.WARNING, root.level)
+            if root.level > logging.DEBUG
+            else root.level
+        )
+    for noisy in (
+        "urllib3",
+        "keystoneauth",
+        "openstack",
+        "stevedore",
+        "kombu",
+        "amqp",
+        "heatclient",
+    ):
         # Their DEBUG lines print request bodies, in which secrets are not recognisable any more.
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
@@ -114,21 +155,36 @@ def tell_refused(error: SettingsError) -> None:
     configure("INFO", "json")
     for fault in error.faults:
         variable, _, reason = fault.partition(": ")
-        fields = {"event": "setting_refused", "variable": variable, "reason": reason}
-        logging.getLogger(__name__).error("Setting cannot be used", extra=fields)
+        fields = {
+            "event": "setting_refused",
+            "variable": variable,
+            "reason": reason,
+        }
+        logging.getLogger(__name__).error(
+            "Setting cannot be used", extra=fields
+        )
 
 
-def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
     fields = {"event": "uncaught"}
-    logging.getLogger(__name__).critical("The process ended by a defect", exc_info=(kind, error, trace), extra=fields)
+    logging.getLogger(__name__).critical(
+        "The process ended by a defect",
+        exc_info=(kind, error, trace),
+        extra=fields,
+    )
 
 
 def _log_uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
     if caught.exc_value is None or issubclass(caught.exc_type, SystemExit):
         return
-    fields = {"event": "uncaught", "of": caught.thread.name if caught.thread else ""}
+    fields = {
+        "event": "uncaught",
+        "of": caught.thread.name if caught.thread else "",
+    }
     logging.getLogger(__name__).critical(
         "A thread ended by a defect",
         exc_info=(caught.exc_type, caught.exc_value, caught.exc_traceback),

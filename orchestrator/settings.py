@@ -1,7 +1,7 @@
 """All settings, in one place (CONTRACT section 1): their names, forms and sentences.
 
-:mod:`.environment` finds them, :mod:`.settings_checks` looks at what does not go together. Every fault
-of all of them is told at once, and the process does not start.
+:mod:`.environment` finds them, :mod:`.settings_checks` looks at what does not go together.
+Every fault of all of them is told at once, and the process does not start.
 """
 
 from __future__ import annotations
@@ -14,13 +14,24 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from . import environment, settings_checks
 from .clients import broker, certificates
 from .clients.broker import BrokerAccess
 from .clients.etcd import EtcdAccess
-from .clients.schema_list import AUTHENTICATIONS, KEYSTONE, SchemaAccess, source_fault
+from .clients.schema_list import (
+    AUTHENTICATIONS,
+    KEYSTONE,
+    SchemaAccess,
+    source_fault,
+)
 from .core.addresses import Rules
 from .core.keys import Prefixes
 from .core.masking import is_secret
@@ -35,7 +46,8 @@ class Mark(Enum):
     SECRET = "secret"
     """It may hold a password: it is masked, and may lie in a file of its own."""
     FILE = "file"
-    """The path of a file that has to be there. That it holds a key is no reason to hide the path."""
+    """The path of a file that has to be there.
+    That it holds a key is no reason to hide the path."""
     FOLDER = "folder"
     """The same of a folder."""
     DOCUMENT = "document"
@@ -43,7 +55,8 @@ class Mark(Enum):
 
 
 LONGEST = 7 * 24 * 3600.0
-"""Seconds of the longest interval or timeout, a week. (Waiting for more than 24 days overflows in C.)"""
+"""Seconds of the longest interval or timeout, a week.
+(Waiting for more than 24 days overflows in C.)"""
 
 Seconds = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 Pause = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
@@ -57,12 +70,27 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    etcd_endpoints: tuple[str, ...] = Field(("127.0.0.1:2379",), description="etcd v3: host:port, several separated by commas.")
-    etcd_user: str = Field("", description="User for etcd's authentication; empty: none.")
-    etcd_password: Secret = Field("", description="Password of that user.", repr=False)
-    etcd_ca: File = Field("", description="File with the CA certificate of etcd's server; empty: no TLS.")
-    etcd_cert: File = Field("", description="File with our client certificate, when etcd asks for one.")
-    etcd_key: File = Field("", description="File with the key of that certificate.")
+    etcd_endpoints: tuple[str, ...] = Field(
+        ("127.0.0.1:2379",),
+        description="etcd v3: host:port, several separated by commas.",
+    )
+    etcd_user: str = Field(
+        "", description="User for etcd's authentication; empty: none."
+    )
+    etcd_password: Secret = Field(
+        "", description="Password of that user.", repr=False
+    )
+    etcd_ca: File = Field(
+        "",
+        description="File with the CA certificate of etcd's server; empty: no TLS.",
+    )
+    etcd_cert: File = Field(
+        "",
+        description="File with our client certificate, when etcd asks for one.",
+    )
+    etcd_key: File = Field(
+        "", description="File with the key of that certificate."
+    )
     broker_url: Secret = Field(
         "redis://127.0.0.1:6379/0",
         description=(
@@ -71,110 +99,266 @@ class Settings(BaseModel):
         ),
         repr=False,
     )
-    broker_master_name: str = Field("", description="Name that the Sentinels give the master; needed with sentinel://.")
-    broker_sentinel_user: str = Field("", description="User for the Sentinels themselves; empty: none.")
-    broker_sentinel_password: Secret = Field("", description="Password for the Sentinels themselves; empty: none.", repr=False)
+    broker_master_name: str = Field(
+        "",
+        description="Name that the Sentinels give the master; needed with sentinel://.",
+    )
+    broker_sentinel_user: str = Field(
+        "", description="User for the Sentinels themselves; empty: none."
+    )
+    broker_sentinel_password: Secret = Field(
+        "",
+        description="Password for the Sentinels themselves; empty: none.",
+        repr=False,
+    )
     broker_tls: bool = Field(
         False,
-        description="With sentinel://: TLS to the Sentinels and to Redis. (rediss:// is TLS anyway.)",
+        description=(
+            "With sentinel://: TLS to the Sentinels and to Redis. (rediss:// is TLS"
+            " anyway.)"
+        ),
     )
-    broker_tls_verify: bool = Field(True, description="Whether the certificates of Redis and of the Sentinels are verified.")
+    broker_tls_verify: bool = Field(
+        True,
+        description=(
+            "Whether the certificates of Redis and of the Sentinels are verified."
+        ),
+    )
     broker_ca: File = Field(
         "",
-        description="File with the CA certificate of Redis; empty: the CAs of the operating system.",
+        description=(
+            "File with the CA certificate of Redis; empty: the CAs of the operating"
+            " system."
+        ),
     )
-    broker_cert: File = Field("", description="File with our client certificate, when Redis asks for one.")
-    broker_key: File = Field("", description="File with the key of that certificate.")
-    broker_transport_options: Annotated[dict[str, Json], Mark.SECRET, Mark.DOCUMENT] = Field(
+    broker_cert: File = Field(
+        "",
+        description="File with our client certificate, when Redis asks for one.",
+    )
+    broker_key: File = Field(
+        "", description="File with the key of that certificate."
+    )
+    broker_transport_options: Annotated[
+        dict[str, Json], Mark.SECRET, Mark.DOCUMENT
+    ] = Field(
         {},
-        description='More options of kombu\'s Redis transport, as JSON: {"socket_timeout": 5}.',
+        description=(
+            "More options of kombu's Redis transport, as JSON:"
+            ' {"socket_timeout": 5}.'
+        ),
         repr=False,
     )
     schemas: str = Field(
-        "", description="Resource types: a file, or the URL of the API server's schema list; empty: the project's own catalogue."
+        "",
+        description=(
+            "Resource types: a file, or the URL of the API server's schema list; empty:"
+            " the project's own catalogue."
+        ),
     )
     schemas_interval: Seconds = Field(
-        60.0, description="Seconds after which the leading bridge reads the schema list again, in case it has changed."
+        60.0,
+        description=(
+            "Seconds after which the leading bridge reads the schema list again, in"
+            " case it has changed."
+        ),
     )
     schemas_auth: str = Field(
-        "token", description="How the bridge gets a token for the API server: token (the one given, if any) or keystone."
+        "token",
+        description=(
+            "How the bridge gets a token for the API server: token (the one given, if"
+            " any) or keystone."
+        ),
     )
-    schemas_token: Secret = Field("", description="Token for the API server's schema list, sent as X-Auth-Token.", repr=False)
+    schemas_token: Secret = Field(
+        "",
+        description="Token for the API server's schema list, sent as X-Auth-Token.",
+        repr=False,
+    )
     schemas_token_file: File = Field(
-        "", description="File with that token; read again for every request, so that it may be renewed."
+        "",
+        description=(
+            "File with that token; read again for every request, so that it may be"
+            " renewed."
+        ),
     )
     schemas_os_cloud: str = Field(
-        "", description="With keystone: cloud of clouds.yaml whose user reads the list; empty: the bridge's OS_* variables."
+        "",
+        description=(
+            "With keystone: cloud of clouds.yaml whose user reads the list; empty: the"
+            " bridge's OS_* variables."
+        ),
     )
-    schemas_ca: File = Field("", description="File with the CA certificate of the API server; empty: the usual CAs.")
-    templates: Folder = Field("", description="Folder of the template catalogue; empty: the project's own.")
-    heat_poll_interval: Seconds = Field(1.0, description="Seconds between looks at the stacks in progress of one tenant.")
-    heat_timeout: Seconds = Field(60.0, description="Seconds for which Heat or Keystone may send nothing.")
+    schemas_ca: File = Field(
+        "",
+        description=(
+            "File with the CA certificate of the API server; empty: the usual CAs."
+        ),
+    )
+    templates: Folder = Field(
+        "",
+        description="Folder of the template catalogue; empty: the project's own.",
+    )
+    heat_poll_interval: Seconds = Field(
+        1.0,
+        description="Seconds between looks at the stacks in progress of one tenant.",
+    )
+    heat_timeout: Seconds = Field(
+        60.0, description="Seconds for which Heat or Keystone may send nothing."
+    )
     heat_deadline: Seconds = Field(
         120.0,
-        description="Seconds for one answer of Heat to its last byte, tokens included; never less than ORCHESTRATOR_HEAT_TIMEOUT.",
+        description=(
+            "Seconds for one answer of Heat to its last byte, tokens included; never"
+            " less than ORCHESTRATOR_HEAT_TIMEOUT."
+        ),
     )
     tenant_credentials: Folder = Field(
         "",
-        description="Folder with credentials of single tenants, <tenant id>.yaml each; empty: the OS_* variables serve all.",
+        description=(
+            "Folder with credentials of single tenants, <tenant id>.yaml each; empty:"
+            " the OS_* variables serve all."
+        ),
     )
-    monitoring_interval: Seconds = Field(60.0, description="Seconds between looks at the monitoring targets.")
+    monitoring_interval: Seconds = Field(
+        60.0, description="Seconds between looks at the monitoring targets."
+    )
     monitoring_timeout: Seconds = Field(
-        5.0, description="Seconds for one monitoring target, from looking up its name to the last byte of its answer."
+        5.0,
+        description=(
+            "Seconds for one monitoring target, from looking up its name to the last"
+            " byte of its answer."
+        ),
     )
     monitoring_allow: tuple[str, ...] = Field(
         (),
-        description="Monitoring targets that may be asked: networks, addresses and hosts, separated by commas "
-        "(192.0.2.0/24,collector.example,*.example.org). Empty: all but link-local addresses, metadata services, "
-        "unspecified, multicast and reserved ones; loopback and private networks are allowed.",
+        description=(
+            "Monitoring targets that may be asked: networks, addresses and hosts,"
+            " separated by commas (192.0.2.0/24,collector.example,*.example.org)."
+            " Empty: all but link-local addresses, metadata services, unspecified,"
+            " multicast and reserved ones; loopback and private networks are allowed."
+        ),
     )
     monitoring_deny: tuple[str, ...] = Field(
-        (), description="Monitoring targets that must not be asked, in the same form; goes before ORCHESTRATOR_MONITORING_ALLOW."
+        (),
+        description=(
+            "Monitoring targets that must not be asked, in the same form; goes before"
+            " ORCHESTRATOR_MONITORING_ALLOW."
+        ),
     )
-    config_prefix: str = Field("/config", description="Key prefix of the wanted configuration.")
-    state_prefix: str = Field("/state", description="Key prefix of the reported states; /state_watch/state for upstream Gohan.")
-    monitoring_prefix: str = Field("/monitoring", description="Key prefix of the monitoring records.")
-    jobs_prefix: str = Field("/jobs", description="Key prefix of the jobs; records lie below <prefix>/all/.")
-    worker_prefix: str = Field("/esi-worker", description="Key prefix of stack records, job states and our own records.")
+    config_prefix: str = Field(
+        "/config", description="Key prefix of the wanted configuration."
+    )
+    state_prefix: str = Field(
+        "/state",
+        description=(
+            "Key prefix of the reported states; /state_watch/state for upstream Gohan."
+        ),
+    )
+    monitoring_prefix: str = Field(
+        "/monitoring", description="Key prefix of the monitoring records."
+    )
+    jobs_prefix: str = Field(
+        "/jobs",
+        description="Key prefix of the jobs; records lie below <prefix>/all/.",
+    )
+    worker_prefix: str = Field(
+        "/esi-worker",
+        description="Key prefix of stack records, job states and our own records.",
+    )
     state_as_string: bool = Field(
-        False, description="Write the state and monitoring values as JSON strings, as upstream Gohan's watcher needs."
+        False,
+        description=(
+            "Write the state and monitoring values as JSON strings, as upstream Gohan's"
+            " watcher needs."
+        ),
     )
     stack_timeout: Seconds = Field(
         3600.0,
-        description="Seconds that a stack operation may take when its template names no heat_timeout; Heat's own default.",
+        description=(
+            "Seconds that a stack operation may take when its template names no"
+            " heat_timeout; Heat's own default."
+        ),
     )
     timeout_margin: Pause = Field(
-        300.0, description="Seconds past its timeout after which an operation that Heat never ends is reported as failed."
+        300.0,
+        description=(
+            "Seconds past its timeout after which an operation that Heat never ends is"
+            " reported as failed."
+        ),
     )
     project_patience: Seconds = Field(
         3600.0,
-        description="Seconds for which Keystone may refuse a project before the version is reported as failed.",
+        description=(
+            "Seconds for which Keystone may refuse a project before the version is"
+            " reported as failed."
+        ),
     )
-    tenant_requests: int = Field(32, ge=1, description="Jobs of one tenant that workers put to Heat at the same time.")
-    total_requests: int = Field(256, ge=1, description="The same for all tenants together.")
-    health_port: int = Field(0, ge=0, lt=65536, description="Port of the bridge's /health and /metrics; 0: none.")
-    health_address: str = Field("127.0.0.1", description="Address on which the bridge answers /health and /metrics.")
-    lease_ttl: int = Field(10, ge=2, le=3600, description="Seconds after which a silent leader or worker counts as dead.")
+    tenant_requests: int = Field(
+        32,
+        ge=1,
+        description="Jobs of one tenant that workers put to Heat at the same time.",
+    )
+    total_requests: int = Field(
+        256, ge=1, description="The same for all tenants together."
+    )
+    health_port: int = Field(
+        0,
+        ge=0,
+        lt=65536,
+        description="Port of the bridge's /health and /metrics; 0: none.",
+    )
+    health_address: str = Field(
+        "127.0.0.1",
+        description="Address on which the bridge answers /health and /metrics.",
+    )
+    lease_ttl: int = Field(
+        10,
+        ge=2,
+        le=3600,
+        description="Seconds after which a silent leader or worker counts as dead.",
+    )
     deletion_patience: Pause = Field(
-        5.0, description="Seconds that a deletion waits for resources built from this one to be deleted too."
+        5.0,
+        description=(
+            "Seconds that a deletion waits for resources built from this one to be"
+            " deleted too."
+        ),
     )
     deletions_at_once: int = Field(
         20,
         ge=0,
-        description="Configs of built resources that may be removed unmarked in ten minutes; of more, the deletions are held.",
+        description=(
+            "Configs of built resources that may be removed unmarked in ten minutes; of"
+            " more, the deletions are held."
+        ),
     )
     deletions_share: float = Field(
-        5.0, ge=0, le=100, description="The same in percent of what is built; the higher of the two numbers counts."
+        5.0,
+        ge=0,
+        le=100,
+        description=(
+            "The same in percent of what is built; the higher of the two numbers"
+            " counts."
+        ),
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: str = Field("console", description="console: one line for people; json: one document a line.")
+    log_format: str = Field(
+        "console",
+        description="console: one line for people; json: one document a line.",
+    )
 
     @field_validator("etcd_endpoints", mode="before")
     @classmethod
     def _split(cls, value: str | Iterable[str]) -> tuple[str, ...]:
         return endpoints(value.split(",") if isinstance(value, str) else value)
 
-    @field_validator("config_prefix", "state_prefix", "monitoring_prefix", "jobs_prefix", "worker_prefix")
+    @field_validator(
+        "config_prefix",
+        "state_prefix",
+        "monitoring_prefix",
+        "jobs_prefix",
+        "worker_prefix",
+    )
     @classmethod
     def _prefix(cls, value: str) -> str:
         prefix = value.rstrip("/")
@@ -206,7 +390,9 @@ class Settings(BaseModel):
 
     @field_validator("broker_transport_options", mode="before")
     @classmethod
-    def _broker_options(cls, value: str | Mapping[str, Json]) -> dict[str, Json]:
+    def _broker_options(
+        cls, value: str | Mapping[str, Json]
+    ) -> dict[str, Json]:
         if not isinstance(value, str):
             return broker.parse_options(dict(value))
         try:
@@ -242,17 +428,26 @@ class Settings(BaseModel):
 
     @property
     def chain_time(self) -> float:
-        """Seconds for all that one chain of tasks asks of Heat: two answers that take their time."""
+        """Seconds for all that one chain of tasks asks of Heat: two answers that take their
+        time."""
         return 2 * max(self.heat_deadline, self.heat_timeout)
 
     @property
     def task_limit(self) -> float:
-        """Seconds after which a task is stopped: a list of stacks, a chain after it, and some more."""
+        """Seconds after which a task is stopped: a list of stacks, a chain after it, and some
+        more."""
         return 1.5 * self.chain_time + 30
 
     @property
     def etcd(self) -> EtcdAccess:
-        return EtcdAccess(self.etcd_endpoints, self.etcd_user, self.etcd_password, self.etcd_ca, self.etcd_cert, self.etcd_key)
+        return EtcdAccess(
+            self.etcd_endpoints,
+            self.etcd_user,
+            self.etcd_password,
+            self.etcd_ca,
+            self.etcd_cert,
+            self.etcd_key,
+        )
 
     @property
     def schema_access(self) -> SchemaAccess:
@@ -286,7 +481,13 @@ class Settings(BaseModel):
 
     @property
     def prefixes(self) -> Prefixes:
-        return Prefixes(self.config_prefix, self.state_prefix, self.monitoring_prefix, self.jobs_prefix, self.worker_prefix)
+        return Prefixes(
+            self.config_prefix,
+            self.state_prefix,
+            self.monitoring_prefix,
+            self.jobs_prefix,
+            self.worker_prefix,
+        )
 
 
 def _no_constant(name: str) -> Json:
@@ -304,9 +505,13 @@ def endpoints(parts: Iterable[str]) -> tuple[str, ...]:
         scheme, _, rest = part.strip().rpartition("://")
         endpoint = rest.rstrip("/")
         if "@" in endpoint:
-            raise ValueError("user and password go into ORCHESTRATOR_ETCD_USER and _PASSWORD")
+            raise ValueError(
+                "user and password go into ORCHESTRATOR_ETCD_USER and _PASSWORD"
+            )
         if scheme not in ("", "http", "https"):
-            raise ValueError(f"expected host:port[,host:port…], not {part.strip()!r}")
+            raise ValueError(
+                f"expected host:port[,host:port…], not {part.strip()!r}"
+            )
         if fault := _endpoint_fault(endpoint):
             raise ValueError(fault)
         if endpoint in found:
@@ -316,23 +521,35 @@ def endpoints(parts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _endpoint_fault(endpoint: str) -> str:
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):([0-9]{1,5})", endpoint)
+    match = re.fullmatch(
+        r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):([0-9]{1,5})", endpoint
+    )
     if match:
-        return "" if 0 < int(match[2]) < 65536 else f"{endpoint}: ports are 1 to 65535"
+        return (
+            ""
+            if 0 < int(match[2]) < 65536
+            else f"{endpoint}: ports are 1 to 65535"
+        )
     if endpoint.count(":") > 1 and "[" not in endpoint:
-        return f"an IPv6 address stands in brackets: [::1]:2379, not {endpoint!r}"
-    return f"expected host:port[,host:port…], as in etcd1:2379,etcd2:2379, not {endpoint!r}"
+        return (
+            f"an IPv6 address stands in brackets: [::1]:2379, not {endpoint!r}"
+        )
+    return (
+        "expected host:port[,host:port…], as in etcd1:2379,etcd2:2379, not"
+        f" {endpoint!r}"
+    )
 
 
-# Reading -------------------------------------------------------------------------------------------
+# Reading ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The settings of a process, and where each comes from.
 
-    *sources* are by field name, for what is not the default. *others* are variables of other programs
-    (``OS_…``, ``FLOWER_…``) from the environment and the environment file.
+    *sources* are by field name, for what is not the default.
+    *others* are variables of other programs (``OS_…``, ``FLOWER_…``) from the environment and the
+    environment file.
     """
 
     settings: Settings
@@ -361,20 +578,32 @@ def read(environ: Mapping[str, str]) -> Loaded:
     :raises SettingsError: naming every variable that cannot be used.
     """
     fields = Settings.model_fields
-    reading = environment.read(fields, [name for name in fields if hidden(name)], environ)
+    reading = environment.read(
+        fields, [name for name in fields if hidden(name)], environ
+    )
     faults = list(reading.faults)
     usable: dict[str, str] = {}
     for name, found in reading.settings.items():
-        text = found.value.strip() if Mark.DOCUMENT in fields[name].metadata else found.value
+        text = (
+            found.value.strip()
+            if Mark.DOCUMENT in fields[name].metadata
+            else found.value
+        )
         if fault := settings_checks.text_fault(text):
             faults.append(f"{_variable(name)}: {fault}")
         elif not text and fields[name].default != "":
-            faults.append(f"{_variable(name)}: it is empty; give a value or remove the variable")
+            faults.append(
+                f"{_variable(name)}: it is empty; give a value or remove the variable"
+            )
         else:
             usable[name] = text
     settings, more = _validated(usable)
     faults += more
-    refused = {name for name in fields if any(f.startswith(_variable(name) + ":") for f in faults)}
+    refused = {
+        name
+        for name in fields
+        if any(f.startswith(_variable(name) + ":") for f in faults)
+    }
     faults += _faults_together(settings, usable, refused)
     if faults:
         raise SettingsError(faults, settings.log_format)
@@ -392,28 +621,44 @@ def _validated(usable: Mapping[str, str]) -> tuple[Settings, list[str]]:
         return Settings.model_validate(usable), []
     except ValidationError as error:
         found = {str(fault["loc"][0]): dict(fault) for fault in error.errors()}
-        rest = {name: text for name, text in usable.items() if name not in found}
+        rest = {
+            name: text for name, text in usable.items() if name not in found
+        }
         return Settings.model_validate(rest), list(_sentences(found))
 
 
-def _faults_together(settings: Settings, texts: Mapping[str, str], refused: Collection[str]) -> Iterator[str]:
+def _faults_together(
+    settings: Settings, texts: Mapping[str, str], refused: Collection[str]
+) -> Iterator[str]:
     """What is not there, and what does not go together.
 
     :param refused: fields that cannot be used anyway, and stand at their defaults.
     """
     fields = Settings.model_fields
     files, folders = (
-        {_variable(n): getattr(settings, n) for n, field in fields.items() if mark in field.metadata}
+        {
+            _variable(n): getattr(settings, n)
+            for n, field in fields.items()
+            if mark in field.metadata
+        }
         for mark in (Mark.FILE, Mark.FOLDER)
     )
     yield from settings_checks.file_faults(_others(files))
     yield from settings_checks.folder_faults(folders)
-    yield from _certificate_faults("ETCD", settings.etcd_ca, settings.etcd_cert, settings.etcd_key)
-    yield from _certificate_faults("BROKER", settings.broker_ca, settings.broker_cert, settings.broker_key)
+    yield from _certificate_faults(
+        "ETCD", settings.etcd_ca, settings.etcd_cert, settings.etcd_key
+    )
+    yield from _certificate_faults(
+        "BROKER", settings.broker_ca, settings.broker_cert, settings.broker_key
+    )
     yield from _schema_faults(settings)
     groups = {name.partition("_")[0] for name in refused}
     if not any(name.endswith("_prefix") for name in refused):
-        prefixes = {_variable(n): getattr(settings, n) for n in fields if n.endswith("_prefix")}
+        prefixes = {
+            _variable(n): getattr(settings, n)
+            for n in fields
+            if n.endswith("_prefix")
+        }
         yield from settings_checks.prefix_faults(prefixes)
     if "etcd" not in groups:
         yield from settings_checks.etcd_faults(texts)
@@ -422,13 +667,17 @@ def _faults_together(settings: Settings, texts: Mapping[str, str], refused: Coll
         yield from (f"{PREFIX}BROKER_{told}" for told in broker.faults(access))
         for name in broker.FILES_IN_URL:
             path = access.address.query.get(name, "")
-            yield from settings_checks.file_faults({f"{PREFIX}BROKER_URL: {name}": path})
+            yield from settings_checks.file_faults(
+                {f"{PREFIX}BROKER_URL: {name}": path}
+            )
 
 
 _CERTIFICATES = {"ca": "CA", "certificate": "CERT", "key": "KEY"}
 
 
-def _certificate_faults(group: str, ca: str, certificate: str, key: str) -> Iterator[str]:
+def _certificate_faults(
+    group: str, ca: str, certificate: str, key: str
+) -> Iterator[str]:
     """:param group: ``ETCD`` or ``BROKER``."""
     for name, fault in certificates.faults(ca, certificate, key):
         yield f"{PREFIX}{group}_{_CERTIFICATES[name]}: {fault}"
@@ -437,16 +686,26 @@ def _certificate_faults(group: str, ca: str, certificate: str, key: str) -> Iter
 def _others(files: Mapping[str, str]) -> dict[str, str]:
     """Without those of which :func:`_certificate_faults` tells more."""
     told = (f"{PREFIX}ETCD_", f"{PREFIX}BROKER_")
-    return {variable: path for variable, path in files.items() if not variable.startswith(told)}
+    return {
+        variable: path
+        for variable, path in files.items()
+        if not variable.startswith(told)
+    }
 
 
 def _schema_faults(settings: Settings) -> Iterator[str]:
     """What does not go together."""
     if settings.schemas_token and settings.schemas_token_file:
-        yield "ORCHESTRATOR_SCHEMAS_TOKEN_FILE: ORCHESTRATOR_SCHEMAS_TOKEN is set too; give one of them"
+        yield (
+            "ORCHESTRATOR_SCHEMAS_TOKEN_FILE: ORCHESTRATOR_SCHEMAS_TOKEN is set too;"
+            " give one of them"
+        )
     if settings.schemas_auth == KEYSTONE:
         if settings.schemas_token or settings.schemas_token_file:
-            yield "ORCHESTRATOR_SCHEMAS_AUTH: with keystone, Keystone makes the token; give no ORCHESTRATOR_SCHEMAS_TOKEN(_FILE)"
+            yield (
+                "ORCHESTRATOR_SCHEMAS_AUTH: with keystone, Keystone makes the token;"
+                " give no ORCHESTRATOR_SCHEMAS_TOKEN(_FILE)"
+            )
     elif settings.schemas_os_cloud:
         yield "ORCHESTRATOR_SCHEMAS_OS_CLOUD: needs ORCHESTRATOR_SCHEMAS_AUTH=keystone"
 
@@ -458,5 +717,7 @@ def _sentences(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             told = str(context["error"])
         else:
             shown = "" if hidden(name) else str(fault["input"])
-            told = settings_checks.form_fault(kind, context, str(fault["msg"]), shown)
+            told = settings_checks.form_fault(
+                kind, context, str(fault["msg"]), shown
+            )
         yield f"{_variable(name)}: {told}"

@@ -37,7 +37,9 @@ def text_fault(text: str) -> str:
         return "there is white space around the value"
     if len(text) > 1 and text[0] in _QUOTES and text[-1] == text[0]:
         return "there are quotes around the value; they would be part of it"
-    if any((char < " " and char not in "\t\n\r") or char == "\x7f" for char in text):
+    if any(
+        (char < " " and char not in "\t\n\r") or char == "\x7f" for char in text
+    ):
         return "there is a control character in the value"
     try:
         text.encode()
@@ -46,7 +48,9 @@ def text_fault(text: str) -> str:
     return ""
 
 
-def form_fault(kind: str, context: Mapping[str, Any], message: str, text: str) -> str:
+def form_fault(
+    kind: str, context: Mapping[str, Any], message: str, text: str
+) -> str:
     """One of pydantic's faults in our words.
 
     :param kind: its type, *context* its numbers, *message* its own words.

@@ -1,8 +1,10 @@
-"""A traceback that quotes nothing: where a defect happened, without the values that it happened with.
+"""A traceback that quotes nothing: where a defect happened, without the values that it happened
+with.
 
-Words of an exception are told where they are known to hold names and types only. Those of the others
-(``KeyError``, ``ValueError`` and what libraries raise) may quote a value, and that may be a secret. The source lines that a
-traceback shows are the program's own.
+Words of an exception are told where they are known to hold names and types only.
+Those of the others (``KeyError``, ``ValueError`` and what libraries raise) may quote a value, and
+that may be a secret.
+The source lines that a traceback shows are the program's own.
 """
 
 from __future__ import annotations
@@ -32,11 +34,29 @@ _HARMLESS = (
     RecursionError,
     TypeError,
 )
-_HARMLESS_OF = frozenset({"socket", "ssl", "redis", "grpc", "kombu", "celery", "billiard", "queue", "tasks"})
-"""Packages whose exceptions speak of connections and of names; our own workers name a class only."""
+_HARMLESS_OF = frozenset(
+    {
+        "socket",
+        "ssl",
+        "redis",
+        "grpc",
+        "kombu",
+        "celery",
+        "billiard",
+        "queue",
+        "tasks",
+    }
+)
+"""Packages whose exceptions speak of connections and of names; our own workers name a class only.
+"""
 _QUOTING = (TemporaryError, PermanentError)
 """Our own errors that carry the words of others, who were sent values."""
-_NOT_QUOTING = (StoreUnavailable, StoreRefused, BrokerUnavailable, TargetUnavailable)
+_NOT_QUOTING = (
+    StoreUnavailable,
+    StoreRefused,
+    BrokerUnavailable,
+    TargetUnavailable,
+)
 _WITHHELD = "(words withheld: they may quote a value)"
 
 
@@ -50,7 +70,9 @@ def _chain(error: BaseException) -> list[BaseException]:
     current: BaseException | None = error
     while current is not None and current not in found:
         found.append(current)
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        current = current.__cause__ or (
+            None if current.__suppress_context__ else current.__context__
+        )
     return found[::-1]
 
 
@@ -70,7 +92,13 @@ def words(error: BaseException) -> str:
 
 def _may_be_told(error: BaseException) -> bool:
     if isinstance(error, OrchestratorError):
-        return isinstance(error, _NOT_QUOTING) or not isinstance(error, _QUOTING)
+        return isinstance(error, _NOT_QUOTING) or not isinstance(
+            error, _QUOTING
+        )
     package = type(error).__module__.partition(".")[0]
     # Libraries derive errors from OSError that quote whole addresses, with a token in them.
-    return isinstance(error, _HARMLESS) or package in _HARMLESS_OF or (package == "builtins" and isinstance(error, OSError))
+    return (
+        isinstance(error, _HARMLESS)
+        or package in _HARMLESS_OF
+        or (package == "builtins" and isinstance(error, OSError))
+    )

@@ -26,13 +26,23 @@ from .leaving import Background, Undo, Work
 
 log = logging.getLogger(__name__)
 
-STEPS: dict[str, steps.TaskFunction] = {queue.SUBMIT: steps.submit, queue.WAIT: steps.wait, queue.RECORD: steps.record}
-"""The tasks of a job's chain. Explicit names: moving a function never breaks a message that is already queued."""
+STEPS: dict[str, steps.TaskFunction] = {
+    queue.SUBMIT: steps.submit,
+    queue.WAIT: steps.wait,
+    queue.RECORD: steps.record,
+}
+"""The tasks of a job's chain.
+Explicit names: moving a function never breaks a message that is already queued."""
 
-ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {queue.LOOK: steps.look, queue.MONITOR: following.monitor}
+ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {
+    queue.LOOK: steps.look,
+    queue.MONITOR: following.monitor,
+}
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
 
-LEAVING: dict[str, Callable[[WorkerContext, Any], Undo]] = {queue.LOOK: polls.goes_on}
+LEAVING: dict[str, Callable[[WorkerContext, Any], Undo]] = {
+    queue.LOOK: polls.goes_on
+}
 """What is to be done when a task leaves its slot before its work is over."""
 
 
@@ -46,19 +56,35 @@ def make_app(settings: Settings) -> Celery:
     app = Celery("tasks", amqp=compat.SteadyAMQP)
     app.conf.update(queue.options(settings.broker))
     # What a task asks of Heat and Keystone ends before: these are for what hangs elsewhere.
-    app.conf.update(task_soft_time_limit=settings.task_limit, task_time_limit=settings.task_limit + 30)
+    app.conf.update(
+        task_soft_time_limit=settings.task_limit,
+        task_time_limit=settings.task_limit + 30,
+    )
     context, background = PerProcess(settings), Background()
     for name in STEPS:
         _register(app, name, background, partial(_chains, context))
     for name in ROUNDS:
         _register(app, name, background, partial(_round, context))
-    signals.setup_logging.connect(lambda **_: logs.configure(settings.log_level, settings.log_format), weak=False)
-    signals.worker_init.connect(lambda **_: _refuse_cluster(settings), weak=False)
+    signals.setup_logging.connect(
+        lambda **_: logs.configure(settings.log_level, settings.log_format),
+        weak=False,
+    )
+    signals.worker_init.connect(
+        lambda **_: _refuse_cluster(settings), weak=False
+    )
     signals.worker_init.connect(lambda **_: _preload(), weak=False)
-    signals.worker_process_init.connect(lambda **_: _warm_up(context), weak=False)
-    signals.worker_ready.connect(lambda sender, **_: _check_without_pool(context, sender), weak=False)
-    signals.worker_process_shutdown.connect(lambda **_: _close(background, context), weak=False)
-    signals.worker_shutdown.connect(lambda **_: _close(background, context), weak=False)
+    signals.worker_process_init.connect(
+        lambda **_: _warm_up(context), weak=False
+    )
+    signals.worker_ready.connect(
+        lambda sender, **_: _check_without_pool(context, sender), weak=False
+    )
+    signals.worker_process_shutdown.connect(
+        lambda **_: _close(background, context), weak=False
+    )
+    signals.worker_shutdown.connect(
+        lambda **_: _close(background, context), weak=False
+    )
     return app
 
 
@@ -80,8 +106,11 @@ def _close(background: Background, context: PerProcess) -> None:
 
 
 def _preload() -> None:
-    """Import before the fork what each child would otherwise import for itself, whenever one is started."""
-    with contextlib.suppress(Exception):  # credentials that cannot be read: the children tell, and try again
+    """Import before the fork what each child would otherwise import for itself, whenever one is
+    started."""
+    with contextlib.suppress(
+        Exception
+    ):  # credentials that cannot be read: the children tell, and try again
         Heat().warm_up()
 
 
@@ -91,13 +120,19 @@ def _warm_up(context: Callable[[], WorkerContext]) -> None:
     except CredentialsRejected:
         pass  # the check tells, once a worker
     except Exception as error:  # the first job tells the same, where it can be seen and tried again
-        log.warning("Worker not warmed up yet", extra={"event": "warm_up_failed", "reason": str(error)})
+        log.warning(
+            "Worker not warmed up yet",
+            extra={"event": "warm_up_failed", "reason": str(error)},
+        )
     if getattr(current_process(), "index", 0) == 0:
         _check_openstack(context)
 
 
-def _check_without_pool(context: Callable[[], WorkerContext], consumer: Any) -> None:
-    """Of a worker with threads, which starts no processes. (One that forks must not open anything here.)"""
+def _check_without_pool(
+    context: Callable[[], WorkerContext], consumer: Any
+) -> None:
+    """Of a worker with threads, which starts no processes.
+    (One that forks must not open anything here.)"""
     if not issubclass(consumer.controller.pool_cls, TaskPool):
         _check_openstack(context)
 
@@ -114,33 +149,60 @@ def _check_openstack(context: Callable[[], WorkerContext]) -> None:
 
 def _chains(context: Callable[[], WorkerContext], task: Any, runs: Any) -> Work:
     chain = _chain(task)
-    return Work(task.name, runs, lambda: steps.run_chains(context(), chain, runs))
+    return Work(
+        task.name, runs, lambda: steps.run_chains(context(), chain, runs)
+    )
 
 
 def _round(context: Callable[[], WorkerContext], task: Any, about: Any) -> Work:
     look, leaving = ROUNDS[task.name], LEAVING.get(task.name)
     if leaving is None:
         return Work(task.name, about, lambda: look(context(), about))
-    return Work(task.name, about, lambda: look(context(), about), lambda: leaving(context(), about), f"{task.name} {about}")
+    return Work(
+        task.name,
+        about,
+        lambda: look(context(), about),
+        lambda: leaving(context(), about),
+        f"{task.name} {about}",
+    )
 
 
 def _chain(task: Any) -> list[steps.TaskFunction]:
     """The step that a message asks for and those that its chain has after it.
 
-    Celery would send a message for each; here the next one begins where the last one ended, with what
-    it knows, in the same slot. What would have to wait ends the chain, and is sent anew when its time
-    has come.
+    Celery would send a message for each; here the next one begins where the last one ended, with
+    what it knows, in the same slot.
+    What would have to wait ends the chain, and is sent anew when its time has come.
     """
     rest, task.request.chain = task.request.chain or [], None
-    return [STEPS[name] for name in (task.name, *(signature["task"] for signature in reversed(rest)))]
+    return [
+        STEPS[name]
+        for name in (
+            task.name,
+            *(signature["task"] for signature in reversed(rest)),
+        )
+    ]
 
 
-def _register(app: Celery, name: str, background: Background, prepare: Callable[[Any, Any], Work]) -> None:
-    """Make a task of that name: *prepare* makes its work of Celery's task and of the message's argument."""
+def _register(
+    app: Celery,
+    name: str,
+    background: Background,
+    prepare: Callable[[Any, Any], Work],
+) -> None:
+    """Make a task of that name: *prepare* makes its work of Celery's task and of the message's
+    argument."""
 
     @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def run(task: Any, argument: Any) -> None:
         try:
             background.carry_out(prepare(task, argument))
         except SoftTimeLimitExceeded:
-            log.error("Task exceeded its time limit", extra={"event": "task_timeout", "task": name, "about": argument})
+            log.error(
+                "Task exceeded its time limit",
+                extra={
+                    "event": "task_timeout",
+                    "task": name,
+                    "about": argument,
+                },
+            )

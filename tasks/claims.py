@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What a chain may have claimed: *run* is the key, value and revision of the run, None while that is not known."""
+    """What a chain may have claimed: *run* is the key, value and revision of the run, None while
+    that is not known."""
 
     lease: Lease
     run: tuple[str, str, int] | None = None
@@ -36,15 +37,17 @@ class _Chain(threading.local):
 _LEASE_USED_FOR = 120.0
 """Seconds after which new claims hang on a new lease."""
 _LEASE_RENEWED_FOR = _LEASE_USED_FOR + 180.0
-"""Seconds after which a lease is renewed no more: longer than a message may take (``task_time_limit``, 150 s)."""
+"""Seconds after which a lease is renewed no more: longer than a message may take
+(``task_time_limit``, 150 s)."""
 
 
 class Claims:
-    """The leases on which the claims of this process hang, one at a time for new claims, and what hangs
-    on them.
+    """The leases on which the claims of this process hang, one at a time for new claims, and what
+    hangs on them.
 
-    It is changed for another one now and then, and when etcd was restored from a backup. The backup may hold claims
-    of this process that it has long moved on from. They would stay for as long as it lives, if their lease did.
+    It is changed for another one now and then, and when etcd was restored from a backup.
+    The backup may hold claims of this process that it has long moved on from.
+    They would stay for as long as it lives, if their lease did.
     """
 
     def __init__(self, store: Store, ttl: int) -> None:
@@ -63,7 +66,9 @@ class Claims:
             now = time.monotonic()
             self._leases = [lease for lease in self._leases if lease.alive]
             if not self._leases or now - self._made > _LEASE_USED_FOR:
-                self._leases.append(self._store.lease(self._ttl, renew_for=_LEASE_RENEWED_FOR))
+                self._leases.append(
+                    self._store.lease(self._ttl, renew_for=_LEASE_RENEWED_FOR)
+                )
                 self._made = now
             return self._leases[-1]
 
@@ -83,7 +88,9 @@ class Claims:
 
     def claimed(self, lease: Lease, key: str, run: str, revision: int) -> None:
         """It has: the run that says so, as it was written at that revision."""
-        self._chain.claim = self._held[key] = _Claim(lease, (key, run, revision))
+        self._chain.claim = self._held[key] = _Claim(
+            lease, (key, run, revision)
+        )
 
     def holds(self) -> bool:
         """Whether nobody has given up the claim of this thread's chain meanwhile."""
@@ -91,10 +98,11 @@ class Claims:
         return claim is None or claim.run is None or claim.run[0] in self._held
 
     def give_up(self, reason: str) -> None:
-        """What this thread's chain has claimed and not moved on is to be tried again, by whoever comes first.
+        """What this thread's chain has claimed and not moved on is to be tried again, by whoever
+        comes first.
 
-        Where it is not known whether there is a claim, or etcd does not answer, the lease ends, and all that hangs on
-        it falls free as if the process had died.
+        Where it is not known whether there is a claim, or etcd does not answer, the lease ends, and
+        all that hangs on it falls free as if the process had died.
         """
         claim = self._chain.claim
         if claim is None:
@@ -104,7 +112,8 @@ class Claims:
             claim.lease.abandon()
 
     def give_up_all(self, reason: str) -> None:
-        """The same for whoever in this process has claimed anything: nobody of them asks Heat for anything more."""
+        """The same for whoever in this process has claimed anything: nobody of them asks Heat for
+        anything more."""
         with self._lock:
             for lease in self._leases:
                 lease.abandon()
@@ -119,7 +128,8 @@ class Claims:
                 self._hand_back(claim, reason)
 
     def _hand_back(self, claim: _Claim, reason: str) -> bool:
-        """Move the run of a claim to *retry*, if it is still where it was; whether etcd has answered.
+        """Move the run of a claim to *retry*, if it is still where it was; whether etcd has
+        answered.
 
         A worker that lives says so itself: otherwise it would look like one that died over the job.
         """
@@ -138,7 +148,11 @@ class Claims:
             asked=True,
         )
         with contextlib.suppress(StoreUnavailable):
-            self._store.commit(Transaction((unchanged(key, revision),), {key: retried.to_json()}))
+            self._store.commit(
+                Transaction(
+                    (unchanged(key, revision),), {key: retried.to_json()}
+                )
+            )
             return True
         return False
 

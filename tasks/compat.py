@@ -56,7 +56,10 @@ class _Told:
 class _Reasons(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            told = (_Told(a) if isinstance(a, BaseException) else a for a in record.args)
+            told = (
+                _Told(a) if isinstance(a, BaseException) else a
+                for a in record.args
+            )
             record.args = tuple(told)
         return True
 
@@ -72,7 +75,10 @@ def tell_reasons() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
+    return (
+        "worker_cancel_long_running_tasks_on_connection_loss"
+        not in record.getMessage()
+    )
 
 
 def log_as_documents() -> None:
@@ -91,13 +97,19 @@ def _no_banner(instance: Any = None, **_: Any) -> None:
         instance.quiet = True
 
 
-def _instead_of_banner(sender: str = "", instance: Any = None, **_: Any) -> None:
+def _instead_of_banner(
+    sender: str = "", instance: Any = None, **_: Any
+) -> None:
     fields = {
         "event": "worker_started",
         "hostname": sender,
         "concurrency": getattr(instance, "concurrency", None),
-        "broker": instance.app.connection().as_uri() if instance is not None else "",
-        "queues": sorted(instance.app.amqp.queues) if instance is not None else [],
+        "broker": instance.app.connection().as_uri()
+        if instance is not None
+        else "",
+        "queues": sorted(instance.app.amqp.queues)
+        if instance is not None
+        else [],
     }
     log.info("Worker started", extra=fields)
 
@@ -105,4 +117,6 @@ def _instead_of_banner(sender: str = "", instance: Any = None, **_: Any) -> None
 def _say(message: str, *_: Any) -> None:
     """In a signal handler: a logger might be holding a lock that this thread waits for."""
     text = logs.line(logging.INFO, str(message), event="worker_says")
-    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{text}\n".encode())
+    os.write(
+        sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{text}\n".encode()
+    )

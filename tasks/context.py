@@ -12,7 +12,12 @@ from dataclasses import dataclass, field, replace
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
 from orchestrator.clients.heat import Heat, InStore, Logins
-from orchestrator.clients.protocols import HeatDoor, QueueDoor, RendererDoor, TargetsDoor
+from orchestrator.clients.protocols import (
+    HeatDoor,
+    QueueDoor,
+    RendererDoor,
+    TargetsDoor,
+)
 from orchestrator.clients.queue import Queue
 from orchestrator.clients.renderer import Renderer
 from orchestrator.clients.store import KeyValue, Store
@@ -21,7 +26,11 @@ from orchestrator.clients.types import Types
 from orchestrator.clock import Clock
 from orchestrator.core.keys import Keys
 from orchestrator.core.stacks import SETTLING, Stack
-from orchestrator.core.templates import BadTemplate, Template, parse_template_value
+from orchestrator.core.templates import (
+    BadTemplate,
+    Template,
+    parse_template_value,
+)
 from orchestrator.errors import TemporaryError
 from orchestrator.settings import Settings
 
@@ -32,11 +41,13 @@ log = logging.getLogger(__name__)
 
 
 class Promptness:
-    """Which types of resources Heat builds so fast that a look right after the request is worth it."""
+    """Which types of resources Heat builds so fast that a look right after the request is worth
+    it."""
 
     MISSES = 3
-    """After so many looks in a row that found Heat still at work, a type counts as slow: of one of which only every
-    tenth stack takes its time, the others are not to wait for the tenant's look."""
+    """After so many looks in a row that found Heat still at work, a type counts as slow: of one of
+    which only every tenth stack takes its time, the others are not to wait for the tenant's look.
+    """
     LOOK_AGAIN = 16
     """At a slow type, one request of so many is followed by a look."""
 
@@ -57,17 +68,22 @@ class Promptness:
 
 
 class Sightings:
-    """Since when this process has seen stacks that are at rest as they are, by its own monotonic clock: the clocks of
-    those who asked and those who look may disagree."""
+    """Since when this process has seen stacks that are at rest as they are, by its own monotonic
+    clock: the clocks of those who asked and those who look may disagree."""
 
     _LONGEST = 600.0
     """Seconds after which a sighting that nobody came back to is forgotten."""
 
-    def __init__(self, settling: float = SETTLING, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settling: float = SETTLING,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """:param settling: seconds for which a stack has to look the same."""
         self._settling, self._clock = settling, clock
         self.keeps_tags = False
-        """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was changed by others."""
+        """Whether this Heat has shown tags of ours: then it keeps them, and a stack without any was
+        changed by others."""
         self._seen: dict[str, tuple[Stack | None, float]] = {}
 
     def settled(self, operation: str, stack: Stack | None) -> bool:
@@ -82,7 +98,11 @@ class Sightings:
         return now - seen[1] >= self._settling
 
     def _forget(self, now: float) -> None:
-        for operation in [known for known, (_, at) in list(self._seen.items()) if now - at > self._LONGEST]:
+        for operation in [
+            known
+            for known, (_, at) in list(self._seen.items())
+            if now - at > self._LONGEST
+        ]:
             self._seen.pop(operation, None)
 
 
@@ -102,16 +122,19 @@ class WorkerContext:
     """Seconds for all that one chain asks of Heat and Keystone together."""
     stack_timeout: float = 3600.0
     time_limit: float = 300.0
-    """Seconds for the chains of a message. What they ask of Heat ends before: one that takes longer hangs, and its job is
-    tried again."""
+    """Seconds for the chains of a message.
+    What they ask of Heat ends before: one that takes longer hangs, and its job is tried again."""
     timeout_margin: float = 300.0
     state_as_string: bool = False
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
     clock: Clock = field(default_factory=Clock)
-    _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(default_factory=dict)
-    """The templates of etcd as they were last read, by id, with etcd's generation and the revision of the record."""
+    _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
+        default_factory=dict
+    )
+    """The templates of etcd as they were last read, by id, with etcd's generation and the revision
+    of the record."""
     _usual: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -120,11 +143,15 @@ class WorkerContext:
         return self.types.keys
 
     def usual_template(self, kind: str) -> str | None:
-        """The id of the template that this type of resource needed the last time: worth reading in advance."""
+        """The id of the template that this type of resource needed the last time: worth reading in
+        advance."""
         return self._usual.get(kind)
 
-    def template(self, kind: str, template_id: str, stored: KeyValue | None) -> Template | BadTemplate | None:
-        """The template of a resource: the record that etcd has of it, or else that of the catalogue.
+    def template(
+        self, kind: str, template_id: str, stored: KeyValue | None
+    ) -> Template | BadTemplate | None:
+        """The template of a resource: the record that etcd has of it, or else that of the
+        catalogue.
 
         :param kind: the resource's type.
         """
@@ -134,7 +161,10 @@ class WorkerContext:
         known = self._parsed.get(template_id)
         written = (self.store.generation, stored.revision)
         if known is None or known[0] != written:
-            known = self._parsed[template_id] = (written, parse_template_value(template_id, stored.value))
+            known = self._parsed[template_id] = (
+                written,
+                parse_template_value(template_id, stored.value),
+            )
         return known[1]
 
     def noted(self, stack: Stack | None) -> Stack | None:
@@ -144,8 +174,8 @@ class WorkerContext:
         return stack
 
     def warm_up(self) -> None:
-        """Pay now for what the first job would otherwise wait for: starting a process that renders, and reading
-        the credentials, which takes a second."""
+        """Pay now for what the first job would otherwise wait for: starting a process that renders,
+        and reading the credentials, which takes a second."""
         self.renderer.start()
         self.heat.warm_up()
 
@@ -155,9 +185,15 @@ class WorkerContext:
             who = self.heat.check()
         except TemporaryError as error:
             fields = {"event": "openstack_check_failed", "reason": str(error)}
-            log.error("OpenStack check failed; `orchestrator doctor` says more", extra=fields)
+            log.error(
+                "OpenStack check failed; `orchestrator doctor` says more",
+                extra=fields,
+            )
         else:
-            log.info("OpenStack check passed", extra={"event": "openstack_checked", "who": who})
+            log.info(
+                "OpenStack check passed",
+                extra={"event": "openstack_checked", "who": who},
+            )
 
     def close(self) -> None:
         self.renderer.close()
@@ -170,7 +206,9 @@ def open_context(settings: Settings) -> WorkerContext:
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
-    types = Types(store, settings.prefixes, source.read if source.local else None)
+    types = Types(
+        store, settings.prefixes, source.read if source.local else None
+    )
     return WorkerContext(
         types=types,
         store=store,
@@ -194,7 +232,8 @@ def open_context(settings: Settings) -> WorkerContext:
 
 
 class PerProcess:
-    """The context of this process: connections do not survive a fork, so each child opens its own."""
+    """The context of this process: connections do not survive a fork, so each child opens its
+    own."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

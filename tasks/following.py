@@ -1,8 +1,10 @@
-"""Monitoring targets: ask them, and keep the records below ``/monitoring`` true (CONTRACT section 8).
+"""Monitoring targets: ask them, and keep the records below ``/monitoring`` true (CONTRACT section
+8).
 
-Targets are other people's programs. So one target has a deadline, a task has a deadline for all of
-its targets, a target that keeps us waiting in vain is asked less often, and whatever goes wrong with one resource is told and
-leaves the others alone.
+Targets are other people's programs.
+So one target has a deadline, a task has a deadline for all of its targets, a target that keeps us
+waiting in vain is asked less often, and whatever goes wrong with one resource is told and leaves
+the others alone.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ from .context import WorkerContext
 log = logging.getLogger(__name__)
 
 ROUND_LIMIT = 15.0
-"""Seconds for all targets of a task, or the timeout of one target if that is longer. What was not asked by then has its
-turn in the next round."""
+"""Seconds for all targets of a task, or the timeout of one target if that is longer.
+What was not asked by then has its turn in the next round."""
 ROUNDS_AT_ONCE = 4
-"""Tasks of one process that ask targets at the same time: more of them would only wait for the same threads."""
+"""Tasks of one process that ask targets at the same time: more of them would only wait for the same
+threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,10 @@ def monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     """
     if not _rounds(os.getpid()).acquire(blocking=False):
         fields = {"event": "monitoring_skipped", "resources": len(refs)}
-        log.warning("Monitoring round skipped, earlier rounds are not finished", extra=fields)
+        log.warning(
+            "Monitoring round skipped, earlier rounds are not finished",
+            extra=fields,
+        )
         return 0
     try:
         return _monitor(context, refs)
@@ -75,17 +81,26 @@ def _monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     end = time.monotonic() + max(ROUND_LIMIT, context.targets.timeout)
     followed = _load(context, [Ref(*ref.split(":", 1)) for ref in refs])
     pool = _pool(os.getpid())
-    asked = {pool.submit(_ask, context, resource, end): resource for resource in _in_order(followed)}
+    asked = {
+        pool.submit(_ask, context, resource, end): resource
+        for resource in _in_order(followed)
+    }
     # Each is written as it comes: one that is slow holds no other one up.
-    return sum(_record(context, asked[answer], answer) for answer in as_completed(asked))
+    return sum(
+        _record(context, asked[answer], answer)
+        for answer in as_completed(asked)
+    )
 
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    """The threads of this process that ask targets, kept from task to task: making sixteen costs as much as asking
-    two targets. They do not survive a fork, so each process has its own; and chains have others, so that no job
+    """The threads of this process that ask targets, kept from task to task: making sixteen costs as
+    much as asking two targets.
+    They do not survive a fork, so each process has its own; and chains have others, so that no job
     waits for targets that do not answer."""
-    return ThreadPoolExecutor(CONCURRENCY, thread_name_prefix=f"targets-{process}")
+    return ThreadPoolExecutor(
+        CONCURRENCY, thread_name_prefix=f"targets-{process}"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -94,9 +109,12 @@ def _rounds(process: int) -> threading.BoundedSemaphore:
 
 
 def _in_order(followed: Sequence[Followed]) -> list[Followed]:
-    """At random, so that whoever is last today is not last every time; those that lately failed behind the others."""
+    """At random, so that whoever is last today is not last every time; those that lately failed
+    behind the others."""
     shuffled = random.sample(followed, len(followed))
-    return sorted(shuffled, key=lambda resource: any(map(SLOW.knows, resource.links)))
+    return sorted(
+        shuffled, key=lambda resource: any(map(SLOW.knows, resource.links))
+    )
 
 
 def _load(context: WorkerContext, refs: Sequence[Ref]) -> list[Followed]:
@@ -104,14 +122,23 @@ def _load(context: WorkerContext, refs: Sequence[Ref]) -> list[Followed]:
         keys = now.keys
         locate(context.store, keys, refs)
         folders = (keys.config, keys.stacks, keys.state, keys.monitoring)
-        wanted = {ref: [keys.below(folder, ref) for folder in folders] for ref in refs}
-        found = context.store.get_many([keys.schema_list, *(key for listed in wanted.values() for key in listed)])
+        wanted = {
+            ref: [keys.below(folder, ref) for folder in folders] for ref in refs
+        }
+        found = context.store.get_many(
+            [
+                keys.schema_list,
+                *(key for listed in wanted.values() for key in listed),
+            ]
+        )
         if now.is_of(found.get(keys.schema_list)):
             return _followed(wanted, found)
     return []
 
 
-def _followed(wanted: Mapping[Ref, Sequence[str]], found: Mapping[str, KeyValue]) -> list[Followed]:
+def _followed(
+    wanted: Mapping[Ref, Sequence[str]], found: Mapping[str, KeyValue]
+) -> list[Followed]:
     """Those of which there are config, stack and state, and something to follow or to remove."""
     followed: list[Followed] = []
     for ref, listed in wanted.items():
@@ -125,20 +152,35 @@ def _followed(wanted: Mapping[Ref, Sequence[str]], found: Mapping[str, KeyValue]
 
 def _links(ref: Ref, stack: KeyValue) -> Iterator[str]:
     try:
-        links = monitoring.links(records.StackRecord.from_json(stack.value).outputs)
+        links = monitoring.links(
+            records.StackRecord.from_json(stack.value).outputs
+        )
     except records.UNREADABLE:
-        log.warning("Stack record cannot be read", extra={"event": "record_unreadable", "key": stack.key})
+        log.warning(
+            "Stack record cannot be read",
+            extra={"event": "record_unreadable", "key": stack.key},
+        )
         return
     if len(links) > monitoring.MOST_TARGETS:
-        fields = {"event": "too_many_targets", "resource": str(ref), "targets": len(links), "asked": monitoring.MOST_TARGETS}
-        log.warning("Too many monitoring targets, the last ones are not polled", extra=fields)
+        fields = {
+            "event": "too_many_targets",
+            "resource": str(ref),
+            "targets": len(links),
+            "asked": monitoring.MOST_TARGETS,
+        }
+        log.warning(
+            "Too many monitoring targets, the last ones are not polled",
+            extra=fields,
+        )
     yield from links[: monitoring.MOST_TARGETS]
 
 
-# Asking --------------------------------------------------------------------------------------------
+# Asking -------------------------------------------------------------------------------------------
 
 
-def _ask(context: WorkerContext, resource: Followed, end: float) -> list[monitoring.Status] | None:
+def _ask(
+    context: WorkerContext, resource: Followed, end: float
+) -> list[monitoring.Status] | None:
     """What the resource's targets report; None when one of them cannot be asked now.
 
     :param end: when the time of the whole task is over, by the monotonic clock.
@@ -148,7 +190,11 @@ def _ask(context: WorkerContext, resource: Followed, end: float) -> list[monitor
         try:
             status = _ask_one(context, link, end)
         except TargetUnavailable as error:
-            fields = {"event": "target_unavailable", "resource": str(resource.ref), "reason": str(error)}
+            fields = {
+                "event": "target_unavailable",
+                "resource": str(resource.ref),
+                "reason": str(error),
+            }
             log.info("Monitoring target unavailable", extra=fields)
             return None
         if status is not None:
@@ -156,13 +202,19 @@ def _ask(context: WorkerContext, resource: Followed, end: float) -> list[monitor
     return found
 
 
-def _ask_one(context: WorkerContext, link: str, end: float) -> monitoring.Status | None:
+def _ask_one(
+    context: WorkerContext, link: str, end: float
+) -> monitoring.Status | None:
     """What one target reports; None when it is gone, or reports nothing for etcd."""
     left = end - time.monotonic()
     if left <= 0:
-        raise TargetUnavailable("no time was left for the target in this round, as others did not answer")
+        raise TargetUnavailable(
+            "no time was left for the target in this round, as others did not answer"
+        )
     if not SLOW.may_be_asked(link):
-        raise TargetUnavailable("the target has not answered in time lately, and is asked less often")
+        raise TargetUnavailable(
+            "the target has not answered in time lately, and is asked less often"
+        )
     begun = time.monotonic()
     try:
         answer = context.targets.get(link, left)
@@ -179,8 +231,9 @@ def _ask_one(context: WorkerContext, link: str, end: float) -> monitoring.Status
 class Slow:
     """The targets that keep this process waiting in vain: each is asked at growing intervals.
 
-    So any number of them costs little, and one that is back is seen after ten minutes at the latest. Targets
-    that fail at once cost nothing, and are asked as often as the others.
+    So any number of them costs little, and one that is back is seen after ten minutes at the
+    latest.
+    Targets that fail at once cost nothing, and are asked as often as the others.
     """
 
     PATIENCE = 2
@@ -192,7 +245,9 @@ class Slow:
     MOST = 20_000
     """Targets that are remembered."""
 
-    _known: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+    _known: OrderedDict[str, tuple[int, float]] = field(
+        default_factory=OrderedDict
+    )
     """How often each has failed, and from when on it may be asked, by the monotonic clock."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -208,7 +263,11 @@ class Slow:
         with self._lock:
             times = self._known.pop(link, (0, 0.0))[0] + 1
             beyond = times - self.PATIENCE
-            pause = min(self.FACTOR * took * 2.0 ** min(beyond, 20), self.LONGEST) if beyond >= 0 else 0.0
+            pause = (
+                min(self.FACTOR * took * 2.0 ** min(beyond, 20), self.LONGEST)
+                if beyond >= 0
+                else 0.0
+            )
             self._known[link] = (times, time.monotonic() + pause)
             if len(self._known) > self.MOST:
                 self._known.popitem(last=False)
@@ -223,23 +282,35 @@ SLOW = Slow()
 """Of this process."""
 
 
-# Recording -----------------------------------------------------------------------------------------
+# Recording ----------------------------------------------------------------------------------------
 
 
-def _record(context: WorkerContext, resource: Followed, answer: Future[list[monitoring.Status] | None]) -> bool:
-    """Write what a resource's targets report, if that changed anything. What is wrong with one resource is told, and is no
-    other one's trouble."""
+def _record(
+    context: WorkerContext,
+    resource: Followed,
+    answer: Future[list[monitoring.Status] | None],
+) -> bool:
+    """Write what a resource's targets report, if that changed anything.
+    What is wrong with one resource is told, and is no other one's trouble."""
     try:
         return _write(context, resource, answer.result())
     except TemporaryError:
         raise
     except Exception as error:
         fields = {"event": "monitoring_failed", "resource": str(resource.ref)}
-        log.error("Monitoring record not written because of a bug", extra=fields, exc_info=error)
+        log.error(
+            "Monitoring record not written because of a bug",
+            extra=fields,
+            exc_info=error,
+        )
         return False
 
 
-def _write(context: WorkerContext, resource: Followed, statuses: list[monitoring.Status] | None) -> bool:
+def _write(
+    context: WorkerContext,
+    resource: Followed,
+    statuses: list[monitoring.Status] | None,
+) -> bool:
     """Write what changed, if the stack and the state are still those that were read."""
     if statuses is None:
         return False
@@ -270,12 +341,22 @@ def _recorded(resource: Followed) -> MonitoringRecord | None:
         return MonitoringRecord.from_json(resource.old.value)
     except records.UNREADABLE:
         fields = {"event": "record_unreadable", "key": resource.old.key}
-        log.warning("Monitoring record cannot be read, replacing it", extra=fields)
+        log.warning(
+            "Monitoring record cannot be read, replacing it", extra=fields
+        )
         return None
 
 
-def _differs(resource: Followed, told: MonitoringRecord | None, old: MonitoringRecord | None) -> bool:
+def _differs(
+    resource: Followed,
+    told: MonitoringRecord | None,
+    old: MonitoringRecord | None,
+) -> bool:
     """Whether the record has to be written: it changed, or a new state was written after it."""
     if told is None:
         return resource.old is not None
-    return told != old or resource.old is None or resource.old.revision < resource.state.revision
+    return (
+        told != old
+        or resource.old is None
+        or resource.old.revision < resource.state.revision
+    )

@@ -1,12 +1,14 @@
 """A task leaves its slot when all it does is wait.
 
-A slot is for work. A Heat that hangs would otherwise hold every slot that serves its tenant for as long as a
-request may take, and a few monitoring targets that send a byte now and then would hold all there are. So a task is carried out
-in a thread of the process, and when that has not ended after half a second the slot is free for the next
-message; what has begun goes on. It ends by its own deadlines, of each request and of each chain.
+A slot is for work.
+A Heat that hangs would otherwise hold every slot that serves its tenant for as long as a request
+may take, and a few monitoring targets that send a byte now and then would hold all there are.
+So a task is carried out in a thread of the process, and when that has not ended after half a second
+the slot is free for the next message; what has begun goes on.
+It ends by its own deadlines, of each request and of each chain.
 
-How much can go on so in all processes together is bounded by what the bridge sends: so many jobs whose Heat has not answered, one
-poll of each tenant.
+How much can go on so in all processes together is bounded by what the bridge sends: so many jobs
+whose Heat has not answered, one poll of each tenant.
 """
 
 from __future__ import annotations
@@ -26,26 +28,31 @@ from orchestrator.errors import TemporaryError
 log = logging.getLogger(__name__)
 
 PROMPT = 0.5
-"""Seconds for which a task may hold its slot. Nearly every request of a Heat that is well is answered by then."""
+"""Seconds for which a task may hold its slot.
+Nearly every request of a Heat that is well is answered by then."""
 MOST = 128
-"""Tasks of one process that go on without a slot. With so many under way, the next one keeps its slot until it ends."""
+"""Tasks of one process that go on without a slot.
+With so many under way, the next one keeps its slot until it ends."""
 GRACE = 3.0
-"""Seconds for which a process that is told to end waits for them. Claims of those that do not end are given back."""
+"""Seconds for which a process that is told to end waits for them.
+Claims of those that do not end are given back."""
 
 Undo = Callable[[], None]
 
 
 class Defect(Exception):
-    """A mistake of ours, by the name of its kind alone: what it says might quote anything, and Celery sends an
-    exception's words to whoever listens to its events. The log has the traceback."""
+    """A mistake of ours, by the name of its kind alone: what it says might quote anything, and
+    Celery sends an exception's words to whoever listens to its events.
+    The log has the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """A task's work.
 
-    *leaving* is called when the task leaves its slot, and what it returns when the work is over. While work goes on
-    without a slot, no other of the same *kind* is begun in the process; None: of no kind.
+    *leaving* is called when the task leaves its slot, and what it returns when the work is over.
+    While work goes on without a slot, no other of the same *kind* is begun in the process; None: of
+    no kind.
     """
 
     name: str
@@ -75,7 +82,11 @@ class Background:
         future = _pool(os.getpid()).submit(_told, work)
         wait([future], timeout=self.prompt)
         if not future.done() and self._leave(future, work.kind):
-            fields = {"event": "slot_left", "task": work.name, "about": work.about}
+            fields = {
+                "event": "slot_left",
+                "task": work.name,
+                "about": work.about,
+            }
             log.info("Task continues without its slot", extra=fields)
             undo = _tell(work)
             if undo is not None:
@@ -106,12 +117,16 @@ class Background:
         with self._lock:
             left = list(self._going_on)
         if left and wait(left, timeout=grace).not_done:
-            log.warning("Tasks interrupted, other workers continue", extra={"event": "tasks_broken_off", "tasks": self.going_on})
+            log.warning(
+                "Tasks interrupted, other workers continue",
+                extra={"event": "tasks_broken_off", "tasks": self.going_on},
+            )
 
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    """Threads do not survive a fork, so each process has its own. Idle ones are used again before another is made."""
+    """Threads do not survive a fork, so each process has its own.
+    Idle ones are used again before another is made."""
     return ThreadPoolExecutor(2 * MOST, thread_name_prefix=f"task-{process}")
 
 
@@ -121,11 +136,22 @@ def _told(work: Work) -> None:
         work.do()
     except TemporaryError as error:
         # Nothing is lost: the bridge sends again what stands in etcd and is not under way.
-        fields = {"event": "task_gave_way", "task": work.name, "about": work.about, "reason": cut(str(error))}
+        fields = {
+            "event": "task_gave_way",
+            "task": work.name,
+            "about": work.about,
+            "reason": cut(str(error)),
+        }
         log.warning("Task deferred", extra=fields)
     except Exception as error:
         log.error(
-            "Task failed because of a bug", extra={"event": "task_defect", "task": work.name, "about": work.about}, exc_info=error
+            "Task failed because of a bug",
+            extra={
+                "event": "task_defect",
+                "task": work.name,
+                "about": work.about,
+            },
+            exc_info=error,
         )
         raise Defect(type(error).__name__) from None
 
@@ -143,5 +169,10 @@ def _undo(work: Work, undo: Undo) -> None:
     try:
         undo()
     except TemporaryError as error:
-        fields = {"event": "task_gave_way", "task": work.name, "about": work.about, "reason": cut(str(error))}
+        fields = {
+            "event": "task_gave_way",
+            "task": work.name,
+            "about": work.about,
+            "reason": cut(str(error)),
+        }
         log.warning("Task deferred", extra=fields)

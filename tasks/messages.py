@@ -52,13 +52,19 @@ def _envelope(message: Mapping[str, Json]) -> str:
         return "its content type is not application/json"
     if message.get("content-encoding") not in ("utf-8", "UTF-8"):
         return "its content encoding is not UTF-8"
-    if properties.get("body_encoding") != "base64" or not isinstance(message.get("body"), str):
+    if properties.get("body_encoding") != "base64" or not isinstance(
+        message.get("body"), str
+    ):
         return "its body is not a text in base64"
     place = properties.get("delivery_info")
     tag = properties.get("delivery_tag")
     if not isinstance(place, dict) or not isinstance(tag, str) or not tag:
         return "it has no delivery tag"
-    where = (place.get("exchange"), place.get("routing_key"), properties.get("priority", 0))
+    where = (
+        place.get("exchange"),
+        place.get("routing_key"),
+        properties.get("priority", 0),
+    )
     if not all(isinstance(value, (str, int)) for value in where):
         return "its routing is not usable"
     return ""
@@ -150,7 +156,10 @@ def _body(message: Mapping[str, Json]) -> str:
 def _chain(task: str, argument: Json, chain: Json) -> str:
     """The steps that follow: of the same jobs, by tasks that we have."""
     for link in chain if isinstance(chain, list) else [chain] if chain else ():
-        known = isinstance(link, dict) and link.get("task") in (queue.WAIT, queue.RECORD)
+        known = isinstance(link, dict) and link.get("task") in (
+            queue.WAIT,
+            queue.RECORD,
+        )
         if not known or link.get("args") != [argument]:
             return f"{task}: its chain is not usable"
     return ""

@@ -1,10 +1,11 @@
 """What a worker tells of polls that do not go as usual.
 
 A poll that takes long makes that known, so that there is no second one meanwhile: a Heat that hangs
-on its list would otherwise get one more request with each interval, and each would hold something of
-the workers. A poll that fails makes that known too, so that the bridge waits longer and longer
-before the next one, whichever process makes it. A Heat that is well answers before anything is
-written.
+on its list would otherwise get one more request with each interval, and each would hold something
+of the workers.
+A poll that fails makes that known too, so that the bridge waits longer and longer before the next
+one, whichever process makes it.
+A Heat that is well answers before anything is written.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def goes_on(context: WorkerContext, tenant: str) -> Undo:
     found = context.store.get(key)
     before = _read(found)
     if before.under_way:
-        return lambda: None  # Another poll of the tenant goes on, and has told so.
+        return lambda: (
+            None
+        )  # Another poll of the tenant goes on, and has told so.
     transaction = effects.poll_goes_on(key, before, _revision(found))
     revision = context.store.commit(transaction, context.claims.lease())
     if not revision:
@@ -44,17 +47,28 @@ def goes_on(context: WorkerContext, tenant: str) -> Undo:
     return over
 
 
-def failed(context: WorkerContext, tenant: str, error: TemporaryError | HeatRefused) -> None:
+def failed(
+    context: WorkerContext, tenant: str, error: TemporaryError | HeatRefused
+) -> None:
     """Tell the bridge that a poll failed, and why."""
     key = context.keys.poll(tenant)
     found = context.store.get(key)
     before = _read(found)
     # A list that Heat refuses with a document of its own is refused to our user.
-    cause = cause_of(error) if isinstance(error, TemporaryError) else Cause.PROJECT
+    cause = (
+        cause_of(error) if isinstance(error, TemporaryError) else Cause.PROJECT
+    )
     failures = before.failures + 1
     since = before.since or round(context.clock.now(), 3)
-    poll = Poll(failures=failures, cause=cause.value, reason=str(error), since=since)
-    fields = {"event": "poll_failed", "tenant": tenant, "failures": failures, "reason": poll.reason}
+    poll = Poll(
+        failures=failures, cause=cause.value, reason=str(error), since=since
+    )
+    fields = {
+        "event": "poll_failed",
+        "tenant": tenant,
+        "failures": failures,
+        "reason": poll.reason,
+    }
     log.warning("Poll of a tenant's stacks failed", extra=fields)
     context.store.commit(effects.poll_failed(key, poll, _revision(found)))
 

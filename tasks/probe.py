@@ -42,7 +42,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     finally:
         broker.close()
-    print(f"{node} answers" if well else f"{node} has not answered for {PATIENCE:g} s")
+    print(
+        f"{node} answers"
+        if well
+        else f"{node} has not answered for {PATIENCE:g} s"
+    )
     return 0 if well else 1
 
 

@@ -35,12 +35,17 @@ POLICIES: Policies = (
     (StoreUnavailable, Backoff(0.5, 10.0, jitter=JITTER)),
     (TemporaryError, Backoff(1.0, 60.0, jitter=JITTER)),
 )
-"""The first class that fits decides. There is no last attempt: nothing fails because Heat is away."""
+"""The first class that fits decides.
+There is no last attempt: nothing fails because Heat is away."""
 
 
-def delay(error: TemporaryError, attempt: int, policies: Policies = POLICIES) -> float:
+def delay(
+    error: TemporaryError, attempt: int, policies: Policies = POLICIES
+) -> float:
     """Seconds to wait after *error*, the *attempt*-th in a row."""
-    backoff = next(backoff for kind, backoff in policies if isinstance(error, kind))
+    backoff = next(
+        backoff for kind, backoff in policies if isinstance(error, kind)
+    )
     return round(backoff.interval(attempt, random.random()), 3)
 
 

@@ -1,8 +1,10 @@
-"""Several chains of one message side by side in one process, and what they read and write in one call of etcd.
+"""Several chains of one message side by side in one process, and what they read and write in one
+call of etcd.
 
-Each chain has a thread, so none waits for what another one asks of Heat. But as long as Heat is quick
-they take turns (:class:`Turns`), and whoever has something to read or to write waits until all others
-have as well (:class:`GatheringStore`): then a claim, or the end of a job, costs one transaction for all.
+Each chain has a thread, so none waits for what another one asks of Heat.
+But as long as Heat is quick they take turns (:class:`Turns`), and whoever has something to read or
+to write waits until all others have as well (:class:`GatheringStore`): then a claim, or the end of
+a job, costs one transaction for all.
 """
 
 from __future__ import annotations
@@ -22,20 +24,23 @@ from orchestrator.core.transactions import Transaction, grouped, merged
 from orchestrator.errors import StoreRefused, StoreUnavailable
 
 _MOST_THREADS = 1024
-"""Threads of one process: more than there are ever chains. Idle ones are used again before another is made, so with
-the prefork pool it is eight, and more only where some are left over from a message whose time was over."""
+"""Threads of one process: more than there are ever chains.
+Idle ones are used again before another is made, so with the prefork pool it is eight, and more only
+where some are left over from a message whose time was over."""
 PATIENCE = 0.02
 """Seconds for which a chain waits for others. A Heat that answers sooner counts as quick."""
 
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix=f"chain-{process}")
+    return ThreadPoolExecutor(
+        _MOST_THREADS, thread_name_prefix=f"chain-{process}"
+    )
 
 
 def pool() -> ThreadPoolExecutor:
-    """The threads for the chains of this process, kept from message to message. They do not survive a fork, so each
-    process has its own."""
+    """The threads for the chains of this process, kept from message to message.
+    They do not survive a fork, so each process has its own."""
     return _pool(os.getpid())
 
 
@@ -48,8 +53,9 @@ class _Held(threading.local):
 class Turns:
     """Whose turn it is to run, of some threads: one at a time as long as each is quick.
 
-    Threads that run at the same time only take Python's lock from each other, which costs a third more
-    (measured). Who has waited for *patience* seconds runs all the same: somebody waits for Heat.
+    Threads that run at the same time only take Python's lock from each other, which costs a third
+    more (measured).
+    Who has waited for *patience* seconds runs all the same: somebody waits for Heat.
     """
 
     def __init__(self, patience: float) -> None:
@@ -75,7 +81,9 @@ class _Call:
     lease: Lease | None = None
     revision: int = 0
     found: Mapping[str, KeyValue] = field(default_factory=dict)
-    error: Exception | None = field(default_factory=lambda: StoreUnavailable("it was not performed"))
+    error: Exception | None = field(
+        default_factory=lambda: StoreUnavailable("it was not performed")
+    )
     taken: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -84,17 +92,25 @@ class _Call:
 
     def fail(self, error: Exception) -> None:
         """Every thread raises an error of its own where that is of use to anybody."""
-        self.error = type(error)(str(error)) if isinstance(error, StoreUnavailable) else error
+        self.error = (
+            type(error)(str(error))
+            if isinstance(error, StoreUnavailable)
+            else error
+        )
 
 
 class GatheringStore(Store):
-    """The store as some chains see it that run at the same time, each in a thread and within :meth:`chain`.
+    """The store as some chains see it that run at the same time, each in a thread and within
+    :meth:`chain`.
 
-    What they write is merged where it fits. When the merged transaction is refused each goes by itself, so
-    that a chain never notices the others.
+    What they write is merged where it fits.
+    When the merged transaction is refused each goes by itself, so that a chain never notices the
+    others.
     """
 
-    def __init__(self, store: Store, chains: int, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, store: Store, chains: int, patience: float = PATIENCE
+    ) -> None:
         self._store, self._running, self._patience = store, chains, patience
         self._turns = Turns(patience)
         self._lock = threading.Lock()
@@ -117,18 +133,25 @@ class GatheringStore(Store):
             self._turns.give()
             with self._lock:
                 self._running -= 1
-                complete = bool(self._waiting) and len(self._waiting) >= self._running
+                complete = (
+                    bool(self._waiting) and len(self._waiting) >= self._running
+                )
             if complete:
                 self._perform_all()
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
         return self._performed(_Call(None, keys)).found
 
-    def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
+    def commit(
+        self, transaction: Transaction, lease: Lease | None = None
+    ) -> int:
         return self.commit_and_read(transaction, (), lease)[0]
 
     def commit_and_read(
-        self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
+        self,
+        transaction: Transaction,
+        keys: Sequence[str],
+        lease: Lease | None = None,
     ) -> tuple[int, Mapping[str, KeyValue]]:
         call = self._performed(_Call(transaction, keys, lease))
         return call.revision, call.found
@@ -160,8 +183,14 @@ class GatheringStore(Store):
                 call.taken.set()
         try:
             self._read([call for call in calls if call.transaction is None])
-            writes = [(call, call.transaction) for call in calls if call.transaction is not None]
-            for group in grouped([(transaction, call.keys) for call, transaction in writes]):
+            writes = [
+                (call, call.transaction)
+                for call in calls
+                if call.transaction is not None
+            ]
+            for group in grouped(
+                [(transaction, call.keys) for call, transaction in writes]
+            ):
                 self._write([writes[position] for position in group])
         finally:
             for call in calls:
@@ -171,7 +200,9 @@ class GatheringStore(Store):
         if not calls:
             return
         try:
-            found = self._store.get_many([key for call in calls for key in call.keys])
+            found = self._store.get_many(
+                [key for call in calls for key in call.keys]
+            )
         except Exception as error:
             for call in calls:
                 call.fail(error)
@@ -180,12 +211,18 @@ class GatheringStore(Store):
                 call.succeed(found)
 
     def _write(self, calls: Sequence[tuple[_Call, Transaction]]) -> None:
-        leases = {id(call.lease): call.lease for call, _ in calls if call.lease is not None}
+        leases = {
+            id(call.lease): call.lease
+            for call, _ in calls
+            if call.lease is not None
+        }
         if len(calls) > 1 and len(leases) <= 1:
             transaction = merged(transaction for _, transaction in calls)
             keys = [key for call, _ in calls for key in call.keys]
             try:
-                revision, found = self._store.commit_and_read(transaction, keys, *leases.values())
+                revision, found = self._store.commit_and_read(
+                    transaction, keys, *leases.values()
+                )
             except StoreRefused:
                 revision = 0  # One of them is too large, and will be told so.
             except Exception as error:
@@ -198,13 +235,15 @@ class GatheringStore(Store):
                 return
         for call, transaction in calls:
             try:
-                revision, found = self._store.commit_and_read(transaction, call.keys, call.lease)
+                revision, found = self._store.commit_and_read(
+                    transaction, call.keys, call.lease
+                )
             except Exception as error:
                 call.fail(error)
             else:
                 call.succeed(found, revision)
 
-    # As it is ---------------------------------------------------------------------------------------
+    # As it is -------------------------------------------------------------------------------------
 
     @property
     def generation(self) -> int:
@@ -217,7 +256,9 @@ class GatheringStore(Store):
     def get(self, key: str) -> KeyValue | None:
         return self._store.get(key)
 
-    def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
+    def list(
+        self, prefix: str, *, revision: int = 0, keys_only: bool = False
+    ) -> tuple[int, list[KeyValue]]:
         return self._store.list(prefix, revision=revision, keys_only=keys_only)
 
     def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:

@@ -19,7 +19,10 @@ for name in list(os.environ):
         del os.environ[name]
 
 settings.register_profile(
-    "orchestrator", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+    "orchestrator",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("orchestrator")
 

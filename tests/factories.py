@@ -26,7 +26,10 @@ SCHEMA_LIST: dict[str, Json] = {
             "id": "port",
             "prefix": "/v2.0/ports",
             "metadata": {"template_path": "Cport"},
-            "schema": {"type": "object", "properties": {"network_id": {"type": "string", "relation": "network"}}},
+            "schema": {
+                "type": "object",
+                "properties": {"network_id": {"type": "string", "relation": "network"}},
+            },
         },
         {
             "id": "server",
@@ -41,7 +44,11 @@ SCHEMA_LIST: dict[str, Json] = {
             },
         },
         {"id": "plan", "prefix": "/v2.0/plans"},
-        {"id": "image", "prefix": "/v2.0/images", "metadata": {"template_path": {"field": "template"}}},
+        {
+            "id": "image",
+            "prefix": "/v2.0/images",
+            "metadata": {"template_path": {"field": "template"}},
+        },
         {"id": "broken", "prefix": "/v2.0/brokens", "metadata": {"template_path": "Xwhat"}},
         {"id": "node", "prefix": "/v2.0/nodes", "metadata": {"template_path": "Cnode"}},
     ]
@@ -52,20 +59,35 @@ SCHEMA_LIST: dict[str, Json] = {
 HOT = "heat_template_version: 2018-08-31\nresources: {}\n"
 
 TEMPLATE_BODIES: dict[str, dict[str, Json]] = {
-    "network": {"template_file": HOT, "parameter_mappings": {"heat_timeout": "C3", "name": "Pname"}},
-    "port": {"template_file": HOT, "parameter_mappings": {"name": "Pname", "network": "Mnetwork:network_id:id"}},
+    "network": {
+        "template_file": HOT,
+        "parameter_mappings": {"heat_timeout": "C3", "name": "Pname"},
+    },
+    "port": {
+        "template_file": HOT,
+        "parameter_mappings": {"name": "Pname", "network": "Mnetwork:network_id:id"},
+    },
     "server": {
         "template_file": HOT,
         "parameter_mappings": {
             "flavor": {"field": "flavor", "path": ["plan_id"]},
-            "ports": {"for_field": "ports", "for_mapping": {"path": [{"type": "port", "id": ""}], "output_key": "id"}},
+            "ports": {
+                "for_field": "ports",
+                "for_mapping": {"path": [{"type": "port", "id": ""}], "output_key": "id"},
+            },
         },
     },
     "node": {
         "template_file": HOT,
         "parameter_mappings": {
-            "uses": {"for_field": "uses", "for_mapping": {"path": [{"type": "node", "id": ""}], "output_key": "id"}},
-            "reads": {"for_field": "reads", "for_mapping": {"field": "name", "path": [{"type": "node", "id": ""}]}},
+            "uses": {
+                "for_field": "uses",
+                "for_mapping": {"path": [{"type": "node", "id": ""}], "output_key": "id"},
+            },
+            "reads": {
+                "for_field": "reads",
+                "for_mapping": {"field": "name", "path": [{"type": "node", "id": ""}]},
+            },
         },
     },
 }
@@ -118,13 +140,29 @@ def wanted(
     **properties: Json,
 ) -> Wanted:
     """A config as written at *revision* (default: never since its creation at *incarnation*)."""
-    return Wanted(ref, version, body(ref, **properties), marked, incarnation, revision or incarnation + version - 1, fault)
+    return Wanted(
+        ref,
+        version,
+        body(ref, **properties),
+        marked,
+        incarnation,
+        revision or incarnation + version - 1,
+        fault,
+    )
 
 
-def config_value(ref: Ref, version: int = 1, *, marked: bool = False, as_text: bool = True, **properties: Json) -> str:
+def config_value(
+    ref: Ref, version: int = 1, *, marked: bool = False, as_text: bool = True, **properties: Json
+) -> str:
     """A value below ``/config`` as the API server writes it."""
     document = body(ref, **properties)
-    return json.dumps({"body": json.dumps(document) if as_text else document, "version": version, "marked_for_deletion": marked})
+    return json.dumps(
+        {
+            "body": json.dumps(document) if as_text else document,
+            "version": version,
+            "marked_for_deletion": marked,
+        }
+    )
 
 
 def job(
@@ -161,7 +199,16 @@ def handled(
     **properties: Json,
 ) -> Handled:
     name = JobId(of) if of else job_id(Action.CREATE, ref, version, "zzzzz")
-    return Handled(version, incarnation, name, ref.type, TENANT, references or {}, body(ref, **properties), sent=name)
+    return Handled(
+        version,
+        incarnation,
+        name,
+        ref.type,
+        TENANT,
+        references or {},
+        body(ref, **properties),
+        sent=name,
+    )
 
 
 def live(status: str = "CREATE_COMPLETE") -> Known:
@@ -174,10 +221,21 @@ def deleted() -> Known:
 
 
 def heat_stack(
-    of: Job, status: str = "CREATE_COMPLETE", *, tagged: Job | None = None, tags: Iterable[str] | None = None, reason: str = ""
+    of: Job,
+    status: str = "CREATE_COMPLETE",
+    *,
+    tagged: Job | None = None,
+    tags: Iterable[str] | None = None,
+    reason: str = "",
 ) -> Stack:
     """The stack of a job's resource as Heat shows it; tagged by the job itself unless said otherwise."""
-    return Stack("uuid-1", of.ref.stack_name, status, reason, tuple(tags) if tags is not None else (tag((tagged or of).id),))
+    return Stack(
+        "uuid-1",
+        of.ref.stack_name,
+        status,
+        reason,
+        tuple(tags) if tags is not None else (tag((tagged or of).id),),
+    )
 
 
 def world(
@@ -227,7 +285,10 @@ def as_handled(known: World, config: Wanted) -> Handled:
     chosen = known.templates.get(config.ref.type)
     references: dict[str, tuple[Ref, ...]] = {}
     if kind and isinstance(chosen, Template):
-        found = {name: evaluate(mapping, known.scope(config, kind)).references for name, mapping in chosen.mappings}
+        found = {
+            name: evaluate(mapping, known.scope(config, kind)).references
+            for name, mapping in chosen.mappings
+        }
         references = {name: refs for name, refs in found.items() if refs}
     job = job_id(Action.CREATE, config.ref, config.version, "zzzzz")
     return Handled(
@@ -249,4 +310,6 @@ def loads(value: Any) -> Json:
     return json.loads(value)
 
 
-__all__ = [name for name in dir() if not name.startswith("_") and name not in ("annotations", "parse")]
+__all__ = [
+    name for name in dir() if not name.startswith("_") and name not in ("annotations", "parse")
+]

@@ -11,7 +11,9 @@ from celery.signals import worker_process_init
 from . import work
 
 app = Celery("floor", broker=os.environ["ORCHESTRATOR_BROKER_URL"])
-app.conf.update(task_ignore_result=True, task_default_queue="floor", broker_connection_retry_on_startup=True)
+app.conf.update(
+    task_ignore_result=True, task_default_queue="floor", broker_connection_retry_on_startup=True
+)
 _doors: list[work.Doors] = []
 
 

@@ -34,11 +34,21 @@ class Doors:
         self._tenants: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def call(self, puts: dict[str, str], *, delete: tuple[str, ...] = (), read: tuple[str, ...] = ()) -> list[bytes | None]:
+    def call(
+        self, puts: dict[str, str], *, delete: tuple[str, ...] = (), read: tuple[str, ...] = ()
+    ) -> list[bytes | None]:
         """Write and delete, then read: the values, all in one call."""
-        operations = [rpc.RequestOp(request_put=rpc.PutRequest(key=k.encode(), value=v.encode())) for k, v in puts.items()]
-        operations += [rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key.encode())) for key in delete]
-        operations += [rpc.RequestOp(request_range=rpc.RangeRequest(key=key.encode())) for key in read]
+        operations = [
+            rpc.RequestOp(request_put=rpc.PutRequest(key=k.encode(), value=v.encode()))
+            for k, v in puts.items()
+        ]
+        operations += [
+            rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key.encode()))
+            for key in delete
+        ]
+        operations += [
+            rpc.RequestOp(request_range=rpc.RangeRequest(key=key.encode())) for key in read
+        ]
         answers = self.kv.Txn(rpc.TxnRequest(success=operations)).responses
         found = [answer.response_range.kvs for answer in answers[len(puts) + len(delete) :]]
         return [kvs[0].value if kvs else None for kvs in found]
@@ -48,21 +58,33 @@ class Doors:
             if tenant not in self._tenants:
                 session = keystone.Session(auth=noauth.NoAuth(), session=self._requests, timeout=60)
                 endpoint = os.environ["OS_ENDPOINT"].replace("%(tenant_id)s", tenant)
-                self._tenants[tenant] = heatclient.Client("1", session=session, endpoint_override=endpoint)
+                self._tenants[tenant] = heatclient.Client(
+                    "1", session=session, endpoint_override=endpoint
+                )
             return self._tenants[tenant]
 
 
 def submit(doors: Doors, name: str) -> tuple[str, str, str, int]:
     """Ask Heat for the stack: tenant, name, stack id, version."""
-    wanted_keys = (f"/config/v1/nodes/{name}", "/config/v2.0/heat_templates/node", f"/state/v1/nodes/{name}")
-    config, template, _ = doors.call({f"/esi-worker/job_state/v1/nodes/{name}": "{}"}, read=wanted_keys)
+    wanted_keys = (
+        f"/config/v1/nodes/{name}",
+        "/config/v2.0/heat_templates/node",
+        f"/state/v1/nodes/{name}",
+    )
+    config, template, _ = doors.call(
+        {f"/esi-worker/job_state/v1/nodes/{name}": "{}"}, read=wanted_keys
+    )
     assert config is not None and template is not None
     wanted, document = json.loads(config), json.loads(json.loads(template)["body"])
     body = json.loads(wanted["body"])
     text = _TEMPLATES.from_string(document["template_file"]).render(jinja_text="a text")
     parameters = {"value": body["value"]}
     made = doors.heat(body["tenant_id"]).stacks.create(
-        stack_name=f"node_{name}", template=text, parameters=parameters, disable_rollback=True, tags="floor"
+        stack_name=f"node_{name}",
+        template=text,
+        parameters=parameters,
+        disable_rollback=True,
+        tags="floor",
     )
     return body["tenant_id"], name, made["stack"]["id"], wanted["version"]
 
@@ -78,6 +100,11 @@ def record(doors: Doors, name: str, version: int, outputs: list[Any]) -> None:
     stack = {"stack_id": f"node_{name}", "stack_status": "CREATE_COMPLETE", "output": outputs}
     job = {"heat_outputs": outputs, "orchestration_state": "CREATE_COMPLETE"}
     job_state = f"/esi-worker/job_state/v1/nodes/{name}"
-    doors.call({f"/esi-worker/heat_stacks/v1/nodes/{name}": json.dumps(stack), job_state: json.dumps(job)})
+    doors.call(
+        {f"/esi-worker/heat_stacks/v1/nodes/{name}": json.dumps(stack), job_state: json.dumps(job)}
+    )
     state = {"worker_state": "CREATE_COMPLETED", "heat_outputs": json.dumps(outputs)}
-    doors.call({f"/state/v1/nodes/{name}": json.dumps({"state": state, "version": version, "error": ""})}, delete=(job_state,))
+    doors.call(
+        {f"/state/v1/nodes/{name}": json.dumps({"state": state, "version": version, "error": ""})},
+        delete=(job_state,),
+    )

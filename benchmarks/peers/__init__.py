@@ -55,8 +55,14 @@ class Layout:
     database: str = ""
 
     def __str__(self) -> str:
-        kind = "blocking conductors" if self.database and self.slots == 1 else f"conductors × {self.slots} slots"
-        return f"{self.conductors} {kind}, " + (f"logbooks in {self.database}" if self.database else "flows in memory")
+        kind = (
+            "blocking conductors"
+            if self.database and self.slots == 1
+            else f"conductors × {self.slots} slots"
+        )
+        return f"{self.conductors} {kind}, " + (
+            f"logbooks in {self.database}" if self.database else "flows in memory"
+        )
 
 
 def prepare() -> Path:
@@ -64,7 +70,9 @@ def prepare() -> Path:
     python, stamp = _ENVIRONMENT / "bin" / "python", _ENVIRONMENT / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != _REQUIREMENTS.read_text():
         venv.create(_ENVIRONMENT, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-qq", "--requirement", _REQUIREMENTS], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "-qq", "--requirement", _REQUIREMENTS], check=True
+        )
         shutil.copy(_REQUIREMENTS, stamp)
     return python
 
@@ -72,7 +80,9 @@ def prepare() -> Path:
 def versions(*names: str) -> dict[str, str]:
     """Versions of packages in TaskFlow's environment."""
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
-    done = subprocess.run([prepare(), "-c", code, *names], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [prepare(), "-c", code, *names], capture_output=True, text=True, check=True
+    )
     return dict(zip(names, done.stdout.split(), strict=True))
 
 
@@ -117,7 +127,9 @@ def taskflow(
         shutil.rmtree(folder)  # an empty MariaDB is more than a hundred megabytes
 
 
-def _start(ground: Ground, party: str, command: Sequence[str], environment: Mapping[str, str], ready: str) -> Process:
+def _start(
+    ground: Ground, party: str, command: Sequence[str], environment: Mapping[str, str], ready: str
+) -> Process:
     """Like :meth:`Ground.start`, for a program that is not our Python."""
     name = f"{party}-{len(tuple(ground.processes))}"
     process = ground.processes.start(name, command, env=dict(environment))
@@ -129,15 +141,33 @@ def _start(ground: Ground, party: str, command: Sequence[str], environment: Mapp
 def _database(ground: Ground, folder: Path) -> tuple[str, str]:
     """An empty database for the logbooks, with its files in *folder*: its URL for SQLAlchemy, and what it is."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *_SBIN])
-    server, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
+    server, install = (
+        shutil.which("mariadbd", path=path),
+        shutil.which("mariadb-install-db", path=path),
+    )
     if not server or not install:
         return f"sqlite:///{folder / 'taskflow.sqlite'}", "SQLite"
     user, port, data = getpass.getuser(), free_port(), folder / "data"
     made = [install, "--no-defaults", f"--datadir={data}", f"--user={user}"]
-    subprocess.run([*made, "--auth-root-authentication-method=normal", "--skip-test-db"], check=True, capture_output=True)
+    subprocess.run(
+        [*made, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        check=True,
+        capture_output=True,
+    )
     (folder / "init.sql").write_text("CREATE DATABASE taskflow CHARACTER SET utf8mb4;\n")
-    command = [server, "--no-defaults", f"--datadir={data}", f"--user={user}", f"--port={port}", "--bind-address=127.0.0.1"]
-    command += [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", f"--init-file={folder / 'init.sql'}"]
+    command = [
+        server,
+        "--no-defaults",
+        f"--datadir={data}",
+        f"--user={user}",
+        f"--port={port}",
+        "--bind-address=127.0.0.1",
+    ]
+    command += [
+        f"--socket={folder / 'socket'}",
+        f"--pid-file={folder / 'pid'}",
+        f"--init-file={folder / 'init.sql'}",
+    ]
     _start(ground, MARIADB, command, {}, "ready for connections")
     said = subprocess.run([server, "--version"], check=True, capture_output=True, text=True).stdout
     version = said.partition("Ver ")[2].partition("-")[0]

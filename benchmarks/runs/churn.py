@@ -13,7 +13,9 @@ from ..report import Result
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--resources", type=int, default=200, help="alive at a time, and written anew in each round")
+    parser.add_argument(
+        "--resources", type=int, default=200, help="alive at a time, and written anew in each round"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,14 +43,21 @@ def run(options: argparse.Namespace) -> None:
                     "at": time.time() - began,
                     "jobs": jobs,
                     **{name: memory_mib(pid) for name, pid in parties.items()},
-                    "etcd_db": running.etcd_metric("etcd_mvcc_db_total_size_in_use_in_bytes") / 2**20,
+                    "etcd_db": running.etcd_metric("etcd_mvcc_db_total_size_in_use_in_bytes")
+                    / 2**20,
                 }
             )
         left = running.keys_left()
     names = (*parties, "etcd_db")
     warm = next((s for s in seen if s["at"] > options.minutes * 6), seen[0])
     rows = [
-        (name, f"{seen[0][name]:.0f}", f"{warm[name]:.0f}", f"{seen[-1][name]:.0f}", f"{seen[-1][name] - warm[name]:+.1f}")
+        (
+            name,
+            f"{seen[0][name]:.0f}",
+            f"{warm[name]:.0f}",
+            f"{seen[-1][name]:.0f}",
+            f"{seen[-1][name] - warm[name]:+.1f}",
+        )
         for name in names
     ]
     title = f"{options.minutes:g} minutes of creates, updates and deletions: {jobs:,} jobs"
@@ -64,5 +73,13 @@ def run(options: argparse.Namespace) -> None:
         axes.set_ylim(bottom=0)
         axes.legend()
 
-    columns = ("MiB of", "after the first round", "after a tenth of the time", "at the end", "growth since the tenth")
-    Result("churn", title, columns, rows, notes, {"samples": seen, "left": left}, plot).publish(save=options.save)
+    columns = (
+        "MiB of",
+        "after the first round",
+        "after a tenth of the time",
+        "at the end",
+        "growth since the tenth",
+    )
+    Result("churn", title, columns, rows, notes, {"samples": seen, "left": left}, plot).publish(
+        save=options.save
+    )

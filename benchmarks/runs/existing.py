@@ -27,7 +27,9 @@ _CHANGES, _EVERY, _PARTS = 40, 0.25, 4
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resources", type=int, default=100_000, help="built resources in etcd")
-    parser.add_argument("--rest", type=float, default=30.0, help="seconds for which the traffic at rest is counted")
+    parser.add_argument(
+        "--rest", type=float, default=30.0, help="seconds for which the traffic at rest is counted"
+    )
 
 
 class Site:
@@ -47,9 +49,13 @@ class Site:
             number = next(self._next) % self.count
             if number not in self._versions:
                 body = json.loads(json.loads(filling.config(number))["body"])
-                self.ground.heat.ask(f"v1/{body['tenant_id']}/stacks", {"stack_name": f"node_{body['id']}"})
+                self.ground.heat.ask(
+                    f"v1/{body['tenant_id']}/stacks", {"stack_name": f"node_{body['id']}"}
+                )
             version = self._versions[number] = self._versions.get(number, 1) + 1
-            writes.append([i * every, filling.key(number), filling.config(number, version), version])
+            writes.append(
+                [i * every, filling.key(number), filling.config(number, version), version]
+            )
         return writes
 
     def reactions(self, count: int, every: float = 0.0) -> list[float]:
@@ -85,7 +91,9 @@ def _start(site: Site, changed: int) -> tuple[Process, dict[str, float]]:
     probe = running.load(site.changes(1), timeout=300).check()
     first = max(probe.reported.values())
     names = {json.loads(json.loads(write[2])["body"])["id"] for write in waiting}
-    bridge.wait_until(lambda: len(_events(bridge, "job_made")) >= changed + 1, timeout=300, what="all jobs made")
+    bridge.wait_until(
+        lambda: len(_events(bridge, "job_made")) >= changed + 1, timeout=300, what="all jobs made"
+    )
     _await_states(running, {f"node_{name}" for name in names}, started)
     settle(2)
     if (jobs := len(_events(bridge, "job_made"))) != changed + 1:
@@ -147,7 +155,10 @@ def _take_over(site: Site, leader: Process) -> dict[str, float]:
 @contextmanager
 def _sites(counts: Sequence[int]) -> Iterator[list[Site]]:
     with ExitStack() as stack:
-        yield [Site(stack.enter_context(ground(ORCHESTRATOR_LOG_FORMAT="json")), count) for count in counts]
+        yield [
+            Site(stack.enter_context(ground(ORCHESTRATOR_LOG_FORMAT="json")), count)
+            for count in counts
+        ]
 
 
 def run(options: argparse.Namespace) -> None:
@@ -197,15 +208,31 @@ def _publish(
         )
     )
     for size, seconds in latency.items():
-        shown = " / ".join(f"{percentile(seconds, share) * 1000:.0f}" for share in (0.5, 0.95, 0.99))
-        rows.append((f"one change among {size:,} → Heat asked", f"{shown} ms (p50 / p95 / p99 of {len(seconds)})"))
+        shown = " / ".join(
+            f"{percentile(seconds, share) * 1000:.0f}" for share in (0.5, 0.95, 0.99)
+        )
+        rows.append(
+            (
+                f"one change among {size:,} → Heat asked",
+                f"{shown} ms (p50 / p95 / p99 of {len(seconds)})",
+            )
+        )
     rows.append((f"etcd in {options.rest:.0f} s at rest", traffic.told(rest["etcd"])))
     rows.append((f"Redis in {options.rest:.0f} s at rest", traffic.told(rest["redis"])))
-    rows.append((f"CPU in {options.rest:.0f} s at rest", ", ".join(f"{name} {s:.2f} s" for name, s in rest["cpu"].items())))
+    rows.append(
+        (
+            f"CPU in {options.rest:.0f} s at rest",
+            ", ".join(f"{name} {s:.2f} s" for name, s in rest["cpu"].items()),
+        )
+    )
 
     def plot(axes: Any) -> None:
         for size, seconds in latency.items():
-            axes.step([s * 1000 for s in sorted(seconds)], [(i + 1) / len(seconds) for i in range(len(seconds))], label=f"{size:,}")
+            axes.step(
+                [s * 1000 for s in sorted(seconds)],
+                [(i + 1) / len(seconds) for i in range(len(seconds))],
+                label=f"{size:,}",
+            )
         axes.set_xlabel("ms from the config written to Heat asked")
         axes.set_ylabel("share of the changes")
         axes.legend(title="resources")

@@ -13,7 +13,6 @@ from statistics import median
 from typing import Any
 
 import redis
-
 from orchestrator.sandbox.processes import Process
 
 from ..ground import Ground, nodes, orchestra, settle
@@ -23,7 +22,9 @@ from ..report import Result
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lease", type=int, default=10, help="ORCHESTRATOR_LEASE_TTL")
-    parser.add_argument("--burst", type=int, default=2000, help="jobs under way when Redis loses everything")
+    parser.add_argument(
+        "--burst", type=int, default=2000, help="jobs under way when Redis loses everything"
+    )
 
 
 def leader(running: Ground) -> Process:
@@ -74,30 +75,36 @@ def run(options: argparse.Namespace) -> None:
         return load.seconds
 
     with orchestra(ORCHESTRATOR_LEASE_TTL=str(options.lease)) as running:
-        found["no fault"] = [one_change(running, f"calm-{round_}") for round_ in range(options.rounds)]
+        found["no fault"] = [
+            one_change(running, f"calm-{round_}") for round_ in range(options.rounds)
+        ]
         takeover(running, "SIGTERM of the leader", Process.stop)
         takeover(running, "kill -9 of the leader", Process.kill)
         for round_ in range(options.rounds):
             calm = burst(running, f"steady-{round_}", flush=False)
             settle()
             flushed = burst(running, f"flushed-{round_}", flush=True)
-            found.setdefault(f"Redis flushed three times under {options.burst} jobs: the burst took longer by", []).append(
-                flushed - calm
-            )
+            found.setdefault(
+                f"Redis flushed three times under {options.burst} jobs: the burst took longer by",
+                [],
+            ).append(flushed - calm)
             settle()
         for round_ in range(options.rounds):
             running.etcd.kill()
             back = time.monotonic()
             running.etcd.restart()
             down = time.monotonic() - back
-            found.setdefault("etcd killed and restarted: the first change after it answers", []).append(
-                one_change(running, f"first-{round_}")
-            )
+            found.setdefault(
+                "etcd killed and restarted: the first change after it answers", []
+            ).append(one_change(running, f"first-{round_}"))
             found.setdefault("the next change", []).append(one_change(running, f"next-{round_}"))
             found.setdefault("(etcd was away for)", []).append(down)
         taken = [name for _, method, _, name in running.heat.asked() if method == "create"]
         twice = len(taken) - len(set(taken))
-    rows = [(what, str(len(seconds)), f"{median(seconds):.2f} s", f"{max(seconds):.2f} s") for what, seconds in found.items()]
+    rows = [
+        (what, str(len(seconds)), f"{median(seconds):.2f} s", f"{max(seconds):.2f} s")
+        for what, seconds in found.items()
+    ]
     notes = [
         f"From the config's write, at the moment of the fault, to Heat's request. Lease: {options.lease} s.",
         f"Stacks asked for twice: {twice}.",
@@ -105,9 +112,19 @@ def run(options: argparse.Namespace) -> None:
 
     def plot(axes: Any) -> None:
         names = list(found)
-        axes.boxplot([found[name] for name in names], orientation="horizontal", tick_labels=[name[:44] for name in names])
+        axes.boxplot(
+            [found[name] for name in names],
+            orientation="horizontal",
+            tick_labels=[name[:44] for name in names],
+        )
         axes.set_xlabel("seconds")
 
     Result(
-        "faults", "What a fault costs", ("fault", "times", "median", "most"), rows, notes, {"seconds": found, "twice": twice}, plot
+        "faults",
+        "What a fault costs",
+        ("fault", "times", "median", "most"),
+        rows,
+        notes,
+        {"seconds": found, "twice": twice},
+        plot,
     ).publish(save=options.save)

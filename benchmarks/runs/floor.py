@@ -30,10 +30,30 @@ def start(running: Ground, contender: str, slots: int) -> Load:
         running.worker(slots)
     else:
         if contender != "loop":
-            options = ["--without-gossip", "--without-mingle", f"--concurrency={slots}", "--hostname=floor@%h", "--loglevel=INFO"]
-            command = ["-m", "celery", "-A", "benchmarks.floor.app", "worker", "-Q", "floor", *options]
+            options = [
+                "--without-gossip",
+                "--without-mingle",
+                f"--concurrency={slots}",
+                "--hostname=floor@%h",
+                "--loglevel=INFO",
+            ]
+            command = [
+                "-m",
+                "celery",
+                "-A",
+                "benchmarks.floor.app",
+                "worker",
+                "-Q",
+                "floor",
+                *options,
+            ]
             running.start("worker", command, running.environment(), "ready.")
-        running.start("sender", ["-m", "benchmarks.floor.sender", contender, str(slots)], running.environment(), "watching")
+        running.start(
+            "sender",
+            ["-m", "benchmarks.floor.sender", contender, str(slots)],
+            running.environment(),
+            "watching",
+        )
     return running.load(nodes(f"warm-{contender}-{running.started}", slots * 8), timeout=60).check()
 
 
@@ -55,10 +75,19 @@ def run(options: argparse.Namespace) -> None:
     rows, data = [], {}
     for contender, title in CONTENDERS.items():
         rates = [load.rate for load in loads[contender]]
-        cpu = median(sum(load.cpu.values()) - load.cpu["Heat"] for load in loads[contender]) / options.jobs * 1000
-        shares = [ours.rate / load.rate for ours, load in zip(loads["ours"], loads[contender], strict=True)]
+        cpu = (
+            median(sum(load.cpu.values()) - load.cpu["Heat"] for load in loads[contender])
+            / options.jobs
+            * 1000
+        )
+        shares = [
+            ours.rate / load.rate
+            for ours, load in zip(loads["ours"], loads[contender], strict=True)
+        ]
         share = f"{median(shares):.2f} [{min(shares):.2f}–{max(shares):.2f}]"
-        rows.append((title, f"{median(rates):.0f} [{min(rates):.0f}–{max(rates):.0f}]", f"{cpu:.1f}", share))
+        rows.append(
+            (title, f"{median(rates):.0f} [{min(rates):.0f}–{max(rates):.0f}]", f"{cpu:.1f}", share)
+        )
         data[contender] = {"rates": rates, "cpu_ms": cpu, "share": median(shares)}
     title = f"The same calls with and without us: {options.jobs:,} creates, {options.slots} slots, {options.rounds} rounds in turn"
     notes = [
@@ -68,7 +97,11 @@ def run(options: argparse.Namespace) -> None:
     ]
 
     def plot(axes: Any) -> None:
-        axes.barh([CONTENDERS[name] for name in data][::-1], [median(data[name]["rates"]) for name in data][::-1], color="tab:blue")
+        axes.barh(
+            [CONTENDERS[name] for name in data][::-1],
+            [median(data[name]["rates"]) for name in data][::-1],
+            color="tab:blue",
+        )
         axes.set_xlabel("jobs a second")
 
     columns = ("contender", "jobs/s median [range]", "CPU ms a job", "ours as a share of it")

@@ -26,13 +26,20 @@ def loops(depth: int) -> Any:
     """Loops in each other over a list of ids."""
     mapping: Any = "Cx"
     for _ in range(depth - 1):
-        mapping = {"for_field": {"field": "items", "path": [{"type": "loops", "id": ""}]}, "for_mapping": mapping}
+        mapping = {
+            "for_field": {"field": "items", "path": [{"type": "loops", "id": ""}]},
+            "for_mapping": mapping,
+        }
     return {"for_field": "items", "for_mapping": mapping}
 
 
 def regexp(pattern: str) -> Any:
     constant = {"constant": pattern}
-    return {"if_mapping": {"regexp": ["Ptext", constant]}, "then_mapping": "Cyes", "else_mapping": "Cno"}
+    return {
+        "if_mapping": {"regexp": ["Ptext", constant]},
+        "then_mapping": "Cyes",
+        "else_mapping": "Cno",
+    }
 
 
 MAPPINGS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -51,15 +58,27 @@ TEMPLATES = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=120.0, help="for which all write, each time")
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, help="for which all write, each time"
+    )
     parser.add_argument("--rate", type=float, default=4.0, help="changes of the others in a second")
-    parser.add_argument("--hostile", type=float, default=4.0, help="changes of the hostile tenant in a second")
+    parser.add_argument(
+        "--hostile", type=float, default=4.0, help="changes of the hostile tenant in a second"
+    )
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--slots", type=int, default=2, help="of each worker")
 
 
 def types(names: Mapping[str, Any]) -> dict[str, Any]:
-    made = [{"id": name, "prefix": f"/v1/{name}", "metadata": {"template_path": f"C{name}"}, "schema": {}} for name in names]
+    made = [
+        {
+            "id": name,
+            "prefix": f"/v1/{name}",
+            "metadata": {"template_path": f"C{name}"},
+            "schema": {},
+        }
+        for name in names
+    ]
     return {"schemas": [*SCHEMAS["schemas"], *made]}
 
 
@@ -79,7 +98,10 @@ class Memory:
     second."""
 
     def __init__(self, running: Ground) -> None:
-        self._roots = {party: [process.pid for process in processes] for party, processes in running.parties.items()}
+        self._roots = {
+            party: [process.pid for process in processes]
+            for party, processes in running.parties.items()
+        }
         self._before = self._sizes()
         self._peaks = dict(self._before)
         self._over = threading.Event()
@@ -96,11 +118,16 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(0.1):
-            self._peaks = {party: max(size, self._peaks[party]) for party, size in self._sizes().items()}
+            self._peaks = {
+                party: max(size, self._peaks[party]) for party, size in self._sizes().items()
+            }
 
     def _sizes(self) -> dict[str, float]:
         """MiB of the largest process of each party with its children."""
-        return {party: max(sum(map(_own, _family(root))) for root in roots) / 1024 for party, roots in self._roots.items()}
+        return {
+            party: max(sum(map(_own, _family(root))) for root in roots) / 1024
+            for party, roots in self._roots.items()
+        }
 
     def grown(self) -> dict[str, float]:
         return {party: self._peaks[party] - self._before[party] for party in self._peaks}
@@ -126,7 +153,9 @@ def _own(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
-def measure(options: argparse.Namespace, kinds: Mapping[str, dict[str, Any]]) -> tuple[list[float], dict[str, float], int]:
+def measure(
+    options: argparse.Namespace, kinds: Mapping[str, dict[str, Any]]
+) -> tuple[list[float], dict[str, float], int]:
     """Seconds from config to state of the others, MiB by which processes grew, and failed states of
     the hostile tenant."""
     with tempfile.TemporaryDirectory() as folder:
@@ -135,15 +164,25 @@ def measure(options: argparse.Namespace, kinds: Mapping[str, dict[str, Any]]) ->
         with orchestra(options.workers, options.slots, ORCHESTRATOR_SCHEMAS=str(file)) as running:
             running.bridge()
             for name, (mapping, _) in MAPPINGS.items():
-                running.push_template(name, {**TEMPLATE, "template_file": HOT % name, "parameter_mappings": {"x": mapping}})
+                running.push_template(
+                    name,
+                    {**TEMPLATE, "template_file": HOT % name, "parameter_mappings": {"x": mapping}},
+                )
             for name, text in TEMPLATES.items():
-                running.push_template(name, {**TEMPLATE, "template_file": HOT % text, "parameter_mappings": {}})
+                running.push_template(
+                    name, {**TEMPLATE, "template_file": HOT % text, "parameter_mappings": {}}
+                )
             others = nodes("plain", int(options.seconds * options.rate), 3, every=1 / options.rate)
-            writes = sorted([*others, *hostile(kinds, options.seconds, options.hostile)], key=lambda write: write[0])
+            writes = sorted(
+                [*others, *hostile(kinds, options.seconds, options.hostile)],
+                key=lambda write: write[0],
+            )
             memory = Memory(running)
             with memory.watched():
                 load = running.load(writes).check()
-            assert all(process.alive for processes in running.parties.values() for process in processes)
+            assert all(
+                process.alive for processes in running.parties.values() for process in processes
+            )
             found = running.ask_etcd("kv/range", _failed())
     took = sorted(load.reported[key] - load.written[key] for key in load.reported)
     return took, memory.grown(), int(found.get("count", 0))
@@ -151,7 +190,11 @@ def measure(options: argparse.Namespace, kinds: Mapping[str, dict[str, Any]]) ->
 
 def _failed() -> dict[str, Any]:
     first, last = b"/esi-worker/orchestrator/failed/", b"/esi-worker/orchestrator/failed0"
-    return {"key": base64.b64encode(first).decode(), "range_end": base64.b64encode(last).decode(), "count_only": True}
+    return {
+        "key": base64.b64encode(first).decode(),
+        "range_end": base64.b64encode(last).decode(),
+        "count_only": True,
+    }
 
 
 def run(options: argparse.Namespace) -> None:
@@ -167,12 +210,27 @@ def run(options: argparse.Namespace) -> None:
         data[what] = {"seconds": took, "grown_mib": grown, "failed": failed}
         sizes = (f"{grown[party]:.0f} MiB" for party in ("bridge", "worker"))
         rows.append(
-            (what, f"{failed:,}", *(f"{percentile(took, q) * 1000:.0f} ms" for q in QUANTILES), f"{took[-1]:.1f} s", *sizes)
+            (
+                what,
+                f"{failed:,}",
+                *(f"{percentile(took, q) * 1000:.0f} ms" for q in QUANTILES),
+                f"{took[-1]:.1f} s",
+                *sizes,
+            )
         )
         print(json.dumps(rows[-1]), flush=True)
-    columns = ("hostile", "failed", *(f"p{q * 100:g}" for q in QUANTILES), "max", "bridge grew", "worker grew")
+    columns = (
+        "hostile",
+        "failed",
+        *(f"p{q * 100:g}" for q in QUANTILES),
+        "max",
+        "bridge grew",
+        "worker grew",
+    )
     notes = [
         f"Two bridges, {options.workers} workers of {options.slots} slots. Three others write {options.rate:g} changes/s for "
         f"{options.seconds:g} s, the hostile tenant {options.hostile:g} changes/s; the times are the others', from config to state."
     ]
-    Result("hostile", "Hostile mappings and templates", columns, rows, notes, data).publish(save=options.save)
+    Result("hostile", "Hostile mappings and templates", columns, rows, notes, data).publish(
+        save=options.save
+    )

@@ -20,7 +20,10 @@ LOADED = 20
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--changes", type=int, default=300, help="single changes at rest")
     parser.add_argument(
-        "--half", type=float, default=0.0, help="jobs/s of the second part (default: half of what is measured first)"
+        "--half",
+        type=float,
+        default=0.0,
+        help="jobs/s of the second part (default: half of what is measured first)",
     )
     parser.add_argument("--look", type=float, default=1.0, help="ORCHESTRATOR_HEAT_POLL_INTERVAL")
 
@@ -50,12 +53,16 @@ class Seen:
 
     def from_heat(self, kind: str, duration: float) -> list[float]:
         """From the end of Heat's work on each stack to its state."""
-        return [self.load.reported[key] - self.asked[name_of(key)] - duration for key in self.of(kind)]
+        return [
+            self.load.reported[key] - self.asked[name_of(key)] - duration for key in self.of(kind)
+        ]
 
     def hops(self) -> list[float]:
         """From a parent's end in Heat, which takes no time here, to its child's request."""
         children = [name_of(key) for key in self.of("child")]
-        return [self.asked[child] - self.asked[child.replace("child", "parent")] for child in children]
+        return [
+            self.asked[child] - self.asked[child.replace("child", "parent")] for child in children
+        ]
 
 
 def families(when: str, count: int, every: float) -> list[list[Any]]:
@@ -65,7 +72,9 @@ def families(when: str, count: int, every: float) -> list[list[Any]]:
         parent = key.rpartition("/")[2]
         child = parent.replace("parent", "child")
         writes.append([at, key, node(parent, "t1"), version])
-        writes.append([at, key.replace("parent", "child"), node(child, "t1", parent_id=parent), version])
+        writes.append(
+            [at, key.replace("parent", "child"), node(child, "t1", parent_id=parent), version]
+        )
     return writes
 
 
@@ -75,7 +84,13 @@ def run(options: argparse.Namespace) -> None:
 
     def note(what: str, seconds: list[float]) -> None:
         data[what] = sorted(seconds)
-        rows.append((what, f"{len(seconds):,}", *(f"{percentile(seconds, q) * 1000:.0f} ms" for q in QUANTILES)))
+        rows.append(
+            (
+                what,
+                f"{len(seconds):,}",
+                *(f"{percentile(seconds, q) * 1000:.0f} ms" for q in QUANTILES),
+            )
+        )
 
     def measure(writes: list[list[Any]]) -> Seen:
         load = running.load(sorted(writes, key=lambda write: write[0])).check()
@@ -88,8 +103,14 @@ def run(options: argparse.Namespace) -> None:
         seen = measure(nodes("plain-rest", options.changes, every=0.1))
         note("at rest: config written → Heat asked", seen.to_heat("plain"))
         note("at rest: config written → state (Heat at once)", seen.to_state("plain"))
-        note("at rest: parent done → child's request (hop)", measure(families("rest", options.changes // 2, 0.2)).hops())
-        note(f"at rest: Heat done → state, {look}", measure(nodes("slow-rest", options.changes, every=0.1)).from_heat("slow", SLOW))
+        note(
+            "at rest: parent done → child's request (hop)",
+            measure(families("rest", options.changes // 2, 0.2)).hops(),
+        )
+        note(
+            f"at rest: Heat done → state, {look}",
+            measure(nodes("slow-rest", options.changes, every=0.1)).from_heat("slow", SLOW),
+        )
         settle()
         half = options.half or running.load(nodes("top", 3000)).check().rate / 2
         settle()
@@ -100,7 +121,13 @@ def run(options: argparse.Namespace) -> None:
             return {"count": int(rate * LOADED), "every": 1 / rate}
 
         # Of ten jobs, one takes its time, and two are a parent and its child.
-        seen = measure([*nodes("plain-half", **tenths(7)), *nodes("slow-half", **tenths(1)), *families("half", **tenths(1))])
+        seen = measure(
+            [
+                *nodes("plain-half", **tenths(7)),
+                *nodes("slow-half", **tenths(1)),
+                *families("half", **tenths(1)),
+            ]
+        )
         loaded = f"at {half:.0f} jobs/s"
         note(f"{loaded}: config written → Heat asked", seen.to_heat("plain", "parent"))
         note(f"{loaded}: config written → state (Heat at once)", seen.to_state("plain", "parent"))
@@ -111,7 +138,11 @@ def run(options: argparse.Namespace) -> None:
     def plot(axes: Any) -> None:
         for what, seconds in data.items():
             if isinstance(seconds, list):
-                axes.plot([s * 1000 for s in seconds], [i / len(seconds) for i in range(len(seconds))], label=what)
+                axes.plot(
+                    [s * 1000 for s in seconds],
+                    [i / len(seconds) for i in range(len(seconds))],
+                    label=what,
+                )
         axes.set_xscale("log")
         axes.set_xlabel("milliseconds")
         axes.set_ylabel("share of changes")

@@ -20,16 +20,28 @@ from ..report import Result
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--targets", type=int, default=10_000, help="resources with one monitoring target each")
-    parser.add_argument("--interval", type=float, default=60.0, help="seconds between looks at the same target")
-    parser.add_argument("--rounds", type=int, default=2, help="intervals over which the cost is counted")
+    parser.add_argument(
+        "--targets", type=int, default=10_000, help="resources with one monitoring target each"
+    )
+    parser.add_argument(
+        "--interval", type=float, default=60.0, help="seconds between looks at the same target"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=2, help="intervals over which the cost is counted"
+    )
 
 
 def _records(running: Ground) -> Counter[bytes]:
     """How many monitoring records say what."""
     found: Counter[bytes] = Counter()
-    with grpc.insecure_channel(running.etcd.endpoint, options=[("grpc.max_receive_message_length", 64 << 20)]) as channel:
-        for kv in stubs.KVStub(channel).Range(rpc.RangeRequest(key=b"/monitoring/", range_end=b"/monitoring0")).kvs:
+    with grpc.insecure_channel(
+        running.etcd.endpoint, options=[("grpc.max_receive_message_length", 64 << 20)]
+    ) as channel:
+        for kv in (
+            stubs.KVStub(channel)
+            .Range(rpc.RangeRequest(key=b"/monitoring/", range_end=b"/monitoring0"))
+            .kvs
+        ):
             found[kv.value] += 1
     return found
 
@@ -48,7 +60,9 @@ class Writes(threading.Thread):
     def run(self) -> None:
         create = rpc.WatchCreateRequest(key=b"/monitoring/", range_end=b"/monitoring0")
         try:
-            for reply in stubs.WatchStub(self._channel).Watch(self._requests(rpc.WatchRequest(create_request=create))):
+            for reply in stubs.WatchStub(self._channel).Watch(
+                self._requests(rpc.WatchRequest(create_request=create))
+            ):
                 for event in reply.events:
                     if self._text in event.kv.value:
                         self.at.setdefault(event.kv.key, time.time())
@@ -107,7 +121,9 @@ def run(options: argparse.Namespace) -> None:
     count, interval = options.targets, options.interval
     with ground(ORCHESTRATOR_MONITORING_INTERVAL=str(interval)) as running:
         running.worker_alone()
-        filling.fill(running.etcd.endpoint, count, link=lambda name: f"{running.heat.url}/target/{name}")
+        filling.fill(
+            running.etcd.endpoint, count, link=lambda name: f"{running.heat.url}/target/{name}"
+        )
         running.bridge()
         _wait(lambda: _records(running).total() >= count, 4 * interval, "a record for every target")
         quiet = _quiet(running, options.rounds * interval)
@@ -121,9 +137,16 @@ def _publish(options: argparse.Namespace, quiet: dict[str, Any], lags: list[floa
     ours = sum(share for party, share in shares.items() if party != "Heat")
     per_look = 1e6 * (quiet["cpu"]["worker"] + quiet["cpu"]["bridge"]) / max(sum(looks), 1)
     rows = [
-        ("CPU of one core", f"{ours:.1f} %: " + ", ".join(f"{party} {share:.1f} %" for party, share in shares.items())),
+        (
+            "CPU of one core",
+            f"{ours:.1f} %: "
+            + ", ".join(f"{party} {share:.1f} %" for party, share in shares.items()),
+        ),
         ("CPU of worker and bridge for one look", f"{per_look:.0f} µs"),
-        ("looks", f"{sum(looks):,} in {seconds:.0f} s; in a second {min(looks)} to {max(looks)}, p50 {percentile(looks, 0.5):.0f}"),
+        (
+            "looks",
+            f"{sum(looks):,} in {seconds:.0f} s; in a second {min(looks)} to {max(looks)}, p50 {percentile(looks, 0.5):.0f}",
+        ),
         ("etcd, nothing changing", traffic.told(quiet["etcd"])),
         ("messages", f"{quiet['messages']:,}"),
         (
@@ -143,7 +166,14 @@ def _publish(options: argparse.Namespace, quiet: dict[str, Any], lags: list[floa
         f"Monitoring: {options.targets:,} targets, a look every {options.interval:.0f} s",
         ("measured", "value"),
         rows,
-        notes=["One worker of four slots. The targets are served by the benchmark's Heat, whose share is not counted in the sum."],
-        data={"targets": options.targets, "interval": options.interval, "quiet": quiet, "lags": lags},
+        notes=[
+            "One worker of four slots. The targets are served by the benchmark's Heat, whose share is not counted in the sum."
+        ],
+        data={
+            "targets": options.targets,
+            "interval": options.interval,
+            "quiet": quiet,
+            "lags": lags,
+        },
         plot=plot,
     ).publish(save=options.save)

@@ -25,10 +25,14 @@ Misdeed = Callable[[Ground], list[list[Any]]]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=120.0, help="for which the others write, each time")
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, help="for which the others write, each time"
+    )
     parser.add_argument("--rate", type=float, default=4.0, help="changes of the others in a second")
     parser.add_argument("--slots", type=int, default=2, help="of the one worker")
-    parser.add_argument("--flood", type=int, default=5000, help="changes of a tenant that writes all at once")
+    parser.add_argument(
+        "--flood", type=int, default=5000, help="changes of a tenant that writes all at once"
+    )
 
 
 def written(prefix: str, count: int, **more: Any) -> list[list[Any]]:
@@ -54,7 +58,10 @@ def hanging(methods: str) -> Misdeed:
     def begin(running: Ground) -> list[list[Any]]:
         running.heat.ask("_set", {"durations": {"node_long": 3600.0, "node_slow": SLOW}})
         running.load(written("long", IN_PROGRESS))
-        while sum(name.startswith("node_long") for _, _, _, name in running.heat.asked()) < IN_PROGRESS:
+        while (
+            sum(name.startswith("node_long") for _, _, _, name in running.heat.asked())
+            < IN_PROGRESS
+        ):
             time.sleep(0.1)
         running.heat.ask("_set", {"hangs": {HOSTILE: methods}})
         return written("more", 200)
@@ -74,10 +81,17 @@ def measure(options: argparse.Namespace, begin: Misdeed) -> list[float]:
     with orchestra(slots=options.slots, ORCHESTRATOR_MONITORING_INTERVAL="5") as running:
         running.heat.ask("_set", {"durations": {"node_slow": SLOW}})
         extra = begin(running)
-        others = [*nodes("plain", half, 5, every=2 / options.rate), *nodes("slow", half, 5, every=2 / options.rate)]
+        others = [
+            *nodes("plain", half, 5, every=2 / options.rate),
+            *nodes("slow", half, 5, every=2 / options.rate),
+        ]
         load = running.load(sorted([*extra, *others], key=lambda write: write[0])).check()
         wanted = ("plain", "slow")
-        took = [load.reported[key] - load.written[key] for key in load.reported if key.rpartition("/")[2].startswith(wanted)]
+        took = [
+            load.reported[key] - load.written[key]
+            for key in load.reported
+            if key.rpartition("/")[2].startswith(wanted)
+        ]
     return sorted(took)
 
 
@@ -94,9 +108,21 @@ def run(options: argparse.Namespace) -> None:
     rows: list[tuple[str, ...]] = []
     for what, begin in cases.items():
         took = data[what] = measure(options, begin)
-        rows.append((what, f"{len(took):,}", *(f"{percentile(took, q) * 1000:.0f} ms" for q in QUANTILES), f"{took[-1]:.1f} s"))
+        rows.append(
+            (
+                what,
+                f"{len(took):,}",
+                *(f"{percentile(took, q) * 1000:.0f} ms" for q in QUANTILES),
+                f"{took[-1]:.1f} s",
+            )
+        )
         print(json.dumps(rows[-1]), flush=True)
-    columns = ("one tenant misbehaves: the others' config → state", "changes", *(f"p{q * 100:g}" for q in QUANTILES), "max")
+    columns = (
+        "one tenant misbehaves: the others' config → state",
+        "changes",
+        *(f"p{q * 100:g}" for q in QUANTILES),
+        "max",
+    )
     notes = [
         f"One worker of {options.slots} slots. Five others write {options.rate:g} changes/s for {options.seconds:g} s; "
         f"Heat takes {SLOW:g} s for half of them, whose end is found by a poll."

@@ -68,18 +68,28 @@ class Measured:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2000, help="per load, of us and of TaskFlow at its best")
-    parser.add_argument("--durable-jobs", type=int, default=200, help="per load, of TaskFlow with logbooks")
+    parser.add_argument(
+        "--jobs", type=int, default=2000, help="per load, of us and of TaskFlow at its best"
+    )
+    parser.add_argument(
+        "--durable-jobs", type=int, default=200, help="per load, of TaskFlow with logbooks"
+    )
     parser.add_argument("--workers", type=int, default=1, help="our worker processes")
     parser.add_argument("--worker-slots", type=int, default=4, help="of each of our workers")
     parser.add_argument("--conductors", type=int, default=4, help="of TaskFlow at its best")
     parser.add_argument("--slots", type=int, default=64, help="of each of these conductors")
-    parser.add_argument("--only", default="", help="contenders by name, with commas: ours, best, durable, octavia")
+    parser.add_argument(
+        "--only", default="", help="contenders by name, with commas: ours, best, durable, octavia"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     peers.prepare()  # not while somebody is measured
-    chosen = [one for one in contenders(options) if not options.only or one.name in options.only.split(",")]
+    chosen = [
+        one
+        for one in contenders(options)
+        if not options.only or one.name in options.only.split(",")
+    ]
     layouts: dict[str, str] = {}
     measured: list[Measured] = []
     with ground() as running:
@@ -90,8 +100,12 @@ def run(options: argparse.Namespace) -> None:
                 settle()
                 with contender.start(running) as layouts[contender.name]:
                     running.heat.ask("_set", {"duration": 0.0})
-                    running.load(nodes(_prefix(contender, number, "warm"), contender.warm), timeout=120).check()
-                    measured += [measure(running, contender, work, number) for work in contender.works]
+                    running.load(
+                        nodes(_prefix(contender, number, "warm"), contender.warm), timeout=120
+                    ).check()
+                    measured += [
+                        measure(running, contender, work, number) for work in contender.works
+                    ]
                 if not contender.ours:
                     _forget(running, contender, number)
     publish(chosen, measured, layouts, save=options.save)
@@ -101,7 +115,14 @@ def contenders(options: argparse.Namespace) -> list[Contender]:
     """Us, and TaskFlow in memory, with logbooks at its best, and with logbooks as Octavia has it by default."""
 
     def layout(
-        name: str, label: str, jobs: int, conductors: int, slots: int, *, patient: bool = False, **settings: Any
+        name: str,
+        label: str,
+        jobs: int,
+        conductors: int,
+        slots: int,
+        *,
+        patient: bool = False,
+        **settings: Any,
     ) -> Contender:
         @contextmanager
         def start(running: Ground) -> Iterator[str]:
@@ -122,8 +143,22 @@ def contenders(options: argparse.Namespace) -> list[Contender]:
 
     few = options.durable_jobs
     return [
-        Contender("ours", "orchestrator", options.jobs, options.workers * options.worker_slots * 8, us, ours=True),
-        layout("best", "TaskFlow, in memory", options.jobs, options.conductors, options.slots, patient=True),
+        Contender(
+            "ours",
+            "orchestrator",
+            options.jobs,
+            options.workers * options.worker_slots * 8,
+            us,
+            ours=True,
+        ),
+        layout(
+            "best",
+            "TaskFlow, in memory",
+            options.jobs,
+            options.conductors,
+            options.slots,
+            patient=True,
+        ),
         layout("durable", "TaskFlow, durable", few, 2, 8, layout="octavia", engine="serial"),
         layout("octavia", "TaskFlow as in Octavia", few, 4, 1, layout="octavia", engine="parallel"),
     ]
@@ -151,22 +186,32 @@ def _check_once(running: Ground, load: Load) -> None:
     wanted = {f"node_{key.rpartition('/')[2]}" for key in load.written}
     asked = Counter(name for _, _, _, name in running.heat.asked() if name in wanted)
     if wrong := [name for name in wanted if asked[name] != 1]:
-        raise RuntimeError(f"{len(wrong)} stacks were not asked for exactly once, among them {sorted(wrong)[:3]}")
+        raise RuntimeError(
+            f"{len(wrong)} stacks were not asked for exactly once, among them {sorted(wrong)[:3]}"
+        )
 
 
 def _forget(running: Ground, contender: Contender, number: int) -> None:
     """Delete what a contender left in etcd: our bridge would take it for work that nobody did."""
     counts = {"warm": contender.warm, **dict.fromkeys(contender.works, contender.jobs)}
-    names = [f"{_prefix(contender, number, work)}-{i}" for work, count in counts.items() for i in range(count)]
+    names = [
+        f"{_prefix(contender, number, work)}-{i}"
+        for work, count in counts.items()
+        for i in range(count)
+    ]
     running.forget(names, "/esi-worker/stack/v1/nodes")
 
 
-def publish(chosen: list[Contender], measured: list[Measured], layouts: Mapping[str, str], *, save: bool) -> None:
+def publish(
+    chosen: list[Contender], measured: list[Measured], layouts: Mapping[str, str], *, save: bool
+) -> None:
     def rates(contender: Contender, work: str) -> list[float]:
         return [one.rate for one in measured if (one.contender, one.work) == (contender.name, work)]
 
     def median(contender: Contender, work: str, what: Callable[[Measured], float]) -> float:
-        return statistics.median(what(one) for one in measured if (one.contender, one.work) == (contender.name, work))
+        return statistics.median(
+            what(one) for one in measured if (one.contender, one.work) == (contender.name, work)
+        )
 
     rows: list[Sequence[str]] = []
     first = chosen[0]
@@ -184,14 +229,20 @@ def publish(chosen: list[Contender], measured: list[Measured], layouts: Mapping[
                     f"{times:.2f} ×" if first.ours and contender is not first else "",
                 )
             )
-    theirs = peers.versions("taskflow", "futurist", "redis", "sqlalchemy", "pymysql", "python-heatclient")
+    theirs = peers.versions(
+        "taskflow", "futurist", "redis", "sqlalchemy", "pymysql", "python-heatclient"
+    )
     notes = [
         *(f"{one.label}: {layouts[one.name]}; {one.jobs} jobs a load." for one in chosen),
         f"orchestrator {__version__}; {', '.join(f'{name} {version}' for name, version in theirs.items())}.",
         "CPU is of all processes: servers, contenders, posters. Every stack was made exactly once.",
         "In memory: a job whose conductor dies starts again from its first task. Durable: each change of a task's state is saved.",
     ]
-    data = {"layouts": dict(layouts), "versions": theirs, "loads": [asdict(one) for one in measured]}
+    data = {
+        "layouts": dict(layouts),
+        "versions": theirs,
+        "loads": [asdict(one) for one in measured],
+    }
 
     def plot(axes: Any) -> None:
         height = 0.8 / len(WORK)
@@ -200,15 +251,44 @@ def publish(chosen: list[Contender], measured: list[Measured], layouts: Mapping[
             at = [row + offset * height for row, _ in there]
             values = [statistics.median(rates(one, work)) for _, one in there]
             spread = [
-                [value - min(rates(one, work)) for (_, one), value in zip(there, values, strict=True)],
-                [max(rates(one, work)) - value for (_, one), value in zip(there, values, strict=True)],
+                [
+                    value - min(rates(one, work))
+                    for (_, one), value in zip(there, values, strict=True)
+                ],
+                [
+                    max(rates(one, work)) - value
+                    for (_, one), value in zip(there, values, strict=True)
+                ],
             ]
-            bars = axes.barh(at, values, height * 0.9, xerr=spread, label=f"stacks complete {work}", error_kw={"lw": 0.8})
-            axes.bar_label(bars, [f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in values], padding=6, fontsize=8)
-        axes.set_yticks([row + height / 2 for row in range(len(chosen))], [one.label for one in chosen])
+            bars = axes.barh(
+                at,
+                values,
+                height * 0.9,
+                xerr=spread,
+                label=f"stacks complete {work}",
+                error_kw={"lw": 0.8},
+            )
+            axes.bar_label(
+                bars,
+                [f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in values],
+                padding=6,
+                fontsize=8,
+            )
+        axes.set_yticks(
+            [row + height / 2 for row in range(len(chosen))], [one.label for one in chosen]
+        )
         axes.invert_yaxis()
         axes.set_xlabel("jobs per second")
         axes.legend(frameon=False)
 
-    columns = ("stacks complete", "contender", "jobs/s: median [min-max]", "CPU per job", "without Heat", "our rate is")
-    Result("peers", "The same work by us and by OpenStack TaskFlow", columns, rows, notes, data, plot).publish(save=save)
+    columns = (
+        "stacks complete",
+        "contender",
+        "jobs/s: median [min-max]",
+        "CPU per job",
+        "without Heat",
+        "our rate is",
+    )
+    Result(
+        "peers", "The same work by us and by OpenStack TaskFlow", columns, rows, notes, data, plot
+    ).publish(save=save)

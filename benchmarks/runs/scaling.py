@@ -15,7 +15,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1500)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--slots", type=int, default=4)
-    parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.2], help="seconds that Heat takes to answer a create")
+    parser.add_argument(
+        "--latency",
+        type=float,
+        nargs="+",
+        default=[0.0, 0.2],
+        help="seconds that Heat takes to answer a create",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -65,8 +71,14 @@ def run(options: argparse.Namespace) -> None:
 
     def plot(axes: Any) -> None:
         for latency in options.latency:
-            points = [(each["workers"], each["rate"]) for each in data if each["latency"] == latency]
-            axes.plot(*zip(*points, strict=True), marker="o", label=f"Heat answers in {latency * 1000:g} ms")
+            points = [
+                (each["workers"], each["rate"]) for each in data if each["latency"] == latency
+            ]
+            axes.plot(
+                *zip(*points, strict=True),
+                marker="o",
+                label=f"Heat answers in {latency * 1000:g} ms",
+            )
         axes.set_xlabel(f"workers of {options.slots} slots")
         axes.set_ylabel("jobs a second")
         axes.set_ylim(bottom=0)

@@ -34,12 +34,18 @@ def chain(depth: int) -> list[list[Any]]:
     """Each is built from the output of the one before; written backwards, so that nothing can be built at first."""
     names = [f"deep-{i}" for i in range(depth)]
     parents: list[dict[str, Any]] = [{}, *({"parent_id": name} for name in names)]
-    return [[0, f"/config/v1/nodes/{n}", node(n, "t1", **p), 1] for n, p in reversed(list(zip(names, parents, strict=False)))]
+    return [
+        [0, f"/config/v1/nodes/{n}", node(n, "t1", **p), 1]
+        for n, p in reversed(list(zip(names, parents, strict=False)))
+    ]
 
 
 def fan_out(width: int) -> list[list[Any]]:
     """One, and many that are built from it."""
-    children = [[0, f"/config/v1/nodes/out-{i}", node(f"out-{i}", f"t{i % 20}", parent_id="out"), 1] for i in range(width)]
+    children = [
+        [0, f"/config/v1/nodes/out-{i}", node(f"out-{i}", f"t{i % 20}", parent_id="out"), 1]
+        for i in range(width)
+    ]
     return [[0, "/config/v1/nodes/out", node("out", "t1"), 1], *children]
 
 
@@ -47,7 +53,13 @@ def fan_in(width: int) -> list[list[Any]]:
     """Many, and one that is built from all of them."""
     names = [f"in-{i}" for i in range(width)]
     one = [0, "/config/v1/nodes/in", node("in", "t1", parents=names), 1]
-    return [one, *([0, f"/config/v1/nodes/{name}", node(name, f"t{i % 20}"), 1] for i, name in enumerate(names))]
+    return [
+        one,
+        *(
+            [0, f"/config/v1/nodes/{name}", node(name, f"t{i % 20}"), 1]
+            for i, name in enumerate(names)
+        ),
+    ]
 
 
 def services(folder: Path, copies: int) -> tuple[list[list[Any]], list[list[Any]]]:
@@ -76,7 +88,9 @@ def services(folder: Path, copies: int) -> tuple[list[list[Any]], list[list[Any]
 
 
 def _fresh(text: str, scenario: str, copy: int) -> str:
-    return _UUID.sub(lambda found: f"{found[0][:-6]}{scenario[:2].encode().hex()[:2]}{copy:04x}", text)
+    return _UUID.sub(
+        lambda found: f"{found[0][:-6]}{scenario[:2].encode().hex()[:2]}{copy:04x}", text
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -86,8 +100,20 @@ def run(options: argparse.Namespace) -> None:
     def measure(running: Ground, what: str, writes: list[list[Any]]) -> Load:
         load = running.load(writes).check()
         cpu = sum(load.cpu.values()) - load.cpu["Heat"]
-        rows.append((what, f"{len(writes):,}", f"{load.seconds:.2f} s", f"{load.rate:.0f}", f"{cpu / len(writes) * 1000:.1f}"))
-        data[what] = {"resources": len(writes), "seconds": load.seconds, "cpu_ms": cpu / len(writes) * 1000}
+        rows.append(
+            (
+                what,
+                f"{len(writes):,}",
+                f"{load.seconds:.2f} s",
+                f"{load.rate:.0f}",
+                f"{cpu / len(writes) * 1000:.1f}",
+            )
+        )
+        data[what] = {
+            "resources": len(writes),
+            "seconds": load.seconds,
+            "cpu_ms": cpu / len(writes) * 1000,
+        }
         settle()
         return load
 
@@ -108,7 +134,9 @@ def run(options: argparse.Namespace) -> None:
         measure(running, f"one with {options.wide:,} dependents", fan_out(options.wide))
         measure(running, f"{options.wide:,} with one dependent", fan_in(options.wide))
         at = {name: when for when, _, _, name in reversed(running.heat.asked())}
-        assert at["node_in"] >= max(at[f"node_in-{i}"] for i in range(options.wide)), "the dependent came too early"
+        assert at["node_in"] >= max(at[f"node_in-{i}"] for i in range(options.wide)), (
+            "the dependent came too early"
+        )
     if (options.recordings / "scenarios").exists():
         schemas = json.loads((options.recordings / "schemas.json").read_text())
         with started(schemas, template=False) as running:
@@ -125,9 +153,15 @@ def run(options: argparse.Namespace) -> None:
         axes.set_ylim(bottom=0)
 
     columns = ("shape", "resources", "first config → last state", "jobs/s", "CPU ms a job")
-    Result("shape", "Shapes of dependency, stacks that complete at once", columns, rows, notes, data, plot).publish(
-        save=options.save
-    )
+    Result(
+        "shape",
+        "Shapes of dependency, stacks that complete at once",
+        columns,
+        rows,
+        notes,
+        data,
+        plot,
+    ).publish(save=options.save)
 
 
 @contextmanager

@@ -55,7 +55,9 @@ def _along(load: Load, samples: Samples, parts: int = 10) -> list[float]:
     counted = [(bisect_right(done, at), cpu) for at, cpu in samples]
     found: list[float] = []
     for part in range(parts):
-        within = [(jobs, cpu) for jobs, cpu in counted if part <= parts * jobs / len(done) <= part + 1]
+        within = [
+            (jobs, cpu) for jobs, cpu in counted if part <= parts * jobs / len(done) <= part + 1
+        ]
         if len(within) > 1 and within[-1][0] > within[0][0]:
             found.append((within[-1][1] - within[0][1]) / (within[-1][0] - within[0][0]) * 1000)
     return found
@@ -66,7 +68,12 @@ def _show(each: Sequence[dict[str, Any]], along: Sequence[float], axes: Any) -> 
         costs = [sum(run["cpu_ms"].values()) for run in each if run["jobs"] == size]
         axes.plot([size] * len(costs), costs, "o", label=f"{size:,} jobs")
     largest = max(run["jobs"] for run in each)
-    axes.plot([largest * (i + 0.5) / len(along) for i in range(len(along))], along, "-", label=f"along the {largest:,}")
+    axes.plot(
+        [largest * (i + 0.5) / len(along) for i in range(len(along))],
+        along,
+        "-",
+        label=f"along the {largest:,}",
+    )
     axes.set_xlabel("jobs")
     axes.set_ylabel("CPU ms a job")
     axes.set_ylim(bottom=0)
@@ -84,7 +91,9 @@ def run(options: argparse.Namespace) -> None:
                 with _sampling(running) as samples:
                     load = running.load(writes, timeout=60 + count / 20).check()
                 cost = {party: load.cpu[party] / count * 1000 for party in PARTIES}
-                found.append({"jobs": count, "rate": load.rate, "cpu_ms": cost, "heat": running.heat.calls()})
+                found.append(
+                    {"jobs": count, "rate": load.rate, "cpu_ms": cost, "heat": running.heat.calls()}
+                )
                 if count == sizes[-1] and not along:
                     along = _along(load, samples)
                 settle()
@@ -104,9 +113,18 @@ def run(options: argparse.Namespace) -> None:
             )
         )
     title = f"Creates whose stacks complete at once: {options.tenants} tenants, one worker of {options.slots} slots"
-    columns = ("jobs", "jobs/s: median [range]", *(f"{party} ms" for party in PARTIES), "CPU ms a job: median [range]")
+    columns = (
+        "jobs",
+        "jobs/s: median [range]",
+        *(f"{party} ms" for party in PARTIES),
+        "CPU ms a job: median [range]",
+    )
     notes = ["From the first config written to the last state seen; no stack was asked for twice."]
     if len(along) > 1:
-        notes.append(f"Along the {sizes[-1]:,}, CPU ms a job by tenths: {', '.join(f'{each:.1f}' for each in along)}.")
+        notes.append(
+            f"Along the {sizes[-1]:,}, CPU ms a job by tenths: {', '.join(f'{each:.1f}' for each in along)}."
+        )
     data = {"runs": found, "along_ms": along}
-    Result("throughput", title, columns, rows, notes, data, lambda axes: _show(found, along, axes)).publish(save=options.save)
+    Result(
+        "throughput", title, columns, rows, notes, data, lambda axes: _show(found, along, axes)
+    ).publish(save=options.save)

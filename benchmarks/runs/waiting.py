@@ -27,12 +27,17 @@ def watched(running: Ground) -> Iterator[list[dict[str, Any]]]:
     """Memory in MiB and Heat's calls, twice a second, while the block lasts."""
     seen: list[dict[str, Any]] = []
     over = threading.Event()
-    pids = {party: [process.pid for process in processes] for party, processes in running.parties.items()}
+    pids = {
+        party: [process.pid for process in processes]
+        for party, processes in running.parties.items()
+    }
     pids["Redis"] = [running.redis.process.pid]
 
     def look() -> None:
         while not over.wait(0.5):
-            memory = {party: sum(memory_mib(pid) for pid in listed) for party, listed in pids.items()}
+            memory = {
+                party: sum(memory_mib(pid) for pid in listed) for party, listed in pids.items()
+            }
             seen.append({"at": time.time(), "memory": memory, "calls": running.heat.calls()})
 
     thread = threading.Thread(target=look)
@@ -46,11 +51,15 @@ def watched(running: Ground) -> Iterator[list[dict[str, Any]]]:
 
 def run(options: argparse.Namespace) -> None:
     settings: dict[str, Any] = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": str(options.look)}
-    with orchestra(slots=options.slots, duration=options.seconds, **settings) as running, watched(running) as seen:
+    with (
+        orchestra(slots=options.slots, duration=options.seconds, **settings) as running,
+        watched(running) as seen,
+    ):
         # Where memory stands before; what the processes grow by is what the stacks in flight cost.
         time.sleep(2.0)
         load = running.load(
-            nodes("slow", options.stacks, options.tenants), timeout=options.seconds * 2 + 120 + options.stacks / 10
+            nodes("slow", options.stacks, options.tenants),
+            timeout=options.seconds * 2 + 120 + options.stacks / 10,
         ).check()
         asked = {name: when for when, _, _, name in reversed(running.heat.asked())}
     began = min(load.written.values())
@@ -59,9 +68,14 @@ def run(options: argparse.Namespace) -> None:
     requested = [asked[name] - began for name in names.values()]
     last = max(requested)
     # Between the last request and the first end nothing happens but waiting.
-    still = [s for s in seen if began + last + 1 < s["at"] < began + min(requested) + options.seconds - 1]
+    still = [
+        s for s in seen if began + last + 1 < s["at"] < began + min(requested) + options.seconds - 1
+    ]
     waiting = _rates(still)
-    grown = {party: max(s["memory"][party] for s in seen) - seen[2]["memory"][party] for party in seen[0]["memory"]}
+    grown = {
+        party: max(s["memory"][party] for s in seen) - seen[2]["memory"][party]
+        for party in seen[0]["memory"]
+    }
     ideal = last + options.seconds
     in_flight = max(
         sum(asked[name] <= s["at"] < asked[name] + options.seconds for name in names.values())
@@ -69,14 +83,28 @@ def run(options: argparse.Namespace) -> None:
     )
     rows = [
         ("all reported after", f"{load.seconds:.1f} s"),
-        ("Heat was asked for the last after", f"{last:.1f} s: {options.stacks / last:.0f} a second"),
-        (f"ideal: the last request and {options.seconds:g} s", f"{ideal:.1f} s; we took {load.seconds / ideal - 1:+.1%}"),
+        (
+            "Heat was asked for the last after",
+            f"{last:.1f} s: {options.stacks / last:.0f} a second",
+        ),
+        (
+            f"ideal: the last request and {options.seconds:g} s",
+            f"{ideal:.1f} s; we took {load.seconds / ideal - 1:+.1%}",
+        ),
         ("most in flight at once, as Heat saw it", f"{in_flight:,}"),
-        ("Heat done → state written p50 / p95 / p99", " / ".join(f"{percentile(lags, q):.2f} s" for q in (0.5, 0.95, 0.99))),
-        ("requests to Heat a second while waiting", f"{waiting:.1f}" if waiting is not None else "(nobody only waited)"),
+        (
+            "Heat done → state written p50 / p95 / p99",
+            " / ".join(f"{percentile(lags, q):.2f} s" for q in (0.5, 0.95, 0.99)),
+        ),
+        (
+            "requests to Heat a second while waiting",
+            f"{waiting:.1f}" if waiting is not None else "(nobody only waited)",
+        ),
         (
             "memory per stack in flight: worker, bridge, Redis",
-            ", ".join(f"{grown[p] * 1024 / options.stacks:.1f} kB" for p in ("worker", "bridge", "Redis")),
+            ", ".join(
+                f"{grown[p] * 1024 / options.stacks:.1f} kB" for p in ("worker", "bridge", "Redis")
+            ),
         ),
         (
             "CPU per stack: worker, bridge",
@@ -84,7 +112,8 @@ def run(options: argparse.Namespace) -> None:
         ),
     ]
     title = (
-        f"{options.stacks:,} stacks of {options.seconds:g} s over {options.tenants} tenants, one worker of {options.slots} slots"
+        f"{options.stacks:,} stacks of {options.seconds:g} s over {options.tenants} tenants, "
+        f"one worker of {options.slots} slots"
     )
     data = {
         "seconds": load.seconds,
@@ -100,7 +129,12 @@ def run(options: argparse.Namespace) -> None:
         done = sorted(when - began for when in load.reported.values())
         counts = range(1, len(done) + 1)
         axes.plot(sorted(requested), counts, label="Heat was asked")
-        axes.plot(sorted(at + options.seconds for at in requested), counts, label="Heat was done", linestyle="--")
+        axes.plot(
+            sorted(at + options.seconds for at in requested),
+            counts,
+            label="Heat was done",
+            linestyle="--",
+        )
         axes.plot(done, counts, label="state written")
         axes.set_xlabel("seconds since the first config")
         axes.set_ylabel("stacks")

@@ -1,7 +1,9 @@
-"""What nobody has taken yet of the polls that were sent: a poll that waits makes the next one pointless.
+"""What nobody has taken yet of the polls that were sent: a poll that waits makes the next one
+pointless.
 
-The bridge is the only sender to that queue, and messages are taken in order. So the number of messages that wait tells which
-ones have been taken, without a clock in any message.
+The bridge is the only sender to that queue, and messages are taken in order.
+So the number of messages that wait tells which ones have been taken, without a clock in any
+message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Which decisions may be written together: none that would have come out differently one after the other."""
+"""Which decisions may be written together: none that would have come out differently one after the
+other."""
 
 from __future__ import annotations
 
@@ -9,17 +10,20 @@ from ..core.refs import Ref
 
 
 class Batch:
-    """Decisions that have nothing to do with each other, so that one transaction can write them all.
+    """Decisions that have nothing to do with each other, so that one transaction can write them
+    all.
 
-    While they wait here the world does not know of them. So a decision about a resource that one of
-    them is about, or is built from, is not admitted: it has to be made anew once they are performed.
+    While they wait here the world does not know of them.
+    So a decision about a resource that one of them is about, or is built from, is not admitted: it
+    has to be made anew once they are performed.
     """
 
     _MOST = 40
     """etcd takes 128 operations in a transaction, and a job is three."""
     _LARGEST = 64 * 1024
-    """Characters of bodies. Each is written three times (job, parameters, handled), in JSON in six bytes at the
-    most; etcd takes 1.5 MB."""
+    """Characters of bodies.
+    Each is written three times (job, parameters, handled), in JSON in six bytes at the most; etcd
+    takes 1.5 MB."""
 
     def __init__(self) -> None:
         self._decisions: dict[Ref, Start | Report] = {}
@@ -31,8 +35,8 @@ class Batch:
 
     @staticmethod
     def takes(decision: Decision) -> TypeGuard[Start | Report]:
-        """Whether it is a decision that may share a transaction: one that does away with jobs that a worker may
-        take at any moment has to stand and fall by itself."""
+        """Whether it is a decision that may share a transaction: one that does away with jobs that
+        a worker may take at any moment has to stand and fall by itself."""
         match decision:
             case Start(superseded=()) | Report():
                 return True
@@ -46,7 +50,9 @@ class Batch:
             case First(refs):
                 return not all(other in self._decisions for other in refs)
             case Start(job, superseded=()):
-                return ref not in self._about and not any(other in self._decisions for other in job.references())
+                return ref not in self._about and not any(
+                    other in self._decisions for other in job.references()
+                )
             case Report() | Nothing():
                 return ref not in self._about
         return False

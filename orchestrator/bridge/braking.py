@@ -19,16 +19,32 @@ log = logging.getLogger(__name__)
 class DeletionBrake:
     """Holds and releases the deletions of configs that were removed without a mark."""
 
-    def __init__(self, world: World, keys: Keys, leadership: Leadership, limits: BrakeLimits) -> None:
-        self._world, self._keys, self._leadership, self._limits = world, keys, leadership, limits
+    def __init__(
+        self,
+        world: World,
+        keys: Keys,
+        leadership: Leadership,
+        limits: BrakeLimits,
+    ) -> None:
+        self._world, self._keys, self._leadership, self._limits = (
+            world,
+            keys,
+            leadership,
+            limits,
+        )
 
     def follow(self) -> None:
-        """Hold the deletions of configs that were removed in too great numbers, until nothing is left to hold."""
+        """Hold the deletions of configs that were removed in too great numbers, until nothing is
+        left to hold."""
         removals = self._world.removals
         if removals.held:
-            if not len(removals) and self._leadership.commit(effects.release_deletions(self._keys)):
+            if not len(removals) and self._leadership.commit(
+                effects.release_deletions(self._keys)
+            ):
                 removals.release()
-                log.info("Deletions released", extra={"event": "deletions_released"})
+                log.info(
+                    "Deletions released", extra={"event": "deletions_released"}
+                )
             return
         removed = removals.counted(time.monotonic(), self._limits.within)
         if removed <= self._limits.at_once or not len(removals):
@@ -36,12 +52,21 @@ class DeletionBrake:
         limit = self._limits.allowed(self._world.built)
         if removed <= limit:
             return
-        brake = Brake(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), len(removals), limit)
+        brake = Brake(
+            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            len(removals),
+            limit,
+        )
         if self._leadership.commit(effects.hold_deletions(self._keys, brake)):
             removals.hold()
             log.error(
                 "Deletions are held",
-                extra={"event": "deletions_held", "removed": removed, "held": len(removals), "limit": limit},
+                extra={
+                    "event": "deletions_held",
+                    "removed": removed,
+                    "held": len(removals),
+                    "limit": limit,
+                },
             )
 
     def note(self) -> str:
@@ -50,4 +75,7 @@ class DeletionBrake:
         if not removals.held or not len(removals):
             return ""
         number = len(removals)
-        return f"{number} deletion{'' if number == 1 else 's'} held; see orchestrator status"
+        return (
+            f"{number} deletion{'' if number == 1 else 's'} held; see orchestrator"
+            " status"
+        )

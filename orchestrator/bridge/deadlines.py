@@ -1,7 +1,8 @@
 """When the time of a job is over, and how far the clocks of bridge and workers are apart.
 
-Time is counted here, by the leader's own monotonic clock, from when the leader sees a job begin something: the clocks of the
-machines that take part need not agree. A new leader begins to count anew.
+Time is counted here, by the leader's own monotonic clock, from when the leader sees a job begin
+something: the clocks of the machines that take part need not agree.
+A new leader begins to count anew.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from ..core.stacks import DELETE_ATTEMPTS
 log = logging.getLogger(__name__)
 
 IN_HEAT_LONG = 60.0
-"""Seconds for which a deletion waits for what Heat works on before it goes ahead: dead engines leave stacks in progress for
-ever, and Heat can delete those."""
+"""Seconds for which a deletion waits for what Heat works on before it goes ahead: dead engines
+leave stacks in progress for ever, and Heat can delete those."""
 SKEW_TOLD = 2.0
 """Seconds by which a worker's clock may differ from the bridge's before it is told."""
 _SKEW_AGAIN = 600.0
@@ -41,13 +42,20 @@ class Limits:
         if run.overdue:
             return None
         if run.step is Step.WAITING:
-            return "heat", (run.timeout_mins * 60 or self.stack_timeout) + self.timeout_margin
+            return (
+                "heat",
+                (run.timeout_mins * 60 or self.stack_timeout)
+                + self.timeout_margin,
+            )
         if run.step is Step.RETRY and run.cause == Cause.BUSY:
             return "busy", self.stack_timeout + self.timeout_margin
         if run.step is Step.RETRY and run.cause == Cause.PROJECT:
             return "project", self.project_patience
         if run.step is Step.RETRY and run.cause == Cause.FAULT:
-            return "fault", math.inf  # It is shown and never given up, but a deletion goes ahead of it.
+            return (
+                "fault",
+                math.inf,
+            )  # It is shown and never given up, but a deletion goes ahead of it.
         return None
 
 
@@ -62,7 +70,9 @@ class _Timed:
 class Deadlines:
     """The jobs that are timed."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limits: Limits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._limits, self._clock = limits, clock
         self._timed: dict[JobId, _Timed] = {}
         self._failing: set[JobId] = set()
@@ -88,7 +98,11 @@ class Deadlines:
             self._timed[job] = _Timed(what, tenant, now, now + seconds)
 
     def _note_failures(self, job: JobId, run: Run) -> None:
-        if job_action(job) is Action.DELETE and run.failures >= DELETE_ATTEMPTS and run.step is not Step.DONE:
+        if (
+            job_action(job) is Action.DELETE
+            and run.failures >= DELETE_ATTEMPTS
+            and run.step is not Step.DONE
+        ):
             self._failing.add(job)
         else:
             self._failing.discard(job)
@@ -106,17 +120,26 @@ class Deadlines:
                 yield job, timed.tenant
 
     def longer_in_heat(self, seconds: float) -> set[JobId]:
-        """The jobs that have waited for Heat for so long: for the end of their own operation or of somebody else's, or for
-        another answer than Heat's 500."""
+        """The jobs that have waited for Heat for so long: for the end of their own operation or of
+        somebody else's, or for another answer than Heat's 500."""
         now = self._clock()
-        waiting = ((job, timed) for job, timed in self._timed.items() if timed.what in ("heat", "busy", "fault"))
+        waiting = (
+            (job, timed)
+            for job, timed in self._timed.items()
+            if timed.what in ("heat", "busy", "fault")
+        )
         return {job for job, timed in waiting if now - timed.began >= seconds}
 
 
 class Skew:
-    """How far the workers' clocks are from this one, by the times that they write. Nothing is decided by it."""
+    """How far the workers' clocks are from this one, by the times that they write.
+    Nothing is decided by it."""
 
-    def __init__(self, wall: Callable[[], float] = time.time, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._wall, self._clock = wall, clock
         self.seconds = 0.0
         """The last difference that was seen; positive when a worker's clock is ahead."""
@@ -127,6 +150,15 @@ class Skew:
         if run.step is not Step.CLAIMED or run.tries or not run.since:
             return
         self.seconds = run.since - self._wall()
-        if abs(self.seconds) > SKEW_TOLD and self._clock() - self._told >= _SKEW_AGAIN:
+        if (
+            abs(self.seconds) > SKEW_TOLD
+            and self._clock() - self._told >= _SKEW_AGAIN
+        ):
             self._told = self._clock()
-            log.warning("Clocks of worker and bridge differ", extra={"event": "clock_skew", "seconds": round(self.seconds, 1)})
+            log.warning(
+                "Clocks of worker and bridge differ",
+                extra={
+                    "event": "clock_skew",
+                    "seconds": round(self.seconds, 1),
+                },
+            )

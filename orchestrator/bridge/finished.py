@@ -16,7 +16,8 @@ from .outcomes import Outcomes
 _REMOVALS = 50
 """Runs removed in one transaction; etcd takes 128 operations."""
 _REMOVED_AFTER = 0.1
-"""Seconds for which a run that has been dealt with may stay, so that several are removed together."""
+"""Seconds for which a run that has been dealt with may stay, so that several are removed together.
+"""
 _KEPT = 1.0
 """Seconds after which what could not be removed is looked through again."""
 
@@ -24,8 +25,19 @@ _KEPT = 1.0
 class Finished:
     """What is to be removed, and from when on."""
 
-    def __init__(self, world: World, keys: Keys, leadership: Leadership, outcomes: Outcomes) -> None:
-        self._world, self._keys, self._leadership, self._outcomes = world, keys, leadership, outcomes
+    def __init__(
+        self,
+        world: World,
+        keys: Keys,
+        leadership: Leadership,
+        outcomes: Outcomes,
+    ) -> None:
+        self._world, self._keys, self._leadership, self._outcomes = (
+            world,
+            keys,
+            leadership,
+            outcomes,
+        )
         self._waiting: dict[str, int] = {}
         self._due = 0.0
 
@@ -47,14 +59,23 @@ class Finished:
     def remove(self) -> None:
         """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
         needed = self._outcomes.unstored()
-        kept = {key: revision for key, revision in self._waiting.items() if self._is_needed(key, needed)}
-        finished = [(key, revision) for key, revision in self._waiting.items() if key not in kept]
+        kept = {
+            key: revision
+            for key, revision in self._waiting.items()
+            if self._is_needed(key, needed)
+        }
+        finished = [
+            (key, revision)
+            for key, revision in self._waiting.items()
+            if key not in kept
+        ]
         self._waiting, self._due = kept, time.monotonic() + _KEPT
         for start in range(0, len(finished), _REMOVALS):
             faults.reach("bridge-before-remove")
             batch = finished[start : start + _REMOVALS]
             if not self._leadership.commit(effects.remove_runs(batch)):
-                for single in batch:  # One of them is not as it was seen: the others go all the same.
+                # One of them is not as it was seen: the others go all the same.
+                for single in batch:
                     self._leadership.commit(effects.remove_runs([single]))
             faults.reach("bridge-after-clean")
 
@@ -65,6 +86,8 @@ class Finished:
         """
         if ref := self._keys.ref(self._keys.retries, key):
             # Held back, it is told by that record that it is to be tried again.
-            tried_again = ref in self._world.again and ref not in self._world.held
+            tried_again = (
+                ref in self._world.again and ref not in self._world.held
+            )
             return tried_again or self._world.removals.is_confirmed(ref)
         return self._keys.run_job(key) in jobs

@@ -50,16 +50,38 @@ class Health:
         self._watch: Watch | None = None
         self._trouble = ""
         self.registry = CollectorRegistry()
-        self._events = Counter("orchestrator_events", "What happened, by the event of the log.", ["event"], registry=self.registry)
-        self._leading = Gauge("orchestrator_leading", "1 while this bridge leads.", registry=self.registry)
-        self._size = Gauge("orchestrator_world", "Things the leader knows.", ["kind"], registry=self.registry)
+        self._events = Counter(
+            "orchestrator_events",
+            "What happened, by the event of the log.",
+            ["event"],
+            registry=self.registry,
+        )
+        self._leading = Gauge(
+            "orchestrator_leading",
+            "1 while this bridge leads.",
+            registry=self.registry,
+        )
+        self._size = Gauge(
+            "orchestrator_world",
+            "Things the leader knows.",
+            ["kind"],
+            registry=self.registry,
+        )
         self._notes: dict[str, str] = {}
-        self._refused = Gauge("orchestrator_schemas_refused", "1 while a newer schema list cannot be used.", registry=self.registry)
+        self._refused = Gauge(
+            "orchestrator_schemas_refused",
+            "1 while a newer schema list cannot be used.",
+            registry=self.registry,
+        )
         self._wait = Gauge(
-            "orchestrator_message_wait_seconds", "How long messages wait for a worker at the moment.", registry=self.registry
+            "orchestrator_message_wait_seconds",
+            "How long messages wait for a worker at the moment.",
+            registry=self.registry,
         )
         self._broker = Gauge(
-            "orchestrator_broker_available", "0 while the broker takes no messages of the leader.", registry=self.registry
+            "orchestrator_broker_available",
+            "0 while the broker takes no messages of the leader.",
+            registry=self.registry,
         )
         self._broker.set(1)
         self.broker = ""
@@ -104,7 +126,9 @@ class Health:
         self.broker = reason
         self._broker.set(0 if reason else 1)
 
-    def beat(self, sizes: dict[str, int], wait: float, broker: str = "") -> None:
+    def beat(
+        self, sizes: dict[str, int], wait: float, broker: str = ""
+    ) -> None:
         """The leader's loop has come round.
 
         :param sizes: how much there is of what.
@@ -118,7 +142,8 @@ class Health:
             self._size.labels(kind).set(size)
 
     def schemas(self, note: str, *, refused: bool) -> None:
-        """Whether the schema list in force is the newest. It is no fault of this bridge when it is not.
+        """Whether the schema list in force is the newest.
+        It is no fault of this bridge when it is not.
 
         :param note: why not; empty when it is.
         :param refused: whether there is a newer one that cannot be used.
@@ -127,7 +152,8 @@ class Health:
         self._refused.set(refused)
 
     def tell(self, about: str, note: str) -> None:
-        """What a person should know though this bridge does its work; an empty *note* when there is nothing more."""
+        """What a person should know though this bridge does its work; an empty *note* when there is
+        nothing more."""
         self._notes[about] = note
 
     @property
@@ -148,14 +174,21 @@ class Health:
             return ""
         if silence > LOOP_SILENCE:
             return f"the loop has not come round for {silence:.0f} s"
-        if self._watch is not None and (silence := self._watch.silent_for) > WATCH_SILENCE:
+        if (
+            self._watch is not None
+            and (silence := self._watch.silent_for) > WATCH_SILENCE
+        ):
             return f"the watch has been silent for {silence:.0f} s"
         return ""
 
     def hangs(self) -> str:
         """Why only a restart helps; empty when none would."""
         silence = time.monotonic() - self._beat
-        return f"the loop has not come round for {silence:.0f} s" if silence > self._hangs_after else ""
+        return (
+            f"the loop has not come round for {silence:.0f} s"
+            if silence > self._hangs_after
+            else ""
+        )
 
 
 class CountEvents(logging.Filter):
@@ -185,11 +218,17 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             if self.path == "/health":
-                self._answer_fault(health.fault(), broker=health.broker, note=health.note)
+                self._answer_fault(
+                    health.fault(), broker=health.broker, note=health.note
+                )
             elif self.path == "/live":
                 self._answer_fault(health.hangs())
             elif self.path == "/metrics":
-                self._answer(200, generate_latest(health.registry), "text/plain; version=0.0.4")
+                self._answer(
+                    200,
+                    generate_latest(health.registry),
+                    "text/plain; version=0.0.4",
+                )
             else:
                 self._answer(404, b"/health, /live or /metrics\n", "text/plain")
 
@@ -197,7 +236,11 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
             """*more* is no fault, and left out where there is nothing to say."""
             told = {name: text for name, text in more.items() if text}
             document = {"role": health.role, "fault": fault, **told}
-            self._answer(503 if fault else 200, json.dumps(document).encode(), "application/json")
+            self._answer(
+                503 if fault else 200,
+                json.dumps(document).encode(),
+                "application/json",
+            )
 
         def _answer(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)
@@ -211,5 +254,7 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
     except OSError as error:
         reason = f"cannot listen on {address}, port {port}: {error.strerror}"
         raise SettingsError(f"ORCHESTRATOR_HEALTH_PORT: {reason}") from error
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, name="health", daemon=True
+    ).start()
     return server

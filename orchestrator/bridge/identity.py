@@ -40,10 +40,13 @@ class IdentityGuard:
     """Compares what a term would lead for with what the leader before has recorded."""
 
     def __init__(self, store: Store, limits: BrakeLimits) -> None:
-        """:param limits: as many built resources may have lost their config without anybody asking."""
+        """:param limits: as many built resources may have lost their config without anybody
+        asking."""
         self._store, self._limits = store, limits
 
-    def admit(self, leadership: Leadership, keys: Keys, world: World, types: str) -> None:
+    def admit(
+        self, leadership: Leadership, keys: Keys, world: World, types: str
+    ) -> None:
         """Let a term begin, and record what it is for.
 
         :param types: the digest of the schema list in force.
@@ -51,10 +54,19 @@ class IdentityGuard:
         """
         ours, before = self._identity(keys, types), self._read(keys.identity)
         lost, built = len(world.removals), world.built
-        if before is not None and _elsewhere(before, ours) and lost > self._limits.allowed(built):
+        if (
+            before is not None
+            and _elsewhere(before, ours)
+            and lost > self._limits.allowed(built)
+        ):
             if self._read(keys.identity_confirmed) != ours:
-                raise self._refused(leadership, keys, before, ours, f"{lost} of {built}")
-            log.warning("Identity change confirmed", extra={"event": "identity_confirmed"})
+                raise self._refused(
+                    leadership, keys, before, ours, f"{lost} of {built}"
+                )
+            log.warning(
+                "Identity change confirmed",
+                extra={"event": "identity_confirmed"},
+            )
         if before != ours or self._store.get(keys.identity_trouble) is not None:
             leadership.commit(effects.lead_for(keys, ours))
 
@@ -75,7 +87,10 @@ class IdentityGuard:
         try:
             return Identity.from_json(found.value) if found else None
         except (ValueError, KeyError, TypeError):
-            log.error("Record skipped", extra={"event": "record_unreadable", "record": key})
+            log.error(
+                "Record skipped",
+                extra={"event": "record_unreadable", "record": key},
+            )
             return None
 
     def _refused(
@@ -89,18 +104,22 @@ class IdentityGuard:
         """The error to raise, once it is written down for the command line."""
         differences = "; ".join(_differences(before, ours))
         reason = (
-            f"{differences}. By that, {lost} built resources have no config, and their stacks would be deleted. "
-            "Nothing is decided. Correct what is wrong and restart the bridge, or run: orchestrator confirm identity"
+            f"{differences}. By that, {lost} built resources have no config, and their"
+            " stacks would be deleted. Nothing is decided. Correct what is wrong and"
+            " restart the bridge, or run: orchestrator confirm identity"
         )
         known = self._store.get(keys.identity_trouble)
-        trouble = IdentityTrouble(reason, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), ours)
+        trouble = IdentityTrouble(
+            reason, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), ours
+        )
         if known is None or not _same(known.value, trouble):
             leadership.commit(effects.refuse_identity(keys, trouble))
         return IdentityDiffers(reason)
 
 
 def _elsewhere(before: Identity, ours: Identity) -> bool:
-    """Whether it is another place. Another list of types is compared by whoever puts it in force."""
+    """Whether it is another place.
+    Another list of types is compared by whoever puts it in force."""
     return before != replace(ours, types=before.types)
 
 

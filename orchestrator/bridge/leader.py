@@ -42,9 +42,16 @@ class Leadership:
     that refuses all writes that were sent before and may still be on their way.
     """
 
-    def __init__(self, store: Store, keys: Keys, lease: Lease, who: str, revision: int) -> None:
+    def __init__(
+        self, store: Store, keys: Keys, lease: Lease, who: str, revision: int
+    ) -> None:
         """:param who: the bridge's :func:`identity`, which its key holds; written at *revision*."""
-        self._store, self._keys, self._lease, self._who = store, keys, lease, who
+        self._store, self._keys, self._lease, self._who = (
+            store,
+            keys,
+            lease,
+            who,
+        )
         self._generation = store.generation
         self.fence: Require = unchanged(keys.leader, revision)
 
@@ -54,7 +61,9 @@ class Leadership:
         :raises LeadershipLost: the lease has ended by our own clock.
         """
         if self._store.generation != self._generation:
-            raise HistoryChanged("etcd was restored from a backup since this bridge leads")
+            raise HistoryChanged(
+                "etcd was restored from a backup since this bridge leads"
+            )
         if not self._lease.alive:
             raise LeadershipLost("the lease has ended")
 
@@ -85,7 +94,11 @@ class Leadership:
             leader = self._store.get(key)
             if leader is None or leader.value != self._who.encode():
                 raise LeadershipLost("another bridge leads")
-            anew = Transaction((unchanged(key, leader.revision),), {key: self._who}, leased=frozenset({key}))
+            anew = Transaction(
+                (unchanged(key, leader.revision),),
+                {key: self._who},
+                leased=frozenset({key}),
+            )
             if revision := self._store.commit(anew, self._lease):
                 self.fence = unchanged(key, revision)
                 return
@@ -98,7 +111,13 @@ class Leadership:
 def identity() -> str:
     """What the leader's key holds while this bridge leads: no other process, and no later one, has
     the same."""
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "id": uuid.uuid4().hex})
+    return json.dumps(
+        {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "id": uuid.uuid4().hex,
+        }
+    )
 
 
 def campaign(
@@ -122,18 +141,33 @@ def campaign(
     while not stopping.is_set():
         leader = store.get(keys.leader)
         ours = leader is None or leader.value == who.encode()
-        if ours and (leadership := _take(store, keys, seconds, who, leader.revision if leader else 0)):
-            log.info("Leadership acquired", extra={"event": "leading", "revision": leadership.fence.revision})
+        if ours and (
+            leadership := _take(
+                store, keys, seconds, who, leader.revision if leader else 0
+            )
+        ):
+            log.info(
+                "Leadership acquired",
+                extra={
+                    "event": "leading",
+                    "revision": leadership.fence.revision,
+                },
+            )
             return leadership
         heard()
         if not announced:
-            log.info("Another bridge leads, standing by", extra={"event": "standing_by"})
+            log.info(
+                "Another bridge leads, standing by",
+                extra={"event": "standing_by"},
+            )
             announced = True
         _await_vacancy(store, keys, stopping, heard)
     return None
 
 
-def _take(store: Store, keys: Keys, seconds: int, who: str, left: int) -> Leadership | None:
+def _take(
+    store: Store, keys: Keys, seconds: int, who: str, left: int
+) -> Leadership | None:
     """Take the lead; None when another bridge was faster.
 
     :param left: the mod revision of a key of our own; 0: there is no key.
@@ -150,14 +184,18 @@ def _take(store: Store, keys: Keys, seconds: int, who: str, left: int) -> Leader
     return Leadership(store, keys, lease, who, revision)
 
 
-def _put_leader(store: Store, keys: Keys, lease: Lease, who: str, left: int) -> int:
+def _put_leader(
+    store: Store, keys: Keys, lease: Lease, who: str, left: int
+) -> int:
     """The revision of our key; 0 when another bridge leads.
 
     When it is not known whether the write was performed, the key tells. Giving up instead would
     leave a key that nobody owns until the lease ends.
     """
     key = keys.leader
-    take = Transaction((unchanged(key, left),), {key: who}, leased=frozenset({key}))
+    take = Transaction(
+        (unchanged(key, left),), {key: who}, leased=frozenset({key})
+    )
     while True:
         try:
             return store.commit(take, lease)
@@ -167,7 +205,9 @@ def _put_leader(store: Store, keys: Keys, lease: Lease, who: str, left: int) -> 
             leader = store.get(key)
             revision = leader.revision if leader else 0
             if revision != left:
-                return revision if leader and leader.value == who.encode() else 0
+                return (
+                    revision if leader and leader.value == who.encode() else 0
+                )
             if not lease.alive:
                 raise
             time.sleep(_TAKE_AGAIN)
@@ -176,7 +216,12 @@ def _put_leader(store: Store, keys: Keys, lease: Lease, who: str, left: int) -> 
 # Standing by --------------------------------------------------------------------------------------
 
 
-def _await_vacancy(store: Store, keys: Keys, stopping: threading.Event, heard: Callable[[], None]) -> None:
+def _await_vacancy(
+    store: Store,
+    keys: Keys,
+    stopping: threading.Event,
+    heard: Callable[[], None],
+) -> None:
     """Until the leader's key is gone, or the bridge is to stop.
 
     The watch begins at the revision of the listing, and not at that of the key: what lies between
@@ -187,12 +232,20 @@ def _await_vacancy(store: Store, keys: Keys, stopping: threading.Event, heard: C
         heard()
         if not any(kv.key == keys.leader for kv in found):
             return
-        with _listening(store.watch([keys.leader], revision + 1), keys.leader) as sentry:
+        with _listening(
+            store.watch([keys.leader], revision + 1), keys.leader
+        ) as sentry:
             if _stand_by(store, keys, sentry, stopping, heard):
                 return
 
 
-def _stand_by(store: Store, keys: Keys, sentry: _Sentry, stopping: threading.Event, heard: Callable[[], None]) -> bool:
+def _stand_by(
+    store: Store,
+    keys: Keys,
+    sentry: _Sentry,
+    stopping: threading.Event,
+    heard: Callable[[], None],
+) -> bool:
     """Whether the leader's key is gone; False when the watch has ended, or the bridge is to stop.
 
     :raises StoreForbidden: the watch is not allowed.
@@ -208,8 +261,13 @@ def _stand_by(store: Store, keys: Keys, sentry: _Sentry, stopping: threading.Eve
             read = time.monotonic()
     if isinstance(sentry.error, StoreForbidden):
         raise sentry.error
-    if sentry.error is not None and not isinstance(sentry.error, Compacted | HistoryChanged):
-        log.warning("Standby's watch ended", extra={"event": "watch_broken", "reason": str(sentry.error)[:200]})
+    if sentry.error is not None and not isinstance(
+        sentry.error, Compacted | HistoryChanged
+    ):
+        log.warning(
+            "Standby's watch ended",
+            extra={"event": "watch_broken", "reason": str(sentry.error)[:200]},
+        )
         stopping.wait(_STOP_CHECK)
     return sentry.gone
 
@@ -226,7 +284,11 @@ class _Sentry:
 
     def listen(self) -> None:
         try:
-            self.gone = any(event.key == self._key and event.value is None for events in self._watch for event in events)
+            self.gone = any(
+                event.key == self._key and event.value is None
+                for events in self._watch
+                for event in events
+            )
         except Exception as error:  # told by the thread that waits
             self.error = error
         self.over.set()

@@ -31,7 +31,14 @@ to another bridge, which may have a better way to etcd."""
 class Leading:
     """Terms, one after the other."""
 
-    def __init__(self, store: Store, keys: Keys, lease_ttl: int, begin: Callable[[Leadership], Term], health: Health) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        lease_ttl: int,
+        begin: Callable[[Leadership], Term],
+        health: Health,
+    ) -> None:
         """:param begin: reads everything, as a new leader."""
         self._store, self._keys, self._lease_ttl = store, keys, lease_ttl
         self._begin, self._health = begin, health
@@ -47,22 +54,40 @@ class Leading:
                 try:
                     self._one_term(stopping)
                 except LeadershipLost as error:
-                    log.warning("Leadership lost", extra={"event": "leadership_lost", "reason": str(error)})
+                    log.warning(
+                        "Leadership lost",
+                        extra={
+                            "event": "leadership_lost",
+                            "reason": str(error),
+                        },
+                    )
                     self._resign()
                 except HistoryChanged as error:
                     log.warning(
                         "etcd was restored or replaced, starting a new term",
-                        extra={"event": "history_changed", "reason": str(error)},
+                        extra={
+                            "event": "history_changed",
+                            "reason": str(error),
+                        },
                     )
                     self._health.troubled(str(error))
                     self._resign()
                 except IdentityDiffers as error:
-                    log.error("Decisions stopped", extra={"event": "identity_differs", "reason": str(error)})
+                    log.error(
+                        "Decisions stopped",
+                        extra={
+                            "event": "identity_differs",
+                            "reason": str(error),
+                        },
+                    )
                     self._health.troubled(str(error))
                     self._resign()  # Another bridge may be the right one.
                     stopping.wait(_LONGEST_PAUSE)
                 except StoreUnavailable as error:
-                    log.warning("State of etcd unknown, starting a new term", extra={"event": "term_ended", "reason": str(error)})
+                    log.warning(
+                        "State of etcd unknown, starting a new term",
+                        extra={"event": "term_ended", "reason": str(error)},
+                    )
                     self._health.troubled(str(error))
                     self._after_trouble(error, stopping)
         finally:
@@ -72,7 +97,14 @@ class Leading:
         """Returns when the bridge is to stop."""
         if self._leadership is None:
             self._health.standing_by()
-            self._leadership = campaign(self._store, self._keys, self._lease_ttl, stopping, self._health.heard, self._who)
+            self._leadership = campaign(
+                self._store,
+                self._keys,
+                self._lease_ttl,
+                stopping,
+                self._health.heard,
+                self._who,
+            )
             if self._leadership is None:
                 return
         else:
@@ -82,7 +114,9 @@ class Leading:
             term = self._begin(self._leadership)
         term.run(stopping, self._health)
 
-    def _after_trouble(self, error: StoreUnavailable, stopping: threading.Event) -> None:
+    def _after_trouble(
+        self, error: StoreUnavailable, stopping: threading.Event
+    ) -> None:
         """The first time, a new term begins at once, under the same leadership.
 
         History that was compacted is no reason for another bridge to do better.

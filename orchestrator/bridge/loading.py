@@ -28,7 +28,16 @@ from ..core.facts import (
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.planning import SCHEMA_TYPE
-from ..core.records import Failed, Handled, Held, Poll, Run, StackRecord, StateRecord, Step
+from ..core.records import (
+    Failed,
+    Handled,
+    Held,
+    Poll,
+    Run,
+    StackRecord,
+    StateRecord,
+    Step,
+)
 from ..core.refs import JobId, Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.world import World
@@ -58,7 +67,9 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
     pushed = _load_configs(world, store, keys, revision)
     folders.known(world.wanted)
     since = _load_records(world, folders, keys)
-    moved = [fact for kv in runs if isinstance(fact := of_run(keys, kv), RunMoved)]
+    moved = [
+        fact for kv in runs if isinstance(fact := of_run(keys, kv), RunMoved)
+    ]
     done = {fact.job for fact in moved if fact.run.step is Step.DONE}
     _load_jobs(world, store, keys, revision, done)
     for fact in moved:
@@ -67,7 +78,13 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
     _find_lost_jobs(world, done, since.handled)
     _find_retries(world, since.failed, pushed)
     _find_failed_deletions(world)
-    for known in (world.handled, world.stacks, world.reported, world.held, world.failed):
+    for known in (
+        world.handled,
+        world.stacks,
+        world.reported,
+        world.held,
+        world.failed,
+    ):
         world.touch(*known)
     _find_removals(world, held=store.get(keys.brake) is not None)
     return Loaded(world, runs, revision)
@@ -78,13 +95,19 @@ def take_in(world: World, keys: Keys, entry: Entry) -> list[Fact]:
     found = list(of_config(keys, entry))
     for fact in found:
         if isinstance(fact, ConfigUnreadable):
-            fields = {"event": "config_rejected", "config": fact.key, "reason": fact.reason}
+            fields = {
+                "event": "config_rejected",
+                "config": fact.key,
+                "reason": fact.reason,
+            }
             log.warning("Config skipped", extra=fields)
         world.apply(fact, time.monotonic())
     return found
 
 
-def take_in_run(world: World, keys: Keys, entry: Entry) -> RunMoved | RunRemoved | None:
+def take_in_run(
+    world: World, keys: Keys, entry: Entry
+) -> RunMoved | RunRemoved | None:
     """Take in the key of a run. What cannot be read is told and left alone: None."""
     fact = of_run(keys, entry)
     if isinstance(fact, Unreadable):
@@ -120,7 +143,9 @@ def _skipped(key: str, reason: str) -> None:
 # What is listed ----------------------------------------------------------------------------------
 
 
-def _load_configs(world: World, store: Store, keys: Keys, revision: int) -> dict[Ref, int]:
+def _load_configs(
+    world: World, store: Store, keys: Keys, revision: int
+) -> dict[Ref, int]:
     """All configs. Returns the revisions of the templates in etcd."""
     pushed: dict[Ref, int] = {}
     for folder in keys.config_folders:
@@ -162,7 +187,8 @@ def _load_records(world: World, folders: _Folders, keys: Keys) -> _Since:
 
 
 def _find_deployed(world: World, done: set[JobId]) -> None:
-    """The resources whose newest version is deployed: their stacks stand on nothing else any more."""
+    """The resources whose newest version is deployed: their stacks stand on nothing else any
+    more."""
     for ref, handled in list(world.handled.items()):
         under_way = handled.job in done or handled.job in world.graph.jobs
         if handled.stands_on and not under_way and ref not in world.failed:
@@ -177,7 +203,8 @@ def _find_failed_deletions(world: World) -> None:
 
 
 def _find_removals(world: World, *, held: bool) -> None:
-    """The configs that are gone, or were removed and written again, and whose stacks are still there.
+    """The configs that are gone, or were removed and written again, and whose stacks are still
+    there.
 
     :param held: whether the leader before held deletions.
     """
@@ -194,7 +221,8 @@ def _find_removals(world: World, *, held: bool) -> None:
 
 
 class _Folders:
-    """The folders of one listing. The names of resources are shared between them: each is in five."""
+    """The folders of one listing.
+    The names of resources are shared between them: each is in five."""
 
     def __init__(self, store: Store, keys: Keys, revision: int) -> None:
         self._store, self._keys, self._revision = store, keys, revision
@@ -209,11 +237,15 @@ class _Folders:
         """What a folder holds of resources whose type is known."""
         start = len(folder)
         for kv in self._store.scan(folder, self._revision):
-            ref = self._refs.get(kv.key[start:]) or self._keys.ref(folder, kv.key)
+            ref = self._refs.get(kv.key[start:]) or self._keys.ref(
+                folder, kv.key
+            )
             if ref is not None:
                 yield ref, kv
 
-    def records(self, folder: str, parse: Callable[[bytes], T]) -> Iterator[tuple[Ref, T, KeyValue]]:
+    def records(
+        self, folder: str, parse: Callable[[bytes], T]
+    ) -> Iterator[tuple[Ref, T, KeyValue]]:
         for ref, kv in self.read(folder):
             try:
                 yield ref, parse(kv.value), kv
@@ -221,43 +253,75 @@ class _Folders:
                 _skipped(kv.key, repr(error))
 
 
-def _load_jobs(world: World, store: Store, keys: Keys, revision: int, done: set[JobId]) -> None:
+def _load_jobs(
+    world: World, store: Store, keys: Keys, revision: int, done: set[JobId]
+) -> None:
     jobs: dict[JobId, Job] = {}
-    # In the order in which they were made, which the keys do not tell: the last job on a resource says
-    # where it is going.
-    for kv in sorted(store.list(keys.jobs, revision=revision)[1], key=lambda kv: kv.created):
+    # In the order in which they were made, which the keys do not tell: the last job on a resource
+    # says where it is going.
+    for kv in sorted(
+        store.list(keys.jobs, revision=revision)[1], key=lambda kv: kv.created
+    ):
         try:
             job = Job.from_json(kv.value)
         except ValueError as error:
-            log.error("Job skipped", extra={"event": "job_unreadable", "job": kv.key, "reason": str(error)})
+            log.error(
+                "Job skipped",
+                extra={
+                    "event": "job_unreadable",
+                    "job": kv.key,
+                    "reason": str(error),
+                },
+            )
             continue
         jobs[job.id] = job
-    # A job that ended without its dependents knowing still counts until its run has been dealt with.
-    replaced = {old: new for handled in world.handled.values() for old, new in handled.replaced.items()}
+    # A job that ended without its dependents knowing still counts until its run has been dealt
+    # with.
+    replaced = {
+        old: new
+        for handled in world.handled.values()
+        for old, new in handled.replaced.items()
+    }
     for job in jobs.values():
         stand_ins = (replaced.get(d, d) for d in job.dependency)
         world.graph.add(job, (d for d in stand_ins if d in jobs or d in done))
 
 
-def _find_lost_jobs(world: World, done: set[JobId], handled_at: Mapping[Ref, int]) -> None:
-    """Versions that were handled, but whose job is gone without a report: somebody removed the record.
+def _find_lost_jobs(
+    world: World, done: set[JobId], handled_at: Mapping[Ref, int]
+) -> None:
+    """Versions that were handled, but whose job is gone without a report: somebody removed the
+    record.
 
-    :param handled_at: the revisions at which they were handled; a report of the same version may be an earlier one's.
+    :param handled_at: the revisions at which they were handled; a report of the same version may be
+        an earlier one's.
     """
     for ref, handled in world.handled.items():
         wanted, reported = world.wanted.get(ref), world.reported.get(ref)
-        if handled.job in done or wanted is None or handled.incarnation != wanted.incarnation or handled.job in world.graph.jobs:
+        if (
+            handled.job in done
+            or wanted is None
+            or handled.incarnation != wanted.incarnation
+            or handled.job in world.graph.jobs
+        ):
             continue
         if world.is_stale(wanted):
-            continue  # What was handled is not what there is: a lower version is never built by itself.
-        noted_since = bool(handled.job) and handled.sent != handled.job  # It ended, and was written once more.
-        if reported is None or (reported.revision < handled_at.get(ref, 0) and not noted_since):
+            # What was handled is not what there is: a lower version is never built by itself.
+            continue
+        noted_since = (
+            bool(handled.job) and handled.sent != handled.job
+        )  # It ended, and was written once more.
+        if reported is None or (
+            reported.revision < handled_at.get(ref, 0) and not noted_since
+        ):
             world.try_again(ref)
 
 
-def _find_retries(world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Ref, int]) -> None:
-    """Failed versions that the leader before was about to try again: their cause was repaired after they failed,
-    or they were held back on the way.
+def _find_retries(
+    world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Ref, int]
+) -> None:
+    """Failed versions that the leader before was about to try again: their cause was repaired after
+    they failed, or they were held back on the way.
 
     :param failed_at: the revisions of the failures; *pushed*: those of the templates in etcd.
     """
@@ -265,21 +329,46 @@ def _find_retries(world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Re
     def repaired_at(cause: Ref) -> int:
         if cause.type == SCHEMA_TYPE:
             kind = world.schemas.get(cause.id)
-            return world.schemas.origin.revision if kind and not kind.fault else 0
-        if cause.type == TEMPLATE_TYPE and isinstance(world.templates.get(cause.id), Template):
+            return (
+                world.schemas.origin.revision if kind and not kind.fault else 0
+            )
+        if cause.type == TEMPLATE_TYPE and isinstance(
+            world.templates.get(cause.id), Template
+        ):
             return pushed.get(cause, 0)
         reported = world.reported.get(cause)
-        return reported.revision if reported and cause not in world.failed else 0
+        return (
+            reported.revision if reported and cause not in world.failed else 0
+        )
 
     for ref, failed in world.failed.items():
         wanted, handled = world.wanted.get(ref), world.handled.get(ref)
         if wanted is None or handled is None or handled.job in world.graph.jobs:
             continue
         held = world.held.get(ref)
-        # What is held back in a version that was dealt with already is so because it is to be tried again.
-        held_again = held is not None and held.version <= handled.version and wanted.incarnation == handled.incarnation
-        # Refused without a job, because its own template did not parse: it does now, whoever it is from.
-        refused = not handled.job and failed.through is None and failed.root.type == TEMPLATE_TYPE
-        parses = refused and isinstance(world.templates.get(failed.root.id), Template)
-        if held_again or parses or any(repaired_at(cause) > failed_at[ref] for cause in failed.causes - {ref}):
+        # What is held back in a version that was dealt with already is so because it is to be tried
+        # again.
+        held_again = (
+            held is not None
+            and held.version <= handled.version
+            and wanted.incarnation == handled.incarnation
+        )
+        # Refused without a job, because its own template did not parse: it does now, whoever it is
+        # from.
+        refused = (
+            not handled.job
+            and failed.through is None
+            and failed.root.type == TEMPLATE_TYPE
+        )
+        parses = refused and isinstance(
+            world.templates.get(failed.root.id), Template
+        )
+        if (
+            held_again
+            or parses
+            or any(
+                repaired_at(cause) > failed_at[ref]
+                for cause in failed.causes - {ref}
+            )
+        ):
             world.try_again(ref)

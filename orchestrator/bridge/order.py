@@ -48,7 +48,11 @@ class Order:
             return list(islice(self._world.dirty, at_most))
         self._release()
         known = self._last
-        others = list(islice((ref for ref in self._world.dirty if ref not in known), at_most))
+        others = list(
+            islice(
+                (ref for ref in self._world.dirty if ref not in known), at_most
+            )
+        )
         self._last |= {ref: None for ref in others if self._is_quarantined(ref)}
         last = islice(self._last, None if at_most is None else 1)
         return [*(ref for ref in others if ref not in self._last), *last]
@@ -57,7 +61,11 @@ class Order:
         """Let out the tenants whose time is over, and forget what is decided."""
         now = time.monotonic()
         before = len(self._quarantined)
-        self._quarantined = {tenant: until for tenant, until in self._quarantined.items() if until > now}
+        self._quarantined = {
+            tenant: until
+            for tenant, until in self._quarantined.items()
+            if until > now
+        }
         still = self._world.dirty if len(self._quarantined) == before else {}
         self._last = {ref: None for ref in self._last if ref in still}
 

@@ -35,7 +35,9 @@ class Outage:
                 "reason": reason,
                 "seconds": round(now - self._since),
             }
-            log.warning("Broker unavailable, messages are delayed", extra=fields)
+            log.warning(
+                "Broker unavailable, messages are delayed", extra=fields
+            )
 
     def over(self) -> None:
         """The broker took a message."""
@@ -43,4 +45,7 @@ class Outage:
             return
         seconds = round(time.monotonic() - self._since, 1)
         self.reason = ""
-        log.info("Broker available again", extra={"event": "broker_available", "seconds": seconds})
+        log.info(
+            "Broker available again",
+            extra={"event": "broker_available", "seconds": seconds},
+        )

@@ -1,4 +1,5 @@
-"""What follows from the end of a job: what waited for it starts or fails, what it repaired is tried again."""
+"""What follows from the end of a job: what waited for it starts or fails, what it repaired is tried
+again."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from .leader import Leadership
 log = logging.getLogger(__name__)
 
 UNSETTLED = 0.2
-"""Seconds after which what could not be written is decided again, if the event has not come by then."""
+"""Seconds after which what could not be written is decided again, if the event has not come by
+then."""
 DELETION_BACKOFF = Backoff(initial=10.0, maximum=600.0)
 """Until a failed deletion of something whose config is gone is tried again."""
 
@@ -30,14 +32,17 @@ DELETION_BACKOFF = Backoff(initial=10.0, maximum=600.0)
 class Later(Protocol):
     """Decide a resource again after some seconds; with *again* even if its version was handled."""
 
-    def __call__(self, seconds: float, ref: Ref, *, again: bool = False) -> None: ...
+    def __call__(
+        self, seconds: float, ref: Ref, *, again: bool = False
+    ) -> None: ...
 
 
 class Outcomes:
     """Makes etcd and the world follow the outcomes of jobs.
 
     :param ready: called with each job whose dependencies have all ended.
-    :param dropped: called with each job that is over without a worker: it may have been sent already.
+    :param dropped: called with each job that is over without a worker: it may have been sent
+        already.
     :param later: ``later(seconds, ref)``: decide *ref* again after a while.
     """
 
@@ -58,10 +63,13 @@ class Outcomes:
         self._as_string = as_string
         self._deletions_failed: dict[Ref, int] = {}
         self._doomed: dict[JobId, tuple[Failed, JobId]] = {}
-        """What will fail once the earlier jobs on its resource are over, and because of which job."""
+        """What will fail once the earlier jobs on its resource are over, and because of which job.
+        """
         self._to_fail: deque[tuple[Job, Failed, JobId]] = deque()
 
-    def ended(self, job_id: JobId, ref: Ref, action: Action, run: Run, revision: int) -> None:
+    def ended(
+        self, job_id: JobId, ref: Ref, action: Action, run: Run, revision: int
+    ) -> None:
         """Take in the outcome of a job: what failed with it fails, what waited for it may start.
 
         The job's own record may be gone: the worker that ended it removed it.
@@ -73,9 +81,15 @@ class Outcomes:
         version = _version(job, handled)
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
-        failed = None if run.complete else Failed(version, action, run.reason, run.root or ref)
+        failed = (
+            None
+            if run.complete
+            else Failed(version, action, run.reason, run.root or ref)
+        )
         world.set_failed(ref, failed)
-        self._release(Over(job_id, ref, action, _references(job, handled)), failed)
+        self._release(
+            Over(job_id, ref, action, _references(job, handled)), failed
+        )
         self.fail_waiting()
         if handled is not None:
             self._note_unsent(job_id, ref, run, handled)
@@ -85,14 +99,18 @@ class Outcomes:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
 
-    def _note_stack(self, ref: Ref, action: Action, run: Run, tenant: str) -> None:
+    def _note_stack(
+        self, ref: Ref, action: Action, run: Run, tenant: str
+    ) -> None:
         if action is Action.DELETE and run.complete:
             self.world.note_stack(ref, Stack("DELETE_COMPLETE", tenant))
         elif run.live:
             status = "COMPLETE" if run.complete else "FAILED"
             self.world.note_stack(ref, Stack(status, tenant, run.monitored))
 
-    def _note_unsent(self, job_id: JobId, ref: Ref, run: Run, handled: Handled) -> None:
+    def _note_unsent(
+        self, job_id: JobId, ref: Ref, run: Run, handled: Handled
+    ) -> None:
         """A job that Heat never took leaves nothing to be looked for there when the config goes."""
         certain = handled.sent == job_id and not handled.uncertain
         if certain and not run.complete and not run.asked:
@@ -100,22 +118,33 @@ class Outcomes:
             self._leadership.commit(effects.never_sent(self._keys, ref, unsent))
             self.world.set_handled(ref, unsent)
 
-    def _complete(self, job_id: JobId, ref: Ref, handled: Handled | None) -> None:
+    def _complete(
+        self, job_id: JobId, ref: Ref, handled: Handled | None
+    ) -> None:
         if handled and handled.job == job_id:
             self.world.completed(ref)
         self.repaired(ref)
         self._deletions_failed.pop(ref, None)
 
     def _is_told(self, job_id: JobId, ref: Ref) -> bool:
-        """Whether the outcome of a job is that of the config that is there: written as its state."""
-        wanted, handled = self.world.wanted.get(ref), self.world.handled.get(ref)
+        """Whether the outcome of a job is that of the config that is there: written as its
+        state."""
+        wanted, handled = (
+            self.world.wanted.get(ref),
+            self.world.handled.get(ref),
+        )
         if wanted is None or handled is None:
             return False
-        return wanted.incarnation == handled.incarnation and job_id not in handled.outlived
+        return (
+            wanted.incarnation == handled.incarnation
+            and job_id not in handled.outlived
+        )
 
     def _delete_again_later(self, ref: Ref) -> None:
         """Nobody can ask again for a deletion whose config is gone, so it is never given up."""
-        times = self._deletions_failed[ref] = self._deletions_failed.get(ref, 0) + 1
+        times = self._deletions_failed[ref] = (
+            self._deletions_failed.get(ref, 0) + 1
+        )
         self._later(DELETION_BACKOFF.interval(times), ref, again=True)
 
     def repaired(self, root: Ref) -> None:
@@ -126,35 +155,64 @@ class Outcomes:
             if handled and handled.job in world.graph.jobs:
                 continue  # It is being tried again already, and runs after its root.
             log.info(
-                "Retry scheduled, its cause is repaired", extra={"event": "root_repaired", "resource": str(ref), "root": str(root)}
+                "Retry scheduled, its cause is repaired",
+                extra={
+                    "event": "root_repaired",
+                    "resource": str(ref),
+                    "root": str(root),
+                },
             )
             world.try_again(ref)
 
     def clears(self, job: Job) -> bool:
-        """Whether a job clears away an earlier incarnation of its id: nobody could ask for it again, nor would
-        anybody know how to. So it is not given up."""
+        """Whether a job clears away an earlier incarnation of its id: nobody could ask for it
+        again, nor would anybody know how to.
+        So it is not given up."""
         handled = self.world.handled.get(job.ref)
-        return job.action is Action.DELETE and handled is not None and job.id in handled.outlived
+        return (
+            job.action is Action.DELETE
+            and handled is not None
+            and job.id in handled.outlived
+        )
 
     def _release(self, over: Over, failed: Failed | None) -> None:
-        """What waited for a job that is over is ready, or is to fail (:meth:`fail_waiting` does it)."""
+        """What waited for a job that is over is ready, or is to fail (:meth:`fail_waiting` does
+        it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
-            if failed and not self.clears(dependent) and fails_with(dependent, over, self._built_from(dependent)):
+            if (
+                failed
+                and not self.clears(dependent)
+                and fails_with(dependent, over, self._built_from(dependent))
+            ):
                 error = caused_by(over.ref, failed.root, failed.error)
-                doomed = Failed(dependent.version, dependent.action, error, failed.root, through=over.ref)
+                doomed = Failed(
+                    dependent.version,
+                    dependent.action,
+                    error,
+                    failed.root,
+                    through=over.ref,
+                )
                 self._doomed.setdefault(dependent.id, (doomed, over.id))
             waits = graph.waits_for(dependent.id)
             if dependent.id in self._doomed:
                 # Its report comes after those of the earlier versions, so after their jobs.
-                if not any(other in graph.jobs and graph.jobs[other].ref == dependent.ref for other in waits):
-                    self._to_fail.append((dependent, *self._doomed.pop(dependent.id)))
+                if not any(
+                    other in graph.jobs
+                    and graph.jobs[other].ref == dependent.ref
+                    for other in waits
+                ):
+                    self._to_fail.append(
+                        (dependent, *self._doomed.pop(dependent.id))
+                    )
             elif not waits and dependent.id not in self.world.runs:
-                # Claimed already: the leader before had released it, and did not come to remove the run of *over*.
+                # Claimed already: the leader before had released it, and did not come to remove the
+                # run of *over*.
                 self._ready(dependent)
 
     def overtake(self, in_heat: Collection[JobId]) -> None:
-        """Let deletions go ahead that wait for nothing but jobs on the same resource that Heat does not end.
+        """Let deletions go ahead that wait for nothing but jobs on the same resource that Heat does
+        not end.
 
         :param in_heat: the jobs on which Heat has worked for long.
         """
@@ -162,36 +220,60 @@ class Outcomes:
         for job_id in in_heat:
             job = graph.jobs.get(job_id)
             last = graph.on(job.ref)[-1] if job else None
-            if job is None or last is None or last.action is not Action.DELETE or last.id == job_id:
+            if (
+                job is None
+                or last is None
+                or last.action is not Action.DELETE
+                or last.id == job_id
+            ):
                 continue
             waits = graph.waits_for(last.id)
-            if waits <= set(in_heat) and all(graph.jobs[other].ref == job.ref for other in waits):
-                self._overtake(last, [graph.jobs[other] for other in sorted(waits)])
+            if waits <= set(in_heat) and all(
+                graph.jobs[other].ref == job.ref for other in waits
+            ):
+                self._overtake(
+                    last, [graph.jobs[other] for other in sorted(waits)]
+                )
 
     def _overtake(self, deletion: Job, jobs: Sequence[Job]) -> None:
         revisions = {job.id: self.world.runs[job.id].revision for job in jobs}
-        if not self._leadership.commit(effects.overtake(self._keys, deletion, jobs, revisions)):
+        if not self._leadership.commit(
+            effects.overtake(self._keys, deletion, jobs, revisions)
+        ):
             return  # Heat has ended one of them meanwhile: its event is on the way.
         for job in jobs:
             self.world.graph.overtake(job.id, deletion.id)
             self.dropped(job)
-            log.warning("Job overtaken by a deletion", extra={"event": "job_overtaken", "job": job.id, "by": deletion.id})
+            log.warning(
+                "Job overtaken by a deletion",
+                extra={
+                    "event": "job_overtaken",
+                    "job": job.id,
+                    "by": deletion.id,
+                },
+            )
         self._ready(deletion)
 
     def _built_from(self, job: Job) -> frozenset[Ref] | None:
-        """What the version of a job refers to, None when it is not the newest and so is not known any more."""
+        """What the version of a job refers to, None when it is not the newest and so is not known
+        any more."""
         handled = self.world.handled.get(job.ref)
         return handled.refs() if handled and handled.job == job.id else None
 
     def give_up(self, job: Job, error: str) -> None:
         """End a job that no worker can carry out."""
-        self._to_fail.append((job, Failed(job.version, job.action, error, job.ref), job.id))
+        self._to_fail.append(
+            (job, Failed(job.version, job.action, error, job.ref), job.id)
+        )
         self.fail_waiting()
 
     def unstored(self) -> set[JobId]:
-        """Finished jobs whose consequences are not stored yet. Their runs are kept for the next leader,
-        which knows of the end only by them."""
-        return {*(cause for _, cause in self._doomed.values()), *(cause for _, _, cause in self._to_fail)}
+        """Finished jobs whose consequences are not stored yet.
+        Their runs are kept for the next leader, which knows of the end only by them."""
+        return {
+            *(cause for _, cause in self._doomed.values()),
+            *(cause for _, _, cause in self._to_fail),
+        }
 
     def dropped(self, job: Job) -> None:
         """A job is over without a worker."""
@@ -200,10 +282,16 @@ class Outcomes:
         self._dropped(job)
 
     def _unsent(self, job: Job) -> Handled | None:
-        """What is remembered once a job is over that never reached Heat: so nothing needs to be looked for there when
-        the config goes. None when that changes nothing, or is not certain."""
+        """What is remembered once a job is over that never reached Heat: so nothing needs to be
+        looked for there when the config goes.
+        None when that changes nothing, or is not certain."""
         handled = self.world.handled.get(job.ref)
-        if handled is None or handled.sent != job.id or handled.uncertain or job.id in self.world.runs:
+        if (
+            handled is None
+            or handled.sent != job.id
+            or handled.uncertain
+            or job.id in self.world.runs
+        ):
             return None
         return replace(handled, sent=NO_JOB)
 
@@ -214,18 +302,36 @@ class Outcomes:
             job, failed, cause = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            wanted, told = self.world.wanted.get(job.ref), self._is_told(job.id, job.ref)
+            wanted, told = (
+                self.world.wanted.get(job.ref),
+                self._is_told(job.id, job.ref),
+            )
             handled = self._unsent(job) if cause != job.id else None
-            transaction = effects.fail_waiting(self._keys, job, wanted, failed, self._as_string, told=told, handled=handled)
+            transaction = effects.fail_waiting(
+                self._keys,
+                job,
+                wanted,
+                failed,
+                self._as_string,
+                told=told,
+                handled=handled,
+            )
             revision = self._leadership.commit(transaction)
             if not revision:
-                postponed.append((job, failed, cause))  # The config has changed meanwhile: its event is on the way.
+                postponed.append(
+                    (job, failed, cause)
+                )  # The config has changed meanwhile: its event is on the way.
                 self._later(UNSETTLED, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
             log.warning(
                 "Job failed without running",
-                extra={"event": "job_not_run", "job": job.id, "root": str(failed.root), "reason": failed.error},
+                extra={
+                    "event": "job_not_run",
+                    "job": job.id,
+                    "root": str(failed.root),
+                    "reason": failed.error,
+                },
             )
             if told:
                 self.world.note_report(job.ref, job.version, revision)
@@ -233,7 +339,9 @@ class Outcomes:
             if handled is not None:
                 self.world.set_handled(job.ref, handled)
             self.dropped(job)
-            self._release(Over(job.id, job.ref, job.action, job.references()), failed)
+            self._release(
+                Over(job.id, job.ref, job.action, job.references()), failed
+            )
             self.world.touch(job.ref)
         self._to_fail.extend(postponed)
 

@@ -53,7 +53,9 @@ class Polls:
     @property
     def failing(self) -> dict[str, int]:
         """The tenants whose last poll failed, each with the revision of the record."""
-        return {tenant: failed.revision for tenant, failed in self._failed.items()}
+        return {
+            tenant: failed.revision for tenant, failed in self._failed.items()
+        }
 
     def pause(self, tenant: str) -> float:
         """Seconds until the next poll may be sent."""
@@ -85,7 +87,9 @@ class Polls:
         """A job of the tenant got through to Heat: the next poll need not wait."""
         failed = self._failed.get(tenant)
         if failed is not None:
-            self._failed[tenant] = _Failed(failed.poll, failed.revision, time.monotonic())
+            self._failed[tenant] = _Failed(
+                failed.poll, failed.revision, time.monotonic()
+            )
 
     def forget(self, tenant: str) -> None:
         """Nothing is left to poll for."""

@@ -76,12 +76,13 @@ class Reconciler:
         self._batch = Batch()
         self._order = Order(world)
 
-    # Deciding ---------------------------------------------------------------------------------------
+    # Deciding -------------------------------------------------------------------------------------
 
     def settle(self, at_most: int | None = None) -> None:
         """Decide what is to be decided.
 
-        :param at_most: leave the rest for the next time after so many, or when the turn is over; None: everything.
+        :param at_most: leave the rest for the next time after so many, or when the turn is over;
+            None: everything.
         """
         self._outcomes.fail_waiting()
         self.brake.follow()
@@ -100,8 +101,9 @@ class Reconciler:
         """Decide one resource, and before it those it has to come after. The path closes cycles."""
         path: list[Ref] = [ref]
         before: list[Iterator[Ref]] = [iter(())]
-        """For each on the path, what of that is still to be gone through. All of it, before the one on the path is
-        decided again: what is built from two thousand others would otherwise be decided two thousand times."""
+        """For each on the path, what of that is still to be gone through.
+        All of it, before the one on the path is decided again: what is built from two thousand
+        others would otherwise be decided two thousand times."""
         while path:
             undecided = next(filter(self._is_undecided, before[-1]), None)
             if undecided is not None:
@@ -110,7 +112,13 @@ class Reconciler:
                 continue
             top = path[-1]
             before_it = time.thread_time()
-            decision = decide(self.world, top, _suffix, tuple(path[:-1]), patient=self._is_patient(top))
+            decision = decide(
+                self.world,
+                top,
+                _suffix,
+                tuple(path[:-1]),
+                patient=self._is_patient(top),
+            )
             self._order.note(top, time.thread_time() - before_it)
             if not self._batch.admits(top, decision):
                 self._perform_batch()
@@ -156,7 +164,9 @@ class Reconciler:
             return effects.start(self._keys, decision)
         return effects.report(self._keys, decision, self._as_string)
 
-    def _performed(self, ref: Ref, decision: Start | Report, revision: int) -> None:
+    def _performed(
+        self, ref: Ref, decision: Start | Report, revision: int
+    ) -> None:
         """The transaction is written: now in memory."""
         if isinstance(decision, Start):
             self._started(ref, decision)
@@ -188,32 +198,57 @@ class Reconciler:
                     # Patience begins anew with every leader: it is no reason to write anything.
                     self._deletion_asked[ref] = time.monotonic()
                     self._later(self._patience, ref)
-                if world.held.get(ref) != held and self._commit(ref, effects.hold(self._keys, ref, decision)):
+                if world.held.get(ref) != held and self._commit(
+                    ref, effects.hold(self._keys, ref, decision)
+                ):
                     world.set_held(ref, held)
-                    world.touch(*world.waiting_for(ref))  # what they wait for in the end is another now
-                    log.info("Config held", extra={"event": "held", "resource": str(ref), "reason": held.reason})
+                    world.touch(
+                        *world.waiting_for(ref)
+                    )  # what they wait for in the end is another now
+                    log.info(
+                        "Config held",
+                        extra={
+                            "event": "held",
+                            "resource": str(ref),
+                            "reason": held.reason,
+                        },
+                    )
             case Report():
                 if revision := self._commit(ref, self._transaction(decision)):
                     self._performed(ref, decision, revision)
             case Start():
                 self._start(ref, decision)
             case Refuse(wanted, handled, failed):
-                if revision := self._commit(ref, effects.refuse(self._keys, decision, self._as_string)):
+                if revision := self._commit(
+                    ref, effects.refuse(self._keys, decision, self._as_string)
+                ):
                     world.note_report(ref, wanted.version, revision)
                     world.set_handled(ref, handled)
                     world.set_failed(ref, failed)
                     world.removals.done(ref)
-                    log.warning("Config refused", extra={"event": "refused", "resource": str(ref), "reason": failed.error})
+                    log.warning(
+                        "Config refused",
+                        extra={
+                            "event": "refused",
+                            "resource": str(ref),
+                            "reason": failed.error,
+                        },
+                    )
                     self._decided(ref)
             case Clean():
                 faults.reach("bridge-before-clean")
                 if self._commit(ref, effects.clean(self._keys, ref, decision)):
                     for job in decision.jobs:
                         for _ in world.graph.remove(job.id):
-                            raise AssertionError("nobody waits for a job that is dropped")
+                            raise AssertionError(
+                                "nobody waits for a job that is dropped"
+                            )
                         self._outcomes.dropped(job)
                     world.forget(ref)
-                    log.info("Records removed", extra={"event": "cleaned", "resource": str(ref)})
+                    log.info(
+                        "Records removed",
+                        extra={"event": "cleaned", "resource": str(ref)},
+                    )
                     self._decided(ref)
 
     def _start(self, ref: Ref, decision: Start) -> None:
@@ -222,7 +257,12 @@ class Reconciler:
             if not self._commit(ref, self._transaction(decision)):
                 return
         except StoreRefused as error:
-            self._perform(ref, refuse(self.world, ref, f"{error}; make the configuration smaller"))
+            self._perform(
+                ref,
+                refuse(
+                    self.world, ref, f"{error}; make the configuration smaller"
+                ),
+            )
             return
         self._started(ref, decision)
 
@@ -232,12 +272,20 @@ class Reconciler:
         self.world.started(job, handled, decision.superseded)
         for old in decision.superseded:
             self._outcomes.dropped(old)
-            log.info("Job superseded", extra={"event": "job_superseded", "job": old.id, "by": job.id})
+            log.info(
+                "Job superseded",
+                extra={"event": "job_superseded", "job": old.id, "by": job.id},
+            )
         waits = self.world.graph.waits_for(job.id)
-        log.info("Job created", extra={"event": "job_made", "job": job.id, "waits_for": len(waits)})
+        log.info(
+            "Job created",
+            extra={"event": "job_made", "job": job.id, "waits_for": len(waits)},
+        )
         self._decided(ref)
         if decision.first_of_two:
-            self.world.touch(ref)  # Only the earlier incarnation or tenant is dealt with so far.
+            self.world.touch(
+                ref
+            )  # Only the earlier incarnation or tenant is dealt with so far.
         if not waits:
             self._ready(job)
 
@@ -248,7 +296,8 @@ class Reconciler:
         self.world.touch(*self.world.waiting_for(ref))
 
     def _commit(self, ref: Ref, transaction: Transaction) -> int:
-        """0 when the config has changed meanwhile: its event is on the way, and the timer is for safety."""
+        """0 when the config has changed meanwhile: its event is on the way, and the timer is for
+        safety."""
         revision = self._leadership.commit(transaction)
         self.world.note_written(ref, written=bool(revision))
         if not revision:

@@ -1,4 +1,5 @@
-"""When which monitoring targets are looked at: each once an interval, all of them evenly spread over it."""
+"""When which monitoring targets are looked at: each once an interval, all of them evenly spread
+over it."""
 
 from __future__ import annotations
 
@@ -10,23 +11,34 @@ from collections.abc import Callable, Iterable
 from ..core.refs import Ref
 
 _PORTIONS = 12
-"""Portions into which a round is cut at least, so that a resource keeps its own time even among few."""
+"""Portions into which a round is cut at least, so that a resource keeps its own time even among
+few."""
 _JUST_NOW = 1 / 6
 """Share of the interval for which a look out of turn stands for the one whose turn it is."""
 
 
 class Rounds:
-    """Every resource has a place in the interval, by its name, and its turn comes when the clock passes it.
+    """Every resource has a place in the interval, by its name, and its turn comes when the clock
+    passes it.
 
-    So targets and workers see an even load, a new leader goes on where the old one was, and two looks
-    at one target are an interval apart.
+    So targets and workers see an even load, a new leader goes on where the old one was, and two
+    looks at one target are an interval apart.
 
     :param interval: seconds between two looks at the same target.
     :param portion: resources that are looked at together.
     """
 
-    def __init__(self, interval: float, portion: int, clock: Callable[[], float] | None = None) -> None:
-        self._interval, self._portion, self._clock = interval, portion, clock or _steady_clock()
+    def __init__(
+        self,
+        interval: float,
+        portion: int,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._interval, self._portion, self._clock = (
+            interval,
+            portion,
+            clock or _steady_clock(),
+        )
         self._at = self._now()
         self._order: list[tuple[float, Ref]] = []
         self._ordered_in = -1
@@ -39,7 +51,9 @@ class Rounds:
     @property
     def pause(self) -> float:
         """Seconds until the next portion should be asked for."""
-        return self._interval / max(-(-len(self._order) // self._portion), _PORTIONS)
+        return self._interval / max(
+            -(-len(self._order) // self._portion), _PORTIONS
+        )
 
     def asked(self, ref: Ref) -> None:
         """The resource is looked at out of turn: a new state was written."""
@@ -51,26 +65,45 @@ class Rounds:
         :param monitored: all resources with targets; asked once a round.
         """
         last, self._at = self._at, self._now()
-        last = max(last, self._at - 1)  # whoever was missed for longer is looked at once
+        last = max(
+            last, self._at - 1
+        )  # whoever was missed for longer is looked at once
         if int(last) == int(self._at):
             return self._between(monitored, int(last), last % 1, self._at % 1)
         # 1.0 is nobody's place, but 0.0 may be somebody's: hence from before the beginning.
         first = self._between(monitored, int(last), last % 1, 1.0)
-        return first + self._between(monitored, int(self._at), -1.0, self._at % 1)
+        return first + self._between(
+            monitored, int(self._at), -1.0, self._at % 1
+        )
 
-    def _between(self, monitored: Callable[[], Iterable[Ref]], number: int, after: float, until: float) -> list[Ref]:
+    def _between(
+        self,
+        monitored: Callable[[], Iterable[Ref]],
+        number: int,
+        after: float,
+        until: float,
+    ) -> list[Ref]:
         if self._ordered_in != number:
-            self._order = sorted((zlib.crc32(str(ref).encode()) / 2**32, ref) for ref in monitored())
+            self._order = sorted(
+                (zlib.crc32(str(ref).encode()) / 2**32, ref)
+                for ref in monitored()
+            )
             self._ordered_in = number
-        places = self._order[bisect_right(self._order, after, key=_place) : bisect_right(self._order, until, key=_place)]
+        places = self._order[
+            bisect_right(self._order, after, key=_place) : bisect_right(
+                self._order, until, key=_place
+            )
+        ]
         just_now = self._at - _JUST_NOW
-        self._asked = {ref: at for ref, at in self._asked.items() if at > just_now}
+        self._asked = {
+            ref: at for ref, at in self._asked.items() if at > just_now
+        }
         return [ref for _, ref in places if ref not in self._asked]
 
 
 def _steady_clock() -> Callable[[], float]:
-    """The time of day as it was now, and from here on steady: when the clock is set, nobody's turn is
-    passed over or comes twice."""
+    """The time of day as it was now, and from here on steady: when the clock is set, nobody's turn
+    is passed over or comes twice."""
     offset = time.time() - time.monotonic()
     return lambda: offset + time.monotonic()
 

@@ -20,7 +20,12 @@ from ..core import effects
 from ..core.keys import Keys, Prefixes
 from ..core.schema_list import SchemaList, Trouble
 from ..core.schemas import Schemas
-from ..errors import InvalidInput, SchemasDenied, StoreUnavailable, TemporaryError
+from ..errors import (
+    InvalidInput,
+    SchemasDenied,
+    StoreUnavailable,
+    TemporaryError,
+)
 from .health import Health
 from .leader import Leadership, LeadershipLost
 from .using import types_missing
@@ -61,7 +66,12 @@ class SchemaKeeper:
         health: Health,
     ) -> None:
         """:param interval: seconds between two readings of the list."""
-        self._source, self._store, self._health, self._interval = source, store, health, interval
+        self._source, self._store, self._health, self._interval = (
+            source,
+            store,
+            health,
+            interval,
+        )
         self.keys = Keys(prefixes, Schemas(()))
         """Those of records that belong to no type."""
         self._candidate: _Candidate | None = None
@@ -81,7 +91,9 @@ class SchemaKeeper:
         """
         while not stopping.is_set():
             try:
-                self._candidate = _Candidate(self._source.read(), time.monotonic())
+                self._candidate = _Candidate(
+                    self._source.read(), time.monotonic()
+                )
                 break
             except SchemasDenied:
                 raise
@@ -95,7 +107,9 @@ class SchemaKeeper:
                 if self._is_stored():
                     break
             stopping.wait(_WAIT)
-        threading.Thread(target=self._follow, args=(stopping,), name="schemas", daemon=True).start()
+        threading.Thread(
+            target=self._follow, args=(stopping,), name="schemas", daemon=True
+        ).start()
 
     def _is_stored(self) -> bool:
         try:
@@ -129,7 +143,9 @@ class SchemaKeeper:
         stored, candidate = self._stored(), self._newest()
         if stored is None and candidate is None:
             candidate = self._first()
-        if candidate is not None and (stored is None or candidate.digest != stored.listed.digest):
+        if candidate is not None and (
+            stored is None or candidate.digest != stored.listed.digest
+        ):
             stored = self._accepted(leadership, candidate, stored)
         assert stored is not None, "there was a list, or it was stored"
         self._in_force, self._leadership = stored, leadership
@@ -145,7 +161,11 @@ class SchemaKeeper:
             except InvalidInput as error:
                 self._tell(error)
                 return None
-        return self._candidate.listed if self._candidate and self._candidate.fresh else None
+        return (
+            self._candidate.listed
+            if self._candidate and self._candidate.fresh
+            else None
+        )
 
     def _first(self) -> SchemaList:
         try:
@@ -163,9 +183,18 @@ class SchemaKeeper:
         """A new list in force, or the one before if it cannot be used."""
         fault = self._fault(listed, before)
         if not fault:
-            revision = leadership.commit(effects.store_schemas(self.keys, listed))
-            fields = {"source": listed.source, "types": len(listed.entries), "revision": revision}
-            log.info("Schema list taken in", extra={"event": "schemas_in_force", **fields})
+            revision = leadership.commit(
+                effects.store_schemas(self.keys, listed)
+            )
+            fields = {
+                "source": listed.source,
+                "types": len(listed.entries),
+                "revision": revision,
+            }
+            log.info(
+                "Schema list taken in",
+                extra={"event": "schemas_in_force", **fields},
+            )
             return Stored(listed, revision)
         refused = InvalidInput(f"ORCHESTRATOR_SCHEMAS {listed.source}: {fault}")
         if before is None:
@@ -180,7 +209,9 @@ class SchemaKeeper:
             keys = Keys(self.keys.prefixes, listed.schemas())
         except InvalidInput as error:
             return str(error)
-        return types_missing(self._store, keys, before.listed.schemas() if before else None)
+        return types_missing(
+            self._store, keys, before.listed.schemas() if before else None
+        )
 
     @property
     def digest(self) -> str:
@@ -216,11 +247,20 @@ class SchemaKeeper:
                     extra={"event": "schemas_unknown", "reason": str(error)},
                 )
             except Exception:
-                log.exception("Schema list not read because of a bug", extra={"event": "schemas_defect"})
+                log.exception(
+                    "Schema list not read because of a bug",
+                    extra={"event": "schemas_defect"},
+                )
 
-    def _poll(self, leadership: Leadership, in_force: Stored, asked: bool) -> None:
+    def _poll(
+        self, leadership: Leadership, in_force: Stored, asked: bool
+    ) -> None:
         """Read the list once, if it may have changed."""
-        if not asked and self._trouble is None and not self._source.may_have_changed():
+        if (
+            not asked
+            and self._trouble is None
+            and not self._source.may_have_changed()
+        ):
             return
         request = self._store.get(self.keys.schema_reload)
         try:
@@ -259,12 +299,23 @@ class SchemaKeeper:
         """The list that is there cannot be used, or there is none at the moment."""
         refused, known = isinstance(error, InvalidInput), self._trouble
         self._health.schemas(str(error), refused=refused)
-        if known is not None and (known.reason, known.refused) == (str(error), refused):
+        if known is not None and (known.reason, known.refused) == (
+            str(error),
+            refused,
+        ):
             return
-        since = known.since if known is not None and known.refused == refused else _now()
+        since = (
+            known.since
+            if known is not None and known.refused == refused
+            else _now()
+        )
         self._trouble = Trouble(str(error), self._source.name, since, refused)
         message, event = _REFUSED if refused else _UNAVAILABLE
-        fields = {"event": event, "source": self._source.name, "reason": str(error)}
+        fields = {
+            "event": event,
+            "source": self._source.name,
+            "reason": str(error),
+        }
         log.warning(message, extra=fields)
 
     def _untell(self) -> None:

@@ -23,8 +23,8 @@ from .term import Term, Timing
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 4.0
-"""Seconds after which a bridge that was told to stop ends, whatever still waits for etcd. Nothing is
-lost: etcd holds everything, and the lease expires by itself."""
+"""Seconds after which a bridge that was told to stop ends, whatever still waits for etcd.
+Nothing is lost: etcd holds everything, and the lease expires by itself."""
 
 
 def run(settings: Settings, stopping: threading.Event) -> None:
@@ -33,7 +33,9 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     :raises InvalidInput: the catalogue, the schema list or the broker cannot be used.
     """
     ended = threading.Event()
-    threading.Thread(target=_end_in_time, args=(stopping, ended), name="stop", daemon=True).start()
+    threading.Thread(
+        target=_end_in_time, args=(stopping, ended), name="stop", daemon=True
+    ).start()
     broker = Queue(settings.broker)
     broker.refuse_cluster()
     templates = catalogue.load(settings.templates)
@@ -44,17 +46,29 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         patience=settings.deletion_patience,
         tenant_requests=settings.tenant_requests,
         total_requests=settings.total_requests,
-        limits=Limits(settings.stack_timeout, settings.timeout_margin, settings.project_patience),
-        brake=BrakeLimits(settings.deletions_at_once, settings.deletions_share / 100),
+        limits=Limits(
+            settings.stack_timeout,
+            settings.timeout_margin,
+            settings.project_patience,
+        ),
+        brake=BrakeLimits(
+            settings.deletions_at_once, settings.deletions_share / 100
+        ),
     )
     health = Health()
     count = CountEvents(health)
     for handler in logging.getLogger().handlers:
         handler.addFilter(count)
-    server = serve(health, settings.health_address, settings.health_port) if settings.health_port else None
+    server = (
+        serve(health, settings.health_address, settings.health_port)
+        if settings.health_port
+        else None
+    )
     supervised = systemd.report(health, stopping)
     source = schema_list.source(settings.schema_access, templates)
-    types = SchemaKeeper(source, store, settings.prefixes, settings.schemas_interval, health)
+    types = SchemaKeeper(
+        source, store, settings.prefixes, settings.schemas_interval, health
+    )
     types.prepare(stopping)
 
     guard = IdentityGuard(store, timing.brake)
@@ -94,6 +108,9 @@ def _end_in_time(stopping: threading.Event, ended: threading.Event) -> None:
     if ended.wait(STOP_TIMEOUT):
         return
     fields = {"event": "stop_forced", "seconds": STOP_TIMEOUT}
-    log.warning("Bridge stopped without an answer from etcd, its lease expires by itself", extra=fields)
+    log.warning(
+        "Bridge stopped without an answer from etcd, its lease expires by itself",
+        extra=fields,
+    )
     logging.shutdown()
     os._exit(0)

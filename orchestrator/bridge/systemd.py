@@ -43,7 +43,11 @@ class Supervision:
     @property
     def pause(self) -> float:
         """Seconds between two datagrams."""
-        return min(PAUSE, self.watchdog / _PER_WATCHDOG) if self.watchdog else PAUSE
+        return (
+            min(PAUSE, self.watchdog / _PER_WATCHDOG)
+            if self.watchdog
+            else PAUSE
+        )
 
 
 def supervision(environ: Mapping[str, str], pid: int) -> Supervision | None:
@@ -60,8 +64,12 @@ def supervision(environ: Mapping[str, str], pid: int) -> Supervision | None:
         return None
     microseconds = environ.get("WATCHDOG_USEC", "")
     meant = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
-    watchdog = int(microseconds) / 1e6 if meant and microseconds.isdecimal() else 0.0
-    return Supervision("\0" + address[1:] if address[0] == "@" else address, watchdog)
+    watchdog = (
+        int(microseconds) / 1e6 if meant and microseconds.isdecimal() else 0.0
+    )
+    return Supervision(
+        "\0" + address[1:] if address[0] == "@" else address, watchdog
+    )
 
 
 def lines(health: Health, *, ready: bool, stopping: bool) -> list[str]:
@@ -71,7 +79,11 @@ def lines(health: Health, *, ready: bool, stopping: bool) -> list[str]:
     """
     hangs = health.hangs()
     trouble = hangs or health.fault() or health.note
-    said = [f"STATUS={health.role}: {trouble}" if trouble else f"STATUS={health.role}"]
+    said = [
+        f"STATUS={health.role}: {trouble}"
+        if trouble
+        else f"STATUS={health.role}"
+    ]
     if stopping:
         said.append("STOPPING=1")
     if not ready and health.role != "starting":
@@ -84,12 +96,23 @@ def lines(health: Health, *, ready: bool, stopping: bool) -> list[str]:
 class Reporter:
     """Tells it in the background, from a thread of its own, until :meth:`close`."""
 
-    def __init__(self, supervision: Supervision, health: Health, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        supervision: Supervision,
+        health: Health,
+        stopping: threading.Event,
+    ) -> None:
         """:param stopping: set when the bridge is to stop."""
-        self._supervision, self._health, self._stopping = supervision, health, stopping
+        self._supervision, self._health, self._stopping = (
+            supervision,
+            health,
+            stopping,
+        )
         self._ready = False
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="systemd", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="systemd", daemon=True
+        )
         self._thread.start()
 
     def _run(self) -> None:
@@ -101,11 +124,19 @@ class Reporter:
             self._tell(door)
 
     def _tell(self, door: socket.socket) -> None:
-        said = lines(self._health, ready=self._ready, stopping=self._stopping.is_set())
+        said = lines(
+            self._health, ready=self._ready, stopping=self._stopping.is_set()
+        )
         try:
-            door.sendto("\n".join(said).encode(errors="replace"), self._supervision.address)
+            door.sendto(
+                "\n".join(said).encode(errors="replace"),
+                self._supervision.address,
+            )
         except OSError as error:
-            log.debug("systemd not told", extra={"event": "notify_failed", "reason": str(error)})
+            log.debug(
+                "systemd not told",
+                extra={"event": "notify_failed", "reason": str(error)},
+            )
         else:
             self._ready = self._ready or "READY=1" in said
 

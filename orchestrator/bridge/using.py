@@ -35,7 +35,11 @@ def types_missing(store: Store, keys: Keys, before: Schemas | None) -> str:
     else:
         old = Keys(keys.prefixes, before)
         faults = list(_missing_since(store, old, keys.schemas))
-    more = f"; and so of {len(faults) - _NAMED} more types" if len(faults) > _NAMED else ""
+    more = (
+        f"; and so of {len(faults) - _NAMED} more types"
+        if len(faults) > _NAMED
+        else ""
+    )
     return "; ".join(faults[:_NAMED]) + more
 
 
@@ -53,7 +57,9 @@ def _resources_of(store: Store, keys: Keys, kind: ResourceType) -> list[Ref]:
     found: dict[Ref, None] = {}
     for folder in (keys.config, keys.state, keys.stacks, keys.handled):
         for kv in store.list(_folder_of(keys, folder, kind), keys_only=True)[1]:
-            if (ref := keys.ref(folder, kv.key)) is not None and ref.type == kind.id:
+            if (
+                ref := keys.ref(folder, kv.key)
+            ) is not None and ref.type == kind.id:
                 found[ref] = None
     for kv in store.list(keys.jobs, keys_only=True)[1]:
         if (ref := _job_ref(keys, kv.key)) is not None and ref.type == kind.id:
@@ -69,14 +75,18 @@ def _folder_of(keys: Keys, folder: str, kind: ResourceType) -> str:
     return f"{root}{kind.pattern.folder}/"
 
 
-def _sentence(kind: ResourceType, other: ResourceType | None, resources: list[Ref]) -> str:
+def _sentence(
+    kind: ResourceType, other: ResourceType | None, resources: list[Ref]
+) -> str:
     number = len(resources)
-    names = ", ".join(ref.id for ref in resources[:_NAMED]) + (", …" if number > _NAMED else "")
+    names = ", ".join(ref.id for ref in resources[:_NAMED]) + (
+        ", …" if number > _NAMED else ""
+    )
     there = f"etcd holds {number} resource{'' if number == 1 else 's'} of it ({names})"
     if other is None:
         return (
-            f"it lacks type {kind.id}, and {there}: let the token's role read the type, "
-            "or put it back; if it is to go, delete its resources first"
+            f"it lacks type {kind.id}, and {there}: let the token's role read the type,"
+            " or put it back; if it is to go, delete its resources first"
         )
     if kind.is_resource and not other.is_resource:
         now = "is no resource any more (nosync, sync_plain or sync_property)"
@@ -104,11 +114,18 @@ def _named_types(store: Store, keys: Keys) -> Iterator[tuple[str, str]]:
     """The types that are named in records and are not at home in the list, each with a key."""
     jobs = (kv.key for kv in store.list(keys.jobs, keys_only=True)[1])
     of = {key: _job_ref(keys, key) for key in jobs}
-    strange = [key for key, ref in of.items() if ref and keys.schemas.get(ref.type) is None]
+    strange = [
+        key
+        for key, ref in of.items()
+        if ref and keys.schemas.get(ref.type) is None
+    ]
     for kv in store.get_many(strange[:_READ]).values():
         if kind := _type_in_job(kv.value):
             yield kind, kv.key
-    for folder, read in ((keys.stacks, _type_in_stack), (keys.handled, _type_in_handled)):
+    for folder, read in (
+        (keys.stacks, _type_in_stack),
+        (keys.handled, _type_in_handled),
+    ):
         listed = [kv.key for kv in store.list(folder, keys_only=True)[1]]
         for kv in store.get_many(_worth_reading(keys, folder, listed)).values():
             kind, ref = read(kv.value), keys.ref(folder, kv.key)
@@ -153,6 +170,10 @@ def _type_in_stack(value: bytes) -> str:
 def _type_in_handled(value: bytes) -> str:
     try:
         handled = Handled.from_json(value)
-        return job_ref(handled.sent or handled.job).type if handled.sent or handled.job else ""
+        return (
+            job_ref(handled.sent or handled.job).type
+            if handled.sent or handled.job
+            else ""
+        )
     except (ValueError, KeyError, TypeError, IndexError):
         return ""

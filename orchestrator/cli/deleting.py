@@ -1,4 +1,5 @@
-"""``orchestrator delete``: what goes, in which order, and what is done where there is no API server."""
+"""``orchestrator delete``: what goes, in which order, and what is done where there is no API
+server."""
 
 from __future__ import annotations
 
@@ -45,7 +46,10 @@ def run(
     """
     # Files name first what others need, and the others have to go first.
     checked = documents.check(doors.keys, found, need_body=False)
-    refs = [documents.place(doors.store, doors.keys, document.ref) for document in checked]
+    refs = [
+        documents.place(doors.store, doors.keys, document.ref)
+        for document in checked
+    ]
     refs = _with_users(doors, refs[::-1], choice)
     if choice.now:
         removed = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
@@ -54,22 +58,34 @@ def run(
         return
     written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
     warn_of_api_server(doors, written)
-    marked = [w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)]
+    marked = [
+        w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)
+    ]
     if again is None:
         _wait_and_remove(doors, written, marked, timeout, output)
         return
     finish(doors, written, None, timeout, output)
     if marked and output is Format.TEXT:
-        hint(f"The config stays until the API server removes it. Where there is none: {again}")
+        hint(
+            "The config stays until the API server removes it. Where there is none:"
+            f" {again}"
+        )
 
 
-def typed_again(kind: str | None, resource_id: str | None, files: Sequence[str] | None, choice: Choice) -> str:
+def typed_again(
+    kind: str | None,
+    resource_id: str | None,
+    files: Sequence[str] | None,
+    choice: Choice,
+) -> str:
     """The command as it was typed, and ``--wait``: so that it can be typed again."""
     named = [word for word in (kind, resource_id) if word]
     given = [word for file in files or () for word in ("-f", file)]
     flags = (("--cascade", choice.cascade), ("--force", choice.force))
     chosen = [flag for flag, is_given in flags if is_given]
-    return shlex.join(["orchestrator", "delete", *named, *given, *chosen, "--wait"])
+    return shlex.join(
+        ["orchestrator", "delete", *named, *given, *chosen, "--wait"]
+    )
 
 
 def _with_users(doors: Session, refs: list[Ref], choice: Choice) -> list[Ref]:
@@ -99,9 +115,18 @@ def _wait_and_remove(
     goal = Goal([w.ref for w in marked])
     outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)
     gone = {standing.ref for standing in outlook.good}
-    removed = [writing.remove(doors.store, doors.keys, w.ref, w.revision) for w in marked if w.ref in gone]
+    removed = [
+        writing.remove(doors.store, doors.keys, w.ref, w.revision)
+        for w in marked
+        if w.ref in gone
+    ]
     if output is Format.TEXT:
-        show([*waiting.troubles(outlook), *([written_table(removed)] if removed else [])])
+        show(
+            [
+                *waiting.troubles(outlook),
+                *([written_table(removed)] if removed else []),
+            ]
+        )
     else:
         answer = {w.ref: w for w in (*written, *removed)}
         document = {

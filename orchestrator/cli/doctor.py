@@ -1,4 +1,5 @@
-"""``orchestrator doctor``: whether a worker started here would find all that it needs, step by step.
+"""``orchestrator doctor``: whether a worker started here would find all that it needs, step by
+step.
 
 It is run on a worker's machine, as the worker's user, with the worker's environment. Each step
 stands for itself, so that one answer tells all that is wrong.
@@ -77,17 +78,28 @@ def examine(settings: Settings, project: str) -> Iterator[Check]:
     with ExitStack() as opened:
         store = EtcdStore(settings.etcd, read_timeout=_WATCH_TIME)
         opened.callback(store.close)
-        keys = Keys(settings.prefixes, Schemas(()))  # keys of our own need no types
+        keys = Keys(
+            settings.prefixes, Schemas(())
+        )  # keys of our own need no types
         etcd = [
             _check("etcd, reading", lambda: _read(store, keys)),
-            _check("etcd, writing and watching", lambda: _write_and_watch(store, keys)),
+            _check(
+                "etcd, writing and watching",
+                lambda: _write_and_watch(store, keys),
+            ),
         ]
         yield from etcd
         yield _check("broker", lambda: _broker(settings))
         yield _check("schema list", lambda: _schemas(settings, store))
-        shared = Logins(InStore(store, keys)) if all(check.good for check in etcd) else Logins()
+        shared = (
+            Logins(InStore(store, keys))
+            if all(check.good for check in etcd)
+            else Logins()
+        )
         folder = settings.tenant_credentials
-        heat = Heat(settings.heat_timeout, settings.heat_deadline, shared, folder)
+        heat = Heat(
+            settings.heat_timeout, settings.heat_deadline, shared, folder
+        )
         yield from _openstack(heat, project)
 
 
@@ -100,7 +112,7 @@ def _check(name: str, look: Callable[[], str]) -> Check:
     return Check(name, good, time.monotonic() - started, found)
 
 
-# etcd and the broker -------------------------------------------------------------------------------
+# etcd and the broker ------------------------------------------------------------------------------
 
 
 def _read(store: Store, keys: Keys) -> str:
@@ -120,8 +132,8 @@ def _write_and_watch(store: Store, keys: Keys) -> str:
         try:
             if not seen.wait(_WATCH_TIME):
                 raise TemporaryError(
-                    f"a write did not show on a watch within {_WATCH_TIME:.0f} s: what stands between "
-                    "this machine and etcd must let streams through"
+                    f"a write did not show on a watch within {_WATCH_TIME:.0f} s: what"
+                    " stands between this machine and etcd must let streams through"
                 )
         finally:
             store.delete(key)
@@ -129,7 +141,9 @@ def _write_and_watch(store: Store, keys: Keys) -> str:
 
 
 @contextmanager
-def _watching(store: Store, key: str, revision: int) -> Iterator[threading.Event]:
+def _watching(
+    store: Store, key: str, revision: int
+) -> Iterator[threading.Event]:
     """Is set when a write of the key is seen."""
     seen, watch = threading.Event(), store.watch([key], revision)
 
@@ -155,19 +169,24 @@ def _broker(settings: Settings) -> str:
 
 
 def _schemas(settings: Settings, store: Store) -> str:
-    """The list that a worker would use: the leader's, or this machine's own where none is stored."""
-    source = schema_list.source(settings.schema_access, catalogue.load(settings.templates))
+    """The list that a worker would use: the leader's, or this machine's own where none is
+    stored."""
+    source = schema_list.source(
+        settings.schema_access, catalogue.load(settings.templates)
+    )
     own = source.read if source.local else None
     try:
         types = Types(store, settings.prefixes, own).keys.schemas
     except StoreUnavailable:
         if own is None:
             raise
-        types = own().schemas()  # That etcd is away is told by a step of its own.
+        types = (
+            own().schemas()
+        )  # That etcd is away is told by a step of its own.
     return f"{len(types)} types of {types.origin}"
 
 
-# OpenStack -----------------------------------------------------------------------------------------
+# OpenStack ----------------------------------------------------------------------------------------
 
 
 def _openstack(heat: Heat, project: str) -> Iterator[Check]:
@@ -175,7 +194,10 @@ def _openstack(heat: Heat, project: str) -> Iterator[Check]:
     yield login
     if not project:
         return
-    line = _check(f"token for project {project}", lambda: f"Heat at {heat.prepare(project)}")
+    line = _check(
+        f"token for project {project}",
+        lambda: f"Heat at {heat.prepare(project)}",
+    )
     yield line
     if line.good:
         yield from _Trial(heat, project).run()
@@ -198,7 +220,11 @@ class _Trial:
 
     def run(self) -> Iterator[Check]:
         """Build, find, change and delete it. What was built is deleted whatever goes wrong."""
-        steps = (("create", self._create), ("find by name", self._find), ("update", self._update))
+        steps = (
+            ("create", self._create),
+            ("find by name", self._find),
+            ("update", self._update),
+        )
         try:
             for name, step in steps:
                 check = _check(f"stack, {name}", step)
@@ -217,11 +243,13 @@ class _Trial:
         return self._until("CREATE_COMPLETE")
 
     def _find(self) -> str:
-        found = self._heat.show(self._project, self._request.name, outputs=False)
+        found = self._heat.show(
+            self._project, self._request.name, outputs=False
+        )
         if found is None or self._stack is None or found.id != self._stack.id:
             raise TemporaryError(
-                f"Heat lists no stack {self._request.name} that it has just built: do several Heats "
-                "with different databases share the address?"
+                f"Heat lists no stack {self._request.name} that it has just built: do"
+                " several Heats with different databases share the address?"
             )
         return found.name
 
@@ -246,7 +274,12 @@ class _Trial:
             if now == status:
                 return status
             if found is not None and now.endswith("_FAILED"):
-                raise TemporaryError(f"Heat ended in {now}: {found.reason}; look at Heat's engine")
+                raise TemporaryError(
+                    f"Heat ended in {now}: {found.reason}; look at Heat's engine"
+                )
             if time.monotonic() > end:
-                raise TemporaryError(f"Heat has not ended it within {_STACK_TIME:.0f} s ({now}); look at Heat's engine")
+                raise TemporaryError(
+                    f"Heat has not ended it within {_STACK_TIME:.0f} s ({now}); look at"
+                    " Heat's engine"
+                )
             time.sleep(_PAUSE)

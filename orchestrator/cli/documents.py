@@ -1,6 +1,8 @@
-"""From files to documents: what ``apply`` and ``delete -f`` are given, parsed and checked before anything is written.
+"""From files to documents: what ``apply`` and ``delete -f`` are given, parsed and checked before
+anything is written.
 
-A document is ``{type, id, body}``. A file holds YAML documents, JSON documents one after the other, or lists of them.
+A document is ``{type, id, body}``.
+A file holds YAML documents, JSON documents one after the other, or lists of them.
 YAML is read as JSON has it: see :mod:`orchestrator.core.source`.
 """
 
@@ -40,7 +42,10 @@ _ELSEWHERE = {
 }
 """What other systems call the parts of a document, and what they are called here."""
 _FOREIGN = {
-    "metadata": "there is no 'metadata' here: its name is the id, and the rest belongs into the body",
+    "metadata": (
+        "there is no 'metadata' here: its name is the id, and the rest belongs into the"
+        " body"
+    ),
     "apiVersion": "there is no 'apiVersion' here; leave it out",
 }
 
@@ -76,10 +81,13 @@ class Document:
 
 def of_command_line(kind: str, resource_id: str) -> Raw:
     """The document that TYPE and ID of a command line stand for."""
-    return Raw("the command line", Located({"type": kind, "id": resource_id}, 0, lambda path: 0))
+    return Raw(
+        "the command line",
+        Located({"type": kind, "id": resource_id}, 0, lambda path: 0),
+    )
 
 
-# Reading -------------------------------------------------------------------------------------------
+# Reading ------------------------------------------------------------------------------------------
 
 
 def parse_text(text: str, name: str) -> list[Raw]:
@@ -101,7 +109,9 @@ def _parts(located: Located) -> Iterator[Located]:
         yield located
         return
     for place, value in enumerate(located.value):
-        yield Located(value, located.line_of((place,)), partial(_below, located, place))
+        yield Located(
+            value, located.line_of((place,)), partial(_below, located, place)
+        )
 
 
 def _below(located: Located, place: int, path: JsonPath) -> int:
@@ -111,7 +121,10 @@ def _below(located: Located, place: int, path: JsonPath) -> int:
 def _parse(text: str, name: str) -> list[Located]:
     if name.endswith((".json", ".jsonl")):
         return source.read_json(text)
-    if text.lstrip()[:1] in ("{", "["):  # JSON for certain, or YAML that looks like it
+    if text.lstrip()[:1] in (
+        "{",
+        "[",
+    ):  # JSON for certain, or YAML that looks like it
         try:
             return source.read_json(text)
         except SourceError:
@@ -137,17 +150,27 @@ def read(files: Iterable[str]) -> list[Raw]:
 
 def _content(file: str, name: str) -> str:
     try:
-        return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="utf-8")
+        return (
+            sys.stdin.read()
+            if file == STDIN
+            else Path(file).read_text(encoding="utf-8")
+        )
     except OSError as error:
         raise InvalidInput(f"{name}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise InvalidInput(f"{name}: not a text in UTF-8") from None
 
 
-# Checking ------------------------------------------------------------------------------------------
+# Checking -----------------------------------------------------------------------------------------
 
 
-def check(keys: Keys, documents: Iterable[Raw], *, need_body: bool = True, shapes: Shapes | None = None) -> list[Document]:
+def check(
+    keys: Keys,
+    documents: Iterable[Raw],
+    *,
+    need_body: bool = True,
+    shapes: Shapes | None = None,
+) -> list[Document]:
     """The documents, if every one of them can be used.
 
     :param need_body: False where type and id say all that is needed.
@@ -161,10 +184,16 @@ def check(keys: Keys, documents: Iterable[Raw], *, need_body: bool = True, shape
         try:
             document = _check(keys, raw, need_body)
         except _Faults as found:
-            faults += [f"{raw.where(finding.path)}: {finding.text}" for finding in found.findings]
+            faults += [
+                f"{raw.where(finding.path)}: {finding.text}"
+                for finding in found.findings
+            ]
             continue
         if document.ref in seen:
-            faults.append(f"{raw.where()}: {document.ref} is in {seen[document.ref].where()} already")
+            faults.append(
+                f"{raw.where()}: {document.ref} is in {seen[document.ref].where()}"
+                " already"
+            )
         seen[document.ref] = raw
         good.append(document)
         if shapes is not None:
@@ -194,7 +223,12 @@ def _check(keys: Keys, raw: Raw, need_body: bool) -> Document:
         raise _Faults(*(Finding((key,), _stranger(key)) for key in strangers))
     kind = value.get("type")
     if not isinstance(kind, str) or not kind:
-        raise _fault("the type is missing" if kind is None else "the type should be a text", "type")
+        raise _fault(
+            "the type is missing"
+            if kind is None
+            else "the type should be a text",
+            "type",
+        )
     try:
         known = check_type(keys, kind)
     except InvalidInput as error:
@@ -212,22 +246,42 @@ def _stranger(key: str) -> str:
     if key in _ELSEWHERE:
         told = f"{key!r} is called {_ELSEWHERE[key]} here"
     else:
-        told = _FOREIGN.get(key) or f"unknown key {key!r}; {did_you_mean(key, _KEYS)}"
+        told = (
+            _FOREIGN.get(key)
+            or f"unknown key {key!r}; {did_you_mean(key, _KEYS)}"
+        )
     return f"{told}; a document has type, id and body"
 
 
 def _body(keys: Keys, ref: Ref, value: dict[str, Json]) -> dict[str, Json]:
     body = value.get("body")
     if not isinstance(body, dict):
-        raise _fault(f"{ref}: the body is missing" if "body" not in value else f"{ref}: the body should be an object", "body")
+        raise _fault(
+            (
+                f"{ref}: the body is missing"
+                if "body" not in value
+                else f"{ref}: the body should be an object"
+            ),
+            "body",
+        )
     if body.get("id", ref.id) != ref.id:
-        raise _fault(f"{ref}: the body has another id; leave it out, it is put in", "body", "id")
+        raise _fault(
+            f"{ref}: the body has another id; leave it out, it is put in",
+            "body",
+            "id",
+        )
     body = {"id": ref.id, **body}
     if kind_known := keys.schemas.get(ref.type):
         keys.place(ref, body)
         if not keys.is_placed(ref):
-            raise _fault(f"{ref}: its key is /{kind_known.pattern}; give each of these properties in the body", "body")
-        parsed = parse_config(keys, keys.below(keys.config, ref), value_of(body, 1).encode())
+            raise _fault(
+                f"{ref}: its key is /{kind_known.pattern}; give each of these"
+                " properties in the body",
+                "body",
+            )
+        parsed = parse_config(
+            keys, keys.below(keys.config, ref), value_of(body, 1).encode()
+        )
         if isinstance(parsed, Wanted) and parsed.fault:
             raise _fault(parsed.fault, "body")
     return body
@@ -236,7 +290,10 @@ def _body(keys: Keys, ref: Ref, value: dict[str, Json]) -> dict[str, Json]:
 def _body_faults(document: Document, shapes: Shapes) -> list[str]:
     """What in a body does not fit its type: one line for each fault, in the order of the file."""
     raw = document.raw
-    found = sorted(_body_findings(document, shapes), key=lambda one: raw.located.line_of(one.path))
+    found = sorted(
+        _body_findings(document, shapes),
+        key=lambda one: raw.located.line_of(one.path),
+    )
     return [f"{raw.where(one.path)}: {document.ref}: {one}" for one in found]
 
 
@@ -249,22 +306,39 @@ def _body_findings(document: Document, shapes: Shapes) -> Iterator[Finding]:
 
 
 def _template_findings(document: Document) -> Iterator[Finding]:
-    """A template that cannot be used is told before it is written, not by each resource that needs it."""
+    """A template that cannot be used is told before it is written, not by each resource that needs
+    it."""
     try:
         template = parse_template(document.ref.id, document.body)
     except InvalidInput as error:
-        yield Finding(("body", "parameter_mappings" if "parameter" in str(error) else "template_file"), str(error))
+        yield Finding(
+            (
+                "body",
+                "parameter_mappings"
+                if "parameter" in str(error)
+                else "template_file",
+            ),
+            str(error),
+        )
         return
     if fault := jinja.syntax_fault(template.text):
         yield Finding(("body", "template_file"), fault)
 
 
-def value_of(body: Mapping[str, Json], version: int, *, marked: bool = False) -> str:
+def value_of(
+    body: Mapping[str, Json], version: int, *, marked: bool = False
+) -> str:
     """The value below ``/config``, as the API server writes it: the body is JSON inside a text."""
-    return json.dumps({"body": json.dumps(body), "version": version, "marked_for_deletion": marked})
+    return json.dumps(
+        {
+            "body": json.dumps(body),
+            "version": version,
+            "marked_for_deletion": marked,
+        }
+    )
 
 
-# Names that people type ----------------------------------------------------------------------------
+# Names that people type ---------------------------------------------------------------------------
 
 
 def check_type(keys: Keys, kind: str) -> str:
@@ -272,13 +346,23 @@ def check_type(keys: Keys, kind: str) -> str:
 
     :raises InvalidInput: with the names that come near.
     """
-    names = {known.id: known.id for known in keys.schemas} | {TEMPLATE_TYPE: TEMPLATE_TYPE}
-    paths = {known.path.rpartition("/")[2]: known.id for known in keys.schemas} | {known.path: known.id for known in keys.schemas}
+    names = {known.id: known.id for known in keys.schemas} | {
+        TEMPLATE_TYPE: TEMPLATE_TYPE
+    }
+    paths = {
+        known.path.rpartition("/")[2]: known.id for known in keys.schemas
+    } | {known.path: known.id for known in keys.schemas}
     found = names.get(kind) or paths.get(kind.strip("/"))
     if found is None:
         origin = keys.schemas.origin
-        where = f" in {origin}, by which the bridge works" if origin.revision else ""
-        raise InvalidInput(f"unknown type {kind!r}{where}; {did_you_mean(kind, sorted(names))}")
+        where = (
+            f" in {origin}, by which the bridge works"
+            if origin.revision
+            else ""
+        )
+        raise InvalidInput(
+            f"unknown type {kind!r}{where}; {did_you_mean(kind, sorted(names))}"
+        )
     return found
 
 
@@ -290,19 +374,34 @@ def check_id(keys: Keys, kind: str, resource_id: Json) -> str:
     if resource_id is None or resource_id == "":
         raise InvalidInput("the id is missing")
     if not isinstance(resource_id, str):
-        raise InvalidInput(f"the id should be a text; put it in quotes: {resource_id!r}")
-    if "/" in resource_id or not resource_id.isprintable() or resource_id != resource_id.strip():
-        raise InvalidInput(f"the id {resource_id!r} cannot be used: no '/', no control characters, no spaces around it")
-    known = keys.schemas.get(kind)
-    if known and known.template and not _STACK_NAME.fullmatch(f"{kind}_{resource_id}"):
         raise InvalidInput(
-            f"the id {resource_id!r} cannot be used: it is part of the stack's name, where Heat takes "
-            "letters, digits, '_', '.' and '-', 255 of them at most"
+            f"the id should be a text; put it in quotes: {resource_id!r}"
+        )
+    if (
+        "/" in resource_id
+        or not resource_id.isprintable()
+        or resource_id != resource_id.strip()
+    ):
+        raise InvalidInput(
+            f"the id {resource_id!r} cannot be used: no '/', no control characters, no"
+            " spaces around it"
+        )
+    known = keys.schemas.get(kind)
+    if (
+        known
+        and known.template
+        and not _STACK_NAME.fullmatch(f"{kind}_{resource_id}")
+    ):
+        raise InvalidInput(
+            f"the id {resource_id!r} cannot be used: it is part of the stack's name,"
+            " where Heat takes letters, digits, '_', '.' and '-', 255 of them at most"
         )
     return resource_id
 
 
-def split(kind: str | None, resource_id: str | None) -> tuple[str | None, str | None]:
+def split(
+    kind: str | None, resource_id: str | None
+) -> tuple[str | None, str | None]:
     """Type and id of a command line, where ``TYPE:ID``, as every answer writes it, is both."""
     if kind is not None and resource_id is None and ":" in kind:
         kind, _, resource_id = kind.partition(":")
@@ -322,12 +421,16 @@ def place(store: Store, keys: Keys, ref: Ref) -> Ref:
     """
     if not places.search(store, keys, ref):
         kind = keys.schemas.get(ref.type)
-        raise InvalidInput(f"nothing is known of {ref}: there is no key of the form /{kind.pattern if kind else ''}")
+        raise InvalidInput(
+            f"nothing is known of {ref}: there is no key of the form"
+            f" /{kind.pattern if kind else ''}"
+        )
     return ref
 
 
 def config_key(keys: Keys, ref: Ref) -> str:
-    """Where the wanted configuration lies; templates have their place even when the schema list does not name them."""
+    """Where the wanted configuration lies; templates have their place even when the schema list
+    does not name them."""
     if keys.schemas.get(ref.type) is None and ref.type == TEMPLATE_TYPE:
         return f"{keys.config}{HEAT_TEMPLATES_PATH}/{ref.id}"
     return keys.below(keys.config, ref)

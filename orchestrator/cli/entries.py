@@ -16,17 +16,29 @@ from ..core.source import Located, SourceError
 from ..core.templates import Template, parse_template
 from ..errors import InvalidInput
 
-SCHEMA, MAPPING, TEMPLATE, CASES = "schema.yaml", "mapping.yaml", "template.yaml.j2", "cases"
+SCHEMA, MAPPING, TEMPLATE, CASES = (
+    "schema.yaml",
+    "mapping.yaml",
+    "template.yaml.j2",
+    "cases",
+)
 
 _MAPPING_KEYS = ("handler", "watch", "parameter_mappings", "description")
-_FILES_KEYS = ("environment", "files", "resource_registry", "parameter_defaults")
+_FILES_KEYS = (
+    "environment",
+    "files",
+    "resource_registry",
+    "parameter_defaults",
+)
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be. *line* counts from 1; 0 when it is not known. A *hint* refuses nothing."""
+    """Something that is not as it should be.
+    *line* counts from 1; 0 when it is not known.
+    A *hint* refuses nothing."""
 
     file: Path
     line: int
@@ -46,9 +58,12 @@ class Source:
         return self.located.value
 
     def problem(self, finding: Finding, *below: str | int) -> Problem:
-        """A finding, at its line. *below* is where in the file the document of the finding begins."""
+        """A finding, at its line.
+        *below* is where in the file the document of the finding begins."""
         found = finding.below(*below)
-        return Problem(self.file, self.located.line_of(found.path), str(found), found.hint)
+        return Problem(
+            self.file, self.located.line_of(found.path), str(found), found.hint
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,8 @@ class Case:
 class Entry:
     """One folder of the catalogue: a type, and the template that goes with it if there is one.
 
-    *kind* is what was read of the type; *faults* are those of the files themselves. *text_name* is the template's file.
+    *kind* is what was read of the type; *faults* are those of the files themselves.
+    *text_name* is the template's file.
     """
 
     name: str
@@ -91,7 +107,11 @@ class Entry:
     @property
     def description(self) -> str:
         schema = self.schema.value if self.schema else None
-        return str(schema.get("description", "")) if isinstance(schema, dict) else ""
+        return (
+            str(schema.get("description", ""))
+            if isinstance(schema, dict)
+            else ""
+        )
 
 
 def read(folder: Path) -> list[Entry]:
@@ -101,14 +121,21 @@ def read(folder: Path) -> list[Entry]:
     """
     if not folder.is_dir():
         raise InvalidInput(f"{folder}: there is no such folder of templates")
-    entries = [read_entry(path) for path in sorted(folder.iterdir()) if is_entry(path)]
+    entries = [
+        read_entry(path) for path in sorted(folder.iterdir()) if is_entry(path)
+    ]
     if not entries:
-        raise InvalidInput(f"{folder}: there is no template in it: no folder with a {SCHEMA} or a {MAPPING}")
+        raise InvalidInput(
+            f"{folder}: there is no template in it: no folder with a {SCHEMA} or a"
+            f" {MAPPING}"
+        )
     return entries
 
 
 def is_entry(path: Path) -> bool:
-    return path.is_dir() and any((path / name).exists() for name in (SCHEMA, MAPPING, TEMPLATE, CASES))
+    return path.is_dir() and any(
+        (path / name).exists() for name in (SCHEMA, MAPPING, TEMPLATE, CASES)
+    )
 
 
 class _Attempts:
@@ -123,7 +150,9 @@ class _Attempts:
         except SourceError as error:
             self.faults.append(Problem(file, error.line, error.why))
         except InvalidInput as error:
-            self.faults.append(Problem(file, 1, str(error).removeprefix(f"{file}: ")))
+            self.faults.append(
+                Problem(file, 1, str(error).removeprefix(f"{file}: "))
+            )
         except UnicodeDecodeError:
             self.faults.append(Problem(file, 1, "not a text in UTF-8"))
         except OSError as error:
@@ -141,9 +170,22 @@ def read_entry(folder: Path) -> Entry:
     kind = _kind(schema, attempt) if schema else None
     mapping, template = _read_template(folder, attempt)
     files = sorted((folder / CASES).glob("*.yaml"))
-    sources = [source for file in files if (source := attempt(file, lambda file=file: _source(file)))]  # type: ignore[misc]
+    sources = [
+        source
+        for file in files
+        if (source := attempt(file, lambda file=file: _source(file)))  # type: ignore[misc]
+    ]
     cases = [Case(source) for source in sources if _is_case(source, attempt)]
-    return Entry(folder.name, folder, schema, kind, mapping, template, tuple(cases), tuple(attempt.faults))
+    return Entry(
+        folder.name,
+        folder,
+        schema,
+        kind,
+        mapping,
+        template,
+        tuple(cases),
+        tuple(attempt.faults),
+    )
 
 
 def _source(file: Path) -> Source:
@@ -151,62 +193,118 @@ def _source(file: Path) -> Source:
 
 
 def _kind(schema: Source, attempt: _Attempts) -> ResourceType | None:
-    kind = attempt(schema.file, lambda: next(iter(parse_schemas([schema.value])), None))
+    kind = attempt(
+        schema.file, lambda: next(iter(parse_schemas([schema.value])), None)
+    )
     if kind is not None and kind.fault:
-        path = ("metadata", "template_path") if kind.fault.startswith("template_path") else ("metadata", "sync_key_template")
-        attempt.add([Problem(schema.file, schema.located.line_of(path), kind.fault)])
+        path = (
+            ("metadata", "template_path")
+            if kind.fault.startswith("template_path")
+            else ("metadata", "sync_key_template")
+        )
+        attempt.add(
+            [Problem(schema.file, schema.located.line_of(path), kind.fault)]
+        )
     return kind
 
 
-# The template --------------------------------------------------------------------------------------
+# The template -------------------------------------------------------------------------------------
 
 
-def _read_template(folder: Path, attempt: _Attempts) -> tuple[Source | None, Template | None]:
+def _read_template(
+    folder: Path, attempt: _Attempts
+) -> tuple[Source | None, Template | None]:
     mapping_file, text_file = folder / MAPPING, folder / TEMPLATE
     if not mapping_file.exists() and not text_file.exists():
         return None, None
     mapping = attempt(mapping_file, lambda: _source(mapping_file))
     text = attempt(text_file, lambda: text_file.read_text(encoding="utf-8"))
-    if mapping is None or text is None or not _check_mapping_keys(mapping, attempt):
+    if (
+        mapping is None
+        or text is None
+        or not _check_mapping_keys(mapping, attempt)
+    ):
         return mapping, None
     return mapping, _template(folder.name, mapping, text, attempt)
 
 
 def _check_mapping_keys(mapping: Source, attempt: _Attempts) -> bool:
-    if not isinstance(mapping.value, dict) or not isinstance(mapping.value.get("parameter_mappings", {}), dict):
-        attempt.add([mapping.problem(Finding((), "expected an object with parameter_mappings, an object of name: mapping"))])
+    if not isinstance(mapping.value, dict) or not isinstance(
+        mapping.value.get("parameter_mappings", {}), dict
+    ):
+        attempt.add(
+            [
+                mapping.problem(
+                    Finding(
+                        (),
+                        "expected an object with parameter_mappings, an object of name:"
+                        " mapping",
+                    )
+                )
+            ]
+        )
         return False
     for key in mapping.value:
         if key in _FILES_KEYS:
             attempt.add(
-                [mapping.problem(Finding((key,), "no files and no environment are sent to Heat; write it into the template"))]
+                [
+                    mapping.problem(
+                        Finding(
+                            (key,),
+                            "no files and no environment are sent to Heat; write it"
+                            " into the template",
+                        )
+                    )
+                ]
             )
         elif key not in _MAPPING_KEYS:
-            attempt.add([mapping.problem(Finding((key,), f"unknown key; {did_you_mean(key, _MAPPING_KEYS)}"))])
+            attempt.add(
+                [
+                    mapping.problem(
+                        Finding(
+                            (key,),
+                            f"unknown key; {did_you_mean(key, _MAPPING_KEYS)}",
+                        )
+                    )
+                ]
+            )
     return True
 
 
-def _template(name: str, mapping: Source, text: str, attempt: _Attempts) -> Template | None:
+def _template(
+    name: str, mapping: Source, text: str, attempt: _Attempts
+) -> Template | None:
     """The template without the mappings that do not parse, each of which is told."""
     document = {**mapping.value, "id": name, "template_file": text}
     listed = document.get("parameter_mappings", {})
-    good = {key: value for key, value in listed.items() if _parses(name, key, value, mapping, attempt)}
-    return attempt(mapping.file, lambda: parse_template(name, {**document, "parameter_mappings": good}))
+    good = {
+        key: value
+        for key, value in listed.items()
+        if _parses(name, key, value, mapping, attempt)
+    }
+    return attempt(
+        mapping.file,
+        lambda: parse_template(name, {**document, "parameter_mappings": good}),
+    )
 
 
-def _parses(template: str, name: str, value: Json, mapping: Source, attempt: _Attempts) -> bool:
+def _parses(
+    template: str, name: str, value: Json, mapping: Source, attempt: _Attempts
+) -> bool:
     one = {"template_file": "x", "parameter_mappings": {name: value}}
     try:
         parse_template(template, one)
     except InvalidInput as error:
         text = str(error).partition(": ")[2]
         line = mapping.located.line_of(("parameter_mappings", name))
-        attempt.add([Problem(mapping.file, line, f"parameter_mappings.{name}: {text}")])
+        attempt.add(
+            [Problem(mapping.file, line, f"parameter_mappings.{name}: {text}")]
+        )
         return False
     return True
 
 
-# Cases ---------------------------------------------------------------------------------------------
+# Cases --------------------------------------------------------------------------------------------
 
 
 _OBJECTS: Json = {"type": "object", "additionalProperties": {"type": "object"}}
@@ -226,7 +324,11 @@ _CASE = Shape(
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "properties": {"type": {"type": "string"}, "id": {"type": "string"}, "body": {"type": "object"}},
+                    "properties": {
+                        "type": {"type": "string"},
+                        "id": {"type": "string"},
+                        "body": {"type": "object"},
+                    },
                     "required": ["type", "id", "body"],
                 },
             },
@@ -252,7 +354,9 @@ _CASE = Shape(
 
 def _is_case(source: Source, attempt: _Attempts) -> bool:
     if not isinstance(source.value, dict):
-        attempt.add([source.problem(Finding((), "a case is one document: an object"))])
+        attempt.add(
+            [source.problem(Finding((), "a case is one document: an object"))]
+        )
         return False
     found = list(_CASE.check(source.value))
     attempt.add(source.problem(finding) for finding in found)

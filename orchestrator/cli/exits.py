@@ -11,7 +11,8 @@ class Exit(IntEnum):
     OK = 0
     """Done, and all is well."""
     PROBLEM = 1
-    """Understood and looked at, but something failed, is held back, was rejected or does not check."""
+    """Understood and looked at, but something failed, is held back, was rejected or does not check.
+    """
     INPUT = 2
     """The command line, a file or a setting cannot be used; nothing was written."""
     TIMEOUT = 3
@@ -25,5 +26,5 @@ class Exit(IntEnum):
 
 
 HELP = """\
-Exit codes: 0 all is well, 1 something failed, is held back or does not check, 2 wrong input (nothing was written), \
-3 time was over, 4 etcd does not answer."""
+Exit codes: 0 all is well, 1 something failed, is held back or does not check, \
+2 wrong input (nothing was written), 3 time was over, 4 etcd does not answer."""

@@ -47,7 +47,10 @@ def finish(
     if output is Format.TEXT:
         show(waiting.summary(outlook))
     else:
-        document = {"written": [w.to_json() for w in written], "wait": waiting.as_document(outlook)}
+        document = {
+            "written": [w.to_json() for w in written],
+            "wait": waiting.as_document(outlook),
+        }
         emit(document, output)
     raise typer.Exit(outlook.exit)
 
@@ -56,19 +59,27 @@ def warn_of_api_server(doors: Session, written: list[Written]) -> None:
     """Two who write one resource count its versions apart."""
     origin = doors.keys.schemas.origin.source
     server = is_address(doors.settings.schemas) or is_address(origin)
-    owned = [w for w in written if w.before is not None and (server or w.before == UNVERSIONED)]
+    owned = [
+        w
+        for w in written
+        if w.before is not None and (server or w.before == UNVERSIONED)
+    ]
     if not owned:
         return
     names = ", ".join(str(w.ref) for w in owned[:3])
     more = f" and {len(owned) - 3} more" if len(owned) > 3 else ""
     hint(
-        f"An API server owns {names}{more}: it does not know of this version and will write the "
-        "same number again, with its own body. Change the resource there as well."
+        f"An API server owns {names}{more}: it does not know of this version and will"
+        " write the same number again, with its own body. Change the resource there as"
+        " well."
     )
 
 
 def written_table(written: list[Written]) -> Section:
-    rows = [(_result(w.result), str(w.ref), f"v{w.version}" if w.version else "") for w in written]
+    rows = [
+        (_result(w.result), str(w.ref), f"v{w.version}" if w.version else "")
+        for w in written
+    ]
     return Section("", ("result", "resource", "version"), rows)
 
 

@@ -15,14 +15,24 @@ _EXAMPLES = 3
 
 def held_deletions(found: Snapshot) -> list[Ref]:
     """The resources whose stacks stay until somebody confirms their deletion."""
-    return [standing.ref for standing in Progress(found).everything() if standing.phase is Phase.UNCONFIRMED]
+    return [
+        standing.ref
+        for standing in Progress(found).everything()
+        if standing.phase is Phase.UNCONFIRMED
+    ]
 
 
 def by_type(refs: list[Ref]) -> Section:
     """How many of each type, with examples."""
     number = Counter(ref.type for ref in refs)
     rows = [(kind, str(number[kind]), _examples(refs, kind)) for kind in number]
-    return Section("Deletions that are held", ("type", "number", "ids"), rows, BAD, frozenset({"ids"}))
+    return Section(
+        "Deletions that are held",
+        ("type", "number", "ids"),
+        rows,
+        BAD,
+        frozenset({"ids"}),
+    )
 
 
 def _examples(refs: list[Ref], kind: str) -> str:

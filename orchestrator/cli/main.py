@@ -1,4 +1,5 @@
-"""The commands, wired: each opens its doors, asks a module of this package, and prints the answer."""
+"""The commands, wired: each opens its doors, asks a module of this package, and prints the
+answer."""
 
 from __future__ import annotations
 
@@ -51,16 +52,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Wanted configuration in etcd becomes OpenStack Heat stacks, and their outcome comes back.",
+    help=(
+        "Wanted configuration in etcd becomes OpenStack Heat stacks, and their outcome"
+        " comes back."
+    ),
     epilog=HELP,
 )
-_RUN, _CONFIG, _LOOK, _LEARN = "Running", "Wanted configuration", "Looking", "Trying and checking"
+_RUN, _CONFIG, _LOOK, _LEARN = (
+    "Running",
+    "Wanted configuration",
+    "Looking",
+    "Trying and checking",
+)
 
 OneType = Annotated[
     str | None,
-    typer.Argument(help="A type, such as port; port:port-web names type and id in one.", metavar="TYPE", show_default=False),
+    typer.Argument(
+        help="A type, such as port; port:port-web names type and id in one.",
+        metavar="TYPE",
+        show_default=False,
+    ),
 ]
-OneId = Annotated[str | None, typer.Argument(help="The id of one resource.", metavar="ID", show_default=False)]
+OneId = Annotated[
+    str | None,
+    typer.Argument(
+        help="The id of one resource.", metavar="ID", show_default=False
+    ),
+]
 
 
 def main() -> None:
@@ -77,7 +95,10 @@ def everywhere(
         Path | None,
         typer.Option(
             "--env-file",
-            help="Read settings from this file instead of .env, as ORCHESTRATOR_ENV_FILE does.",
+            help=(
+                "Read settings from this file instead of .env, as ORCHESTRATOR_ENV_FILE"
+                " does."
+            ),
             metavar="PATH",
             show_default=False,
         ),
@@ -88,15 +109,16 @@ def everywhere(
         os.environ[environment.ENV_FILE] = str(env_file)
 
 
-# Running -------------------------------------------------------------------------------------------
+# Running ------------------------------------------------------------------------------------------
 
 
 @app.command(epilog=HELP, rich_help_panel=_RUN)
 def bridge() -> None:
     """Follow the wanted configuration, make jobs of its changes and send them to the workers.
 
-    Runs until it is told to stop (SIGTERM, Ctrl-C). Any number may run: one leads, the others stand by and take over
-    when it is gone. Workers are started with `celery -A tasks worker`.
+    Runs until it is told to stop (SIGTERM, Ctrl-C).
+    Any number may run: one leads, the others stand by and take over when it is gone.
+    Workers are started with `celery -A tasks worker`.
     """
     try:
         settings = configuration.load()
@@ -116,24 +138,39 @@ def bridge() -> None:
         logging.getLogger(__name__).error("The bridge cannot run", extra=fields)
         raise typer.Exit(exit_code(error)) from error
     except Exception as error:
-        # A daemon's defect belongs into its log with all that is known; whoever supervises it starts it again.
-        logging.getLogger(__name__).exception("The bridge ended by a defect", extra={"event": "bridge_defect"})
+        # A daemon's defect belongs into its log with all that is known; whoever supervises it
+        # starts it again.
+        logging.getLogger(__name__).exception(
+            "The bridge ended by a defect", extra={"event": "bridge_defect"}
+        )
         raise typer.Exit(Exit.DEFECT) from error
 
 
 @app.command(epilog=HELP, rich_help_panel=_RUN)
 def config(output: Output = Format.TEXT) -> None:
-    """Show the effective settings, where each of them comes from, and the OpenStack variables. Passwords are masked.
+    """Show the effective settings, where each of them comes from, and the OpenStack variables.
+    Passwords are masked.
 
-    Settings come from the environment, from the file that --env-file or ORCHESTRATOR_ENV_FILE names (or else a file .env
-    in the current folder), and secrets also from files of their own (ORCHESTRATOR_…_FILE). The environment goes first.
+    Settings come from the environment, from the file that --env-file or ORCHESTRATOR_ENV_FILE names
+    (or else a file .env in the current folder), and secrets also from files of their own
+    (ORCHESTRATOR_…_FILE).
+    The environment goes first.
     """
     loaded = configuration.read(os.environ)
-    own, cloud = settings_view.settings(loaded), settings_view.openstack(loaded.others)
+    own, cloud = (
+        settings_view.settings(loaded),
+        settings_view.openstack(loaded.others),
+    )
     if output is Format.TEXT:
         show(settings_view.render(own, cloud))
     else:
-        emit({"settings": [s.to_json() for s in own], "openstack": [s.to_json() for s in cloud]}, output)
+        emit(
+            {
+                "settings": [s.to_json() for s in own],
+                "openstack": [s.to_json() for s in cloud],
+            },
+            output,
+        )
 
 
 @app.command("doctor", epilog=HELP, rich_help_panel=_RUN)
@@ -151,8 +188,9 @@ def run_doctor(
 ) -> None:
     """Check whether a worker started here would find etcd, the broker, Keystone and Heat.
 
-    Run it on a worker's machine, as the worker's user, with the worker's environment. Each line says what was found, or
-    what is wrong and what to do. Answers 0 when all is well, and 1 when something is not.
+    Run it on a worker's machine, as the worker's user, with the worker's environment.
+    Each line says what was found, or what is wrong and what to do.
+    Answers 0 when all is well, and 1 when something is not.
 
     **Examples**
 
@@ -160,7 +198,9 @@ def run_doctor(
         orchestrator doctor --project 5bc29eb468c444bf839a3e634d222132
     """
     settings = configuration.load()
-    log.configure("CRITICAL", settings.log_format)  # what is wrong is in the answer
+    log.configure(
+        "CRITICAL", settings.log_format
+    )  # what is wrong is in the answer
     checks = []
     for check in doctor.examine(settings, project or ""):
         checks.append(check)
@@ -168,7 +208,9 @@ def run_doctor(
             show([check.line()])
     if output is not Format.TEXT:
         emit([check.to_json() for check in checks], output)
-    raise typer.Exit(Exit.OK if all(check.good for check in checks) else Exit.PROBLEM)
+    raise typer.Exit(
+        Exit.OK if all(check.good for check in checks) else Exit.PROBLEM
+    )
 
 
 @app.command(rich_help_panel=_RUN)
@@ -177,14 +219,18 @@ def version() -> None:
     typer.echo(__version__)
 
 
-# Wanted configuration ------------------------------------------------------------------------------
+# Wanted configuration -----------------------------------------------------------------------------
 
 
 @app.command(epilog=HELP, rich_help_panel=_CONFIG)
 def apply(
     files: Files = None,
     validate: Annotated[
-        bool, typer.Option("--validate/--no-validate", help="Hold bodies to the JSON schemas of their types.")
+        bool,
+        typer.Option(
+            "--validate/--no-validate",
+            help="Hold bodies to the JSON schemas of their types.",
+        ),
     ] = True,
     wait: Wait = False,
     timeout: Timeout = None,
@@ -192,9 +238,11 @@ def apply(
 ) -> None:
     """Write wanted resources: documents of type, id and body.
 
-    Every document is checked before the first is written; its body is checked against the JSON schema of its type. A new
-    resource starts at version 1, a changed one gets its next version, and one that is there already just so is left
-    alone. The order does not matter: who needs whom follows from the references.
+    Every document is checked before the first is written; its body is checked against the JSON
+    schema of its type.
+    A new resource starts at version 1, a changed one gets its next version, and one that is there
+    already just so is left alone.
+    The order does not matter: who needs whom follows from the references.
 
     **Examples**
 
@@ -203,16 +251,29 @@ def apply(
         generate-config | orchestrator apply -f -
     """
     if not files:
-        raise InvalidInput("nothing to apply: name a file with -f FILE, or -f - for standard input")
+        raise InvalidInput(
+            "nothing to apply: name a file with -f FILE, or -f - for standard input"
+        )
     found = documents.read(files)
     with session(timeout if wait else None) as doors:
         shapes = Shapes(doors.keys.schemas.json_schema)
-        checked = documents.check(doors.keys, found, shapes=shapes if validate else None)
+        checked = documents.check(
+            doors.keys, found, shapes=shapes if validate else None
+        )
         if validate:
             relations.tell_missing(doors.store, doors.keys, checked, shapes)
-        written = [writing.put(doors.store, doors.keys, document.ref, document.body) for document in checked]
+        written = [
+            writing.put(doors.store, doors.keys, document.ref, document.body)
+            for document in checked
+        ]
         warn_of_api_server(doors, written)
-        finish(doors, written, Goal([w.ref for w in written]) if wait else None, timeout, output)
+        finish(
+            doors,
+            written,
+            Goal([w.ref for w in written]) if wait else None,
+            timeout,
+            output,
+        )
 
 
 @app.command(epilog=HELP, rich_help_panel=_CONFIG)
@@ -220,10 +281,24 @@ def delete(
     kind: OneType = None,
     resource_id: OneId = None,
     files: Files = None,
-    now: Annotated[bool, typer.Option("--now", help="Remove the config at once, without marking it first.")] = False,
-    cascade: Annotated[bool, typer.Option("--cascade", help="Delete everything that uses them, too.")] = False,
+    now: Annotated[
+        bool,
+        typer.Option(
+            "--now", help="Remove the config at once, without marking it first."
+        ),
+    ] = False,
+    cascade: Annotated[
+        bool,
+        typer.Option(
+            "--cascade", help="Delete everything that uses them, too."
+        ),
+    ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Delete them though others use them, and leave those as they are.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Delete them though others use them, and leave those as they are.",
+        ),
     ] = False,
     wait: Wait = False,
     timeout: Timeout = None,
@@ -231,10 +306,12 @@ def delete(
 ) -> None:
     """Mark resources for deletion, so that their stacks are deleted.
 
-    The config itself stays until the API server has seen that the stack is gone, and removes it. Where there is no API server,
-    --wait plays its part: it waits for the deletion and then removes the config. With --now the config is removed at once;
-    the bridge then deletes the stack by what it has recorded. A resource that others use is not deleted without --cascade
-    or --force.
+    The config itself stays until the API server has seen that the stack is gone, and removes it.
+    Where there is no API server, --wait plays its part: it waits for the deletion and then removes
+    the config.
+    With --now the config is removed at once; the bridge then deletes the stack by what it has
+    recorded.
+    A resource that others use is not deleted without --cascade or --force.
 
     **Examples**
 
@@ -246,18 +323,26 @@ def delete(
     if resource_id is not None and kind is not None:
         found = [documents.of_command_line(kind, resource_id), *found]
     elif kind is not None or not found:
-        raise InvalidInput("nothing to delete: name TYPE and ID, or a file with -f FILE")
+        raise InvalidInput(
+            "nothing to delete: name TYPE and ID, or a file with -f FILE"
+        )
     chosen = deleting.Choice(cascade=cascade, force=force, now=now)
     again = deleting.typed_again(kind, resource_id, files, chosen)
     with session(timeout if wait else None) as doors:
-        deleting.run(doors, found, chosen, again if not wait else None, timeout, output)
+        deleting.run(
+            doors, found, chosen, again if not wait else None, timeout, output
+        )
 
 
-# Looking -------------------------------------------------------------------------------------------
+# Looking ------------------------------------------------------------------------------------------
 
 
 @app.command(epilog=HELP, rich_help_panel=_LOOK)
-def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format.TEXT) -> None:
+def get(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Show resources: what is wanted, recorded of the stack, reported, and monitored, side by side.
 
     With an id, every record of that resource is shown with its key in etcd. Secrets are masked.
@@ -273,10 +358,16 @@ def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format
     with session() as doors:
         found = snapshot.load(doors.store, doors.keys)
         if kind is not None and resource_id is not None:
-            ref = documents.place(doors.store, doors.keys, documents.resource(doors.keys, kind, resource_id))
+            ref = documents.place(
+                doors.store,
+                doors.keys,
+                documents.resource(doors.keys, kind, resource_id),
+            )
             showing.show_one(found, ref, doors.catalogue.templates, output)
             return
-        listed = showing.rows(found, documents.check_type(doors.keys, kind) if kind else None)
+        listed = showing.rows(
+            found, documents.check_type(doors.keys, kind) if kind else None
+        )
         if output is Format.TEXT:
             show(showing.table(listed))
         else:
@@ -285,16 +376,28 @@ def get(kind: OneType = None, resource_id: OneId = None, output: Output = Format
 
 @app.command("status", epilog=HELP, rich_help_panel=_LOOK)
 def show_status(
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep it on the screen, up to date, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            "-w",
+            help="Keep it on the screen, up to date, until Ctrl-C.",
+        ),
+    ] = False,
     output: Output = Format.TEXT,
 ) -> None:
-    """Show what runs, what waits and for whom, what is held back, what failed and why, and what was rejected.
+    """Show what runs, what waits and for whom, what is held back, what failed and why, and what was
+    rejected.
 
-    Answers 0 when all is well, though something may still be in progress, and 1 when something failed, is held back or was
-    rejected. Failures are grouped by their cause.
+    Answers 0 when all is well, though something may still be in progress, and 1 when something
+    failed, is held back or was rejected.
+    Failures are grouped by their cause.
     """
     if watch and (output is not Format.TEXT or not on_terminal()):
-        raise InvalidInput("--watch draws on a terminal; in a script, use `orchestrator wait`, then `orchestrator status -o json`")
+        raise InvalidInput(
+            "--watch draws on a terminal; in a script, use `orchestrator wait`, then"
+            " `orchestrator status -o json`"
+        )
     with session() as doors:
         if watch:
             raise typer.Exit(status.watch(doors.store, doors.keys))
@@ -310,11 +413,18 @@ def show_status(
 
 
 @app.command(epilog=HELP, rich_help_panel=_LOOK)
-def wait(kind: OneType = None, resource_id: OneId = None, timeout: Timeout = None, output: Output = Format.TEXT) -> None:
+def wait(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Wait until nothing is in progress: everywhere, for one type, or for one resource.
 
-    A resource is done when its wanted version is reported, or when it is held back by something that does not come by itself.
-    Answers 0 when all is complete, 1 when something failed or is held back, and 3 when time was over.
+    A resource is done when its wanted version is reported, or when it is held back by something
+    that does not come by itself.
+    Answers 0 when all is complete, 1 when something failed or is held back, and 3 when time was
+    over.
     """
     kind, resource_id = documents.split(kind, resource_id)
     with session(timeout) as doors:
@@ -332,20 +442,38 @@ def retry(
     kind: OneType = None,
     resource_id: OneId = None,
     root: Annotated[
-        str | None, typer.Option("--root", help="All that failed because of this resource.", metavar="TYPE:ID", show_default=False)
+        str | None,
+        typer.Option(
+            "--root",
+            help="All that failed because of this resource.",
+            metavar="TYPE:ID",
+            show_default=False,
+        ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that failed.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that failed.")
+    ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Take the stack that is in Heat as it is, whoever built it. Needs TYPE and ID.")
+        bool,
+        typer.Option(
+            "--force",
+            help=(
+                "Take the stack that is in Heat as it is, whoever built it. Needs TYPE"
+                " and ID."
+            ),
+        ),
     ] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Try failed versions once more, as they are: after the cause outside was repaired, a quota raised, a cloud mended.
+    """Try failed versions once more, as they are: after the cause outside was repaired, a quota
+    raised, a cloud mended.
 
-    What failed because of another resource needs no retry of its own: it is tried again by itself when its cause is repaired.
-    A new version of the configuration is tried by itself, too. The state of the version is then reported a second time.
+    What failed because of another resource needs no retry of its own: it is tried again by itself
+    when its cause is repaired.
+    A new version of the configuration is tried by itself, too.
+    The state of the version is then reported a second time.
 
     **Examples**
 
@@ -357,30 +485,51 @@ def retry(
         raise InvalidInput("--force is for one resource: name its TYPE and ID")
     kind, resource_id = documents.split(kind, resource_id)
     with session(timeout if wait else None) as doors:
-        meant = retrying.meant(doors.keys, kind, resource_id, root=root, everything=everything)
+        meant = retrying.meant(
+            doors.keys, kind, resource_id, root=root, everything=everything
+        )
         written = retrying.ask(doors.store, doors.keys, meant, force=force)
         goal = Goal([w.ref for w in written]) if wait and written else None
         finish(doors, written, goal, timeout, output)
 
 
-# Trying --------------------------------------------------------------------------------------------
+# Trying -------------------------------------------------------------------------------------------
 
 
 @app.command(epilog=HELP, rich_help_panel=_LEARN)
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Tear everything down at the end; 0 only if every record is right.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once",
+            help="Tear everything down at the end; 0 only if every record is right.",
+        ),
+    ] = False,
     keep_logs: Annotated[
         Path | None,
-        typer.Option("--keep-logs", help="Where to keep logs and data of all servers.", metavar="FOLDER", show_default=False),
+        typer.Option(
+            "--keep-logs",
+            help="Where to keep logs and data of all servers.",
+            metavar="FOLDER",
+            show_default=False,
+        ),
     ] = None,
     delay: Annotated[
         float | None,
-        typer.Option("--delay", help="How long Heat takes for each operation.", metavar="SECONDS", min=0, show_default=False),
+        typer.Option(
+            "--delay",
+            help="How long Heat takes for each operation.",
+            metavar="SECONDS",
+            min=0,
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """See it happen on this machine: real etcd, Redis, Celery and Heat, and a load balancer service built on them.
+    """See it happen on this machine: real etcd, Redis, Celery and Heat, and a load balancer service
+    built on them.
 
-    The cloud behind Heat is simulated. Everything listens on free loopback ports and goes when you press Ctrl-C.
+    The cloud behind Heat is simulated.
+    Everything listens on free loopback ports and goes when you press Ctrl-C.
     """
     pace = {} if delay is None else {"delay": delay}
     raise typer.Exit(_demo_module().run(once=once, logs=keep_logs, **pace))
@@ -390,7 +539,9 @@ def _demo_module() -> Any:
     try:
         import_module("heat")
     except ImportError:
-        raise InvalidInput("the demo needs a Heat engine: pip install 'orchestrator[sandbox]'") from None
+        raise InvalidInput(
+            "the demo needs a Heat engine: pip install 'orchestrator[sandbox]'"
+        ) from None
     return import_module("orchestrator.sandbox.demo")
 
 

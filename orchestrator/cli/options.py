@@ -8,17 +8,37 @@ import typer
 
 from .output import Format
 
-Output = Annotated[Format, typer.Option("--output", "-o", help="text for people; json and yaml for scripts, with stable keys.")]
+Output = Annotated[
+    Format,
+    typer.Option(
+        "--output",
+        "-o",
+        help="text for people; json and yaml for scripts, with stable keys.",
+    ),
+]
 Files = Annotated[
     list[str] | None,
     typer.Option(
-        "--file", "-f", help="YAML or JSON; - is standard input. May be given several times.", metavar="FILE", show_default=False
+        "--file",
+        "-f",
+        help="YAML or JSON; - is standard input. May be given several times.",
+        metavar="FILE",
+        show_default=False,
     ),
 ]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done, and answer with the outcome.")]
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait", help="Wait until it is done, and answer with the outcome."
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(
-        "--timeout", help="Seconds to wait at most; for ever when left out.", min=0, metavar="SECONDS", show_default=False
+        "--timeout",
+        help="Seconds to wait at most; for ever when left out.",
+        min=0,
+        metavar="SECONDS",
+        show_default=False,
     ),
 ]

@@ -1,7 +1,9 @@
-"""What every command writes with: colours and tables on a terminal, plain columns in a pipe, JSON and YAML for scripts.
+"""What every command writes with: colours and tables on a terminal, plain columns in a pipe, JSON
+and YAML for scripts.
 
-Nothing reaches a screen unmasked: values pass :func:`shown` first. Nor does a character that is not seen: keys, ids and reasons
-are written by others, and an escape sequence in them would be the terminal's to carry out.
+Nothing reaches a screen unmasked: values pass :func:`shown` first.
+Nor does a character that is not seen: keys, ids and reasons are written by others, and an escape
+sequence in them would be the terminal's to carry out.
 """
 
 from __future__ import annotations
@@ -35,11 +37,19 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-GOOD, BUSY, CALM, DOUBT, BAD, FAINT = "green", "cyan", "blue", "yellow", "bold red", "bright_black"
+GOOD, BUSY, CALM, DOUBT, BAD, FAINT = (
+    "green",
+    "cyan",
+    "blue",
+    "yellow",
+    "bold red",
+    "bright_black",
+)
 
 
 def printable() -> None:
-    """Escape what cannot be written, such as the bytes of a key that is not UTF-8, instead of failing at it."""
+    """Escape what cannot be written, such as the bytes of a key that is not UTF-8, instead of
+    failing at it."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -53,19 +63,32 @@ def console() -> Console:
 def _console(*, stderr: bool) -> Console:
     found = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not found.is_terminal:
-        found = Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=10_000, soft_wrap=True, color_system=None)
+        found = Console(
+            stderr=stderr,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            width=10_000,
+            soft_wrap=True,
+            color_system=None,
+        )
     return found
 
 
 def complain(text: str) -> None:
-    """One error, on stderr. Its further lines are indented, so that none looks like another error."""
+    """One error, on stderr.
+    Its further lines are indented, so that none looks like another error."""
     lines = clean(text, keep="\n").replace("\n", "\n  ")
-    _console(stderr=True).print(Text.assemble(("error: ", BAD), lines), soft_wrap=True)
+    _console(stderr=True).print(
+        Text.assemble(("error: ", BAD), lines), soft_wrap=True
+    )
 
 
 def hint(text: str) -> None:
     """Something worth knowing that is no part of the answer, on stderr."""
-    _console(stderr=True).print(Text(clean(text, keep="\n"), FAINT), soft_wrap=True)
+    _console(stderr=True).print(
+        Text(clean(text, keep="\n"), FAINT), soft_wrap=True
+    )
 
 
 def seen(text: Cell) -> Text:
@@ -80,12 +103,14 @@ def on_terminal() -> bool:
     return console().is_terminal
 
 
-# Documents for scripts -----------------------------------------------------------------------------
+# Documents for scripts ----------------------------------------------------------------------------
 
 
 def emit(value: Json, form: Format) -> None:
     """A document, for programs: never coloured, never wrapped."""
-    sys.stdout.write(as_yaml(value) if form is Format.YAML else as_json(value) + "\n")
+    sys.stdout.write(
+        as_yaml(value) if form is Format.YAML else as_json(value) + "\n"
+    )
     sys.stdout.flush()
 
 
@@ -98,7 +123,13 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = '"' if any(is_odd(letter) for letter in value if letter != "\n") else "|" if "\n" in value else None
+    style = (
+        '"'
+        if any(is_odd(letter) for letter in value if letter != "\n")
+        else "|"
+        if "\n" in value
+        else None
+    )
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -106,20 +137,34 @@ _Dumper.add_representer(str, _text)
 
 
 def as_yaml(value: Json) -> str:
-    return clean_yaml(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+    return clean_yaml(
+        yaml.dump(
+            value,
+            Dumper=_Dumper,
+            sort_keys=False,
+            allow_unicode=True,
+            width=120,
+        )
+    )
 
 
 def shown(value: Json, hidden: Collection[str] = ()) -> Json:
-    """A copy that may be looked at: secrets masked by their names, and *hidden* texts wherever they are."""
-    return masking.Veil(hidden).over_all(masking.masked(value)) if hidden else masking.masked(value)
+    """A copy that may be looked at: secrets masked by their names, and *hidden* texts wherever they
+    are."""
+    return (
+        masking.Veil(hidden).over_all(masking.masked(value))
+        if hidden
+        else masking.masked(value)
+    )
 
 
-# Tables --------------------------------------------------------------------------------------------
+# Tables -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A titled table, before it is known where it will be printed. *wide* columns take what room there is."""
+    """A titled table, before it is known where it will be printed.
+    *wide* columns take what room there is."""
 
     title: str
     columns: tuple[str, ...]
@@ -132,7 +177,9 @@ def as_table(section: Section) -> RenderableType:
     """For a terminal."""
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=Text(clean(section.title), section.style) if section.title else None,
+        title=Text(clean(section.title), section.style)
+        if section.title
+        else None,
         title_justify="left",
         header_style="bold",
         pad_edge=False,
@@ -140,7 +187,11 @@ def as_table(section: Section) -> RenderableType:
         border_style=FAINT,
     )
     for column in section.columns:
-        table.add_column(column, overflow="fold", min_width=10 if column in section.wide else None)
+        table.add_column(
+            column,
+            overflow="fold",
+            min_width=10 if column in section.wide else None,
+        )
     for row in section.rows:
         table.add_row(*map(seen, row))
     return table
@@ -148,9 +199,20 @@ def as_table(section: Section) -> RenderableType:
 
 def as_columns(section: Section) -> str:
     """For a pipe: columns with two spaces between them, and never a line break inside a row."""
-    rows = [tuple(title.upper() for title in section.columns), *(tuple(map(_line, row)) for row in section.rows)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(section.columns))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    rows = [
+        tuple(title.upper() for title in section.columns),
+        *(tuple(map(_line, row)) for row in section.rows),
+    ]
+    widths = [
+        max(len(row[place]) for row in rows)
+        for place in range(len(section.columns))
+    ]
+    lines = [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
     return "\n".join([section.title, *lines] if section.title else lines)
 
 
@@ -163,9 +225,13 @@ def as_renderable(parts: Iterable[Section | Text]) -> RenderableType:
     pieces: list[RenderableType] = []
     before: Section | Text | None = None
     for part in parts:
-        if before is not None and (isinstance(part, Section) or isinstance(before, Section)):
+        if before is not None and (
+            isinstance(part, Section) or isinstance(before, Section)
+        ):
             pieces.append(Text())
-        pieces.append(as_table(part) if isinstance(part, Section) else seen(part))
+        pieces.append(
+            as_table(part) if isinstance(part, Section) else seen(part)
+        )
         before = part
     return Group(*pieces)
 
@@ -179,7 +245,14 @@ def show(parts: Iterable[Section | Text]) -> None:
     for number, part in enumerate(parts):
         if number and isinstance(part, Section) and part.title:
             sys.stdout.write("\n")
-        sys.stdout.write((as_columns(part) if isinstance(part, Section) else clean(str(part))) + "\n")
+        sys.stdout.write(
+            (
+                as_columns(part)
+                if isinstance(part, Section)
+                else clean(str(part))
+            )
+            + "\n"
+        )
     sys.stdout.flush()
 
 

@@ -1,4 +1,5 @@
-"""Resources that documents refer to and that are nowhere: worth a word, and no fault, for the order of writing is free."""
+"""Resources that documents refer to and that are nowhere: worth a word, and no fault, for the order
+of writing is free."""
 
 from __future__ import annotations
 
@@ -34,23 +35,39 @@ class Missing:
     def __str__(self) -> str:
         place = self.document.raw.where(self.path)
         return (
-            f"{place}: {self.document.ref}: {show_path(self.path)}: {self.ref} is neither in etcd nor in these files; "
-            "what needs it waits until it is written"
+            f"{place}: {self.document.ref}: {show_path(self.path)}: {self.ref} is"
+            " neither in etcd nor in these files; what needs it waits until it is"
+            " written"
         )
 
 
-def missing(store: Store, keys: Keys, documents: Sequence[Document], shapes: Shapes) -> list[Missing]:
+def missing(
+    store: Store, keys: Keys, documents: Sequence[Document], shapes: Shapes
+) -> list[Missing]:
     """Every such reference, in the order of the documents."""
     own = {document.ref for document in documents}
-    found = [lead for document in documents for lead in _leads(document, shapes, keys) if lead.ref not in own]
-    there = set(_existing(store, keys, dict.fromkeys(lead.ref for lead in found)))
+    found = [
+        lead
+        for document in documents
+        for lead in _leads(document, shapes, keys)
+        if lead.ref not in own
+    ]
+    there = set(
+        _existing(store, keys, dict.fromkeys(lead.ref for lead in found))
+    )
     return [lead for lead in found if lead.ref not in there]
 
 
 def _leads(document: Document, shapes: Shapes, keys: Keys) -> Iterator[Missing]:
     for path, ref in shapes.of(document.ref.type).relations(document.body):
         kind = keys.schemas.get(ref.type)
-        if kind is None or not kind.is_resource or kind.pattern.needs_body or path == (_TENANT,) or "/" in ref.id:
+        if (
+            kind is None
+            or not kind.is_resource
+            or kind.pattern.needs_body
+            or path == (_TENANT,)
+            or "/" in ref.id
+        ):
             continue
         yield Missing(document, ("body", *path), ref)
 
@@ -63,7 +80,9 @@ def _existing(store: Store, keys: Keys, refs: Iterable[Ref]) -> Iterator[Ref]:
             yield by_key[key]
 
 
-def tell_missing(store: Store, keys: Keys, documents: Sequence[Document], shapes: Shapes) -> None:
+def tell_missing(
+    store: Store, keys: Keys, documents: Sequence[Document], shapes: Shapes
+) -> None:
     """Hints on stderr, one for each of the first such references."""
     found = missing(store, keys, documents, shapes)
     for lead in found[:_TOLD]:

@@ -1,4 +1,5 @@
-"""Ask the bridge to try failed versions once more. The bridge sees the request below its own prefix, and removes it."""
+"""Ask the bridge to try failed versions once more.
+The bridge sees the request below its own prefix, and removes it."""
 
 from __future__ import annotations
 
@@ -27,16 +28,29 @@ class Meant:
     everything: bool = False
 
 
-def meant(keys: Keys, kind: str | None, resource_id: str | None, *, root: str | None, everything: bool) -> Meant:
+def meant(
+    keys: Keys,
+    kind: str | None,
+    resource_id: str | None,
+    *,
+    root: str | None,
+    everything: bool,
+) -> Meant:
     """The words of a command line, understood.
 
     :raises InvalidInput: a type, an id or a cause cannot be one.
     """
     if root and ":" not in root:
-        raise InvalidInput(f"--root {root}: expected TYPE:ID, such as --root network:net-front")
+        raise InvalidInput(
+            f"--root {root}: expected TYPE:ID, such as --root network:net-front"
+        )
     return Meant(
         kind=documents.check_type(keys, kind) if kind else None,
-        ref=documents.resource(keys, kind, resource_id) if kind and resource_id else None,
+        ref=(
+            documents.resource(keys, kind, resource_id)
+            if kind and resource_id
+            else None
+        ),
         root=documents.resource(keys, *root.split(":", 1)) if root else None,
         everything=everything,
     )
@@ -55,12 +69,20 @@ def choose(found: Snapshot, meant: Meant) -> list[Ref]:
         if standing.moving and standing.phase in (Phase.RUNNING, Phase.TROUBLE):
             raise InvalidInput(f"{ref}: {_under_way(ref, standing)}")
         if ref not in found.failed and standing.phase is not Phase.STALE:
-            raise InvalidInput(f"{ref} has not failed: see `orchestrator get {ref.type} {ref.id}`")
+            raise InvalidInput(
+                f"{ref} has not failed: see `orchestrator get {ref.type} {ref.id}`"
+            )
         return [ref]
     if root is None and kind is None and not meant.everything:
-        raise InvalidInput("nothing to retry: name TYPE ID, a TYPE, a cause with --root TYPE:ID, or --all")
+        raise InvalidInput(
+            "nothing to retry: name TYPE ID, a TYPE, a cause with --root TYPE:ID, or"
+            " --all"
+        )
     return sorted(
-        ref for ref, failed in found.failed.items() if (kind is None or ref.type == kind) and (root is None or failed.root == root)
+        ref
+        for ref, failed in found.failed.items()
+        if (kind is None or ref.type == kind)
+        and (root is None or failed.root == root)
     )
 
 
@@ -68,16 +90,24 @@ def _under_way(ref: Ref, standing: Standing) -> str:
     """Why a retry would change nothing, and what would."""
     if standing.reason == Stage.IN_HEAT.value:
         return (
-            "Heat works on its stack. A retry changes nothing: the version is reported when Heat ends, or once the stack's "
-            f"timeout is over. A deletion does not wait for it: orchestrator delete {ref.type} {ref.id}"
+            "Heat works on its stack. A retry changes nothing: the version is reported"
+            " when Heat ends, or once the stack's timeout is over. A deletion does not"
+            f" wait for it: orchestrator delete {ref.type} {ref.id}"
         )
     return f"a job on it is under way and is tried again by itself ({standing.reason})"
 
 
 def in_progress(found: Snapshot, refs: list[Ref]) -> dict[Ref, str]:
-    """Of the resources, those whose stacks Heat had in progress when their versions failed, and the state of each."""
-    known = {ref: found.stacks[ref].status for ref in refs if ref in found.stacks}
-    return {ref: status for ref, status in known.items() if status.endswith("_IN_PROGRESS")}
+    """Of the resources, those whose stacks Heat had in progress when their versions failed, and the
+    state of each."""
+    known = {
+        ref: found.stacks[ref].status for ref in refs if ref in found.stacks
+    }
+    return {
+        ref: status
+        for ref, status in known.items()
+        if status.endswith("_IN_PROGRESS")
+    }
 
 
 def tell_in_progress(stuck: Mapping[Ref, str]) -> str:
@@ -87,13 +117,16 @@ def tell_in_progress(stuck: Mapping[Ref, str]) -> str:
     first = next(iter(stuck))
     more = f" and {len(stuck) - 1} more" if len(stuck) > 1 else ""
     return (
-        f"Heat had the stack of {first}{more} in {stuck[first]}. The next try waits until Heat ends that. If an engine of Heat "
-        f"died over it, Heat never does: delete the resource (orchestrator delete {first.type} {first.id}), or repair the stack "
-        "in Heat."
+        f"Heat had the stack of {first}{more} in {stuck[first]}. The next try waits"
+        " until Heat ends that. If an engine of Heat died over it, Heat never does:"
+        f" delete the resource (orchestrator delete {first.type} {first.id}), or repair"
+        " the stack in Heat."
     )
 
 
-def ask(store: Store, keys: Keys, meant: Meant, *, force: bool = False) -> list[Written]:
+def ask(
+    store: Store, keys: Keys, meant: Meant, *, force: bool = False
+) -> list[Written]:
     """Leave the requests; asking twice is asking once.
 
     :param force: the stack in Heat is to be taken as it is, whoever built it.
@@ -107,7 +140,9 @@ def ask(store: Store, keys: Keys, meant: Meant, *, force: bool = False) -> list[
     for ref in chosen:
         key = keys.below(keys.retries, ref)
         store.put(key, RetryAsked(force).to_json())
-        written.append(Written(ref, key, Result.RETRIED, _version_of(found, ref)))
+        written.append(
+            Written(ref, key, Result.RETRIED, _version_of(found, ref))
+        )
     return written
 
 

@@ -16,12 +16,26 @@ from ..core.schemas import ResourceType, Schemas
 from ..errors import InvalidInput, OrchestratorError, TemporaryError
 from .exits import HELP, Exit
 from .options import Output, Timeout
-from .output import BAD, DOUBT, FAINT, GOOD, Format, Section, count, emit, hint, show
+from .output import (
+    BAD,
+    DOUBT,
+    FAINT,
+    GOOD,
+    Format,
+    Section,
+    count,
+    emit,
+    hint,
+    show,
+)
 from .session import Session, session
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="The resource types in force: those of the list that the leading bridge stored in etcd.",
+    help=(
+        "The resource types in force: those of the list that the leading bridge stored"
+        " in etcd."
+    ),
     epilog=HELP,
 )
 
@@ -42,7 +56,13 @@ def show_types(output: Output = Format.TEXT) -> None:
     if differs:
         hint(differs)
     if output is Format.TEXT:
-        show([_headline(types, stored=record is not None), *_told(trouble), _table(types)])
+        show(
+            [
+                _headline(types, stored=record is not None),
+                *_told(trouble),
+                _table(types),
+            ]
+        )
     else:
         emit(_as_document(types, record, trouble), output)
 
@@ -68,7 +88,14 @@ def reload(timeout: Timeout = None) -> None:
     if trouble is not None:
         raise typer.Exit(Exit.PROBLEM if trouble.refused else Exit.UNAVAILABLE)
     same = before is not None and before["revision"] == types.origin.revision
-    show([Text("It was the newest already." if same else "It is new.", FAINT if same else GOOD)])
+    show(
+        [
+            Text(
+                "It was the newest already." if same else "It is new.",
+                FAINT if same else GOOD,
+            )
+        ]
+    )
 
 
 class _NobodyLeads(OrchestratorError):
@@ -111,9 +138,9 @@ def difference(source: Source, record: Mapping[str, Json] | None) -> str:
 
 def _differs(source: Source, record: Mapping[str, Json]) -> str:
     return (
-        f"This machine's schema list ({source.name}) differs from the leader's "
-        f"({record['source']}), which is in force everywhere. A bridge of this machine would put "
-        "its own in force when it leads: set the same ORCHESTRATOR_SCHEMAS."
+        f"This machine's schema list ({source.name}) differs from the leader's"
+        f" ({record['source']}), which is in force everywhere. A bridge of this machine"
+        " would put its own in force when it leads: set the same ORCHESTRATOR_SCHEMAS."
     )
 
 
@@ -121,7 +148,9 @@ def _record(doors: Session) -> dict[str, Json] | None:
     try:
         stored = read_stored(doors.store, doors.types.none)
     except ValueError as error:
-        raise TemporaryError(f"the schema list in etcd cannot be read: {error}") from error
+        raise TemporaryError(
+            f"the schema list in etcd cannot be read: {error}"
+        ) from error
     if stored is None:
         return None
     listed = stored.listed
@@ -149,20 +178,41 @@ def _headline(types: Schemas, *, stored: bool) -> Text:
     text = f"{count(len(types), 'type')} of {types.origin}"
     if stored:
         return Text(f"{text} {'is' if len(types) == 1 else 'are'} in force.")
-    return Text(f"{text}; no leader has stored a list yet, so this is this machine's own.", DOUBT)
+    return Text(
+        f"{text}; no leader has stored a list yet, so this is this machine's own.",
+        DOUBT,
+    )
 
 
 def _told(trouble: Trouble | None) -> list[Section | Text]:
     if trouble is None:
         return []
-    what = "A newer list is refused" if trouble.refused else "The list cannot be read"
+    what = (
+        "A newer list is refused"
+        if trouble.refused
+        else "The list cannot be read"
+    )
     style = BAD if trouble.refused else DOUBT
-    return [Text.assemble((f"{what} since {trouble.since}: ", style), trouble.reason)]
+    return [
+        Text.assemble(
+            (f"{what} since {trouble.since}: ", style), trouble.reason
+        )
+    ]
 
 
 def _table(types: Schemas) -> Section:
-    rows = [(kind.id, f"/{kind.pattern}", "yes" if kind.versioned else "no", _what(kind)) for kind in types]
-    return Section("", ("type", "keys", "state versioning", "what becomes of it"), rows)
+    rows = [
+        (
+            kind.id,
+            f"/{kind.pattern}",
+            "yes" if kind.versioned else "no",
+            _what(kind),
+        )
+        for kind in types
+    ]
+    return Section(
+        "", ("type", "keys", "state versioning", "what becomes of it"), rows
+    )
 
 
 def _what(kind: ResourceType) -> Text:
@@ -170,7 +220,11 @@ def _what(kind: ResourceType) -> Text:
         return Text(kind.fault, BAD)
     if not kind.is_resource:
         return Text("no resource", FAINT)
-    return Text("a stack") if kind.template is not None else Text("nothing to build", FAINT)
+    return (
+        Text("a stack")
+        if kind.template is not None
+        else Text("nothing to build", FAINT)
+    )
 
 
 def _as_document(
@@ -186,7 +240,11 @@ def _as_document(
 
 
 def _trouble_document(trouble: Trouble) -> dict[str, Json]:
-    return {"reason": trouble.reason, "since": trouble.since, "refused": trouble.refused}
+    return {
+        "reason": trouble.reason,
+        "since": trouble.since,
+        "refused": trouble.refused,
+    }
 
 
 def _type_document(kind: ResourceType) -> dict[str, Json]:

@@ -1,4 +1,5 @@
-"""What a command works with: the settings, the catalogue, the types and the store. Opened here, passed down.
+"""What a command works with: the settings, the catalogue, the types and the store.
+Opened here, passed down.
 
 Also the one place where an error becomes a line on stderr and an exit code.
 """
@@ -23,7 +24,13 @@ from ..clients.schema_list import Source
 from ..clients.store import HistoryChanged, Store
 from ..clients.types import Types
 from ..core.keys import Keys
-from ..errors import InvalidInput, OrchestratorError, StoreForbidden, StoreUnavailable, TemporaryError
+from ..errors import (
+    InvalidInput,
+    OrchestratorError,
+    StoreForbidden,
+    StoreUnavailable,
+    TemporaryError,
+)
 from ..settings import Settings
 from ..tracebacks import words
 from .exits import Exit
@@ -52,10 +59,12 @@ class Session:
 
     @property
     def keys(self) -> Keys:
-        """By the schema list that the leader has stored; by this machine's own, as long as there is none.
+        """By the schema list that the leader has stored; by this machine's own, as long as there is
+        none.
 
         :raises InvalidInput: there is none, and this machine's own cannot be used.
-        :raises TemporaryError: etcd does not answer; or there is none, and the API server does not answer.
+        :raises TemporaryError: etcd does not answer; or there is none, and the API server does not
+            answer.
         """
         return self.types.keys
 
@@ -69,13 +78,26 @@ def session(within: float | None = None) -> Iterator[Session]:
     :raises InvalidInput: a setting or the catalogue cannot be used.
     """
     settings = configuration.load()
-    logs.configure("DEBUG" if settings.log_level == "DEBUG" else "ERROR", settings.log_format)
+    logs.configure(
+        "DEBUG" if settings.log_level == "DEBUG" else "ERROR",
+        settings.log_format,
+    )
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
-    patience = PATIENCE if within is None else min(PATIENCE, max(within, _LEAST_PATIENCE))
+    patience = (
+        PATIENCE
+        if within is None
+        else min(PATIENCE, max(within, _LEAST_PATIENCE))
+    )
     store = EtcdStore(settings.etcd, read_timeout=patience)
     try:
-        yield Session(settings, templates, Types(store, settings.prefixes, source.read), store, source)
+        yield Session(
+            settings,
+            templates,
+            Types(store, settings.prefixes, source.read),
+            store,
+            source,
+        )
     finally:
         store.close()
 
@@ -87,12 +109,17 @@ class Commands(PlainUsage):
         try:
             return super().invoke(ctx)
         except OrchestratorError as error:
-            complain(_etcd_away(error) if isinstance(error, StoreUnavailable) else str(error))
+            complain(
+                _etcd_away(error)
+                if isinstance(error, StoreUnavailable)
+                else str(error)
+            )
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(Exit.INTERRUPTED) from error
         except BrokenPipeError:
-            sys.stderr.close()  # Whoever read us has seen enough; Python would complain on the way out.
+            # Whoever read us has seen enough; Python would complain on the way out.
+            sys.stderr.close()
             raise typer.Exit(Exit.OK) from None
         except (typer.Exit, typer.Abort):
             raise
@@ -101,8 +128,9 @@ class Commands(PlainUsage):
                 raise
             log.debug("Bug", exc_info=True)
             complain(
-                f"a mistake in orchestrator itself: {type(error).__name__}: {words(error)}\n"
-                "Please report it; ORCHESTRATOR_LOG_LEVEL=DEBUG shows where it happened."
+                f"a mistake in orchestrator itself: {type(error).__name__}:"
+                f" {words(error)}\nPlease report it; ORCHESTRATOR_LOG_LEVEL=DEBUG shows"
+                " where it happened."
             )
             raise typer.Exit(Exit.DEFECT) from error
 
@@ -121,7 +149,10 @@ def exit_code(error: OrchestratorError) -> Exit:
 def _etcd_away(error: StoreUnavailable) -> str:
     """The store's error, shortened to what a person can act on."""
     text = str(error)
-    if isinstance(error, StoreForbidden | HistoryChanged) or "etcdserver" in text:
+    if (
+        isinstance(error, StoreForbidden | HistoryChanged)
+        or "etcdserver" in text
+    ):
         return text  # etcd has answered, and says what is wrong
     place, _, details = text.partition(": ")
     if details.startswith("TLS"):
@@ -132,6 +163,10 @@ def _etcd_away(error: StoreUnavailable) -> str:
         details = "connection refused"
     try:
         endpoints = ",".join(configuration.load().etcd_endpoints)
-    except InvalidInput:  # It was read a moment ago; whatever happened since, the first error counts.
+    # It was read a moment ago; whatever happened since, the first error counts.
+    except InvalidInput:
         endpoints = ""
-    return f"{place} does not answer: {details}; is it running? ORCHESTRATOR_ETCD_ENDPOINTS={endpoints}"
+    return (
+        f"{place} does not answer: {details}; is it running?"
+        f" ORCHESTRATOR_ETCD_ENDPOINTS={endpoints}"
+    )

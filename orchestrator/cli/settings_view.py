@@ -33,16 +33,24 @@ class Setting:
     description: str
 
     def to_json(self) -> dict[str, Json]:
-        return {"variable": self.variable, "value": self.value, "source": self.source, "description": self.description}
+        return {
+            "variable": self.variable,
+            "value": self.value,
+            "source": self.source,
+            "description": self.description,
+        }
 
 
 def without_credentials(text: str) -> str:
-    """A URL, or several, without the passwords in it, wherever they stand and whatever they consist of.
+    """A URL, or several, without the passwords in it, wherever they stand and whatever they consist
+    of.
 
     >>> without_credentials("redis://user:pa/s@s;wo,rd@host:6379/0")
     'redis://user:***@host:6379/0'
     """
-    return "".join(_one_without_credentials(part) for part in _NEXT_URL.split(text))
+    return "".join(
+        _one_without_credentials(part) for part in _NEXT_URL.split(text)
+    )
 
 
 def _one_without_credentials(url: str) -> str:
@@ -54,7 +62,10 @@ def _one_without_credentials(url: str) -> str:
     user, colon, _ = userinfo.partition(":")
     if colon:
         userinfo = f"{user}:{MASK}"
-    place = _QUERY.sub(lambda found: f"{found[1]}{MASK}" if is_secret(found[2]) else found[0], place)
+    place = _QUERY.sub(
+        lambda found: f"{found[1]}{MASK}" if is_secret(found[2]) else found[0],
+        place,
+    )
     return f"{scheme}://{userinfo}{at}{place}"
 
 
@@ -92,11 +103,20 @@ def settings(loaded: Loaded) -> list[Setting]:
     """Our own settings, in the order in which they are declared."""
     found = []
     for name, field in Settings.model_fields.items():
-        value = visible(getattr(loaded.settings, name), secret=_is_all_secret(name))
+        value = visible(
+            getattr(loaded.settings, name), secret=_is_all_secret(name)
+        )
         if name == "broker_url":
             value = loaded.settings.broker.address.masked
         source = loaded.sources.get(name, "default")
-        found.append(Setting(f"{PREFIX}{name.upper()}", value, source, field.description or ""))
+        found.append(
+            Setting(
+                f"{PREFIX}{name.upper()}",
+                value,
+                source,
+                field.description or "",
+            )
+        )
     return found
 
 
@@ -109,7 +129,9 @@ def openstack(others: Mapping[str, Found]) -> list[Setting]:
     """The credentials' variables that are set: the workers use them, keystoneauth reads them."""
     description = "OpenStack credentials, read by the workers."
     return [
-        Setting(name, _openstack_value(name, found.value), found.source, description)
+        Setting(
+            name, _openstack_value(name, found.value), found.source, description
+        )
         for name, found in sorted(others.items())
         if name.startswith("OS_")
     ]
@@ -121,17 +143,33 @@ def _openstack_value(name: str, value: str) -> Json:
 
 def render(own: list[Setting], cloud: list[Setting]) -> list[Section | Text]:
     """For people."""
-    parts: list[Section | Text] = [Section("", ("variable", "value", "from", "what it is"), [_cells(setting) for setting in own])]
+    parts: list[Section | Text] = [
+        Section(
+            "",
+            ("variable", "value", "from", "what it is"),
+            [_cells(setting) for setting in own],
+        )
+    ]
     if cloud:
-        rows = [(setting.variable, _value(setting), setting.source) for setting in cloud]
+        rows = [
+            (setting.variable, _value(setting), setting.source)
+            for setting in cloud
+        ]
         parts.append(Section("OpenStack", ("variable", "value", "from"), rows))
     else:
-        parts.append(Text("No OS_* variable is set: a worker started here would have no OpenStack credentials."))
+        parts.append(
+            Text(
+                "No OS_* variable is set: a worker started here would have no OpenStack"
+                " credentials."
+            )
+        )
     return parts
 
 
 def _cells(setting: Setting) -> tuple[str | Text, ...]:
-    source = Text(setting.source, FAINT if setting.source == "default" else GOOD)
+    source = Text(
+        setting.source, FAINT if setting.source == "default" else GOOD
+    )
     return setting.variable, _value(setting), source, setting.description
 
 

@@ -1,4 +1,5 @@
-"""Everything that etcd knows about the resources, read at one revision and then kept up to date by a watch.
+"""Everything that etcd knows about the resources, read at one revision and then kept up to date by
+a watch.
 
 ``progress`` judges it; ``show``, ``status`` and ``waiting`` put it on the screen.
 """
@@ -62,7 +63,8 @@ class Stack:
 
 @dataclass(slots=True)
 class Snapshot:
-    """By resource, what is wanted, recorded and reported; and the jobs. Unreadable records are left out."""
+    """By resource, what is wanted, recorded and reported; and the jobs.
+    Unreadable records are left out."""
 
     keys: Keys
     revision: int = 0
@@ -89,14 +91,25 @@ class Snapshot:
     identity_trouble: IdentityTrouble | None = None
 
     def refs(self) -> list[Ref]:
-        """Every resource that is wanted, or of which something is left, in the order of the types."""
+        """Every resource that is wanted, or of which something is left, in the order of the
+        types."""
         jobs = (job.ref for job in self.jobs.values())
         live = (ref for ref, stack in self.stacks.items() if stack.live)
-        found = {*self.wanted, *live, *self.held, *self.failed, *self.handled, *self.states, *jobs}
+        found = {
+            *self.wanted,
+            *live,
+            *self.held,
+            *self.failed,
+            *self.handled,
+            *self.states,
+            *jobs,
+        }
         order = {kind.id: place for place, kind in enumerate(self.keys.schemas)}
-        return sorted(found, key=lambda ref: (order.get(ref.type, len(order)), ref))
+        return sorted(
+            found, key=lambda ref: (order.get(ref.type, len(order)), ref)
+        )
 
-    # Keeping up -------------------------------------------------------------------------------------
+    # Keeping up -----------------------------------------------------------------------------------
 
     def take(self, events: Iterable[Event]) -> None:
         """What a watch brought; what is older than the listing is in there already."""
@@ -107,16 +120,29 @@ class Snapshot:
             if event.value is None:
                 self.remove(event.key)
             else:
-                self.put(KeyValue(event.key, event.value, event.created, event.revision))
+                self.put(
+                    KeyValue(
+                        event.key, event.value, event.created, event.revision
+                    )
+                )
         self.follow_types()
 
     def follow_types(self) -> None:
         """Read everything by the schema list in force, if that is another one than before."""
-        record, data = self.raw.get(self.keys.schema_list), self.raw.get(self.keys.schema_data)
-        if record is None or data is None or record.revision == self.keys.schemas.origin.revision:
+        record, data = (
+            self.raw.get(self.keys.schema_list),
+            self.raw.get(self.keys.schema_data),
+        )
+        if (
+            record is None
+            or data is None
+            or record.revision == self.keys.schemas.origin.revision
+        ):
             return
         try:
-            types = SchemaList.from_stored(record.value, data.value).schemas(record.revision)
+            types = SchemaList.from_stored(record.value, data.value).schemas(
+                record.revision
+            )
             keys = Keys(self.keys.prefixes, types)
         except (ValueError, InvalidInput):
             return  # Of another release: what was known stays.
@@ -136,9 +162,19 @@ class Snapshot:
         elif kv.key.startswith(keys.jobs):
             self._job(kv)
         elif kv.key.startswith(keys.runs):
-            self._keep(self.runs, keys.run_job(kv.key), kv, lambda: Run.from_json(kv.value))
+            self._keep(
+                self.runs,
+                keys.run_job(kv.key),
+                kv,
+                lambda: Run.from_json(kv.value),
+            )
         elif kv.key.startswith(keys.polls):
-            self._keep(self.polls, keys.poll_tenant(kv.key), kv, lambda: Poll.from_json(kv.value))
+            self._keep(
+                self.polls,
+                keys.poll_tenant(kv.key),
+                kv,
+                lambda: Poll.from_json(kv.value),
+            )
         elif kv.key == keys.leader:
             self.leader = _object(kv.value) or {}
         elif kv.key.startswith(keys.schema_list):
@@ -146,7 +182,9 @@ class Snapshot:
         elif kv.key == keys.brake:
             self.brake = _readable(lambda: Brake.from_json(kv.value))
         elif kv.key == keys.identity_trouble:
-            self.identity_trouble = _readable(lambda: IdentityTrouble.from_json(kv.value))
+            self.identity_trouble = _readable(
+                lambda: IdentityTrouble.from_json(kv.value)
+            )
         else:
             self._put_record(kv)
 
@@ -159,10 +197,18 @@ class Snapshot:
     def _put_config(self, kv: KeyValue) -> None:
         template_id = self.keys.template_id(kv.key)
         if template_id is not None:
-            self.templates[template_id] = parse_template_value(template_id, kv.value)
+            self.templates[template_id] = parse_template_value(
+                template_id, kv.value
+            )
             if self.keys.ref(self.keys.config, kv.key) is None:
                 return
-        incoming = parse_config(self.keys, kv.key, kv.value, incarnation=kv.created, revision=kv.revision)
+        incoming = parse_config(
+            self.keys,
+            kv.key,
+            kv.value,
+            incarnation=kv.created,
+            revision=kv.revision,
+        )
         match incoming:
             case Wanted(ref):
                 self.wanted[ref] = incoming
@@ -172,14 +218,22 @@ class Snapshot:
                 pass
 
     def _job(self, kv: KeyValue) -> None:
-        self._keep(self.jobs, self.keys.job_id(kv.key), kv, lambda: Job.from_json(kv.value))
+        self._keep(
+            self.jobs,
+            self.keys.job_id(kv.key),
+            kv,
+            lambda: Job.from_json(kv.value),
+        )
 
     def _put_record(self, kv: KeyValue) -> None:
         keys = self.keys
         readers: Mapping[str, tuple[dict[Ref, Json], Callable[[], Json]]] = {
             keys.state: (self.states, lambda: _state(kv)),
             keys.stacks: (self.stacks, lambda: _stack(kv.value)),
-            keys.monitoring: (self.monitoring, lambda: MonitoringRecord.from_json(kv.value)),
+            keys.monitoring: (
+                self.monitoring,
+                lambda: MonitoringRecord.from_json(kv.value),
+            ),
             keys.handled: (self.handled, lambda: Handled.from_json(kv.value)),
             keys.held: (self.held, lambda: Held.from_json(kv.value)),
             keys.failed: (self.failed, lambda: Failed.from_json(kv.value)),
@@ -190,11 +244,15 @@ class Snapshot:
                 self._keep(known, ref, kv, read)
 
     @staticmethod
-    def _keep(known: dict[T, Json], name: T, kv: KeyValue, read: Callable[[], Json]) -> None:
+    def _keep(
+        known: dict[T, Json], name: T, kv: KeyValue, read: Callable[[], Json]
+    ) -> None:
         try:
             known[name] = read()
         except UNREADABLE:
-            known.pop(name, None)  # Somebody else's writing; `get` shows it as it is.
+            known.pop(
+                name, None
+            )  # Somebody else's writing; `get` shows it as it is.
 
     def remove(self, key: str) -> None:
         self.raw.pop(key, None)
@@ -202,7 +260,9 @@ class Snapshot:
         if keys.is_config(key):
             self.rejected.pop(key, None)
             self.templates.pop(keys.template_id(key) or "", None)
-            if (ref := keys.ref(keys.config, key)) and keys.below(keys.config, ref) == key:
+            if (ref := keys.ref(keys.config, key)) and keys.below(
+                keys.config, ref
+            ) == key:
                 self.wanted.pop(ref, None)
         elif key.startswith(keys.jobs):
             self.jobs.pop(keys.job_id(key), None)
@@ -241,14 +301,24 @@ class Snapshot:
 
 def folders(keys: Keys) -> tuple[str, ...]:
     """What a snapshot is made of."""
-    return (*keys.config_folders, keys.state, keys.monitoring, keys.jobs, keys.stacks, keys.job_states, keys.own)
+    return (
+        *keys.config_folders,
+        keys.state,
+        keys.monitoring,
+        keys.jobs,
+        keys.stacks,
+        keys.job_states,
+        keys.own,
+    )
 
 
 def load(store: Store, keys: Keys) -> Snapshot:
     """Everything, at one revision."""
     snapshot = Snapshot(keys)
     for folder in folders(keys):
-        snapshot.revision, listed = store.list(folder, revision=snapshot.revision)
+        snapshot.revision, listed = store.list(
+            folder, revision=snapshot.revision
+        )
         for kv in listed:
             snapshot.put(kv)
     snapshot.listed_at = snapshot.revision
@@ -274,9 +344,17 @@ def _object(value: bytes | str) -> dict[str, Json] | None:
 
 def _state(kv: KeyValue) -> State:
     record = StateRecord.from_json(kv.value)
-    return State(record.worker_state, record.status, record.version, record.error, kv.revision)
+    return State(
+        record.worker_state,
+        record.status,
+        record.version,
+        record.error,
+        kv.revision,
+    )
 
 
 def _stack(value: bytes) -> Stack:
     record = StackRecord.from_json(value)
-    return Stack(record.status, record.tenant, len(record.outputs), record.reason)
+    return Stack(
+        record.status, record.tenant, len(record.outputs), record.reason
+    )

@@ -1,6 +1,7 @@
 """The templates that etcd has, as entries of a catalogue: so that the same check can judge them.
 
-Their types come from the schema list, their worked cases from the catalogue's folder of the same name, if there is one.
+Their types come from the schema list, their worked cases from the catalogue's folder of the same
+name, if there is one.
 """
 
 from __future__ import annotations
@@ -19,19 +20,35 @@ from .entries import Entry, Problem, Source
 _TEXT, _MAPPINGS = "template_file", "parameter_mappings"
 
 
-def entries(store: Store, keys: Keys, catalogue: list[Entry]) -> tuple[list[Entry], list[str]]:
-    """All entries, those of etcd in place of the catalogue's, and the names of those that come from etcd."""
+def entries(
+    store: Store, keys: Keys, catalogue: list[Entry]
+) -> tuple[list[Entry], list[str]]:
+    """All entries, those of etcd in place of the catalogue's, and the names of those that come from
+    etcd."""
     folder = f"{keys.config}{HEAT_TEMPLATES_PATH}/"
     own = {entry.name: entry for entry in with_types(catalogue, keys.schemas)}
     found = [_entry(kv, folder, own) for kv in store.list(folder)[1]]
-    return list((own | {entry.name: entry for entry in found}).values()), [entry.name for entry in found]
+    return list((own | {entry.name: entry for entry in found}).values()), [
+        entry.name for entry in found
+    ]
 
 
 def with_types(catalogue: list[Entry], schemas: Schemas) -> list[Entry]:
-    """The catalogue's entries with the types of the schema list, and those types that it does not have."""
+    """The catalogue's entries with the types of the schema list, and those types that it does not
+    have."""
     names = {entry.name for entry in catalogue}
-    others = [Entry(kind.id, Path(kind.id), kind=kind) for kind in schemas if kind.id not in names]
-    return [*(replace(entry, kind=schemas.get(entry.name), schema=None) for entry in catalogue), *others]
+    others = [
+        Entry(kind.id, Path(kind.id), kind=kind)
+        for kind in schemas
+        if kind.id not in names
+    ]
+    return [
+        *(
+            replace(entry, kind=schemas.get(entry.name), schema=None)
+            for entry in catalogue
+        ),
+        *others,
+    ]
 
 
 def _entry(kv: KeyValue, folder: str, own: Mapping[str, Entry]) -> Entry:
@@ -39,11 +56,29 @@ def _entry(kv: KeyValue, folder: str, own: Mapping[str, Entry]) -> Entry:
     base = own.get(name, Entry(name, key))
     template = parse_template_value(name, kv.value)
     if isinstance(template, BadTemplate):
-        return replace(base, folder=key, template=None, mapping=None, faults=(Problem(key, 0, template.reason),))
+        return replace(
+            base,
+            folder=key,
+            template=None,
+            mapping=None,
+            faults=(Problem(key, 0, template.reason),),
+        )
     mapping = Source(key / _MAPPINGS, _without_lines(template))
-    return replace(base, folder=key, template=template, mapping=mapping, faults=(), text_name=_TEXT)
+    return replace(
+        base,
+        folder=key,
+        template=template,
+        mapping=mapping,
+        faults=(),
+        text_name=_TEXT,
+    )
 
 
 def _without_lines(template: Template) -> Located:
-    """In etcd a template's mappings are JSON on one line; a finding names the parameter, and that is place enough."""
-    return Located({_MAPPINGS: dict.fromkeys(name for name, _ in template.mappings)}, 0, lambda path: 0)
+    """In etcd a template's mappings are JSON on one line; a finding names the parameter, and that
+    is place enough."""
+    return Located(
+        {_MAPPINGS: dict.fromkeys(name for name, _ in template.mappings)},
+        0,
+        lambda path: 0,
+    )

@@ -19,7 +19,11 @@ from .options import Output
 from .output import GOOD, Format, emit, show
 from .templates import Folder, chosen_folder, problem_line, shown_path
 
-app = typer.Typer(no_args_is_help=True, help="Types of resources: begin a new one.", epilog=HELP)
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Types of resources: begin a new one.",
+    epilog=HELP,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -31,26 +35,45 @@ def group() -> None:
 
 @app.command(epilog=HELP)
 def new(
-    name: Annotated[str, typer.Argument(help="The type's id, such as disk.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="The type's id, such as disk.", metavar="NAME")
+    ],
     folder: Folder = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Make a folder for a new type: its schema, mappings, template and a worked case, all of which pass the check.
+    """Make a folder for a new type: its schema, mappings, template and a worked case, all of which
+    pass the check.
 
     What they build is a placeholder; templates/README.md says how to go on.
     """
     root = _root(folder)
     entry = root / name
     _check_name(name, entry)
-    written = [_write(entry / file, text) for file, text in files_of(name).items()]
+    written = [
+        _write(entry / file, text) for file, text in files_of(name).items()
+    ]
     found = checking.check(entries.read(root), heat_types.load(root), [name])
-    problems = [problem for checked in found for problem in (*checked.problems, *checked.hints)]
+    problems = [
+        problem
+        for checked in found
+        for problem in (*checked.problems, *checked.hints)
+    ]
     if output is Format.TEXT:
-        lines = [Text.assemble(("created", GOOD), f" {shown_path(file)}") for file in written]
-        check = f"Next: edit them, then `orchestrator templates check {name}{_option(folder)}`."
+        lines = [
+            Text.assemble(("created", GOOD), f" {shown_path(file)}")
+            for file in written
+        ]
+        check = (
+            "Next: edit them, then `orchestrator templates check"
+            f" {name}{_option(folder)}`."
+        )
         show([*lines, *map(problem_line, problems), Text(check)])
     else:
-        document: Json = {"name": name, "files": [str(file) for file in written], "problems": [p.text for p in problems]}
+        document: Json = {
+            "name": name,
+            "files": [str(file) for file in written],
+            "problems": [p.text for p in problems],
+        }
         emit(document, output)
     raise typer.Exit(Exit.PROBLEM if problems else Exit.OK)
 
@@ -58,13 +81,19 @@ def new(
 def _root(folder: Path | None) -> Path:
     root = chosen_folder(folder)
     if catalogue.is_installed(root):
-        raise InvalidInput(f"{root} belongs to the installation; name a folder of your own with --folder or ORCHESTRATOR_TEMPLATES")
+        raise InvalidInput(
+            f"{root} belongs to the installation; name a folder of your own with"
+            " --folder or ORCHESTRATOR_TEMPLATES"
+        )
     return root
 
 
 def _check_name(name: str, entry: Path) -> None:
     if not _NAME.fullmatch(name):
-        raise InvalidInput(f"the name {name!r} cannot be used: it begins with a small letter; then letters, digits and '_'")
+        raise InvalidInput(
+            f"the name {name!r} cannot be used: it begins with a small letter; then"
+            " letters, digits and '_'"
+        )
     if entry.exists():
         raise InvalidInput(f"{entry} is there already")
 
@@ -82,12 +111,16 @@ def _write(file: Path, text: str) -> Path:
     return file
 
 
-# What is written -----------------------------------------------------------------------------------
+# What is written ----------------------------------------------------------------------------------
 
 
 def files_of(name: str) -> dict[str, str]:
     """The files of a new type, by their names inside its folder."""
-    words = {"NAME": name, "PLURAL": _plural(name), "TITLE": name.replace("_", " ").capitalize()}
+    words = {
+        "NAME": name,
+        "PLURAL": _plural(name),
+        "TITLE": name.replace("_", " ").capitalize(),
+    }
     return {
         SCHEMA: _filled(_SCHEMA, words),
         MAPPING: _filled(_MAPPING, words),
@@ -120,7 +153,7 @@ schema:
   type: object
   properties:
     id: {type: string, title: ID, description: Unique id.}
-    tenant_id: {type: string, title: Tenant, description: The OpenStack project it is built in., relation: tenant}
+    tenant_id: {type: string, title: Tenant, description: The OpenStack project., relation: tenant}
     name: {type: string, title: Name, description: What the cloud shows; need not be unique.}
     # A property that holds the id of another resource says so:
     # network_id: {type: string, title: Network, description: Where it is., relation: network}

@@ -1,4 +1,5 @@
-"""A command line that cannot be understood, told as every other error is: one line on stderr, and no box around it."""
+"""A command line that cannot be understood, told as every other error is: one line on stderr, and
+no box around it."""
 
 from __future__ import annotations
 
@@ -29,8 +30,17 @@ class PlainUsage(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """As the library's, which draws a box around such errors when it ends the process itself."""
-        run = partial(super().main, args, prog_name, complete_var, False, windows_expand_args, **extra)
+        """As the library's, which draws a box around such errors when it ends the process
+        itself."""
+        run = partial(
+            super().main,
+            args,
+            prog_name,
+            complete_var,
+            False,
+            windows_expand_args,
+            **extra,
+        )
         if not standalone_mode:
             return run()
         try:
@@ -60,7 +70,9 @@ def is_usage(error: Exception) -> bool:
 
 
 def _tell(error: Any) -> None:
-    if type(error).__name__ == "NoArgsIsHelpError":  # Nothing was typed: the help is the answer.
+    if (
+        type(error).__name__ == "NoArgsIsHelpError"
+    ):  # Nothing was typed: the help is the answer.
         error.show()
         return
     context = getattr(error, "ctx", None)
@@ -71,4 +83,6 @@ def _tell(error: Any) -> None:
 
 def _plain(message: str) -> str:
     """Without the words of the library that checks values."""
-    return message.replace(": Input should be", ": should be").replace(": Value error, ", ": ")
+    return message.replace(": Input should be", ": should be").replace(
+        ": Value error, ", ": "
+    )

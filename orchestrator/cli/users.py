@@ -14,7 +14,8 @@ _NAMED = 3
 
 
 def users(found: Snapshot) -> Mapping[Ref, Sequence[Ref]]:
-    """By resource, those that stand on it and are to stay: wanted, unmarked, and built or being built."""
+    """By resource, those that stand on it and are to stay: wanted, unmarked, and built or being
+    built."""
     using: defaultdict[Ref, list[Ref]] = defaultdict(list)
     under_way = {job.ref for job in found.jobs.values()}
     for ref, handled in sorted(found.handled.items()):
@@ -50,7 +51,11 @@ def refuse_used(found: Snapshot, refs: Sequence[Ref]) -> None:
         staying = [user for user in using.get(ref, ()) if user not in going]
         if staying:
             names = ", ".join(map(str, staying[:_NAMED]))
-            more = f" and {len(staying) - _NAMED} more" if len(staying) > _NAMED else ""
+            more = (
+                f" and {len(staying) - _NAMED} more"
+                if len(staying) > _NAMED
+                else ""
+            )
             sentences.append(f"{ref} is used by {names}{more}")
     if sentences:
         raise InvalidInput(

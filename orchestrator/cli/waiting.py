@@ -1,4 +1,5 @@
-"""Until nothing is in progress any more: a snapshot, kept up to date by the store's watch, judged after each change."""
+"""Until nothing is in progress any more: a snapshot, kept up to date by the store's watch, judged
+after each change."""
 
 from __future__ import annotations
 
@@ -18,7 +19,20 @@ from ..errors import InvalidInput
 from . import documents
 from . import snapshot as snapshots
 from .exits import Exit
-from .output import BAD, BUSY, DOUBT, FAINT, GOOD, Section, console, count, duration, hint, on_terminal, seen
+from .output import (
+    BAD,
+    BUSY,
+    DOUBT,
+    FAINT,
+    GOOD,
+    Section,
+    console,
+    count,
+    duration,
+    hint,
+    on_terminal,
+    seen,
+)
 from .progress import Phase, Progress, Standing
 from .snapshot import Snapshot
 
@@ -29,7 +43,8 @@ With the patience of a read (:data:`.session.PATIENCE`), an etcd that froze cost
 """
 
 _ANSWER = 5.0
-"""Seconds that the question may take: with fewer left it is not asked, so that --timeout is kept."""
+"""Seconds that the question may take: with fewer left it is not asked, so that --timeout is kept.
+"""
 
 _ENDED_WELL = (Phase.COMPLETE, Phase.DELETED)
 
@@ -54,7 +69,9 @@ class Goal:
         return [ref for ref in known if not self.kind or ref.type == self.kind]
 
 
-def goal_of(store: Store, keys: Keys, kind: str | None, resource_id: str | None) -> Goal:
+def goal_of(
+    store: Store, keys: Keys, kind: str | None, resource_id: str | None
+) -> Goal:
     """What a command line means: everything, one type, or one resource.
 
     :raises InvalidInput: there is no such type, or nothing is known of such a resource.
@@ -63,7 +80,9 @@ def goal_of(store: Store, keys: Keys, kind: str | None, resource_id: str | None)
         return Goal()
     if resource_id is None:
         return Goal(kind=documents.check_type(keys, kind))
-    ref = documents.place(store, keys, documents.resource(keys, kind, resource_id))
+    ref = documents.place(
+        store, keys, documents.resource(keys, kind, resource_id)
+    )
     if ref not in snapshots.load(store, keys).refs():
         key = documents.config_key(keys, ref)
         raise InvalidInput(f"nothing is known of {ref}: there is no {key}")
@@ -85,7 +104,13 @@ class Outlook:
 
     @property
     def exit(self) -> Exit:
-        return Exit.TIMEOUT if self.moving else Exit.PROBLEM if self.bad else Exit.OK
+        return (
+            Exit.TIMEOUT
+            if self.moving
+            else Exit.PROBLEM
+            if self.bad
+            else Exit.OK
+        )
 
 
 def outlook(snapshot: Snapshot, goal: Goal) -> Outlook:
@@ -105,7 +130,7 @@ def outlook(snapshot: Snapshot, goal: Goal) -> Outlook:
     return Outlook(tuple(good), tuple(bad), tuple(moving))
 
 
-# Following -----------------------------------------------------------------------------------------
+# Following ----------------------------------------------------------------------------------------
 
 
 class Follower:
@@ -114,7 +139,9 @@ class Follower:
     def __init__(self, snapshot: Snapshot, watch: Watch) -> None:
         self.snapshot = snapshot
         self._watch = watch
-        self._inbox: queue.SimpleQueue[Sequence[Event] | Exception] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Sequence[Event] | Exception] = (
+            queue.SimpleQueue()
+        )
         threading.Thread(target=self._listen, name="watch", daemon=True).start()
 
     def _listen(self) -> None:
@@ -122,7 +149,9 @@ class Follower:
             for events in self._watch:
                 if events:
                     self._inbox.put(events)
-        except Exception as error:  # Carried over to the thread that waits, and raised there.
+        except (
+            Exception
+        ) as error:  # Carried over to the thread that waits, and raised there.
             self._inbox.put(error)
 
     def restart(self, snapshot: Snapshot) -> None:
@@ -159,7 +188,11 @@ def follow(store: Store, keys: Keys) -> Iterator[Follower]:
 
 
 def until(
-    store: Store, keys: Keys, goal: Goal, timeout: float | None, tell: Callable[[Outlook, Snapshot], None] = lambda *_: None
+    store: Store,
+    keys: Keys,
+    goal: Goal,
+    timeout: float | None,
+    tell: Callable[[Outlook, Snapshot], None] = lambda *_: None,
 ) -> Outlook:
     """The outlook once nothing of the goal moves any more, or the time is over.
 
@@ -171,12 +204,18 @@ def until(
     end = None if timeout is None else started + timeout
     with follow(store, keys) as follower:
         while True:
-            found = replace(outlook(follower.snapshot, goal), seconds=time.monotonic() - started)
+            found = replace(
+                outlook(follower.snapshot, goal),
+                seconds=time.monotonic() - started,
+            )
             tell(found, follower.snapshot)
             if found.over:
-                # The watch brings what one transaction wrote folder by folder: only a listing is of one moment.
+                # The watch brings what one transaction wrote folder by folder: only a listing is of
+                # one moment.
                 follower.restart(snapshots.load(store, keys))
-                found = replace(outlook(follower.snapshot, goal), seconds=found.seconds)
+                found = replace(
+                    outlook(follower.snapshot, goal), seconds=found.seconds
+                )
                 if found.over:
                     return found
             left = None if end is None else end - time.monotonic()
@@ -184,18 +223,26 @@ def until(
                 return found
             if follower.next(1.0 if left is None else min(left, 1.0)):
                 quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > _QUIET and (left is None or left > _ANSWER):
+            elif time.monotonic() - quiet_since > _QUIET and (
+                left is None or left > _ANSWER
+            ):
                 # A watch repairs itself for ever; a person wants to know that etcd is away.
                 store.get(keys.leader)
                 quiet_since = time.monotonic()
 
 
-# Telling -------------------------------------------------------------------------------------------
+# Telling ------------------------------------------------------------------------------------------
 
 
-def until_told(store: Store, keys: Keys, goal: Goal, timeout: float | None) -> Outlook:
+def until_told(
+    store: Store, keys: Keys, goal: Goal, timeout: float | None
+) -> Outlook:
     """Wait, and on a terminal show how far it has come."""
-    return _with_spinner(store, keys, goal, timeout) if on_terminal() else until(store, keys, goal, timeout, _Warn(goal))
+    return (
+        _with_spinner(store, keys, goal, timeout)
+        if on_terminal()
+        else until(store, keys, goal, timeout, _Warn(goal))
+    )
 
 
 class _Warn:
@@ -208,14 +255,22 @@ class _Warn:
     def __call__(self, found: Outlook, snapshot: Snapshot) -> None:
         if found.moving and snapshot.leader is None and not self._no_leader:
             self._no_leader = True
-            hint("No bridge leads; nothing will happen before `orchestrator bridge` runs.")
+            hint(
+                "No bridge leads; nothing will happen before `orchestrator bridge`"
+                " runs."
+            )
         if self._everything and snapshot.rejected and not self._rejected:
             self._rejected = True
             keys = count(len(snapshot.rejected), "key")
-            hint(f"The bridge rejects {keys}, such as one of an unknown type: see `orchestrator status`.")
+            hint(
+                f"The bridge rejects {keys}, such as one of an unknown type: see"
+                " `orchestrator status`."
+            )
 
 
-def _with_spinner(store: Store, keys: Keys, goal: Goal, timeout: float | None) -> Outlook:
+def _with_spinner(
+    store: Store, keys: Keys, goal: Goal, timeout: float | None
+) -> Outlook:
     warn = _Warn(goal)
     with console().status(Text("Waiting …")) as spinner:
 
@@ -229,7 +284,11 @@ def _with_spinner(store: Store, keys: Keys, goal: Goal, timeout: float | None) -
 def sentence(found: Outlook) -> Text:
     """One line on how far it has come."""
     total = len(found.good) + len(found.bad) + len(found.moving)
-    running = [str(standing.ref) for standing in found.moving if standing.phase is Phase.RUNNING]
+    running = [
+        str(standing.ref)
+        for standing in found.moving
+        if standing.phase is Phase.RUNNING
+    ]
     more = f" and {len(running) - 3} more" if len(running) > 3 else ""
     text = Text.assemble((f"{len(found.good)} of {total} complete", GOOD))
     if found.bad:
@@ -244,14 +303,27 @@ def summary(found: Outlook) -> list[Section | Text]:
     parts = troubles(found)
     took = duration(found.seconds)
     if found.moving:
-        parts.append(Text(f"Time is over after {took}: {count(len(found.moving), 'resource')} still in progress.", DOUBT))
+        parts.append(
+            Text(
+                f"Time is over after {took}: {count(len(found.moving), 'resource')}"
+                " still in progress.",
+                DOUBT,
+            )
+        )
     elif found.bad:
         failed = f"{count(len(found.bad), 'resource')} failed or held back"
-        parts.append(Text(f"{failed}, {len(found.good)} complete, after {took}.", BAD))
+        parts.append(
+            Text(f"{failed}, {len(found.good)} complete, after {took}.", BAD)
+        )
     elif not found.good:
         parts.append(Text("Nothing is left to wait for.", GOOD))
     else:
-        parts.append(Text(f"{count(len(found.good), 'resource')} complete after {took}.", GOOD))
+        parts.append(
+            Text(
+                f"{count(len(found.good), 'resource')} complete after {took}.",
+                GOOD,
+            )
+        )
     return parts
 
 
@@ -262,12 +334,27 @@ def troubles(found: Outlook) -> list[Section | Text]:
         for style, standings in ((BAD, found.bad), (BUSY, found.moving))
         for standing in standings
     ]
-    return [Section("", ("resource", "is", "because"), rows, wide=frozenset({"because"}))] if rows else []
+    return (
+        [
+            Section(
+                "",
+                ("resource", "is", "because"),
+                rows,
+                wide=frozenset({"because"}),
+            )
+        ]
+        if rows
+        else []
+    )
 
 
 def as_document(found: Outlook) -> dict[str, Json]:
     return {
-        "result": {Exit.OK: "complete", Exit.PROBLEM: "failed", Exit.TIMEOUT: "timeout"}[found.exit],
+        "result": {
+            Exit.OK: "complete",
+            Exit.PROBLEM: "failed",
+            Exit.TIMEOUT: "timeout",
+        }[found.exit],
         "seconds": round(found.seconds, 3),
         "complete": [str(good.ref) for good in found.good],
         "failed": [_entry(bad) for bad in found.bad],
@@ -276,4 +363,9 @@ def as_document(found: Outlook) -> dict[str, Json]:
 
 
 def _entry(standing: Standing) -> dict[str, Json]:
-    return {"type": standing.ref.type, "id": standing.ref.id, "phase": standing.phase.value, "reason": standing.reason}
+    return {
+        "type": standing.ref.type,
+        "id": standing.ref.id,
+        "phase": standing.phase.value,
+        "reason": standing.reason,
+    }

@@ -1,7 +1,7 @@
 """Writing below ``/config`` in the place of an API server: versions are counted here.
 
-Every write is one transaction that compares the revision on which it was decided; when somebody else was
-faster, it is decided anew.
+Every write is one transaction that compares the revision on which it was decided; when somebody
+else was faster, it is decided anew.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One document below ``/config``. *version* is 0 when there is none any more; *revision* is the
-    etcd revision of the key's last write; *before* is the version that was there, None when nothing was."""
+    """One document below ``/config``.
+    *version* is 0 when there is none any more; *revision* is the etcd revision of the key's last
+    write; *before* is the version that was there, None when nothing was.
+    """
 
     ref: Ref
     key: str
@@ -50,7 +52,13 @@ class Written:
     before: int | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Json]:
-        return {"type": self.ref.type, "id": self.ref.id, "result": self.result.value, "version": self.version, "key": self.key}
+        return {
+            "type": self.ref.type,
+            "id": self.ref.id,
+            "result": self.result.value,
+            "version": self.version,
+            "key": self.key,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +76,28 @@ def stored(value: bytes) -> Stored:
         document = json.loads(value)
         body = document.get("body")
         body = json.loads(body) if isinstance(body, str) else body
-        version, marked = document.get("version"), document.get("marked_for_deletion", False)
+        version, marked = (
+            document.get("version"),
+            document.get("marked_for_deletion", False),
+        )
     except (ValueError, AttributeError, RecursionError):
         return Stored(0, None, False)
     if version is None:
         version = UNVERSIONED
-    whole = isinstance(version, int) and not isinstance(version, bool) and version >= UNVERSIONED
+    whole = (
+        isinstance(version, int)
+        and not isinstance(version, bool)
+        and version >= UNVERSIONED
+    )
     usable = body if whole and isinstance(body, dict) else None
     return Stored(version if whole else 0, usable, marked is True)
 
 
-def same(ref: Ref, old: Mapping[str, Json] | None, new: Mapping[str, Json]) -> bool:
-    """Whether two bodies say the same. ``1`` and ``true`` differ; in a template, so does the order of the mappings."""
+def same(
+    ref: Ref, old: Mapping[str, Json] | None, new: Mapping[str, Json]
+) -> bool:
+    """Whether two bodies say the same.
+    ``1`` and ``true`` differ; in a template, so does the order of the mappings."""
     return old is not None and _canonical(ref, old) == _canonical(ref, new)
 
 
@@ -90,7 +108,9 @@ def _canonical(ref: Ref, body: Mapping[str, Json]) -> str:
     return json.dumps(body, sort_keys=True)
 
 
-def put(store: Store, keys: Keys, ref: Ref, body: Mapping[str, Json]) -> Written:
+def put(
+    store: Store, keys: Keys, ref: Ref, body: Mapping[str, Json]
+) -> Written:
     """Write a resource with its next version, unless it is there already as it is wanted.
 
     :raises InvalidInput: etcd refuses the value.
@@ -100,12 +120,23 @@ def put(store: Store, keys: Keys, ref: Ref, body: Mapping[str, Json]) -> Written
         there = store.get(key)
         now = stored(there.value) if there else None
         if there and now and not now.marked and same(ref, now.body, body):
-            return Written(ref, key, Result.UNCHANGED, now.version, there.revision)
+            return Written(
+                ref, key, Result.UNCHANGED, now.version, there.revision
+            )
         version = _next_version(store, keys, ref, there, now)
         if revision := _write(store, there, key, value_of(dict(body), version)):
             result = Result.UPDATED if there else Result.CREATED
-            return Written(ref, key, result, version, revision, now.version if now else None)
-    raise StoreUnavailable(f"{key} is written by somebody else all the time; try again")
+            return Written(
+                ref,
+                key,
+                result,
+                version,
+                revision,
+                now.version if now else None,
+            )
+    raise StoreUnavailable(
+        f"{key} is written by somebody else all the time; try again"
+    )
 
 
 def mark(store: Store, keys: Keys, ref: Ref) -> Written:
@@ -122,13 +153,24 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
             return Written(ref, key, Result.ABSENT)
         now = stored(there.value)
         if now.marked:
-            return Written(ref, key, Result.ALREADY_MARKED, now.version, there.revision)
+            return Written(
+                ref, key, Result.ALREADY_MARKED, now.version, there.revision
+            )
         if now.body is None:
-            raise InvalidInput(f"{key}: what is there cannot be read, so it cannot be marked; remove it with --now")
+            raise InvalidInput(
+                f"{key}: what is there cannot be read, so it cannot be marked; remove"
+                " it with --now"
+            )
         version = _next_version(store, keys, ref, there, now)
-        if revision := _write(store, there, key, value_of(now.body, version, marked=True)):
-            return Written(ref, key, Result.MARKED, version, revision, now.version)
-    raise StoreUnavailable(f"{key} is written by somebody else all the time; try again")
+        if revision := _write(
+            store, there, key, value_of(now.body, version, marked=True)
+        ):
+            return Written(
+                ref, key, Result.MARKED, version, revision, now.version
+            )
+    raise StoreUnavailable(
+        f"{key} is written by somebody else all the time; try again"
+    )
 
 
 def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
@@ -137,7 +179,9 @@ def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
     :param revision: only while this is its last write; 0: whatever it is.
     """
     key = config_key(keys, ref)
-    transaction = Transaction((unchanged(key, revision),) if revision else (), deletes=(key,))
+    transaction = Transaction(
+        (unchanged(key, revision),) if revision else (), deletes=(key,)
+    )
     there = store.get(key)
     if there is None:
         return Written(ref, key, Result.ABSENT)
@@ -147,16 +191,28 @@ def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
     return Written(ref, key, Result.REMOVED)
 
 
-def _next_version(store: Store, keys: Keys, ref: Ref, there: KeyValue | None, now: Stored | None) -> int:
+def _next_version(
+    store: Store,
+    keys: Keys,
+    ref: Ref,
+    there: KeyValue | None,
+    now: Stored | None,
+) -> int:
     """One more than the highest that was ever seen of this incarnation: also when what is there now
     cannot be read, or is older than what was handled."""
     if there is None or now is None:
         return 1
     handled = 0
-    if keys.schemas.get(ref.type) and (record := store.get(keys.below(keys.handled, ref))):
+    if keys.schemas.get(ref.type) and (
+        record := store.get(keys.below(keys.handled, ref))
+    ):
         try:
             parsed = json.loads(record.value)
-            handled = parsed["version"] if parsed["incarnation"] == there.created else 0
+            handled = (
+                parsed["version"]
+                if parsed["incarnation"] == there.created
+                else 0
+            )
         except (ValueError, KeyError, TypeError):
             handled = 0
     return int(max(now.version, handled)) + 1
@@ -164,6 +220,10 @@ def _next_version(store: Store, keys: Keys, ref: Ref, there: KeyValue | None, no
 
 def _write(store: Store, there: KeyValue | None, key: str, value: str) -> int:
     try:
-        return store.commit(Transaction((unchanged(key, there.revision if there else 0),), {key: value}))
+        return store.commit(
+            Transaction(
+                (unchanged(key, there.revision if there else 0),), {key: value}
+            )
+        )
     except ValueError as error:
         raise InvalidInput(f"{key}: {error}") from error

@@ -28,7 +28,10 @@ VERIFIED = {"required": True, "optional": True, "none": False}
 FILES_IN_URL = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 """Parameters of a URL that are paths."""
 _TLS_QUERY = ("ssl_cert_reqs", *FILES_IN_URL, "ssl_check_hostname")
-_ESCAPES = "in user and password write % as %25, @ as %40, / as %2F, ? as %3F, # as %23, : as %3A"
+_ESCAPES = (
+    "in user and password write % as %25, @ as %40, / as %2F, ? as %3F, # as %23, :"
+    " as %3A"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +62,37 @@ class Address:
     @property
     def masked(self) -> str:
         """For people: without the password."""
-        query = "&".join(f"{name}={value}" for name, value in self.query.items())
-        return self._url(MASK if self.password else "") + (f"?{query}" if query else "")
+        query = "&".join(
+            f"{name}={value}" for name, value in self.query.items()
+        )
+        return self._url(MASK if self.password else "") + (
+            f"?{query}" if query else ""
+        )
 
     @property
     def place(self) -> str:
         """For people: without user and password."""
         if self.scheme == SOCKET:
             return self.path
-        return ", ".join(f"{_bracketed(host)}:{port}" for host, port in self.hosts)
+        return ", ".join(
+            f"{_bracketed(host)}:{port}" for host, port in self.hosts
+        )
 
     def _url(self, password: str) -> str:
-        userinfo = f"{quote(self.user, safe='')}:{password}@" if self.user or password else ""
+        userinfo = (
+            f"{quote(self.user, safe='')}:{password}@"
+            if self.user or password
+            else ""
+        )
         if self.scheme == SOCKET:
-            return f"{SOCKET}://{userinfo}{self.path}?virtual_host={self.database}"
+            return (
+                f"{SOCKET}://{userinfo}{self.path}?virtual_host={self.database}"
+            )
         places = (f"{_bracketed(host)}:{port}" for host, port in self.hosts)
-        return ";".join(f"{self.scheme}://{userinfo}{place}/{self.database}" for place in places)
+        return ";".join(
+            f"{self.scheme}://{userinfo}{place}/{self.database}"
+            for place in places
+        )
 
 
 def parse_url(text: str) -> Address:
@@ -102,7 +120,9 @@ def _other_scheme(scheme: str, found: str) -> str:
 
 def _one(scheme: str, rest: str) -> Address:
     """What follows ``scheme://``, of one server."""
-    end = next((place for place, char in enumerate(rest) if char in "/?#"), len(rest))
+    end = next(
+        (place for place, char in enumerate(rest) if char in "/?#"), len(rest)
+    )
     network, rest = rest[:end], rest[end:]
     path, _, query = rest.partition("?")
     if "#" in rest or "@" in rest:
@@ -111,19 +131,25 @@ def _one(scheme: str, rest: str) -> Address:
     user, colon, password = userinfo.partition(":")
     if at and not colon:
         raise ValueError(
-            "it names a user and no password; a password alone is written redis://:PASSWORD@HOST/0",
+            "it names a user and no password; a password alone is written"
+            " redis://:PASSWORD@HOST/0",
         )
     host, port = _place(place, _PORTS[scheme])
     database = _DATABASE.fullmatch(path)
     if database is None:
-        raise ValueError(f"the database is a number, as in {scheme}://HOST:PORT/0")
+        raise ValueError(
+            f"the database is a number, as in {scheme}://HOST:PORT/0"
+        )
     return Address(
         scheme,
         ((host, port),),
         unquote(user),
         unquote(password),
         int(database[1] or 0),
-        query=_query(query, _TLS_QUERY if scheme != SENTINEL else (*_TLS_QUERY, "master_name")),
+        query=_query(
+            query,
+            _TLS_QUERY if scheme != SENTINEL else (*_TLS_QUERY, "master_name"),
+        ),
     )
 
 
@@ -134,12 +160,15 @@ def _place(text: str, default_port: int) -> tuple[str, int]:
     if bracket:
         host, port = bracket[1], bracket[2] or ""
     elif re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9]+", text):
-        raise ValueError("an IPv6 address stands in brackets, as in redis://[::1]:6379/0")
+        raise ValueError(
+            "an IPv6 address stands in brackets, as in redis://[::1]:6379/0"
+        )
     elif not host:
         raise ValueError("it names no host")
     elif not _HOST.fullmatch(host) or ":" in port:
         raise ValueError(
-            "expected one HOST:PORT; several are written sentinel://A:26379;sentinel://B:26379/0",
+            "expected one HOST:PORT; several are written"
+            " sentinel://A:26379;sentinel://B:26379/0",
         )
     if not port:
         return host, default_port
@@ -156,7 +185,9 @@ def _query(text: str, allowed: tuple[str, ...]) -> dict[str, str]:
                 f"unknown parameter {name!r}{did_you_mean(name, allowed)}; "
                 "other options go into ORCHESTRATOR_BROKER_TRANSPORT_OPTIONS"
             )
-    verified = found.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+    verified = (
+        found.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+    )
     if verified not in VERIFIED:
         raise ValueError("ssl_cert_reqs is required, optional or none")
     return found
@@ -168,12 +199,21 @@ def _socket(rest: str) -> Address:
     user, _, password = userinfo.partition(":")
     path, _, query = place.partition("?")
     if not path.startswith("/") or path == "/":
-        raise ValueError("expected a path, as in redis+socket:///run/redis/redis.sock")
+        raise ValueError(
+            "expected a path, as in redis+socket:///run/redis/redis.sock"
+        )
     found = _query(query, ("virtual_host",))
     database = found.get("virtual_host", "0")
     if not re.fullmatch("[0-9]+", database):
         raise ValueError("virtual_host is the number of the database")
-    return Address(SOCKET, (), unquote(user), unquote(password), int(database), unquote(path))
+    return Address(
+        SOCKET,
+        (),
+        unquote(user),
+        unquote(password),
+        int(database),
+        unquote(path),
+    )
 
 
 def _together(found: list[Address]) -> Address:
@@ -184,11 +224,19 @@ def _together(found: list[Address]) -> Address:
     users = {(address.user, address.password) for address in found} - {("", "")}
     databases = {address.database for address in found} - {0}
     if len(users) > 1 or len(databases) > 1:
-        raise ValueError("all Sentinels of a URL have one user, one password and one database")
+        raise ValueError(
+            "all Sentinels of a URL have one user, one password and one database"
+        )
     user, password = users.pop() if users else ("", "")
-    query = {name: value for address in found for name, value in address.query.items()}
+    query = {
+        name: value
+        for address in found
+        for name, value in address.query.items()
+    }
     database = databases.pop() if databases else 0
-    return Address(found[0].scheme, hosts, user, password, database, query=query)
+    return Address(
+        found[0].scheme, hosts, user, password, database, query=query
+    )
 
 
 def _bracketed(host: str) -> str:
@@ -201,15 +249,23 @@ def did_you_mean(name: str, known: tuple[str, ...] | Mapping[str, Any]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-# Transport options ---------------------------------------------------------------------------------
+# Transport options --------------------------------------------------------------------------------
 
 
 def _number(value: Json) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and 0 <= value < 1e9
+    )
 
 
 def _whole(value: Json) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1e9
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and 0 <= value < 1e9
+    )
 
 
 def _truth(value: Json) -> bool:
@@ -272,17 +328,21 @@ def parse_options(document: Json) -> dict[str, Json]:
     for name, value in document.items():
         fits = OPTIONS.get(name)
         if fits is None:
-            raise ValueError(f"unknown option {name!r}{did_you_mean(name, OPTIONS)}")
+            raise ValueError(
+                f"unknown option {name!r}{did_you_mean(name, OPTIONS)}"
+            )
         if not fits(value):
             raise ValueError(f"{name} is {_KINDS[fits]}")
     found = dict(document)
     if keepalive := found.get("socket_keepalive_options"):
         # The numbers of the operating system's options: keys of a JSON object are texts.
-        found["socket_keepalive_options"] = {int(name): value for name, value in keepalive.items()}
+        found["socket_keepalive_options"] = {
+            int(name): value for name, value in keepalive.items()
+        }
     return found
 
 
-# Access --------------------------------------------------------------------------------------------
+# Access -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +374,9 @@ class BrokerAccess:
         address = self.address
         if address.scheme == TLS:
             return True
-        asked = self.tls or any(name.startswith("ssl_") for name in address.query)
+        asked = self.tls or any(
+            name.startswith("ssl_") for name in address.query
+        )
         return asked and address.scheme == SENTINEL
 
     @property
@@ -327,7 +389,9 @@ class BrokerAccess:
         if not self.uses_tls:
             return None
         query = self.address.query
-        asked = query.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+        asked = (
+            query.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+        )
         verified = VERIFIED[asked] and self.tls_verify
         named = {
             "ssl_ca_certs": query.get("ssl_ca_certs") or self.ca,
@@ -336,7 +400,9 @@ class BrokerAccess:
         }
         return {
             "ssl_cert_reqs": ssl.CERT_REQUIRED if verified else ssl.CERT_NONE,
-            "ssl_check_hostname": query.get("ssl_check_hostname", "true").lower() != "false",
+            "ssl_check_hostname": (
+                query.get("ssl_check_hostname", "true").lower() != "false"
+            ),
             **{name: path for name, path in named.items() if path},
         }
 
@@ -345,20 +411,28 @@ class BrokerAccess:
         options = {**ours, **self._sentinel_options(ours), **self.options}
         own_sentinel = self.options.get("sentinel_kwargs")
         if own_sentinel is not None:
-            options["sentinel_kwargs"] = {**self._sentinel_kwargs(ours), **own_sentinel}
+            options["sentinel_kwargs"] = {
+                **self._sentinel_kwargs(ours),
+                **own_sentinel,
+            }
         return options
 
     def _sentinel_options(self, ours: Mapping[str, Json]) -> dict[str, Json]:
         if self.address.scheme != SENTINEL:
             return {}
         name = self.master_name or self.address.query.get("master_name", "")
-        return {"master_name": name, "sentinel_kwargs": self._sentinel_kwargs(ours)}
+        return {
+            "master_name": name,
+            "sentinel_kwargs": self._sentinel_kwargs(ours),
+        }
 
     def _sentinel_kwargs(self, ours: Mapping[str, Json]) -> dict[str, Json]:
         """For the connections to the Sentinels themselves."""
         told = {**ours, **self.options}
         names = ("socket_timeout", "socket_connect_timeout")
-        found: dict[str, Json] = {name: told[name] for name in names if name in told}
+        found: dict[str, Json] = {
+            name: told[name] for name in names if name in told
+        }
         if self.sentinel_password:
             found["password"] = self.sentinel_password
         if self.sentinel_user:
@@ -374,7 +448,10 @@ def faults(access: BrokerAccess) -> Iterator[str]:
     in_options = access.options.get("master_name")
     named = access.master_name or address.query.get("master_name") or in_options
     if address.scheme == SENTINEL and not named:
-        yield "URL: sentinel:// needs the name of the master, in ORCHESTRATOR_BROKER_MASTER_NAME"
+        yield (
+            "URL: sentinel:// needs the name of the master, in"
+            " ORCHESTRATOR_BROKER_MASTER_NAME"
+        )
     if address.scheme != SENTINEL:
         wrong = {
             "MASTER_NAME": access.master_name,
@@ -384,7 +461,10 @@ def faults(access: BrokerAccess) -> Iterator[str]:
         given = [name for name, value in wrong.items() if value]
         yield from (f"{name}: is only used with sentinel://" for name in given)
     if access.tls and address.scheme not in (SENTINEL, TLS):
-        yield "TLS: is for sentinel://; write rediss:// in ORCHESTRATOR_BROKER_URL for one Redis"
+        yield (
+            "TLS: is for sentinel://; write rediss:// in ORCHESTRATOR_BROKER_URL for"
+            " one Redis"
+        )
     elif not access.uses_tls:
         files = {"CA": access.ca, "CERT": access.certificate, "KEY": access.key}
         told = "is given, but the URL asks for no TLS: write rediss://, or set "

@@ -35,7 +35,8 @@ _INSTALLED = "catalogue"
 
 
 def default_folder() -> Path:
-    """The project's own catalogue: package data of an installation, or ``templates/`` of a checkout."""
+    """The project's own catalogue: package data of an installation, or ``templates/`` of a
+    checkout."""
     package = Path(str(files("orchestrator")))
     installed = package / _INSTALLED
     return installed if installed.is_dir() else package.parent / "templates"
@@ -43,7 +44,10 @@ def default_folder() -> Path:
 
 def is_installed(folder: Path) -> bool:
     """Whether a folder is the catalogue of an installation, which the next one replaces."""
-    return folder.resolve() == Path(str(files("orchestrator"))).resolve() / _INSTALLED
+    return (
+        folder.resolve()
+        == Path(str(files("orchestrator"))).resolve() / _INSTALLED
+    )
 
 
 def load(folder: str | Path = "") -> Catalogue:
@@ -53,7 +57,9 @@ def load(folder: str | Path = "") -> Catalogue:
     """
     root = Path(folder) if folder else default_folder()
     if not root.is_dir():
-        raise InvalidInput(f"{root}: there is no such folder of templates; set ORCHESTRATOR_TEMPLATES")
+        raise InvalidInput(
+            f"{root}: there is no such folder of templates; set ORCHESTRATOR_TEMPLATES"
+        )
     schemas: list[Any] = []
     documents: dict[str, Mapping[str, Any]] = {}
     for entry in sorted(path for path in root.iterdir() if path.is_dir()):
@@ -69,7 +75,10 @@ def load(folder: str | Path = "") -> Catalogue:
                 "template_file": text,
                 "parameter_mappings": mapping.get("parameter_mappings", {}),
             }
-    templates = {name: parse_template(name, document) for name, document in documents.items()}
+    templates = {
+        name: parse_template(name, document)
+        for name, document in documents.items()
+    }
     return Catalogue(root, templates, {"schemas": schemas}, documents)
 
 
@@ -104,7 +113,9 @@ def read_document(path: Path) -> Located:
     :raises OSError: the file cannot be read.
     :raises UnicodeDecodeError: it is not UTF-8.
     """
-    documents = source.read_yaml(path.read_text(encoding="utf-8").removeprefix("\ufeff"))
+    documents = source.read_yaml(
+        path.read_text(encoding="utf-8").removeprefix("\ufeff")
+    )
     if len(documents) != 1:
         raise SourceError(1, f"expected one document, not {len(documents)}")
     return documents[0]

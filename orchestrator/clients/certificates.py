@@ -20,7 +20,10 @@ def faults(ca: str, certificate: str, key: str) -> Iterator[tuple[File, str]]:
         yield "certificate", "is needed with a key"
     if not (certificate and key):
         return
-    pair: tuple[tuple[File, str], ...] = (("certificate", certificate), ("key", key))
+    pair: tuple[tuple[File, str], ...] = (
+        ("certificate", certificate),
+        ("key", key),
+    )
     found = {name: fault for name, path in pair if (fault := _unreadable(path))}
     yield from found.items()
     if not found and (fault := _no_pair(certificate, key)):
@@ -47,10 +50,14 @@ def _no_pair(certificate: str, key: str) -> str:
     """Why a certificate and a key do not belong together. A key with a password is not read."""
 
     def no_password() -> str:
-        raise ValueError("the key has a password; only keys without one are read")
+        raise ValueError(
+            "the key has a password; only keys without one are read"
+        )
 
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, no_password)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+            certificate, key, no_password
+        )
     except ssl.SSLError as error:
         return f"{certificate} and {key} cannot be used together: {error.reason or error}"
     except ValueError as error:

@@ -1,6 +1,7 @@
 """The door to what is known of Heat's resource types.
 
-The file beside this module was made from an installed Heat by ``python -m orchestrator.sandbox.heat_types --write``.
+The file beside this module was made from an installed Heat by ``python -m
+orchestrator.sandbox.heat_types --write``.
 A catalogue may add the types of plug-ins in its ``heat_types.yaml``.
 """
 
@@ -36,4 +37,6 @@ def load(folder: Path) -> HeatTypes:
     try:
         return known().with_plugins(read_yaml(file))
     except InvalidInput as error:
-        raise InvalidInput(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
+        raise InvalidInput(
+            f"{file}: {str(error).removeprefix(f'{file}: ')}"
+        ) from error

@@ -1,4 +1,5 @@
-"""Where resources lie whose keys are made of more than their ids (``sync_key_template``, CONTRACT section 2)."""
+"""Where resources lie whose keys are made of more than their ids (``sync_key_template``, CONTRACT
+section 2)."""
 
 from __future__ import annotations
 
@@ -27,12 +28,15 @@ def locate(store: Store, keys: Keys, refs: Iterable[Ref]) -> None:
 
 
 def search(store: Store, keys: Keys, ref: Ref) -> bool:
-    """The same for one resource, by going through the configs of its type where no record tells; whether it is known."""
+    """The same for one resource, by going through the configs of its type where no record tells;
+    whether it is known."""
     locate(store, keys, [ref])
     kind = keys.schemas.get(ref.type)
     if kind is not None and not keys.is_placed(ref):
         root = "/" if kind.outside_config else keys.config
-        for kv in store.list(f"{root}{kind.pattern.folder}/", keys_only=True)[1]:
+        for kv in store.list(f"{root}{kind.pattern.folder}/", keys_only=True)[
+            1
+        ]:
             if keys.ref(keys.config, kv.key) == ref:
                 break
     return keys.is_placed(ref)

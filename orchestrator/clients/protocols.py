@@ -22,7 +22,9 @@ class HeatDoor(Protocol):
     def warm_up(self) -> None:
         """Read the credentials and import what a client needs. No request is made."""
 
-    def only_while(self, check: Callable[[], None]) -> AbstractContextManager[None]:
+    def only_while(
+        self, check: Callable[[], None]
+    ) -> AbstractContextManager[None]:
         """Within the block, *check* is called directly before each request of this thread leaves.
         When it raises, the request is not made."""
 
@@ -90,7 +92,9 @@ class TargetsDoor(Protocol):
     def timeout(self) -> float:
         """Seconds for one target, all in all."""
 
-    def get(self, url: str, at_most: float | None = None) -> tuple[Json, datetime] | None:
+    def get(
+        self, url: str, at_most: float | None = None
+    ) -> tuple[Json, datetime] | None:
         """A target's document and the time at the collector; None when there is no such target.
 
         :param at_most: seconds, where there are fewer left than the timeout.
@@ -104,7 +108,13 @@ class RendererDoor(Protocol):
     def start(self) -> None:
         """Be ready, so that the first template need not wait."""
 
-    def render(self, template_id: str, text: str, variables: Mapping[str, Json], tenant: str) -> str:
+    def render(
+        self,
+        template_id: str,
+        text: str,
+        variables: Mapping[str, Json],
+        tenant: str,
+    ) -> str:
         """The template's text with Jinja2 applied.
 
         :param tenant: for whom it is rendered.

@@ -1,10 +1,10 @@
 """The door to Celery, as seen by whoever sends: names of tasks and queues, options with their
 reasons, and :class:`Queue`, which sends by name and imports no task.
 
-A message carries ids only, and is no more than a hint: what is to be done stands in etcd, every task
-checks there whether it is still wanted, and the bridge sends again what got lost. So messages are
-acknowledged when a task starts (``acks_late`` would run every task twice after a broken connection,
-FIELD fact 2), and no result is kept.
+A message carries ids only, and is no more than a hint: what is to be done stands in etcd, every
+task checks there whether it is still wanted, and the bridge sends again what got lost.
+So messages are acknowledged when a task starts (``acks_late`` would run every task twice after a
+broken connection, FIELD fact 2), and no result is kept.
 """
 
 from __future__ import annotations
@@ -37,13 +37,24 @@ LOOK = "orchestrator.look"
 MONITOR = "orchestrator.monitor"
 """Look at the monitoring targets of resources. Argument: a list of ``type:id``."""
 
-QUEUES = JOBS, RESULTS, LOOKS = "orchestrator.jobs", "orchestrator.results", "orchestrator.looks"
+QUEUES = JOBS, RESULTS, LOOKS = (
+    "orchestrator.jobs",
+    "orchestrator.results",
+    "orchestrator.looks",
+)
 """Three queues, taken from in turn: a thousand jobs that begin must not delay the one that ends."""
 
 PORTION = 8
-"""Jobs in one message, at the most: claimed in one transaction, of which etcd takes 128 operations."""
+"""Jobs in one message, at the most: claimed in one transaction, of which etcd takes 128 operations.
+"""
 
-_ROUTES = {SUBMIT: JOBS, WAIT: RESULTS, RECORD: RESULTS, LOOK: LOOKS, MONITOR: LOOKS}
+_ROUTES = {
+    SUBMIT: JOBS,
+    WAIT: RESULTS,
+    RECORD: RESULTS,
+    LOOK: LOOKS,
+    MONITOR: LOOKS,
+}
 _EPOCH = "orchestrator.epoch"
 _TRANSPORT: dict[str, Json] = {
     "visibility_timeout": 300,
@@ -61,13 +72,13 @@ _SENDER: dict[str, Json] = {
     "interval_start": 0,
     "interval_step": 0.1,
 }
-"""Seconds, and how often a connection is tried, on the side of whoever sends: it has other things to
-do, and a Redis that hangs must not hold it for long."""
+"""Seconds, and how often a connection is tried, on the side of whoever sends: it has other things
+to do, and a Redis that hangs must not hold it for long."""
 
 
 def options(access: BrokerAccess, **transport: Json) -> dict[str, Any]:
-    """Celery's configuration, for the workers and for whoever sends. The reasons and where they come
-    from are in docs/celery.md.
+    """Celery's configuration, for the workers and for whoever sends.
+    The reasons and where they come from are in docs/celery.md.
 
     :param transport: transport options other than the workers'.
     """
@@ -80,8 +91,12 @@ def options(access: BrokerAccess, **transport: Json) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         # The anonymous exchange needs no binding in Redis, so a flushed Redis keeps routing.
-        "task_queues": [KombuQueue(name, Exchange(""), routing_key=name) for name in QUEUES],
-        "task_routes": {task: {"queue": queue} for task, queue in _ROUTES.items()},
+        "task_queues": [
+            KombuQueue(name, Exchange(""), routing_key=name) for name in QUEUES
+        ],
+        "task_routes": {
+            task: {"queue": queue} for task, queue in _ROUTES.items()
+        },
         "task_default_queue": JOBS,
         "task_create_missing_queues": False,
         "task_acks_late": False,
@@ -96,14 +111,22 @@ def options(access: BrokerAccess, **transport: Json) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
-        "broker_transport_options": access.transport_options(**{**_TRANSPORT, **transport}),
+        "broker_transport_options": access.transport_options(
+            **{**_TRANSPORT, **transport}
+        ),
         "task_publish_retry": True,
-        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.05, "interval_step": 0.2, "interval_max": 0.5},
+        "task_publish_retry_policy": {
+            "max_retries": 2,
+            "interval_start": 0.05,
+            "interval_step": 0.2,
+            "interval_max": 0.5,
+        },
     }
 
 
 class Queue:
-    """The broker. Every method raises :class:`BrokerUnavailable`; the message may be sent all the same."""
+    """The broker.
+    Every method raises :class:`BrokerUnavailable`; the message may be sent all the same."""
 
     def __init__(self, access: BrokerAccess) -> None:
         self._access = access
@@ -111,8 +134,12 @@ class Queue:
 
     def start(self, runs: Sequence[RunId]) -> None:
         """Send jobs as a chain: submit, wait, record. At most :data:`PORTION`."""
-        # What chain() makes of three signatures, without its copies of each: half the time of sending.
-        rest = [self._app.signature(name, args=(list(runs),), immutable=True) for name in (RECORD, WAIT)]
+        # What chain() makes of three signatures, without its copies of each: half the time of
+        # sending.
+        rest = [
+            self._app.signature(name, args=(list(runs),), immutable=True)
+            for name in (RECORD, WAIT)
+        ]
         with self._told():
             self._app.send_task(SUBMIT, args=(list(runs),), chain=rest)
 
@@ -129,7 +156,8 @@ class Queue:
         self._send(MONITOR, list(refs))
 
     def _send(self, task: str, argument: str | list[str]) -> None:
-        # Without Celery's `expires`: that is a time by our clock, and the workers' clocks may differ.
+        # Without Celery's `expires`: that is a time by our clock, and the workers' clocks may
+        # differ.
         with self._told():
             self._app.send_task(task, args=(argument,))
 
@@ -159,13 +187,17 @@ class Queue:
             self.depth()
         except BrokerUnavailable as error:
             if redis_transport.CLUSTER in str(error):
-                raise SettingsError([f"ORCHESTRATOR_BROKER_URL: {redis_transport.CLUSTER}"]) from error
+                raise SettingsError(
+                    [f"ORCHESTRATOR_BROKER_URL: {redis_transport.CLUSTER}"]
+                ) from error
 
     def kind(self) -> str:
         """What the broker is, for people: ``redis 7.0.15, standalone``."""
         with self._told(), self._app.connection_or_acquire() as connection:
             facts = connection.default_channel.client.info("server")
-            return f"redis {facts.get('redis_version')}, {facts.get('redis_mode')}"
+            return (
+                f"redis {facts.get('redis_version')}, {facts.get('redis_mode')}"
+            )
 
     def answers(self, node: str, seconds: float) -> bool:
         """Whether a worker's main process takes messages, and answers one in time.
@@ -173,7 +205,9 @@ class Queue:
         :param node: Celery's name of it, such as ``worker@host``.
         """
         with self._told():
-            return bool(self._app.control.ping(destination=[node], timeout=seconds))
+            return bool(
+                self._app.control.ping(destination=[node], timeout=seconds)
+            )
 
     def close(self) -> None:
         self._app.close()
@@ -184,14 +218,19 @@ class Queue:
         try:
             yield
         except (OperationalError, RedisError, OSError) as error:
-            raise BrokerUnavailable(self._reason("does not answer", error)) from error
+            raise BrokerUnavailable(
+                self._reason("does not answer", error)
+            ) from error
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
-            # kombu and redis-py raise AttributeError, KeyError, TypeError and others out of connections
-            # that broke (docs/celery.md). The name of the class shows a defect of ours, should it be one.
+            # kombu and redis-py raise AttributeError, KeyError, TypeError and others out of
+            # connections that broke (docs/celery.md).
+            # The name of the class shows a defect of ours, should it be one.
             self._begin_anew()
-            raise BrokerUnavailable(self._reason("could not be used", error)) from error
+            raise BrokerUnavailable(
+                self._reason("could not be used", error)
+            ) from error
 
     def _reason(self, what: str, error: Exception) -> str:
         place = self._access.address.place
@@ -199,8 +238,9 @@ class Queue:
         return f"the broker at {place} {what}: {type(cause).__name__}: {error}"
 
     def _begin_anew(self) -> None:
-        """Leave connections whose state nobody knows; the next call opens others. kombu keeps them in
-        pools of the process, and a pool that was emptied lets the next one wait for ever."""
+        """Leave connections whose state nobody knows; the next call opens others. kombu keeps them
+        in pools of the process, and a pool that was emptied lets the next one wait for ever.
+        """
         with contextlib.suppress(Exception):
             pools.reset()
         self._app = _sender(self._access)

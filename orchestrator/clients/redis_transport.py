@@ -100,7 +100,9 @@ class _Repaired:
         """
         channel: Any = self
         if channel._in_poll:
-            with contextlib.suppress(Exception):  # a dead connection: there is nothing to read
+            with contextlib.suppress(
+                Exception
+            ):  # a dead connection: there is nothing to read
                 channel._brpop_read()
             channel._in_poll = None
         super().close()  # type: ignore[misc]
@@ -113,7 +115,9 @@ class _Repaired:
         channel: Any = self
         try:
             try:
-                reply = channel.client.parse_response(channel.client.connection, "BRPOP", **options)
+                reply = channel.client.parse_response(
+                    channel.client.connection, "BRPOP", **options
+                )
             except channel.connection_errors:
                 channel.client.connection.disconnect()  # so that the next round connects anew
                 raise
@@ -140,14 +144,23 @@ class _Repaired:
             return super()._receive_one(client)  # type: ignore[misc]
         except (Empty, RedisError, OSError):
             raise
-        except Exception as error:  # a KeyError too, which kombu takes for a lost connection
-            tell_dropped("control", f"it is not usable ({type(error).__name__})", 0)
+        except (
+            Exception
+        ) as error:  # a KeyError too, which kombu takes for a lost connection
+            tell_dropped(
+                "control", f"it is not usable ({type(error).__name__})", 0
+            )
             return False
 
 
 def tell_dropped(queue: str, reason: str, size: int) -> None:
     """One line for a message that nobody can use. It quotes nothing of what the message says."""
-    fields = {"event": "message_dropped", "queue": queue, "reason": reason, "bytes": size}
+    fields = {
+        "event": "message_dropped",
+        "queue": queue,
+        "reason": reason,
+        "bytes": size,
+    }
     log.error("Message dropped", extra=fields)
 
 

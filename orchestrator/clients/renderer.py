@@ -66,8 +66,17 @@ _REMEMBERED = 4_096
 """Tenants, in quarantine or not. One more, and all are forgotten."""
 CRASHED = b"C"
 """A kind of answer that no process gives: it crashed over the question."""
-_POSTPONED = "template {} is postponed: templates of this tenant that reach a limit have taken too much time; correct them"
-_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+_POSTPONED = (
+    "template {} is postponed: templates of this tenant that reach a limit have taken"
+    " too much time; correct them"
+)
+_CRASHES = (
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+)
 
 
 class _Quarantine:
@@ -106,7 +115,10 @@ class Renderer:
         allowance: float = ALLOWANCE,
     ) -> None:
         """:param command: starts the process."""
-        self._first, self._second = _Keeper(deadline, command), _Keeper(deadline, command)
+        self._first, self._second = (
+            _Keeper(deadline, command),
+            _Keeper(deadline, command),
+        )
         self._time, self._allowance = quarantine, allowance
         self._quarantines: dict[str, _Quarantine] = {}
 
@@ -118,7 +130,13 @@ class Renderer:
         with self._first.lock:
             self._first.start()
 
-    def render(self, template_id: str, text: str, variables: Mapping[str, Json], tenant: str) -> str:
+    def render(
+        self,
+        template_id: str,
+        text: str,
+        variables: Mapping[str, Json],
+        tenant: str,
+    ) -> str:
         """The template's text with Jinja2 applied.
 
         :param tenant: for whom it is rendered.
@@ -136,18 +154,32 @@ class Renderer:
     def _ask(self, question: _Question, tenant: str) -> _Answer:
         with self._first.lock:
             quarantine = self._quarantine_of(tenant)
-            if not quarantine.lasts:  # Asked here, for it may have begun while we waited.
-                return self._noted(self._first.ask(question), question, quarantine)
+            if (
+                not quarantine.lasts
+            ):  # Asked here, for it may have begun while we waited.
+                return self._noted(
+                    self._first.ask(question), question, quarantine
+                )
         if not self._second.lock.acquire(timeout=QUEUE_TIME):
-            raise RenderingPostponed(f"template {question.template_id} is postponed: another one of this tenant takes long")
+            raise RenderingPostponed(
+                f"template {question.template_id} is postponed: another one of this"
+                " tenant takes long"
+            )
         try:
-            if quarantine.spent() >= self._allowance and hash(question.text) not in quarantine.rendered:
-                raise RenderingPostponed(_POSTPONED.format(question.template_id))
+            if (
+                quarantine.spent() >= self._allowance
+                and hash(question.text) not in quarantine.rendered
+            ):
+                raise RenderingPostponed(
+                    _POSTPONED.format(question.template_id)
+                )
             return self._noted(self._second.ask(question), question, quarantine)
         finally:
             self._second.lock.release()
 
-    def _noted(self, answer: _Answer, question: _Question, quarantine: _Quarantine) -> _Answer:
+    def _noted(
+        self, answer: _Answer, question: _Question, quarantine: _Quarantine
+    ) -> _Answer:
         text = hash(question.text)
         if answer.exhausted:
             quarantine.begin(answer.spent)
@@ -241,7 +273,9 @@ class _Keeper:
         """
         used = self._running().questions > 0
         answer = self._ask(question)
-        return self._ask(question) if used and answer.kind == CRASHED else answer
+        return (
+            self._ask(question) if used and answer.kind == CRASHED else answer
+        )
 
     def _ask(self, question: _Question) -> _Answer:
         process, fit = self._running(), False
@@ -252,7 +286,9 @@ class _Keeper:
         finally:
             if not fit:  # After any error too: a late answer would be taken for the next one.
                 self.close()
-                with contextlib.suppress(RendererUnavailable):  # The next question tells.
+                with contextlib.suppress(
+                    RendererUnavailable
+                ):  # The next question tells.
                     self._running()  # It gets ready meanwhile.
 
     def _running(self) -> _Process:
@@ -274,13 +310,16 @@ class _Process:
                 list(command),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # A traceback would quote the template and its variables.
+                # A traceback would quote the template and its variables.
+                stderr=subprocess.DEVNULL,
                 env=_environment(),
                 start_new_session=True,  # Ctrl-C is for the worker.
             )
         except OSError as error:
             self._channel.close()
-            raise RendererUnavailable(f"the process that renders templates cannot be started: {error}") from error
+            raise RendererUnavailable(
+                f"the process that renders templates cannot be started: {error}"
+            ) from error
         finally:
             theirs.close()
 
@@ -292,14 +331,18 @@ class _Process:
         if self.questions == 0 and self._receive() is None:
             code = self._process.wait()
             raise RendererUnavailable(
-                f"the process that renders templates ended at once with exit code {code}: "
-                "try `orchestrator templates check` as the worker's user"
+                "the process that renders templates ended at once with exit code"
+                f" {code}: try `orchestrator templates check` as the worker's user"
             )
         self.questions += 1
         with contextlib.suppress(ConnectionError):
             send(self._channel, question.message)
         message = self._receive()
-        return self._why_it_ended(question) if message is None else _Answer.of(message)
+        return (
+            self._why_it_ended(question)
+            if message is None
+            else _Answer.of(message)
+        )
 
     def _receive(self) -> bytes | None:
         try:
@@ -308,8 +351,8 @@ class _Process:
             return None
         except TimeoutError:
             raise RendererUnavailable(
-                "the process that renders templates does not answer, and took hardly any CPU time: "
-                "the machine is overloaded, or the process is stopped"
+                "the process that renders templates does not answer, and took hardly"
+                " any CPU time: the machine is overloaded, or the process is stopped"
             ) from None
 
     def _why_it_ended(self, question: _Question) -> _Answer:
@@ -317,10 +360,21 @@ class _Process:
         if code == -signal.SIGVTALRM:
             kind, what = TOO_LONG, takes_too_long(question.text)
         elif code > 0 or -code in _CRASHES:
-            kind, what = CRASHED, f"rendering it crashes the process that does it (exit code {code})"
+            kind, what = (
+                CRASHED,
+                f"rendering it crashes the process that does it (exit code {code})",
+            )
         else:
-            raise RendererUnavailable(f"the process that renders templates was ended by somebody (exit code {code})")
-        return _Answer(kind, False, cpu_limit(question.text), exhausted(question.template_id, what).decode())
+            raise RendererUnavailable(
+                "the process that renders templates was ended by somebody (exit code"
+                f" {code})"
+            )
+        return _Answer(
+            kind,
+            False,
+            cpu_limit(question.text),
+            exhausted(question.template_id, what).decode(),
+        )
 
     def end(self) -> None:
         self._channel.close()
@@ -331,4 +385,7 @@ class _Process:
 def _environment() -> dict[str, str]:
     """The process finds the same modules as we do, and no secrets."""
     path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
-    return {"PYTHONPATH": path, **{name: os.environ[name] for name in _INHERITED if name in os.environ}}
+    return {
+        "PYTHONPATH": path,
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+    }

@@ -68,8 +68,18 @@ def main() -> None:
         while (question := receive(channel)) is not None:
             began = time.process_time()
             kind, text = _answer(question)
-            worn = size > 0 and _peak() > peak + KEPT_LIMIT and _size() > size + KEPT_LIMIT
-            send(channel, kind, WORN if worn else FIT, SPENT.pack(time.process_time() - began), text)
+            worn = (
+                size > 0
+                and _peak() > peak + KEPT_LIMIT
+                and _size() > size + KEPT_LIMIT
+            )
+            send(
+                channel,
+                kind,
+                WORN if worn else FIT,
+                SPENT.pack(time.process_time() - began),
+                text,
+            )
 
 
 # Limits -------------------------------------------------------------------------------------------
@@ -77,10 +87,14 @@ def main() -> None:
 
 def _set_limits(size: int) -> None:
     """:param size: bytes that the process has to begin with, 0 where that is not known."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker: it closes the socket.
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the worker: it closes the socket.
     signal.signal(signal.SIGPROF, _interrupt)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A dump would hold the variables.
+    resource.setrlimit(
+        resource.RLIMIT_CORE, (0, 0)
+    )  # A dump would hold the variables.
     if size:
         most = size + MEMORY_LIMIT + KEPT_LIMIT
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -136,16 +150,22 @@ def _answer(question: bytes) -> tuple[bytes, bytes]:
             _start_clock(MOST_CPU)
             template_id, text, variables = json.loads(question)
             _start_clock(cpu_limit(text))
-            return RENDERED, render(template_id, text, variables).encode(errors="surrogatepass")
+            return RENDERED, render(template_id, text, variables).encode(
+                errors="surrogatepass"
+            )
         finally:
             _stop_clock()
     except TemplateError as error:
         cause = error.__cause__
         if isinstance(cause, MemoryError):
-            return TOO_MUCH, exhausted(template_id, TAKES_TOO_MUCH, line_of(cause, text))
+            return TOO_MUCH, exhausted(
+                template_id, TAKES_TOO_MUCH, line_of(cause, text)
+            )
         return REFUSED, str(error).encode(errors="replace")
     except OutOfTime as error:
-        return TOO_LONG, exhausted(template_id, takes_too_long(text), line_of(error, text))
+        return TOO_LONG, exhausted(
+            template_id, takes_too_long(text), line_of(error, text)
+        )
     except MemoryError:
         return TOO_MUCH, exhausted(template_id, TAKES_TOO_MUCH)
 
@@ -156,7 +176,11 @@ def takes_too_long(text: str) -> str:
 
 def exhausted(template_id: str, bound: str, line: int | None = None) -> bytes:
     """The error's text for a template that reached a limit."""
-    place = f"template {template_id}, line {line}" if line else f"template {template_id}"
+    place = (
+        f"template {template_id}, line {line}"
+        if line
+        else f"template {template_id}"
+    )
     return f"{place}: {bound}".encode(errors="replace")
 
 

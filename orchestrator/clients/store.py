@@ -105,7 +105,9 @@ class Store(Protocol):
     def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
         """Those of the keys that are there, all read at one revision."""
 
-    def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
+    def list(
+        self, prefix: str, *, revision: int = 0, keys_only: bool = False
+    ) -> tuple[int, list[KeyValue]]:
         """Everything below *prefix* in order of key, and the store's revision.
 
         :param revision: read as of this revision; 0 for now.
@@ -115,7 +117,9 @@ class Store(Protocol):
         """The same as of *revision*, one after the other: for folders too large to hold twice in
         memory."""
 
-    def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
+    def commit(
+        self, transaction: Transaction, lease: Lease | None = None
+    ) -> int:
         """Perform a transaction.
 
         :param lease: for the puts in ``transaction.leased``.
@@ -123,7 +127,10 @@ class Store(Protocol):
         """
 
     def commit_and_read(
-        self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
+        self,
+        transaction: Transaction,
+        keys: Sequence[str],
+        lease: Lease | None = None,
     ) -> tuple[int, Mapping[str, KeyValue]]:
         """The same, and those of the keys that are there: right after it, or as they are when it
         was refused.

@@ -1,8 +1,10 @@
 """The door to monitoring collectors: GET a target's document (CONTRACT section 8).
 
-A collector is somebody else's program at an address that a stack's output names. So one request has a
-deadline for all of it, from the name to the last byte; what is read is bounded; and the address that is
-connected to is the one that was checked (:mod:`orchestrator.core.addresses`). Redirects are not followed.
+A collector is somebody else's program at an address that a stack's output names.
+So one request has a deadline for all of it, from the name to the last byte; what is read is
+bounded; and the address that is connected to is the one that was checked
+(:mod:`orchestrator.core.addresses`).
+Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ from ipaddress import ip_address
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, get_netrc_auth, select_proxy
+from requests.utils import (
+    DEFAULT_CA_BUNDLE_PATH,
+    get_environ_proxies,
+    get_netrc_auth,
+    select_proxy,
+)
 
 from .. import __version__
 from ..core.addresses import ANYWHERE, Address, Place, Rules, parse_url
@@ -47,7 +54,8 @@ _KEPT = 4 * CONCURRENCY
 _KEPT_FOR = 30.0
 """Seconds for which one is kept: what stands between may have forgotten an older one."""
 _LOOKUPS = 16
-"""Names that are looked up at the same time. A lookup cannot be broken off, so it may outlast its request."""
+"""Names that are looked up at the same time.
+A lookup cannot be broken off, so it may outlast its request."""
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
@@ -75,7 +83,12 @@ class Deadline:
 class Targets:
     """Monitoring targets by their URL. May be used from several threads."""
 
-    def __init__(self, timeout: float, rules: Rules = ANYWHERE, look_up: LookUp = socket.getaddrinfo) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        rules: Rules = ANYWHERE,
+        look_up: LookUp = socket.getaddrinfo,
+    ) -> None:
         """:param timeout: seconds for one target, all in all.
         :param rules: which addresses may be asked.
         :param look_up: finds the addresses of a name.
@@ -86,34 +99,52 @@ class Targets:
         self._routes: dict[tuple[str, str, int], _Route] = {}
         self._kept = _Kept()
 
-    def get(self, url: str, at_most: float | None = None) -> tuple[Json, datetime] | None:
-        """The target's document and the time at the collector; None when the target is gone (404 or 410).
+    def get(
+        self, url: str, at_most: float | None = None
+    ) -> tuple[Json, datetime] | None:
+        """The target's document and the time at the collector; None when the target is gone (404 or
+        410).
 
         :param at_most: seconds, where there are fewer left than the timeout.
         :raises TargetUnavailable: anything else than a document or a 404.
         """
         place = parse_url(url)
-        deadline = Deadline(self.timeout if at_most is None else min(self.timeout, at_most))
+        deadline = Deadline(
+            self.timeout if at_most is None else min(self.timeout, at_most)
+        )
         try:
             return self._ask(place, deadline)
         except TimeoutError as error:
-            raise TargetUnavailable(f"the target did not answer within {self.timeout:g} s") from error
+            raise TargetUnavailable(
+                f"the target did not answer within {self.timeout:g} s"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise TargetUnavailable(f"the target does not answer: {_why(error)}") from error
+            raise TargetUnavailable(
+                f"the target does not answer: {_why(error)}"
+            ) from error
         except (ValueError, RecursionError) as error:
-            raise TargetUnavailable("the target's document is not JSON, or nested too deeply") from error
+            raise TargetUnavailable(
+                "the target's document is not JSON, or nested too deeply"
+            ) from error
 
-    def _ask(self, place: Place, deadline: Deadline) -> tuple[Json, datetime] | None:
+    def _ask(
+        self, place: Place, deadline: Deadline
+    ) -> tuple[Json, datetime] | None:
         route = self._route(place)
         while True:
             connection = self._kept.take(route)
             if connection is None:
-                return self._ask_on(_Connection(route, self._reach), place, deadline)
+                return self._ask_on(
+                    _Connection(route, self._reach), place, deadline
+                )
             with suppress(http.client.RemoteDisconnected, ConnectionError):
-                # The collector may have closed it since; then it has not seen the request, and is asked on a new one.
+                # The collector may have closed it since; then it has not seen the request, and is
+                # asked on a new one.
                 return self._ask_on(connection, place, deadline)
 
-    def _ask_on(self, connection: _Connection, place: Place, deadline: Deadline) -> tuple[Json, datetime] | None:
+    def _ask_on(
+        self, connection: _Connection, place: Place, deadline: Deadline
+    ) -> tuple[Json, datetime] | None:
         reply = None
         try:
             reply = connection.get(place, deadline)
@@ -130,7 +161,8 @@ class Targets:
         return answer
 
     def _route(self, place: Place) -> _Route:
-        """How the environment wants a host to be asked (proxies, certificates, passwords), read once for each."""
+        """How the environment wants a host to be asked (proxies, certificates, passwords), read
+        once for each."""
         known = (place.scheme, place.host, place.port)
         route = self._routes.get(known)
         if route is None:
@@ -144,21 +176,44 @@ class Targets:
         if route.proxy is not None:
             # The proxy looks names up by itself, so of a name no address is known here.
             self._check(route.place.host, [route.place.address])
-            return _connected(self._names.addresses(route.proxy.host, route.proxy.port, deadline), route.proxy.port, deadline)
+            return _connected(
+                self._names.addresses(
+                    route.proxy.host, route.proxy.port, deadline
+                ),
+                route.proxy.port,
+                deadline,
+            )
         place = route.place
-        addresses = [place.address] if place.address else self._names.addresses(place.host, place.port, deadline)
-        return _connected(self._check(place.host, addresses), place.port, deadline)
+        addresses = (
+            [place.address]
+            if place.address
+            else self._names.addresses(place.host, place.port, deadline)
+        )
+        return _connected(
+            self._check(place.host, addresses), place.port, deadline
+        )
 
-    def _check(self, host: str, addresses: Sequence[Address | None]) -> list[Address]:
+    def _check(
+        self, host: str, addresses: Sequence[Address | None]
+    ) -> list[Address]:
         """Those that may be asked.
 
         :param addresses: None stands for one that is not known.
         :raises TargetUnavailable: none may be.
         """
-        refusals = {address: self._rules.refusal(host, address) for address in addresses}
-        allowed = [address for address, refusal in refusals.items() if address and not refusal]
+        refusals = {
+            address: self._rules.refusal(host, address) for address in addresses
+        }
+        allowed = [
+            address
+            for address, refusal in refusals.items()
+            if address and not refusal
+        ]
         if all(refusals.values()):
-            raise TargetUnavailable(f"the target may not be asked: {next(iter(refusals.values()), 'it has no address')}")
+            raise TargetUnavailable(
+                "the target may not be asked:"
+                f" {next(iter(refusals.values()), 'it has no address')}"
+            )
         return allowed
 
 
@@ -174,7 +229,7 @@ def _why(error: Exception) -> str:
     return type(error).__name__
 
 
-# The answer ----------------------------------------------------------------------------------------
+# The answer ---------------------------------------------------------------------------------------
 
 
 def _read(reply: http.client.HTTPResponse) -> tuple[Json, datetime] | None:
@@ -183,11 +238,20 @@ def _read(reply: http.client.HTTPResponse) -> tuple[Json, datetime] | None:
         return None
     if reply.status != 200:
         raise TargetUnavailable(f"the target answers {reply.status}")
-    if (coding := reply.headers.get("Content-Encoding", "identity").strip().lower()) not in ("identity", ""):
-        raise TargetUnavailable(f"the target's document is compressed ({coding[:20]!a}), though it was asked not to be")
+    if (
+        coding := reply.headers.get("Content-Encoding", "identity")
+        .strip()
+        .lower()
+    ) not in ("identity", ""):
+        raise TargetUnavailable(
+            f"the target's document is compressed ({coding[:20]!a}), though it was"
+            " asked not to be"
+        )
     content = reply.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise TargetUnavailable(f"the target's document has more than {LARGEST:,} bytes")
+        raise TargetUnavailable(
+            f"the target's document has more than {LARGEST:,} bytes"
+        )
     return parse_json(content), _date(reply.headers.get("Date"))
 
 
@@ -198,7 +262,7 @@ def _date(header: str | None) -> datetime:
     return datetime.now(UTC)
 
 
-# Connections ---------------------------------------------------------------------------------------
+# Connections --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +276,8 @@ class _Proxy:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """How a host is asked. *place* is one of its targets, *bundle* the file or folder of certificates to trust."""
+    """How a host is asked.
+    *place* is one of its targets, *bundle* the file or folder of certificates to trust."""
 
     place: Place
     proxy: _Proxy | None
@@ -228,17 +293,35 @@ class _Route:
         host = f"[{place.host}]" if ":" in place.host else place.host
         url = f"{place.scheme}://{host}:{place.port}/"
         proxy = select_proxy(url, get_environ_proxies(url))
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or str(DEFAULT_CA_BUNDLE_PATH)
+        bundle = (
+            os.environ.get("REQUESTS_CA_BUNDLE")
+            or os.environ.get("CURL_CA_BUNDLE")
+            or str(DEFAULT_CA_BUNDLE_PATH)
+        )
         login = get_netrc_auth(url)
-        headers = {**_HEADERS, **({"Authorization": _basic(*login)} if login else {})}
+        headers = {
+            **_HEADERS,
+            **({"Authorization": _basic(*login)} if login else {}),
+        }
         return cls(place, _proxy(proxy) if proxy else None, bundle, headers)
 
 
 def _proxy(url: str) -> _Proxy:
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme != "http" or not parts.hostname:
-        raise TargetUnavailable(f"the environment names a proxy of the kind {parts.scheme!r}; only http:// is supported")
-    login = {"Proxy-Authorization": _basic(unquote(parts.username), unquote(parts.password or ""))} if parts.username else {}
+        raise TargetUnavailable(
+            f"the environment names a proxy of the kind {parts.scheme!r}; only http://"
+            " is supported"
+        )
+    login = (
+        {
+            "Proxy-Authorization": _basic(
+                unquote(parts.username), unquote(parts.password or "")
+            )
+        }
+        if parts.username
+        else {}
+    )
     return _Proxy(parts.hostname, parts.port or 80, login)
 
 
@@ -246,11 +329,17 @@ def _basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def _connected(addresses: Sequence[Address], port: int, deadline: Deadline) -> socket.socket:
-    """A connection to the first of some addresses that takes it; each gets its share of the time."""
+def _connected(
+    addresses: Sequence[Address], port: int, deadline: Deadline
+) -> socket.socket:
+    """A connection to the first of some addresses that takes it; each gets its share of the
+    time."""
     trouble: OSError = OSError("it has no address")
     for tried, address in enumerate(addresses):
-        made = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+        made = socket.socket(
+            socket.AF_INET6 if address.version == 6 else socket.AF_INET,
+            socket.SOCK_STREAM,
+        )
         try:
             made.settimeout(deadline.left() / (len(addresses) - tried))
             made.connect((str(address), port))
@@ -282,7 +371,13 @@ class _Connection(http.client.HTTPConnection):
         proxy = self.route.proxy
         if proxy is not None and place.scheme == "http":
             host = f"[{place.host}]" if ":" in place.host else place.host
-            target, headers = f"http://{host}:{place.port}{place.path}", {**headers, **proxy.headers}
+            target, headers = (
+                f"http://{host}:{place.port}{place.path}",
+                {
+                    **headers,
+                    **proxy.headers,
+                },
+            )
         self.request("GET", target, headers=dict(headers))
         return self.getresponse()
 
@@ -295,7 +390,12 @@ class _Connection(http.client.HTTPConnection):
                 if route.proxy is not None:
                     self._open_tunnel(route.proxy)
                 raw.settimeout(deadline.left())
-                self.sock = _Timed(_trusting(route.bundle).wrap_socket(raw, server_hostname=route.place.host), self)
+                self.sock = _Timed(
+                    _trusting(route.bundle).wrap_socket(
+                        raw, server_hostname=route.place.host
+                    ),
+                    self,
+                )
         except BaseException:
             raw.close()
             self.sock = None
@@ -304,7 +404,10 @@ class _Connection(http.client.HTTPConnection):
     def _open_tunnel(self, proxy: _Proxy) -> None:
         place = self.route.place
         host = f"[{place.host}]" if ":" in place.host else place.host
-        lines = [f"CONNECT {host}:{place.port} HTTP/1.1", f"Host: {host}:{place.port}"]
+        lines = [
+            f"CONNECT {host}:{place.port} HTTP/1.1",
+            f"Host: {host}:{place.port}",
+        ]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
         self.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         reply = http.client.HTTPResponse(self.sock, method="CONNECT")
@@ -313,11 +416,14 @@ class _Connection(http.client.HTTPConnection):
         finally:
             reply.close()
         if reply.status != 200:
-            raise TargetUnavailable(f"the proxy {proxy.host}:{proxy.port} answers {reply.status}")
+            raise TargetUnavailable(
+                f"the proxy {proxy.host}:{proxy.port} answers {reply.status}"
+            )
 
 
 class _Timed:
-    """A socket as ``http.client`` uses one, on which nothing lasts longer than the request's deadline."""
+    """A socket as ``http.client`` uses one, on which nothing lasts longer than the request's
+    deadline."""
 
     def __init__(self, wrapped: socket.socket, connection: _Connection) -> None:
         self._wrapped, self._connection = wrapped, connection
@@ -334,8 +440,8 @@ class _Timed:
 
 
 class _Reader(io.RawIOBase):
-    """What comes from a socket, up to so many bytes and until the deadline: one that sends a byte now and then, or headers
-    without an end, is left."""
+    """What comes from a socket, up to so many bytes and until the deadline: one that sends a byte
+    now and then, or headers without an end, is left."""
 
     def __init__(self, wrapped: socket.socket, connection: _Connection) -> None:
         # Python closes a socket when the last file made of it is closed.
@@ -348,7 +454,9 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         if self._left <= 0:
-            raise TargetUnavailable(f"the target sends more than {LARGEST + _LARGEST_HEAD:,} bytes")
+            raise TargetUnavailable(
+                f"the target sends more than {LARGEST + _LARGEST_HEAD:,} bytes"
+            )
         self._wrapped.settimeout(self._connection.deadline.left())
         count = self._raw.readinto(buffer)
         self._left -= count or 0
@@ -366,7 +474,9 @@ def _trusting(bundle: str) -> ssl.SSLContext:
     """Reading the certificates takes longer than many requests: once for each bundle."""
     if bundle not in _contexts:
         folder = os.path.isdir(bundle)  # noqa: PTH112 - a setting's text
-        _contexts[bundle] = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+        _contexts[bundle] = ssl.create_default_context(
+            cafile=None if folder else bundle, capath=bundle if folder else None
+        )
     return _contexts[bundle]
 
 
@@ -374,7 +484,9 @@ def _trusting(bundle: str) -> ssl.SSLContext:
 class _Kept:
     """Connections that may be used again."""
 
-    _idle: dict[tuple[str, str, int], list[_Connection]] = field(default_factory=dict)
+    _idle: dict[tuple[str, str, int], list[_Connection]] = field(
+        default_factory=dict
+    )
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -402,41 +514,68 @@ class _Kept:
                     del self._idle[oldest]
 
 
-# Names ---------------------------------------------------------------------------------------------
+# Names --------------------------------------------------------------------------------------------
 
 
 class _Names:
     """Looks up names, without waiting for longer than there is time.
 
-    A lookup cannot be broken off, so each has a thread of its own that may outlast the request. There are at most so
-    many: names that no server answers for take nobody else's.
+    A lookup cannot be broken off, so each has a thread of its own that may outlast the request.
+    There are at most so many: names that no server answers for take nobody else's.
     """
 
     def __init__(self, look_up: LookUp, at_once: int) -> None:
         self._getaddrinfo = look_up
         self._free = threading.BoundedSemaphore(at_once)
 
-    def addresses(self, host: str, port: int, deadline: Deadline) -> list[Address]:
+    def addresses(
+        self, host: str, port: int, deadline: Deadline
+    ) -> list[Address]:
         """:raises TargetUnavailable: the name leads nowhere.
         :raises TimeoutError: nobody has answered in time.
         """
         if not self._free.acquire(timeout=deadline.left()):
-            raise TargetUnavailable("too many names are being looked up; does the name server answer?")
-        answers: queue.SimpleQueue[list[Address] | OSError] = queue.SimpleQueue()
-        threading.Thread(target=self._look_up, args=(host, port, answers), name="lookup", daemon=True).start()
+            raise TargetUnavailable(
+                "too many names are being looked up; does the name server answer?"
+            )
+        answers: queue.SimpleQueue[list[Address] | OSError] = (
+            queue.SimpleQueue()
+        )
+        threading.Thread(
+            target=self._look_up,
+            args=(host, port, answers),
+            name="lookup",
+            daemon=True,
+        ).start()
         try:
             answer = answers.get(timeout=deadline.left())
         except queue.Empty as error:
-            raise TargetUnavailable("the name of the target's host could not be looked up in time") from error
+            raise TargetUnavailable(
+                "the name of the target's host could not be looked up in time"
+            ) from error
         if isinstance(answer, OSError):
-            raise TargetUnavailable(f"the name of the target's host leads nowhere: {answer.strerror}") from answer
+            raise TargetUnavailable(
+                f"the name of the target's host leads nowhere: {answer.strerror}"
+            ) from answer
         return answer
 
-    def _look_up(self, host: str, port: int, answers: queue.SimpleQueue[list[Address] | OSError]) -> None:
+    def _look_up(
+        self,
+        host: str,
+        port: int,
+        answers: queue.SimpleQueue[list[Address] | OSError],
+    ) -> None:
         try:
             found = self._getaddrinfo(host, port, type=socket.SOCK_STREAM)
             # A link-local address comes with the name of an interface behind it.
-            answers.put(list(dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)))
+            answers.put(
+                list(
+                    dict.fromkeys(
+                        ip_address(str(entry[4][0]).partition("%")[0])
+                        for entry in found
+                    )
+                )
+            )
         except OSError as error:
             answers.put(error)
         except Exception as error:  # such as a name that no encoding fits

@@ -39,7 +39,9 @@ def read_stored(store: Store, keys: Keys) -> Stored | None:
         return None
     if data is None:
         raise ValueError(f"{keys.schema_data} is missing")
-    return Stored(SchemaList.from_stored(record.value, data.value), record.revision)
+    return Stored(
+        SchemaList.from_stored(record.value, data.value), record.revision
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ _TRIES = 3
 
 def _unknown(now: Now, refs: Sequence[Ref]) -> str:
     """A type that is not in the list; empty when all are."""
-    return next((ref.type for ref in refs if now.keys.schemas.get(ref.type) is None), "")
+    return next(
+        (ref.type for ref in refs if now.keys.schemas.get(ref.type) is None), ""
+    )
 
 
 class Types:
@@ -126,7 +130,9 @@ class Types:
                 now = self.refresh()
             if kind := _unknown(now, refs):
                 origin = now.keys.schemas.origin
-                raise TemporaryError(f"type {kind!r} is not in {origin}; the job waits until it is")
+                raise TemporaryError(
+                    f"type {kind!r} is not in {origin}; the job waits until it is"
+                )
             yield now
             self.refresh()
 
@@ -138,10 +144,14 @@ class Types:
         with self._lock:
             try:
                 stored = read_stored(self._store, self.none)
-                types = stored.listed.schemas(stored.revision) if stored else None
+                types = (
+                    stored.listed.schemas(stored.revision) if stored else None
+                )
             except (ValueError, InvalidInput) as error:
                 told = f"the schema list in etcd cannot be read: {error}"
-                raise TemporaryError(f"{told}; start a bridge of this release") from error
+                raise TemporaryError(
+                    f"{told}; start a bridge of this release"
+                ) from error
             if types is not None and stored is not None:
                 now = self._as_of(types, stored.revision)
             elif self._now is not None and not self._now.revision:
@@ -154,7 +164,9 @@ class Types:
     def _as_of(self, types: Schemas, revision: int) -> Now:
         """Where resources lie stays known, as far as their types are the same."""
         keys = Keys(self.none.prefixes, types)
-        for ref, place in dict(self._now.keys.places).items() if self._now else ():
+        for ref, place in (
+            dict(self._now.keys.places).items() if self._now else ()
+        ):
             kind = types.get(ref.type)
             if kind is not None and kind.pattern.match(place):
                 keys.places[ref] = place
@@ -163,6 +175,7 @@ class Types:
     def _own_types(self) -> Schemas:
         if self._own is None:
             raise TemporaryError(
-                "etcd holds no schema list yet; the bridge that leads reads it from ORCHESTRATOR_SCHEMAS and stores it there"
+                "etcd holds no schema list yet; the bridge that leads reads it from"
+                " ORCHESTRATOR_SCHEMAS and stores it there"
             )
         return self._own().schemas()

@@ -1,7 +1,7 @@
 """Which values of a job are secret: wherever they come from, and whatever the parameter is called.
 
-By the names of the resource's properties and of the parameters; by the names of what the mappings read, of other
-resources and of their stacks' outputs; and by what the template declares ``hidden``.
+By the names of the resource's properties and of the parameters; by the names of what the mappings
+read, of other resources and of their stacks' outputs; and by what the template declares ``hidden``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from .rendering import StackRequest
 from .templates import Template
 
 _SAYS_HIDDEN = ("hidden", "NoEcho")
-"""How HOT, and the older form of Heat's templates, declare a parameter whose value is not to be shown."""
+"""How HOT, and the older form of Heat's templates, declare a parameter whose value is not to be
+shown."""
 _NOT = frozenset({"false", "no", "off", "0", "", "none", "null", "~"})
 _JINJA = re.compile(r"\{[%#{]")
 _JINJA_END = {"{%": "%}", "{#": "#}", "{{": "}}"}
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Reads every word as a text. Numbers, dates and merged keys could take a hostile document for ever."""
+"""Reads every word as a text.
+Numbers, dates and merged keys could take a hostile document for ever."""
 _MOST_VALUES = 10_000
 """Values in the defaults of hidden parameters. A few aliases can stand for any number of them."""
 
@@ -34,15 +36,20 @@ _MOST_VALUES = 10_000
 def by_name(job: Job) -> Iterator[str]:
     """The secret texts and numbers of a job that show by their own names."""
     yield from secrets(dict(job.body))
-    yield from secrets({param.name: _plain(param.value) for param in job.params})
+    yield from secrets(
+        {param.name: _plain(param.value) for param in job.params}
+    )
 
 
-def of_job(job: Job, template: Template | None, request: StackRequest | None = None) -> Iterator[str]:
+def of_job(
+    job: Job, template: Template | None, request: StackRequest | None = None
+) -> Iterator[str]:
     """Every secret text and number of a job.
 
     :param template: None when it is not known any more.
-    :param request: what Heat was asked. Without it the outputs of other stacks are not known, and what
-        the template declares is read from the template as it stands.
+    :param request: what Heat was asked.
+        Without it the outputs of other stacks are not known, and what the template declares is read
+        from the template as it stands.
     """
     yield from by_name(job)
     values = {param.name: _plain(param.value) for param in job.params}
@@ -58,8 +65,11 @@ def of_job(job: Job, template: Template | None, request: StackRequest | None = N
         yield from texts(default)
 
 
-def of_body(body: Mapping[str, Json], template: Template | None) -> Iterator[str]:
-    """Every secret text and number of a body: by its properties' names, and by the parameters that they feed."""
+def of_body(
+    body: Mapping[str, Json], template: Template | None
+) -> Iterator[str]:
+    """Every secret text and number of a body: by its properties' names, and by the parameters that
+    they feed."""
     yield from secrets(dict(body))
     if template is None:
         return
@@ -71,7 +81,8 @@ def of_body(body: Mapping[str, Json], template: Template | None) -> Iterator[str
 
 
 def _own_properties(node: Node) -> Iterator[tuple[str, ...]]:
-    """The properties of the resource itself that a mapping reads, each as the names that lead to it."""
+    """The properties of the resource itself that a mapping reads, each as the names that lead to
+    it."""
     match node:
         case Field(name, ()) if name:
             yield (name,)
@@ -98,19 +109,29 @@ def _plain(value: Json) -> Json:
     if isinstance(value, OutputOf):
         return None
     if isinstance(value, ListOf):
-        return [element for element in value.elements if not isinstance(element, OutputOf)]
+        return [
+            element
+            for element in value.elements
+            if not isinstance(element, OutputOf)
+        ]
     return value
 
 
 def _named(job: Job, template: Template | None) -> frozenset[str]:
     """The parameters that take something with a secret name."""
     by_mapping = secret_parameters(template) if template else frozenset()
-    return by_mapping | {param.name for param in job.params if any(is_secret(output.key) for output in param.outputs())}
+    return by_mapping | {
+        param.name
+        for param in job.params
+        if any(is_secret(output.key) for output in param.outputs())
+    }
 
 
 def secret_parameters(template: Template) -> frozenset[str]:
     """The parameters whose mappings read a property or an output with a secret name."""
-    return frozenset(name for name, mapping in template.mappings if _reads_secret(mapping))
+    return frozenset(
+        name for name, mapping in template.mappings if _reads_secret(mapping)
+    )
 
 
 def _reads_secret(node: Node) -> bool:
@@ -129,8 +150,11 @@ def _reads_secret(node: Node) -> bool:
             return False
 
 
-def _declared(template: Template | None, request: StackRequest | None) -> Mapping[str, Json] | None:
-    """The parameters that a template declares hidden, with their defaults; None when that cannot be told."""
+def _declared(
+    template: Template | None, request: StackRequest | None
+) -> Mapping[str, Json] | None:
+    """The parameters that a template declares hidden, with their defaults; None when that cannot be
+    told."""
     if request is not None:
         return declared_hidden(request.template)
     return _declared_in_source(template.text) if template else None
@@ -149,7 +173,11 @@ def _without_jinja(text: str) -> str:
     while begin := _JINJA.search(text, place):
         pieces.append(text[place : begin.start()])
         end = text.find(_JINJA_END[begin[0]], begin.end())
-        if end < 0:  # It is no template that renders. (To look for the other kinds would take quadratic time.)
+        if (
+            end < 0
+            # It is no template that renders.
+            # (To look for the other kinds would take quadratic time.)
+        ):
             return "".join(pieces)
         pieces.append("x" if begin[0] == "{{" else "")
         place = end + len("}}")
@@ -157,15 +185,22 @@ def _without_jinja(text: str) -> str:
 
 
 def declared_hidden(text: str) -> Mapping[str, Json] | None:
-    """The parameters that a HOT document declares hidden, with their defaults; None when it cannot be read."""
+    """The parameters that a HOT document declares hidden, with their defaults; None when it cannot
+    be read."""
     if not any(word in text for word in _SAYS_HIDDEN):
         return {}
     try:
         document = yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
-    parameters = _mapping(_mapping(document).get("parameters")) or _mapping(_mapping(document).get("Parameters"))
-    found = {str(name): _default(about) for name, about in parameters.items() if _is_hidden(_mapping(about))}
+    parameters = _mapping(_mapping(document).get("parameters")) or _mapping(
+        _mapping(document).get("Parameters")
+    )
+    found = {
+        str(name): _default(about)
+        for name, about in parameters.items()
+        if _is_hidden(_mapping(about))
+    }
     return found if _is_small(found) else None
 
 
@@ -186,7 +221,10 @@ def _is_small(value: Json) -> bool:
 
 
 def _is_hidden(about: Mapping[str, Json]) -> bool:
-    return any(isinstance(about.get(word), str) and about[word].lower() not in _NOT for word in _SAYS_HIDDEN)
+    return any(
+        isinstance(about.get(word), str) and about[word].lower() not in _NOT
+        for word in _SAYS_HIDDEN
+    )
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

@@ -1,4 +1,5 @@
-"""JSON as the standard has it: what Python takes beyond that is refused, for no other program could read it."""
+"""JSON as the standard has it: what Python takes beyond that is refused, for no other program could
+read it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Facts: what a key in etcd and its value say, parsed once where they enter.
 
-A listing and a watch bring keys and values. :func:`of` makes facts of them, and
-:meth:`~.world.World.apply` takes facts in. Nothing else changes what the bridge knows of the outside.
+A listing and a watch bring keys and values.
+:func:`of` makes facts of them, and :meth:`~.world.World.apply` takes facts in.
+Nothing else changes what the bridge knows of the outside.
 """
 
 from __future__ import annotations
@@ -176,7 +177,9 @@ def of_config(keys: Keys, entry: Entry) -> Iterator[Fact]:
     key, value = entry.key, entry.value
     template_id = keys.template_id(key)
     if template_id is not None and value is not None:
-        yield TemplateChanged(template_id, parse_template_value(template_id, value))
+        yield TemplateChanged(
+            template_id, parse_template_value(template_id, value)
+        )
     ref = _resource(keys, key)
     if value is None:
         if ref is not None:
@@ -187,7 +190,9 @@ def of_config(keys: Keys, entry: Entry) -> Iterator[Fact]:
         yield from _written(keys, entry, value, ref)
 
 
-def _written(keys: Keys, entry: Entry, value: bytes, ref: Ref | None) -> Iterator[Fact]:
+def _written(
+    keys: Keys, entry: Entry, value: bytes, ref: Ref | None
+) -> Iterator[Fact]:
     incoming = parse_config(
         keys,
         entry.key,
@@ -199,7 +204,9 @@ def _written(keys: Keys, entry: Entry, value: bytes, ref: Ref | None) -> Iterato
         case Wanted():
             yield ConfigWritten(incoming)
         case Rejected():
-            yield ConfigUnreadable(entry.key, ref, incoming.reason, entry.revision)
+            yield ConfigUnreadable(
+                entry.key, ref, incoming.reason, entry.revision
+            )
         case Ignored():
             pass
 
@@ -207,7 +214,9 @@ def _written(keys: Keys, entry: Entry, value: bytes, ref: Ref | None) -> Iterato
 def _resource(keys: Keys, key: str) -> Ref | None:
     """The resource whose config lies at this key, and nowhere else."""
     ref = keys.ref(keys.config, key)
-    return ref if ref is not None and keys.below(keys.config, ref) == key else None
+    return (
+        ref if ref is not None and keys.below(keys.config, ref) == key else None
+    )
 
 
 def of_run(keys: Keys, entry: Entry) -> RunMoved | RunRemoved | Unreadable:

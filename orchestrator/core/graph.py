@@ -19,7 +19,9 @@ class JobGraph:
         self._on: defaultdict[Ref, dict[JobId, None]] = defaultdict(dict)
         self._about: defaultdict[Ref, dict[JobId, None]] = defaultdict(dict)
         self._waits_for: dict[JobId, set[JobId]] = {}
-        self._dependents: defaultdict[JobId, dict[JobId, None]] = defaultdict(dict)
+        self._dependents: defaultdict[JobId, dict[JobId, None]] = defaultdict(
+            dict
+        )
 
     def add(self, job: Job, unfinished: Iterable[JobId] | None = None) -> None:
         """Remember an unfinished job.
@@ -30,13 +32,18 @@ class JobGraph:
         self._on[job.ref][job.id] = None
         for ref in job.references():
             self._about[ref][job.id] = None
-        waits = {d for d in job.dependency if d in self.jobs} if unfinished is None else set(unfinished)
+        waits = (
+            {d for d in job.dependency if d in self.jobs}
+            if unfinished is None
+            else set(unfinished)
+        )
         self._waits_for[job.id] = waits
         for dependency in waits:
             self._dependents[dependency][job.id] = None
 
     def replace(self, old: JobId, new: JobId) -> None:
-        """*new* stands in for *old*, which is superseded: whatever waited for *old* waits for *new*."""
+        """*new* stands in for *old*, which is superseded: whatever waited for *old* waits for
+        *new*."""
         dependents = self._dependents.pop(old, {})
         for dependent in dependents:
             self._waits_for[dependent].discard(old)
@@ -46,7 +53,8 @@ class JobGraph:
             raise AssertionError("its dependents were moved to the new job")
 
     def overtake(self, old: JobId, new: JobId) -> None:
-        """*new*, which waited for *old*, goes ahead in its place: whatever else waited for *old* waits for *new*."""
+        """*new*, which waited for *old*, goes ahead in its place: whatever else waited for *old*
+        waits for *new*."""
         self._waits_for[new].discard(old)
         self._dependents[old].pop(new, None)
         self.replace(old, new)
@@ -62,7 +70,8 @@ class JobGraph:
         return found
 
     def remove(self, job_id: JobId) -> Iterator[Job]:
-        """Forget a job that is over; yields the jobs that waited for it, in the order of their making."""
+        """Forget a job that is over; yields the jobs that waited for it, in the order of their
+        making."""
         job = self._jobs.pop(job_id, None)
         if job is not None:
             self._drop(self._on, job.ref, job_id)
@@ -75,7 +84,9 @@ class JobGraph:
             yield self.jobs[dependent]
 
     @staticmethod
-    def _drop(index: defaultdict[Ref, dict[JobId, None]], ref: Ref, job_id: JobId) -> None:
+    def _drop(
+        index: defaultdict[Ref, dict[JobId, None]], ref: Ref, job_id: JobId
+    ) -> None:
         index[ref].pop(job_id, None)
         if not index[ref]:
             del index[ref]
@@ -92,9 +103,11 @@ class JobGraph:
         """The unfinished jobs that have to end before this one starts."""
         return frozenset(self._waits_for.get(job_id, ()))
 
-    def dependency_of(self, ref: Ref, references: Iterable[Ref]) -> tuple[JobId, ...]:
-        """CONTRACT section 5: every unfinished job on this resource, on one that its params refer to,
-        or whose own params refer to it."""
+    def dependency_of(
+        self, ref: Ref, references: Iterable[Ref]
+    ) -> tuple[JobId, ...]:
+        """CONTRACT section 5: every unfinished job on this resource, on one that its params refer
+        to, or whose own params refer to it."""
         found: dict[JobId, None] = dict(self._on.get(ref, ()))
         for other in references:
             found |= self._on.get(other, {})

@@ -54,30 +54,49 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         # Jinja2's defaults for white space: what the recorded system's templates were written for.
-        super().__init__(undefined=StrictUndefined, autoescape=False, cache_size=0)
+        super().__init__(
+            undefined=StrictUndefined, autoescape=False, cache_size=0
+        )
         self.filters["turns"] = _turns
         del self.globals["lipsum"]
 
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+    def _parse(
+        self, source: str, name: str | None, filename: str | None
+    ) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        for other in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-            raise TemplateSyntaxError("a template stands alone: it cannot include another one", other.lineno)
+        for other in tree.find_all(
+            (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+        ):
+            raise TemplateSyntaxError(
+                "a template stands alone: it cannot include another one",
+                other.lineno,
+            )
         for loop in list(tree.find_all(nodes.For)):
-            loop.iter = nodes.Filter(loop.iter, "turns", [], [], None, None, lineno=loop.lineno)
+            loop.iter = nodes.Filter(
+                loop.iter, "turns", [], [], None, None, lineno=loop.lineno
+            )
         return tree
 
     def handle_exception(self, source: str | None = None) -> NoReturn:
         """Leave the error as it is: Jinja2 would make up code for each line of the traceback."""
         raise
 
-    def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(
+        self, context: Context, function: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         _count_turn(context)
         return super().call(context, function, *args, **kwargs)
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(
+        self, context: Context, operator: str, left: Any, right: Any
+    ) -> Any:
         if isinstance(left, int) and isinstance(right, int):
-            digits = max(left.bit_length(), right.bit_length()) // _BITS_PER_DIGIT
-            if digits > DIGIT_LIMIT or (operator == "**" and right > _EXPONENT_LIMIT):
+            digits = (
+                max(left.bit_length(), right.bit_length()) // _BITS_PER_DIGIT
+            )
+            if digits > DIGIT_LIMIT or (
+                operator == "**" and right > _EXPONENT_LIMIT
+            ):
                 raise SecurityError(f"too large a number in a {operator!r}")
         return super().call_binop(context, operator, left, right)
 
@@ -117,7 +136,11 @@ def render(template_id: str, text: str, variables: Mapping[str, Json]) -> str:
         return _rendered(text, variables)
     except Exception as error:
         line = line_of(error, text)
-        place = f"template {template_id}, line {line}" if line else f"template {template_id}"
+        place = (
+            f"template {template_id}, line {line}"
+            if line
+            else f"template {template_id}"
+        )
         raise TemplateError(f"{place}: {_what(error, text)}") from error
 
 
@@ -173,8 +196,16 @@ def _code(text: str) -> str:
 
 def _line_of_code(line: int, code: str) -> int | None:
     found = _LINES.search(code)
-    pairs = [pair.split("=") for pair in found[1].split("&")] if found and found[1] else []
-    before = [int(of_template) for of_template, of_code in pairs if int(of_code) <= line]
+    pairs = (
+        [pair.split("=") for pair in found[1].split("&")]
+        if found and found[1]
+        else []
+    )
+    before = [
+        int(of_template)
+        for of_template, of_code in pairs
+        if int(of_code) <= line
+    ]
     return before[-1] if before else None
 
 
@@ -183,8 +214,16 @@ def _what(error: Exception, text: str) -> str:
 
     Jinja2's own errors quote names. A name that is not in the template comes from a variable.
     """
-    if isinstance(error, (TemplateSyntaxError, TemplateRuntimeError)) and error.message:
-        return shortened(_QUOTED.sub(lambda quoted: quoted[0] if _is_told(quoted[0], text) else "…", error.message))
+    if (
+        isinstance(error, (TemplateSyntaxError, TemplateRuntimeError))
+        and error.message
+    ):
+        return shortened(
+            _QUOTED.sub(
+                lambda quoted: quoted[0] if _is_told(quoted[0], text) else "…",
+                error.message,
+            )
+        )
     if isinstance(error, SyntaxError):
         return f"Python's compiler refuses it: {error.msg}"
     if isinstance(error, RecursionError):

@@ -42,11 +42,20 @@ class Param:
 
     def to_record(self) -> dict[str, Json]:
         kind, value = _typed(self.name, self.value)
-        return {"param": self.name, "type": kind, "value": value, "resources": [ref.to_record() for ref in self.references]}
+        return {
+            "param": self.name,
+            "type": kind,
+            "value": value,
+            "resources": [ref.to_record() for ref in self.references],
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Json]) -> Param:
-        return cls(record["param"], _untyped(record), tuple(map(Ref.from_record, record["resources"])))
+        return cls(
+            record["param"],
+            _untyped(record),
+            tuple(map(Ref.from_record, record["resources"])),
+        )
 
     def outputs(self) -> Iterator[OutputOf]:
         """The outputs of other stacks that the value needs."""
@@ -54,7 +63,11 @@ class Param:
             case OutputOf():
                 yield self.value
             case ListOf(elements):
-                yield from (element for element in elements if isinstance(element, OutputOf))
+                yield from (
+                    element
+                    for element in elements
+                    if isinstance(element, OutputOf)
+                )
 
 
 def _typed(name: str, value: Any) -> tuple[str, Json]:
@@ -63,7 +76,10 @@ def _typed(name: str, value: Any) -> tuple[str, Json]:
             return "output_key", {"output_key": key, **ref.to_record()}
         case ListOf(elements):
             inner = ((name, *_typed(name, element)) for element in elements)
-            return "list", [{"param": n, "type": t, "value": v, "resources": []} for n, t, v in inner]
+            return "list", [
+                {"param": n, "type": t, "value": v, "resources": []}
+                for n, t, v in inner
+            ]
         case _:
             return "value", value
 
@@ -99,7 +115,9 @@ class Job:
 
     def references(self) -> frozenset[Ref]:
         """Every resource that the parameters refer to."""
-        return frozenset(ref for param in self.params for ref in param.references)
+        return frozenset(
+            ref for param in self.params for ref in param.references
+        )
 
     def to_record(self) -> list[Json]:
         return [
@@ -149,7 +167,9 @@ class Job:
 
 def job_id(action: Action, ref: Ref, version: int, suffix: str) -> JobId:
     """``<action>:heat_worker:<type>:<resource id>:<version>:<5 random of a-z0-9>``."""
-    return JobId(f"{action.value}:{HANDLER}:{ref.type}:{ref.id}:{version}:{suffix}")
+    return JobId(
+        f"{action.value}:{HANDLER}:{ref.type}:{ref.id}:{version}:{suffix}"
+    )
 
 
 def job_ref(job: JobId) -> Ref:
@@ -163,6 +183,12 @@ def job_action(job: JobId) -> Action:
     return Action(job.partition(":")[0])
 
 
-def with_earlier_references(params: Iterable[Param], earlier: Mapping[str, Sequence[Ref]]) -> tuple[Param, ...]:
-    """The parameters of a modify or delete: references of the previously handled config come first."""
-    return tuple(Param(p.name, p.value, (*earlier.get(p.name, ()), *p.references)) for p in params)
+def with_earlier_references(
+    params: Iterable[Param], earlier: Mapping[str, Sequence[Ref]]
+) -> tuple[Param, ...]:
+    """The parameters of a modify or delete: references of the previously handled config come
+    first."""
+    return tuple(
+        Param(p.name, p.value, (*earlier.get(p.name, ()), *p.references))
+        for p in params
+    )

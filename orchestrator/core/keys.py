@@ -15,8 +15,8 @@ from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 
 NO_TENANT = "%"
-"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project of the
-credentials is used."""
+"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
+of the credentials is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,14 @@ class Prefixes:
 
     def taken(self) -> tuple[str, ...]:
         """Where no config can lie whose key template leaves out the config prefix."""
-        return (self.config, self.state, self.monitoring, self.jobs, self.worker, "/gohan")
+        return (
+            self.config,
+            self.state,
+            self.monitoring,
+            self.jobs,
+            self.worker,
+            "/gohan",
+        )
 
 
 class UnknownPlace(KeyError):
@@ -42,15 +49,17 @@ class UnknownPlace(KeyError):
 class Keys:
     """Keys to values and back, for one set of prefixes and types.
 
-    Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the path of each
-    resource, as configs, records and bodies tell it.
+    Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the
+    path of each resource, as configs, records and bodies tell it.
 
     :raises InvalidInput: configs of a type would lie where other records do.
     """
 
     prefixes: Prefixes
     schemas: Schemas
-    places: dict[Ref, str] = field(default_factory=dict, compare=False, repr=False)
+    places: dict[Ref, str] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     _outside: tuple[str, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -58,18 +67,38 @@ class Keys:
         for kind in outside:
             self._check_outside(kind)
         folders = {f"/{kind.pattern.folder}/" for kind in outside}
-        apart = (folder for folder in folders if not any(folder != other and folder.startswith(other) for other in folders))
-        object.__setattr__(self, "_outside", tuple(sorted(folder for folder in apart if not folder.startswith(self.config))))
+        apart = (
+            folder
+            for folder in folders
+            if not any(
+                folder != other and folder.startswith(other)
+                for other in folders
+            )
+        )
+        object.__setattr__(
+            self,
+            "_outside",
+            tuple(
+                sorted(
+                    folder
+                    for folder in apart
+                    if not folder.startswith(self.config)
+                )
+            ),
+        )
 
     def _check_outside(self, kind: ResourceType) -> None:
         folder = f"/{kind.pattern.folder}/"
         for prefix in self.prefixes.taken():
-            if folder.startswith(prefix + "/") or f"{prefix}/".startswith(folder):
+            if folder.startswith(prefix + "/") or f"{prefix}/".startswith(
+                folder
+            ):
                 raise InvalidInput(
-                    f"the configs of type {kind.id} would lie below {folder}, where {prefix} is, which is not theirs"
+                    f"the configs of type {kind.id} would lie below {folder}, where"
+                    f" {prefix} is, which is not theirs"
                 )
 
-    # Folders: what to list and to watch ------------------------------------------------------------
+    # Folders: what to list and to watch -----------------------------------------------------------
 
     @property
     def config(self) -> str:
@@ -77,7 +106,8 @@ class Keys:
 
     @property
     def config_folders(self) -> tuple[str, ...]:
-        """Everywhere where configs lie: below the config prefix, and where key templates leave that out."""
+        """Everywhere where configs lie: below the config prefix, and where key templates leave that
+        out."""
         return (self.config, *self._outside)
 
     def is_config(self, key: str) -> bool:
@@ -180,7 +210,7 @@ class Keys:
         """An operator wants that other one."""
         return self.own + "identity/confirmed"
 
-    # One resource -----------------------------------------------------------------------------------
+    # One resource ---------------------------------------------------------------------------------
 
     def below(self, folder: str, ref: Ref) -> str:
         """The key of *ref* in one of the folders above.
@@ -198,7 +228,11 @@ class Keys:
 
     def _place(self, kind: ResourceType, ref: Ref) -> str:
         """The path of a resource whose type has a key template."""
-        place = self.places.get(ref) if kind.pattern.needs_body else kind.pattern.fill({"id": ref.id})
+        place = (
+            self.places.get(ref)
+            if kind.pattern.needs_body
+            else kind.pattern.fill({"id": ref.id})
+        )
         if place is None:
             raise UnknownPlace(ref)
         return place
@@ -206,10 +240,16 @@ class Keys:
     def is_placed(self, ref: Ref) -> bool:
         """Whether the keys of *ref* are known."""
         kind = self.schemas.get(ref.type)
-        return kind is None or kind.key_template is None or not kind.pattern.needs_body or ref in self.places
+        return (
+            kind is None
+            or kind.key_template is None
+            or not kind.pattern.needs_body
+            or ref in self.places
+        )
 
     def place(self, ref: Ref, body: Mapping[str, Json]) -> None:
-        """Remember where a resource lies, from the properties that its type's key template names."""
+        """Remember where a resource lies, from the properties that its type's key template
+        names."""
         kind = self.schemas.get(ref.type)
         if kind is None or kind.key_template is None or ref in self.places:
             return
@@ -217,9 +257,11 @@ class Keys:
             self.places[ref] = path
 
     def ref(self, folder: str, key: str) -> Ref | None:
-        """The resource whose key in *folder* this is, or None when it is nobody's: of an unknown type, or no text.
+        """The resource whose key in *folder* this is, or None when it is nobody's: of an unknown
+        type, or no text.
 
-        A key of a type with a key template also tells the place of its resource, if that is not known yet.
+        A key of a type with a key template also tells the place of its resource, if that is not
+        known yet.
         """
         owner = self._owner(folder, key)
         if owner is None or not is_text(key):
@@ -240,14 +282,20 @@ class Keys:
             kind = self.schemas.by_folder(kind_path)
             return (kind, resource_id) if kind and resource_id else None
         owner = self.schemas.owner(path)
-        if owner and folder == self.config and owner[0].outside_config == key.startswith(folder):
+        if (
+            owner
+            and folder == self.config
+            and owner[0].outside_config == key.startswith(folder)
+        ):
             return None
         return owner
 
     def _path(self, folder: str, key: str) -> str | None:
         if key.startswith(folder):
             return key[len(folder) :]
-        return key[1:] if folder == self.config and self.is_config(key) else None
+        return (
+            key[1:] if folder == self.config and self.is_config(key) else None
+        )
 
     def template(self, template_id: str) -> str:
         return f"{self.config}{HEAT_TEMPLATES_PATH}/{template_id}"
@@ -255,9 +303,13 @@ class Keys:
     def template_id(self, key: str) -> str | None:
         """The id of the template that lies at *key*, or None when no template does."""
         folder = f"{self.config}{HEAT_TEMPLATES_PATH}/"
-        return key.removeprefix(folder) if key.startswith(folder) and key != folder else None
+        return (
+            key.removeprefix(folder)
+            if key.startswith(folder) and key != folder
+            else None
+        )
 
-    # One job ----------------------------------------------------------------------------------------
+    # One job --------------------------------------------------------------------------------------
 
     def job(self, job: JobId) -> str:
         return self.jobs + job
@@ -281,7 +333,7 @@ class Keys:
     def run_tenant(self, key: str) -> str:
         return _tenant(key.removeprefix(self.runs).partition("/")[0])
 
-    # One tenant -------------------------------------------------------------------------------------
+    # One tenant -----------------------------------------------------------------------------------
 
     def poll(self, tenant: str) -> str:
         """Where it stands that a poll of the tenant's stacks goes on for longer."""
@@ -309,5 +361,8 @@ def _tenant(folder: str) -> str:
 
 
 def is_text(key: str) -> bool:
-    """Whether a key is UTF-8: the bytes of one that is not are kept as lone surrogates (PEP 383)."""
-    return key.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in key)
+    """Whether a key is UTF-8: the bytes of one that is not are kept as lone surrogates (PEP
+    383)."""
+    return key.isascii() or not any(
+        "\ud800" <= letter <= "\udfff" for letter in key
+    )

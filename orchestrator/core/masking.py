@@ -31,31 +31,45 @@ _MORE_WORDS = (
     "configdrive",
     "kubeconfig",
 )
-"""What OpenStack and its parts call their secrets besides (``_SANITIZE_KEYS`` of oslo.utils, and properties of Heat's
-resource types). A name that contains one is secret."""
+"""What OpenStack and its parts call their secrets besides (``_SANITIZE_KEYS`` of oslo.utils, and
+properties of Heat's resource types).
+A name that contains one is secret."""
 _WHOLE_WORDS = frozenset({"psk", "pwd", "jwt", "otp"})
-"""Too short to be looked for inside others: a name is secret when one of its words is one of these."""
+"""Too short to be looked for inside others: a name is secret when one of its words is one of these.
+"""
 _LAST_WORD = "pass"
 """``admin_pass`` and ``adminPass`` are secret, ``pass_through`` and ``bypass`` are not."""
 
 _NOT_SECRET = frozenset({"outputkey", "sshkeyname", "keyname"})
-"""Names that contain a secret word and hold none: the mapping language's, and Nova's name of a key pair."""
+"""Names that contain a secret word and hold none: the mapping language's, and Nova's name of a key
+pair."""
 
 MASK = "***"
 SHORTEST = 4
-"""Characters of a secret that is looked for in texts: masking every "1" would hide the message itself."""
+"""Characters of a secret that is looked for in texts: masking every "1" would hide the message
+itself."""
 _SHORTEST_LINE = 8
 """Characters of a line of a secret of several lines that is looked for by itself."""
 _SHORTEST_BEGINNING = 8
 """Characters of a secret's beginning that is looked for where a text was cut off."""
 LONGEST_TEXT = 64 * 1024
-"""Characters of a text that are searched; the rest is dropped, for no reader needs a longer reason."""
+"""Characters of a text that are searched; the rest is dropped, for no reader needs a longer reason.
+"""
 MOST_SECRETS = 1000
-"""Secrets that are looked for. A resource with more is told without the texts that might quote one."""
-_WITHHELD = "(text withheld: the resource has more secrets than can be searched for)"
+"""Secrets that are looked for.
+A resource with more is told without the texts that might quote one."""
+_WITHHELD = (
+    "(text withheld: the resource has more secrets than can be searched for)"
+)
 
-_PAIRS = (("output_key", "output_value"), ("param", "value"), ("name", "value"), ("key", "value"))
-"""Where a name and its value stand apart: Heat's stack outputs, the parameters of a job record, and lists of settings."""
+_PAIRS = (
+    ("output_key", "output_value"),
+    ("param", "value"),
+    ("name", "value"),
+    ("key", "value"),
+)
+"""Where a name and its value stand apart: Heat's stack outputs, the parameters of a job record, and
+lists of settings."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _APART = re.compile(r"[\W_]+")
@@ -74,14 +88,23 @@ def is_secret(name: str) -> bool:
     if any(word in joined for word in (*SECRET_WORDS, *_MORE_WORDS)):
         return True
     words = [word.lower() for word in _WORD.findall(name)]
-    return bool(words) and (words[-1] == _LAST_WORD or not _WHOLE_WORDS.isdisjoint(words))
+    return bool(words) and (
+        words[-1] == _LAST_WORD or not _WHOLE_WORDS.isdisjoint(words)
+    )
 
 
 def masked(value: Json) -> Json:
     """A copy in which secrets are replaced, at any depth."""
     if isinstance(value, dict):
         apart = _named_apart(value)
-        return {k: MASK if (is_secret(str(k)) or k == apart) and v not in (None, "") else masked(v) for k, v in value.items()}
+        return {
+            k: (
+                MASK
+                if (is_secret(str(k)) or k == apart) and v not in (None, "")
+                else masked(v)
+            )
+            for k, v in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [masked(item) for item in value]
     if isinstance(value, str) and (inside := list(_secrets_inside(value))):
@@ -91,7 +114,14 @@ def masked(value: Json) -> Json:
 
 def _named_apart(value: Mapping[str, Json]) -> str | None:
     """The key under which a record holds a secret whose name stands under another key."""
-    return next((holder for name, holder in _PAIRS if holder in value and is_secret(str(value.get(name, "")))), None)
+    return next(
+        (
+            holder
+            for name, holder in _PAIRS
+            if holder in value and is_secret(str(value.get(name, "")))
+        ),
+        None,
+    )
 
 
 def secrets(value: Json) -> Iterator[str]:
@@ -99,7 +129,11 @@ def secrets(value: Json) -> Iterator[str]:
     if isinstance(value, dict):
         apart = _named_apart(value)
         for name, inner in value.items():
-            yield from texts(inner) if is_secret(str(name)) or name == apart else secrets(inner)
+            yield from (
+                texts(inner)
+                if is_secret(str(name)) or name == apart
+                else secrets(inner)
+            )
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from secrets(inner)
@@ -108,7 +142,8 @@ def secrets(value: Json) -> Iterator[str]:
 
 
 def _secrets_inside(text: str) -> Iterator[str]:
-    """The secrets of a text that is a JSON document, such as a property that holds a whole configuration."""
+    """The secrets of a text that is a JSON document, such as a property that holds a whole
+    configuration."""
     if not text.startswith(("{", "[")):
         return
     try:
@@ -133,11 +168,13 @@ def texts(value: Json) -> Iterator[str]:
 class Veil:
     """Hides some secrets in any text, however they are spelled there.
 
-    A secret is found as it is, with its white space changed, escaped as JSON, Python, URLs or HTML do (also twice),
-    and encoded in base64. Where a text was cut off, so is the beginning of a secret. Values behind a secret name
-    (``password='x'``) are hidden even if they are not known. Secrets of fewer than :data:`SHORTEST`
-    characters are not searched for. An ordinary word that is somebody's secret is hidden wherever it stands: nothing
-    tells the one from the other.
+    A secret is found as it is, with its white space changed, escaped as JSON, Python, URLs or HTML
+    do (also twice), and encoded in base64.
+    Where a text was cut off, so is the beginning of a secret.
+    Values behind a secret name (``password='x'``) are hidden even if they are not known.
+    Secrets of fewer than :data:`SHORTEST` characters are not searched for.
+    An ordinary word that is somebody's secret is hidden wherever it stands: nothing tells the one
+    from the other.
     """
 
     def __init__(self, hidden: Iterable[str] = ()) -> None:
@@ -149,7 +186,12 @@ class Veil:
         return {False: self._made(forms), True: self._made(squeezed_forms)}
 
     def _made(self, make: Callable[[str], Iterator[str]]) -> frozenset[str]:
-        return frozenset(form for secret in self._secrets for form in make(secret) if len(form) >= SHORTEST)
+        return frozenset(
+            form
+            for secret in self._secrets
+            for form in make(secret)
+            if len(form) >= SHORTEST
+        )
 
     def __bool__(self) -> bool:
         return bool(self._secrets)
@@ -159,11 +201,15 @@ class Veil:
         return Veil((*self._secrets, *hidden))
 
     def over(self, text: str) -> str:
-        """*text* with everything that is secret masked; of a longer one the first :data:`LONGEST_TEXT` characters."""
+        """*text* with everything that is secret masked; of a longer one the first
+        :data:`LONGEST_TEXT` characters."""
         if len(self._secrets) > MOST_SECRETS:
             return _WITHHELD
         searched, mark = split(text, LONGEST_TEXT)
-        spans = [(match.start(group), match.end(group)) for match, group in _assigned(searched)]
+        spans = [
+            (match.start(group), match.end(group))
+            for match, group in _assigned(searched)
+        ]
         for view in views(searched) if self._secrets else ():
             spans += self._found(view)
         return _hidden(searched, spans) + mark
@@ -176,7 +222,11 @@ class Veil:
             return [self.over_all(inner) for inner in value]
         if isinstance(value, str):
             return self.over(value)
-        return MASK if str(value) in self._secrets and not isinstance(value, bool) else value
+        return (
+            MASK
+            if str(value) in self._secrets and not isinstance(value, bool)
+            else value
+        )
 
     def _found(self, view: Spelled) -> Iterator[tuple[int, int]]:
         for form in self._forms[view.squeezed]:
@@ -185,12 +235,21 @@ class Veil:
 
 
 def _searched(hidden: Iterable[str]) -> Iterator[str]:
-    """What is looked for in place of some secrets: each, without the white space around it, and its lines."""
+    """What is looked for in place of some secrets: each, without the white space around it, and its
+    lines."""
     for secret in hidden:
         text = secret[:LONGEST_TEXT]
         lines = [line.strip() for line in text.splitlines()]
-        yield from (form for form in {text, text.strip()} if len(form) >= SHORTEST and not form.isspace())
-        yield from (line for line in lines if len(lines) > 1 and len(line) >= _SHORTEST_LINE)
+        yield from (
+            form
+            for form in {text, text.strip()}
+            if len(form) >= SHORTEST and not form.isspace()
+        )
+        yield from (
+            line
+            for line in lines
+            if len(lines) > 1 and len(line) >= _SHORTEST_LINE
+        )
 
 
 def _assigned(text: str) -> Iterator[tuple[re.Match[str], str]]:
@@ -207,7 +266,11 @@ def _hidden(text: str, spans: Iterable[tuple[int, int]]) -> str:
     position = 0
     for start, end in sorted(spans):
         if start >= position:
-            pieces += [text[position:start], MASK] if start > position or not pieces else []
+            pieces += (
+                [text[position:start], MASK]
+                if start > position or not pieces
+                else []
+            )
             position = end
         else:
             position = max(position, end)

@@ -14,7 +14,8 @@ from .refs import Json
 MOST_TARGETS = 16
 """Targets of one resource that are asked."""
 LARGEST_VALUE = 16 * 1024
-"""Characters of a status value as JSON. With :data:`MOST_TARGETS`, a monitoring record stays below 300 KiB."""
+"""Characters of a status value as JSON.
+With :data:`MOST_TARGETS`, a monitoring record stays below 300 KiB."""
 DEEPEST_VALUE = 32
 """Levels of a status value: whoever reads the record may read it with a recursive program."""
 LONGEST_KEY = 255
@@ -38,7 +39,11 @@ class Status:
 
 def links(outputs: Iterable[Json]) -> list[str]:
     """The URLs of the monitoring targets among a stack's outputs."""
-    return [str(output["output_value"]) for output in outputs if is_monitoring_link(output)]
+    return [
+        str(output["output_value"])
+        for output in outputs
+        if is_monitoring_link(output)
+    ]
 
 
 def parse_target(document: Json, now: datetime) -> Status | None:
@@ -51,12 +56,20 @@ def parse_target(document: Json, now: datetime) -> Status | None:
     if not isinstance(document, Mapping):
         return None
     etcd = _object(_object(document.get("syncer_properties")).get("etcd"))
-    key, version = _object(etcd.get("status")).get("key"), _version(document.get(_VERSION))
+    key, version = (
+        _object(etcd.get("status")).get("key"),
+        _version(document.get(_VERSION)),
+    )
     entry = _status(document.get("values"))
     if not isinstance(key, str) or version is None or entry is None:
         return None
     _check(key, entry["value"])
-    return Status(key, entry["value"], version, _settled(entry, _object(etcd.get("hold_options")), now))
+    return Status(
+        key,
+        entry["value"],
+        version,
+        _settled(entry, _object(etcd.get("hold_options")), now),
+    )
 
 
 def _version(version: Json) -> int | None:
@@ -70,20 +83,28 @@ def _status(values: Json) -> Mapping[str, Json] | None:
     """The entry of the values that holds the status, if it is there."""
     if not isinstance(values, list):
         return None
-    entry: Mapping[str, Json] = next((value for value in values if _object(value).get("key") == "status"), {})
+    entry: Mapping[str, Json] = next(
+        (value for value in values if _object(value).get("key") == "status"), {}
+    )
     return entry if "value" in entry else None
 
 
 def _check(key: str, value: Json) -> None:
     if not key or len(key) > LONGEST_KEY or key == _VERSION:
         raise TargetUnavailable(
-            f"the target's status key is {key[:40]!a}; expected 1 to {LONGEST_KEY} characters, and not {_VERSION!r}"
+            f"the target's status key is {key[:40]!a}; expected 1 to {LONGEST_KEY}"
+            f" characters, and not {_VERSION!r}"
         )
     if _deeper_than(value, DEEPEST_VALUE):
-        raise TargetUnavailable(f"the target's status value is nested deeper than {DEEPEST_VALUE} levels")
+        raise TargetUnavailable(
+            f"the target's status value is nested deeper than {DEEPEST_VALUE} levels"
+        )
     size = len(value) if isinstance(value, str) else len(json.dumps(value))
     if size > LARGEST_VALUE:
-        raise TargetUnavailable(f"the target's status value has {size:,} characters; at most {LARGEST_VALUE:,} are recorded")
+        raise TargetUnavailable(
+            f"the target's status value has {size:,} characters; at most"
+            f" {LARGEST_VALUE:,} are recorded"
+        )
 
 
 def _deeper_than(value: Json, limit: int) -> bool:
@@ -97,12 +118,24 @@ def _deeper_than(value: Json, limit: int) -> bool:
 
 
 def _inside(value: Json) -> Iterable[Json]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (
+        value.values()
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else ()
+    )
 
 
-def _settled(entry: Mapping[str, Json], hold: Mapping[str, Json], now: datetime) -> bool:
+def _settled(
+    entry: Mapping[str, Json], hold: Mapping[str, Json], now: datetime
+) -> bool:
     positive, seconds = hold.get("positive_status"), hold.get("time_seconds")
-    if not isinstance(positive, list) or not isinstance(seconds, (int, float)) or entry["value"] in positive:
+    if (
+        not isinstance(positive, list)
+        or not isinstance(seconds, (int, float))
+        or entry["value"] in positive
+    ):
         return True
     changed = _time(entry.get("last_changed"))
     return changed is None or (now - changed).total_seconds() >= seconds

@@ -1,4 +1,5 @@
-"""The form of a type's keys: a folder and the id, or a key template of the API server (CONTRACT section 2)."""
+"""The form of a type's keys: a folder and the id, or a key template of the API server (CONTRACT
+section 2)."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class Variable:
 class Pattern:
     """What the keys of a type look like, without the prefix, part by part.
 
-    ``v1.0/devices/{{device_id}}/vms/{{id}}`` is ``("v1.0", "devices", Variable("device_id"), "vms", Variable("id"))``.
+    ``v1.0/devices/{{device_id}}/vms/{{id}}`` is ``("v1.0", "devices", Variable("device_id"), "vms",
+    Variable("id"))``.
     """
 
     parts: tuple[str | Variable, ...]
@@ -34,12 +36,18 @@ class Pattern:
         return cls((*folder.split("/"), Variable("id")))
 
     def __str__(self) -> str:
-        return "/".join(f"{{{{{part.name}}}}}" if isinstance(part, Variable) else part for part in self.parts)
+        return "/".join(
+            f"{{{{{part.name}}}}}" if isinstance(part, Variable) else part
+            for part in self.parts
+        )
 
     @property
     def needs_body(self) -> bool:
         """Whether the id alone does not tell the key."""
-        return any(isinstance(part, Variable) and part.name != "id" for part in self.parts)
+        return any(
+            isinstance(part, Variable) and part.name != "id"
+            for part in self.parts
+        )
 
     @property
     def folder(self) -> str:
@@ -69,7 +77,11 @@ class Pattern:
         """The path of a resource, None when one of the properties cannot be part of a key."""
         filled: list[str] = []
         for part in self.parts:
-            text = part if isinstance(part, str) else _text(properties.get(part.name))
+            text = (
+                part
+                if isinstance(part, str)
+                else _text(properties.get(part.name))
+            )
             if not text or "/" in text:
                 return None
             filled.append(text)
@@ -80,7 +92,10 @@ class Pattern:
         if len(self.parts) != len(other.parts):
             return False
         pairs = zip(self.parts, other.parts, strict=True)
-        return all(isinstance(one, Variable) or isinstance(two, Variable) or one == two for one, two in pairs)
+        return all(
+            isinstance(one, Variable) or isinstance(two, Variable) or one == two
+            for one, two in pairs
+        )
 
 
 def parse_key_template(text: Json) -> Pattern:
@@ -89,13 +104,19 @@ def parse_key_template(text: Json) -> Pattern:
     :raises InvalidInput: saying what is wrong with it.
     """
     if not isinstance(text, str) or not text.strip("/"):
-        raise InvalidInput("expected a path such as /v1.0/devices/{{device_id}}/vms/{{id}}")
+        raise InvalidInput(
+            "expected a path such as /v1.0/devices/{{device_id}}/vms/{{id}}"
+        )
     pattern = Pattern(tuple(_part(part) for part in text.strip("/").split("/")))
     names = [part.name for part in pattern.parts if isinstance(part, Variable)]
     if names.count("id") != 1:
-        raise InvalidInput(f"{text!r} needs {{{{id}}}} exactly once, so that a key tells whose it is")
+        raise InvalidInput(
+            f"{text!r} needs {{{{id}}}} exactly once, so that a key tells whose it is"
+        )
     if not pattern.folder:
-        raise InvalidInput(f"{text!r} begins with a variable, so its keys could lie anywhere in etcd")
+        raise InvalidInput(
+            f"{text!r} begins with a variable, so its keys could lie anywhere in etcd"
+        )
     return pattern
 
 
@@ -103,7 +124,10 @@ def _part(part: str) -> str | Variable:
     if variable := _VARIABLE.fullmatch(part):
         return Variable(variable[1])
     if not part or "{" in part or "}" in part:
-        raise InvalidInput(f"part {part!r}: a part of the path is a fixed text or one variable, {{{{name}}}}")
+        raise InvalidInput(
+            f"part {part!r}: a part of the path is a fixed text or one variable,"
+            " {{name}}"
+        )
     return part
 
 
@@ -111,4 +135,8 @@ def _text(value: Json) -> str | None:
     """A property inside a key: a text, or a whole number as JSON writes it."""
     if isinstance(value, str):
         return value
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    return (
+        str(value)
+        if isinstance(value, int) and not isinstance(value, bool)
+        else None
+    )

@@ -10,9 +10,9 @@ from .refs import Json
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """*relations* are the properties that hold another resource's id, with its type; *nested* are the
-    object properties and the elements of array properties. In a list of ids the element itself is
-    the property ``""``.
+    """*relations* are the properties that hold another resource's id, with its type; *nested* are
+    the object properties and the elements of array properties.
+    In a list of ids the element itself is the property ``""``.
     """
 
     relations: Mapping[str, str] = field(default_factory=dict)
@@ -35,11 +35,27 @@ def parse_properties(schema: Json) -> Properties:
     listed = schema.get("properties")
     if not isinstance(listed, dict):
         return NO_PROPERTIES
-    entries = {name: entry for name, entry in listed.items() if isinstance(entry, dict)}
-    relations = {name: entry["relation"] for name, entry in entries.items() if isinstance(entry.get("relation"), str)}
-    below = {name: parse_properties(entry) for name, entry in entries.items() if name not in relations}
-    nested = {name: properties for name, properties in below.items() if properties is not NO_PROPERTIES}
-    return Properties(relations, nested) if relations or nested else NO_PROPERTIES
+    entries = {
+        name: entry for name, entry in listed.items() if isinstance(entry, dict)
+    }
+    relations = {
+        name: entry["relation"]
+        for name, entry in entries.items()
+        if isinstance(entry.get("relation"), str)
+    }
+    below = {
+        name: parse_properties(entry)
+        for name, entry in entries.items()
+        if name not in relations
+    }
+    nested = {
+        name: properties
+        for name, properties in below.items()
+        if properties is not NO_PROPERTIES
+    }
+    return (
+        Properties(relations, nested) if relations or nested else NO_PROPERTIES
+    )
 
 
 def _elements(items: Json) -> Properties:
@@ -54,23 +70,47 @@ def relations_of(schema: Json) -> dict[str, Json]:
         return {}
     if isinstance(items := schema.get("items"), dict):
         relation = items.get("relation")
-        below: dict[str, Json] = {"relation": relation} if isinstance(relation, str) else relations_of(items)
+        below: dict[str, Json] = (
+            {"relation": relation}
+            if isinstance(relation, str)
+            else relations_of(items)
+        )
         return {"items": below} if below else {}
     listed = schema.get("properties")
     if not isinstance(listed, dict):
         return {}
-    kept = {name: _relation_of(entry) for name, entry in listed.items() if isinstance(entry, dict)}
+    kept = {
+        name: _relation_of(entry)
+        for name, entry in listed.items()
+        if isinstance(entry, dict)
+    }
     kept = {name: entry for name, entry in kept.items() if entry}
     return {"properties": kept} if kept else {}
 
 
 def _relation_of(entry: Json) -> dict[str, Json]:
     relation = entry.get("relation")
-    return {"relation": relation} if isinstance(relation, str) else relations_of(entry)
+    return (
+        {"relation": relation}
+        if isinstance(relation, str)
+        else relations_of(entry)
+    )
 
 
 _TOLD = frozenset(
-    ("title", "description", "default", "examples", "permission", "view", "propertiesOrder", "detailed", "unique", "indexed", "sql")
+    (
+        "title",
+        "description",
+        "default",
+        "examples",
+        "permission",
+        "view",
+        "propertiesOrder",
+        "detailed",
+        "unique",
+        "indexed",
+        "sql",
+    )
 )
 """Words of a JSON schema that say nothing about which bodies fit."""
 _NAMES = ("properties", "patternProperties", "definitions", "dependencies")
@@ -83,10 +123,18 @@ def body_schema_of(schema: Json) -> Json:
         return [body_schema_of(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
-    return {word: _kept(word, value) for word, value in schema.items() if word not in _TOLD}
+    return {
+        word: _kept(word, value)
+        for word, value in schema.items()
+        if word not in _TOLD
+    }
 
 
 def _kept(word: str, value: Json) -> Json:
     if word in _NAMES and isinstance(value, dict):
         return {name: body_schema_of(inner) for name, inner in value.items()}
-    return value if word in ("enum", "const", "required") else body_schema_of(value)
+    return (
+        value
+        if word in ("enum", "const", "required")
+        else body_schema_of(value)
+    )

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple, NewType, TypeAlias
 JobId = NewType("JobId", str)
 StackName = NewType("StackName", str)
 RunId = NewType("RunId", str)
-"""``<tenant>/<job id>``: names a job and, without a look at it, where its run stands (:func:`.keys.run_id`)."""
+"""``<tenant>/<job id>``: names a job and, without a look at it, where its run stands
+(:func:`.keys.run_id`)."""
 
 Json: TypeAlias = Any
-"""A JSON value: None, bool, int, float, str, list or dict. ``Any``, since mypy has no useful recursion here."""
+"""A JSON value: None, bool, int, float, str, list or dict.
+``Any``, since mypy has no useful recursion here."""
 
 
 class Ref(NamedTuple):
@@ -24,7 +26,8 @@ class Ref(NamedTuple):
 
     @property
     def stack_name(self) -> StackName:
-        """The stack's name in Heat (CONTRACT section 6): deterministic, so a second create is recognised."""
+        """The stack's name in Heat (CONTRACT section 6): deterministic, so a second create is
+        recognised."""
         return StackName(f"{self.type}_{self.id}")
 
     def to_record(self) -> dict[str, str]:

@@ -18,8 +18,9 @@ from .refs import Ref
 class BrakeLimits:
     """How many removals a bridge carries out by itself.
 
-    *at_once*: as many in any case. *share*: or this part of what is built, if that is more. *within*:
-    the seconds in which they are counted.
+    *at_once*: as many in any case.
+    *share*: or this part of what is built, if that is more.
+    *within*: the seconds in which they are counted.
     """
 
     at_once: int = 20

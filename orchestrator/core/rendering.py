@@ -21,19 +21,23 @@ _TIMEOUT = "heat_timeout"
 
 @dataclass(frozen=True, slots=True)
 class StackRequest:
-    """What Heat is asked to make of the stack. *variables* are the values that the template was rendered with."""
+    """What Heat is asked to make of the stack.
+    *variables* are the values that the template was rendered with."""
 
     name: StackName
     tenant: str
     template: str
     parameters: Mapping[str, Json]
     timeout_mins: int | None
-    variables: Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)
+    variables: Mapping[str, Json] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 Render: TypeAlias = Callable[[str, str, Mapping[str, Json], str], str]
-"""Renders a template: of its id, its text, the variables, and the tenant that it is rendered for. Raises
-:class:`TemplateError` when it does not render. :mod:`.jinja` does the work; who calls says in which process."""
+"""Renders a template: of its id, its text, the variables, and the tenant that it is rendered for.
+Raises :class:`TemplateError` when it does not render.
+:mod:`.jinja` does the work; who calls says in which process."""
 
 
 def values(job: Job, outputs: Mapping[OutputOf, Json]) -> dict[str, Json]:
@@ -54,35 +58,54 @@ def values(job: Job, outputs: Mapping[OutputOf, Json]) -> dict[str, Json]:
     return {param.name: final(param.value) for param in job.params}
 
 
-def request(job: Job, template: Template, outputs: Mapping[OutputOf, Json], render: Render) -> StackRequest:
-    """What Heat is asked for *job*: ``jinja_*`` feed the template, the rest are the stack's parameters.
+def request(
+    job: Job,
+    template: Template,
+    outputs: Mapping[OutputOf, Json],
+    render: Render,
+) -> StackRequest:
+    """What Heat is asked for *job*: ``jinja_*`` feed the template, the rest are the stack's
+    parameters.
 
     :param render: renders the template. Where templates are anybody's, in a process with limits.
     :raises TemplateError: the template does not render, or ``heat_timeout`` is not minutes.
     """
     final = values(job, outputs)
     minutes = _timeout(template.id, final.pop(_TIMEOUT, None))
-    variables = {name: value for name, value in final.items() if name.startswith(_JINJA)}
+    variables = {
+        name: value for name, value in final.items() if name.startswith(_JINJA)
+    }
     text = render(template.id, template.text, variables, job.tenant)
     parameters = {k: v for k, v in final.items() if not k.startswith(_JINJA)}
-    return StackRequest(job.ref.stack_name, job.tenant, text, parameters, minutes, variables)
+    return StackRequest(
+        job.ref.stack_name, job.tenant, text, parameters, minutes, variables
+    )
 
 
 def _timeout(template_id: str, value: Json) -> int | None:
     if value is None or value == "":
         return None
     try:
-        minutes = 0 if isinstance(value, float) and not value.is_integer() else int(value)
+        minutes = (
+            0
+            if isinstance(value, float) and not value.is_integer()
+            else int(value)
+        )
     except (TypeError, ValueError):
         minutes = 0
     if isinstance(value, bool) or not 1 <= minutes <= LONGEST_TIMEOUT:
-        raise TemplateError(f"template {template_id}: heat_timeout should be whole minutes from 1 to {LONGEST_TIMEOUT}")
+        raise TemplateError(
+            f"template {template_id}: heat_timeout should be whole minutes from 1 to"
+            f" {LONGEST_TIMEOUT}"
+        )
     return minutes
 
 
 def needed_outputs(job: Job) -> frozenset[OutputOf]:
     """The outputs of other stacks without which the request cannot be made."""
-    return frozenset(output for param in job.params for output in param.outputs())
+    return frozenset(
+        output for param in job.params for output in param.outputs()
+    )
 
 
 def pick_outputs(
@@ -106,5 +129,10 @@ def pick_outputs(
 
 
 def output_error(output: Json) -> str:
-    """Why Heat could not compute an output; empty when it could. Such an output is shown with the value null."""
-    return str(output.get("output_error") or "") if isinstance(output, Mapping) else ""
+    """Why Heat could not compute an output; empty when it could.
+    Such an output is shown with the value null."""
+    return (
+        str(output.get("output_error") or "")
+        if isinstance(output, Mapping)
+        else ""
+    )

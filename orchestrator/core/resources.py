@@ -1,4 +1,5 @@
-"""What comes in: a key and a value below ``/config`` become a typed value once, here (CONTRACT section 2)."""
+"""What comes in: a key and a value below ``/config`` become a typed value once, here (CONTRACT
+section 2)."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ from .refs import Json, Ref
 from .schemas import ResourceType
 
 SIZE_LIMIT = 512 * 1024
-"""Bytes of one config value. The body is stored again in the job record, next to its parameters, and
-etcd takes requests of 1.5 MiB; Heat refuses templates over 512 KiB."""
+"""Bytes of one config value.
+The body is stored again in the job record, next to its parameters, and etcd takes requests of 1.5
+MiB; Heat refuses templates over 512 KiB."""
 
 UNVERSIONED = 0
 """Version of a config whose body and revision say whether it is a change (CONTRACT section 2)."""
@@ -52,7 +54,11 @@ class Body(Mapping[str, Json]):
     @property
     def parsed(self) -> Mapping[str, Json]:
         """Shared by all who ask: not to be changed."""
-        body: Mapping[str, Json] = _parsed(self._text) if self.size <= _LARGE else _parsed_large(self._text)
+        body: Mapping[str, Json] = (
+            _parsed(self._text)
+            if self.size <= _LARGE
+            else _parsed_large(self._text)
+        )
         return body
 
     def __getitem__(self, name: str) -> Json:
@@ -95,8 +101,10 @@ class Wanted:
     """One version of the wanted configuration of a resource.
 
     *incarnation* is the key's create revision: a recreated id is another incarnation, and starts at
-    version 1 again. *revision* is the revision of the last write. *fault* is set when the version
-    can be read but the rest cannot be used: the state then says so; *unusable* is then the digest of what was written.
+    version 1 again.
+    *revision* is the revision of the last write.
+    *fault* is set when the version can be read but the rest cannot be used: the state then says so;
+    *unusable* is then the digest of what was written.
     """
 
     ref: Ref
@@ -110,26 +118,39 @@ class Wanted:
 
     @property
     def tenant(self) -> str:
-        """The project in which the stack lives, ``""`` when the body names none that could be one."""
+        """The project in which the stack lives, ``""`` when the body names none that could be
+        one."""
         tenant = self.body.get("tenant_id")
         return tenant if isinstance(tenant, str) else ""
 
     def digest(self) -> str:
         """What is wanted, as a short text: two writes of the same have the same."""
-        return self.unusable or digest_of([parsed(self.body), self.marked_for_deletion])
+        return self.unusable or digest_of(
+            [parsed(self.body), self.marked_for_deletion]
+        )
 
 
 def tenant_fault(body: Mapping[str, Json]) -> str:
-    """Why no stack can be built in the project that a body names; empty when one can (CONTRACT section 2)."""
+    """Why no stack can be built in the project that a body names; empty when one can (CONTRACT
+    section 2)."""
     tenant = body.get("tenant_id")
     if tenant is None or tenant == "":
-        return "tenant_id is missing: it names the OpenStack project in which the stack is built"
+        return (
+            "tenant_id is missing: it names the OpenStack project in which the stack is"
+            " built"
+        )
     if not isinstance(tenant, str):
-        return f"tenant_id should be a text, the id of an OpenStack project, not {_kind(tenant)}"
+        return (
+            "tenant_id should be a text, the id of an OpenStack project, not"
+            f" {_kind(tenant)}"
+        )
     if "/" in tenant or tenant in (".", ".."):
         return "tenant_id should be the id of an OpenStack project, not a path"
     if len(tenant) > _TENANT_LIMIT or not tenant.isprintable():
-        return f"tenant_id should be a printable text of at most {_TENANT_LIMIT} characters"
+        return (
+            f"tenant_id should be a printable text of at most {_TENANT_LIMIT}"
+            " characters"
+        )
     return ""
 
 
@@ -143,7 +164,8 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A value that is no config and no fault: of a type that is no resource, or of another program."""
+    """A value that is no config and no fault: of a type that is no resource, or of another
+    program."""
 
     key: str
 
@@ -151,7 +173,14 @@ class Ignored:
 Incoming: TypeAlias = Wanted | Rejected | Ignored
 
 
-def parse_config(keys: Keys, key: str, value: bytes, *, incarnation: int = 0, revision: int = 0) -> Incoming:
+def parse_config(
+    keys: Keys,
+    key: str,
+    value: bytes,
+    *,
+    incarnation: int = 0,
+    revision: int = 0,
+) -> Incoming:
     """The wanted configuration that a key holds, or why it cannot be used. Never raises.
 
     :param value: ``{"body": …, "version": N, "marked_for_deletion": false}``, where the body is a
@@ -164,41 +193,84 @@ def parse_config(keys: Keys, key: str, value: bytes, *, incarnation: int = 0, re
     if not kind.is_resource:
         return Ignored(key)
     if kind.key_template and (other := keys.below(keys.config, ref)) != key:
-        return Rejected(key, f"the config of {ref} lies at {other} already; remove one of the two")
+        return Rejected(
+            key,
+            f"the config of {ref} lies at {other} already; remove one of the two",
+        )
     try:
         document = parse_json(value)
     except (ValueError, RecursionError) as error:
         return Rejected(key, f"the value is not JSON: {error}")
     if not isinstance(document, dict):
-        return Rejected(key, 'the value is not an object {"body": …, "version": N}')
+        return Rejected(
+            key, 'the value is not an object {"body": …, "version": N}'
+        )
     version = _version(kind, document.get("version"))
     if version is None:
-        return Rejected(key, f"no version: expected a whole number from 0, got {_kind(document.get('version'))}")
-    marked, raw = document.get("marked_for_deletion", False), document.get("body")
+        return Rejected(
+            key,
+            "no version: expected a whole number from 0, got"
+            f" {_kind(document.get('version'))}",
+        )
+    marked, raw = (
+        document.get("marked_for_deletion", False),
+        document.get("body"),
+    )
     body, fault = _body(raw)
     if not isinstance(marked, bool):
-        marked, fault = False, fault or f"marked_for_deletion should be true or false, not {_kind(marked)}"
+        marked, fault = (
+            False,
+            fault
+            or f"marked_for_deletion should be true or false, not {_kind(marked)}",
+        )
     if len(value) > SIZE_LIMIT:
         fault = f"the value has {len(value)} bytes; the limit is {SIZE_LIMIT}"
     fault = fault or _id_fault(body, ref)
     kept = Body(raw) if isinstance(raw, str) and body else body
     unusable = blake2b(value, digest_size=_DIGEST).hexdigest() if fault else ""
-    return Wanted(ref, version, kept, marked, incarnation, revision, f"{key}: {fault}" if fault else "", unusable)
+    return Wanted(
+        ref,
+        version,
+        kept,
+        marked,
+        incarnation,
+        revision,
+        f"{key}: {fault}" if fault else "",
+        unusable,
+    )
 
 
 def _of_nobody(keys: Keys, key: str) -> Rejected | Ignored:
     """A key that belongs to no type."""
     if not key.startswith(keys.config):
-        return Ignored(key)  # Where key templates leave out the config prefix, other programs may write too.
+        return Ignored(
+            key
+        )  # Where key templates leave out the config prefix, other programs may write too.
     if not is_text(key):
-        return Rejected(key, "the key is not UTF-8; remove it, and write a key of letters, digits and dashes")
+        return Rejected(
+            key,
+            "the key is not UTF-8; remove it, and write a key of letters, digits and"
+            " dashes",
+        )
     path = key.removeprefix(keys.config)
-    if (kind := keys.schemas.above(path)) and (resource_id := path[len(kind.path) + 1 :]):
-        return Rejected(key, f"the id {resource_id!r} of type {kind.id} contains a slash, which an id must not")
+    if (kind := keys.schemas.above(path)) and (
+        resource_id := path[len(kind.path) + 1 :]
+    ):
+        return Rejected(
+            key,
+            f"the id {resource_id!r} of type {kind.id} contains a slash, which an id"
+            " must not",
+        )
     origin = keys.schemas.origin
-    hidden = ", and let the token's role read it" if origin.source.startswith("http") else ""
+    hidden = (
+        ", and let the token's role read it"
+        if origin.source.startswith("http")
+        else ""
+    )
     return Rejected(
-        key, f"no resource type of {origin} has this path; write below the type's path, or add the type to the list{hidden}"
+        key,
+        f"no resource type of {origin} has this path; write below the type's path, or"
+        f" add the type to the list{hidden}",
     )
 
 
@@ -214,7 +286,11 @@ def _version(kind: ResourceType, version: Json) -> int | None:
 def _id_fault(body: Mapping[str, Json], ref: Ref) -> str:
     """API servers may count ids: a number is the same id as its digits in the key."""
     own = body.get("id", ref.id)
-    same = own == ref.id or (isinstance(own, int) and not isinstance(own, bool) and str(own) == ref.id)
+    same = own == ref.id or (
+        isinstance(own, int)
+        and not isinstance(own, bool)
+        and str(own) == ref.id
+    )
     return "" if same else "the body's id is not the id in the key"
 
 
@@ -236,12 +312,27 @@ def _body(body: Json) -> tuple[Mapping[str, Json], str]:
 def _deeper_than(value: Json, limit: int) -> bool:
     if limit == 0:
         return True
-    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(_deeper_than(item, limit - 1) for item in below if isinstance(item, (dict, list)))
+    below = (
+        value.values()
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else ()
+    )
+    return any(
+        _deeper_than(item, limit - 1)
+        for item in below
+        if isinstance(item, (dict, list))
+    )
 
 
 def _kind(value: Json) -> str:
     """What a value is, without saying it."""
-    return {type(None): "nothing", bool: "true or false", int: "a number", float: "a fraction", str: "a text", list: "a list"}.get(
-        type(value), "an object"
-    )
+    return {
+        type(None): "nothing",
+        bool: "true or false",
+        int: "a number",
+        float: "a fraction",
+        str: "a text",
+        list: "a list",
+    }.get(type(value), "an object")

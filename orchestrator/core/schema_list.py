@@ -19,7 +19,14 @@ from hashlib import blake2b
 from ..errors import InvalidInput
 from .documents import canonical
 from .refs import Json
-from .schemas import Origin, ResourceType, Schemas, entries_of, parse_schemas, used_of
+from .schemas import (
+    Origin,
+    ResourceType,
+    Schemas,
+    entries_of,
+    parse_schemas,
+    used_of,
+)
 
 LARGEST_STORED = 1024 * 1024
 """Characters of the compressed list in etcd, whose default limit for one request is 1.5 MiB. Five
@@ -50,15 +57,22 @@ class SchemaList:
         schemas = parse_schemas(document)
         if not any(kind.is_resource for kind in schemas):
             raise InvalidInput(
-                "the schema list names no type of resources; is it the right list, and may its reader see the types?"
+                "the schema list names no type of resources; is it the right list, and"
+                " may its reader see the types?"
             )
         used = map(used_of, entries_of(document))
-        return cls(source, fetched, tuple(sorted(used, key=lambda entry: str(entry["id"]))))
+        return cls(
+            source,
+            fetched,
+            tuple(sorted(used, key=lambda entry: str(entry["id"]))),
+        )
 
     @property
     def digest(self) -> str:
         """A short name of the types: the same for the same types."""
-        return blake2b(canonical(list(self.entries)).encode(), digest_size=12).hexdigest()
+        return blake2b(
+            canonical(list(self.entries)).encode(), digest_size=12
+        ).hexdigest()
 
     def schemas(self, revision: int = 0) -> Schemas:
         """The types.
@@ -89,8 +103,8 @@ class SchemaList:
         packed = base64.b64encode(zlib.compress(plain, 9)).decode()
         if len(packed) > LARGEST_STORED:
             raise InvalidInput(
-                f"the schema list is too large: {len(self.entries)} types take {len(packed)} "
-                f"characters in etcd; the limit is {LARGEST_STORED}"
+                f"the schema list is too large: {len(self.entries)} types take"
+                f" {len(packed)} characters in etcd; the limit is {LARGEST_STORED}"
             )
         return packed
 
@@ -104,8 +118,18 @@ class SchemaList:
         try:
             packed = base64.b64decode(data, validate=True)
             unpacked = zlib.decompressobj().decompress(packed, LARGEST)
-            listed = cls(str(head["source"]), str(head["fetched"]), tuple(json.loads(unpacked)))
-        except (zlib.error, binascii.Error, KeyError, TypeError, RecursionError) as error:
+            listed = cls(
+                str(head["source"]),
+                str(head["fetched"]),
+                tuple(json.loads(unpacked)),
+            )
+        except (
+            zlib.error,
+            binascii.Error,
+            KeyError,
+            TypeError,
+            RecursionError,
+        ) as error:
             raise ValueError(f"it cannot be unpacked: {error!r}") from error
         if listed.digest != head.get("digest"):
             raise ValueError("its digest is another one than that of its types")
@@ -146,14 +170,20 @@ class Trouble:
         )
 
 
-def not_at_home(old: Iterable[ResourceType], new: Schemas) -> Iterator[ResourceType]:
+def not_at_home(
+    old: Iterable[ResourceType], new: Schemas
+) -> Iterator[ResourceType]:
     """The types of a list whose resources another list would not find where they are.
 
     It has no such type, or has it at another path, or holds it for no type of resources.
     """
     for kind in old:
         other = new.get(kind.id)
-        if other is None or _places(kind) != _places(other) or (kind.is_resource and not other.is_resource):
+        if (
+            other is None
+            or _places(kind) != _places(other)
+            or (kind.is_resource and not other.is_resource)
+        ):
             yield kind
 
 

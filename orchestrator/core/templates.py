@@ -12,7 +12,8 @@ from .mapping.parser import Allowance, parse
 from .refs import Json
 
 TEMPLATE_TYPE = "heat_template"
-"""A template counts as a resource of this type when something waits for it or fails because of it."""
+"""A template counts as a resource of this type when something waits for it or fails because of it.
+"""
 SUPPORTED_HANDLER = "heat_worker"
 TEXT_LIMIT = 512 * 1024
 """Characters of a template's text: as many as Heat takes of what it renders (max_template_size)."""
@@ -45,34 +46,60 @@ def parse_template(template_id: str, body: Json) -> Template:
     if not isinstance(body, Mapping):
         raise TemplateError(f"{where}: the body should be an object")
     handler = body.get("handler", SUPPORTED_HANDLER)
-    text, mappings = body.get("template_file"), body.get("parameter_mappings", {})
+    text, mappings = (
+        body.get("template_file"),
+        body.get("parameter_mappings", {}),
+    )
     if handler != SUPPORTED_HANDLER:
-        raise TemplateError(f"{where}: unknown handler {shortened(repr(handler))}; known is {SUPPORTED_HANDLER!r}")
+        raise TemplateError(
+            f"{where}: unknown handler {shortened(repr(handler))}; known is"
+            f" {SUPPORTED_HANDLER!r}"
+        )
     if not isinstance(text, str) or not text.strip():
-        raise TemplateError(f"{where}: template_file should be the template's text")
+        raise TemplateError(
+            f"{where}: template_file should be the template's text"
+        )
     if len(text) > TEXT_LIMIT:
-        raise TemplateError(f"{where}: template_file has {len(text)} characters, and the limit is {TEXT_LIMIT}")
+        raise TemplateError(
+            f"{where}: template_file has {len(text)} characters, and the limit is"
+            f" {TEXT_LIMIT}"
+        )
     if not isinstance(mappings, Mapping):
-        raise TemplateError(f"{where}: parameter_mappings should be an object of parameter: mapping")
+        raise TemplateError(
+            f"{where}: parameter_mappings should be an object of parameter: mapping"
+        )
     allowance = Allowance()
-    parsed = ((name, _mapping(where, name, mapping, allowance)) for name, mapping in mappings.items())
+    parsed = (
+        (name, _mapping(where, name, mapping, allowance))
+        for name, mapping in mappings.items()
+    )
     return Template(template_id, text, tuple(parsed))
 
 
-def _mapping(where: str, name: str, mapping: Json, allowance: Allowance) -> Node:
+def _mapping(
+    where: str, name: str, mapping: Json, allowance: Allowance
+) -> Node:
     try:
         return parse(mapping, allowance)
     except MappingSyntaxError as error:
-        raise TemplateError(f"{where}, parameter {shortened(name)}: {error}") from error
+        raise TemplateError(
+            f"{where}, parameter {shortened(name)}: {error}"
+        ) from error
 
 
-def parse_template_value(template_id: str, value: bytes) -> Template | BadTemplate:
+def parse_template_value(
+    template_id: str, value: bytes
+) -> Template | BadTemplate:
     """The template of a raw value below ``/config/v2.0/heat_templates/``. Never raises."""
     try:
         document = parse_json(value)
         body = document.get("body") if isinstance(document, dict) else None
-        return parse_template(template_id, parse_json(body) if isinstance(body, str) else body)
+        return parse_template(
+            template_id, parse_json(body) if isinstance(body, str) else body
+        )
     except InvalidInput as error:
         return BadTemplate(template_id, str(error))
     except (ValueError, RecursionError) as error:
-        return BadTemplate(template_id, f"template {template_id}: not JSON: {error}")
+        return BadTemplate(
+            template_id, f"template {template_id}: not JSON: {error}"
+        )

@@ -26,7 +26,8 @@ _VISIBLE = {"\n": NEWLINE, "\r": "\\r", "\t": "\\t", "\0": "\\0"}
 
 
 def cut(text: str, most: int = LONGEST_REASON) -> str:
-    """*text*, or its beginning and a mark that says how long it was: ``… (cut: 2,097,152 characters)``.
+    """*text*, or its beginning and a mark that says how long it was: ``… (cut: 2,097,152
+    characters)``.
 
     :param most: characters of the result, at most; more than the mark needs.
     """
@@ -40,7 +41,11 @@ def split(text: str, most: int) -> tuple[str, str]:
     """
     earlier = _MARK.search(text, max(len(text) - _LONGEST_MARK, 0))
     if len(text) <= most:
-        return (text[: earlier.start()], earlier.group()) if earlier else (text, "")
+        return (
+            (text[: earlier.start()], earlier.group())
+            if earlier
+            else (text, "")
+        )
     mark = earlier.group() if earlier else f"… (cut: {len(text):,} characters)"
     return text[: max(most - len(mark), 0)], mark
 
@@ -48,8 +53,8 @@ def split(text: str, most: int) -> tuple[str, str]:
 def is_odd(letter: str) -> bool:
     """Whether a character is invisible, or does something on a terminal other than to be seen.
 
-    Those are what Python's ``repr`` escapes (control and format characters, zero-width ones included, surrogates,
-    unassigned ones), but for spaces of any width.
+    Those are what Python's ``repr`` escapes (control and format characters, zero-width ones
+    included, surrogates, unassigned ones), but for spaces of any width.
     """
     return not letter.isprintable() and unicodedata.category(letter) != "Zs"
 
@@ -61,11 +66,14 @@ def clean(text: str, keep: str = "") -> str:
 
     :param keep: characters that stay as they are, such as a newline.
     """
-    return _replaced(text, keep, lambda letter: _VISIBLE.get(letter) or escaped(letter))
+    return _replaced(
+        text, keep, lambda letter: _VISIBLE.get(letter) or escaped(letter)
+    )
 
 
 def clean_json(document: str) -> str:
-    """A JSON document with every odd character, but for newlines, written by its number. It says the same as before."""
+    """A JSON document with every odd character, but for newlines, written by its number.
+    It says the same as before."""
     return _replaced(document, "\n", _json_escaped)
 
 
@@ -77,11 +85,15 @@ def clean_yaml(document: str) -> str:
 def _replaced(text: str, keep: str, instead: Callable[[str], str]) -> str:
     if text.isprintable():
         return text
-    return "".join(instead(letter) if is_odd(letter) and letter not in keep else letter for letter in text)
+    return "".join(
+        instead(letter) if is_odd(letter) and letter not in keep else letter
+        for letter in text
+    )
 
 
 def escaped(letter: str) -> str:
-    """A character by its number, as Python and YAML write it: ``\\x1b``, ``\\u202e``, ``\\U000e0001``."""
+    """A character by its number, as Python and YAML write it: ``\\x1b``, ``\\u202e``,
+    ``\\U000e0001``."""
     number = ord(letter)
     if number <= 0xFF:
         return f"\\x{number:02x}"

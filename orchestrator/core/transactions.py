@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 MOST_OPERATIONS = 128
-"""Comparisons, and as many operations, that etcd takes in one transaction (its default ``--max-txn-ops``)."""
+"""Comparisons, and as many operations, that etcd takes in one transaction (its default
+``--max-txn-ops``)."""
 LARGEST = 512 * 1024
-"""Characters of values in a transaction that is put together of several; etcd takes 1.5 MB of bytes."""
+"""Characters of values in a transaction that is put together of several; etcd takes 1.5 MB of
+bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,19 @@ def merged(transactions: Iterable[Transaction]) -> Transaction:
     puts = {key: value for each in listed for key, value in each.puts.items()}
     deletes = tuple(key for each in listed for key in each.deletes)
     requires = tuple(require for each in listed for require in each.requires)
-    return Transaction(requires, puts, deletes, frozenset[str]().union(*(each.leased for each in listed)))
+    return Transaction(
+        requires,
+        puts,
+        deletes,
+        frozenset[str]().union(*(each.leased for each in listed)),
+    )
 
 
-def grouped(wanted: Sequence[tuple[Transaction, Collection[str]]]) -> list[list[int]]:
-    """Which transactions, each with the keys that it reads, fit into one together: their positions, in order.
+def grouped(
+    wanted: Sequence[tuple[Transaction, Collection[str]]],
+) -> list[list[int]]:
+    """Which transactions, each with the keys that it reads, fit into one together: their positions,
+    in order.
 
     None writes what another one of its group writes or reads, and no group is more than etcd takes.
     """

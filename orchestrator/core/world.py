@@ -69,8 +69,10 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of the run of a job: its step and revision, whether Heat may have taken a request of it, how many
-    workers in a row have died over it, Heat's own id of its stack, and why it is tried again (a :class:`Cause`)."""
+    """What is known of the run of a job: its step and revision, whether Heat may have taken a
+    request of it, how many workers in a row have died over it, Heat's own id of its stack, and why
+    it is tried again (a :class:`Cause`).
+    """
 
     step: Step
     revision: int
@@ -155,7 +157,7 @@ class World:
         self.dirty: Mapping[Ref, None] = self._dirty
         """Resources to be decided, in order of arrival."""
 
-    # Taking facts in --------------------------------------------------------------------------------
+    # Taking facts in ------------------------------------------------------------------------------
 
     def apply(self, fact: Fact, now: float = 0.0) -> tuple[Ref, ...]:
         """Take a fact in, and mark what is to be decided because of it.
@@ -167,7 +169,9 @@ class World:
         self.touch(*touched)
         return touched
 
-    def _template_changed(self, fact: TemplateChanged, _: float) -> tuple[Ref, ...]:
+    def _template_changed(
+        self, fact: TemplateChanged, _: float
+    ) -> tuple[Ref, ...]:
         template = fact.template or self._catalogue.get(fact.id)
         if template is None:
             self._templates.pop(fact.id, None)
@@ -178,15 +182,22 @@ class World:
     def _config_written(self, fact: ConfigWritten, _: float) -> tuple[Ref, ...]:
         wanted, known = fact.wanted, self._wanted.get(fact.wanted.ref)
         self._unreadable.discard(wanted.ref)
-        if known is not None and _went_backwards(wanted, known) and not self.is_stale(wanted):
-            # The newer version is not dealt with yet, and stays. What we write has to name the last write.
+        if (
+            known is not None
+            and _went_backwards(wanted, known)
+            and not self.is_stale(wanted)
+        ):
+            # The newer version is not dealt with yet, and stays.
+            # What we write has to name the last write.
             wanted = replace(known, revision=wanted.revision)
         self._wanted[wanted.ref] = wanted
         return (wanted.ref,)
 
-    def _config_unreadable(self, fact: ConfigUnreadable, _: float) -> tuple[Ref, ...]:
-        """What was wanted before stays wanted. What we write has to name the last write, or it would
-        be refused for ever."""
+    def _config_unreadable(
+        self, fact: ConfigUnreadable, _: float
+    ) -> tuple[Ref, ...]:
+        """What was wanted before stays wanted.
+        What we write has to name the last write, or it would be refused for ever."""
         if fact.ref is None:
             return ()
         if (known := self._wanted.get(fact.ref)) is None:
@@ -195,18 +206,24 @@ class World:
         self._wanted[fact.ref] = replace(known, revision=fact.revision)
         return (fact.ref,)
 
-    def _config_removed(self, fact: ConfigRemoved, now: float) -> tuple[Ref, ...]:
+    def _config_removed(
+        self, fact: ConfigRemoved, now: float
+    ) -> tuple[Ref, ...]:
         ref = fact.ref
         before = self._wanted.pop(ref, None)
         self._unreadable.discard(ref)
         if before is None or not before.marked_for_deletion:
             self.note_removal(ref, fact.revision, now)
         if ref in self._failed:
-            self._again.add(ref)  # Removing the config asks for the deletion anew, if that failed.
+            self._again.add(
+                ref
+            )  # Removing the config asks for the deletion anew, if that failed.
         return (ref,)
 
     def _handled_found(self, fact: HandledFound, _: float) -> tuple[Ref, ...]:
-        self.set_handled(fact.ref, _sharing_body(fact.handled, self._wanted.get(fact.ref)))
+        self.set_handled(
+            fact.ref, _sharing_body(fact.handled, self._wanted.get(fact.ref))
+        )
         return ()
 
     def _held_found(self, fact: HeldFound, _: float) -> tuple[Ref, ...]:
@@ -219,7 +236,9 @@ class World:
 
     def _stack_found(self, fact: StackFound, _: float) -> tuple[Ref, ...]:
         stack = fact.stack
-        self.note_stack(fact.ref, Stack(stack.status, stack.tenant, stack.monitored))
+        self.note_stack(
+            fact.ref, Stack(stack.status, stack.tenant, stack.monitored)
+        )
         return ()
 
     def _state_found(self, fact: StateFound, _: float) -> tuple[Ref, ...]:
@@ -229,18 +248,22 @@ class World:
     def _run_moved(self, fact: RunMoved, _: float) -> tuple[Ref, ...]:
         run = fact.run
         self._fresh.discard(fact.job)
-        self._runs[fact.job] = Seen(run.step, fact.revision, run.asked, run.deaths, run.stack, run.cause)
+        self._runs[fact.job] = Seen(
+            run.step, fact.revision, run.asked, run.deaths, run.stack, run.cause
+        )
         return ()
 
     def _run_removed(self, fact: RunRemoved, _: float) -> tuple[Ref, ...]:
         self._runs.pop(fact.job, None)
         return ()
 
-    # Answers ----------------------------------------------------------------------------------------
+    # Answers --------------------------------------------------------------------------------------
 
     def failed_because_of(self, root: Ref) -> list[Ref]:
         """Resources that failed because *root* did, or through it."""
-        return [ref for ref in self._failed_because_of.get(root, ()) if ref != root]
+        return [
+            ref for ref in self._failed_because_of.get(root, ()) if ref != root
+        ]
 
     def is_live(self, ref: Ref) -> bool:
         """Whether Heat has a stack of this resource, by our records."""
@@ -248,8 +271,10 @@ class World:
         return stack is not None and stack.live
 
     def may_have_stack(self, ref: Ref) -> bool:
-        """Whether Heat has a stack of this resource, or may have one that no record tells of: a job that was sent and
-        came to nothing that we know of may have reached Heat. Only a deletion that ended says that it has none."""
+        """Whether Heat has a stack of this resource, or may have one that no record tells of: a job
+        that was sent and came to nothing that we know of may have reached Heat.
+        Only a deletion that ended says that it has none.
+        """
         jobs = self.graph.on(ref)
         if self.is_live(ref) or any(map(self._has_reached_heat, jobs)):
             return True
@@ -257,7 +282,8 @@ class World:
         if handled is None or not handled.sent:
             return False
         if jobs:
-            return handled.uncertain  # Of what is under way nothing has reached Heat: it is as it was before.
+            # Of what is under way nothing has reached Heat: it is as it was before.
+            return handled.uncertain
         return stack is None or job_action(handled.sent) is not Action.DELETE
 
     def _has_reached_heat(self, job: Job) -> bool:
@@ -268,9 +294,11 @@ class World:
         return run.asked or run.step is not Step.RETRY
 
     def will_have_stack(self, ref: Ref) -> bool:
-        """Whether Heat has a stack of this resource, may have one, or will get one by a job that keeps its place, because
-        others wait for it."""
-        return self.may_have_stack(ref) or any(map(self._is_waited_for, self.graph.on(ref)))
+        """Whether Heat has a stack of this resource, may have one, or will get one by a job that
+        keeps its place, because others wait for it."""
+        return self.may_have_stack(ref) or any(
+            map(self._is_waited_for, self.graph.on(ref))
+        )
 
     def may_be_dropped(self, job: Job) -> bool:
         """Whether Heat knows nothing of an unfinished job that builds, and nobody needs it."""
@@ -279,7 +307,8 @@ class World:
         return not self._has_reached_heat(job) and not self._is_waited_for(job)
 
     def home(self, ref: Ref) -> str | None:
-        """The tenant in which the resource's stack is, or will be when its jobs are over; None when there is none.
+        """The tenant in which the resource's stack is, or will be when its jobs are over; None when
+        there is none.
 
         A deletion under way is the end of a stay: after it, the resource may be built anywhere.
         """
@@ -287,7 +316,11 @@ class World:
             return None
         if jobs := self.graph.on(ref):
             return jobs[-1].tenant
-        if (stack := self.stacks.get(ref)) is not None and stack.live and stack.tenant:
+        if (
+            (stack := self.stacks.get(ref)) is not None
+            and stack.live
+            and stack.tenant
+        ):
             return stack.tenant
         handled = self._handled.get(ref)
         return handled.tenant if handled else None
@@ -302,26 +335,42 @@ class World:
         return run is not None and run.step is Step.RETRY
 
     def namesake(self, ref: Ref, tenant: str) -> Ref | None:
-        """Another resource that has the stack name of this one in the same tenant (``a_b`` with id ``c``, ``a`` with ``b_c``)."""
+        """Another resource that has the stack name of this one in the same tenant (``a_b`` with id
+        ``c``, ``a`` with ``b_c``)."""
         for other in self.schemas.namesakes(ref):
-            if self.may_have_stack(other) and self.home(other) in (tenant, None):
+            if self.may_have_stack(other) and self.home(other) in (
+                tenant,
+                None,
+            ):
                 return other
         return None
 
     def is_stale(self, wanted: Wanted) -> bool:
-        """Whether a version of the same incarnation has been seen that is higher than the one that is there."""
-        handled, held = self._handled.get(wanted.ref), self._held.get(wanted.ref)
+        """Whether a version of the same incarnation has been seen that is higher than the one that
+        is there."""
+        handled, held = (
+            self._handled.get(wanted.ref),
+            self._held.get(wanted.ref),
+        )
         if wanted.version == UNVERSIONED or handled is None:
             return False
         seen = [(handled.incarnation, handled.version)]
         if held is not None:
             seen.append((held.incarnation, held.version))
-        return any(incarnation == wanted.incarnation and version > wanted.version for incarnation, version in seen)
+        return any(
+            incarnation == wanted.incarnation and version > wanted.version
+            for incarnation, version in seen
+        )
 
     def referrers(self, ref: Ref) -> list[Ref]:
-        """Resources whose stacks were or will be built from this one, as far as they still exist or are being built."""
+        """Resources whose stacks were or will be built from this one, as far as they still exist or
+        are being built."""
         users = self._referrers.get(ref, ())
-        return [other for other in users if other != ref and (self.is_live(other) or self.graph.on(other))]
+        return [
+            other
+            for other in users
+            if other != ref and (self.is_live(other) or self.graph.on(other))
+        ]
 
     def waiting_for(self, ref: Ref) -> list[Ref]:
         """Resources held back by this one."""
@@ -329,21 +378,46 @@ class World:
 
     def knows(self, ref: Ref) -> bool:
         """Whether anything is stored about a resource besides its config."""
-        return any(ref in known for known in (self._handled, self.stacks, self.reported, self._held, self.failed))
+        return any(
+            ref in known
+            for known in (
+                self._handled,
+                self.stacks,
+                self.reported,
+                self._held,
+                self.failed,
+            )
+        )
 
     def scope(self, wanted: Wanted, kind: ResourceType) -> Scope:
         """What the mappings of a resource see."""
         budget = Budget()
         lookup = partial(self._lookup, budget)
-        return Scope(wanted.ref, wanted.version, parsed(wanted.body), lookup, kind.properties, self._properties, budget)
+        return Scope(
+            wanted.ref,
+            wanted.version,
+            parsed(wanted.body),
+            lookup,
+            kind.properties,
+            self._properties,
+            budget,
+        )
 
     def _lookup(self, budget: Budget, ref: Ref) -> Mapping[str, Json] | None:
-        """The body of another resource. It may have to be read from its text, which counts as steps."""
+        """The body of another resource.
+        It may have to be read from its text, which counts as steps."""
         kind = self.schemas.get(ref.type)
         if kind is None:
-            raise Missing(ref)  # Also with ignore_missing: a list that lacks a type says nothing about its resources.
+            raise Missing(
+                ref
+                # Also with ignore_missing: a list that lacks a type says nothing about its
+                # resources.
+            )
         if not kind.is_resource:
-            raise MappingError(f"a mapping leads to type {ref.type!r}, of which the API server writes no configs to etcd")
+            raise MappingError(
+                f"a mapping leads to type {ref.type!r}, of which the API server writes"
+                " no configs to etcd"
+            )
         wanted = self.wanted.get(ref)
         if wanted is None:
             return None
@@ -357,7 +431,7 @@ class World:
         known = self.schemas.get(kind)
         return known.properties if known else NO_PROPERTIES
 
-    # What our own decisions change -------------------------------------------------------------------
+    # What our own decisions change ----------------------------------------------------------------
 
     def touch(self, *refs: Ref) -> None:
         """These are to be decided."""
@@ -402,7 +476,9 @@ class World:
         """What the stack record says now. Equal values are kept once: there are few of them."""
         self._stacks[ref] = self._known_stacks.setdefault(stack, stack)
 
-    def started(self, job: Job, handled: Handled, superseded: Iterable[Job]) -> None:
+    def started(
+        self, job: Job, handled: Handled, superseded: Iterable[Job]
+    ) -> None:
         """A job was made, in the place of those that it supersedes."""
         self.graph.add(job)
         self._fresh.add(job.id)
@@ -416,12 +492,15 @@ class World:
         self._fresh.discard(job.id)
 
     def note_removal(self, ref: Ref, revision: int, now: float) -> None:
-        """The config of a resource was removed without a mark: its stack, if it may have one, is to be deleted.
+        """The config of a resource was removed without a mark: its stack, if it may have one, is to
+        be deleted.
 
         :param revision: that of the removal; 0 when it happened while nobody led.
         :param now: seconds by a clock that only goes forward.
         """
-        if (self.may_have_stack(ref) or self.graph.on(ref)) and not self.deleting(ref):
+        if (
+            self.may_have_stack(ref) or self.graph.on(ref)
+        ) and not self.deleting(ref):
             self.removals.note(ref, revision, now)
 
     @property
@@ -441,7 +520,8 @@ class World:
                 self._referrers[other][ref] = None
 
     def completed(self, ref: Ref) -> None:
-        """The newest version of the resource is built: its stack stands on nothing else any more."""
+        """The newest version of the resource is built: its stack stands on nothing else any
+        more."""
         handled = self._handled.get(ref)
         if handled is not None and handled.stands_on:
             self.set_handled(ref, replace(handled, stands_on=frozenset()))
@@ -493,7 +573,8 @@ def _went_backwards(wanted: Wanted, known: Wanted) -> bool:
 
 
 def _sharing_body(handled: Handled, wanted: Wanted | None) -> Handled:
-    """The same with the body of the config that is there, where it is the same: one copy in memory."""
+    """The same with the body of the config that is there, where it is the same: one copy in
+    memory."""
     if wanted is None or not handled.job or not handled.digest:
         return handled
     if handled.incarnation != wanted.incarnation or not handled.holds(wanted):

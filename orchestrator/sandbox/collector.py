@@ -1,12 +1,15 @@
-"""A small monitoring collector: answers the targets that stacks name in their `monitoring_link` outputs.
+"""A small monitoring collector: answers the targets that stacks name in their `monitoring_link`
+outputs.
 
     python -m orchestrator.sandbox.collector --port 7070
 
-`GET /targets/<type>/<id>?version=N&key=interface` answers a target in the form the monitoring part of the
-orchestrator reads: UP, with the version and the status key that the link itself carries, so that a template needs
-nothing but the link. `hold=SECONDS` in the query adds `hold_options`. `PUT` with `{"status": "DOWN"}` changes what
-the target answers, `DELETE` makes it unknown (404) until the next `PUT`, and `GET /targets` lists what was asked
-for or set. Links of several versions of one target share its status, as they do on a real collector.
+`GET /targets/<type>/<id>?version=N&key=interface` answers a target in the form the monitoring part
+of the orchestrator reads: UP, with the version and the status key that the link itself carries, so
+that a template needs nothing but the link.
+`hold=SECONDS` in the query adds `hold_options`.
+`PUT` with `{"status": "DOWN"}` changes what the target answers, `DELETE` makes it unknown (404)
+until the next `PUT`, and `GET /targets` lists what was asked for or set.
+Links of several versions of one target share its status, as they do on a real collector.
 """
 
 from __future__ import annotations
@@ -52,7 +55,10 @@ class Target:
         if "key" in query:
             syncer["status"] = {"key": query["key"]}
         if "hold" in query:
-            syncer["hold_options"] = {"positive_status": ["UP"], "time_seconds": number(query["hold"])}
+            syncer["hold_options"] = {
+                "positive_status": ["UP"],
+                "time_seconds": number(query["hold"]),
+            }
         value = {
             "key": "status",
             "value": self.status,
@@ -89,7 +95,11 @@ class Targets:
         """The target's document, or None when it was deleted."""
         with self._lock:
             target = self._targets.setdefault(path, Target())
-            return None if target.deleted else target.document(path.rsplit("/", 1)[-1], query)
+            return (
+                None
+                if target.deleted
+                else target.document(path.rsplit("/", 1)[-1], query)
+            )
 
     def write(self, path: str, status: Any) -> None:
         with self._lock:
@@ -102,7 +112,11 @@ class Targets:
     def list(self) -> list[dict[str, Any]]:
         with self._lock:
             return [
-                {"target": path, "status": target.status, "last_changed": target.last_changed}
+                {
+                    "target": path,
+                    "status": target.status,
+                    "last_changed": target.last_changed,
+                }
                 for path, target in sorted(self._targets.items())
                 if not target.deleted
             ]
@@ -135,7 +149,9 @@ class Handler(BaseHTTPRequestHandler):
         query = {key: values[-1] for key, values in parse_qs(url.query).items()}
         document = self.server.targets.read(path, query)
         if document is None:
-            return self._answer(404, {"error": f"the target {path} was deleted"})
+            return self._answer(
+                404, {"error": f"the target {path} was deleted"}
+            )
         return self._answer(200, document)
 
     def do_PUT(self) -> None:
@@ -146,7 +162,12 @@ class Handler(BaseHTTPRequestHandler):
         try:
             status = json.loads(body)["status"]
         except (ValueError, KeyError, TypeError):
-            return self._answer(400, {"error": 'the body must be a JSON object like {"status": "DOWN"}'})
+            return self._answer(
+                400,
+                {
+                    "error": 'the body must be a JSON object like {"status": "DOWN"}'
+                },
+            )
         self.server.targets.write(path, status)
         return self._answer(200, {"target": path, "status": status})
 
@@ -157,11 +178,17 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, {"target": path, "deleted": True})
 
     def _target(self) -> str | None:
-        """`<type>/<id>` of the request's path, or None after answering that there is no such page."""
-        parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
+        """`<type>/<id>` of the request's path, or None after answering that there is no such
+        page."""
+        parts = [
+            unquote(part)
+            for part in urlsplit(self.path).path.strip("/").split("/")
+        ]
         if len(parts) == 3 and parts[0] == ROOT and all(parts):
             return "/".join(parts[1:])
-        self._answer(404, {"error": f"no such page; targets are at /{ROOT}/<type>/<id>"})
+        self._answer(
+            404, {"error": f"no such page; targets are at /{ROOT}/<type>/<id>"}
+        )
         return None
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
@@ -175,13 +202,26 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     program = "python -m orchestrator.sandbox.collector"
-    parser = argparse.ArgumentParser(prog=program, description="Serve monitoring targets.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, required=True, help="port to listen on")
+    parser = argparse.ArgumentParser(
+        prog=program, description="Serve monitoring targets."
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", type=int, required=True, help="port to listen on"
+    )
     options = parser.parse_args()
     server = Collector((options.host, options.port))
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    print(f"collector on http://{options.host}:{options.port}/{ROOT}", flush=True)
+    signal.signal(
+        signal.SIGTERM,
+        lambda *_: threading.Thread(target=server.shutdown).start(),
+    )
+    print(
+        f"collector on http://{options.host}:{options.port}/{ROOT}", flush=True
+    )
     server.serve_forever(poll_interval=0.1)
 
 

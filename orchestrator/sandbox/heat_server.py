@@ -2,10 +2,11 @@
 
     python -m orchestrator.sandbox.heat_server --port 8004 --data DIR
 
-The RPC between the API and the engine is oslo.messaging's in-memory transport, the database is SQLite, and there is
-no Keystone: whoever asks is let in, and the project is the one in the URL (`/v1/<project>/…`), so that tenants are
-kept apart exactly as by the URL of a real Heat. Resource types that need a cloud are replaced by simulated ones
-(`orchestrator.sandbox.simulation`). Everything below `DIR` survives a restart.
+The RPC between the API and the engine is oslo.messaging's in-memory transport, the database is
+SQLite, and there is no Keystone: whoever asks is let in, and the project is the one in the URL
+(`/v1/<project>/…`), so that tenants are kept apart exactly as by the URL of a real Heat.
+Resource types that need a cloud are replaced by simulated ones (`orchestrator.sandbox.simulation`).
+Everything below `DIR` survives a restart.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from typing import Any
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-#: Seconds between two looks of Heat's engine at resources in progress. Heat's own is one second, which makes a chain
-#: of ten resources take ten seconds even when nothing has to be waited for.
+# : Seconds between two looks of Heat's engine at resources in progress.
+# Heat's own is one second, which makes a chain : of ten resources take ten seconds even when
+# nothing has to be waited for.
 POLL = float(os.environ.get("SANDBOX_HEAT_POLL", "0.1"))
 
-#: Seconds between DELETE_COMPLETE and the moment at which the name is free. On a cloud Heat deletes the stack's trust in
-#: Keystone meanwhile: 1 to 7 s were measured. Until then it shows DELETE_COMPLETE, and refuses the name with 409.
+# : Seconds between DELETE_COMPLETE and the moment at which the name is free.
+# On a cloud Heat deletes the stack's trust in : Keystone meanwhile: 1 to 7 s were measured.
+# Until then it shows DELETE_COMPLETE, and refuses the name with 409.
 NAME_WINDOW = float(os.environ.get("SANDBOX_HEAT_NAME_WINDOW", "0"))
 
 #: The file of the database, in the data folder.
@@ -96,9 +99,12 @@ paste.filter_factory = oslo_middleware.request_id:RequestId.factory
 
 
 def project_from_path(application: Application) -> Application:
-    """Middleware: the project is the one in the URL. Heat's `noauth` takes it from a header, "admin" by default."""
+    """Middleware: the project is the one in the URL.
+    Heat's `noauth` takes it from a header, "admin" by default."""
 
-    def middleware(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def middleware(
+        environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         parts = environ.get("PATH_INFO", "").split("/")
         if len(parts) > 2 and parts[1] == "v1" and parts[2]:
             environ["HTTP_X_AUTH_PROJECT"] = parts[2]
@@ -107,7 +113,9 @@ def project_from_path(application: Application) -> Application:
     return middleware
 
 
-def write_configuration(data: Path, convergence: bool, plugins: Iterable[Path] = ()) -> Path:
+def write_configuration(
+    data: Path, convergence: bool, plugins: Iterable[Path] = ()
+) -> Path:
     """Write Heat's configuration files below `data`; the path of the main one is returned.
 
     :param plugins: folders with further resource types.
@@ -117,9 +125,13 @@ def write_configuration(data: Path, convergence: bool, plugins: Iterable[Path] =
     data.mkdir(parents=True, exist_ok=True)
     folders = [Path(__file__).resolve().parent / "heat_plugins", *plugins]
     (data / "api-paste.ini").write_text(PASTE)
-    # Everybody may do in the project of the URL whatever Heat lets anybody do; nobody is an admin, who sees them all.
+    # Everybody may do in the project of the URL whatever Heat lets anybody do; nobody is an admin,
+    # who sees them all.
     nobody = ("rule:deny_everybody", "!")
-    policy = {rule.name: "!" if rule.check_str in nobody else "" for rule in policies.list_rules()}
+    policy = {
+        rule.name: "!" if rule.check_str in nobody else ""
+        for rule in policies.list_rules()
+    }
     policy["context_is_admin"] = "!"
     (data / "policy.json").write_text(json.dumps(policy, indent=1))
     configuration = data / "heat.conf"
@@ -135,12 +147,16 @@ def write_configuration(data: Path, convergence: bool, plugins: Iterable[Path] =
 
 
 def prepare_database(data: Path) -> None:
-    """Bring the schema up to date, then make every transaction take SQLite's write lock at its beginning.
+    """Bring the schema up to date, then make every transaction take SQLite's write lock at its
+    beginning.
 
-    A transaction that starts by reading and then writes cannot wait for another writer: SQLite fails it at once
-    with "database is locked", whatever the timeout. Started with BEGIN IMMEDIATE, it waits its turn. Write-ahead
-    logging, which lets readers and the writer go on side by side, stays set in the database file. The migration comes
-    first because it uses two connections at once, which would wait for each other.
+    A transaction that starts by reading and then writes cannot wait for another writer: SQLite
+    fails it at once with "database is locked", whatever the timeout.
+    Started with BEGIN IMMEDIATE, it waits its turn.
+    Write-ahead logging, which lets readers and the writer go on side by side, stays set in the
+    database file.
+    The migration comes first because it uses two connections at once, which would wait for each
+    other.
     """
     import sqlalchemy
     from heat.db import api, migration
@@ -149,11 +165,20 @@ def prepare_database(data: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     migration.db_sync()
 
-    @sqlalchemy.event.listens_for(api.get_engine(), "before_cursor_execute", retval=True)  # type: ignore[untyped-decorator]
+    @sqlalchemy.event.listens_for(
+        api.get_engine(), "before_cursor_execute", retval=True
+    )  # type: ignore[untyped-decorator]
     def begin_immediately(
-        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+        connection: Any,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
     ) -> tuple[str, Any]:
-        return ("BEGIN IMMEDIATE" if statement == "BEGIN" else statement), parameters
+        return (
+            "BEGIN IMMEDIATE" if statement == "BEGIN" else statement
+        ), parameters
 
 
 def restore_cloud(data: Path) -> None:
@@ -161,12 +186,15 @@ def restore_cloud(data: Path) -> None:
     from orchestrator.sandbox.simulation import documents
 
     query = (
-        "SELECT resource.nova_instance, resource_data.value FROM resource_data"
-        " JOIN resource ON resource.id = resource_data.resource_id WHERE resource_data.key = ?"
+        "SELECT resource.nova_instance, resource_data.value FROM resource_data JOIN"
+        " resource ON resource.id = resource_data.resource_id WHERE"
+        " resource_data.key = ?"
     )
     with contextlib.closing(sqlite3.connect(data / DATABASE)) as connection:
         rows = connection.execute(query, (documents.FACTS,)).fetchall()
-    documents.CLOUD.restore((identity, json.loads(facts)) for identity, facts in rows)
+    documents.CLOUD.restore(
+        (identity, json.loads(facts)) for identity, facts in rows
+    )
 
 
 def poll_faster() -> None:
@@ -174,11 +202,14 @@ def poll_faster() -> None:
     from heat.engine import scheduler
 
     sleep = scheduler.TaskRunner._sleep
-    scheduler.TaskRunner._sleep = lambda runner, pause: sleep(runner, pause and min(pause, POLL))
+    scheduler.TaskRunner._sleep = lambda runner, pause: sleep(
+        runner, pause and min(pause, POLL)
+    )
 
 
 def keep_names() -> None:
-    """Let the name of a deleted stack become free only NAME_WINDOW seconds after the stack is DELETE_COMPLETE."""
+    """Let the name of a deleted stack become free only NAME_WINDOW seconds after the stack is
+    DELETE_COMPLETE."""
     from heat.objects import stack
 
     delete = stack.Stack.delete.__func__
@@ -192,16 +223,25 @@ def keep_names() -> None:
     stack.Stack.delete = classmethod(later)
 
 
-def build(data: Path, convergence: bool = False, plugins: Iterable[Path] = ()) -> Application:
-    """Start the engine in this process and give the API in front of it. `data` must be an absolute path."""
+def build(
+    data: Path, convergence: bool = False, plugins: Iterable[Path] = ()
+) -> Application:
+    """Start the engine in this process and give the API in front of it.
+    `data` must be an absolute path."""
     from oslo_service import backend
 
-    backend.init_backend(backend.BackendType.THREADING)  # before any part of the engine is imported
+    backend.init_backend(
+        backend.BackendType.THREADING
+    )  # before any part of the engine is imported
 
     from heat.api.openstack import wsgi
 
     configuration = write_configuration(data, convergence, plugins)
-    sys.argv = ["heat-api", "--config-file", str(configuration)]  # read by init_application through oslo.config
+    sys.argv = [
+        "heat-api",
+        "--config-file",
+        str(configuration),
+    ]  # read by init_application through oslo.config
     application: Application = wsgi.init_application()
 
     from heat.engine import service, template
@@ -217,27 +257,66 @@ def build(data: Path, convergence: bool = False, plugins: Iterable[Path] = ()) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m orchestrator.sandbox.heat_server", description="Run a real Heat.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, required=True, help="port of the API")
-    parser.add_argument("--data", type=Path, required=True, help="folder for the database and the configuration")
-    parser.add_argument("--workers", type=int, default=8, help="threads of the API (default: %(default)s)")
-    parser.add_argument("--convergence", action="store_true", help="run the engine in its convergence mode")
-    parser.add_argument("--plugins", type=Path, action="append", default=[], help="folder with further resource types")
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.sandbox.heat_server",
+        description="Run a real Heat.",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", type=int, required=True, help="port of the API"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder for the database and the configuration",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=8,
+        help="threads of the API (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--convergence",
+        action="store_true",
+        help="run the engine in its convergence mode",
+    )
+    parser.add_argument(
+        "--plugins",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder with further resource types",
+    )
     options = parser.parse_args()
 
-    # Nothing needs an orderly end: SQLite's journal is made for it, and a restart resets what was in progress.
+    # Nothing needs an orderly end: SQLite's journal is made for it, and a restart resets what was
+    # in progress.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
 
     import waitress
 
-    application = build(options.data.resolve(), options.convergence, options.plugins)
-    print(f"heat on http://{options.host}:{options.port}/v1/<project>", flush=True)
+    application = build(
+        options.data.resolve(), options.convergence, options.plugins
+    )
+    print(
+        f"heat on http://{options.host}:{options.port}/v1/<project>", flush=True
+    )
     server = threading.Thread(
         target=waitress.serve,
         args=(application,),
-        kwargs={"host": options.host, "port": options.port, "threads": options.workers, "connection_limit": 1000},
+        kwargs={
+            "host": options.host,
+            "port": options.port,
+            "threads": options.workers,
+            "connection_limit": 1000,
+        },
         daemon=True,
     )
     server.start()

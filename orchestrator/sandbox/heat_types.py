@@ -1,9 +1,12 @@
-"""Writes down what Heat knows of its resource types and template versions, for checks without a Heat.
+"""Writes down what Heat knows of its resource types and template versions, for checks without a
+Heat.
 
     python -m orchestrator.sandbox.heat_types --write     # after a new release of Heat is supported
-    python -m orchestrator.sandbox.heat_types --check     # whether the file is what the installed Heat says
+    python -m orchestrator.sandbox.heat_types --check     # whether the file is what the installed
+    Heat says
 
-The result is ``orchestrator/clients/heat_types.json.gz``; :mod:`orchestrator.core.checks.hot.types` reads it.
+The result is ``orchestrator/clients/heat_types.json.gz``; :mod:`orchestrator.core.checks.hot.types`
+reads it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from unittest import mock
 
 from oslo_service import backend
 
-backend.init_backend(backend.BackendType.THREADING)  # Heat asks for one when it is imported.
+backend.init_backend(
+    backend.BackendType.THREADING
+)  # Heat asks for one when it is imported.
 
 from heat.engine import constraints, resource, resources, translation  # noqa: E402
 from heat.engine.hot import functions as hot_functions  # noqa: E402
@@ -50,7 +55,7 @@ def encoded(found: Json) -> bytes:
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 
 
-# Template versions ---------------------------------------------------------------------------------
+# Template versions --------------------------------------------------------------------------------
 
 
 def _versions() -> Iterator[tuple[str, Json]]:
@@ -62,36 +67,62 @@ def _versions() -> Iterator[tuple[str, Json]]:
 def _version(template: Any) -> Json:
     functions: Mapping[str, Any] = template.functions
     return {
-        "sections": sorted(section for section in template.SECTIONS if not section.startswith("__")),
+        "sections": sorted(
+            section
+            for section in template.SECTIONS
+            if not section.startswith("__")
+        ),
         "resource": sorted(template._RESOURCE_KEYS),
         "output": sorted(template.OUTPUT_KEYS),
-        "parameter": sorted(set(template.param_schema_class.PARAMETER_KEYS) - {"schema"}),
+        "parameter": sorted(
+            set(template.param_schema_class.PARAMETER_KEYS) - {"schema"}
+        ),
         "deletion_policies": sorted(template.deletion_policies),
-        "functions": sorted(name for name, made in functions.items() if made is not hot_functions.Removed),
+        "functions": sorted(
+            name
+            for name, made in functions.items()
+            if made is not hot_functions.Removed
+        ),
         "conditions": sorted(getattr(template, "condition_functions", {})),
-        "optional_else": functions.get("if") is getattr(hot_functions, "IfNullable", None) is not None,
+        "optional_else": (
+            functions.get("if")
+            is getattr(hot_functions, "IfNullable", None)
+            is not None
+        ),
     }
 
 
-# Resource types ------------------------------------------------------------------------------------
+# Resource types -----------------------------------------------------------------------------------
 
 
 def _types() -> Iterator[tuple[str, Json]]:
     environment = resources.global_env()
-    for name in environment.get_types(support_status=None) + _hidden(environment):
+    for name in environment.get_types(support_status=None) + _hidden(
+        environment
+    ):
         yield name, _type(environment.get_class(name))
 
 
 def _hidden(environment: Any) -> list[str]:
     """Types that Heat still takes and no longer lists."""
     listed = set(environment.get_types())
-    return [name for name in environment.registry._registry if "::" in name and "*" not in name and name not in listed]
+    return [
+        name
+        for name in environment.registry._registry
+        if "::" in name and "*" not in name and name not in listed
+    ]
 
 
 def _type(kind: Any) -> Json:
     found: dict[str, Json] = {
-        "properties": {name: _property(schema) for name, schema in kind.properties_schema.items()},
-        "attributes": {name: _lower(schema.type) for name, schema in kind.attributes_schema.items()},
+        "properties": {
+            name: _property(schema)
+            for name, schema in kind.properties_schema.items()
+        },
+        "attributes": {
+            name: _lower(schema.type)
+            for name, schema in kind.attributes_schema.items()
+        },
     }
     if kind.get_attribute is not resource.Resource.get_attribute:
         found["any_attribute"] = True
@@ -101,7 +132,10 @@ def _type(kind: Any) -> Json:
     if instead := sorted(_replaced(kind)):
         found["instead"] = instead
     if kind.update_policy_schema:
-        found["update_policy"] = {name: _property(schema) for name, schema in kind.update_policy_schema.items()}
+        found["update_policy"] = {
+            name: _property(schema)
+            for name, schema in kind.update_policy_schema.items()
+        }
     return found
 
 
@@ -110,20 +144,33 @@ def _lower(text: str | None) -> str | None:
 
 
 def _replaced(kind: Any) -> Iterator[list[str]]:
-    """Pairs of top-level properties ``[new, old]``: who gives the old one need not give the new one."""
+    """Pairs of top-level properties ``[new, old]``: who gives the old one need not give the new
+    one."""
     made = object.__new__(kind)
     made.client_plugin = made.client = mock.MagicMock()
     made.is_using_neutron = lambda: True
     try:
         rules = made.translation_rules(mock.MagicMock()) or []
     except Exception as error:
-        print(f"{kind.__name__}: no translation rules: {error!r}", file=sys.stderr)
+        print(
+            f"{kind.__name__}: no translation rules: {error!r}", file=sys.stderr
+        )
         return
     for rule in rules:
         old = rule.value_path or ([rule.value_name] if rule.value_name else [])
-        replaces = rule.rule in (translation.TranslationRule.REPLACE, translation.TranslationRule.ADD)
+        replaces = rule.rule in (
+            translation.TranslationRule.REPLACE,
+            translation.TranslationRule.ADD,
+        )
         if replaces and old:
-            yield [".".join(rule.translation_path), ".".join([*rule.translation_path[:-1], *old] if rule.value_name else old)]
+            yield [
+                ".".join(rule.translation_path),
+                ".".join(
+                    [*rule.translation_path[:-1], *old]
+                    if rule.value_name
+                    else old
+                ),
+            ]
 
 
 def _property(schema: Any) -> Json:
@@ -144,7 +191,9 @@ def _property(schema: Any) -> Json:
         if schema.type == schema.LIST:
             found["element"] = _property(schema.schema["*"])
         else:
-            found["schema"] = {name: _property(inner) for name, inner in schema.schema.items()}
+            found["schema"] = {
+                name: _property(inner) for name, inner in schema.schema.items()
+            }
     return found
 
 
@@ -166,17 +215,28 @@ def _constraint(found: Any) -> dict[str, Json]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="write the file anew")
-    what.add_argument("--check", action="store_true", help="compare it with what the installed Heat says")
+    what.add_argument(
+        "--write", action="store_true", help="write the file anew"
+    )
+    what.add_argument(
+        "--check",
+        action="store_true",
+        help="compare it with what the installed Heat says",
+    )
     chosen = parser.parse_args()
     content = encoded(document())
     if chosen.write:
         FILE.write_bytes(content)
         print(f"{FILE}: {len(content)} bytes")
         return 0
-    same = FILE.exists() and gzip.decompress(FILE.read_bytes()) == gzip.decompress(content)
+    same = FILE.exists() and gzip.decompress(
+        FILE.read_bytes()
+    ) == gzip.decompress(content)
     print(f"{FILE} is {'what' if same else 'not what'} the installed Heat says")
     return 0 if same else 1
 

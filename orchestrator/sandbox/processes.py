@@ -1,10 +1,12 @@
 """Child processes that do not outlive whoever started them.
 
-The demo and the tests start half a dozen servers, kill some of them on purpose, and must leave nothing behind
-however they end. Each child leads a process group of its own (so that `kill()` takes its children along), writes
-everything it says to one log file, and is known to a small guard process that kills the group should this
-process itself be killed. A guard, and not the kernel's parent-death signal, because that one fires when the
-*thread* that started the child ends, and reaches no grandchildren.
+The demo and the tests start half a dozen servers, kill some of them on purpose, and must leave
+nothing behind however they end.
+Each child leads a process group of its own (so that `kill()` takes its children along), writes
+everything it says to one log file, and is known to a small guard process that kills the group
+should this process itself be killed.
+A guard, and not the kernel's parent-death signal, because that one fires when the *thread* that
+started the child ends, and reaches no grandchildren.
 """
 
 from __future__ import annotations
@@ -51,11 +53,13 @@ _ports_lock = threading.Lock()
 
 
 class ProcessError(OrchestratorError):
-    """A child process ended, or was not ready in time; the message ends with the last lines of its log."""
+    """A child process ended, or was not ready in time; the message ends with the last lines of its
+    log."""
 
 
 def free_port() -> int:
-    """A loopback TCP port that nobody listens on and that this process has not handed out before."""
+    """A loopback TCP port that nobody listens on and that this process has not handed out
+    before."""
     with _ports_lock:
         while True:
             with socket.socket() as probe:
@@ -104,7 +108,8 @@ class Guard:
 
 
 class Process:
-    """One command that can be started, stopped, killed and started again; made by `Processes.start`."""
+    """One command that can be started, stopped, killed and started again; made by
+    `Processes.start`."""
 
     def __init__(
         self,
@@ -124,7 +129,9 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
-        state = f"pid {self.pid}" if self.alive else f"ended with {self.returncode}"
+        state = (
+            f"pid {self.pid}" if self.alive else f"ended with {self.returncode}"
+        )
         return f"<Process {self.name}: {state}>"
 
     @property
@@ -146,7 +153,8 @@ class Process:
         return None if self._child is None else self._child.poll()
 
     def start(self) -> None:
-        """Start the command; the log is continued, not overwritten, so that a restart keeps its history."""
+        """Start the command; the log is continued, not overwritten, so that a restart keeps its
+        history."""
         if self.alive:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +182,8 @@ class Process:
         self.kill()
 
     def kill(self) -> None:
-        """kill -9 of the process and of everything in its group; returns when the process is gone."""
+        """kill -9 of the process and of everything in its group; returns when the process is
+        gone."""
         if self._child is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -194,26 +203,41 @@ class Process:
         try:
             return self._child.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise self._error(f"{self.name} was still running after {timeout:g} s") from None
+            raise self._error(
+                f"{self.name} was still running after {timeout:g} s"
+            ) from None
 
-    def wait_until(self, ready: Callable[[], bool], timeout: float = 30.0, what: str = "ready") -> None:
-        """Return once `ready()` is true. An `OSError` from it counts as "not yet": nobody listens so far."""
+    def wait_until(
+        self,
+        ready: Callable[[], bool],
+        timeout: float = 30.0,
+        what: str = "ready",
+    ) -> None:
+        """Return once `ready()` is true.
+        An `OSError` from it counts as "not yet": nobody listens so far."""
         deadline = time.monotonic() + timeout
         while True:
             with contextlib.suppress(OSError):
                 if ready():
                     return
             if not self.alive:
-                raise self._error(f"{self.name} ended with status {self.returncode} before it was {what}")
+                raise self._error(
+                    f"{self.name} ended with status {self.returncode} before it was"
+                    f" {what}"
+                )
             if time.monotonic() > deadline:
-                raise self._error(f"{self.name} was not {what} within {timeout:g} s")
+                raise self._error(
+                    f"{self.name} was not {what} within {timeout:g} s"
+                )
             time.sleep(POLL)
 
     def log_tail(self, lines: int = LOG_LINES) -> str:
         """The last lines the process wrote."""
         if not self.log.exists():
             return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(
+            self.log.read_text(errors="replace").splitlines()[-lines:]
+        )
 
     def _error(self, sentence: str) -> ProcessError:
         tail = self.log_tail() or "(the log is empty)"
@@ -221,7 +245,8 @@ class Process:
 
 
 class Processes:
-    """A group of processes with one log folder; leaving the `with` block ends them, the last started first."""
+    """A group of processes with one log folder; leaving the `with` block ends them, the last
+    started first."""
 
     def __init__(self, folder: Path | str) -> None:
         #: Holds `<name>.log` of every process, and the servers' data in `<name>/`.
@@ -234,7 +259,12 @@ class Processes:
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def __getitem__(self, name: str) -> Process:
@@ -243,21 +273,39 @@ class Processes:
     def __iter__(self) -> Iterator[Process]:
         return iter(list(self._members.values()))
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Process:
         """Start `command` under a name of its own. `env` is added to this process's environment."""
         if name in self._members:
-            raise ValueError(f"there is already a process named {name!r} in {self.folder}")
-        with self._lock:  # servers may be started side by side, from several threads
+            raise ValueError(
+                f"there is already a process named {name!r} in {self.folder}"
+            )
+        with (
+            self._lock
+        ):  # servers may be started side by side, from several threads
             if self._guard is None:
                 self._guard = Guard()
         environment = None if env is None else {**os.environ, **env}
-        process = Process(name, command, self.folder / f"{name}.log", self._guard, environment, cwd)
+        process = Process(
+            name,
+            command,
+            self.folder / f"{name}.log",
+            self._guard,
+            environment,
+            cwd,
+        )
         process.start()
         self._members[name] = process
         return process
 
     def stop(self, grace: float = 5.0) -> None:
-        """End every process: all are asked first, so that the whole takes one grace and not one each."""
+        """End every process: all are asked first, so that the whole takes one grace and not one
+        each."""
         members = list(reversed(self._members.values()))
         for process in members:
             if process.alive:

@@ -54,7 +54,11 @@ class ScriptedStack:
 
     @property
     def gone(self) -> bool:
-        return self.action == "DELETE" and not self.in_progress and self.outcome == "COMPLETE"
+        return (
+            self.action == "DELETE"
+            and not self.in_progress
+            and self.outcome == "COMPLETE"
+        )
 
     @property
     def keeps_name(self) -> bool:
@@ -67,14 +71,23 @@ class ScriptedStack:
         return f"{self.action}_{'IN_PROGRESS' if self.in_progress else self.outcome}"
 
     def document(self, outputs: bool) -> dict[str, Json]:
-        shown = {"id": self.id, "stack_name": self.name, "stack_status": self.status, "tags": list(self.tags), "links": []}
-        shown["stack_status_reason"] = f"Stack {self.action} started" if self.in_progress else self.reason
+        shown = {
+            "id": self.id,
+            "stack_name": self.name,
+            "stack_status": self.status,
+            "tags": list(self.tags),
+            "links": [],
+        }
+        shown["stack_status_reason"] = (
+            f"Stack {self.action} started" if self.in_progress else self.reason
+        )
         return {**shown, "outputs": self.outputs} if outputs else shown
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One create, update or delete that was taken, at *at*; it ends at *ends* (seconds since the epoch)."""
+    """One create, update or delete that was taken, at *at*; it ends at *ends* (seconds since the
+    epoch)."""
 
     method: str
     tenant: str
@@ -118,14 +131,24 @@ class ScriptedHeat:
         window: float = 1.0,
     ) -> None:
         self.script = script or (lambda method, tenant, name: Script())
-        self.refuse: Callable[[str, str, str], tuple[int, str, str] | None] = lambda method, tenant, path: None
-        self.odd: Callable[[str, str, str], OddAnswer | None] = lambda method, tenant, name: None
+        self.refuse: Callable[[str, str, str], tuple[int, str, str] | None] = (
+            lambda method, tenant, path: None
+        )
+        self.odd: Callable[[str, str, str], OddAnswer | None] = (
+            lambda method, tenant, name: None
+        )
         self.keystone: ScriptedKeystone | None = None
         self.inner_address = ""
         self.window = window
-        self.arrived: Callable[[str, str, str], object] = lambda method, tenant, path: None
+        self.arrived: Callable[[str, str, str], object] = (
+            lambda method, tenant, path: None
+        )
         self.outputs: Callable[[ScriptedStack], list[Json]] = lambda stack: [
-            {"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}
+            {
+                "output_key": "id",
+                "output_value": f"{stack.name}-id",
+                "description": "The id.",
+            }
         ]
         self.requests: list[Request] = []
         self.calls: Counter[str] = Counter()
@@ -137,10 +160,20 @@ class ScriptedHeat:
         self.port = self._server.server_address[1]
 
     def __enter__(self) -> ScriptedHeat:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="scripted-heat", daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever,
+            args=(0.05,),
+            name="scripted-heat",
+            daemon=True,
+        ).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -149,25 +182,40 @@ class ScriptedHeat:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        return {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": f"{self.url}/v1/%(tenant_id)s"}
+        return {
+            "OS_AUTH_TYPE": "none",
+            "OS_ENDPOINT": f"{self.url}/v1/%(tenant_id)s",
+        }
 
     def live(self) -> dict[str, ScriptedStack]:
         """The stacks that are there, by name."""
         with self._lock:
-            return {name: stack for (_, name), stack in self.stacks.items() if not stack.gone}
+            return {
+                name: stack
+                for (_, name), stack in self.stacks.items()
+                if not stack.gone
+            }
 
-    def somebody_else(self, method: str, tenant: str, name: str, parameters: Json = None) -> bool:
-        """Somebody else than the orchestrator has a stack updated (which takes the tags away, and takes
-        over from an update that is in progress), deleted, suspended, resumed or checked.
+    def somebody_else(
+        self, method: str, tenant: str, name: str, parameters: Json = None
+    ) -> bool:
+        """Somebody else than the orchestrator has a stack updated (which takes the tags away, and
+        takes over from an update that is in progress), deleted, suspended, resumed or checked.
 
         :return: whether Heat has taken it.
         """
         with self._lock:
             stack = self.stacks.get((tenant, name))
-            if stack is None or stack.gone or (stack.action == "DELETE" and method != "delete"):
+            if (
+                stack is None
+                or stack.gone
+                or (stack.action == "DELETE" and method != "delete")
+            ):
                 return False
             if stack.in_progress and method in _ACTIONS:
-                return False  # Heat begins these only on a stack that is at rest.
+                return (
+                    False  # Heat begins these only on a stack that is at rest.
+                )
             self._foreign = True
             try:
                 self._begin_foreign(method, stack, parameters)
@@ -175,7 +223,9 @@ class ScriptedHeat:
                 self._foreign = False
             return True
 
-    def _begin_foreign(self, method: str, stack: ScriptedStack, parameters: Json) -> None:
+    def _begin_foreign(
+        self, method: str, stack: ScriptedStack, parameters: Json
+    ) -> None:
         if method == "delete":
             self._delete(stack)
         elif method == "update":
@@ -184,7 +234,7 @@ class ScriptedHeat:
             assert method in _ACTIONS, method
             self._begin(method, stack, {"tags": ",".join(stack.tags)})
 
-    # The API ----------------------------------------------------------------------------------------
+    # The API --------------------------------------------------------------------------------------
 
     def without_token(self, path: str, token: str | None) -> Answer | None:
         """The answer to a token that is no good, None: it is good, or nobody asks for one."""
@@ -193,12 +243,26 @@ class ScriptedHeat:
             return None
         valid = self.keystone.is_valid(token, match[1])
         if valid is None:
-            return _error(403, "HTTPForbidden", "Access was denied to this resource.")
+            return _error(
+                403, "HTTPForbidden", "Access was denied to this resource."
+            )
         message = "The request you have made requires authentication."
-        refusal = {"error": {"code": 401, "title": "Unauthorized", "message": message}}
-        return None if valid else (401, refusal, {"WWW-Authenticate": f'Keystone uri="{self.keystone.url}"'})
+        refusal = {
+            "error": {"code": 401, "title": "Unauthorized", "message": message}
+        }
+        return (
+            None
+            if valid
+            else (
+                401,
+                refusal,
+                {"WWW-Authenticate": f'Keystone uri="{self.keystone.url}"'},
+            )
+        )
 
-    def odd_answer(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> OddAnswer | None:
+    def odd_answer(
+        self, method: str, path: str, query: Mapping[str, list[str]], body: Json
+    ) -> OddAnswer | None:
         """What is sent in the place of Heat's answer, None: Heat answers."""
         match = _ROUTE.fullmatch(path)
         if not match:
@@ -208,31 +272,71 @@ class ScriptedHeat:
         posted = body.get("stack_name", "") if isinstance(body, dict) else ""
         return self.odd(method, tenant, name or posted or named)
 
-    def answer(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> Answer:
+    def answer(
+        self, method: str, path: str, query: Mapping[str, list[str]], body: Json
+    ) -> Answer:
         match = _ROUTE.fullmatch(path)
         if not match:
             message = "The resource could not be found."
-            return 404, {"message": message, "code": "404 Not Found", "title": "Not Found"}, {}
+            return (
+                404,
+                {
+                    "message": message,
+                    "code": "404 Not Found",
+                    "title": "Not Found",
+                },
+                {},
+            )
         tenant, name, stack_id = match.groups()
         self.arrived(method, tenant, path)
         with self._lock:
-            self.calls[f"{method} {'list' if method == 'GET' and not name else 'stack'}"] += 1
+            self.calls[
+                f"{method} {'list' if method == 'GET' and not name else 'stack'}"
+            ] += 1
             if refusal := self.refuse(method, tenant, path):
                 return _error(*refusal)
             if not name:
-                return self._create(tenant, body) if method == "POST" else self._list(tenant, query)
-            stack = self._by_id.get(stack_id or name) or self.stacks.get((tenant, name))
-            if stack is None or stack.tenant != tenant or not (stack.keeps_name or stack_id):
-                return _error(404, "EntityNotFound", f"The Stack ({name}) could not be found.")
+                return (
+                    self._create(tenant, body)
+                    if method == "POST"
+                    else self._list(tenant, query)
+                )
+            stack = self._by_id.get(stack_id or name) or self.stacks.get(
+                (tenant, name)
+            )
+            if (
+                stack is None
+                or stack.tenant != tenant
+                or not (stack.keeps_name or stack_id)
+            ):
+                return _error(
+                    404,
+                    "EntityNotFound",
+                    f"The Stack ({name}) could not be found.",
+                )
             if method == "GET" and not stack_id and self.inner_address:
                 place = f"{self.inner_address}/v1/{tenant}/stacks/{stack.name}/{stack.id}"
-                return 302, {"code": "302 Found", "title": "Found"}, {"Location": place}
+                return (
+                    302,
+                    {"code": "302 Found", "title": "Found"},
+                    {"Location": place},
+                )
             if method == "GET":
-                outputs = query.get("resolve_outputs", ["true"])[0].lower() != "false"
+                outputs = (
+                    query.get("resolve_outputs", ["true"])[0].lower() != "false"
+                )
                 return 200, {"stack": stack.document(outputs)}, {}
             if stack.gone:
-                return _error(404, "EntityNotFound", f"The Stack ({name}) could not be found.")
-            return self._delete(stack) if method == "DELETE" else self._update(stack, body)
+                return _error(
+                    404,
+                    "EntityNotFound",
+                    f"The Stack ({name}) could not be found.",
+                )
+            return (
+                self._delete(stack)
+                if method == "DELETE"
+                else self._update(stack, body)
+            )
 
     def _list(self, tenant: str, query: Mapping[str, list[str]]) -> Answer:
         busy = query.get("status") == ["IN_PROGRESS"]
@@ -247,13 +351,19 @@ class ScriptedHeat:
         if "marker" in query:
             found = [stack for stack in found if stack.id > query["marker"][0]]
         limit = int(query.get("limit", ["1000"])[0])
-        return 200, {"stacks": [stack.document(False) for stack in found[:limit]]}, {}
+        return (
+            200,
+            {"stacks": [stack.document(False) for stack in found[:limit]]},
+            {},
+        )
 
     def _create(self, tenant: str, body: Json) -> Answer:
         name = body["stack_name"]
         old = self.stacks.get((tenant, name))
         if old is not None and old.keeps_name:
-            return _error(409, "StackExists", f"The Stack ({name}) already exists.")
+            return _error(
+                409, "StackExists", f"The Stack ({name}) already exists."
+            )
         stack = ScriptedStack(tenant, name, window=self.window)
         self.stacks[tenant, name] = self._by_id[stack.id] = stack
         self._begin("create", stack, body)
@@ -261,11 +371,24 @@ class ScriptedHeat:
 
     def _update(self, stack: ScriptedStack, body: Json) -> Answer:
         if stack.in_progress:
-            return _error(409, "ActionInProgress", f"Stack {stack.name} already has an action ({stack.action}) in progress.")
+            return _error(
+                409,
+                "ActionInProgress",
+                f"Stack {stack.name} already has an action ({stack.action}) in"
+                " progress.",
+            )
         if stack.action == "DELETE":
-            return _error(400, "NotSupported", "Updating a stack when it is deleting is not supported.")
+            return _error(
+                400,
+                "NotSupported",
+                "Updating a stack when it is deleting is not supported.",
+            )
         if stack.action == "SUSPEND":
-            return _error(400, "NotSupported", "Updating a stack when it is suspended is not supported.")
+            return _error(
+                400,
+                "NotSupported",
+                "Updating a stack when it is suspended is not supported.",
+            )
         self._begin("update", stack, body)
         return 202, None, {}
 
@@ -277,20 +400,46 @@ class ScriptedHeat:
     def _begin(self, method: str, stack: ScriptedStack, body: Json) -> None:
         script = self.script(method, stack.tenant, stack.name)
         tag = body.get("tags") or ""
-        stack.action, stack.outcome, stack.reason = method.upper(), script.outcome, script.reason
+        stack.action, stack.outcome, stack.reason = (
+            method.upper(),
+            script.outcome,
+            script.reason,
+        )
         stack.ends = time.monotonic() + script.duration
         stack.tags = tuple(tag.split(",")) if tag else ()
         if method in ("create", "update"):
             stack.parameters = body.get("parameters")
-            stack.outputs = self.outputs(stack) if script.outcome == "COMPLETE" else []
+            stack.outputs = (
+                self.outputs(stack) if script.outcome == "COMPLETE" else []
+            )
         now = time.time()
-        how = (now + script.duration, script.outcome, script.reason, stack.id, self._foreign)
-        self.requests.append(Request(method, stack.tenant, stack.name, tag, now, body.get("parameters"), *how))
+        how = (
+            now + script.duration,
+            script.outcome,
+            script.reason,
+            stack.id,
+            self._foreign,
+        )
+        self.requests.append(
+            Request(
+                method,
+                stack.tenant,
+                stack.name,
+                tag,
+                now,
+                body.get("parameters"),
+                *how,
+            )
+        )
 
 
 def _error(status: int, kind: str, message: str) -> Answer:
     inner = {"type": kind, "message": message, "traceback": None}
-    return status, {"code": status, "title": kind, "explanation": message, "error": inner}, {}
+    return (
+        status,
+        {"code": status, "title": kind, "explanation": message, "error": inner},
+        {},
+    )
 
 
 class _Server(ThreadingHTTPServer):
@@ -320,7 +469,9 @@ def _handler(heat: ScriptedHeat) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 odd.send(self.connection)
                 return
-            refusal = heat.without_token(asked[1], self.headers.get("X-Auth-Token"))
+            refusal = heat.without_token(
+                asked[1], self.headers.get("X-Auth-Token")
+            )
             status, document, headers = refusal or heat.answer(*asked, body)
             data = b"" if document is None else json.dumps(document).encode()
             self.send_response(status)

@@ -27,7 +27,8 @@ _DENIED = "The request you have made requires authentication."
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """*project* is empty for a token that is scoped to nothing; *expires* in seconds since the epoch."""
+    """*project* is empty for a token that is scoped to nothing; *expires* in seconds since the
+    epoch."""
 
     user: str
     project: str
@@ -52,7 +53,8 @@ class ScriptedKeystone:
     disabled: set[str] = field(default_factory=set)
     sees_projects: bool = False
     application_credential: str = ""
-    """The project of the application credential ``ac``, whose secret is *password*; empty: there is none."""
+    """The project of the application credential ``ac``, whose secret is *password*; empty: there is
+    none."""
     life: float = 3600.0
     lockout: int = 0
     region: str = "RegionOne"
@@ -70,10 +72,17 @@ class ScriptedKeystone:
     def __enter__(self) -> ScriptedKeystone:
         self._server = _Server(("127.0.0.1", self.port), _handler(self))
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        ).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -98,7 +107,7 @@ class ScriptedKeystone:
             "OS_APPLICATION_CREDENTIAL_SECRET": self.password,
         }
 
-    # What a test can do to it -----------------------------------------------------------------------
+    # What a test can do to it ---------------------------------------------------------------------
 
     def change_password(self, password: str) -> None:
         """As an operator does: Keystone revokes every token of the user."""
@@ -117,9 +126,11 @@ class ScriptedKeystone:
     def locked(self) -> bool:
         return bool(self.lockout) and self.failures >= self.lockout
 
-    # The API ----------------------------------------------------------------------------------------
+    # The API --------------------------------------------------------------------------------------
 
-    def answer(self, method: str, path: str, headers: Any, body: Json) -> tuple[int, Json, dict[str, str]]:
+    def answer(
+        self, method: str, path: str, headers: Any, body: Json
+    ) -> tuple[int, Json, dict[str, str]]:
         self.arrived(method, path)
         with self._lock:
             self.requests.append(f"{method} {path}")
@@ -130,9 +141,16 @@ class ScriptedKeystone:
                 return _error(401, _DENIED)
             if path == "/v3/auth/tokens":
                 subject = self._issued(headers.get("X-Subject-Token"))
-                return (200, {"token": self._document(subject)}, {}) if subject else _error(404, "Failed to validate token")
+                return (
+                    (200, {"token": self._document(subject)}, {})
+                    if subject
+                    else _error(404, "Failed to validate token")
+                )
             if path == "/v3/auth/projects":
-                mine = [{"id": project, "enabled": project not in self.disabled} for project in sorted(self.roles & self.projects)]
+                mine = [
+                    {"id": project, "enabled": project not in self.disabled}
+                    for project in sorted(self.roles & self.projects)
+                ]
                 return 200, {"projects": mine, "links": {}}, {}
             if found := re.fullmatch(r"/v3/projects/([^/]+)", path):
                 return self._project(found[1])
@@ -140,23 +158,48 @@ class ScriptedKeystone:
 
     def _project(self, project: str) -> tuple[int, Json, dict[str, str]]:
         if not self.sees_projects:
-            return _error(403, "You are not authorized to perform the requested action: identity:get_project.")
+            return _error(
+                403,
+                "You are not authorized to perform the requested action:"
+                " identity:get_project.",
+            )
         if project not in self.projects:
             return _error(404, f"Could not find project: {project}.")
-        return 200, {"project": {"id": project, "enabled": project not in self.disabled}}, {}
+        return (
+            200,
+            {
+                "project": {
+                    "id": project,
+                    "enabled": project not in self.disabled,
+                }
+            },
+            {},
+        )
 
     def _make_token(self, auth: Json) -> tuple[int, Json, dict[str, str]]:
         identity, scope = auth["identity"], auth.get("scope")
         method = identity["methods"][0]
-        project = scope.get("project", {}).get("id", "") if isinstance(scope, dict) else ""
+        project = (
+            scope.get("project", {}).get("id", "")
+            if isinstance(scope, dict)
+            else ""
+        )
         if method == "token":
             base = self._issued(identity["token"]["id"])
             if base is None:
                 return _error(404, "Could not recognize Fernet token")
             return self._issue(base.user, project, base.expires)
         credential = method == "application_credential"
-        given = identity["application_credential"]["secret"] if credential else identity["password"]["user"]["password"]
-        right = given == self.password and not self.locked and (not credential or bool(self.application_credential))
+        given = (
+            identity["application_credential"]["secret"]
+            if credential
+            else identity["password"]["user"]["password"]
+        )
+        right = (
+            given == self.password
+            and not self.locked
+            and (not credential or bool(self.application_credential))
+        )
         self.logins.append(right)
         if not right:
             self.failures += 1
@@ -164,30 +207,63 @@ class ScriptedKeystone:
         self.failures = 0
         ends = time.time() + self.life
         if credential:
-            return self._issue("ac", self.application_credential, ends, delegated=True)
+            return self._issue(
+                "ac", self.application_credential, ends, delegated=True
+            )
         return self._issue("orchestrator", project, ends)
 
-    def _issue(self, user: str, project: str, expires: float, *, delegated: bool = False) -> tuple[int, Json, dict[str, str]]:
+    def _issue(
+        self,
+        user: str,
+        project: str,
+        expires: float,
+        *,
+        delegated: bool = False,
+    ) -> tuple[int, Json, dict[str, str]]:
         usable = project in self.roles & self.projects - self.disabled
         if project and not usable and not delegated:
             return _error(401, _DENIED)
         token = uuid.uuid4().hex
-        issued = self.tokens[token] = IssuedToken(user, project, expires, delegated)
-        return 201, {"token": self._document(issued)}, {"X-Subject-Token": token}
+        issued = self.tokens[token] = IssuedToken(
+            user, project, expires, delegated
+        )
+        return (
+            201,
+            {"token": self._document(issued)},
+            {"X-Subject-Token": token},
+        )
 
     def _issued(self, token: str | None) -> IssuedToken | None:
         issued = self.tokens.get(token or "")
-        return issued if issued is not None and time.time() < issued.expires else None
+        return (
+            issued
+            if issued is not None and time.time() < issued.expires
+            else None
+        )
 
     def _document(self, issued: IssuedToken) -> dict[str, Json]:
         now = time.time()
-        document = {"user": {"name": issued.user}, "issued_at": _stamp(now), "expires_at": _stamp(issued.expires), "methods": []}
+        document = {
+            "user": {"name": issued.user},
+            "issued_at": _stamp(now),
+            "expires_at": _stamp(issued.expires),
+            "methods": [],
+        }
         if not issued.project:
             return document
         address = self.heat.replace("%(tenant_id)s", issued.project)
-        ends = [{"interface": name, "region_id": self.region, "url": address} for name in ("public", "internal")]
-        catalog = [{"type": "orchestration", "endpoints": ends}] if self.heat else []
-        return {**document, "project": {"id": issued.project}, "catalog": catalog}
+        ends = [
+            {"interface": name, "region_id": self.region, "url": address}
+            for name in ("public", "internal")
+        ]
+        catalog = (
+            [{"type": "orchestration", "endpoints": ends}] if self.heat else []
+        )
+        return {
+            **document,
+            "project": {"id": issued.project},
+            "catalog": catalog,
+        }
 
 
 def _stamp(seconds: float) -> str:
@@ -197,7 +273,17 @@ def _stamp(seconds: float) -> str:
 
 def _error(status: int, message: str) -> tuple[int, Json, dict[str, str]]:
     titles = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
-    return status, {"error": {"code": status, "message": message, "title": titles[status]}}, {}
+    return (
+        status,
+        {
+            "error": {
+                "code": status,
+                "message": message,
+                "title": titles[status],
+            }
+        },
+        {},
+    )
 
 
 class _Server(ThreadingHTTPServer):
@@ -222,10 +308,19 @@ def _handler(keystone: ScriptedKeystone) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 odd.send(self.connection)
                 return
-            status, document, headers = keystone.answer(self.command, self.path, self.headers, json.loads(raw) if raw else {})
+            status, document, headers = keystone.answer(
+                self.command,
+                self.path,
+                self.headers,
+                json.loads(raw) if raw else {},
+            )
             data = json.dumps(document).encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(data)),
+                **headers,
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)

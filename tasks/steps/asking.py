@@ -60,24 +60,42 @@ def ask(context: WorkerContext, attempt: Attempt) -> Run | Ended:
     return _ask_change(context, attempt, prepared)
 
 
-def _create(context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest) -> Run:
+def _create(
+    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+) -> Run:
     before, attempt.asked = attempt.asked, True
     try:
-        return _waiting(context, context.heat.create(prepared, attempt.tags), prepared.timeout_mins)
+        return _waiting(
+            context,
+            context.heat.create(prepared, attempt.tags),
+            prepared.timeout_mins,
+        )
     except StackExists:
         attempt.asked = before  # Of this request, Heat has made nothing.
         raise
 
 
-def _waiting(context: WorkerContext, stack: str, timeout_mins: int | None = None) -> Run:
-    return Run(Step.WAITING, stack=stack, asked_at=context.clock.now(), timeout_mins=timeout_mins or 0, asked=True)
+def _waiting(
+    context: WorkerContext, stack: str, timeout_mins: int | None = None
+) -> Run:
+    return Run(
+        Step.WAITING,
+        stack=stack,
+        asked_at=context.clock.now(),
+        timeout_mins=timeout_mins or 0,
+        asked=True,
+    )
 
 
-def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest) -> Run | Ended:
+def _ask_change(
+    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+) -> Run | Ended:
     """Update the stack that is there, or build it when there is none."""
     work, job = attempt.work, attempt.work.job
     stack = _find(context, job)
-    attempt.met = stack is not None and stacks.owns(job.ref, stack, recorded=False)
+    attempt.met = stack is not None and stacks.owns(
+        job.ref, stack, recorded=False
+    )
     match _next_request(context, work, stack):
         case stacks.Asked(stack):
             return _waiting(context, stack.id, prepared.timeout_mins)
@@ -85,53 +103,90 @@ def _ask_change(context: WorkerContext, attempt: Attempt, prepared: rendering.St
             try:
                 return _create(context, attempt, prepared)
             except StackExists as error:
-                # With convergence, Heat shows a deletion as complete some seconds before the name is free.
-                raise StackBusy(f"Heat shows no stack of this name, and does not give the name yet: {error.reason}") from error
+                # With convergence, Heat shows a deletion as complete some seconds before the name
+                # is free.
+                raise StackBusy(
+                    "Heat shows no stack of this name, and does not give the name yet:"
+                    f" {error.reason}"
+                ) from error
         case stacks.Update(stack):
             attempt.asked = True
             try:
                 context.heat.update(prepared, stack, attempt.tags)
             except StackMissing as error:
-                raise HeatUnavailable(f"the stack went away meanwhile: {error}") from error
+                raise HeatUnavailable(
+                    f"the stack went away meanwhile: {error}"
+                ) from error
             return _waiting(context, stack.id, prepared.timeout_mins)
         case stacks.Delete(stack):
             attempt.asked = True
             context.heat.delete(job.tenant, stack)
-            raise StackBusy(f"the stack is in {stack.status} and cannot be updated; it is deleted and built anew")
+            raise StackBusy(
+                f"the stack is in {stack.status} and cannot be updated; it is deleted"
+                " and built anew"
+            )
         case stacks.Wait(stack):
-            raise StackBusy(f"the stack is in {stack.status}; our turn comes after it")
+            raise StackBusy(
+                f"the stack is in {stack.status}; our turn comes after it"
+            )
         case stacks.Leave(why):
-            log.warning("Stack left unchanged", extra={"event": "stack_left", "job": job.id, "reason": why})
-            return effects.not_built(job.action, _left(job, why, stack), live=is_built(work))
+            log.warning(
+                "Stack left unchanged",
+                extra={"event": "stack_left", "job": job.id, "reason": why},
+            )
+            return effects.not_built(
+                job.action, _left(job, why, stack), live=is_built(work)
+            )
         case stacks.Gone():
             raise AssertionError("only a deletion finds nothing to do")
 
 
 def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:
-    return context.noted(context.heat.show(job.tenant, job.ref.stack_name, outputs=False))
+    return context.noted(
+        context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
+    )
 
 
-def _next_request(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Request:
+def _next_request(
+    context: WorkerContext, work: Work, stack: stacks.Stack | None
+) -> stacks.Request:
     handled, run = work.handled, work.run
     built = handled is not None and handled.built
-    # Where Heat keeps tags they tell whose a stack is; where it keeps none, that we have asked for it will do.
-    sent = handled is not None and (handled.uncertain or (run is not None and run.asked))
-    keeps_tags = context.sightings.keeps_tags or (run is not None and run.tagged)
-    recorded = built or (sent and not keeps_tags) or _is_known_by_id(work, stack)
-    grounds = stacks.Grounds(recorded, handled is not None and handled.force, work.tries)
+    # Where Heat keeps tags they tell whose a stack is; where it keeps none, that we have asked for
+    # it will do.
+    sent = handled is not None and (
+        handled.uncertain or (run is not None and run.asked)
+    )
+    keeps_tags = context.sightings.keeps_tags or (
+        run is not None and run.tagged
+    )
+    recorded = (
+        built or (sent and not keeps_tags) or _is_known_by_id(work, stack)
+    )
+    grounds = stacks.Grounds(
+        recorded, handled is not None and handled.force, work.tries
+    )
     return stacks.next_request(work.job.action, work.job.id, stack, grounds)
 
 
 def _is_known_by_id(work: Work, stack: stacks.Stack | None) -> bool:
     """Whether it is the very stack that this job, or one before it, was given by Heat."""
-    known = {record.stack for record in (work.handled, work.run) if record is not None}
+    known = {
+        record.stack
+        for record in (work.handled, work.run)
+        if record is not None
+    }
     return stack is not None and stack.id in known
 
 
 def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
     again = f"orchestrator retry {job.ref.type} {job.ref.id}"
     suspended = stack is not None and stack.suspended
-    return f"{why}; then: {again}" if suspended else f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
+    return (
+        f"{why}; then: {again}"
+        if suspended
+        else f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
+    )
 
 
 def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
@@ -145,14 +200,17 @@ def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
         case stacks.Asked(stack):
             return _waiting(context, stack.id)
         case _ if stack is None and not _is_certainly_absent(work):
-            raise NotSeenYet("Heat shows no stack, and may have taken a request for one a moment ago; looking once more")
+            raise NotSeenYet(
+                "Heat shows no stack, and may have taken a request for one a moment"
+                " ago; looking once more"
+            )
         case _:
             return Ended("DELETE_COMPLETE", live=False)
 
 
 def _is_nowhere(work: Work) -> bool:
-    """Whether a deletion names no project in which a stack could be, and no request was ever sent: all its versions
-    were refused."""
+    """Whether a deletion names no project in which a stack could be, and no request was ever sent:
+    all its versions were refused."""
     handled = work.handled
     if handled is not None and (handled.built or handled.uncertain):
         return False
@@ -160,7 +218,8 @@ def _is_nowhere(work: Work) -> bool:
 
 
 def _is_certainly_absent(work: Work) -> bool:
-    """Whether one look is enough: what Heat shows is not older than a request that may have reached it."""
+    """Whether one look is enough: what Heat shows is not older than a request that may have reached
+    it."""
     handled, run = work.handled, work.run
     if handled is None or handled.built or not handled.uncertain:
         return True

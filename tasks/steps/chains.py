@@ -20,7 +20,9 @@ from .work import TaskFunction, Work
 log = logging.getLogger(__name__)
 
 
-def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId) -> None:
+def run_chain(
+    context: WorkerContext, steps: Iterable[TaskFunction], run: RunId
+) -> None:
     """The steps of a chain, one after the other, for as long as one follows from the other."""
     work: Work | None = None
     context.claims.begin_chain()
@@ -31,8 +33,8 @@ def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId)
                 if work is None:
                     return
     except BaseException as error:
-        # etcd may or may not have what we wrote, a time limit struck, or we have a defect: a claim that is
-        # there is handed back, and the bridge sends the job again.
+        # etcd may or may not have what we wrote, a time limit struck, or we have a defect: a claim
+        # that is there is handed back, and the bridge sends the job again.
         context.claims.give_up(_why(error))
         raise
     finally:
@@ -41,10 +43,16 @@ def run_chain(context: WorkerContext, steps: Iterable[TaskFunction], run: RunId)
 
 def _why(error: BaseException) -> str:
     """Why a chain ended early, without what a defect's own words might quote."""
-    return str(error) if isinstance(error, TemporaryError) else f"the worker gave up: {type(error).__name__}"
+    return (
+        str(error)
+        if isinstance(error, TemporaryError)
+        else f"the worker gave up: {type(error).__name__}"
+    )
 
 
-def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequence[RunId]) -> None:
+def run_chains(
+    context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequence[RunId]
+) -> None:
     """The same chain for all the jobs of a message, side by side.
 
     :raises Exception: what one of them raised, once all are over.
@@ -67,21 +75,44 @@ def run_chains(context: WorkerContext, steps: Sequence[TaskFunction], runs: Sequ
     if left:
         store.stop()
         late = [chains[chain] for chain in left]
-        context.claims.give_up_late([context.keys.runs + run for run in late], "the worker took too long over it")
-        log.error("Chains exceeded their time limit", extra={"event": "task_timeout", "runs": late})
-    _raise_first({run: error for chain, run in chains.items() if chain.done() and (error := chain.exception())})
+        context.claims.give_up_late(
+            [context.keys.runs + run for run in late],
+            "the worker took too long over it",
+        )
+        log.error(
+            "Chains exceeded their time limit",
+            extra={"event": "task_timeout", "runs": late},
+        )
+    _raise_first(
+        {
+            run: error
+            for chain, run in chains.items()
+            if chain.done() and (error := chain.exception())
+        }
+    )
 
 
 def _raise_first(ended: Mapping[RunId, BaseException]) -> None:
     """Tell how chains ended early, and raise what one of them raised."""
     for run, early in ended.items():
         # Of a defect, only the kind is told here; the traceback is told of the one that is raised.
-        log.warning("Chain ended early", extra={"event": "chain_ended_early", "run": run, "reason": cut(_why(early))})
+        log.warning(
+            "Chain ended early",
+            extra={
+                "event": "chain_ended_early",
+                "run": run,
+                "reason": cut(_why(early)),
+            },
+        )
     # Bugs before temporary errors: only the one that is raised is told in full.
-    for early in sorted(ended.values(), key=lambda early: isinstance(early, TemporaryError)):
+    for early in sorted(
+        ended.values(), key=lambda early: isinstance(early, TemporaryError)
+    ):
         raise early
 
 
-def wait_for(chains: Iterable[futures.Future[None]], seconds: float) -> Iterable[futures.Future[None]]:
+def wait_for(
+    chains: Iterable[futures.Future[None]], seconds: float
+) -> Iterable[futures.Future[None]]:
     """Wait until all have ended, or their time is over. Those that have not ended."""
     return futures.wait(chains, timeout=seconds).not_done

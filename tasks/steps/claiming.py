@@ -28,25 +28,35 @@ log = logging.getLogger(__name__)
 def claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
     """Make the job ours; None when it is not to be had.
 
-    Nearly always it is a job that no worker has had before: it is claimed and read in one transaction.
+    Nearly always it is a job that no worker has had before: it is claimed and read in one
+    transaction.
     """
     claimed = Run(Step.CLAIMED, since=context.clock.now())
     for now in context.types.as_of(job_ref(job_of(run_id))):
         revision, found = _try_to_claim(context, now, run_id, claimed, lease)
         if now.is_of(found[now.keys.schema_list]):
-            return _claimed(context, now, run_id, claimed, revision, found, lease)
+            return _claimed(
+                context, now, run_id, claimed, revision, found, lease
+            )
         context.claims.begin_chain()  # The claim was refused, so there is none.
-    raise TemporaryError("the schema list changes all the time; the job is sent again")
+    raise TemporaryError(
+        "the schema list changes all the time; the job is sent again"
+    )
 
 
 def _try_to_claim(
     context: WorkerContext, now: Now, run_id: RunId, claimed: Run, lease: Lease
 ) -> tuple[int, Mapping[str, KeyValue | None]]:
-    """Claim a job that no worker has had before, by the schema list that we know, and read what it is about."""
+    """Claim a job that no worker has had before, by the schema list that we know, and read what it
+    is about."""
     keys, ref = now.keys, job_ref(job_of(run_id))
     locate(context.store, keys, [ref])
     usual = context.usual_template(ref.type)
-    wanted = [*about(keys, run_id), *([keys.template(usual)] if usual else []), keys.schema_list]
+    wanted = [
+        *about(keys, run_id),
+        *([keys.template(usual)] if usual else []),
+        keys.schema_list,
+    ]
     first = effects.claim(keys, run_id, claimed).also(now.unchanged)
     context.claims.claiming(lease)
     revision, found = context.store.commit_and_read(first, wanted, lease)
@@ -62,13 +72,16 @@ def _claimed(
     found: Mapping[str, KeyValue | None],
     lease: Lease,
 ) -> Work | None:
-    """What follows: the job is ours; or it was had before and is to be tried again; or it is not to be had.
+    """What follows: the job is ours; or it was had before and is to be tried again; or it is not to
+    be had.
 
     :param revision: that of our claim; 0 when it was refused.
     """
     keys = now.keys
     if revision:
-        context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
+        context.claims.claimed(
+            lease, keys.runs + run_id, claimed.to_json(), revision
+        )
     work = as_found(keys, run_id, found)
     if work is None:
         return None
@@ -76,18 +89,23 @@ def _claimed(
         return replace(work, read=found)
     if work.run is None or work.run.step is not Step.RETRY:
         return None
-    claimed = replace(work.run, step=Step.CLAIMED, delay=0.0, due=0.0, reason="", cause="")
+    claimed = replace(
+        work.run, step=Step.CLAIMED, delay=0.0, due=0.0, reason="", cause=""
+    )
     again = effects.claim(keys, run_id, claimed, work.basis).also(now.unchanged)
     revision = context.store.commit(again, lease)
     if not revision:
         return None
-    context.claims.claimed(lease, keys.runs + run_id, claimed.to_json(), revision)
+    context.claims.claimed(
+        lease, keys.runs + run_id, claimed.to_json(), revision
+    )
     return work.at(revision, claimed)
 
 
 def still_ours(context: WorkerContext, lease: Lease) -> None:
-    """Asked directly before each request leaves: a worker that was paused past its lease must not make it,
-    for another has taken the job. What remains is a pause between this line and the socket.
+    """Asked directly before each request leaves: a worker that was paused past its lease must not
+    make it, for another has taken the job.
+    What remains is a pause between this line and the socket.
 
     :raises StoreUnavailable: the claim is not certainly ours any more.
     """

@@ -31,11 +31,18 @@ from .work import Work, load
 log = logging.getLogger(__name__)
 
 
-def try_again(context: WorkerContext, work: Work, error: TemporaryError, *, attempt: int = 0) -> None:
+def try_again(
+    context: WorkerContext,
+    work: Work,
+    error: TemporaryError,
+    *,
+    attempt: int = 0,
+) -> None:
     """Leave word that the bridge is to send the job again, and why. The chain ends here.
 
-    :param attempt: how many temporary failures in a row this makes. Without it, Heat took the request and
-        it came to nothing: that is counted apart, so that an outage does not use up the tries of a deletion.
+    :param attempt: how many temporary failures in a row this makes.
+        Without it, Heat took the request and it came to nothing: that is counted apart, so that an
+        outage does not use up the tries of a deletion.
     """
     assert work.run is not None
     failures = work.run.failures if attempt else work.run.failures + 1
@@ -46,7 +53,9 @@ def try_again(context: WorkerContext, work: Work, error: TemporaryError, *, atte
         failures=failures,
         delay=seconds,
         due=round(context.clock.now() + seconds, 3),
-        reason=veil_of(context, work, thoroughly=not isinstance(error, RendererUnavailable)).over(str(error)),
+        reason=veil_of(
+            context, work, thoroughly=not isinstance(error, RendererUnavailable)
+        ).over(str(error)),
         cause=cause_of(error).value,
         since=work.run.since,
         stack=work.run.stack,
@@ -55,11 +64,21 @@ def try_again(context: WorkerContext, work: Work, error: TemporaryError, *, atte
         absent=work.run.absent or isinstance(error, NotSeenYet),
         abandoned=work.run.abandoned,
     )
-    log.warning("Job retry scheduled", extra={"event": "job_retry", "job": work.job.id, "delay": run.delay, "reason": run.reason})
+    log.warning(
+        "Job retry scheduled",
+        extra={
+            "event": "job_retry",
+            "job": work.job.id,
+            "delay": run.delay,
+            "reason": run.reason,
+        },
+    )
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
 
 
-def finish(context: WorkerContext, work: Work, ended: Ended, *, ours: bool = False) -> None:
+def finish(
+    context: WorkerContext, work: Work, ended: Ended, *, ours: bool = False
+) -> None:
     """Write how the job ended: without secrets, and no larger than etcd takes.
 
     :param ours: the error is in words of our own, which quote no value.
@@ -68,7 +87,12 @@ def finish(context: WorkerContext, work: Work, ended: Ended, *, ours: bool = Fal
     """
     veil = veil_of(context, work, thoroughly=bool(ended.error) and not ours)
     outputs = [_without_secret_error(output, veil) for output in ended.outputs]
-    ended = replace(ended, error=veil.over(ended.error), reason=veil.over(ended.reason), outputs=outputs)
+    ended = replace(
+        ended,
+        error=veil.over(ended.error),
+        reason=veil.over(ended.reason),
+        outputs=outputs,
+    )
     for most in (effects.LARGEST_OUTPUTS, effects.LARGEST_OUTPUTS // 8):
         with contextlib.suppress(StoreRefused):
             _write_end(context, work, effects.within_bounds(ended, most))
@@ -77,15 +101,20 @@ def finish(context: WorkerContext, work: Work, ended: Ended, *, ours: bool = Fal
 
 
 def _without_secret_error(output: Json, veil: Veil) -> Json:
-    """An output as Heat gave it; where Heat could not compute it, its words about that may quote anything."""
+    """An output as Heat gave it; where Heat could not compute it, its words about that may quote
+    anything."""
     error = rendering.output_error(output)
-    return {**output, "output_error": cut(veil.over(error))} if error else output
+    return (
+        {**output, "output_error": cut(veil.over(error))} if error else output
+    )
 
 
 def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
     """Both halves of the end. A crash between them repeats the first, which changes nothing."""
     keys, job = context.keys, work.job
-    if not context.store.commit(effects.end_stack(keys, job, work.basis, ended)):
+    if not context.store.commit(
+        effects.end_stack(keys, job, work.basis, ended)
+    ):
         return
     faults.reach("worker-after-stack")
     while not context.store.commit(_end_job(context, work, ended)):
@@ -95,7 +124,12 @@ def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
         work = again  # The config has gone, or come back, meanwhile.
     faults.reach("worker-after-end")
     level = logging.WARNING if ended.error else logging.INFO
-    fields = {"event": "job_done", "job": job.id, "status": ended.status, **({"reason": ended.error} if ended.error else {})}
+    fields = {
+        "event": "job_done",
+        "job": job.id,
+        "status": ended.status,
+        **({"reason": ended.error} if ended.error else {}),
+    }
     log.log(level, "Job ended", extra=fields)
 
 
@@ -111,11 +145,14 @@ def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
     )
 
 
-def veil_of(context: WorkerContext, work: Work, *, thoroughly: bool = True) -> Veil:
+def veil_of(
+    context: WorkerContext, work: Work, *, thoroughly: bool = True
+) -> Veil:
     """What hides the secrets of a job in the words of Heat, which sometimes quotes them.
 
-    :param thoroughly: also those that only the request shows: outputs of other stacks, and what the template
-        declares hidden. It costs a reading of etcd, and a rendering.
+    :param thoroughly: also those that only the request shows: outputs of other stacks, and what the
+        template declares hidden.
+        It costs a reading of etcd, and a rendering.
     """
     if not thoroughly:
         return Veil(confidential.by_name(work.job))
@@ -123,5 +160,11 @@ def veil_of(context: WorkerContext, work: Work, *, thoroughly: bool = True) -> V
     with contextlib.suppress(TemplateError, RendererUnavailable):
         inputs = read_inputs(context, work, work.read)
         template = inputs.template
-        request = None if inputs.absent else rendering.request(work.job, template, inputs.outputs, context.renderer.render)
+        request = (
+            None
+            if inputs.absent
+            else rendering.request(
+                work.job, template, inputs.outputs, context.renderer.render
+            )
+        )
     return Veil(confidential.of_job(work.job, template, request))

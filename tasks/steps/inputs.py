@@ -25,8 +25,11 @@ from .work import Work, read_record
 log = logging.getLogger(__name__)
 
 
-def prepare(context: WorkerContext, work: Work) -> rendering.StackRequest | Ended:
-    """The request, of the template as it was at the claim, if that is known and will do, or else as it is now."""
+def prepare(
+    context: WorkerContext, work: Work
+) -> rendering.StackRequest | Ended:
+    """The request, of the template as it was at the claim, if that is known and will do, or else as
+    it is now."""
     if work.read:
         try:
             return _make_request(context, work, work.read)
@@ -45,15 +48,27 @@ def _is_corrected(context: WorkerContext, work: Work) -> bool:
     return (before.revision if before else 0) != (now.revision if now else 0)
 
 
-def _make_request(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> rendering.StackRequest | Ended:
+def _make_request(
+    context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]
+) -> rendering.StackRequest | Ended:
     """The same from what was found in etcd; what is missing is read, all at once."""
     job = work.job
     inputs = read_inputs(context, work, found)
     if inputs.absent:
         output = min(inputs.absent, key=lambda o: (o.ref, o.key))
-        error = f"needs output {output.key!r} of the stack of {output.ref}, {inputs.absent[output]}"
-        return effects.not_built(job.action, error, root=output.ref, live=job.action is not Action.CREATE)
-    return rendering.request(job, inputs.template, inputs.outputs, context.renderer.render)
+        error = (
+            f"needs output {output.key!r} of the stack of {output.ref},"
+            f" {inputs.absent[output]}"
+        )
+        return effects.not_built(
+            job.action,
+            error,
+            root=output.ref,
+            live=job.action is not Action.CREATE,
+        )
+    return rendering.request(
+        job, inputs.template, inputs.outputs, context.renderer.render
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +80,44 @@ class _Inputs:
     absent: Mapping[OutputOf, str]
 
 
-def read_inputs(context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]) -> _Inputs:
+def read_inputs(
+    context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]
+) -> _Inputs:
     """:raises TemplateError: there is no template that can be used."""
     job, keys = work.job, context.keys
     needed = rendering.needed_outputs(job)
     locate(context.store, keys, (output.ref for output in needed))
-    records = {keys.below(keys.stacks, output.ref): str(output.ref) for output in needed}
+    records = {
+        keys.below(keys.stacks, output.ref): str(output.ref)
+        for output in needed
+    }
     template_key = keys.template(work.handled.template) if work.handled else ""
     if records or template_key not in found:
-        found = context.store.get_many([*records, *([template_key] if template_key else [])])
-    template = context.template(job.ref.type, work.handled.template, found.get(template_key)) if work.handled else None
+        found = context.store.get_many(
+            [*records, *([template_key] if template_key else [])]
+        )
+    template = (
+        context.template(
+            job.ref.type, work.handled.template, found.get(template_key)
+        )
+        if work.handled
+        else None
+    )
     if template is None or isinstance(template, BadTemplate):
-        raise TemplateError(template.reason if template else "the template is gone; push it and write the config again")
-    given = {ref: _outputs(stored) for key, ref in records.items() if (stored := found.get(key))}
+        raise TemplateError(
+            template.reason
+            if template
+            else "the template is gone; push it and write the config again"
+        )
+    given = {
+        ref: _outputs(stored)
+        for key, ref in records.items()
+        if (stored := found.get(key))
+    }
     return _Inputs(template, *rendering.pick_outputs(needed, given))
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:
-    return read_record(record, lambda value: StackRecord.from_json(value).outputs_by_key())
+    return read_record(
+        record, lambda value: StackRecord.from_json(value).outputs_by_key()
+    )

@@ -42,11 +42,18 @@ def look(context: WorkerContext, tenant: str) -> int:
             return 0
         raise
     polls.answered(context, tenant)
-    ended = [(replace(run, step=Step.ENDED), key, revision) for run, key, revision in waiting if run.stack not in busy]
+    ended = [
+        (replace(run, step=Step.ENDED), key, revision)
+        for run, key, revision in waiting
+        if run.stack not in busy
+    ]
     marked = [context.keys.run_id(key) for key in _marked(context, ended)]
     if marked:
         faults.reach("worker-after-mark")
-        here, *others = (marked[start : start + PORTION] for start in range(0, len(marked), PORTION))
+        here, *others = (
+            marked[start : start + PORTION]
+            for start in range(0, len(marked), PORTION)
+        )
         try:
             for portion in others:
                 context.queue.record(portion)
@@ -55,19 +62,30 @@ def look(context: WorkerContext, tenant: str) -> int:
     return len(marked)
 
 
-def _waiting_runs(context: WorkerContext, tenant: str) -> Iterator[tuple[Run, str, int]]:
+def _waiting_runs(
+    context: WorkerContext, tenant: str
+) -> Iterator[tuple[Run, str, int]]:
     """The runs of a tenant that Heat works on, each with its key and revision."""
     for kv in context.store.list(context.keys.tenant_runs(tenant))[1]:
         try:
             run = read_record(kv, Run.from_json)
         except RecordUnreadable as error:
-            log.error("Record skipped", extra={"event": "record_unreadable", "record": kv.key, "reason": str(error)})
+            log.error(
+                "Record skipped",
+                extra={
+                    "event": "record_unreadable",
+                    "record": kv.key,
+                    "reason": str(error),
+                },
+            )
             continue
         if run.step is Step.WAITING:
             yield run, kv.key, kv.revision
 
 
-def _marked(context: WorkerContext, ended: Sequence[tuple[Run, str, int]]) -> Iterator[str]:
+def _marked(
+    context: WorkerContext, ended: Sequence[tuple[Run, str, int]]
+) -> Iterator[str]:
     """The keys of the runs that we, and no other look, found ended."""
     for start in range(0, len(ended), _MARKS_PER_TRANSACTION):
         batch = ended[start : start + _MARKS_PER_TRANSACTION]

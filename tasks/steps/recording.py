@@ -26,10 +26,16 @@ from .work import Work, load
 log = logging.getLogger(__name__)
 
 
-def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> None:
+def record(
+    context: WorkerContext, run_id: RunId, work: Work | None = None
+) -> None:
     """Write how the job ended, if it has."""
     work = work or load(context, run_id)
-    if work is None or work.run is None or work.run.step not in (Step.WAITING, Step.ENDED):
+    if (
+        work is None
+        or work.run is None
+        or work.run.step not in (Step.WAITING, Step.ENDED)
+    ):
         return
     verdict = work.verdict
     if verdict is None:
@@ -41,14 +47,24 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
             return
     faults.reach("worker-before-end")
     if is_unresolved(work.run, verdict):
-        log.info("Heat could not compute an output, polling again", extra={"event": "output_unresolved", "job": work.job.id})
+        log.info(
+            "Heat could not compute an output, polling again",
+            extra={"event": "output_unresolved", "job": work.job.id},
+        )
         _look_again(context, work, unresolved=work.run.unresolved + 1)
         return
     match verdict:
         case stacks.InProgress():
             _look_again(context, work)
         case stacks.Lost(why):
-            log.warning("Heat dropped the request", extra={"event": "request_lost", "job": work.job.id, "reason": why})
+            log.warning(
+                "Heat dropped the request",
+                extra={
+                    "event": "request_lost",
+                    "job": work.job.id,
+                    "reason": why,
+                },
+            )
             try_again(context, work, StackBusy(f"{why}; asking again"))
         case stacks.Complete(built):
             finish(context, work, _ended(built))
@@ -56,13 +72,20 @@ def record(context: WorkerContext, run_id: RunId, work: Work | None = None) -> N
             _stack_failed(context, work, verdict)
 
 
-def _stack_failed(context: WorkerContext, work: Work, verdict: stacks.StackFailed) -> None:
-    """Heat ended the operation in a failure: tried again where that is nobody's fault, or else reported."""
+def _stack_failed(
+    context: WorkerContext, work: Work, verdict: stacks.StackFailed
+) -> None:
+    """Heat ended the operation in a failure: tried again where that is nobody's fault, or else
+    reported."""
     assert work.run is not None
     action = work.job.action
-    error = stacks.advice(action, work.job.ref, verdict.error, config_there=work.config_there)
+    error = stacks.advice(
+        action, work.job.ref, verdict.error, config_there=work.config_there
+    )
     # A deletion that no config stands for has nobody who could ask again: it is never given up.
-    asked_again = work.run.failures + 1 < stacks.DELETE_ATTEMPTS or not work.config_there
+    asked_again = (
+        work.run.failures + 1 < stacks.DELETE_ATTEMPTS or not work.config_there
+    )
     if action is Action.DELETE and asked_again:
         try_again(context, work, DeletionFailed(error))
     elif verdict.outside and not work.run.overdue:
@@ -79,9 +102,17 @@ def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
     return Ended(stack.status, stack.outputs or (), stack.reason, error)
 
 
-def _look_again(context: WorkerContext, work: Work, *, unresolved: int = 0) -> None:
+def _look_again(
+    context: WorkerContext, work: Work, *, unresolved: int = 0
+) -> None:
     """Not done after all: back to where the tenant's looks find it."""
     assert work.run is not None
     if work.run.step is Step.ENDED or unresolved:
-        run = replace(work.run, step=Step.WAITING, unresolved=unresolved or work.run.unresolved)
-        context.store.commit(effects.move(context.keys, work.job, work.basis, run))
+        run = replace(
+            work.run,
+            step=Step.WAITING,
+            unresolved=unresolved or work.run.unresolved,
+        )
+        context.store.commit(
+            effects.move(context.keys, work.job, work.basis, run)
+        )

@@ -31,13 +31,18 @@ from .work import Work, is_built
 log = logging.getLogger(__name__)
 
 
-def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work | None:
+def submit(
+    context: WorkerContext, run_id: RunId, _: Work | None = None
+) -> Work | None:
     """Claim the job, make the request, ask Heat."""
     faults.reach("worker-before-claim")
     lease = context.claims.lease()
     work = claim(context, run_id, lease)
     if work is None or work.run is None:
-        log.info("Job already finished or claimed elsewhere", extra={"event": "submit_late", "run": run_id})
+        log.info(
+            "Job already finished or claimed elsewhere",
+            extra={"event": "submit_late", "run": run_id},
+        )
         return None
     faults.reach("worker-after-claim")
     attempt = Attempt(work, work.run.asked)
@@ -47,52 +52,106 @@ def submit(context: WorkerContext, run_id: RunId, _: Work | None = None) -> Work
     except StoreUnavailable:
         raise
     except TemporaryError as error:
-        _not_now(context, replace(work, run=replace(work.run, asked=attempt.asked)), error)
+        _not_now(
+            context,
+            replace(work, run=replace(work.run, asked=attempt.asked)),
+            error,
+        )
         return None
     except (TemplateError, HeatRefused) as error:
-        finish(context, work, _refused(work, error, met=attempt.met), ours=isinstance(error, TemplateError))
+        finish(
+            context,
+            work,
+            _refused(work, error, met=attempt.met),
+            ours=isinstance(error, TemplateError),
+        )
         return None
     if isinstance(asked, Ended):
-        finish(context, work, replace(asked, asked=attempt.asked or attempt.met))
+        finish(
+            context, work, replace(asked, asked=attempt.asked or attempt.met)
+        )
         return None
     faults.reach("worker-after-heat")
-    log.info("Request sent to Heat", extra={"event": "stack_submitted", "job": work.job.id, "stack": asked.stack})
+    log.info(
+        "Request sent to Heat",
+        extra={
+            "event": "stack_submitted",
+            "job": work.job.id,
+            "stack": asked.stack,
+        },
+    )
     # Not written yet: the claim holds until wait() knows what there is to write.
-    return replace(work, run=replace(asked, failures=work.run.failures, since=work.run.since))
+    return replace(
+        work,
+        run=replace(asked, failures=work.run.failures, since=work.run.since),
+    )
 
 
-def _refused(work: Work, error: TemplateError | HeatRefused, *, met: bool) -> Ended:
-    """The end of a job whose request cannot be made, or was refused: by Heat itself, so it has made nothing of it.
+def _refused(
+    work: Work, error: TemplateError | HeatRefused, *, met: bool
+) -> Ended:
+    """The end of a job whose request cannot be made, or was refused: by Heat itself, so it has made
+    nothing of it.
 
-    :param met: whether there is a stack of the resource all the same, which goes when the config goes.
+    :param met: whether there is a stack of the resource all the same, which goes when the config
+        goes.
     """
     job = work.job
     # A template that does not render is the root of the failure: a better one repairs it.
-    root = Ref(TEMPLATE_TYPE, work.handled.template) if work.handled and isinstance(error, TemplateError) else None
+    root = (
+        Ref(TEMPLATE_TYPE, work.handled.template)
+        if work.handled and isinstance(error, TemplateError)
+        else None
+    )
     asked = met or (work.run is not None and work.run.asked)
-    return effects.not_built(job.action, _advice(job, error), root=root, live=job.action is not Action.CREATE, asked=asked)
+    return effects.not_built(
+        job.action,
+        _advice(job, error),
+        root=root,
+        live=job.action is not Action.CREATE,
+        asked=asked,
+    )
 
 
 def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
     """Heat was not asked, or did not take it: later, unless the time for that is over."""
     assert work.run is not None
     job = work.job
-    if isinstance(error, ProjectRefused) and job.action is Action.DELETE and _is_given_up(context, work):
+    if (
+        isinstance(error, ProjectRefused)
+        and job.action is Action.DELETE
+        and _is_given_up(context, work)
+    ):
         log.warning(
             "Project does not exist any more, nor do its stacks",
-            extra={"event": "project_gone", "job": job.id, "tenant": job.tenant},
+            extra={
+                "event": "project_gone",
+                "job": job.id,
+                "tenant": job.tenant,
+            },
         )
         finish(context, work, Ended("DELETE_COMPLETE", live=False))
     elif work.run.overdue and isinstance(error, (StackBusy, ProjectRefused)):
-        finish(context, work, effects.not_built(job.action, _too_late(job, error), live=work.run.asked or is_built(work)))
+        finish(
+            context,
+            work,
+            effects.not_built(
+                job.action,
+                _too_late(job, error),
+                live=work.run.asked or is_built(work),
+            ),
+        )
     else:
         try_again(context, work, error, attempt=work.run.attempt + 1)
 
 
 def _is_given_up(context: WorkerContext, work: Work) -> bool:
-    """Whether nothing is to be deleted any more: a person says so of the project, or Keystone does, and nobody wants it."""
+    """Whether nothing is to be deleted any more: a person says so of the project, or Keystone does,
+    and nobody wants it."""
     assert work.run is not None
-    return work.run.abandoned or (not work.config_there and _is_gone(context, work.job))
+    return work.run.abandoned or (
+        not work.config_there and _is_gone(context, work.job)
+    )
 
 
 def _is_gone(context: WorkerContext, job: Job) -> bool:
@@ -106,18 +165,35 @@ def _is_gone(context: WorkerContext, job: Job) -> bool:
 def _too_late(job: Job, error: TemporaryError) -> str:
     again = f"orchestrator retry {job.ref.type} {job.ref.id}"
     if isinstance(error, ProjectRefused) and job.action is Action.DELETE:
-        gone = f"if the project is gone for good: {again}, then orchestrator confirm project {job.tenant}"
-        return f"{error}; give the workers' user a role in the project, then: {again}; {gone}"
+        gone = (
+            f"if the project is gone for good: {again}, then orchestrator confirm"
+            f" project {job.tenant}"
+        )
+        return (
+            f"{error}; give the workers' user a role in the project, then: {again};"
+            f" {gone}"
+        )
     if isinstance(error, ProjectRefused):
         return (
-            f"{error}; give the workers' user a role in the project, or correct tenant_id; then write the next version, or: {again}"
+            f"{error}; give the workers' user a role in the project, or correct"
+            f" tenant_id; then write the next version, or: {again}"
         )
-    return f"{error}; it has been so for longer than any timeout: repair or delete the stack in Heat, then: {again}"
+    return (
+        f"{error}; it has been so for longer than any timeout: repair or delete the"
+        f" stack in Heat, then: {again}"
+    )
 
 
 def _advice(job: Job, error: TemplateError | HeatRefused) -> str:
     if isinstance(error, LimitExceeded):
         again = f"orchestrator retry {job.ref.type} {job.ref.id}"
-        return f"{error}; raise that limit in Heat, then: {again}; or make the stack smaller with the next version"
-    what = "the template or its mapping" if isinstance(error, TemplateError) else "the configuration, the template or the quota"
+        return (
+            f"{error}; raise that limit in Heat, then: {again}; or make the stack"
+            " smaller with the next version"
+        )
+    what = (
+        "the template or its mapping"
+        if isinstance(error, TemplateError)
+        else "the configuration, the template or the quota"
+    )
     return f"{error}; correct {what} and write the config with the next version"

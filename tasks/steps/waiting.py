@@ -24,59 +24,89 @@ from .work import Work, load
 log = logging.getLogger(__name__)
 
 
-def wait(context: WorkerContext, run_id: RunId, work: Work | None = None) -> Work | None:
-    """Whether Heat is done already, so that the chain goes on. If not, the tenant's looks take over.
+def wait(
+    context: WorkerContext, run_id: RunId, work: Work | None = None
+) -> Work | None:
+    """Whether Heat is done already, so that the chain goes on.
+    If not, the tenant's looks take over.
 
-    A look costs Heat as much as a request, so it is taken only at kinds of stacks that Heat has been
-    seen to finish at once.
+    A look costs Heat as much as a request, so it is taken only at kinds of stacks that Heat has
+    been seen to finish at once.
     """
     claimed = work is not None
     work = work or load(context, run_id)
     if work is None or work.run is None or work.run.step is not Step.WAITING:
         return None
     # The first look of a process also tells whether this Heat keeps tags.
-    if not (claimed and context.sightings.keeps_tags) or context.prompt.worth_a_look(work.job.ref.type):
+    if not (
+        claimed and context.sightings.keeps_tags
+    ) or context.prompt.worth_a_look(work.job.ref.type):
         try:
             verdict = judge(context, work, show(context, work))
         except (TemporaryError, HeatRefused) as error:
             tell_poll_failed(context, work, error)
         else:
-            done = not isinstance(verdict, stacks.InProgress) and not is_unresolved(work.run, verdict)
+            done = not isinstance(
+                verdict, stacks.InProgress
+            ) and not is_unresolved(work.run, verdict)
             context.prompt.note(work.job.ref.type, done)
             if done:
                 return replace(work, verdict=verdict)
     if claimed:
         run = replace(work.run, tagged=context.sightings.keeps_tags)
-        context.store.commit(effects.move(context.keys, work.job, work.basis, run))
+        context.store.commit(
+            effects.move(context.keys, work.job, work.basis, run)
+        )
         faults.reach("worker-after-asked")
     return None
 
 
-def tell_poll_failed(context: WorkerContext, work: Work, error: TemporaryError | HeatRefused) -> None:
+def tell_poll_failed(
+    context: WorkerContext, work: Work, error: TemporaryError | HeatRefused
+) -> None:
     reason = cut(veil_of(context, work).over(str(error)))
-    fields = {"event": "look_failed", "run": run_id(work.job.tenant, work.job.id), "reason": reason}
+    fields = {
+        "event": "look_failed",
+        "run": run_id(work.job.tenant, work.job.id),
+        "reason": reason,
+    }
     log.info("Heat cannot be polled now", extra=fields)
 
 
-def judge(context: WorkerContext, work: Work, stack: stacks.Stack | None) -> stacks.Verdict:
+def judge(
+    context: WorkerContext, work: Work, stack: stacks.Stack | None
+) -> stacks.Verdict:
     run, job = work.run, work.job
     assert run is not None
     keeps_tags = context.sightings.keeps_tags or run.tagged
-    sight = stacks.Sight(overdue=run.overdue, keeps_tags=keeps_tags, tries=work.tries)
+    sight = stacks.Sight(
+        overdue=run.overdue, keeps_tags=keeps_tags, tries=work.tries
+    )
     verdict = stacks.judge(job.action, job.id, stack, sight)
     at_rest = stack is None or not stack.in_progress
-    if isinstance(verdict, stacks.InProgress) and at_rest and context.sightings.settled(f"{job.id} {run.asked_at}", stack):
-        verdict = stacks.judge(job.action, job.id, stack, replace(sight, settled=True))
+    if (
+        isinstance(verdict, stacks.InProgress)
+        and at_rest
+        and context.sightings.settled(f"{job.id} {run.asked_at}", stack)
+    ):
+        verdict = stacks.judge(
+            job.action, job.id, stack, replace(sight, settled=True)
+        )
     return verdict
 
 
 _LOOKS_AT_OUTPUTS = 3
-"""Looks at a stack some of whose outputs Heat cannot compute: a service that it asks may be away for a moment."""
+"""Looks at a stack some of whose outputs Heat cannot compute: a service that it asks may be away
+for a moment."""
 
 
 def is_unresolved(run: Run, verdict: stacks.Verdict) -> bool:
     """Whether another look may bring an output that Heat could not compute."""
-    if not isinstance(verdict, stacks.Complete) or verdict.stack is None or run.unresolved >= _LOOKS_AT_OUTPUTS:
+    if (
+        not isinstance(verdict, stacks.Complete)
+        or verdict.stack is None
+        or run.unresolved >= _LOOKS_AT_OUTPUTS
+    ):
         return False
     return any(map(rendering.output_error, verdict.stack.outputs or ()))
 
@@ -84,4 +114,10 @@ def is_unresolved(run: Run, verdict: stacks.Verdict) -> bool:
 def show(context: WorkerContext, work: Work) -> stacks.Stack | None:
     assert work.run is not None
     outputs = work.job.action is not Action.DELETE
-    return context.noted(context.heat.show(work.job.tenant, f"{work.job.ref.stack_name}/{work.run.stack}", outputs=outputs))
+    return context.noted(
+        context.heat.show(
+            work.job.tenant,
+            f"{work.job.ref.stack_name}/{work.run.stack}",
+            outputs=outputs,
+        )
+    )

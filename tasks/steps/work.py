@@ -31,8 +31,8 @@ T = TypeVar("T")
 class Work:
     """A job as it stands in etcd, and the revisions that were read.
 
-    *verdict* is what a look at Heat just said, where there was one; *read* everything that was read with
-    the claim, by key.
+    *verdict* is what a look at Heat just said, where there was one; *read* everything that was read
+    with the claim, by key.
     """
 
     job: Job
@@ -54,9 +54,12 @@ class Work:
         return replace(self, run=run, basis=replace(self.basis, run=revision))
 
 
-TaskFunction: TypeAlias = Callable[[WorkerContext, RunId, Work | None], Work | None]
-"""The work of one task. It is handed what the one before it in the chain knows, None when it begins with a message,
-and answers with what the next one is to know, None when the chain ends here."""
+TaskFunction: TypeAlias = Callable[
+    [WorkerContext, RunId, Work | None], Work | None
+]
+"""The work of one task.
+It is handed what the one before it in the chain knows, None when it begins with a message, and
+answers with what the next one is to know, None when the chain ends here."""
 
 
 def load(context: WorkerContext, run_id: RunId) -> Work | None:
@@ -67,19 +70,32 @@ def load(context: WorkerContext, run_id: RunId) -> Work | None:
         found = context.store.get_many([*about(keys, run_id), keys.schema_list])
         if now.is_of(found.get(keys.schema_list)):
             return as_found(keys, run_id, found)
-    raise TemporaryError("the schema list changes all the time; the job is sent again")
+    raise TemporaryError(
+        "the schema list changes all the time; the job is sent again"
+    )
 
 
 def about(keys: Keys, run_id: RunId) -> tuple[str, ...]:
-    """The keys that say where a job stands: its record, its run, and of its resource the config, what was
-    handled and what failed."""
+    """The keys that say where a job stands: its record, its run, and of its resource the config,
+    what was handled and what failed."""
     job = job_of(run_id)
     ref = job_ref(job)
-    return (keys.job(job), keys.runs + run_id, *(keys.below(folder, ref) for folder in (keys.config, keys.handled, keys.failed)))
+    return (
+        keys.job(job),
+        keys.runs + run_id,
+        *(
+            keys.below(folder, ref)
+            for folder in (keys.config, keys.handled, keys.failed)
+        ),
+    )
 
 
-def as_found(keys: Keys, run_id: RunId, found: Mapping[str, KeyValue | None]) -> Work | None:
-    record, run, config, handled_kv, failed = map(found.get, about(keys, run_id))
+def as_found(
+    keys: Keys, run_id: RunId, found: Mapping[str, KeyValue | None]
+) -> Work | None:
+    record, run, config, handled_kv, failed = map(
+        found.get, about(keys, run_id)
+    )
     if record is None:
         return None
     job = read_record(record, Job.from_json)
@@ -91,7 +107,9 @@ def as_found(keys: Keys, run_id: RunId, found: Mapping[str, KeyValue | None]) ->
         basis=Basis(record.revision, run.revision if run else 0, incarnation),
         run=read_record(run, Run.from_json) if run else None,
         handled=handled,
-        config_there=config is not None and config.created == incarnation and not outlived,
+        config_there=config is not None
+        and config.created == incarnation
+        and not outlived,
         failed=read_record(failed, Failed.from_json) if failed else None,
     )
 

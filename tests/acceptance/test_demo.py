@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from orchestrator.sandbox.demo import documents, fleet
 from orchestrator.sandbox.processes import Process, ProcessError, Processes
 
@@ -35,7 +34,11 @@ def played(process: Process) -> int:
 
 def test_every_record_is_right_and_is_shown(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
-        demo = processes.start("played", [*COMMAND, "--logs", str(tmp_path / "demo"), "--delay", "0.5"], env={"NO_COLOR": "1"})
+        demo = processes.start(
+            "played",
+            [*COMMAND, "--logs", str(tmp_path / "demo"), "--delay", "0.5"],
+            env={"NO_COLOR": "1"},
+        )
         code = played(demo)
     said = demo.log.read_text()
     assert code == 0, said
@@ -66,7 +69,9 @@ def test_every_record_is_right_and_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_middle_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_in_the_middle_leaves_nothing_behind(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     with Processes(tmp_path) as processes:
         demo = processes.start("played", [*COMMAND, "--logs", str(tmp_path / "demo")])
         demo.wait_until(lambda: "Heat creates" in demo.log.read_text(), PATIENCE, "building")
@@ -89,7 +94,9 @@ def still_running(folder: Path) -> list[str]:
     """Processes that work in the demo's folder, once those that were just told to end have had a moment."""
     deadline = time.monotonic() + 5
     while True:
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+        listed = subprocess.run(
+            ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
         found = [line for line in listed if str(folder) in line and " --once " not in line]
         if not found or time.monotonic() > deadline:
             return found

@@ -36,7 +36,10 @@ def main() -> int:
         "profile",
         "keep",
     )
-    result = run(Options(**{name: getattr(given, name) for name in names}), lambda text: print(text, file=sys.stderr, flush=True))
+    result = run(
+        Options(**{name: getattr(given, name) for name in names}),
+        lambda text: print(text, file=sys.stderr, flush=True),
+    )
     print(table(result))
     if given.json:
         given.json.write_text(json.dumps(result.document(), indent=2) + "\n")
@@ -45,16 +48,48 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     default = Options()
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Faults at random, then an independent check.")
-    parser.add_argument("--seconds", type=float, default=default.seconds, help="how long operations and faults go on")
-    parser.add_argument("--seed", type=int, default=default.seed, help="chooses operations, faults and what Heat does")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description="Faults at random, then an independent check."
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=default.seconds,
+        help="how long operations and faults go on",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=default.seed,
+        help="chooses operations, faults and what Heat does",
+    )
     parser.add_argument("--bridges", type=int, default=default.bridges)
     parser.add_argument("--workers", type=int, default=default.workers)
-    parser.add_argument("--resources", type=int, default=default.resources, help="how many ids there are")
+    parser.add_argument(
+        "--resources", type=int, default=default.resources, help="how many ids there are"
+    )
     parser.add_argument("--tenants", type=int, default=default.tenants)
-    parser.add_argument("--rate", type=float, default=default.rate, metavar="OPS_PER_S", help="steps of the generator a second")
-    parser.add_argument("--fault-every", type=float, default=default.fault_every, metavar="SECONDS", help="on average")
-    parser.add_argument("--quiet-within", type=float, default=default.quiet_within, metavar="SECONDS", help="after the faults")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=default.rate,
+        metavar="OPS_PER_S",
+        help="steps of the generator a second",
+    )
+    parser.add_argument(
+        "--fault-every",
+        type=float,
+        default=default.fault_every,
+        metavar="SECONDS",
+        help="on average",
+    )
+    parser.add_argument(
+        "--quiet-within",
+        type=float,
+        default=default.quiet_within,
+        metavar="SECONDS",
+        help="after the faults",
+    )
     parser.add_argument(
         "--profile",
         choices=PROFILES,
@@ -62,8 +97,15 @@ def _arguments() -> argparse.Namespace:
         help="etcd: a member of etcd is lost and the leading bridge is killed, again and again, and each takeover is timed",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
-    parser.add_argument("--keep", action="store_true", help="keep logs and history though nothing was wrong")
-    parser.add_argument("--recheck", type=Path, metavar="FOLDER", help="check the history of an earlier run again, and stop")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep logs and history though nothing was wrong"
+    )
+    parser.add_argument(
+        "--recheck",
+        type=Path,
+        metavar="FOLDER",
+        help="check the history of an earlier run again, and stop",
+    )
     return parser.parse_args()
 
 

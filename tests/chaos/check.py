@@ -28,7 +28,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from .facts import Facts, Operation
-from .ledger import BUILDING, CONFIG, JOB_STATE, JOBS, OWN, Job, Ledger, Report, Write, ref_of, stack_name
+from .ledger import (
+    BUILDING,
+    CONFIG,
+    JOB_STATE,
+    JOBS,
+    OWN,
+    Job,
+    Ledger,
+    Report,
+    Write,
+    ref_of,
+    stack_name,
+)
 
 EPSILON = 0.05
 """Seconds of tolerance between Heat's clock readings."""
@@ -87,7 +99,11 @@ def _final_of(ledger: Ledger, ref: str, config: Write) -> Iterator[str]:
         yield f"v{config.version} is reported {report.worker_state}"
     if report.value and report.value != config.value:
         yield f"v{config.version} is {config.value}, but the report is of {report.value}"
-    standing = [s for s in ledger.facts.stacks if s.name == stack_name(ref) and s.tenant == config.body.get("tenant_id")]
+    standing = [
+        s
+        for s in ledger.facts.stacks
+        if s.name == stack_name(ref) and s.tenant == config.body.get("tenant_id")
+    ]
     if not standing:
         yield f"v{config.version} is reported {report.worker_state}, but Heat has no stack"
     for stack in standing:
@@ -109,7 +125,9 @@ def _explained(ledger: Ledger, ref: str, config: Write, report: Report, depth: i
     own = ledger.asked_for(ref, config.created, config.value)
     if own:
         return own[-1].outcome == "FAILED" and own[-1].reason in report.error
-    return depth < 50 and any(_failed_below(ledger, parent, report, depth) for parent in config.parents())
+    return depth < 50 and any(
+        _failed_below(ledger, parent, report, depth) for parent in config.parents()
+    )
 
 
 def _failed_below(ledger: Ledger, parent: str, report: Report, depth: int) -> bool:
@@ -117,7 +135,11 @@ def _failed_below(ledger: Ledger, parent: str, report: Report, depth: int) -> bo
     if not config.wanted:
         return False
     failed = _last_report(ledger, parent, config)
-    return failed is not None and failed.failed and _explained(ledger, parent, config, failed, depth + 1)
+    return (
+        failed is not None
+        and failed.failed
+        and _explained(ledger, parent, config, failed, depth + 1)
+    )
 
 
 def orphans(ledger: Ledger) -> Iterator[Violation]:
@@ -136,9 +158,16 @@ def leftovers(ledger: Ledger) -> Iterator[Violation]:
     """(d) No key of work that is over, and no key of a resource that is gone."""
     for key in ledger.final:
         if key.startswith((JOBS, JOB_STATE, f"{OWN}runs/", f"{OWN}held/")):
-            yield Violation("leftover", key, "is left though nothing is under way", tuple(_about_key(ledger, key)))
+            yield Violation(
+                "leftover",
+                key,
+                "is left though nothing is under way",
+                tuple(_about_key(ledger, key)),
+            )
         elif not key.startswith(CONFIG) and (ref := ref_of(key)) and ledger.config(ref).gone:
-            yield Violation("leftover", key, "is left though its config is gone", tuple(ledger.story(ref)))
+            yield Violation(
+                "leftover", key, "is left though its config is gone", tuple(ledger.story(ref))
+            )
 
 
 def _about_key(ledger: Ledger, key: str) -> list[str]:
@@ -193,7 +222,11 @@ def _somebody_else_between(ledger: Ledger, first: Operation, second: Operation) 
 def asked_as_wanted(ledger: Ledger) -> Iterator[Violation]:
     """Each create and update is of the content and in the tenant of the config that its job was made for."""
     for operation in ledger.facts.operations:
-        job = ledger.job_of(operation) if operation.method in BUILDING and not operation.foreign else None
+        job = (
+            ledger.job_of(operation)
+            if operation.method in BUILDING and not operation.foreign
+            else None
+        )
         if job is None or ledger.shaken(job.ref, operation.at):
             continue
         came = ledger.first_write(job.ref, job.incarnation, job.value)
@@ -202,7 +235,9 @@ def asked_as_wanted(ledger: Ledger) -> Iterator[Violation]:
         elif came is None:
             text = f"{job.id} is for {job.value!r}, which no config had"
         elif came.tenant != operation.tenant:
-            text = f"{operation.method} of {job.id} in {operation.tenant}, which is for {came.tenant}"
+            text = (
+                f"{operation.method} of {job.id} in {operation.tenant}, which is for {came.tenant}"
+            )
         else:
             continue
         yield Violation("content", job.ref, text, tuple(ledger.story(job.ref, around=operation.at)))
@@ -219,9 +254,15 @@ def one_home(ledger: Ledger) -> Iterator[Violation]:
             if other.at < operation.at and other.tenant != operation.tenant:
                 last[other.tenant] = other
         for other in last.values():
-            if not (other.method == "delete" and other.outcome == "COMPLETE" and other.ends <= operation.at + EPSILON):
+            if not (
+                other.method == "delete"
+                and other.outcome == "COMPLETE"
+                and other.ends <= operation.at + EPSILON
+            ):
                 text = f"create in {operation.tenant} while there is a stack in {other.tenant}"
-                yield Violation("two homes", ref, text, tuple(ledger.story(ref, around=operation.at)))
+                yield Violation(
+                    "two homes", ref, text, tuple(ledger.story(ref, around=operation.at))
+                )
 
 
 def _around_restore(ledger: Ledger, operation: Operation) -> bool:
@@ -236,7 +277,12 @@ def repeated_deletes(facts: Facts) -> int:
         before = last.get(operation.stack_id)
         if operation.foreign:
             continue
-        if operation.method == "delete" and before and before.method == "delete" and before.outcome != "FAILED":
+        if (
+            operation.method == "delete"
+            and before
+            and before.method == "delete"
+            and before.outcome != "FAILED"
+        ):
             count += 1
         last[operation.stack_id] = operation
     return count
@@ -253,7 +299,12 @@ def newest_first(ledger: Ledger) -> Iterator[Violation]:
         known, serial = newest.get(about, -1), ledger.serial(job.ref, job.incarnation, job.value)
         if serial < known:
             text = f"v{job.version} {job.value} asked for after content {known} of this incarnation"
-            yield Violation("older after newer", job.ref, text, tuple(ledger.story(job.ref, around=operation.at)))
+            yield Violation(
+                "older after newer",
+                job.ref,
+                text,
+                tuple(ledger.story(job.ref, around=operation.at)),
+            )
         newest[about] = max(known, serial)
 
 
@@ -270,7 +321,12 @@ def built_on_complete_parents(ledger: Ledger) -> Iterator[Violation]:
         for parent in came.parents() if came else ():
             if fault := _parent_fault(ledger, job, operation, parent):
                 evidence = tuple(ledger.story(job.ref, parent, around=operation.at))
-                yield Violation("child before parent", job.ref, f"{operation.method} at {operation.at:.3f}: {fault}", evidence)
+                yield Violation(
+                    "child before parent",
+                    job.ref,
+                    f"{operation.method} at {operation.at:.3f}: {fault}",
+                    evidence,
+                )
 
 
 def _parent_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -> str:
@@ -309,13 +365,21 @@ def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent
         and report.at <= operation.at
         and any(
             ledger.serial(parent, wanted.created, write.value) >= least
-            for write in _contents_of(ledger, parent, report, ledger.config(parent, report.revision))
+            for write in _contents_of(
+                ledger, parent, report, ledger.config(parent, report.revision)
+            )
         )
     ]
-    return "" if done or failed else f"v{wanted.version} of {parent} was written before it and is not built"
+    return (
+        ""
+        if done or failed
+        else f"v{wanted.version} of {parent} was written before it and is not built"
+    )
 
 
-def _waits_to_be_replaced(ledger: Ledger, job: Job, operation: Operation, parent: str, wanted: Write) -> bool:
+def _waits_to_be_replaced(
+    ledger: Ledger, job: Job, operation: Operation, parent: str, wanted: Write
+) -> bool:
     """The parent's id was made anew or moves, and the deletion of its old stack is patient with this very child."""
     last, own = ledger.last_before(parent, operation.at), ledger.last_before(job.ref, operation.at)
     old = ledger.job_of(last) if last and last.method in BUILDING else None
@@ -336,14 +400,25 @@ def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:
         if ledger.shaken(ref, operation.at):
             continue
         for child, (_, parents) in built.items():
-            if ref in parents and _still_there(ledger, child, operation.at) and not _let_pass(ledger, child, ref, operation):
+            if (
+                ref in parents
+                and _still_there(ledger, child, operation.at)
+                and not _let_pass(ledger, child, ref, operation)
+            ):
                 text = f"delete at {operation.at:.3f} while {child}, built from it, is still there"
-                yield Violation("parent before child", ref, text, tuple(ledger.story(ref, child, around=operation.at)))
+                yield Violation(
+                    "parent before child",
+                    ref,
+                    text,
+                    tuple(ledger.story(ref, child, around=operation.at)),
+                )
 
 
 def _still_there(ledger: Ledger, ref: str, at: float) -> bool:
     last = ledger.last_of_all_before(ref, at)
-    return last is not None and not (last.method == "delete" and last.outcome == "COMPLETE" and last.ends <= at + EPSILON)
+    return last is not None and not (
+        last.method == "delete" and last.outcome == "COMPLETE" and last.ends <= at + EPSILON
+    )
 
 
 def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> bool:
@@ -359,22 +434,40 @@ def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> 
     decided = next((job for job in deletions if job.ended >= operation.at - EPSILON), deletions[-1])
     if decided.ended < operation.at and jobs[-1] is not decided:
         return True
-    recent = [w for w in ledger.writes.get(child, ()) if decided.at - SLACK <= w.at and w.revision <= decided.revision]
+    recent = [
+        w
+        for w in ledger.writes.get(child, ())
+        if decided.at - SLACK <= w.at and w.revision <= decided.revision
+    ]
     first = recent[0].revision - 1 if recent else decided.revision
-    wanted = any(write.wanted and parent in write.parents() for write in (ledger.config(child, first), *recent))
-    return wanted or _failed_meanwhile(ledger, child, operation) or _cannot_leave(ledger, child, parent, decided.revision)
+    wanted = any(
+        write.wanted and parent in write.parents()
+        for write in (ledger.config(child, first), *recent)
+    )
+    return (
+        wanted
+        or _failed_meanwhile(ledger, child, operation)
+        or _cannot_leave(ledger, child, parent, decided.revision)
+    )
 
 
 def _cannot_leave(ledger: Ledger, child: str, parent: str, revision: int) -> bool:
     """The child's newest config does not want the parent any more, but cannot be built, since it refers to
     something that is not there, itself or by what it refers to. How long that lasts, nobody knows."""
     config = ledger.config(child, revision)
-    return config.wanted and parent not in config.parents() and _is_held_back(ledger, config, revision, frozenset({child}))
+    return (
+        config.wanted
+        and parent not in config.parents()
+        and _is_held_back(ledger, config, revision, frozenset({child}))
+    )
 
 
 def _is_held_back(ledger: Ledger, config: Write, revision: int, seen: frozenset[str]) -> bool:
     parents = {parent: ledger.config(parent, revision) for parent in config.parents() - seen}
-    return any(not write.wanted or _is_held_back(ledger, write, revision, seen | parents.keys()) for write in parents.values())
+    return any(
+        not write.wanted or _is_held_back(ledger, write, revision, seen | parents.keys())
+        for write in parents.values()
+    )
 
 
 def _failed_meanwhile(ledger: Ledger, child: str, operation: Operation) -> bool:
@@ -461,21 +554,34 @@ def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> I
             yield f"v{report.version} is reported DELETE_COMPLETED while the stack was there"
     else:
         values = {write.value for write in _contents_of(ledger, ref, report, config)}
-        asked = [o for value in values for o in ledger.asked_for(ref, config.created, value) if o.ends <= report.at + EPSILON]
+        asked = [
+            o
+            for value in values
+            for o in ledger.asked_for(ref, config.created, value)
+            if o.ends <= report.at + EPSILON
+        ]
         if not any(o.outcome == "COMPLETE" for o in asked):
             yield f"v{report.version} is reported {report.worker_state}, but Heat had not completed it"
 
 
 def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
     """Whether a reported failure quotes one of Heat's, or something that the resource is built from had failed."""
-    failed = (o for o in ledger.facts.operations if o.outcome == "FAILED" and o.ends <= report.at + EPSILON)
+    failed = (
+        o
+        for o in ledger.facts.operations
+        if o.outcome == "FAILED" and o.ends <= report.at + EPSILON
+    )
     if any(operation.reason in report.error for operation in failed):
         return True
     if _somebody_else_was_the_cause(ledger, ref, report, config):
         return True
     deleted = "behind the orchestrator's back" in report.error
     # The report is of its version, which need not be the config's any more, and so may those be that it names.
-    reported = [w for w in ledger.writes.get(ref, ()) if w.created == config.created and w.version == report.version]
+    reported = [
+        w
+        for w in ledger.writes.get(ref, ())
+        if w.created == config.created and w.version == report.version
+    ]
     seen, todo = {ref}, [parent for write in reported for parent in write.parents()]
     while todo:
         parent = todo.pop()
@@ -484,9 +590,16 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
         seen.add(parent)
         if deleted and _somebody_deleted(ledger, parent, report.at):
             return True  # Its own failure need not be reported: its config may be gone by now.
-        if _last_failed(ledger, parent, report.at) or _reported_failed(ledger, parent, report.revision):
+        if _last_failed(ledger, parent, report.at) or _reported_failed(
+            ledger, parent, report.revision
+        ):
             return True
-        todo += [p for w in ledger.writes.get(parent, ()) if w.revision <= report.revision for p in w.parents()]
+        todo += [
+            p
+            for w in ledger.writes.get(parent, ())
+            if w.revision <= report.revision
+            for p in w.parents()
+        ]
     return False
 
 
@@ -498,11 +611,17 @@ def _somebody_else_was_the_cause(ledger: Ledger, ref: str, report: Report, confi
     values = {write.value for write in _contents_of(ledger, ref, report, config)}
     asked = [o.at for value in values for o in ledger.asked_for(ref, config.created, value)]
     meanwhile = [o for o in foreign if asked and o.at >= min(asked)]
-    return any(o.method == "delete" for o in meanwhile) and "behind the orchestrator's back" in report.error
+    return (
+        any(o.method == "delete" for o in meanwhile)
+        and "behind the orchestrator's back" in report.error
+    )
 
 
 def _somebody_deleted(ledger: Ledger, ref: str, at: float) -> bool:
-    return any(o.foreign and o.method == "delete" and o.at <= at for o in ledger.all_of.get(stack_name(ref), ()))
+    return any(
+        o.foreign and o.method == "delete" and o.at <= at
+        for o in ledger.all_of.get(stack_name(ref), ())
+    )
 
 
 def _reported_failed(ledger: Ledger, ref: str, revision: int) -> bool:
@@ -518,7 +637,9 @@ def _last_failed(ledger: Ledger, ref: str, at: float) -> bool:
     return bool(ended) and ended[-1].outcome == "FAILED"
 
 
-def _repetition_faults(ledger: Ledger, ref: str, told: _Told, report: Report, config: Write) -> Iterator[str]:
+def _repetition_faults(
+    ledger: Ledger, ref: str, told: _Told, report: Report, config: Write
+) -> Iterator[str]:
     """Each content is reported once, in the order of writing; *told* takes in the report.
 
     Where a report does not tell its content it counts for the oldest that it may be about.
@@ -534,7 +655,9 @@ def _repetition_faults(ledger: Ledger, ref: str, told: _Told, report: Report, co
         yield f"v{report.version} {report.value} was reported after content {last} of this incarnation"
     elif max(numbers) == last and before is not None:
         value = contents[last].value
-        own = [o for o in ledger.asked_for(ref, config.created, value) if o.ends <= before.at + EPSILON]
+        own = [
+            o for o in ledger.asked_for(ref, config.created, value) if o.ends <= before.at + EPSILON
+        ]
         if not before.failed or own:
             yield f"v{report.version} was reported twice, {before.worker_state} and {report.worker_state}"
 
@@ -547,8 +670,14 @@ def led(ledger: Ledger) -> Iterator[Violation]:
             leading = event.value is not None
         elif event.restored:
             continue
-        elif event.value is not None and event.key.startswith((JOBS, f"{OWN}held/", f"{OWN}handled/")) and not leading:
-            yield Violation("no leader", event.key, f"was written at revision {event.revision}, when nobody led")
+        elif (
+            event.value is not None
+            and event.key.startswith((JOBS, f"{OWN}held/", f"{OWN}handled/"))
+            and not leading
+        ):
+            yield Violation(
+                "no leader", event.key, f"was written at revision {event.revision}, when nobody led"
+            )
 
 
 RULES: tuple[Check, ...] = (
@@ -576,7 +705,11 @@ def latencies(facts: Facts) -> list[float]:
     ledger = Ledger(facts)
     held: defaultdict[str, list[int]] = defaultdict(list)
     for event in facts.events:
-        if event.value is not None and event.key.startswith(f"{OWN}held/") and (about := ref_of(event.key)):
+        if (
+            event.value is not None
+            and event.key.startswith(f"{OWN}held/")
+            and (about := ref_of(event.key))
+        ):
             held[about].append(event.revision)
     found: list[float] = []
     for ref, listed in ledger.reports.items():
@@ -597,4 +730,8 @@ def latencies(facts: Facts) -> list[float]:
 def kinds(facts: Facts) -> dict[str, int]:
     """Heat's operations by method and outcome."""
     foreign = {True: "somebody else's ", False: ""}
-    return dict(sorted(Counter(f"{foreign[o.foreign]}{o.method} {o.outcome}" for o in facts.operations).items()))
+    return dict(
+        sorted(
+            Counter(f"{foreign[o.foreign]}{o.method} {o.outcome}" for o in facts.operations).items()
+        )
+    )

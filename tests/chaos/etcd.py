@@ -39,7 +39,9 @@ class Client:
     """
 
     def __init__(self, endpoints: Sequence[str]) -> None:
-        self._channels = [grpc.insecure_channel(endpoint, options=_OPTIONS) for endpoint in endpoints]
+        self._channels = [
+            grpc.insecure_channel(endpoint, options=_OPTIONS) for endpoint in endpoints
+        ]
         self._kv = [stubs.KVStub(channel) for channel in self._channels]
         self._position = 0
 
@@ -55,7 +57,12 @@ class Client:
         """The revision; when an answer got lost, that of the key as it stands."""
         before = self._read(key)
         revision = before.kvs[0].mod_revision if before.kvs else 0
-        compare = rpc.Compare(key=key.encode(), target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, mod_revision=revision)
+        compare = rpc.Compare(
+            key=key.encode(),
+            target=rpc.Compare.MOD,
+            result=rpc.Compare.EQUAL,
+            mod_revision=revision,
+        )
         request = rpc.TxnRequest(compare=[compare], success=[operation])
         reply = self._patiently(lambda kv: kv.Txn(request, timeout=_CALL, metadata=_LEADER))
         if reply.succeeded:
@@ -74,7 +81,9 @@ class Client:
 
     def keys(self, prefix: str) -> list[str]:
         raw = prefix.encode()
-        request = rpc.RangeRequest(key=raw, range_end=raw[:-1] + bytes([raw[-1] + 1]), keys_only=True)
+        request = rpc.RangeRequest(
+            key=raw, range_end=raw[:-1] + bytes([raw[-1] + 1]), keys_only=True
+        )
         reply = self._patiently(lambda kv: kv.Range(request, timeout=10, metadata=_LEADER))
         return [kv.key.decode() for kv in reply.kvs]
 
@@ -83,7 +92,9 @@ class Client:
         member answers."""
         for kv in self._kv:
             try:
-                kv.Compact(rpc.CompactionRequest(revision=revision), timeout=_CALL, metadata=_LEADER)
+                kv.Compact(
+                    rpc.CompactionRequest(revision=revision), timeout=_CALL, metadata=_LEADER
+                )
             except grpc.RpcError:
                 continue
             return
@@ -133,7 +144,9 @@ class Recorder:
     off, another one does.
     """
 
-    def __init__(self, endpoints: Sequence[str], heard: Callable[[Event], None] = lambda event: None) -> None:
+    def __init__(
+        self, endpoints: Sequence[str], heard: Callable[[Event], None] = lambda event: None
+    ) -> None:
         self._endpoints, self._heard = endpoints, heard
         self.events: list[Event] = []
         self.restores: list[Restore] = []
@@ -144,7 +157,10 @@ class Recorder:
         self._lock = threading.Lock()
         self._calls: dict[str, Any] = {}
         self._closed = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(endpoint,), daemon=True) for endpoint in endpoints]
+        self._threads = [
+            threading.Thread(target=self._run, args=(endpoint,), daemon=True)
+            for endpoint in endpoints
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -153,7 +169,9 @@ class Recorder:
         end = time.monotonic() + timeout
         while self.revision < revision:
             if self.gap or time.monotonic() > end:
-                raise TimeoutError(f"the recorder is at revision {self.revision}, not {revision}. {self.gap}")
+                raise TimeoutError(
+                    f"the recorder is at revision {self.revision}, not {revision}. {self.gap}"
+                )
             time.sleep(0.02)
 
     def close(self) -> None:
@@ -190,7 +208,9 @@ class Recorder:
         if event is None or event.value is None:
             self._note(Event(revision, at, key, None, 0, restored=True))
         else:
-            self._note(Event(revision, at, key, event.value, event.created, restored=True, born=event.born))
+            self._note(
+                Event(revision, at, key, event.value, event.created, restored=True, born=event.born)
+            )
 
     def _run(self, endpoint: str) -> None:
         while not self._closed.is_set() and not self.gap:
@@ -205,7 +225,9 @@ class Recorder:
     def _stream(self, endpoint: str, channel: grpc.Channel) -> None:
         life = self._life
         requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        create = rpc.WatchCreateRequest(key=b"\0", range_end=b"\0", start_revision=self.revision + 1)
+        create = rpc.WatchCreateRequest(
+            key=b"\0", range_end=b"\0", start_revision=self.revision + 1
+        )
         requests.put(rpc.WatchRequest(create_request=create))
         call = stubs.WatchStub(channel).Watch(iter(requests.get, None), metadata=_LEADER)
         self._calls[endpoint] = call

@@ -16,10 +16,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from orchestrator.clients.queue import QUEUES
 from redis import Redis
 from redis.exceptions import RedisError
 
-from orchestrator.clients.queue import QUEUES
 from tests.faults.poison import FOREIGN, raw
 
 from .cluster import Cluster
@@ -103,7 +103,9 @@ class Injector:
                 due = time.monotonic() + self._random.uniform(0.3, 1.7) * self.every
                 fault = self._random.choices(list(faults), list(faults.values()))[0]
                 own = random.Random(self._random.random())
-                thread = threading.Thread(target=fault, args=(own,), name=fault.__name__, daemon=True)
+                thread = threading.Thread(
+                    target=fault, args=(own,), name=fault.__name__, daemon=True
+                )
                 self._running.append(thread)
                 thread.start()
             stopping.wait(0.1)
@@ -159,7 +161,9 @@ class Injector:
             if member.busy.acquire(blocking=False):
                 try:
                     if not member.down and not member.process.alive:
-                        self.died.append(f"{member.name} ended with {member.process.returncode}:\n{member.process.log_tail(15)}")
+                        self.died.append(
+                            f"{member.name} ended with {member.process.returncode}:\n{member.process.log_tail(15)}"
+                        )
                         member.start()
                 finally:
                     member.busy.release()
@@ -183,7 +187,9 @@ class Injector:
 
     # Processes ----------------------------------------------------------------------------------------
 
-    def _down(self, own: random.Random, members: list[Member], kind: str, end: Callable[[Member], None]) -> None:
+    def _down(
+        self, own: random.Random, members: list[Member], kind: str, end: Callable[[Member], None]
+    ) -> None:
         if member := self._pick(own, members):
             try:
                 seconds = own.uniform(0.3, 4.0)
@@ -233,7 +239,9 @@ class Injector:
             try:
                 worker.links["heat"][0].set(Mode.DELAY, own.uniform(0.2, 1.0))
                 self._last(own.uniform(0.5, 2.0))
-                self._paused(worker, "worker paused in a request", own.uniform(LEASE + 0.5, LEASE + 5))
+                self._paused(
+                    worker, "worker paused in a request", own.uniform(LEASE + 0.5, LEASE + 5)
+                )
             finally:
                 worker.links["heat"][0].set(Mode.OPEN)
                 worker.busy.release()
@@ -254,7 +262,9 @@ class Injector:
 
     def _pause_redis(self, own: random.Random) -> None:
         with self.setting.redis_busy:
-            seconds = own.uniform(0.5, 9.0)  # a send is tried for eight: some are resumed in the middle of it
+            seconds = own.uniform(
+                0.5, 9.0
+            )  # a send is tried for eight: some are resumed in the middle of it
             self._note("Redis paused", "redis", seconds)
             process = self.setting.redis.process.pid
             os.kill(process, signal.SIGSTOP)
@@ -267,7 +277,10 @@ class Injector:
         """What is no message, into every queue: no worker ends by it (:meth:`_look_for_dead`)."""
         poison = own.choice(list(FOREIGN))
         self._note("poison in the queues", poison)
-        with contextlib.suppress(RedisError), Redis(port=self.setting.redis.port, socket_timeout=2) as client:
+        with (
+            contextlib.suppress(RedisError),
+            Redis(port=self.setting.redis.port, socket_timeout=2) as client,
+        ):
             for queue in QUEUES:
                 client.lpush(queue, raw(FOREIGN[poison]))
 
@@ -299,7 +312,10 @@ class Injector:
         if leader is None:
             return
         with setting.etcd_busy:
-            member, how = own.choice(setting.etcd.members), own.choice(("killed", "frozen", "cut off"))
+            member, how = (
+                own.choice(setting.etcd.members),
+                own.choice(("killed", "frozen", "cut off")),
+            )
             led = setting.etcd.leader() is member
             what = f"{member.name}{', which led,' if led else ''} was {how}, {leader.name} killed"
             self._note(f"etcd member {how}, leading bridge killed", what)
@@ -329,7 +345,10 @@ class Injector:
         started, events = time.monotonic(), self.setting.recorder.events
         while time.monotonic() - started < 60:
             new = events[seen:]
-            if any(event.key.endswith("/orchestrator/leader") and event.created == event.revision for event in new):
+            if any(
+                event.key.endswith("/orchestrator/leader") and event.created == event.revision
+                for event in new
+            ):
                 break
             time.sleep(0.02)
         return time.monotonic() - started
@@ -387,7 +406,14 @@ class Injector:
 
     # Connections --------------------------------------------------------------------------------------
 
-    def _cut(self, own: random.Random, members: list[Member], where: str, modes: list[Mode], longest: float) -> None:
+    def _cut(
+        self,
+        own: random.Random,
+        members: list[Member],
+        where: str,
+        modes: list[Mode],
+        longest: float,
+    ) -> None:
         links: list[Link] = [link for member in members for link in member.links[where]]
         chosen = links if own.random() < 0.3 else list(own.choice(members).links[where])
         mode, seconds, delay = own.choice(modes), own.uniform(0.3, longest), own.uniform(0.05, 1.5)
@@ -400,7 +426,13 @@ class Injector:
             link.set(Mode.OPEN)
 
     def _heat_link(self, own: random.Random) -> None:
-        self._cut(own, self.setting.workers, "heat", [Mode.CUT, Mode.HOLD, Mode.DELAY, Mode.DEAF], HEAT_TIMEOUT + 3)
+        self._cut(
+            own,
+            self.setting.workers,
+            "heat",
+            [Mode.CUT, Mode.HOLD, Mode.DELAY, Mode.DEAF],
+            HEAT_TIMEOUT + 3,
+        )
 
     def _heat_reset(self, own: random.Random) -> None:
         self._note("heat connections reset", "all workers, five times")
@@ -413,7 +445,9 @@ class Injector:
         mood, seconds = self.setting.mood, own.uniform(0.5, 6.0)
         where = own.choice(["", *self.setting.generator.tenants])
         bad = own.choice((0.2, 0.5, 1.0))
-        self._note("Heat refuses", f"{bad:.0%} of the requests of {where or 'all tenants'}", seconds)
+        self._note(
+            "Heat refuses", f"{bad:.0%} of the requests of {where or 'all tenants'}", seconds
+        )
         mood.where, mood.bad = where, bad
         self._last(seconds)
         mood.bad = 0.0
@@ -422,7 +456,11 @@ class Injector:
         mood, seconds = self.setting.mood, own.uniform(0.5, 6.0)
         where = own.choice(["", *self.setting.generator.tenants])
         chance = own.choice((0.2, 0.5, 1.0))
-        self._note("something else answers for Heat", f"{chance:.0%} of the requests of {where or 'all tenants'}", seconds)
+        self._note(
+            "something else answers for Heat",
+            f"{chance:.0%} of the requests of {where or 'all tenants'}",
+            seconds,
+        )
         mood.odd_where, mood.odd = where, chance
         self._last(seconds)
         mood.odd = 0.0
@@ -431,7 +469,11 @@ class Injector:
         """Somebody else is at work on our stacks, at times on one that is in progress."""
         heat, generator = self.setting.heat, self.setting.generator
         for _ in range(own.randint(1, 4)):
-            stacks = [stack for stack in list(heat.stacks.values()) if not stack.gone and stack.action != "DELETE"]
+            stacks = [
+                stack
+                for stack in list(heat.stacks.values())
+                if not stack.gone and stack.action != "DELETE"
+            ]
             busy = [stack for stack in stacks if stack.in_progress]
             if not stacks:
                 return
@@ -449,7 +491,13 @@ class Injector:
         self._cut(own, self.setting.bridges, "etcd", [Mode.CUT, Mode.HOLD, Mode.DELAY], LEASE + 4)
 
     def _worker_etcd_link(self, own: random.Random) -> None:
-        self._cut(own, self.setting.workers, "etcd", [Mode.CUT, Mode.HOLD, Mode.DELAY, Mode.DEAF], LEASE + 4)
+        self._cut(
+            own,
+            self.setting.workers,
+            "etcd",
+            [Mode.CUT, Mode.HOLD, Mode.DELAY, Mode.DEAF],
+            LEASE + 4,
+        )
 
 
 def lose(etcd: Cluster, member: EtcdMember, how: str) -> None:

@@ -70,7 +70,9 @@ class Resource:
 class Generator:
     """All writes below ``/config``; one lock around each step, so that the writes of one id are in order."""
 
-    def __init__(self, client: Client, seed: int, *, resources: int, tenants: int, rate: float) -> None:
+    def __init__(
+        self, client: Client, seed: int, *, resources: int, tenants: int, rate: float
+    ) -> None:
         self._client = client
         self._random = random.Random(f"generator {seed}")
         self._pause = random.Random(f"pauses {seed}")
@@ -85,7 +87,10 @@ class Generator:
         self.stopping = threading.Event()
         links = resources // 5
         nodes = [Resource(f"node:n{n}", n) for n in range(resources - links)]
-        self.resources = {r.ref: r for r in (*nodes, *(Resource(f"link:l{n}", len(nodes) + n) for n in range(links)))}
+        self.resources = {
+            r.ref: r
+            for r in (*nodes, *(Resource(f"link:l{n}", len(nodes) + n) for n in range(links)))
+        }
         for resource in self.resources.values():
             resource.versioned = resource.index % UNVERSIONED_EVERY != 0
 
@@ -93,14 +98,20 @@ class Generator:
 
     def heard(self, event: Event) -> None:
         """Called by the recorder with every event: note reports; answer them later, from our own thread."""
-        if not event.key.startswith(STATE) or not (ref := ref_of(event.key)) or ref not in self.resources:
+        if (
+            not event.key.startswith(STATE)
+            or not (ref := ref_of(event.key))
+            or ref not in self.resources
+        ):
             return
         if event.value is None:
             self.resources[ref].reported, self.resources[ref].built = (0, ""), ""
         else:
             document = json.loads(event.value)
             outputs = json.loads(document["state"].get("heat_outputs") or "[]")
-            values = [output["output_value"] for output in outputs if output["output_key"] == "value"]
+            values = [
+                output["output_value"] for output in outputs if output["output_key"] == "value"
+            ]
             self.resources[ref].built = values[0] if values else ""
             self.resources[ref].reported = (document["version"], document["state"]["worker_state"])
             with self._answers_lock:
@@ -118,9 +129,15 @@ class Generator:
                 if not resource.there or not resource.marked or version != resource.version:
                     continue
                 if state == "DELETE_COMPLETED":
-                    self._count("removal after deletion", lambda resource=resource: self._remove(resource))  # type: ignore[misc]
+                    self._count(
+                        "removal after deletion",
+                        lambda resource=resource: self._remove(resource),  # type: ignore[misc]
+                    )
                 elif state == "DELETE_FAILED":
-                    self._count("deletion asked again", lambda resource=resource: self._mark(resource))  # type: ignore[misc]
+                    self._count(
+                        "deletion asked again",
+                        lambda resource=resource: self._mark(resource),  # type: ignore[misc]
+                    )
 
     # The run ------------------------------------------------------------------------------------------
 
@@ -158,14 +175,29 @@ class Generator:
             for ref in sorted(self.touched):
                 resource = self.resources[ref]
                 if resource.wanted:
-                    self._count("update after somebody else", lambda r=resource: self._write(r, r.body))  # type: ignore[misc]
+                    self._count(
+                        "update after somebody else",
+                        lambda r=resource: self._write(r, r.body),  # type: ignore[misc]
+                    )
             for resource in sorted(self.resources.values(), key=lambda r: -r.index):
-                missing = [p for p in resource.parents() if not self.resources[p].wanted] if resource.wanted else []
-                if missing and self._random.random() < 0.5 and not any(self.resources[p].there for p in missing):
+                missing = (
+                    [p for p in resource.parents() if not self.resources[p].wanted]
+                    if resource.wanted
+                    else []
+                )
+                if (
+                    missing
+                    and self._random.random() < 0.5
+                    and not any(self.resources[p].there for p in missing)
+                ):
                     for parent in missing:
                         self._count("create", lambda r=self.resources[parent]: self._create(r))  # type: ignore[misc]
                 elif missing:
-                    body = {k: v for k, v in resource.body.items() if f"node:{v}" not in missing or k not in PARENT_FIELDS}
+                    body = {
+                        k: v
+                        for k, v in resource.body.items()
+                        if f"node:{v}" not in missing or k not in PARENT_FIELDS
+                    }
                     self._count("update", lambda r=resource, b=body: self._write(r, b))  # type: ignore[misc]
 
     @contextmanager
@@ -192,7 +224,9 @@ class Generator:
         document = json.loads(found)
         if not resource.there:
             return True
-        return resource.versioned and bool(document["version"] >= resource.version and found != self._value(resource))
+        return resource.versioned and bool(
+            document["version"] >= resource.version and found != self._value(resource)
+        )
 
     def unsettled(self) -> list[str]:
         """Resources whose newest version is not reported yet, or whose deletion is not over."""
@@ -213,7 +247,10 @@ class Generator:
         children = [r for r in self.resources.values() if not r.there and r.index > parent.index]
         chosen = self._random.sample(children, min(len(children), self._random.randint(1, 4)))
         tenant = self._random.choice(self.tenants)
-        bodies = [(parent, self._body(parent, tenant)), *((c, self._body(c, tenant, parent)) for c in chosen)]
+        bodies = [
+            (parent, self._body(parent, tenant)),
+            *((c, self._body(c, tenant, parent)) for c in chosen),
+        ]
         self._random.shuffle(bodies)
         for resource, body in bodies:
             self._count("create", lambda r=resource, b=body: self._write(r, b))  # type: ignore[misc]
@@ -237,13 +274,21 @@ class Generator:
     def _rewrite_differently(self) -> None:
         """The same version with another body: not what an API server should do, and a change all the same."""
         if resource := self._some(lambda r: r.wanted):
-            self._count("another body with one version", lambda: self._write(resource, resource.body, resource.version))
+            self._count(
+                "another body with one version",
+                lambda: self._write(resource, resource.body, resource.version),
+            )
 
     def _move(self) -> None:
         """The next version, in another tenant."""
         if (resource := self._some(lambda r: r.wanted)) and len(self.tenants) > 1:
-            tenant = self._random.choice([t for t in self.tenants if t != resource.body["tenant_id"]])
-            self._count("move to another tenant", lambda: self._write(resource, {**resource.body, "tenant_id": tenant}))
+            tenant = self._random.choice(
+                [t for t in self.tenants if t != resource.body["tenant_id"]]
+            )
+            self._count(
+                "move to another tenant",
+                lambda: self._write(resource, {**resource.body, "tenant_id": tenant}),
+            )
 
     def _mark_family(self) -> None:
         """A resource and all that is built from it are marked for deletion, in any order."""
@@ -290,7 +335,9 @@ class Generator:
     def _body(self, resource: Resource, tenant: str, *parents: Resource) -> dict[str, Any]:
         body: dict[str, Any] = {"id": resource.name, "tenant_id": tenant}
         chosen = list(parents) or self._parents_for(resource, tenant)
-        fields: Iterable[str] = ("parent_id",) if resource.ref.startswith("node") else ("left_id", "right_id")
+        fields: Iterable[str] = (
+            ("parent_id",) if resource.ref.startswith("node") else ("left_id", "right_id")
+        )
         for name, parent in zip(fields, chosen, strict=False):
             body[name] = parent.name
         return body
@@ -300,7 +347,10 @@ class Generator:
         nodes = [
             r
             for r in self.resources.values()
-            if r.wanted and r.index < resource.index and r.ref.startswith("node") and (elsewhere or r.body["tenant_id"] == tenant)
+            if r.wanted
+            and r.index < resource.index
+            and r.ref.startswith("node")
+            and (elsewhere or r.body["tenant_id"] == tenant)
         ]
         wanted = 2 if resource.ref.startswith("link") else int(self._random.random() < 0.6)
         return self._random.sample(nodes, min(wanted, len(nodes)))
@@ -350,7 +400,11 @@ class Generator:
 
     @staticmethod
     def _value(resource: Resource) -> str:
-        document = {"body": json.dumps(resource.body), "version": resource.version, "marked_for_deletion": resource.marked}
+        document = {
+            "body": json.dumps(resource.body),
+            "version": resource.version,
+            "marked_for_deletion": resource.marked,
+        }
         return json.dumps(document)
 
     def _remove(self, resource: Resource) -> None:

@@ -55,7 +55,9 @@ class Mood:
         """How an operation goes."""
         with self._lock:
             self._count += 1
-            duration = self._random.choice((0.05, 0.2, 0.5, 1.0, 2.0)) * self._random.uniform(0.5, 1.0)
+            duration = self._random.choice((0.05, 0.2, 0.5, 1.0, 2.0)) * self._random.uniform(
+                0.5, 1.0
+            )
             if method in ("suspend", "resume", "check"):
                 failing = False
             elif method == "delete":
@@ -135,7 +137,11 @@ def _overtaken(operations: list[Operation]) -> list[Operation]:
     found = []
     for operation in operations:
         later = [at for at in begun[operation.stack_id] if operation.at < at < operation.ends]
-        found.append(replace(operation, ends=min(later), outcome="OVERTAKEN", reason="") if later else operation)
+        found.append(
+            replace(operation, ends=min(later), outcome="OVERTAKEN", reason="")
+            if later
+            else operation
+        )
     return found
 
 

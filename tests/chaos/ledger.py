@@ -123,7 +123,9 @@ class Ledger:
         self.of: defaultdict[str, list[Operation]] = defaultdict(list)
         self.all_of: defaultdict[str, list[Operation]] = defaultdict(list)
         """Those of somebody else included."""
-        self._contents: defaultdict[tuple[str, int], dict[tuple[int, str, bool], Write]] = defaultdict(dict)
+        self._contents: defaultdict[tuple[str, int], dict[tuple[int, str, bool], Write]] = (
+            defaultdict(dict)
+        )
         self._by_tag: dict[tuple[str, str], Job] = {}
         self._shaken: list[tuple[float, frozenset[str]]] = []
         for event in facts.events:
@@ -148,7 +150,9 @@ class Ledger:
             write = _write(event)
             self.writes[ref].append(write)
             if write.there:
-                self._contents[ref, write.created].setdefault((write.version, write.value, write.marked), write)
+                self._contents[ref, write.created].setdefault(
+                    (write.version, write.value, write.marked), write
+                )
         elif event.key.startswith(STATE) and (ref := ref_of(event.key)):
             if event.value is not None:
                 self.reports[ref].append(_report(event))
@@ -168,7 +172,17 @@ class Ledger:
             ref = f"{kind}:{name}"
             incarnation = self.config(ref, event.revision).created
             value = _value_of_job(event)
-            job = Job(job_id, ref, action, int(version), suffix, event.revision, event.at, incarnation, value)
+            job = Job(
+                job_id,
+                ref,
+                action,
+                int(version),
+                suffix,
+                event.revision,
+                event.at,
+                incarnation,
+                value,
+            )
             self.jobs[job_id] = job
             self.jobs_on[ref].append(job)
 
@@ -256,7 +270,9 @@ class Ledger:
         write = job and self.first_write(job.ref, job.incarnation, job.value)
         return write.parents() if write else set()
 
-    def story(self, *refs: str, around: float = 0.0, seconds: float = 20.0, limit: int = 40) -> list[str]:
+    def story(
+        self, *refs: str, around: float = 0.0, seconds: float = 20.0, limit: int = 40
+    ) -> list[str]:
         """What happened to resources, as lines in order of time: the evidence."""
         lines: list[tuple[float, str]] = []
         for ref in refs:
@@ -268,7 +284,9 @@ class Ledger:
                 lines.append((job.at, f"job    {job.id} made (revision {job.revision})"))
                 if job.ended != float("inf"):
                     lines.append((job.ended, f"job    {job.id} over"))
-            lines.extend((operation.at, str(operation)) for operation in self.all_of.get(stack_name(ref), ()))
+            lines.extend(
+                (operation.at, str(operation)) for operation in self.all_of.get(stack_name(ref), ())
+            )
         lines.sort()
         if around:
             lines = [line for line in lines if abs(line[0] - around) <= seconds]
@@ -300,11 +318,23 @@ def _report(event: Event) -> Report:
     document = json.loads(event.value or "")
     state = document["state"]
     outputs = json.loads(state.get("heat_outputs") or "[]")
-    value = next((output["output_value"] for output in outputs if output["output_key"] == "value"), "")
-    return Report(event.revision, event.at, document["version"], state["worker_state"], document["error"], event.restored, value)
+    value = next(
+        (output["output_value"] for output in outputs if output["output_key"] == "value"), ""
+    )
+    return Report(
+        event.revision,
+        event.at,
+        document["version"],
+        state["worker_state"],
+        document["error"],
+        event.restored,
+        value,
+    )
 
 
 def _value_of_job(event: Event) -> str:
     """What the job asks for: the value of the body that it carries."""
     handler_job_number = json.loads(event.value or "[]")
-    return str(handler_job_number[1]["resource_input"].get("value", "")) if handler_job_number else ""
+    return (
+        str(handler_job_number[1]["resource_input"].get("value", "")) if handler_job_number else ""
+    )

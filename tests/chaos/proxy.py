@@ -90,7 +90,9 @@ class Link:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._serve_pair(reader, writer, lambda: False)
 
-    async def _serve_pair(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, barred: Callable[[], bool]) -> None:
+    async def _serve_pair(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, barred: Callable[[], bool]
+    ) -> None:
         """Pass on what one connection says, in both directions.
 
         :param barred: whether this connection alone is held.
@@ -149,5 +151,7 @@ def abort(pair: Iterable[asyncio.StreamWriter]) -> None:
 
 def _abort(writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError, AttributeError):
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
     writer.transport.abort()

@@ -61,7 +61,10 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Res
     """Start everything, make trouble, wait for quiet, and check."""
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{options.seed}-"))
     result = Result(options, str(folder))
-    wanted = {name: getattr(options, name) for name in ("bridges", "workers", "resources", "tenants", "rate")}
+    wanted = {
+        name: getattr(options, name)
+        for name in ("bridges", "workers", "resources", "tenants", "rate")
+    }
     with setting(folder, options.seed, **wanted) as running:
         say(f"seed {options.seed}: everything runs, logs in {folder}")
         injector = Injector(running, options.seed, options.fault_every, options.profile)
@@ -72,14 +75,24 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Res
         facts.save(folder)
     result.violations += check.check(facts)
     if result.violations:
-        lines = (line for violation in result.violations for line in (str(violation), *violation.evidence))
+        lines = (
+            line
+            for violation in result.violations
+            for line in (str(violation), *violation.evidence)
+        )
         (folder / "violations.txt").write_text("\n".join(lines) + "\n")
     elif not options.keep:
         shutil.rmtree(folder)
     return result
 
 
-def _make_trouble(running: Setting, injector: Injector, options: Options, result: Result, say: Callable[[str], None]) -> None:
+def _make_trouble(
+    running: Setting,
+    injector: Injector,
+    options: Options,
+    result: Result,
+    say: Callable[[str], None],
+) -> None:
     started = time.monotonic()
     stopping = threading.Event()
     threads = [
@@ -91,13 +104,19 @@ def _make_trouble(running: Setting, injector: Injector, options: Options, result
         thread.start()
     while (left := options.seconds - (time.monotonic() - started)) > 0:
         time.sleep(min(left, 30.0))
-        say(f"{time.monotonic() - started:4.0f} s: {running.generator.counts.total()} operations, {len(injector.log)} faults")
+        say(
+            f"{time.monotonic() - started:4.0f} s: {running.generator.counts.total()} operations, {len(injector.log)} faults"
+        )
     running.generator.stopping.set()
     stopping.set()
     for thread in threads:
         thread.join(180)
-    result.violations += [Violation("process", text.partition(" ")[0], text) for text in injector.died]
-    result.violations += [Violation("takeover", "leader", str(late)) for late in injector.takeovers if late.late]
+    result.violations += [
+        Violation("process", text.partition(" ")[0], text) for text in injector.died
+    ]
+    result.violations += [
+        Violation("takeover", "leader", str(late)) for late in injector.takeovers if late.late
+    ]
     running.generator.finish()
     say("faults are lifted, waiting for quiet")
     lifted = time.monotonic()
@@ -158,7 +177,10 @@ def _count(running: Setting, injector: Injector, facts: Facts, result: Result) -
         "restores of etcd": len(facts.restores),
         "measured takeovers": len(takeovers),
         **{f"takeover p{p} s": round(_percentile(takeovers, p), 2) for p in (50, 100)},
-        "retries": sum(e.value is not None and "/orchestrator/runs/" in e.key and '"retry"' in e.value for e in facts.events),
+        "retries": sum(
+            e.value is not None and "/orchestrator/runs/" in e.key and '"retry"' in e.value
+            for e in facts.events
+        ),
         **{f"latency p{p} s": round(_percentile(listed, p), 2) for p in (50, 90, 99, 100)},
     }
 

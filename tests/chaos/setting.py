@@ -111,7 +111,11 @@ class Member:
 
     def stands_by(self) -> bool:
         """Whether the last that a bridge has said of the lead is that another one has it."""
-        said = [line for line in self.process.log_tail(2000).splitlines() if '"leading"' in line or '"standing_by"' in line]
+        said = [
+            line
+            for line in self.process.log_tail(2000).splitlines()
+            if '"leading"' in line or '"standing_by"' in line
+        ]
         return bool(said) and '"standing_by"' in said[-1]
 
     def pause(self) -> None:
@@ -156,13 +160,25 @@ class Setting:
         return next((bridge for bridge in self.bridges if bridge.process.pid == pid), None)
 
     def flush_redis(self) -> None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.redis.port), timeout=3) as connection:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.redis.port), timeout=3) as connection,
+        ):
             connection.sendall(b"FLUSHALL\r\n")
             connection.recv(64)
 
 
 @contextmanager
-def setting(folder: Path, seed: int, *, bridges: int, workers: int, resources: int, tenants: int, rate: float) -> Iterator[Setting]:
+def setting(
+    folder: Path,
+    seed: int,
+    *,
+    bridges: int,
+    workers: int,
+    resources: int,
+    tenants: int,
+    rate: float,
+) -> Iterator[Setting]:
     """Start everything, and end it."""
     with ExitStack() as stack:
         loop = Loop()
@@ -177,18 +193,29 @@ def setting(folder: Path, seed: int, *, bridges: int, workers: int, resources: i
         heat.outputs, heat.window = outputs, WINDOW
         client = Client(etcd.endpoints)
         stack.callback(client.close)
-        generator = Generator(Client(etcd.endpoints), seed, resources=resources, tenants=tenants, rate=rate)
+        generator = Generator(
+            Client(etcd.endpoints), seed, resources=resources, tenants=tenants, rate=rate
+        )
         recorder = Recorder(etcd.endpoints, generator.heard)
         stack.callback(recorder.close)
         for template in TEMPLATES:
             value = {"body": json.dumps(template), "version": 1, "marked_for_deletion": False}
             client.put(f"/config/v2.0/heat_templates/{template['id']}", json.dumps(value))
         (folder / "schemas.json").write_text(json.dumps(SCHEMAS))
-        start = _Starter(processes, loop, [member.port for member in etcd.members], redis.url, heat.port, folder)
-        running = [start.bridge(f"bridge{n + 1}") for n in range(bridges)], [start.worker(f"worker{n + 1}") for n in range(workers)]
+        start = _Starter(
+            processes, loop, [member.port for member in etcd.members], redis.url, heat.port, folder
+        )
+        running = (
+            [start.bridge(f"bridge{n + 1}") for n in range(bridges)],
+            [start.worker(f"worker{n + 1}") for n in range(workers)],
+        )
         for worker in running[1]:
             process = worker.process
-            process.wait_until(lambda process=process: "ready." in process.log_tail(50), 60, "ready")  # type: ignore[misc]
+            process.wait_until(
+                lambda process=process: "ready." in process.log_tail(50),  # type: ignore[misc]
+                60,
+                "ready",
+            )
         made = Setting(folder, etcd, redis, heat, mood, client, recorder, generator, *running)
         try:
             yield made
@@ -209,10 +236,15 @@ class _Starter:
 
     def _member(self, name: str, command: list[str]) -> Member:
         ways = {"etcd": self._ports_for(name), "heat": [self.heat]}
-        links = {what: tuple(Link(self.loop, f"{name}-{what}", port) for port in ports) for what, ports in ways.items()}
+        links = {
+            what: tuple(Link(self.loop, f"{name}-{what}", port) for port in ports)
+            for what, ports in ways.items()
+        }
         environment = {
             **SETTINGS,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(servers.PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(servers.PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
+            ),
             "PYTHONUNBUFFERED": "1",
             "ORCHESTRATOR_ETCD_ENDPOINTS": ",".join(link.address for link in links["etcd"]),
             "ORCHESTRATOR_BROKER_URL": self.redis,
@@ -220,7 +252,9 @@ class _Starter:
             "OS_AUTH_TYPE": "none",
             "OS_ENDPOINT": f"http://{links['heat'][0].address}/v1/%(tenant_id)s",
         }
-        process = self.processes.start(name, [sys.executable, *command], env=environment, cwd=servers.PACKAGE_ROOT)
+        process = self.processes.start(
+            name, [sys.executable, *command], env=environment, cwd=servers.PACKAGE_ROOT
+        )
         return Member(name, process, links)
 
     def _ports_for(self, name: str) -> list[int]:
@@ -232,5 +266,11 @@ class _Starter:
         return self._member(name, ["-c", "from orchestrator.cli import main; main()", "bridge"])
 
     def worker(self, name: str) -> Member:
-        options = ["--loglevel=INFO", "--concurrency=4", f"--hostname={name}@%h", "--without-gossip", "--without-mingle"]
+        options = [
+            "--loglevel=INFO",
+            "--concurrency=4",
+            f"--hostname={name}@%h",
+            "--without-gossip",
+            "--without-mingle",
+        ]
         return self._member(name, ["-m", "celery", "-A", "tasks", "worker", *options])

@@ -44,13 +44,28 @@ class Story:
         value: str = "",
         tenant: str = "t",
     ) -> None:
-        body = {"id": name, "tenant_id": tenant, "value": value or f"1.{version}", "parent_id": parent or None}
-        self.put(f"/config/v1/nodes/{name}", {"body": json.dumps(body), "version": version, "marked_for_deletion": marked})
+        body = {
+            "id": name,
+            "tenant_id": tenant,
+            "value": value or f"1.{version}",
+            "parent_id": parent or None,
+        }
+        self.put(
+            f"/config/v1/nodes/{name}",
+            {"body": json.dumps(body), "version": version, "marked_for_deletion": marked},
+        )
 
     def remove(self, name: str) -> None:
         self.drop(f"/config/v1/nodes/{name}")
 
-    def job(self, name: str, version: int = 1, action: str = "create", suffix: str = "aaaaa", value: str = "") -> str:
+    def job(
+        self,
+        name: str,
+        version: int = 1,
+        action: str = "create",
+        suffix: str = "aaaaa",
+        value: str = "",
+    ) -> str:
         key = f"/jobs/all/{action}:heat_worker:node:{name}:{version}:{suffix}"
         self.put(key, ["heat_worker", {"resource_input": {"value": value or f"1.{version}"}}, 0])
         return key
@@ -83,7 +98,16 @@ class Story:
         tag = "" if foreign else f"orchestrator-{version}-{suffix}"
         reason = "scripted failure 7" if outcome == "FAILED" else ""
         at, ends = float(self.now), self.now + took
-        stack = (f"node_{name}", tag, at, ends, outcome, reason, f"id of {name} in {tenant}", value or f"1.{version}")
+        stack = (
+            f"node_{name}",
+            tag,
+            at,
+            ends,
+            outcome,
+            reason,
+            f"id of {name} in {tenant}",
+            value or f"1.{version}",
+        )
         self.facts.operations.append(Operation(method, tenant, *stack, foreign))
 
     def stands(
@@ -94,7 +118,9 @@ class Story:
         tenant: str = "t",
         value: str = "",
     ) -> None:
-        self.facts.stacks.append(Standing(tenant, f"node_{name}", status, {"value": value or f"1.{version}"}))
+        self.facts.stacks.append(
+            Standing(tenant, f"node_{name}", status, {"value": value or f"1.{version}"})
+        )
 
     # Whole chapters -----------------------------------------------------------------------------------
 
@@ -133,7 +159,11 @@ class Story:
         """etcd goes back to a time before the states of these nodes were written: their jobs are there again."""
         self.now += 1
         for name in names:
-            event = next(e for e in self.facts.events if e.key.startswith("/jobs/all/") and f":{name}:" in e.key)
+            event = next(
+                e
+                for e in self.facts.events
+                if e.key.startswith("/jobs/all/") and f":{name}:" in e.key
+            )
             self._bring_back(event.key, event.value, event.created)
             self._bring_back(f"/state/v1/nodes/{name}", None, 0)
             self._created.pop(f"/state/v1/nodes/{name}", None)
@@ -142,7 +172,9 @@ class Story:
         return self
 
     def _bring_back(self, key: str, value: str | None, created: int) -> None:
-        self.facts.events.append(Event(self.now, float(self.now), key, value, created, restored=True))
+        self.facts.events.append(
+            Event(self.now, float(self.now), key, value, created, restored=True)
+        )
 
     def rules(self) -> set[str]:
         return {violation.rule for violation in check(self.facts)}
@@ -150,7 +182,15 @@ class Story:
 
 def good() -> Story:
     """A bit of everything, without a fault."""
-    story = Story().built("p").built("c", "p").updated("p").updated("c", parent="p").built("x").deleted("x")
+    story = (
+        Story()
+        .built("p")
+        .built("c", "p")
+        .updated("p")
+        .updated("c", parent="p")
+        .built("x")
+        .deleted("x")
+    )
     story.config("p", 2)  # a resync
     story.deleted("c", 3, "p")
     return story.deleted("p", 3).built("q")
@@ -226,7 +266,10 @@ def test_a_failure_without_heats_reason() -> None:
 
 
 def test_a_failure_that_heat_does_not_know_of() -> None:
-    assert failing("Heat ended in CREATE_FAILED: scripted failure 7", "COMPLETE").rules() == {"final state", "report"}
+    assert failing("Heat ended in CREATE_FAILED: scripted failure 7", "COMPLETE").rules() == {
+        "final state",
+        "report",
+    }
 
 
 def test_a_failure_because_of_a_parent_lasts_as_long_as_the_parents() -> None:
@@ -639,7 +682,9 @@ def test_a_move_to_another_tenant_than_wanted() -> None:
 # Somebody else -----------------------------------------------------------------------------------
 
 
-def meddled(method: str, *, again: bool = True, reported: str = "CREATE_COMPLETED", error: str = "") -> Story:
+def meddled(
+    method: str, *, again: bool = True, reported: str = "CREATE_COMPLETED", error: str = ""
+) -> Story:
     """Somebody else is at work on a stack while it is built; it is asked for again, or not."""
     story = good()
     story.config("s")
@@ -679,13 +724,20 @@ def test_a_failure_because_of_somebody_else_says_so() -> None:
     assert not failed(meddled("delete", again=False, reported="CREATE_FAILED", error=BEHIND))
     assert failed(meddled("delete", again=False, reported="CREATE_FAILED", error="no idea"))
     assert failed(meddled("update", again=False, reported="CREATE_FAILED", error=BEHIND))
-    assert not failed(meddled("suspend", again=False, reported="CREATE_FAILED", error="it is in SUSPEND_COMPLETE"))
-    assert failed(meddled("check", again=False, reported="CREATE_FAILED", error="it is in SUSPEND_COMPLETE"))
+    assert not failed(
+        meddled("suspend", again=False, reported="CREATE_FAILED", error="it is in SUSPEND_COMPLETE")
+    )
+    assert failed(
+        meddled("check", again=False, reported="CREATE_FAILED", error="it is in SUSPEND_COMPLETE")
+    )
 
 
 def test_a_failure_because_of_somebody_else_does_not_last() -> None:
     """After the faults, what somebody else has touched is written once more: it is as it should be in the end."""
-    assert "final state" in meddled("delete", again=False, reported="CREATE_FAILED", error=BEHIND).rules()
+    assert (
+        "final state"
+        in meddled("delete", again=False, reported="CREATE_FAILED", error=BEHIND).rules()
+    )
 
 
 def test_a_parent_that_somebody_else_deleted_does_not_hold_up_its_child() -> None:

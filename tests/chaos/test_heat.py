@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
 
 from .heat import operations, outputs, standing
@@ -47,13 +46,23 @@ def test_somebody_elses_update_takes_over_and_takes_the_tags_away(heat: Scripted
 
     stack = shown(heat)
     assert (stack["stack_status"], stack["tags"]) == ("UPDATE_COMPLETE", [])
-    assert {output["output_key"]: output["output_value"] for output in stack["outputs"]} == {"id": "node_a-id", "value": "theirs"}
+    assert {output["output_key"]: output["output_value"] for output in stack["outputs"]} == {
+        "id": "node_a-id",
+        "value": "theirs",
+    }
     ours, theirs = operations(heat)
-    assert (ours.outcome, ours.ends, ours.value, ours.foreign) == ("OVERTAKEN", theirs.at, "1.1", False)
+    assert (ours.outcome, ours.ends, ours.value, ours.foreign) == (
+        "OVERTAKEN",
+        theirs.at,
+        "1.1",
+        False,
+    )
     assert (theirs.outcome, theirs.value, theirs.foreign) == ("COMPLETE", "theirs", True)
 
 
-def test_a_stack_that_somebody_suspended_takes_no_update_until_it_is_resumed(heat: ScriptedHeat) -> None:
+def test_a_stack_that_somebody_suspended_takes_no_update_until_it_is_resumed(
+    heat: ScriptedHeat,
+) -> None:
     create(heat)
     assert heat.somebody_else("suspend", "t", "node_a")
     assert (shown(heat)["stack_status"], update(heat)) == ("SUSPEND_COMPLETE", 400)

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
-
 from orchestrator.cli.main import app
 from orchestrator.clients import catalogue
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
@@ -28,6 +26,8 @@ from orchestrator.core.records import Failed, Handled, Held, Run
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
+from typer.testing import CliRunner, Result
+
 from tests.doubles import MemoryStore
 
 PREFIXES = ("CONFIG", "STATE", "MONITORING", "JOBS", "WORKER")
@@ -57,7 +57,14 @@ class Records:
     def lead(self) -> None:
         self.store.put(self.keys.leader, json.dumps({"host": "here", "pid": 7}))
 
-    def report(self, ref: Ref, version: int = 1, action: Action = Action.CREATE, error: str = "", root: Ref | None = None) -> int:
+    def report(
+        self,
+        ref: Ref,
+        version: int = 1,
+        action: Action = Action.CREATE,
+        error: str = "",
+        root: Ref | None = None,
+    ) -> int:
         """A job has ended: the stack, the state, and the failure if it was one."""
         verb = {Action.CREATE: "CREATE", Action.MODIFY: "UPDATE", Action.DELETE: "DELETE"}[action]
         status = f"{verb}_{'FAILED' if error else 'COMPLETE'}"
@@ -65,17 +72,34 @@ class Records:
             self.put(self.keys.failed, ref, Failed(version, action, error, root or ref).to_json())
         else:
             self.store.delete(self.keys.below(self.keys.failed, ref))
-        self.put(self.keys.stacks, ref, records.StackRecord.of(ref, "t1", status, [], error).to_json())
-        return self.put(self.keys.state, ref, records.StateRecord.of(action, status, [], version, error).to_json())
+        self.put(
+            self.keys.stacks, ref, records.StackRecord.of(ref, "t1", status, [], error).to_json()
+        )
+        return self.put(
+            self.keys.state,
+            ref,
+            records.StateRecord.of(action, status, [], version, error).to_json(),
+        )
 
     def hold(self, ref: Ref, waits_for: Ref, version: int = 1) -> None:
         reason = f"refers to {waits_for}, which is not in the configuration (yet)"
         self.put(self.keys.held, ref, Held(version, waits_for, reason).to_json())
 
     def handle(self, ref: Ref, version: int, incarnation: int, **fields: Any) -> None:
-        self.put(self.keys.handled, ref, Handled(version, incarnation, JobId("j"), ref.type, "t1", **fields).to_json())
+        self.put(
+            self.keys.handled,
+            ref,
+            Handled(version, incarnation, JobId("j"), ref.type, "t1", **fields).to_json(),
+        )
 
-    def job(self, ref: Ref, *after: JobId, suffix: str = "00000", action: Action = Action.CREATE, run: Run | None = None) -> JobId:
+    def job(
+        self,
+        ref: Ref,
+        *after: JobId,
+        suffix: str = "00000",
+        action: Action = Action.CREATE,
+        run: Run | None = None,
+    ) -> JobId:
         job = Job(
             id=JobId(f"{action.value}:heat_worker:{ref}:1:{suffix}"),
             ref=ref,

@@ -22,7 +22,9 @@ body: {tenant_id: t1, network_id: net-front, cidr: 192.0.2.0/24, ip_version: fou
 ONE = "type: port\nid: web\nbody:\n  tenant_id: t1\n  network_id: net-front\n  mac_address: 52:54:00:12:34:56\n"
 
 
-def test_all_faults_of_all_bodies_are_told_and_nothing_is_written(run: Run_, written: Records, tmp_path: Path) -> None:
+def test_all_faults_of_all_bodies_are_told_and_nothing_is_written(
+    run: Run_, written: Records, tmp_path: Path
+) -> None:
     (tmp_path / "bad.yaml").write_text(BAD)
     (tmp_path / "good.yaml").write_text("type: network\nid: net-front\nbody: {tenant_id: t1}\n")
 
@@ -77,9 +79,15 @@ def test_a_mac_address_of_digits_is_stored_as_it_was_typed(run: Run_, written: R
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        pytest.param(["aply"], "error: No such command 'aply'. Did you mean 'apply'? (see `orchestrator --help`)\n", id="command"),
         pytest.param(
-            ["templates", "show"], "error: Missing argument 'name' (see `orchestrator templates show --help`)\n", id="argument"
+            ["aply"],
+            "error: No such command 'aply'. Did you mean 'apply'? (see `orchestrator --help`)\n",
+            id="command",
+        ),
+        pytest.param(
+            ["templates", "show"],
+            "error: Missing argument 'name' (see `orchestrator templates show --help`)\n",
+            id="argument",
         ),
         pytest.param(
             ["get", "a", "b", "c"],
@@ -88,7 +96,9 @@ def test_a_mac_address_of_digits_is_stored_as_it_was_typed(run: Run_, written: R
         ),
     ],
 )
-def test_a_command_line_that_is_not_understood_is_one_line_without_a_box(run: Run_, arguments: list[str], error: str) -> None:
+def test_a_command_line_that_is_not_understood_is_one_line_without_a_box(
+    run: Run_, arguments: list[str], error: str
+) -> None:
     result = run(*arguments)
 
     assert (result.exit_code, result.stdout) == (2, "")

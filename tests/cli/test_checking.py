@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from orchestrator.cli import cases, checking, entries
 from orchestrator.clients import catalogue, heat_types
 from orchestrator.errors import InvalidInput
@@ -70,7 +69,12 @@ expect:
 def write(folder: Path, **files: str) -> Path:
     """A good entry of which some files are replaced."""
     content = {"schema": SCHEMA, "mapping": MAPPING, "template": TEMPLATE, "case": CASE} | files
-    names = {"schema": "schema.yaml", "mapping": "mapping.yaml", "template": "template.yaml.j2", "case": "cases/tagged.yaml"}
+    names = {
+        "schema": "schema.yaml",
+        "mapping": "mapping.yaml",
+        "template": "template.yaml.j2",
+        "case": "cases/tagged.yaml",
+    }
     (folder / "person").mkdir()
     (folder / "person" / "schema.yaml").write_text(PERSON)
     for name, text in content.items():
@@ -86,9 +90,17 @@ def check(folder: Path, *names: str) -> list[checking.Checked]:
 
 def problems(folder: Path, hints: bool = False, /, **files: str) -> list[tuple[str, str]]:
     """What is found in a good entry of which some files are replaced: (file:line, problem)."""
-    found = [problem for entry in check(write(folder, **files)) for problem in (entry.hints if hints else entry.problems)]
+    found = [
+        problem
+        for entry in check(write(folder, **files))
+        for problem in (entry.hints if hints else entry.problems)
+    ]
     return [
-        (f"{problem.file.relative_to(folder).as_posix().removeprefix('disk/')}:{problem.line}", problem.text) for problem in found
+        (
+            f"{problem.file.relative_to(folder).as_posix().removeprefix('disk/')}:{problem.line}",
+            problem.text,
+        )
+        for problem in found
     ]
 
 
@@ -111,49 +123,70 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "mapping",
             "Psize",
             "size",
-            ("mapping.yaml:3", "parameter_mappings.size: mapping 'size': starts with 's'; known are A, C, F, M, O, P and V"),
+            (
+                "mapping.yaml:3",
+                "parameter_mappings.size: mapping 'size': starts with 's'; known are A, C, F, M, O, P and V",
+            ),
             id="a mapping does not parse",
         ),
         pytest.param(
             "mapping",
             "Psize",
             "Psiez",
-            ("mapping.yaml:3", "parameter_mappings.size: disk has no property 'siez'; did you mean size?"),
+            (
+                "mapping.yaml:3",
+                "parameter_mappings.size: disk has no property 'siez'; did you mean size?",
+            ),
             id="a property is misspelt",
         ),
         pytest.param(
             "mapping",
             "Fperson",
             "Fpersons",
-            ("mapping.yaml:4", "parameter_mappings.owner: there is no type 'persons'; did you mean person?"),
+            (
+                "mapping.yaml:4",
+                "parameter_mappings.owner: there is no type 'persons'; did you mean person?",
+            ),
             id="a type is misspelt",
         ),
         pytest.param(
             "mapping",
             "+owner_id",
             "+owner_di",
-            ("mapping.yaml:4", "parameter_mappings.owner: disk has no property 'owner_di'; did you mean owner_id?"),
+            (
+                "mapping.yaml:4",
+                "parameter_mappings.owner: disk has no property 'owner_di'; did you mean owner_id?",
+            ),
             id="a hop is misspelt",
         ),
         pytest.param(
             "mapping",
             ":name",
             ":nmae",
-            ("mapping.yaml:4", "parameter_mappings.owner: person has no property 'nmae'; did you mean name?"),
+            (
+                "mapping.yaml:4",
+                "parameter_mappings.owner: person has no property 'nmae'; did you mean name?",
+            ),
             id="a property elsewhere is misspelt",
         ),
         pytest.param(
             "mapping",
             "Fperson+owner_id:name",
             "Mperson:owner_id:name",
-            ("mapping.yaml:4", "parameter_mappings.owner: person is not built, so it has no output 'name'"),
+            (
+                "mapping.yaml:4",
+                "parameter_mappings.owner: person is not built, so it has no output 'name'",
+            ),
             id="an output of what is not built",
         ),
         pytest.param(
             "mapping",
             "jinja_tag",
             "jinja_tga",
-            ("mapping.yaml:5", "parameter_mappings.jinja_tga: the template does not use jinja_tga; did you mean jinja_tag?"),
+            (
+                "mapping.yaml:5",
+                "parameter_mappings.jinja_tga: the template does not use jinja_tga; did you mean jinja_tag?",
+            ),
             id="a name of Jinja2 is not used",
         ),
         pytest.param(
@@ -170,42 +203,60 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "mapping",
             "parameter_mappings:",
             "environment: {}\nparameter_mappings:",
-            ("mapping.yaml:1", "environment: no files and no environment are sent to Heat; write it into the template"),
+            (
+                "mapping.yaml:1",
+                "environment: no files and no environment are sent to Heat; write it into the template",
+            ),
             id="an environment",
         ),
         pytest.param(
             "schema",
             "Cdisk",
             "Xdisk",
-            ("schema.yaml:3", "template_path of type disk: mapping 'Xdisk': starts with 'X'; known are A, C, F, M, O, P and V"),
+            (
+                "schema.yaml:3",
+                "template_path of type disk: mapping 'Xdisk': starts with 'X'; known are A, C, F, M, O, P and V",
+            ),
             id="the template_path does not parse",
         ),
         pytest.param(
             "schema",
             "Cdisk",
             "Cdsik",
-            ("schema.yaml:3", "metadata.template_path: there is no template 'dsik' in the catalogue; did you mean disk?"),
+            (
+                "schema.yaml:3",
+                "metadata.template_path: there is no template 'dsik' in the catalogue; did you mean disk?",
+            ),
             id="the template_path leads nowhere",
         ),
         pytest.param(
             "schema",
             "relation: person",
             "relation: presno",
-            ("schema.yaml:10", "schema.properties.owner_id.relation: there is no type 'presno'; did you mean person?"),
+            (
+                "schema.yaml:10",
+                "schema.properties.owner_id.relation: there is no type 'presno'; did you mean person?",
+            ),
             id="a relation is misspelt",
         ),
         pytest.param(
             "schema",
             "size: {type: integer}",
             "size: {type: integr}",
-            ("schema.yaml:9", "schema.properties.size.type: expected one or a list of string, integer"),
+            (
+                "schema.yaml:9",
+                "schema.properties.size.type: expected one or a list of string, integer",
+            ),
             id="a type of JSON is misspelt",
         ),
         pytest.param(
             "schema",
             "size: {type: integer}",
             "size: {tpye: integer}",
-            ("schema.yaml:9", "schema.properties.size.tpye: a JSON schema has no 'tpye'; did you mean type?"),
+            (
+                "schema.yaml:9",
+                "schema.properties.size.tpye: a JSON schema has no 'tpye'; did you mean type?",
+            ),
             id="a word of JSON schema is misspelt",
         ),
         pytest.param(
@@ -233,7 +284,10 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "template",
             "if jinja_tag",
             "if jinja_tog",
-            ("template.yaml.j2:10", "jinja_tog is used, and no mapping gives it; did you mean jinja_tag?"),
+            (
+                "template.yaml.j2:10",
+                "jinja_tog is used, and no mapping gives it; did you mean jinja_tag?",
+            ),
             id="a variable is misspelt",
         ),
         pytest.param(
@@ -247,14 +301,20 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "template",
             "heat_template_version: 2018-08-31",
             "version: 1",
-            ("template.yaml.j2:1", "this is not HOT: expected one object with heat_template_version"),
+            (
+                "template.yaml.j2:1",
+                "this is not HOT: expected one object with heat_template_version",
+            ),
             id="what it renders is not HOT",
         ),
         pytest.param(
             "template",
             "2018-08-31",
             "2018-08-32",
-            ("template.yaml.j2:1", "heat_template_version: there is no version '2018-08-32'; did you mean 2018-08-31"),
+            (
+                "template.yaml.j2:1",
+                "heat_template_version: there is no version '2018-08-32'; did you mean 2018-08-31",
+            ),
             id="a version that is none",
         ),
         pytest.param(
@@ -268,28 +328,40 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "template",
             "parameters:\n",
             "parameters:\n  kind: {type: string}\n",
-            ("template.yaml.j2:3", "parameters.kind: it has no default, and no mapping gives it; Heat refuses that"),
+            (
+                "template.yaml.j2:3",
+                "parameters.kind: it has no default, and no mapping gives it; Heat refuses that",
+            ),
             id="a parameter is not given",
         ),
         pytest.param(
             "template",
             "size: {type: number}",
             "size: {type: numbr}",
-            ("template.yaml.j2:3", "parameters.size.type: there is no type 'numbr'; did you mean number?"),
+            (
+                "template.yaml.j2:3",
+                "parameters.size.type: there is no type 'numbr'; did you mean number?",
+            ),
             id="a parameter's type is misspelt",
         ),
         pytest.param(
             "template",
             "OS::Cinder::Volume",
             "OS::Cinder::Volum",
-            ("template.yaml.j2:7", "resources.volume.type: Heat has no type 'OS::Cinder::Volum'; did you mean OS::Cinder::Volume?"),
+            (
+                "template.yaml.j2:7",
+                "resources.volume.type: Heat has no type 'OS::Cinder::Volum'; did you mean OS::Cinder::Volume?",
+            ),
             id="a type of Heat is misspelt",
         ),
         pytest.param(
             "template",
             "metadata: {tag",
             "metdata: {tag",
-            ("template.yaml.j2:11", "resources.volume.properties.metdata: there is no property 'metdata'; did you mean metadata?"),
+            (
+                "template.yaml.j2:11",
+                "resources.volume.properties.metdata: there is no property 'metdata'; did you mean metadata?",
+            ),
             id="a property of Heat is misspelt",
         ),
         pytest.param(
@@ -306,14 +378,20 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "template",
             "      size: {get_param: size}",
             "      size: [{get_param: size}]",
-            ("template.yaml.j2:9", "resources.volume.properties.size: should be a whole number, not a list"),
+            (
+                "template.yaml.j2:9",
+                "resources.volume.properties.size: should be a whole number, not a list",
+            ),
             id="a property has another type",
         ),
         pytest.param(
             "template",
             "  volume:",
             "  size:",
-            ("template.yaml.j2:3", "parameters.size: a resource has the same name; Heat refuses that"),
+            (
+                "template.yaml.j2:3",
+                "parameters.size: a resource has the same name; Heat refuses that",
+            ),
             id="a parameter is called like a resource",
         ),
         pytest.param(
@@ -377,7 +455,10 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "case",
             "body: {name: Ann}",
             "body: {nmae: Ann}",
-            ("cases/tagged.yaml:4", "related[0].body.nmae: there is no property 'nmae'; did you mean name?"),
+            (
+                "cases/tagged.yaml:4",
+                "related[0].body.nmae: there is no property 'nmae'; did you mean name?",
+            ),
             id="a related body has a misspelt property",
         ),
         pytest.param(
@@ -429,19 +510,27 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "case",
             "expect:",
             "expected:",
-            ("cases/tagged.yaml:6", "expected: there is no property 'expected'; did you mean expect?"),
+            (
+                "cases/tagged.yaml:6",
+                "expected: there is no property 'expected'; did you mean expect?",
+            ),
             id="a key is misspelt",
         ),
         pytest.param(
             "case",
             "version: 2",
             "verzion: 2",
-            ("cases/tagged.yaml:3", "verzion: there is no property 'verzion'; did you mean version?"),
+            (
+                "cases/tagged.yaml:3",
+                "verzion: there is no property 'verzion'; did you mean version?",
+            ),
             id="another key is misspelt",
         ),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, file: str, old: str, new: str, expected: tuple[str, str]) -> None:
+def test_what_is_wrong_is_named(
+    tmp_path: Path, file: str, old: str, new: str, expected: tuple[str, str]
+) -> None:
     good = {"schema": SCHEMA, "mapping": MAPPING, "template": TEMPLATE, "case": CASE}[file]
     assert old in good
 
@@ -451,10 +540,15 @@ def test_what_is_wrong_is_named(tmp_path: Path, file: str, old: str, new: str, e
 
 
 def test_null_for_a_parameter_without_a_default_is_found(tmp_path: Path) -> None:
-    case = CASE.replace("size: 20, owner_id", "owner_id").replace("size: 20, owner: Ann", "size: null, owner: Ann")
+    case = CASE.replace("size: 20, owner_id", "owner_id").replace(
+        "size: 20, owner: Ann", "size: null, owner: Ann"
+    )
 
     assert problems(tmp_path, case=case) == [
-        ("template.yaml.j2:3", "parameters.size: null is sent, and there is no default; Heat refuses that (case tagged)")
+        (
+            "template.yaml.j2:3",
+            "parameters.size: null is sent, and there is no default; Heat refuses that (case tagged)",
+        )
     ]
 
 
@@ -479,7 +573,11 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     ("file", "old", "new", "expected"),
     [
         pytest.param(
-            "template", "description: Its id., ", "", ("template.yaml.j2:14", "outputs.id: it has no description"), id="undescribed"
+            "template",
+            "description: Its id., ",
+            "",
+            ("template.yaml.j2:14", "outputs.id: it has no description"),
+            id="undescribed",
         ),
         pytest.param(
             "template",
@@ -497,7 +595,9 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_refuses_nothing_is_a_hint(tmp_path: Path, file: str, old: str, new: str, expected: tuple[str, str]) -> None:
+def test_what_refuses_nothing_is_a_hint(
+    tmp_path: Path, file: str, old: str, new: str, expected: tuple[str, str]
+) -> None:
     good = {"template": TEMPLATE, "case": CASE}[file]
     assert old in good
 
@@ -513,7 +613,9 @@ def test_a_fault_inside_a_loop_is_told_at_the_line_that_made_it(tmp_path: Path) 
         "    properties: {sise: 1}\n{% endfor %}\n",
     )
 
-    found = problems(tmp_path, template=template, case=CASE.replace("tag: x", "tag: xy").partition("  hot:")[0])
+    found = problems(
+        tmp_path, template=template, case=CASE.replace("tag: x", "tag: xy").partition("  hot:")[0]
+    )
 
     assert [(where, text.partition(":")[0]) for where, text in found] == [
         ("template.yaml.j2:13", "resources.more_x.properties.sise"),
@@ -534,10 +636,13 @@ def test_a_plug_ins_type_is_named_in_a_file_of_the_catalogue(tmp_path: Path) -> 
     plugins.write_text("Acme::Disk:\n")
     assert check(tmp_path, "disk")[0].problems == ()
 
-    plugins.write_text("Acme::Disk: {properties: {size: {type: integer, required: true}, label: {type: string}}}\n")
+    plugins.write_text(
+        "Acme::Disk: {properties: {size: {type: integer, required: true}, label: {type: string}}}\n"
+    )
     (problem,) = check(tmp_path, "disk")[0].problems
     assert (
-        problem.text == "resources.volume.properties.metadata: there is no property 'metadata'; known are label, size (case tagged)"
+        problem.text
+        == "resources.volume.properties.metadata: there is no property 'metadata'; known are label, size (case tagged)"
     )
 
 
@@ -545,10 +650,26 @@ def test_a_plug_ins_type_is_named_in_a_file_of_the_catalogue(tmp_path: Path) -> 
     ("expected", "actual", "whole", "found"),
     [
         pytest.param({"a": 1}, {"a": 1, "b": 2}, False, [], id="more is no difference"),
-        pytest.param({"a": 1}, {"a": 1, "b": 2}, True, ["x.b: 2 is there and was not expected"], id="unless it is the whole"),
-        pytest.param({"a": True}, {"a": 1}, False, ["x.a: True was expected, not 1"], id="true is not one"),
-        pytest.param({"a": {"b": 1}}, {"a": {}}, False, ["x.a.b: it is not there; expected 1"], id="missing"),
-        pytest.param({"a": [1]}, {"a": [1, 2]}, False, ["x.a: [1] was expected, not [1, 2]"], id="lists are equal or not"),
+        pytest.param(
+            {"a": 1},
+            {"a": 1, "b": 2},
+            True,
+            ["x.b: 2 is there and was not expected"],
+            id="unless it is the whole",
+        ),
+        pytest.param(
+            {"a": True}, {"a": 1}, False, ["x.a: True was expected, not 1"], id="true is not one"
+        ),
+        pytest.param(
+            {"a": {"b": 1}}, {"a": {}}, False, ["x.a.b: it is not there; expected 1"], id="missing"
+        ),
+        pytest.param(
+            {"a": [1]},
+            {"a": [1, 2]},
+            False,
+            ["x.a: [1] was expected, not [1, 2]"],
+            id="lists are equal or not",
+        ),
     ],
 )
 def test_differences(expected: object, actual: object, whole: bool, found: list[str]) -> None:

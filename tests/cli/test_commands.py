@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from orchestrator import __version__
 from orchestrator.clients import catalogue
 from orchestrator.core.jobs import Action
@@ -53,13 +52,21 @@ def soon(act: Callable[[], object], when: Callable[[], object]) -> threading.Thr
 # Wanted configuration ------------------------------------------------------------------------------
 
 
-def test_documents_from_standard_input_are_created_updated_or_left_alone(run: Run_, written: Records) -> None:
+def test_documents_from_standard_input_are_created_updated_or_left_alone(
+    run: Run_, written: Records
+) -> None:
     first = run("apply", "-f", "-", input=SERVICE)
     second = run("apply", "-f", "-", input=SERVICE.replace("front", "back"))
 
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert first.stdout == "RESULT   RESOURCE   VERSION\ncreated  network:n  v1\ncreated  subnet:s   v1\n"
-    assert second.stdout == "RESULT     RESOURCE   VERSION\nupdated    network:n  v2\nunchanged  subnet:s   v1\n"
+    assert (
+        first.stdout
+        == "RESULT   RESOURCE   VERSION\ncreated  network:n  v1\ncreated  subnet:s   v1\n"
+    )
+    assert (
+        second.stdout
+        == "RESULT     RESOURCE   VERSION\nupdated    network:n  v2\nunchanged  subnet:s   v1\n"
+    )
     assert written.wanted(NET) == {
         "body": {"id": "n", "tenant_id": "t1", "name": "back"},
         "version": 2,
@@ -67,19 +74,27 @@ def test_documents_from_standard_input_are_created_updated_or_left_alone(run: Ru
     }
 
 
-def test_one_bad_document_keeps_all_from_being_written(run: Run_, written: Records, tmp_path: Path) -> None:
+def test_one_bad_document_keeps_all_from_being_written(
+    run: Run_, written: Records, tmp_path: Path
+) -> None:
     (tmp_path / "service.yaml").write_text(SERVICE + "---\ntype: prot\nid: p\nbody: {}\n")
 
     result = run("apply", "-f", "service.yaml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "error: service.yaml:9: unknown type 'prot'; did you mean port or router?\n"
+    assert (
+        result.stderr
+        == "error: service.yaml:9: unknown type 'prot'; did you mean port or router?\n"
+    )
     assert written.store.list(written.keys.config)[1] == []
 
 
 def test_apply_can_wait_for_what_comes_of_it(run: Run_, written: Records) -> None:
     written.lead()
-    acting = soon(lambda: (written.report(NET), written.report(SUB, error="no such range")), lambda: written.wanted(SUB))
+    acting = soon(
+        lambda: (written.report(NET), written.report(SUB, error="no such range")),
+        lambda: written.wanted(SUB),
+    )
 
     result = run("apply", "-f", "-", "--wait", "--timeout", "20", input=SERVICE)
     acting.join()
@@ -96,8 +111,20 @@ def test_what_was_written_is_told_to_scripts(run: Run_, written: Records) -> Non
     result = run("apply", "-f", "-", "-o", "json", input=SERVICE)
 
     assert json.loads(result.stdout) == [
-        {"type": "network", "id": "n", "result": "created", "version": 1, "key": f"{written.keys.config}v2.0/networks/n"},
-        {"type": "subnet", "id": "s", "result": "created", "version": 1, "key": f"{written.keys.config}v2.0/subnets/s"},
+        {
+            "type": "network",
+            "id": "n",
+            "result": "created",
+            "version": 1,
+            "key": f"{written.keys.config}v2.0/networks/n",
+        },
+        {
+            "type": "subnet",
+            "id": "s",
+            "result": "created",
+            "version": 1,
+            "key": f"{written.keys.config}v2.0/subnets/s",
+        },
     ]
 
 
@@ -107,18 +134,24 @@ def test_delete_marks_and_says_who_removes_the_config(run: Run_, written: Record
     result = run("delete", "network:n")
 
     assert result.exit_code == 0
-    assert result.stdout == "RESULT               RESOURCE   VERSION\nmarked for deletion  network:n  v2\n"
+    assert (
+        result.stdout
+        == "RESULT               RESOURCE   VERSION\nmarked for deletion  network:n  v2\n"
+    )
     assert "Where there is none: orchestrator delete network n --wait" in result.stderr
     assert written.wanted(NET)["marked_for_deletion"] is True
 
 
-def test_delete_with_wait_removes_the_config_once_the_deletion_is_reported(run: Run_, written: Records) -> None:
+def test_delete_with_wait_removes_the_config_once_the_deletion_is_reported(
+    run: Run_, written: Records
+) -> None:
     written.lead()
     run("apply", "-f", "-", input=SERVICE)
     for ref in (NET, SUB):
         written.report(ref)
     acting = soon(
-        lambda: [written.report(ref, 2, Action.DELETE) for ref in (SUB, NET)], lambda: written.wanted(NET)["marked_for_deletion"]
+        lambda: [written.report(ref, 2, Action.DELETE) for ref in (SUB, NET)],
+        lambda: written.wanted(NET)["marked_for_deletion"],
     )
 
     result = run("delete", "-f", "-", "--wait", "--timeout", "20", "-o", "json", input=SERVICE)
@@ -127,7 +160,10 @@ def test_delete_with_wait_removes_the_config_once_the_deletion_is_reported(run: 
     assert result.exit_code == 0
     answer = json.loads(result.stdout)
     # The last in the file goes first, for it needs the others.
-    assert [(entry["type"], entry["result"]) for entry in answer["written"]] == [("subnet", "removed"), ("network", "removed")]
+    assert [(entry["type"], entry["result"]) for entry in answer["written"]] == [
+        ("subnet", "removed"),
+        ("network", "removed"),
+    ]
     assert answer["wait"]["result"] == "complete"
     assert (written.wanted(NET), written.wanted(SUB)) == (None, None)
 
@@ -146,9 +182,15 @@ def test_delete_that_is_not_done_in_time_leaves_the_config(run: Run_, written: R
 def test_delete_now_removes_the_config_without_a_mark(run: Run_, written: Records) -> None:
     run("apply", "-f", "-", input=SERVICE)
 
-    assert run("delete", "network", "n", "--now").stdout == "RESULT   RESOURCE   VERSION\nremoved  network:n  -\n"
+    assert (
+        run("delete", "network", "n", "--now").stdout
+        == "RESULT   RESOURCE   VERSION\nremoved  network:n  -\n"
+    )
     assert written.wanted(NET) is None
-    assert run("delete", "network", "n").stdout == "RESULT     RESOURCE   VERSION\nnot there  network:n  -\n"
+    assert (
+        run("delete", "network", "n").stdout
+        == "RESULT     RESOURCE   VERSION\nnot there  network:n  -\n"
+    )
 
 
 # Looking -------------------------------------------------------------------------------------------
@@ -207,7 +249,10 @@ def test_status_of_an_empty_system(run: Run_, written: Records) -> None:
     result = run("status")
 
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1] == "Nothing is wanted yet; `orchestrator apply -f FILE` writes what should be."
+    assert (
+        result.stdout.splitlines()[1]
+        == "Nothing is wanted yet; `orchestrator apply -f FILE` writes what should be."
+    )
 
 
 def test_status_tells_everything_that_is_not_as_it_should_be(run: Run_, written: Records) -> None:
@@ -231,7 +276,10 @@ def test_status_tells_everything_that_is_not_as_it_should_be(run: Run_, written:
         "4 resources: 1 running, 1 held, 2 failed; 1 key rejected",
     ]
     assert "router:r  create  v1       ready, no worker has taken it yet  -" in lines
-    assert "port:p    v1       network:nowhere  refers to network:nowhere, which is not in the configuration (yet)" in lines
+    assert (
+        "port:p    v1       network:nowhere  refers to network:nowhere, which is not in the configuration (yet)"
+        in lines
+    )
     assert "network:n  subnet:s        quota exceeded" in lines
     assert lines[-1].startswith(f"{written.keys.config}v2.0/ports/bad  the value is not JSON")
 
@@ -257,7 +305,9 @@ def test_wait_ends_when_all_is_reported(run: Run_, written: Records) -> None:
     assert (result.exit_code, result.stdout) == (0, "2 resources complete after 0 s.\n")
 
 
-def test_wait_says_what_is_left_when_time_is_over_and_that_nobody_leads(run: Run_, written: Records) -> None:
+def test_wait_says_what_is_left_when_time_is_over_and_that_nobody_leads(
+    run: Run_, written: Records
+) -> None:
     run("apply", "-f", "-", input=SERVICE)
     written.report(SUB)
 
@@ -281,18 +331,30 @@ def test_wait_for_what_is_not_there(run: Run_, written: Records) -> None:
 
 
 def test_templates_are_pushed_once(run: Run_, written: Records) -> None:
-    assert run("templates", "push", "router").stdout == "RESULT   TEMPLATE  VERSION\ncreated  router    1\n"
-    assert run("templates", "push", "router").stdout == "RESULT     TEMPLATE  VERSION\nunchanged  router    1\n"
+    assert (
+        run("templates", "push", "router").stdout
+        == "RESULT   TEMPLATE  VERSION\ncreated  router    1\n"
+    )
+    assert (
+        run("templates", "push", "router").stdout
+        == "RESULT     TEMPLATE  VERSION\nunchanged  router    1\n"
+    )
 
     wanted = written.wanted(Ref("heat_template", "router"))
 
-    assert (wanted["version"], wanted["body"]["id"], wanted["body"]["handler"]) == (1, "router", "heat_worker")
+    assert (wanted["version"], wanted["body"]["id"], wanted["body"]["handler"]) == (
+        1,
+        "router",
+        "heat_worker",
+    )
     assert list(wanted["body"]["parameter_mappings"]) == ["heat_timeout", "name", "admin_state_up"]
     assert run("delete", "heat_template", "router").exit_code == 0
     assert written.wanted(Ref("heat_template", "router")) is None
 
 
-def test_a_template_that_does_not_pass_the_check_is_not_pushed(run: Run_, written: Records, tmp_path: Path) -> None:
+def test_a_template_that_does_not_pass_the_check_is_not_pushed(
+    run: Run_, written: Records, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(catalogue.default_folder(), tmp_path / "mine"))
     file = folder / "network" / "template.yaml.j2"
     file.write_text(file.read_text().replace("OS::Neutron::Net", "OS::Neutron::Nett"))
@@ -300,10 +362,15 @@ def test_a_template_that_does_not_pass_the_check_is_not_pushed(run: Run_, writte
     result = run("templates", "push", "network", "router", "--folder", str(folder))
 
     assert result.exit_code == 2
-    assert re.search("mine/network/template.yaml.j2:[0-9]+: .* Heat has no type 'OS::Neutron::Nett'", result.stderr)
+    assert re.search(
+        "mine/network/template.yaml.j2:[0-9]+: .* Heat has no type 'OS::Neutron::Nett'",
+        result.stderr,
+    )
     assert written.wanted(Ref("heat_template", "router")) is None
     assert run("templates", "push", "router", "--folder", str(folder)).exit_code == 0
-    assert run("templates", "push", "network", "--folder", str(folder), "--no-validate").exit_code == 0
+    assert (
+        run("templates", "push", "network", "--folder", str(folder), "--no-validate").exit_code == 0
+    )
 
 
 def test_templates_are_checked_listed_and_shown_without_any_server(run: Run_) -> None:
@@ -336,7 +403,9 @@ def test_an_etcd_that_does_not_answer_is_one_clear_line(run: Run_, command: list
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["apply", "--help"], ["apply", "--foo"], ["aply"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["apply", "--help"], ["apply", "--foo"], ["aply"]]
+)
 def test_there_is_no_box_in_a_pipe(arguments: list[str]) -> None:
     program = [sys.executable, "-c", "from orchestrator.cli import main; main()", *arguments]
 
@@ -348,7 +417,9 @@ def test_there_is_no_box_in_a_pipe(arguments: list[str]) -> None:
 
 
 def test_an_etcd_that_is_frozen_costs_no_more_than_the_timeout_allows(run: Run_) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # Takes connections, and answers nothing.
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as silent:  # Takes connections, and answers nothing.
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         took: list[float] = []
         for option in (["--timeout", "1"], []):
@@ -367,19 +438,30 @@ def test_wait_says_that_keys_are_rejected(run: Run_, written: Records) -> None:
     result = run("wait")
 
     assert result.exit_code == 0
-    assert "The bridge rejects 1 key, such as one of an unknown type: see `orchestrator status`." in result.stderr
+    assert (
+        "The bridge rejects 1 key, such as one of an unknown type: see `orchestrator status`."
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("variables", "error"),
     [
         ({"ORCHESTRATOR_LEASE_TTL": "soon"}, "error: ORCHESTRATOR_LEASE_TTL: "),
-        ({"ORCHESTRATOR_TEMPLATES": "/nowhere"}, "error: ORCHESTRATOR_TEMPLATES: /nowhere: there is no such folder"),
-        ({"ORCHESTRATOR_SCHEMAS": "/nowhere.json"}, "error: ORCHESTRATOR_SCHEMAS: there is no file /nowhere.json"),
+        (
+            {"ORCHESTRATOR_TEMPLATES": "/nowhere"},
+            "error: ORCHESTRATOR_TEMPLATES: /nowhere: there is no such folder",
+        ),
+        (
+            {"ORCHESTRATOR_SCHEMAS": "/nowhere.json"},
+            "error: ORCHESTRATOR_SCHEMAS: there is no file /nowhere.json",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["status", "bridge"])
-def test_a_setting_that_cannot_be_used_is_one_clear_line(run: Run_, command: str, variables: dict[str, str], error: str) -> None:
+def test_a_setting_that_cannot_be_used_is_one_clear_line(
+    run: Run_, command: str, variables: dict[str, str], error: str
+) -> None:
     if command == "bridge":  # it takes the process's signals: not in this one
         result = subprocess.run(
             [sys.executable, "-c", "from orchestrator.cli import main; main()", command],
@@ -404,5 +486,14 @@ def test_the_version(run: Run_) -> None:
 
 
 def test_every_help_tells_the_exit_codes(run: Run_) -> None:
-    for command in ([], ["apply"], ["delete"], ["get"], ["status"], ["wait"], ["bridge"], ["templates", "check"]):
+    for command in (
+        [],
+        ["apply"],
+        ["delete"],
+        ["get"],
+        ["status"],
+        ["wait"],
+        ["bridge"],
+        ["templates", "check"],
+    ):
         assert "Exit codes: 0 all is well" in run(*command, "--help").stdout

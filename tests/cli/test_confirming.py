@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from orchestrator.cli import status
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import Exit
@@ -45,10 +44,14 @@ def phase(records: Records, ref: Ref) -> Phase:
 # Projects that are gone ---------------------------------------------------------------------------
 
 
-def test_the_deletions_that_keystone_refuses_are_named_and_let_go(run: Run_, written: Records) -> None:
+def test_the_deletions_that_keystone_refuses_are_named_and_let_go(
+    run: Run_, written: Records
+) -> None:
     built(written, NET)
     remove(written, NET)
-    refused = Run(Step.RETRY, cause=Cause.PROJECT.value, reason="no access to project t1", since=1.0)
+    refused = Run(
+        Step.RETRY, cause=Cause.PROJECT.value, reason="no access to project t1", since=1.0
+    )
     written.job(NET, action=Action.DELETE, run=refused)
 
     told = run("status")
@@ -120,13 +123,17 @@ def test_exactly_what_was_seen_is_confirmed(run: Run_, written: Records) -> None
     result = run("confirm", "deletions", "--yes", "-o", "json")
 
     assert result.exit_code == Exit.OK, result.output
-    assert [(one["type"], one["result"]) for one in json.loads(result.stdout)] == [("network", "confirmed")]
+    assert [(one["type"], one["result"]) for one in json.loads(result.stdout)] == [
+        ("network", "confirmed")
+    ]
     asked = written.store.list(written.keys.retries)[1]
     assert [RetryAsked.from_json(kv.value) for kv in asked] == [RetryAsked(confirm=seen)]
     assert phase(written, NET) is Phase.PENDING
 
 
-def test_without_a_terminal_and_without_yes_nothing_is_confirmed(run: Run_, written: Records) -> None:
+def test_without_a_terminal_and_without_yes_nothing_is_confirmed(
+    run: Run_, written: Records
+) -> None:
     built(written, NET)
     remove(written, NET)
     brake(written)
@@ -161,7 +168,10 @@ def test_a_bridge_that_has_stopped_is_told_first_and_let_go(run: Run_, written: 
 
     result = run("status")
     assert result.exit_code == Exit.PROBLEM
-    assert "The bridge has stopped, since 2026-11-27T21:49:01Z: the prefix is another one." in result.stdout
+    assert (
+        "The bridge has stopped, since 2026-11-27T21:49:01Z: the prefix is another one."
+        in result.stdout
+    )
     assert json.loads(run("status", "-o", "json").stdout)["stopped"] == "the prefix is another one"
 
     assert run("confirm", "identity", "--yes").exit_code == Exit.OK
@@ -188,7 +198,9 @@ def service(written: Records) -> Records:
 
 
 @pytest.mark.parametrize("how", [[], ["--now"]], ids=["marked", "removed"])
-def test_delete_names_the_users_and_deletes_nothing(run: Run_, service: Records, how: list[str]) -> None:
+def test_delete_names_the_users_and_deletes_nothing(
+    run: Run_, service: Records, how: list[str]
+) -> None:
     result = run("delete", "network", "n", *how)
 
     assert result.exit_code == Exit.INPUT
@@ -206,7 +218,11 @@ def test_delete_with_cascade_marks_the_users_first(run: Run_, service: Records) 
 
 def test_delete_with_force_leaves_the_users(run: Run_, service: Records) -> None:
     assert run("delete", "network", "n", "--force").exit_code == Exit.OK
-    assert [service.wanted(ref)["marked_for_deletion"] for ref in (NET, SUB, PORT)] == [True, False, False]
+    assert [service.wanted(ref)["marked_for_deletion"] for ref in (NET, SUB, PORT)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_users_that_are_deleted_too_are_no_reason_to_refuse(run: Run_, service: Records) -> None:
@@ -232,7 +248,9 @@ def test_what_stands_on_what_is_gone_is_not_complete(memory: Records) -> None:
 
     assert phase(memory, PORT) is Phase.BROKEN
     found = status.overview(load(memory.store, memory.keys))
-    assert [(one.ref, one.reason) for one in found.broken] == [(PORT, "was built from network:n, which is gone")]
+    assert [(one.ref, one.reason) for one in found.broken] == [
+        (PORT, "was built from network:n, which is gone")
+    ]
     assert found.exit is Exit.PROBLEM
 
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
-
 from orchestrator.cli import doctor
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.main import app
@@ -21,6 +19,7 @@ from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
 from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
+from typer.testing import CliRunner, Result
 
 pytestmark = pytest.mark.integration
 
@@ -98,7 +97,9 @@ EVERYTHING = [
 ]
 
 
-def test_where_all_is_well_every_step_says_so_and_nothing_is_left(run_doctor: Doctor, heat: ScriptedHeat) -> None:
+def test_where_all_is_well_every_step_says_so_and_nothing_is_left(
+    run_doctor: Doctor, heat: ScriptedHeat
+) -> None:
     result = run_doctor("--project", "t1", "-o", "json")
 
     assert result.exit_code == Exit.OK, result.output
@@ -157,7 +158,9 @@ def test_the_doctor_is_let_in_at_once_and_tells_the_workers(
     store.close()
 
 
-def test_a_project_without_a_role_is_told_and_nothing_is_built(run_doctor: Doctor, heat: ScriptedHeat) -> None:
+def test_a_project_without_a_role_is_told_and_nothing_is_built(
+    run_doctor: Doctor, heat: ScriptedHeat
+) -> None:
     result = run_doctor("--project", "t3", "-o", "json")
 
     assert result.exit_code == Exit.PROBLEM
@@ -167,8 +170,12 @@ def test_a_project_without_a_role_is_told_and_nothing_is_built(run_doctor: Docto
 
 
 @pytest.mark.parametrize("method", ["create", "update"])
-def test_a_stack_that_fails_is_deleted_all_the_same(method: str, run_doctor: Doctor, heat: ScriptedHeat) -> None:
-    heat.script = lambda asked, tenant, name: Script(outcome="FAILED" if asked == method else "COMPLETE", reason="no engine")
+def test_a_stack_that_fails_is_deleted_all_the_same(
+    method: str, run_doctor: Doctor, heat: ScriptedHeat
+) -> None:
+    heat.script = lambda asked, tenant, name: Script(
+        outcome="FAILED" if asked == method else "COMPLETE", reason="no engine"
+    )
 
     result = run_doctor("--project", "t1", "-o", "json")
 
@@ -178,9 +185,13 @@ def test_a_stack_that_fails_is_deleted_all_the_same(method: str, run_doctor: Doc
     assert heat.live() == {}
 
 
-def test_a_create_that_heat_refuses_leaves_nothing_to_delete(run_doctor: Doctor, heat: ScriptedHeat) -> None:
+def test_a_create_that_heat_refuses_leaves_nothing_to_delete(
+    run_doctor: Doctor, heat: ScriptedHeat
+) -> None:
     heat.refuse = lambda method, tenant, path: (
-        (400, "RequestLimitExceeded", "You have reached the maximum stacks per tenant") if method == "POST" else None
+        (400, "RequestLimitExceeded", "You have reached the maximum stacks per tenant")
+        if method == "POST"
+        else None
     )
 
     result = run_doctor("--project", "t1", "-o", "json")
@@ -197,7 +208,9 @@ def test_a_broker_that_is_away_does_not_hide_the_rest(run_doctor: Doctor) -> Non
     assert [name for name, good in checks(result).items() if not good] == ["broker"]
 
 
-def test_an_etcd_that_is_away_does_not_hide_the_rest(run_doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_etcd_that_is_away_does_not_hide_the_rest(
+    run_doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doctor, "_WATCH_TIME", 0.5)
 
     result = run_doctor("-o", "json", ORCHESTRATOR_ETCD_ENDPOINTS="127.0.0.1:1")

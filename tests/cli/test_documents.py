@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-
 from orchestrator.cli import documents
 from orchestrator.core.checks.bodies import Shapes
 from orchestrator.core.keys import Keys
@@ -28,17 +27,38 @@ def values(text: str, name: str = "f.yaml") -> list[Any]:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        pytest.param("f.yaml", "type: port\nid: a\nbody: {}\n---\n---\ntype: port\nid: b\nbody: {}\n", id="YAML documents"),
-        pytest.param("f.yaml", "- {type: port, id: a, body: {}}\n- {type: port, id: b, body: {}}\n", id="a YAML list"),
         pytest.param(
-            "f.json", '[{"type": "port", "id": "a", "body": {}}, {"type": "port", "id": "b", "body": {}}]', id="a JSON list"
+            "f.yaml",
+            "type: port\nid: a\nbody: {}\n---\n---\ntype: port\nid: b\nbody: {}\n",
+            id="YAML documents",
         ),
-        pytest.param("-", '{"type": "port", "id": "a", "body": {}}\n{"type": "port", "id": "b", "body": {}}\n', id="JSON lines"),
-        pytest.param("-", "{type: port, id: a, body: {}}\n---\n{type: port, id: b, body: {}}", id="YAML that looks like JSON"),
+        pytest.param(
+            "f.yaml",
+            "- {type: port, id: a, body: {}}\n- {type: port, id: b, body: {}}\n",
+            id="a YAML list",
+        ),
+        pytest.param(
+            "f.json",
+            '[{"type": "port", "id": "a", "body": {}}, {"type": "port", "id": "b", "body": {}}]',
+            id="a JSON list",
+        ),
+        pytest.param(
+            "-",
+            '{"type": "port", "id": "a", "body": {}}\n{"type": "port", "id": "b", "body": {}}\n',
+            id="JSON lines",
+        ),
+        pytest.param(
+            "-",
+            "{type: port, id: a, body: {}}\n---\n{type: port, id: b, body: {}}",
+            id="YAML that looks like JSON",
+        ),
     ],
 )
 def test_every_form_of_several_documents_is_read(name: str, text: str) -> None:
-    assert values(text, name) == [{"type": "port", "id": "a", "body": {}}, {"type": "port", "id": "b", "body": {}}]
+    assert values(text, name) == [
+        {"type": "port", "id": "a", "body": {}},
+        {"type": "port", "id": "b", "body": {}},
+    ]
 
 
 def test_dates_and_times_stay_the_texts_they_are() -> None:
@@ -51,7 +71,9 @@ def test_a_mac_address_of_digits_stays_the_text_that_was_typed(keys: Keys) -> No
     """YAML 1.1 takes 52:54:00:12:34:56 for the number 41135085296; 52:54:00 is QEMU's own prefix."""
     text = "type: port\nid: port-mac\nbody:\n  tenant_id: t1\n  network_id: net-front\n  mac_address: 52:54:00:12:34:56\n"
 
-    (document,) = documents.check(keys, documents.parse_text(text, "f.yaml"), shapes=Shapes(keys.schemas.json_schema))
+    (document,) = documents.check(
+        keys, documents.parse_text(text, "f.yaml"), shapes=Shapes(keys.schemas.json_schema)
+    )
 
     assert document.body["mac_address"] == "52:54:00:12:34:56"
 
@@ -61,12 +83,20 @@ def test_a_mac_address_of_digits_stays_the_text_that_was_typed(keys: Keys) -> No
     [
         pytest.param("a: [\nsecret: canary\n", "f.yaml:3: ", id="not closed"),
         pytest.param("a: 1\na: 2\n", "f.yaml:2: key 'a' is there twice", id="key twice"),
-        pytest.param("a: 1\nb: !!python/object:os.system {}\n", "f.yaml:2: the tag ", id="foreign tag"),
-        pytest.param("a: 1\nb: .nan\n", "f.yaml:2: .nan: JSON has no such number", id="no number of JSON"),
-        pytest.param('{"a": 1,\n"a": 2}', "f.yaml:2: key 'a' is there twice", id="key of JSON twice"),
+        pytest.param(
+            "a: 1\nb: !!python/object:os.system {}\n", "f.yaml:2: the tag ", id="foreign tag"
+        ),
+        pytest.param(
+            "a: 1\nb: .nan\n", "f.yaml:2: .nan: JSON has no such number", id="no number of JSON"
+        ),
+        pytest.param(
+            '{"a": 1,\n"a": 2}', "f.yaml:2: key 'a' is there twice", id="key of JSON twice"
+        ),
     ],
 )
-def test_a_fault_in_a_file_is_told_with_its_line_and_without_its_text(text: str, error: str) -> None:
+def test_a_fault_in_a_file_is_told_with_its_line_and_without_its_text(
+    text: str, error: str
+) -> None:
     with pytest.raises(InvalidInput) as raised:
         documents.parse_text(text, "f.yaml")
 
@@ -79,21 +109,47 @@ def test_a_fault_in_a_file_is_told_with_its_line_and_without_its_text(text: str,
     [
         pytest.param(7, "expected an object with type, id and body", id="no object"),
         pytest.param(
-            {"type": "prot", "id": "a", "body": {}}, "unknown type 'prot'; did you mean port or router?", id="unknown type"
+            {"type": "prot", "id": "a", "body": {}},
+            "unknown type 'prot'; did you mean port or router?",
+            id="unknown type",
         ),
         pytest.param({"id": "a", "body": {}}, "the type is missing", id="no type"),
         pytest.param({"type": "port", "body": {}}, "the id is missing", id="no id"),
-        pytest.param({"type": "port", "id": 5, "body": {}}, "the id should be a text; put it in quotes: 5", id="id a number"),
         pytest.param(
-            {"type": "port", "id": "a b", "body": {}}, "the id 'a b' cannot be used: it is part of the stack's name", id="space"
+            {"type": "port", "id": 5, "body": {}},
+            "the id should be a text; put it in quotes: 5",
+            id="id a number",
         ),
-        pytest.param({"type": "tenant", "id": "a/b", "body": {}}, "the id 'a/b' cannot be used: no '/'", id="slash"),
-        pytest.param({"type": "port", "id": "a"}, "port:a: the body is missing", id="no body"),
-        pytest.param({"type": "port", "id": "a", "body": "{}"}, "port:a: the body should be an object", id="body a text"),
-        pytest.param({"type": "port", "id": "a", "body": {"id": "b"}}, "port:a: the body has another id", id="two ids"),
-        pytest.param({"type": "port", "id": "a", "bdy": {}}, "unknown key 'bdy'; did you mean body?", id="misspelt key"),
         pytest.param(
-            {"type": "port", "id": "a", "body": {"t": "x" * 600_000}}, "/config/v2.0/ports/a: the value has 600", id="too large"
+            {"type": "port", "id": "a b", "body": {}},
+            "the id 'a b' cannot be used: it is part of the stack's name",
+            id="space",
+        ),
+        pytest.param(
+            {"type": "tenant", "id": "a/b", "body": {}},
+            "the id 'a/b' cannot be used: no '/'",
+            id="slash",
+        ),
+        pytest.param({"type": "port", "id": "a"}, "port:a: the body is missing", id="no body"),
+        pytest.param(
+            {"type": "port", "id": "a", "body": "{}"},
+            "port:a: the body should be an object",
+            id="body a text",
+        ),
+        pytest.param(
+            {"type": "port", "id": "a", "body": {"id": "b"}},
+            "port:a: the body has another id",
+            id="two ids",
+        ),
+        pytest.param(
+            {"type": "port", "id": "a", "bdy": {}},
+            "unknown key 'bdy'; did you mean body?",
+            id="misspelt key",
+        ),
+        pytest.param(
+            {"type": "port", "id": "a", "body": {"t": "x" * 600_000}},
+            "/config/v2.0/ports/a: the value has 600",
+            id="too large",
         ),
     ],
 )
@@ -121,7 +177,12 @@ def test_the_words_of_other_systems_are_told_what_they_are_called_here(keys: Key
 
 def test_all_faults_are_told_at_once(keys: Keys) -> None:
     with pytest.raises(InvalidInput) as raised:
-        check(keys, 1, {"type": "port", "id": "a", "body": {}}, {"type": "port", "id": "a", "body": {}})
+        check(
+            keys,
+            1,
+            {"type": "port", "id": "a", "body": {}},
+            {"type": "port", "id": "a", "body": {}},
+        )
 
     assert str(raised.value).split("\n") == [
         "f.json:1: expected an object with type, id and body",
@@ -147,7 +208,9 @@ body: {tenant_id: t1, network_id: n, cidr: 192.0.2.0/24, ip_version: 5}
 
 def test_every_fault_of_every_body_is_told_at_the_line_of_its_property(keys: Keys) -> None:
     with pytest.raises(InvalidInput) as raised:
-        documents.check(keys, documents.parse_text(BODIES, "f.yaml"), shapes=Shapes(keys.schemas.json_schema))
+        documents.check(
+            keys, documents.parse_text(BODIES, "f.yaml"), shapes=Shapes(keys.schemas.json_schema)
+        )
 
     assert sorted(str(raised.value).split("\n")) == [
         "f.yaml:12: subnet:b: body.ip_version: should be one of 4, 6",
@@ -165,7 +228,11 @@ def test_without_schemas_bodies_are_taken_as_they_are(keys: Keys) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        pytest.param({"template_file": "{% if x %}"}, "line 1 of the template: Unexpected end of template", id="Jinja2"),
+        pytest.param(
+            {"template_file": "{% if x %}"},
+            "line 1 of the template: Unexpected end of template",
+            id="Jinja2",
+        ),
         pytest.param(
             {"template_file": "x", "parameter_mappings": {"name": "name"}},
             "template t, parameter name: mapping 'name': starts with 'n'",
@@ -173,7 +240,9 @@ def test_without_schemas_bodies_are_taken_as_they_are(keys: Keys) -> None:
         ),
     ],
 )
-def test_a_template_that_cannot_be_used_is_told_before_it_is_written(keys: Keys, body: dict[str, Any], error: str) -> None:
+def test_a_template_that_cannot_be_used_is_told_before_it_is_written(
+    keys: Keys, body: dict[str, Any], error: str
+) -> None:
     with pytest.raises(InvalidInput) as raised:
         check(keys, {"type": "heat_template", "id": "t", "body": body}, validate=True)
 
@@ -185,7 +254,9 @@ def test_a_document_that_multiplies_itself_is_stopped() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
 
-    with pytest.raises(InvalidInput, match=r"^f\.yaml:\d+: (the document has|aliases make) more than 200000 values"):
+    with pytest.raises(
+        InvalidInput, match=r"^f\.yaml:\d+: (the document has|aliases make) more than 200000 values"
+    ):
         documents.parse_text("\n".join(lines), "f.yaml")
 
 

@@ -7,13 +7,12 @@ import json
 
 import pytest
 import yaml
-from rich.console import Console
-from rich.text import Text
-
 from orchestrator.cli import output
 from orchestrator.cli.output import Format, Section, as_columns, as_json, as_renderable, as_yaml
 from orchestrator.core.refs import Json
 from orchestrator.core.texts import is_odd
+from rich.console import Console
+from rich.text import Text
 
 EVIL = "a\nb\x1b[31m\x1b]0;t\u202e\u200b\x9b\x85\ud800[red]x[/red]"
 SEEN = "a⏎b\\x1b[31m\\x1b]0;t\\u202e\\u200b\\x9b\\x85\\ud800[red]x[/red]"
@@ -22,13 +21,23 @@ SEEN = "a⏎b\\x1b[31m\\x1b]0;t\\u202e\\u200b\\x9b\\x85\\ud800[red]x[/red]"
 def on_a_terminal(*parts: Section | Text) -> str:
     """What a terminal is sent, but for the colours that are ours."""
     target = io.StringIO()
-    console = Console(file=target, force_terminal=True, color_system=None, width=300, markup=False, highlight=False, emoji=False)
+    console = Console(
+        file=target,
+        force_terminal=True,
+        color_system=None,
+        width=300,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
     console.print(as_renderable(parts))
     return target.getvalue()
 
 
 def test_a_table_on_a_terminal_shows_what_it_was_given() -> None:
-    text = on_a_terminal(Section(EVIL, ("resource", "reason"), [(EVIL, Text(EVIL, "red"))]), Text(EVIL))
+    text = on_a_terminal(
+        Section(EVIL, ("resource", "reason"), [(EVIL, Text(EVIL, "red"))]), Text(EVIL)
+    )
 
     assert text.count(SEEN) == 4
     assert not any(is_odd(letter) for letter in text if letter != "\n")
@@ -52,7 +61,9 @@ def test_an_error_shows_what_it_was_given_and_no_line_of_it_looks_like_another(
     assert "\nerror:" not in text or say is output.hint
 
 
-def test_sections_and_sentences_in_a_pipe_show_what_they_were_given(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sections_and_sentences_in_a_pipe_show_what_they_were_given(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     output.show([Text(EVIL), Section("Failed", ("cause",), [(EVIL,)])])
 
     assert capsys.readouterr().out.count(SEEN) == 2

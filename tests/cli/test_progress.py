@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 
 import pytest
-
 from orchestrator.cli import snapshot, status, waiting
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.output import Section
@@ -106,7 +105,9 @@ def held_in_a_circle(m: Records) -> None:
         pytest.param(lambda m: m.config(PORT), Phase.PENDING, True, id="nobody has looked"),
         pytest.param(complete, Phase.COMPLETE, False, id="its version is reported"),
         pytest.param(newer, Phase.PENDING, True, id="an older version is reported"),
-        pytest.param(recreated, Phase.PENDING, True, id="the report is about an earlier resource of this id"),
+        pytest.param(
+            recreated, Phase.PENDING, True, id="the report is about an earlier resource of this id"
+        ),
         pytest.param(in_heat, Phase.RUNNING, True, id="a job is in Heat"),
         pytest.param(queued, Phase.WAITING, True, id="a job waits for another"),
         pytest.param(failed, Phase.FAILED, False, id="reported with an error"),
@@ -119,7 +120,9 @@ def held_in_a_circle(m: Records) -> None:
         pytest.param(held_in_a_circle, Phase.HELD, False, id="held back by itself in the end"),
     ],
 )
-def test_where_a_resource_stands(memory: Records, write: Callable[[Records], object], phase: Phase, moving: bool) -> None:
+def test_where_a_resource_stands(
+    memory: Records, write: Callable[[Records], object], phase: Phase, moving: bool
+) -> None:
     write(memory)
 
     found = standing(memory, PORT)
@@ -237,10 +240,14 @@ def test_a_job_tells_how_long_it_has_been_where_it_is(memory: Records) -> None:
         pytest.param(held, Exit.PROBLEM, id="held back"),
         pytest.param(failed, Exit.PROBLEM, id="failed"),
         pytest.param(stale, Exit.PROBLEM, id="ignored"),
-        pytest.param(lambda m: m.store.put("/config/v2.0/ports/x", "{"), Exit.PROBLEM, id="rejected"),
+        pytest.param(
+            lambda m: m.store.put("/config/v2.0/ports/x", "{"), Exit.PROBLEM, id="rejected"
+        ),
     ],
 )
-def test_the_exit_code_of_status(memory: Records, write: Callable[[Records], object], expected: Exit) -> None:
+def test_the_exit_code_of_status(
+    memory: Records, write: Callable[[Records], object], expected: Exit
+) -> None:
     write(memory)
 
     assert overview(memory).exit is expected
@@ -249,7 +256,9 @@ def test_the_exit_code_of_status(memory: Records, write: Callable[[Records], obj
 # Waiting -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refused(memory: Records) -> None:
+def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refused(
+    memory: Records,
+) -> None:
     memory.config(NET)
     memory.job(NET, run=Run(Step.WAITING, stack="s"))
     assert standing(memory, NET).phase is Phase.RUNNING
@@ -264,14 +273,25 @@ def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refuse
         choose(snapshot.load(memory.store, memory.keys), Meant(ref=NET))
 
 
-def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(memory: Records) -> None:
+def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
+    memory: Records,
+) -> None:
     memory.config(NET)
     memory.job(NET, run=Run(Step.WAITING, stack="s"))
-    with pytest.raises(InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"):
+    with pytest.raises(
+        InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"
+    ):
         choose(snapshot.load(memory.store, memory.keys), Meant(ref=NET))
 
-    record = {"stack_id": "network_n", "tenant_id": "t1", "stack_status": "CREATE_IN_PROGRESS", "output": []}
-    memory.store.put(memory.keys.below(memory.keys.stacks, NET), json.dumps({**record, "status_reason": ""}))
+    record = {
+        "stack_id": "network_n",
+        "tenant_id": "t1",
+        "stack_status": "CREATE_IN_PROGRESS",
+        "output": [],
+    }
+    memory.store.put(
+        memory.keys.below(memory.keys.stacks, NET), json.dumps({**record, "status_reason": ""})
+    )
     stuck = in_progress(snapshot.load(memory.store, memory.keys), [NET])
     assert "network:n in CREATE_IN_PROGRESS. The next try waits" in tell_in_progress(stuck)
     assert tell_in_progress({}) == ""
@@ -320,7 +340,9 @@ def test_waiting_for_one_type_looks_at_no_other(memory: Records) -> None:
 
 def test_what_is_to_be_gone_is_waited_for_until_nothing_is_left(memory: Records) -> None:
     orphan(memory)
-    assert waiting.until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05).exit is Exit.TIMEOUT
+    assert (
+        waiting.until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05).exit is Exit.TIMEOUT
+    )
 
     for folder in (memory.keys.state, memory.keys.stacks):
         memory.store.delete(memory.keys.below(folder, PORT))

@@ -8,25 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.cli import waiting
 from orchestrator.core import effects
 from orchestrator.core.refs import Ref
 from orchestrator.core.schema_list import SchemaList, Trouble
+
 from tests.gohan.types import entry
 
 from .conftest import Records, Run_
 
-ENTRIES = [entry("disk", template_path="Cdisk"), entry("note", sync_plain=True), entry("bad", template_path="Xwhat")]
+ENTRIES = [
+    entry("disk", template_path="Cdisk"),
+    entry("note", sync_plain=True),
+    entry("bad", template_path="Xwhat"),
+]
 
 
-def lead_with(written: Records, entries: Sequence[Any] = ENTRIES, source: str = "http://gohan/schemas") -> None:
+def lead_with(
+    written: Records, entries: Sequence[Any] = ENTRIES, source: str = "http://gohan/schemas"
+) -> None:
     """A leader stores a list."""
     listed = SchemaList.of(list(entries), source, "2026-11-27T21:49:01Z")
     written.store.commit(effects.store_schemas(written.keys, listed))
 
 
-def test_the_types_in_force_are_shown_with_their_keys_and_what_becomes_of_them(run: Run_, written: Records) -> None:
+def test_the_types_in_force_are_shown_with_their_keys_and_what_becomes_of_them(
+    run: Run_, written: Records
+) -> None:
     lead_with(written)
     result = run("schemas", "show")
 
@@ -47,18 +55,25 @@ def test_without_a_leader_it_is_this_machines_own_list(run: Run_, written: Recor
     assert "network" in [kind["type"] for kind in document["types"]]
 
 
-def test_a_type_that_the_bridge_does_not_know_is_told_with_the_list_that_it_has(run: Run_, written: Records) -> None:
+def test_a_type_that_the_bridge_does_not_know_is_told_with_the_list_that_it_has(
+    run: Run_, written: Records
+) -> None:
     lead_with(written)
 
     for command in (["wait", "disc"], ["get", "disc"], ["delete", "disc", "d1"]):
         result = run(*command)
 
         assert result.exit_code == 2
-        assert "unknown type 'disc' in the schema list of http://gohan/schemas (revision " in result.stderr
+        assert (
+            "unknown type 'disc' in the schema list of http://gohan/schemas (revision "
+            in result.stderr
+        )
         assert "by which the bridge works; did you mean disk?" in result.stderr
 
 
-def test_commands_use_the_leaders_list_and_say_where_this_machines_differs(run: Run_, written: Records) -> None:
+def test_commands_use_the_leaders_list_and_say_where_this_machines_differs(
+    run: Run_, written: Records
+) -> None:
     lead_with(written)
     written.lead()
     key = f"{written.keys.config}v2.0/disks/d1"
@@ -73,11 +88,15 @@ def test_commands_use_the_leaders_list_and_say_where_this_machines_differs(run: 
     assert run("get", "network").exit_code == 2
 
 
-def test_the_same_types_from_another_place_are_no_difference(run: Run_, written: Records, tmp_path: Path) -> None:
+def test_the_same_types_from_another_place_are_no_difference(
+    run: Run_, written: Records, tmp_path: Path
+) -> None:
     lead_with(written, source="/elsewhere/schemas.json")
     (tmp_path / "schemas.json").write_text(json.dumps({"schemas": [*reversed(ENTRIES)]}))
 
-    assert "differs" not in run("status", ORCHESTRATOR_SCHEMAS=str(tmp_path / "schemas.json")).stderr
+    assert (
+        "differs" not in run("status", ORCHESTRATOR_SCHEMAS=str(tmp_path / "schemas.json")).stderr
+    )
 
 
 def test_a_key_of_no_type_names_the_list_and_what_to_do(run: Run_, written: Records) -> None:
@@ -88,20 +107,27 @@ def test_a_key_of_no_type_names_the_list_and_what_to_do(run: Run_, written: Reco
 
     (rejected,) = json.loads(result.stdout)["rejected"]
     assert rejected["key"] == key
-    assert rejected["reason"].startswith("no resource type of the schema list of http://gohan/schemas (revision ")
+    assert rejected["reason"].startswith(
+        "no resource type of the schema list of http://gohan/schemas (revision "
+    )
     assert rejected["reason"].endswith("add the type to the list, and let the token's role read it")
     assert result.exit_code == 1
 
 
 @pytest.mark.parametrize(("refused", "code"), [(True, 1), (False, 0)])
-def test_a_list_that_is_not_taken_in_is_told(run: Run_, written: Records, refused: bool, code: int) -> None:
+def test_a_list_that_is_not_taken_in_is_told(
+    run: Run_, written: Records, refused: bool, code: int
+) -> None:
     lead_with(written)
     trouble = Trouble("it lacks type disk", "http://gohan/schemas", "2026-11-27T22:00:00Z", refused)
     written.store.commit(effects.tell_trouble(written.keys, trouble))
     result = run("status")
 
     assert result.exit_code == code
-    assert "since 2026-11-27T22:00:00Z: it lacks type disk. The list of 2026-11-27T21:49:01Z stays in force." in result.stdout
+    assert (
+        "since 2026-11-27T22:00:00Z: it lacks type disk. The list of 2026-11-27T21:49:01Z stays in force."
+        in result.stdout
+    )
     assert "it lacks type disk" in run("schemas", "show").stdout
 
 
@@ -121,7 +147,10 @@ def test_a_picture_that_is_kept_up_to_date_follows_a_new_list(memory: Records) -
 
 def test_nobody_who_leads_reads_no_list(run: Run_, written: Records) -> None:
     result = run("schemas", "reload")
-    assert (result.exit_code, result.stderr) == (1, "error: no bridge leads; `orchestrator bridge` reads the list when it begins\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: no bridge leads; `orchestrator bridge` reads the list when it begins\n",
+    )
 
 
 def test_a_leader_that_does_not_answer_in_time_is_told(run: Run_, written: Records) -> None:
@@ -136,16 +165,36 @@ def test_a_leader_that_does_not_answer_in_time_is_told(run: Run_, written: Recor
 BAD: list[Any] = [
     ({"SCHEMAS": "/"}, "ORCHESTRATOR_SCHEMAS: ", "is a folder"),
     ({"SCHEMAS": "/no/where.json"}, "ORCHESTRATOR_SCHEMAS: ", "there is no file /no/where.json"),
-    ({"SCHEMAS": "ftp://gohan/schemas"}, "ORCHESTRATOR_SCHEMAS: ", "ftp:// is no way to a schema list"),
+    (
+        {"SCHEMAS": "ftp://gohan/schemas"},
+        "ORCHESTRATOR_SCHEMAS: ",
+        "ftp:// is no way to a schema list",
+    ),
     ({"SCHEMAS": "http://:80/x"}, "ORCHESTRATOR_SCHEMAS: ", "no host"),
     ({"SCHEMAS": "http://gohan:http/x"}, "ORCHESTRATOR_SCHEMAS: ", "no usable port"),
     ({"SCHEMAS_AUTH": "kerberos"}, "ORCHESTRATOR_SCHEMAS_AUTH: ", "expected token or keystone"),
     ({"SCHEMAS_CA": "/no/ca.pem"}, "ORCHESTRATOR_SCHEMAS_CA: ", "/no/ca.pem cannot be read: "),
-    ({"SCHEMAS_TOKEN_FILE": "/no/token"}, "ORCHESTRATOR_SCHEMAS_TOKEN_FILE: ", "/no/token cannot be read: "),
+    (
+        {"SCHEMAS_TOKEN_FILE": "/no/token"},
+        "ORCHESTRATOR_SCHEMAS_TOKEN_FILE: ",
+        "/no/token cannot be read: ",
+    ),
     ({"SCHEMAS_INTERVAL": "0"}, "ORCHESTRATOR_SCHEMAS_INTERVAL: ", "expected more than 0"),
-    ({"SCHEMAS_OS_CLOUD": "x"}, "ORCHESTRATOR_SCHEMAS_OS_CLOUD: ", "needs ORCHESTRATOR_SCHEMAS_AUTH=keystone"),
-    ({"SCHEMAS_AUTH": "keystone", "SCHEMAS_TOKEN": "s3cret"}, "ORCHESTRATOR_SCHEMAS_AUTH: ", "Keystone makes the token"),
-    ({"SCHEMAS_TOKEN": "s3cret", "SCHEMAS_TOKEN_FILE": __file__}, "ORCHESTRATOR_SCHEMAS_TOKEN_FILE: ", "is set too"),
+    (
+        {"SCHEMAS_OS_CLOUD": "x"},
+        "ORCHESTRATOR_SCHEMAS_OS_CLOUD: ",
+        "needs ORCHESTRATOR_SCHEMAS_AUTH=keystone",
+    ),
+    (
+        {"SCHEMAS_AUTH": "keystone", "SCHEMAS_TOKEN": "s3cret"},
+        "ORCHESTRATOR_SCHEMAS_AUTH: ",
+        "Keystone makes the token",
+    ),
+    (
+        {"SCHEMAS_TOKEN": "s3cret", "SCHEMAS_TOKEN_FILE": __file__},
+        "ORCHESTRATOR_SCHEMAS_TOKEN_FILE: ",
+        "is set too",
+    ),
 ]
 
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from orchestrator.cli import settings_view, showing, snapshot
 from orchestrator.cli.output import Section, as_columns, duration
 from orchestrator.cli.progress import Progress
@@ -40,25 +39,39 @@ def test_every_record_of_a_resource_is_shown_with_its_key(memory: Records) -> No
         ("state", "/state/v2.0/ports/p"),
         ("monitoring", "/monitoring/v2.0/ports/p"),
     ]
-    assert found[0].value == {"body": {"id": "p", "tenant_id": "t1"}, "version": 1, "marked_for_deletion": False}
+    assert found[0].value == {
+        "body": {"id": "p", "tenant_id": "t1"},
+        "version": 1,
+        "marked_for_deletion": False,
+    }
 
 
 def test_the_run_of_another_resource_is_not_among_them(memory: Records) -> None:
     memory.config(PORT)
     memory.job(Ref("port", "p:1"), run=Run(Step.WAITING))
 
-    assert [record.name for record in showing.records(snapshot.load(memory.store, memory.keys), PORT)] == ["wanted"]
+    assert [
+        record.name for record in showing.records(snapshot.load(memory.store, memory.keys), PORT)
+    ] == ["wanted"]
 
 
 def test_no_secret_is_shown_wherever_it_stands(memory: Records) -> None:
-    memory.config(PORT, password="canary-1", vpn={"shared_key": "canary-2"}, note="canary-1 in a sentence")
+    memory.config(
+        PORT, password="canary-1", vpn={"shared_key": "canary-2"}, note="canary-1 in a sentence"
+    )
     outputs = [{"output_key": "admin_password", "output_value": "canary-3"}]
-    memory.put(memory.keys.stacks, PORT, json.dumps({"stack_status": "CREATE_COMPLETE", "output": outputs}))
+    memory.put(
+        memory.keys.stacks, PORT, json.dumps({"stack_status": "CREATE_COMPLETE", "output": outputs})
+    )
     state = {"worker_state": "CREATE_COMPLETED", "heat_outputs": json.dumps(outputs)}
-    memory.put(memory.keys.state, PORT, json.dumps({"state": json.dumps(state), "version": 1, "error": ""}))
+    memory.put(
+        memory.keys.state, PORT, json.dumps({"state": json.dumps(state), "version": 1, "error": ""})
+    )
 
     found = snapshot.load(memory.store, memory.keys)
-    document = showing.one_as_document(showing.row(found, Progress(found), PORT), showing.records(found, PORT))
+    document = showing.one_as_document(
+        showing.row(found, Progress(found), PORT), showing.records(found, PORT)
+    )
 
     assert "canary" not in json.dumps(document)
     assert document["records"][0]["value"]["body"]["note"] == "*** in a sentence"
@@ -88,7 +101,10 @@ def test_a_resource_of_which_nothing_is_known(memory: Records) -> None:
         ("redis://:canary@host/0", "redis://:***@host/0"),
         ("redis://user:ca/na@ry@host:6379/0", "redis://user:***@host:6379/0"),
         ("amqp://a:canary@one//;amqp://b:canary@two//", "amqp://a:***@one//;amqp://b:***@two//"),
-        ("sentinel://host/0?password=canary&master_name=m", "sentinel://host/0?password=***&master_name=m"),
+        (
+            "sentinel://host/0?password=canary&master_name=m",
+            "sentinel://host/0?password=***&master_name=m",
+        ),
     ],
 )
 def test_a_url_loses_its_password_and_nothing_else(url: str, safe: str) -> None:
@@ -110,30 +126,58 @@ def test_every_setting_is_shown_with_its_source_and_without_its_secret(tmp_path:
 
     assert len(found) == len(Settings.model_fields)
     assert all(setting.description for setting in found.values())
-    assert (found["ORCHESTRATOR_ETCD_PASSWORD"].value, found["ORCHESTRATOR_ETCD_PASSWORD"].source) == ("***", "environment")
+    assert (
+        found["ORCHESTRATOR_ETCD_PASSWORD"].value,
+        found["ORCHESTRATOR_ETCD_PASSWORD"].source,
+    ) == ("***", "environment")
     assert found["ORCHESTRATOR_BROKER_URL"].value == "redis://:***@host:6379/0"
-    assert (found["ORCHESTRATOR_LOG_FORMAT"].value, found["ORCHESTRATOR_LOG_FORMAT"].source) == ("json", str(named))
+    assert (found["ORCHESTRATOR_LOG_FORMAT"].value, found["ORCHESTRATOR_LOG_FORMAT"].source) == (
+        "json",
+        str(named),
+    )
     assert found["ORCHESTRATOR_LEASE_TTL"].source == "default"
-    assert settings_view.visible(str(key), secret=False) == str(key), "the path of a key is no secret"
+    assert settings_view.visible(str(key), secret=False) == str(key), (
+        "the path of a key is no secret"
+    )
 
 
 def test_the_credentials_of_openstack_are_listed_and_masked() -> None:
-    environ = {"OS_PASSWORD": "canary", "OS_USERNAME": "ann", "OS_AUTH_URL": "http://a:canary@keystone", "PATH": "/bin"}
+    environ = {
+        "OS_PASSWORD": "canary",
+        "OS_USERNAME": "ann",
+        "OS_AUTH_URL": "http://a:canary@keystone",
+        "PATH": "/bin",
+    }
 
-    found = [(setting.variable, setting.value) for setting in settings_view.openstack(read(environ).others)]
+    found = [
+        (setting.variable, setting.value)
+        for setting in settings_view.openstack(read(environ).others)
+    ]
 
-    assert found == [("OS_AUTH_URL", "http://a:***@keystone"), ("OS_PASSWORD", "***"), ("OS_USERNAME", "ann")]
+    assert found == [
+        ("OS_AUTH_URL", "http://a:***@keystone"),
+        ("OS_PASSWORD", "***"),
+        ("OS_USERNAME", "ann"),
+    ]
 
 
 # Columns -----------------------------------------------------------------------------------------------
 
 
 def test_columns_for_a_pipe_have_one_line_for_each_row() -> None:
-    section = Section("Failed", ("cause", "error"), [("port:a", "one\n  two"), ("network:long", "")])
+    section = Section(
+        "Failed", ("cause", "error"), [("port:a", "one\n  two"), ("network:long", "")]
+    )
 
-    assert as_columns(section) == "Failed\nCAUSE         ERROR\nport:a        one⏎ two\nnetwork:long  -"
+    assert (
+        as_columns(section)
+        == "Failed\nCAUSE         ERROR\nport:a        one⏎ two\nnetwork:long  -"
+    )
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.9, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (-1, "0 s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.9, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (-1, "0 s")],
+)
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
-
 from orchestrator.cli.main import app
+from typer.testing import CliRunner, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from orchestrator.clients import catalogue
 
 from .conftest import Records, Run_
@@ -27,7 +26,12 @@ def test_a_new_type_passes_the_check(run: Run_, folder: Path, name: str) -> None
     assert made.exit_code == 0, made.output
     assert checked.exit_code == 0
     (entry,) = (entry for entry in json.loads(checked.stdout) if entry["name"] == name)
-    assert (entry["template"], entry["cases"], entry["problems"], entry["hints"]) == (True, ["plain"], [], [])
+    assert (entry["template"], entry["cases"], entry["problems"], entry["hints"]) == (
+        True,
+        ["plain"],
+        [],
+        [],
+    )
 
 
 def test_what_was_made_and_what_comes_next_is_told(run: Run_, folder: Path) -> None:
@@ -58,7 +62,9 @@ def test_a_new_type_alone_is_a_catalogue(run: Run_, tmp_path: Path) -> None:
         ("disk-1", "cannot be used"),
     ],
 )
-def test_a_name_that_cannot_be_one_is_refused_and_nothing_is_written(run: Run_, folder: Path, name: str, error: str) -> None:
+def test_a_name_that_cannot_be_one_is_refused_and_nothing_is_written(
+    run: Run_, folder: Path, name: str, error: str
+) -> None:
     before = sorted(folder.rglob("*"))
 
     result = run("types", "new", name, "--folder", str(folder))
@@ -75,11 +81,16 @@ def test_templates_check_takes_folders(run: Run_, folder: Path) -> None:
     other = run("templates", "check", str(folder / "network"))
 
     assert (one.exit_code, other.exit_code) == (1, 0)
-    assert "mine/port/mapping.yaml:1: parameter_mappings.name: port has no property 'nmae'; did you mean name?" in one.stdout
+    assert (
+        "mine/port/mapping.yaml:1: parameter_mappings.name: port has no property 'nmae'; did you mean name?"
+        in one.stdout
+    )
     assert run("templates", "check", "./nowhere").exit_code == 2
 
 
-def test_templates_of_etcd_are_checked_with_the_catalogues_cases(run: Run_, written: Records) -> None:
+def test_templates_of_etcd_are_checked_with_the_catalogues_cases(
+    run: Run_, written: Records
+) -> None:
     assert run("templates", "push", "network", "subnet").exit_code == 0
     key = f"{written.keys.config}v2.0/heat_templates/network"
     good = run("templates", "check", "--etcd")
@@ -90,7 +101,12 @@ def test_templates_of_etcd_are_checked_with_the_catalogues_cases(run: Run_, writ
     bad = run("templates", "check", "--etcd")
 
     assert good.exit_code == 0, good.output
-    assert [line.split()[0] for line in good.stdout.splitlines()] == ["TEMPLATE", "network", "subnet", "2"]
+    assert [line.split()[0] for line in good.stdout.splitlines()] == [
+        "TEMPLATE",
+        "network",
+        "subnet",
+        "2",
+    ]
     assert bad.exit_code == 1
     assert "heat_templates/network/template_file:" in bad.stdout
     assert run("templates", "check", "--etcd", "port").exit_code == 2

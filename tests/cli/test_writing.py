@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from orchestrator.cli import writing
 from orchestrator.cli.writing import Result, Written
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import InvalidInput
+
 from tests.doubles import MemoryStore
 
 from .conftest import Records
@@ -30,7 +30,11 @@ def test_the_first_version_is_written_as_the_api_server_writes_it(memory: Record
     assert result == Written(A, KEY, Result.CREATED, 1, 2)
     kv = memory.store.get(KEY)
     assert kv
-    assert json.loads(kv.value) == {"body": '{"id": "a", "name": "x"}', "version": 1, "marked_for_deletion": False}
+    assert json.loads(kv.value) == {
+        "body": '{"id": "a", "name": "x"}',
+        "version": 1,
+        "marked_for_deletion": False,
+    }
 
 
 def test_a_change_gets_the_next_version_and_no_change_writes_nothing(memory: Records) -> None:
@@ -43,9 +47,18 @@ def test_a_change_gets_the_next_version_and_no_change_writes_nothing(memory: Rec
 
 
 def test_the_order_of_a_templates_mappings_is_part_of_it(memory: Records) -> None:
-    assert put(memory, {"parameter_mappings": {"a": "Ca", "b": "Cb"}}, TEMPLATE).result is Result.CREATED
-    assert put(memory, {"parameter_mappings": {"a": "Ca", "b": "Cb"}}, TEMPLATE).result is Result.UNCHANGED
-    assert put(memory, {"parameter_mappings": {"b": "Cb", "a": "Ca"}}, TEMPLATE).result is Result.UPDATED
+    assert (
+        put(memory, {"parameter_mappings": {"a": "Ca", "b": "Cb"}}, TEMPLATE).result
+        is Result.CREATED
+    )
+    assert (
+        put(memory, {"parameter_mappings": {"a": "Ca", "b": "Cb"}}, TEMPLATE).result
+        is Result.UNCHANGED
+    )
+    assert (
+        put(memory, {"parameter_mappings": {"b": "Cb", "a": "Ca"}}, TEMPLATE).result
+        is Result.UPDATED
+    )
 
 
 def test_what_is_marked_for_deletion_and_applied_again_is_wanted_again(memory: Records) -> None:
@@ -60,8 +73,14 @@ def test_a_mark_keeps_the_body(memory: Records) -> None:
     put(memory, {"name": "x", "tenant_id": "t"})
 
     assert writing.mark(memory.store, memory.keys, A) == Written(A, KEY, Result.MARKED, 2, 3)
-    assert memory.wanted(A) == {"body": {"name": "x", "tenant_id": "t"}, "version": 2, "marked_for_deletion": True}
-    assert writing.mark(memory.store, memory.keys, A) == Written(A, KEY, Result.ALREADY_MARKED, 2, 3)
+    assert memory.wanted(A) == {
+        "body": {"name": "x", "tenant_id": "t"},
+        "version": 2,
+        "marked_for_deletion": True,
+    }
+    assert writing.mark(memory.store, memory.keys, A) == Written(
+        A, KEY, Result.ALREADY_MARKED, 2, 3
+    )
     assert memory.store.list(KEY)[0] == 3
 
 
@@ -70,7 +89,9 @@ def test_what_is_not_there_need_not_be_deleted(memory: Records) -> None:
     assert writing.remove(memory.store, memory.keys, A) == Written(A, KEY, Result.ABSENT)
 
 
-def test_a_template_is_removed_and_not_marked_for_the_catalogues_serves_again(memory: Records) -> None:
+def test_a_template_is_removed_and_not_marked_for_the_catalogues_serves_again(
+    memory: Records,
+) -> None:
     put(memory, {"template_file": "x"}, TEMPLATE)
 
     assert writing.mark(memory.store, memory.keys, TEMPLATE).result is Result.REMOVED

@@ -96,9 +96,13 @@ def _start(processes: Processes, python: Path, expiration: int) -> Cloud:
     database = servers.database(processes, ("keystone", "heat"))
     messages = servers.messages(processes)
     folder = processes.folder / "keystone"
-    settings = configuration.write_keystone(folder, database=database.url("keystone"), expiration=expiration)
+    settings = configuration.write_keystone(
+        folder, database=database.url("keystone"), expiration=expiration
+    )
     _prepare_keystone(python, settings)
-    keystone = servers.api(processes, "keystone", python, settings, {"OS_KEYSTONE_CONFIG_DIR": str(folder)})
+    keystone = servers.api(
+        processes, "keystone", python, settings, {"OS_KEYSTONE_CONFIG_DIR": str(folder)}
+    )
     identity = Identity(f"{keystone.url}/v3", ADMIN_PASSWORD)
     user = _prepare_identity(identity)
     heat_settings = configuration.write_heat(
@@ -114,7 +118,9 @@ def _start(processes: Processes, python: Path, expiration: int) -> Cloud:
     address = f"{heat.url}/v1/%(tenant_id)s"
     urls = {"public": address, "internal": address}
     identity.service("orchestration", "heat", urls, configuration.REGION)
-    return Cloud(processes, python, database, messages, keystone, identity, heat, heat_settings, user)
+    return Cloud(
+        processes, python, database, messages, keystone, identity, heat, heat_settings, user
+    )
 
 
 def _prepare_keystone(python: Path, settings: Path) -> None:

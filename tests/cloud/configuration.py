@@ -119,7 +119,9 @@ def write_keystone(folder: Path, *, database: str, expiration: int) -> Path:
     return path
 
 
-def write_heat(folder: Path, *, database: str, messages: str, keystone: str, plugins: Path, password: str) -> Path:
+def write_heat(
+    folder: Path, *, database: str, messages: str, keystone: str, plugins: Path, password: str
+) -> Path:
     """Write Heat's configuration, and one file more for each engine, with its host name."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "api-paste.ini").write_text(PASTE)

@@ -126,7 +126,9 @@ def messages(processes: Processes) -> Messages:
     return server
 
 
-def api(processes: Processes, name: str, python: Path, settings: Path, env: Mapping[str, str] | None) -> Api:
+def api(
+    processes: Processes, name: str, python: Path, settings: Path, env: Mapping[str, str] | None
+) -> Api:
     """Start ``programs/<name>_api.py``."""
     port, log = free_port(), processes.folder / f"{name}-access.log"
     log.touch()

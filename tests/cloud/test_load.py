@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 from orchestrator.core.refs import Ref
+
 from tests.integration.system import System
 
 from . import cloud as clouds
@@ -36,13 +37,18 @@ SLOW = 90
 """Seconds that Heat needs for a stack, where a test wants it at work."""
 
 
-def put_all(nodes: System, projects: Sequence[str], prefix: str, stacks: int, seconds: int = 0) -> list[Ref]:
+def put_all(
+    nodes: System, projects: Sequence[str], prefix: str, stacks: int, seconds: int = 0
+) -> list[Ref]:
     """So many nodes, spread over the projects.
 
     :param seconds: how long Heat needs for each.
     """
     turn = itertools.cycle(projects)
-    return [nodes.put("node", f"{prefix}{n}", tenant_id=next(turn), seconds=seconds) for n in range(stacks)]
+    return [
+        nodes.put("node", f"{prefix}{n}", tenant_id=next(turn), seconds=seconds)
+        for n in range(stacks)
+    ]
 
 
 def is_reported(nodes: System, refs: Sequence[Ref], version: int = 1) -> bool:
@@ -119,7 +125,9 @@ def test_a_frozen_keystone_fails_nothing(cloud: Cloud, nodes: System) -> None:
     assert logs_in(cloud)
 
 
-def test_stacks_that_a_dead_engine_leaves_in_progress_can_be_deleted(cloud: Cloud, nodes: System) -> None:
+def test_stacks_that_a_dead_engine_leaves_in_progress_can_be_deleted(
+    cloud: Cloud, nodes: System
+) -> None:
     """With convergence, Heat lets some of them be in progress until their timeout is over."""
     project = cloud.project("engines")
     refs = put_all(nodes, [project], "n", 12, SLOW)
@@ -135,7 +143,9 @@ def test_stacks_that_a_dead_engine_leaves_in_progress_can_be_deleted(cloud: Clou
     clean(nodes, refs)
 
 
-def test_a_password_that_is_rotated_under_running_stacks_fails_and_locks_nothing(cloud: Cloud, nodes: System) -> None:
+def test_a_password_that_is_rotated_under_running_stacks_fails_and_locks_nothing(
+    cloud: Cloud, nodes: System
+) -> None:
     project = cloud.project("rotated")
     refs = put_all(nodes, [project], "n", 12, SLOW)
     nodes.until(lambda: in_heat(nodes, refs) > 3, LONG)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 import pytest
-
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.store import Event, Lease, Store, Watch
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 from tasks.together import GatheringStore
+
 from tests.doubles import MemoryStore
 
 PATIENCE = 15.0

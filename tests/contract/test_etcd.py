@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore, connection, watch
 from orchestrator.clients.store import Compacted, Event, HistoryChanged
 from orchestrator.core.transactions import Transaction, absent
@@ -34,9 +33,13 @@ def mortal(tmp_path: Path) -> Iterator[servers.Etcd]:
         yield server
 
 
-def test_pages_that_grpc_does_not_take_are_asked_for_in_smaller_ones(mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_that_grpc_does_not_take_are_asked_for_in_smaller_ones(
+    mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A thousand bodies of the largest size that is allowed are half a gigabyte."""
-    monkeypatch.setattr(connection, "CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 1024 * 1024)])
+    monkeypatch.setattr(
+        connection, "CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 1024 * 1024)]
+    )
     store = open_store(mortal)
     for n in range(40):
         store.put(f"/a/{n:02}", "x" * 200_000)
@@ -145,9 +148,18 @@ def test_a_write_is_never_performed_twice_over_a_kill_of_etcd(mortal: servers.Et
     assert {n for n, answer in answers.items() if answer} <= written
 
 
-def test_a_proxy_in_the_environment_is_not_asked(etcd: servers.Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_in_the_environment_is_not_asked(
+    etcd: servers.Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Workers may need one for Keystone. Nobody listens at this one."""
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "grpc_proxy", "all_proxy"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "grpc_proxy",
+        "all_proxy",
+    ):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -165,7 +177,9 @@ def test_an_etcd_that_is_full_says_so_and_what_to_do(tmp_path: Path) -> None:
         except servers.MissingServer as error:
             absent_server(error)
         store = open_store(server)
-        with pytest.raises(StoreUnavailable, match=r"database space exceeded.*etcdctl alarm disarm"):
+        with pytest.raises(
+            StoreUnavailable, match=r"database space exceeded.*etcdctl alarm disarm"
+        ):
             for n in range(2000):  # etcd counts what it has written to the disk, which is later.
                 store.commit(Transaction(puts={f"/full/{n}": "x" * 50_000}))
         assert store.get("/full/0") is not None
@@ -186,7 +200,9 @@ def test_a_watch_that_missed_more_than_an_answer_takes_gets_it_in_pieces(
     mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client takes 4 MiB. Without fragments, etcd sends all 20 MiB in one answer, again and again."""
-    monkeypatch.setattr(connection, "CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 4 * MEGABYTE)])
+    monkeypatch.setattr(
+        connection, "CHANNEL_OPTIONS", [("grpc.max_receive_message_length", 4 * MEGABYTE)]
+    )
     store = open_store(mortal)
     revisions = fill(store, 20)
     listener = Listener(store.watch(["/large/"], 2))
@@ -200,7 +216,9 @@ def test_a_watch_that_missed_more_than_an_answer_takes_gets_it_in_pieces(
 def test_a_watch_whose_pieces_are_too_large_ends_so_that_all_is_listed_anew(
     mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "CHANNEL_OPTIONS", [("grpc.max_receive_message_length", MEGABYTE)])
+    monkeypatch.setattr(
+        connection, "CHANNEL_OPTIONS", [("grpc.max_receive_message_length", MEGABYTE)]
+    )
     store = open_store(mortal)
     fill(store, 4)
     listener = Listener(store.watch(["/large/"], 2))
@@ -209,7 +227,9 @@ def test_a_watch_whose_pieces_are_too_large_ends_so_that_all_is_listed_anew(
     assert isinstance(listener.error, Compacted)
 
 
-def test_a_watch_that_breaks_again_and_again_is_silent(mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_that_breaks_again_and_again_is_silent(
+    mortal: servers.Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """That a stream could be opened is no sign of life: /health would be well for ever."""
     monkeypatch.setattr(watch, "GIVEN_UP_AFTER", 3.0)
     monkeypatch.setattr(watch._Stream, "take", lambda self, reply: broken())
@@ -230,7 +250,9 @@ def talkative(tmp_path: Path) -> Iterator[servers.Etcd]:
     """An etcd that tells idle watches of its progress every half second, not every ten minutes."""
     with Processes(tmp_path) as processes:
         try:
-            server = servers.etcd(processes, more=("--experimental-watch-progress-notify-interval=500ms",))
+            server = servers.etcd(
+                processes, more=("--experimental-watch-progress-notify-interval=500ms",)
+            )
         except servers.MissingServer as error:
             absent_server(error)
         yield server
@@ -290,7 +312,9 @@ def test_a_restored_backup_is_noticed(saved: Cluster, tmp_path: Path, writes_aft
     assert store.put("/a", "new") > 0
 
 
-def test_a_process_that_only_renews_a_lease_notices_a_restore(saved: Cluster, tmp_path: Path) -> None:
+def test_a_process_that_only_renews_a_lease_notices_a_restore(
+    saved: Cluster, tmp_path: Path
+) -> None:
     """As a worker does that has nothing to do. Between two renewals gRPC connects anew by itself, and tells nobody."""
     store, other = EtcdStore(EtcdAccess(saved.endpoints)), EtcdStore(EtcdAccess(saved.endpoints))
     lease = store.lease(6)

@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-
 from orchestrator.clients.heat import Heat
 from orchestrator.core.refs import JobId, StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, tag
 from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
 from orchestrator.sandbox import scripted_heat
+
 from tests import doubles
 
-REQUEST = StackRequest(StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {"name": "n1"}, 5)
+REQUEST = StackRequest(
+    StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {"name": "n1"}, 5
+)
 FIRST, SECOND = (tag(JobId(f"create:heat_worker:network:n1:{version}:aaaaa")) for version in (1, 2))
 
 
@@ -40,7 +42,9 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
         yield Cloud(double, finish, lambda: [taken.method for taken in double.requests])
         return
-    with scripted_heat.ScriptedHeat(script=lambda *_: scripted_heat.Script(duration=1e6)) as scripted:
+    with scripted_heat.ScriptedHeat(
+        script=lambda *_: scripted_heat.Script(duration=1e6)
+    ) as scripted:
         for name, value in scripted.environment().items():
             monkeypatch.setenv(name, value)
 
@@ -61,7 +65,11 @@ def test_a_stack_from_its_creation_to_its_end(cloud: Cloud) -> None:
     stack_id = cloud.heat.create(REQUEST, FIRST)
 
     assert list(cloud.heat.in_progress("t1")) == [stack_id]
-    assert (shown(cloud).id, shown(cloud).status, shown(cloud).tags) == (stack_id, "CREATE_IN_PROGRESS", (FIRST,))
+    assert (shown(cloud).id, shown(cloud).status, shown(cloud).tags) == (
+        stack_id,
+        "CREATE_IN_PROGRESS",
+        (FIRST,),
+    )
     cloud.finish()
     assert list(cloud.heat.in_progress("t1")) == []
     assert shown(cloud).outputs is None

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.heat import Heat
 from orchestrator.core.refs import StackName
 from orchestrator.core.rendering import StackRequest
@@ -35,7 +34,9 @@ from orchestrator.sandbox.odd_answers import OddAnswer, answer, document, fault
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 NAME, ID = "network_n1", "5b0d0b3e-6f0a-4c55-9d8b-1f6f5d0f4a11"
-REQUEST = StackRequest(StackName(NAME), "t1", "heat_template_version: 2018-08-31\n", {"name": "n"}, 5)
+REQUEST = StackRequest(
+    StackName(NAME), "t1", "heat_template_version: 2018-08-31\n", {"name": "n"}, 5
+)
 STACK = Stack(ID, NAME, "CREATE_COMPLETE")
 TAG = "orchestrator-1-aaaaa"
 
@@ -116,7 +117,9 @@ def test_what_is_no_answer_of_heat_is_an_outage_and_says_what_came(
 
 
 @pytest.mark.parametrize("what", odd_answers.odd_answers())
-def test_a_name_that_no_list_has_is_not_gone_before_heat_says_so(what: str, door: Heat, scripted: ScriptedHeat) -> None:
+def test_a_name_that_no_list_has_is_not_gone_before_heat_says_so(
+    what: str, door: Heat, scripted: ScriptedHeat
+) -> None:
     """The list is honest and empty; the question for the stack itself is answered by something else."""
     answers = iter([None])
     odd = odd_answers.odd_answers(NAME, ID)[what]
@@ -133,7 +136,9 @@ def test_a_name_that_no_list_has_is_not_gone_before_heat_says_so(what: str, door
     [odd_answers.DRIPPING, odd_answers.DRIPPING_HEADERS, odd_answers.SILENT],
     ids=["a body without an end", "headers without an end", "silence"],
 )
-def test_a_request_ends_at_its_deadline(odd: OddAnswer, request_name: str, impatient: Heat, scripted: ScriptedHeat) -> None:
+def test_a_request_ends_at_its_deadline(
+    odd: OddAnswer, request_name: str, impatient: Heat, scripted: ScriptedHeat
+) -> None:
     scripted.odd = always(odd)
     started = time.monotonic()
 
@@ -229,7 +234,9 @@ OWN: dict[str, tuple[OddAnswer, type[Exception], str]] = {
 
 @pytest.mark.parametrize("what", OWN)
 @pytest.mark.parametrize("request_name", ["create", "update"])
-def test_a_refusal_of_heat_is_of_its_kind(what: str, request_name: str, door: Heat, scripted: ScriptedHeat) -> None:
+def test_a_refusal_of_heat_is_of_its_kind(
+    what: str, request_name: str, door: Heat, scripted: ScriptedHeat
+) -> None:
     odd, kind, words = OWN[what]
     scripted.odd = always(odd)
 
@@ -245,7 +252,9 @@ def test_a_stack_of_the_name_is_told_apart(door: Heat, scripted: ScriptedHeat) -
         door.create(REQUEST, TAG)
 
 
-def test_a_stack_is_gone_when_heat_says_so_of_that_very_stack(door: Heat, scripted: ScriptedHeat) -> None:
+def test_a_stack_is_gone_when_heat_says_so_of_that_very_stack(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     scripted.odd = always(MISSING)
 
     assert door.show("t1", f"{NAME}/{ID}", outputs=True) is None
@@ -255,14 +264,18 @@ def test_a_stack_is_gone_when_heat_says_so_of_that_very_stack(door: Heat, script
 
 
 @pytest.mark.parametrize("longer", [f"{NAME}0", f"a_{NAME}", f"{NAME}-0"])
-def test_a_stack_whose_name_holds_ours_is_another(longer: str, door: Heat, scripted: ScriptedHeat) -> None:
+def test_a_stack_whose_name_holds_ours_is_another(
+    longer: str, door: Heat, scripted: ScriptedHeat
+) -> None:
     for message in (f"The Stack ({longer}) could not be found.", f"Stack {longer} not found"):
         scripted.odd = always(fault(404, "EntityNotFound", message))
         with pytest.raises(HeatUnavailable):
             door.show("t1", f"{NAME}/{ID}", outputs=True)
 
 
-def test_long_words_of_heat_are_cut_and_control_characters_replaced(door: Heat, scripted: ScriptedHeat) -> None:
+def test_long_words_of_heat_are_cut_and_control_characters_replaced(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     scripted.odd = always(fault(400, "StackValidationFailed", "a\x00b\x1b[31m\n" + "x" * 100_000))
 
     error = raised(lambda: door.create(REQUEST, TAG))
@@ -295,7 +308,9 @@ def test_each_call_is_one_request(door: Heat, scripted: ScriptedHeat) -> None:
     assert [method for method, _ in calls] == ["POST", "GET", "PUT", "GET", "DELETE"]
 
 
-def test_a_look_by_name_needs_nothing_from_the_address_that_heat_believes_to_have(door: Heat, scripted: ScriptedHeat) -> None:
+def test_a_look_by_name_needs_nothing_from_the_address_that_heat_believes_to_have(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     """A proxy does not pass the outer address on, so every redirect leads to an inner one."""
     scripted.inner_address = "http://heat.internal.invalid:8004"
     door.create(REQUEST, TAG)
@@ -317,7 +332,9 @@ def test_of_a_redirect_only_the_path_is_followed(door: Heat, scripted: ScriptedH
     assert found is not None and found.id == stack_id
 
 
-def test_a_list_that_ignores_its_filters_is_read_for_what_was_asked(door: Heat, scripted: ScriptedHeat) -> None:
+def test_a_list_that_ignores_its_filters_is_read_for_what_was_asked(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     listed = [
         odd_answers.stack("network_n2", "id-2"),
         odd_answers.stack(NAME, ID),
@@ -330,7 +347,9 @@ def test_a_list_that_ignores_its_filters_is_read_for_what_was_asked(door: Heat, 
     assert list(door.in_progress("t1")) == ["id-3"]
 
 
-def test_while_a_deleted_stack_keeps_its_name_the_living_one_is_found(door: Heat, scripted: ScriptedHeat) -> None:
+def test_while_a_deleted_stack_keeps_its_name_the_living_one_is_found(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     listed = [
         odd_answers.stack(NAME, "old", stack_status="DELETE_COMPLETE"),
         odd_answers.stack(NAME, "new"),
@@ -343,14 +362,19 @@ def test_while_a_deleted_stack_keeps_its_name_the_living_one_is_found(door: Heat
 
 
 def test_a_page_that_comes_again_and_again_ends(door: Heat, scripted: ScriptedHeat) -> None:
-    page = [odd_answers.stack(f"network_{i}", f"id-{i}", stack_status="CREATE_IN_PROGRESS") for i in range(1000)]
+    page = [
+        odd_answers.stack(f"network_{i}", f"id-{i}", stack_status="CREATE_IN_PROGRESS")
+        for i in range(1000)
+    ]
     scripted.odd = always(document(200, {"stacks": page}))
 
     with pytest.raises(HeatUnavailable, match="same page"):
         list(door.in_progress("t1"))
 
 
-def test_an_output_that_could_not_be_computed_keeps_its_error(door: Heat, scripted: ScriptedHeat) -> None:
+def test_an_output_that_could_not_be_computed_keeps_its_error(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     failed = {"output_key": "id", "output_value": None, "output_error": "no attribute 'split'"}
     shown = odd_answers.stack(NAME, ID, outputs=[failed])
     scripted.odd = always(document(200, {"stack": shown}))
@@ -360,7 +384,9 @@ def test_an_output_that_could_not_be_computed_keeps_its_error(door: Heat, script
     assert found is not None and found.outputs == [failed]
 
 
-def test_outputs_that_were_asked_for_and_did_not_come_are_no_outputs(door: Heat, scripted: ScriptedHeat) -> None:
+def test_outputs_that_were_asked_for_and_did_not_come_are_no_outputs(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     shown: dict[str, Any] = odd_answers.stack(NAME, ID)
     del shown["outputs"]
     scripted.odd = always(document(200, {"stack": shown}))
@@ -370,7 +396,9 @@ def test_outputs_that_were_asked_for_and_did_not_come_are_no_outputs(door: Heat,
     assert door.show("t1", f"{NAME}/{ID}", outputs=False) is not None
 
 
-def test_an_update_may_be_accepted_with_any_document_or_none(door: Heat, scripted: ScriptedHeat) -> None:
+def test_an_update_may_be_accepted_with_any_document_or_none(
+    door: Heat, scripted: ScriptedHeat
+) -> None:
     """Heat answers with WebOb's page, whose form depends on what the client accepts."""
     for body in (b"", b"{}", b'{"code": "202 Accepted"}', b"202 Accepted\n\nThe request is\n\n"):
         scripted.odd = always(answer(202, body, "application/json"))
@@ -384,7 +412,9 @@ def test_nothing_is_asked_for_a_project_that_nobody_named(
 ) -> None:
     calls = seen(scripted)
     asked: dict[str, Callable[[], object]] = {
-        "create": lambda: door.create(StackRequest(StackName(NAME), tenant, REQUEST.template, {}, 5), TAG),
+        "create": lambda: door.create(
+            StackRequest(StackName(NAME), tenant, REQUEST.template, {}, 5), TAG
+        ),
         "show": lambda: door.show(tenant, NAME, outputs=False),
         "list": lambda: list(door.in_progress(tenant)),
     }

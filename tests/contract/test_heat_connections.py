@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from orchestrator.clients.heat import Heat
 from orchestrator.core.refs import StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.errors import HeatUnavailable
 from orchestrator.sandbox import odd_answers
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.certificates import certificate
 
 REQUEST = StackRequest(StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {}, 5)
@@ -48,10 +48,14 @@ def secure(tmp_path: Path) -> Iterator[ScriptedHeat]:
         yield heat
 
 
-def test_a_certificate_that_nobody_vouches_for_says_what_to_set(secure: ScriptedHeat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_nobody_vouches_for_says_what_to_set(
+    secure: ScriptedHeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OS_ENDPOINT", f"https://127.0.0.1:{secure.port}/v1")
 
-    with pytest.raises(HeatUnavailable, match=r"no TLS connection to https://127\.0\.0\.1.*OS_CACERT"):
+    with pytest.raises(
+        HeatUnavailable, match=r"no TLS connection to https://127\.0\.0\.1.*OS_CACERT"
+    ):
         Heat(timeout=5).create(REQUEST, TAG)
 
 
@@ -93,5 +97,7 @@ def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OS_ENDPOINT", "http://heat.invalid:8004/v1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    with pytest.raises(HeatUnavailable, match=r"proxy before http://heat\.invalid:8004.*http_proxy"):
+    with pytest.raises(
+        HeatUnavailable, match=r"proxy before http://heat\.invalid:8004.*http_proxy"
+    ):
         Heat(timeout=5).create(REQUEST, TAG)

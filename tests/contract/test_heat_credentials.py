@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from orchestrator.clients import catalogue
 from orchestrator.clients.heat import Heat, InStore, Logins, environment, logins, refusals
 from orchestrator.clients.heat.credentials import Credentials
@@ -37,6 +36,7 @@ from orchestrator.errors import (
 from orchestrator.sandbox import odd_answers
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
+
 from tests.doubles import MemoryStore
 
 TAG = "orchestrator-1-aaaaa"
@@ -62,7 +62,9 @@ def heat(the_heat: ScriptedHeat) -> ScriptedHeat:
 
 
 @pytest.fixture
-def keystone(heat: ScriptedHeat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedKeystone]:
+def keystone(
+    heat: ScriptedHeat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[ScriptedKeystone]:
     """A Keystone that locks an account after five wrong passwords, and an environment for it."""
     with ScriptedKeystone(f"{heat.url}/v1/%(tenant_id)s", lockout=5) as scripted:
         heat.keystone = scripted
@@ -94,7 +96,9 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 # Tokens --------------------------------------------------------------------------------------------
 
 
-def test_one_password_makes_the_tokens_of_all_projects(keystone: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_one_password_makes_the_tokens_of_all_projects(
+    keystone: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     door = Heat()
     for number in range(5):
         for tenant in ("t1", "t2"):
@@ -129,7 +133,9 @@ def test_a_token_has_time_left_for_a_heat_that_looks_at_it_late(
     assert keystone.requests.count("POST /v3/auth/tokens") == 5
 
 
-def test_a_short_token_serves_for_half_of_its_life(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_token_serves_for_half_of_its_life(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """keystoneauth renews 120 s before the end: a token of 60 s for every request anew."""
     keystone.life = 60.0
     door = Heat()
@@ -143,7 +149,9 @@ def test_a_short_token_serves_for_half_of_its_life(keystone: ScriptedKeystone, m
     assert keystone.requests.count("POST /v3/auth/tokens") == 4
 
 
-def test_a_token_that_is_revoked_is_replaced_and_the_request_made_again(keystone: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_a_token_that_is_revoked_is_replaced_and_the_request_made_again(
+    keystone: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     door = Heat()
     door.create(request("network_before"), TAG)
     keystone.tokens.clear()
@@ -154,7 +162,9 @@ def test_a_token_that_is_revoked_is_replaced_and_the_request_made_again(keystone
     assert [taken.stack for taken in heat.requests] == ["network_before", "network_after"]
 
 
-def test_a_heat_that_trusts_no_token_is_told_without_more_passwords(keystone: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_a_heat_that_trusts_no_token_is_told_without_more_passwords(
+    keystone: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     with ScriptedKeystone() as another:
         heat.keystone = another
         door = Heat()
@@ -185,7 +195,9 @@ def test_a_keystone_that_makes_no_token_of_another_is_given_the_password(
 # Wrong passwords -----------------------------------------------------------------------------------
 
 
-def test_a_wrong_password_is_tried_once_however_many_ask(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_tried_once_however_many_ask(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OS_PASSWORD", "wrong")
     door = Heat()
     calls: list[Callable[[], object]] = [
@@ -262,7 +274,9 @@ def test_the_pauses_between_tries_keep_below_a_lockout_for_an_hour() -> None:
     assert sum(pause * 0.8 for pause in logins.PAUSES[:4]) > 3000
 
 
-def test_without_etcd_nobody_logs_in(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_etcd_nobody_logs_in(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, keys = MemoryStore(), Keys(Prefixes(), catalogue.load().schemas)
 
     def away(key: str) -> None:
@@ -287,7 +301,9 @@ def test_a_try_that_was_broken_off_is_taken_over(keystone: ScriptedKeystone) -> 
     assert "orchestrator" in Heat(logins=Logins(InStore(store, keys))).check()
 
 
-def test_an_unreachable_keystone_costs_no_pause(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_keystone_costs_no_pause(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     door = Heat()
     keystone.odd = lambda method, path: odd_answers.answer(503, odd_answers.PAGE)
     assert type(raised(door.check)) is HeatUnavailable
@@ -320,7 +336,9 @@ def test_a_keystone_that_hangs_ends_with_the_call(keystone: ScriptedKeystone) ->
     assert time.monotonic() - started < 10
 
 
-def test_what_keystone_quotes_of_the_password_is_not_told(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_keystone_quotes_of_the_password_is_not_told(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OS_PASSWORD", "hunter22")
     error = {"error": {"code": 400, "message": "'hunter22' is too short", "title": "Bad Request"}}
     keystone.odd = lambda method, path: odd_answers.document(400, error)
@@ -350,7 +368,9 @@ def test_a_project_without_a_role_is_not_a_wrong_password(keystone: ScriptedKeys
     ("tenant", "words"),
     [("t3", "has no role in it;"), ("nowhere", "has no such project"), ("t2", "disabled")],
 )
-def test_who_may_see_projects_is_told_what_is_wrong_with_one(tenant: str, words: str, keystone: ScriptedKeystone) -> None:
+def test_who_may_see_projects_is_told_what_is_wrong_with_one(
+    tenant: str, words: str, keystone: ScriptedKeystone
+) -> None:
     keystone.sees_projects = True
     keystone.disabled = {"t2"}
     door = Heat()
@@ -365,7 +385,9 @@ def test_who_may_not_see_projects_does_not_know_whether_one_is_gone(
     assert Heat().gone("nowhere") is None
 
 
-def test_a_role_given_later_is_found(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_given_later_is_found(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_pause(monkeypatch)
     door = Heat()
     raised(lambda: door.prepare("t3"))
@@ -376,7 +398,9 @@ def test_a_role_given_later_is_found(keystone: ScriptedKeystone, monkeypatch: py
     assert keystone.logins == [True]
 
 
-def test_after_a_403_of_heat_a_new_token_is_tried_once(keystone: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_after_a_403_of_heat_a_new_token_is_tried_once(
+    keystone: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     """Heat remembers a token's roles for minutes; with a new token it looks again."""
     refusals_left = [1]
 
@@ -393,7 +417,9 @@ def test_after_a_403_of_heat_a_new_token_is_tried_once(keystone: ScriptedKeyston
     assert len(heat.requests) == 1
 
 
-def test_a_role_that_heat_misses_names_the_project_and_costs_no_tokens(keystone: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_a_role_that_heat_misses_names_the_project_and_costs_no_tokens(
+    keystone: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     """A reader may list, and not create: lists go on."""
     forbidden = (403, "Forbidden", "You are not authorized to use stacks:create.")
     heat.refuse = lambda method, tenant, path: forbidden if method == "POST" else None
@@ -419,7 +445,9 @@ def bound(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> Script
     return keystone
 
 
-def test_an_application_credential_builds_in_its_own_project_and_in_no_other(bound: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_an_application_credential_builds_in_its_own_project_and_in_no_other(
+    bound: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     door = Heat()
     door.create(request(), TAG)
     error = raised(lambda: door.create(request(tenant="t2"), TAG))
@@ -447,7 +475,9 @@ def test_a_heat_that_cannot_make_trusts_is_explained(
     assert list(door.in_progress("t1")) == []
 
 
-def test_once_a_create_was_taken_a_500_is_of_that_request(bound: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_once_a_create_was_taken_a_500_is_of_that_request(
+    bound: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     door = Heat()
     door.create(request(), TAG)
     heat.refuse = lambda method, tenant, path: (500, "error", "") if method == "POST" else None
@@ -455,7 +485,9 @@ def test_once_a_create_was_taken_a_500_is_of_that_request(bound: ScriptedKeyston
     assert type(raised(lambda: door.create(request("network_n2"), TAG))) is HeatFault
 
 
-def test_with_a_password_a_500_is_never_about_trusts(keystone: ScriptedKeystone, heat: ScriptedHeat) -> None:
+def test_with_a_password_a_500_is_never_about_trusts(
+    keystone: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
     heat.refuse = lambda method, tenant, path: (500, "error", "") if method == "POST" else None
 
     assert type(raised(lambda: Heat().create(request(), TAG))) is HeatFault
@@ -490,7 +522,9 @@ def test_a_tenant_with_a_file_is_served_with_its_own_credentials(
     assert theirs.logins == [True]
 
 
-def test_a_file_that_changes_is_read_again_without_a_restart(keystone: ScriptedKeystone, tmp_path: Path) -> None:
+def test_a_file_that_changes_is_read_again_without_a_restart(
+    keystone: ScriptedKeystone, tmp_path: Path
+) -> None:
     keystone.application_credential = "t1"
     write(tmp_path, "t1", keystone, application_credential_secret="old")
     door = Heat(folder=str(tmp_path))
@@ -566,18 +600,33 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "no address": ({"OS_AUTH_URL": ""}, "OS_AUTH_URL not set"),
     "no password": ({"OS_PASSWORD": ""}, "OS_PASSWORD not set for user orchestrator"),
     "no user": ({"OS_USERNAME": ""}, "OS_USERNAME not set"),
-    "an address without a scheme": ({"OS_AUTH_URL": "keystone:5000"}, "OS_AUTH_URL is 'keystone:5000'"),
+    "an address without a scheme": (
+        {"OS_AUTH_URL": "keystone:5000"},
+        "OS_AUTH_URL is 'keystone:5000'",
+    ),
     "an address without a host": ({"OS_AUTH_URL": "http:///v3"}, "OS_AUTH_URL is 'http:///v3'"),
     "an address with a bad port": ({"OS_AUTH_URL": "http://k:port/v3"}, "OS_AUTH_URL is"),
-    "a CA file that is not there": ({"OS_CACERT": "/nowhere/ca.pem"}, r"CA file .* /nowhere/ca\.pem"),
+    "a CA file that is not there": (
+        {"OS_CACERT": "/nowhere/ca.pem"},
+        r"CA file .* /nowhere/ca\.pem",
+    ),
     "a CA file as OS_VERIFY": ({"OS_VERIFY": "/nowhere/ca.pem"}, r"CA file .* /nowhere/ca\.pem"),
     "a client certificate that is not there": (
         {"OS_CERT": "/nowhere/c.pem", "OS_KEY": "/nowhere/k.pem"},
         r"client certificate .* /nowhere/c\.pem",
     ),
-    "an unknown way to log in": ({"OS_AUTH_TYPE": "magic"}, r"auth_type \(OS_AUTH_TYPE\) 'magic' is unknown"),
-    "a wrong region": ({"OS_REGION_NAME": "Elsewhere"}, "names Heat for RegionOne/internal, RegionOne/public"),
-    "a wrong interface": ({"OS_INTERFACE": "admin"}, "but not for region RegionOne, interface admin"),
+    "an unknown way to log in": (
+        {"OS_AUTH_TYPE": "magic"},
+        r"auth_type \(OS_AUTH_TYPE\) 'magic' is unknown",
+    ),
+    "a wrong region": (
+        {"OS_REGION_NAME": "Elsewhere"},
+        "names Heat for RegionOne/internal, RegionOne/public",
+    ),
+    "a wrong interface": (
+        {"OS_INTERFACE": "admin"},
+        "but not for region RegionOne, interface admin",
+    ),
     "no Keystone wanted, and no Heat named": ({"OS_AUTH_TYPE": "none"}, "OS_ENDPOINT has to say"),
     "no Keystone wanted, and a bad address": (
         {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": "heat:8004"},
@@ -591,8 +640,14 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"OS_AUTH_TYPE": "v3applicationcredential", "OS_APPLICATION_CREDENTIAL_SECRET": "x"},
         "OS_APPLICATION_CREDENTIAL_ID not set",
     ),
-    "a cloud, and no clouds.yaml": ({"OS_CLOUD": "nowhere"}, "OS_CLOUD=nowhere: there is no clouds.yaml"),
-    "a token that is none": ({"OS_AUTH_TYPE": "v3token", "OS_TOKEN": "x"}, "Keystone rejects|no token"),
+    "a cloud, and no clouds.yaml": (
+        {"OS_CLOUD": "nowhere"},
+        "OS_CLOUD=nowhere: there is no clouds.yaml",
+    ),
+    "a token that is none": (
+        {"OS_AUTH_TYPE": "v3token", "OS_TOKEN": "x"},
+        "Keystone rejects|no token",
+    ),
 }
 
 
@@ -659,7 +714,9 @@ def test_the_scopes_of_the_environment_do_not_matter_to_a_tenant(
     assert [taken.tenant for taken in heat.requests] == ["t1"]
 
 
-def test_a_catalogue_without_heat_is_told(keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_catalogue_without_heat_is_told(
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keystone.heat = ""
 
     with pytest.raises(EnvironmentUnusable, match="names no service of type orchestration"):

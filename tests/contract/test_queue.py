@@ -8,14 +8,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from redis import Redis
-
 from orchestrator.clients.broker import BrokerAccess
-from orchestrator.clients.queue import JOBS, LOOK, LOOKS, MONITOR, RECORD, RESULTS, SUBMIT, WAIT, Queue
+from orchestrator.clients.queue import (
+    JOBS,
+    LOOK,
+    LOOKS,
+    MONITOR,
+    RECORD,
+    RESULTS,
+    SUBMIT,
+    WAIT,
+    Queue,
+)
 from orchestrator.core.refs import RunId
 from orchestrator.errors import BrokerUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import free_port
+from redis import Redis
+
 from tests.doubles import Message, RecordingQueue
 
 JOB = (RunId("t1/create:heat_worker:network:n1:1:aaaaa"),)
@@ -58,7 +68,9 @@ def _message(raw: bytes | str) -> Message:
     assert kwargs == {}
     assert [step["args"] for step in embed["chain"] or ()] == [args for _ in chain]
     tasks = (envelope["headers"]["task"], *chain)
-    assert envelope["headers"]["expires"] is None, "a time by the sender's clock, which the worker's may not share"
+    assert envelope["headers"]["expires"] is None, (
+        "a time by the sender's clock, which the worker's may not share"
+    )
     return Message(tasks, tuple(argument) if isinstance(argument, list) else argument)
 
 
@@ -145,6 +157,8 @@ def _unavailable_recording() -> RecordingQueue:
         pytest.param(lambda: Queue(BrokerAccess(f"redis://127.0.0.1:{free_port()}/0")), id="redis"),
     ],
 )
-def test_a_broker_that_is_away_says_so(make: Callable[[], Queue], call: Callable[[Queue], object]) -> None:
+def test_a_broker_that_is_away_says_so(
+    make: Callable[[], Queue], call: Callable[[Queue], object]
+) -> None:
     with pytest.raises(BrokerUnavailable):
         call(make())

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-
 from orchestrator.clients.renderer import Renderer
 from orchestrator.clients.rendering_process import CPU_LIMIT, MEMORY_LIMIT
 from orchestrator.core.refs import Json
 from orchestrator.errors import RendererUnavailable, RenderingPostponed, TemplateError
+
 from tests.doubles import PlainRenderer
 
 from .conftest import eventually
@@ -28,7 +28,9 @@ SECRET = "hunter2"
 AnyRenderer: TypeAlias = Renderer | PlainRenderer
 
 TAKES_LONG = "{% for i in range(99999) %}{% set x = range(100000)|list|sort %}{% endfor %}"
-TAKES_MUCH = "{% set n = namespace(x='aaaa') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
+TAKES_MUCH = (
+    "{% set n = namespace(x='aaaa') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
+)
 LONGER = f"line 1: it takes longer than {CPU_LIMIT:g} s to render"
 OTHERS: set[int] = set()
 """Processes that were there when the test began: servers of other tests, for instance."""
@@ -82,12 +84,18 @@ def error_of(renderer: AnyRenderer, text: str, tenant: str = "t1", **variables: 
 def test_a_template_becomes_a_text(either: AnyRenderer) -> None:
     text = "{% for x in jinja_xs %}{{ x.a }} ü {{ jinja_n }}\n{% endfor %}"
 
-    assert either.render("port", text, {"jinja_xs": [{"a": 1}, {"a": None}], "jinja_n": 1.5}, "t1") == "1 ü 1.5\nNone ü 1.5\n"
+    assert (
+        either.render("port", text, {"jinja_xs": [{"a": 1}, {"a": None}], "jinja_n": 1.5}, "t1")
+        == "1 ü 1.5\nNone ü 1.5\n"
+    )
     assert either.render("port", "", {}, "") == ""
 
 
 def test_half_a_character_comes_back_as_it_went(either: AnyRenderer) -> None:
-    assert either.render("port", "\ud800{{ jinja_x }}", {"jinja_x": "\udfff\0"}, "t1") == "\ud800\udfff\0"
+    assert (
+        either.render("port", "\ud800{{ jinja_x }}", {"jinja_x": "\udfff\0"}, "t1")
+        == "\ud800\udfff\0"
+    )
 
 
 def test_a_large_text_comes_back_whole(either: AnyRenderer) -> None:
@@ -100,7 +108,10 @@ def test_an_error_says_where_and_no_value(either: AnyRenderer) -> None:
     error = error_of(either, "\n{{ jinja_x[jinja_s] }}", jinja_x={}, jinja_s=SECRET)
 
     assert error == "template port, line 2: 'dict object' has no attribute …"
-    assert error_of(either, "{{ jinja_s + 1 }}", jinja_s=SECRET) == "template port, line 1: an expression raised TypeError"
+    assert (
+        error_of(either, "{{ jinja_s + 1 }}", jinja_s=SECRET)
+        == "template port, line 1: an expression raised TypeError"
+    )
 
 
 def test_after_an_error_others_render(either: AnyRenderer) -> None:
@@ -114,7 +125,11 @@ def test_after_an_error_others_render(either: AnyRenderer) -> None:
 HOSTILE: list[Any] = [
     pytest.param(TAKES_LONG, LONGER, id="sorting in a loop"),
     pytest.param(TAKES_MUCH, MORE, id="texts doubled"),
-    pytest.param("{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}", MORE, id="lists"),
+    pytest.param(
+        "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        MORE,
+        id="lists",
+    ),
     pytest.param(
         "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
         LONGER,
@@ -125,17 +140,23 @@ HOSTILE: list[Any] = [
     pytest.param("{{ '%1000000000d' % 3 }}", MORE, id="a wide number"),
     pytest.param("{{ range(90000)|join('b' * 90000) }}", MORE, id="a join"),
     pytest.param(
-        "{% set l = range(100000)|list %}{% for i in l %}{% if -1 in l %}{% endif %}{% endfor %}", "longer than", id="a search"
+        "{% set l = range(100000)|list %}{% for i in l %}{% if -1 in l %}{% endif %}{% endfor %}",
+        "longer than",
+        id="a search",
     ),
     pytest.param("{{ ([[1] * 90000] * 900)|sum(start=[]) }}", "it takes ", id="a sum of lists"),
-    pytest.param("{% set x = 'a' * 99999 %}" + "{% set x = x ~ x %}" * 16, MORE, id="doubled without a loop"),
+    pytest.param(
+        "{% set x = 'a' * 99999 %}" + "{% set x = x ~ x %}" * 16, MORE, id="doubled without a loop"
+    ),
     pytest.param("{{ jinja_x.y" + "|string|list" * 12 + " }}", "it ", id="filters on filters"),
 ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all the limits")
 @pytest.mark.parametrize(("text", "error"), HOSTILE)
-def test_what_takes_too_long_or_too_much_ends_with_a_sentence(renderer: Renderer, text: str, error: str) -> None:
+def test_what_takes_too_long_or_too_much_ends_with_a_sentence(
+    renderer: Renderer, text: str, error: str
+) -> None:
     told = error_of(renderer, text, jinja_x={"y": "z" * 99_999})
 
     assert told.startswith("template port")
@@ -167,7 +188,10 @@ def test_a_tenant_that_has_spent_its_allowance_is_postponed_and_no_other() -> No
         assert "it takes longer than" in error_of(renderer, TAKES_LONG, "hostile")
 
         for text in (TAKES_LONG, "new"):
-            with pytest.raises(RenderingPostponed, match="template port is postponed: templates of this tenant that reach a limit"):
+            with pytest.raises(
+                RenderingPostponed,
+                match="template port is postponed: templates of this tenant that reach a limit",
+            ):
                 renderer.render("port", text, {}, "hostile")
         assert renderer.render("port", "good", {}, "hostile") == "good", "it rendered the last time"
         assert "it takes longer than" in error_of(renderer, TAKES_LONG, "other")
@@ -177,8 +201,12 @@ def test_a_tenant_that_has_spent_its_allowance_is_postponed_and_no_other() -> No
 
 def test_a_longer_template_has_more_time(renderer: Renderer) -> None:
     """Compiling takes its time. This one takes more than the 0.25 s that a short one has."""
-    assert error_of(renderer, TAKES_LONG + "{# a comment #}" * 20_000).endswith("it takes longer than 1 s to render")
-    assert renderer.render("port", "{{ jinja_x }} " * 6_000, {"jinja_x": 1}, "other") == "1 " * 6_000
+    assert error_of(renderer, TAKES_LONG + "{# a comment #}" * 20_000).endswith(
+        "it takes longer than 1 s to render"
+    )
+    assert (
+        renderer.render("port", "{{ jinja_x }} " * 6_000, {"jinja_x": 1}, "other") == "1 " * 6_000
+    )
 
 
 def test_a_tenant_in_quarantine_holds_up_no_other(renderer: Renderer) -> None:
@@ -213,7 +241,8 @@ def test_many_threads_each_get_their_own_answer(renderer: Renderer) -> None:
         found = list(pool.map(render, range(500)))
 
     assert all(
-        text == (str(n) if n % 10 else "template port, line 1: an expression raised ZeroDivisionError")
+        text
+        == (str(n) if n % 10 else "template port, line 1: an expression raised ZeroDivisionError")
         for n, text in enumerate(found)
     )
     assert len(children()) == 1
@@ -223,7 +252,9 @@ def test_many_threads_each_get_their_own_answer(renderer: Renderer) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
-def test_a_process_that_somebody_ended_is_started_anew_and_no_template_is_blamed(renderer: Renderer, end: signal.Signals) -> None:
+def test_a_process_that_somebody_ended_is_started_anew_and_no_template_is_blamed(
+    renderer: Renderer, end: signal.Signals
+) -> None:
     renderer.render("port", "x", {}, "t1")
     (pid,) = children()
     os.kill(pid, end)
@@ -251,7 +282,9 @@ class Struck(Exception):
     """What a time limit of Celery raises, wherever the main thread happens to be."""
 
 
-def test_an_exception_while_waiting_leaves_no_answer_for_the_next_question(renderer: Renderer) -> None:
+def test_an_exception_while_waiting_leaves_no_answer_for_the_next_question(
+    renderer: Renderer,
+) -> None:
     def strike(*_: object) -> None:
         raise Struck
 
@@ -270,12 +303,18 @@ def test_an_exception_while_waiting_leaves_no_answer_for_the_next_question(rende
 
 UNUSABLE: list[Any] = [
     pytest.param(("/nowhere/python",), "cannot be started: .*No such file", id="no such program"),
-    pytest.param((sys.executable, "-m", "orchestrator.nothing"), "ended at once with exit code 1", id="no such module"),
+    pytest.param(
+        (sys.executable, "-m", "orchestrator.nothing"),
+        "ended at once with exit code 1",
+        id="no such module",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("command", "error"), UNUSABLE)
-def test_a_process_that_cannot_be_started_is_no_fault_of_the_template(command: tuple[str, ...], error: str) -> None:
+def test_a_process_that_cannot_be_started_is_no_fault_of_the_template(
+    command: tuple[str, ...], error: str
+) -> None:
     renderer = Renderer(command=command)
     try:
         with pytest.raises(RendererUnavailable, match=error):
@@ -284,7 +323,9 @@ def test_a_process_that_cannot_be_started_is_no_fault_of_the_template(command: t
         renderer.close()
 
 
-def test_the_process_has_no_secret_in_its_environment_or_its_arguments(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_has_no_secret_in_its_environment_or_its_arguments(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OS_PASSWORD", SECRET)
     renderer.render("port", "x", {"jinja_x": SECRET}, "t1")
     (pid,) = children()
@@ -314,7 +355,9 @@ ENDS: list[Any] = [
 @pytest.mark.parametrize("end", ENDS)
 def test_the_process_ends_with_the_one_that_started_it(end: str) -> None:
     program = [sys.executable, "-c", textwrap.dedent(HOLDS_ONE % end)]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as parent:
         assert parent.stdin and parent.stdout
         pid = int(parent.stdout.readline())
         assert Path(f"/proc/{pid}").exists()

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.schema_list import KEYSTONE, SchemaAccess
 from orchestrator.errors import InvalidInput, SchemasDenied, TemporaryError
+
 from tests.doubles import MemoryStore
 from tests.gohan.server import Gohan, as_json
 from tests.gohan.types import entry, own_entries
@@ -55,7 +55,9 @@ def test_a_token_from_a_file_is_read_for_every_request(gohan: Gohan, tmp_path: P
     file = tmp_path / "token"
     file.write_text("old\n")
     source = schema_list.source(SchemaAccess(address(gohan), token_file=str(file)), CATALOGUE)
-    with pytest.raises(SchemasDenied, match=r"refuses the token of ORCHESTRATOR_SCHEMAS_TOKEN_FILE \(401\)"):
+    with pytest.raises(
+        SchemasDenied, match=r"refuses the token of ORCHESTRATOR_SCHEMAS_TOKEN_FILE \(401\)"
+    ):
         source.read()
     file.write_text("admin_token\n")
 
@@ -89,7 +91,9 @@ def test_no_error_tells_a_password_of_the_address(gohan: Gohan) -> None:
 
 def test_titles_and_order_make_no_other_list_and_a_template_does(gohan: Gohan) -> None:
     before = read(address(gohan), token="admin_token")
-    gohan.entries = [{**listed, "title": "New", "description": "New"} for listed in reversed(ENTRIES)]
+    gohan.entries = [
+        {**listed, "title": "New", "description": "New"} for listed in reversed(ENTRIES)
+    ]
     same = read(address(gohan), token="admin_token")
     gohan.entries[0] = entry("network", template_path="Cother")
     other = read(address(gohan), token="admin_token")
@@ -104,7 +108,9 @@ def test_the_certificate_is_verified_against_the_ca_that_is_named(tmp_path: Path
     ca, key = tmp_path / "ca.pem", tmp_path / "key.pem"
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(ca)], check=True, capture_output=True)
+    subprocess.run(
+        [*command, "-keyout", str(key), "-out", str(ca)], check=True, capture_output=True
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(ca, key)
     with serving(lambda handler: answer(handler, 200, {"schemas": ENTRIES}), context) as port:
@@ -128,16 +134,35 @@ class Keystone:
         server: Any = handler.server
         port = server.server_address[1]
         if handler.command == "GET":
-            version = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"http://127.0.0.1:{port}/v3"}]}
+            version = {
+                "id": "v3.14",
+                "status": "stable",
+                "links": [{"rel": "self", "href": f"http://127.0.0.1:{port}/v3"}],
+            }
             answer(handler, 200, {"version": version})
             return
         asked = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         if asked["auth"]["identity"]["password"]["user"]["password"] != self.password:
-            answer(handler, 401, {"error": {"code": 401, "message": "The request you have made requires authentication."}})
+            answer(
+                handler,
+                401,
+                {
+                    "error": {
+                        "code": 401,
+                        "message": "The request you have made requires authentication.",
+                    }
+                },
+            )
             return
         self.tokens.append(f"token-{len(self.tokens)}")
-        token = {"expires_at": "2999-01-01T00:00:00.000000Z", "issued_at": "2020-01-01T00:00:00.000000Z", "methods": ["password"]}
-        answer(handler, 201, {"token": {**token, "catalog": []}}, {"X-Subject-Token": self.tokens[-1]})
+        token = {
+            "expires_at": "2999-01-01T00:00:00.000000Z",
+            "issued_at": "2020-01-01T00:00:00.000000Z",
+            "methods": ["password"],
+        }
+        answer(
+            handler, 201, {"token": {**token, "catalog": []}}, {"X-Subject-Token": self.tokens[-1]}
+        )
 
 
 @pytest.fixture
@@ -147,12 +172,18 @@ def keystone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keystone]:
     with serving(server) as port:
         credentials = {"USERNAME": "reader", "PASSWORD": "right", "PROJECT_NAME": "admin"}
         domains = {"USER_DOMAIN_NAME": "Default", "PROJECT_DOMAIN_NAME": "Default"}
-        for name, value in {"AUTH_URL": f"http://127.0.0.1:{port}/v3", **credentials, **domains}.items():
+        for name, value in {
+            "AUTH_URL": f"http://127.0.0.1:{port}/v3",
+            **credentials,
+            **domains,
+        }.items():
             monkeypatch.setenv(f"OS_{name}", value)
         yield server
 
 
-def test_keystone_makes_the_token_and_a_new_one_when_the_server_refuses_it(gohan: Gohan, keystone: Keystone) -> None:
+def test_keystone_makes_the_token_and_a_new_one_when_the_server_refuses_it(
+    gohan: Gohan, keystone: Keystone
+) -> None:
     gohan.tokens = {"token-0": None}
     source = schema_list.source(SchemaAccess(address(gohan), authentication=KEYSTONE), CATALOGUE)
     assert source.read().entries
@@ -163,16 +194,24 @@ def test_keystone_makes_the_token_and_a_new_one_when_the_server_refuses_it(gohan
     assert gohan.asked == ["token-0", "token-0", "token-0", "token-1"]
 
 
-def test_what_keystone_refuses_and_what_the_server_refuses_are_told_apart(gohan: Gohan, keystone: Keystone) -> None:
+def test_what_keystone_refuses_and_what_the_server_refuses_are_told_apart(
+    gohan: Gohan, keystone: Keystone
+) -> None:
     source = SchemaAccess(address(gohan), authentication=KEYSTONE)
-    with pytest.raises(SchemasDenied, match=r"does not let the user of the OS_\* variables read the list \(401\)"):
+    with pytest.raises(
+        SchemasDenied, match=r"does not let the user of the OS_\* variables read the list \(401\)"
+    ):
         schema_list.source(source, CATALOGUE).read()
     keystone.password = "another"
-    with pytest.raises(SchemasDenied, match=r"the OS_\* variables: Keystone refuses the credentials"):
+    with pytest.raises(
+        SchemasDenied, match=r"the OS_\* variables: Keystone refuses the credentials"
+    ):
         schema_list.source(source, CATALOGUE).read()
 
 
-def test_a_cloud_that_is_not_there_is_told_by_name(gohan: Gohan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_cloud_that_is_not_there_is_told_by_name(
+    gohan: Gohan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     access = SchemaAccess(address(gohan), authentication=KEYSTONE, cloud="nowhere")
     with pytest.raises(InvalidInput, match="ORCHESTRATOR_SCHEMAS_OS_CLOUD nowhere"):
@@ -183,7 +222,9 @@ def test_a_cloud_that_is_not_there_is_told_by_name(gohan: Gohan, monkeypatch: py
 
 
 @contextmanager
-def serving(handle: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def serving(
+    handle: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None
+) -> Iterator[int]:
     """A server on a free port, whose every request *handle* answers."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -207,10 +248,19 @@ def serving(handle: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContex
         server.server_close()
 
 
-def answer(handler: BaseHTTPRequestHandler, status: int, document: Any, headers: dict[str, str] | None = None) -> None:
+def answer(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    document: Any,
+    headers: dict[str, str] | None = None,
+) -> None:
     body = json.dumps(document).encode()
     handler.send_response(status)
-    for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}.items():
+    for name, value in {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }.items():
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(body)

@@ -6,9 +6,15 @@ import threading
 from collections.abc import Callable
 
 import pytest
-
 from orchestrator.clients.store import Compacted, Event, KeyValue
-from orchestrator.core.transactions import Require, Transaction, absent, exists, same_incarnation, unchanged
+from orchestrator.core.transactions import (
+    Require,
+    Transaction,
+    absent,
+    exists,
+    same_incarnation,
+    unchanged,
+)
 from orchestrator.errors import StoreRefused, StoreUnavailable
 
 from .conftest import PATIENCE, Backend, Listener, eventually
@@ -43,7 +49,10 @@ def test_a_key_made_anew_is_another_incarnation(backend: Backend) -> None:
 def test_delete_says_whether_the_key_was_there(backend: Backend) -> None:
     backend.store.put(backend.key("a"), "1")
 
-    assert [backend.store.delete(backend.key("a")), backend.store.delete(backend.key("a"))] == [True, False]
+    assert [backend.store.delete(backend.key("a")), backend.store.delete(backend.key("a"))] == [
+        True,
+        False,
+    ]
 
 
 def test_deleting_nothing_makes_no_revision(backend: Backend) -> None:
@@ -121,13 +130,18 @@ def test_get_many_reads_all_keys_at_one_revision(backend: Backend) -> None:
 # Listing -------------------------------------------------------------------------------------------
 
 
-def test_a_list_is_in_order_of_key_and_holds_only_what_is_below_the_prefix(backend: Backend) -> None:
+def test_a_list_is_in_order_of_key_and_holds_only_what_is_below_the_prefix(
+    backend: Backend,
+) -> None:
     for name in ("b/2", "a/1", "b/10", "b", "c/1"):
         backend.store.put(backend.key(name), name)
     revision, found = backend.store.list(backend.key("b/"))
 
     assert revision == backend.revision
-    assert [(kv.key, kv.value) for kv in found] == [(backend.key("b/10"), b"b/10"), (backend.key("b/2"), b"b/2")]
+    assert [(kv.key, kv.value) for kv in found] == [
+        (backend.key("b/10"), b"b/10"),
+        (backend.key("b/2"), b"b/2"),
+    ]
 
 
 def test_an_empty_list_still_has_a_revision(backend: Backend) -> None:
@@ -139,7 +153,10 @@ def test_an_empty_list_still_has_a_revision(backend: Backend) -> None:
 def test_a_list_of_keys_has_no_values(backend: Backend) -> None:
     at = backend.store.put(backend.key("a"), "1")
 
-    assert backend.store.list(backend.folder, keys_only=True) == (at, [KeyValue(backend.key("a"), b"", at, at)])
+    assert backend.store.list(backend.folder, keys_only=True) == (
+        at,
+        [KeyValue(backend.key("a"), b"", at, at)],
+    )
 
 
 def test_a_list_of_many_pages_is_whole_and_read_at_one_revision(backend: Backend) -> None:
@@ -169,10 +186,15 @@ def test_a_list_can_be_read_as_of_an_earlier_revision(backend: Backend) -> None:
 def test_a_scan_is_the_same_one_after_the_other(backend: Backend) -> None:
     keys = [backend.key(f"{n:05}") for n in range(2500)]
     for start in range(0, len(keys), 100):
-        then = backend.store.commit(Transaction(puts=dict.fromkeys(keys[start : start + 100], "x" * 20)))
+        then = backend.store.commit(
+            Transaction(puts=dict.fromkeys(keys[start : start + 100], "x" * 20))
+        )
     backend.store.put(backend.key("99999"), "too late")
 
-    assert list(backend.store.scan(backend.folder, then)) == backend.store.list(backend.folder, revision=then)[1]
+    assert (
+        list(backend.store.scan(backend.folder, then))
+        == backend.store.list(backend.folder, revision=then)[1]
+    )
 
 
 def test_a_scan_may_be_left(backend: Backend) -> None:
@@ -207,14 +229,19 @@ def test_a_transaction_changes_everything_at_one_revision(backend: Backend) -> N
     backend.store.put(b, "1")
     at = backend.store.commit(Transaction(puts={a: "2", c: "2"}, deletes=(b,)))
 
-    assert backend.store.list(backend.folder) == (at, [KeyValue(a, b"2", made, at), KeyValue(c, b"2", at, at)])
+    assert backend.store.list(backend.folder) == (
+        at,
+        [KeyValue(a, b"2", made, at), KeyValue(c, b"2", at, at)],
+    )
 
 
 def test_what_is_read_with_a_transaction_is_read_right_after_it(backend: Backend) -> None:
     a, b, c = map(backend.key, "abc")
     made = backend.store.put(a, "1")
     backend.store.put(b, "1")
-    at, found = backend.store.commit_and_read(Transaction((exists(a),), puts={a: "2"}, deletes=(b,)), [a, b, c, a])
+    at, found = backend.store.commit_and_read(
+        Transaction((exists(a),), puts={a: "2"}, deletes=(b,)), [a, b, c, a]
+    )
 
     assert (at, found) == (made + 2, {a: KeyValue(a, b"2", made, at)})
 
@@ -272,7 +299,12 @@ def test_one_requirement_that_does_not_hold_stops_the_whole_transaction(backend:
     at = backend.store.put(a, "1")
     before = backend.revision
 
-    assert backend.store.commit(Transaction((unchanged(a, at), exists(b)), puts={b: "1"}, deletes=(a,))) == 0
+    assert (
+        backend.store.commit(
+            Transaction((unchanged(a, at), exists(b)), puts={b: "1"}, deletes=(a,))
+        )
+        == 0
+    )
     assert backend.store.list(backend.folder) == (before, [KeyValue(a, b"1", at, at)])
 
 
@@ -280,7 +312,12 @@ def test_a_requirement_may_be_repeated_and_the_key_written_too(backend: Backend)
     a = backend.key("a")
     at = backend.store.put(a, "1")
 
-    assert backend.store.commit(Transaction((unchanged(a, at), unchanged(a, at), exists(a)), puts={a: "2"})) == at + 1
+    assert (
+        backend.store.commit(
+            Transaction((unchanged(a, at), unchanged(a, at), exists(a)), puts={a: "2"})
+        )
+        == at + 1
+    )
 
 
 def test_a_put_wins_over_a_delete_of_the_same_key(backend: Backend) -> None:
@@ -304,12 +341,19 @@ def test_a_value_that_is_not_utf8_is_refused_for_good(backend: Backend) -> None:
 @pytest.mark.parametrize(
     "transaction",
     [
-        pytest.param(lambda key: Transaction(puts={key(str(n)): "" for n in range(129)}), id="129 puts"),
-        pytest.param(lambda key: Transaction(tuple(absent(key(str(n))) for n in range(129))), id="129 requirements"),
+        pytest.param(
+            lambda key: Transaction(puts={key(str(n)): "" for n in range(129)}), id="129 puts"
+        ),
+        pytest.param(
+            lambda key: Transaction(tuple(absent(key(str(n))) for n in range(129))),
+            id="129 requirements",
+        ),
         pytest.param(lambda key: Transaction(puts={key("a"): "x" * 1600 * 1024}), id="1.6 MB"),
     ],
 )
-def test_what_etcd_will_never_take_is_not_called_temporary(backend: Backend, transaction: Callable[..., Transaction]) -> None:
+def test_what_etcd_will_never_take_is_not_called_temporary(
+    backend: Backend, transaction: Callable[..., Transaction]
+) -> None:
     with pytest.raises(ValueError, match="etcd refuses the request"):
         backend.store.commit(transaction(backend.key))
 
@@ -369,7 +413,9 @@ def test_a_lease_that_has_ended_takes_no_keys(backend: Backend) -> None:
     lease.revoke()
 
     with pytest.raises(StoreUnavailable):
-        backend.store.commit(Transaction(puts={backend.key("a"): "1"}, leased=frozenset({backend.key("a")})), lease)
+        backend.store.commit(
+            Transaction(puts={backend.key("a"): "1"}, leased=frozenset({backend.key("a")})), lease
+        )
     assert backend.store.get(backend.key("a")) is None
 
 
@@ -410,7 +456,9 @@ def test_a_watch_delivers_puts_and_deletes_in_order(backend: Backend, listen: Li
     ]
 
 
-def test_a_watch_begins_with_the_past_from_its_revision_on(backend: Backend, listen: Listen) -> None:
+def test_a_watch_begins_with_the_past_from_its_revision_on(
+    backend: Backend, listen: Listen
+) -> None:
     a = backend.key("a")
     made = backend.store.put(a, "1")
     for value in ("2", "3"):
@@ -423,7 +471,9 @@ def test_a_watch_begins_with_the_past_from_its_revision_on(backend: Backend, lis
     ]
 
 
-def test_the_changes_of_one_transaction_come_in_the_order_of_writing(backend: Backend, listen: Listen) -> None:
+def test_the_changes_of_one_transaction_come_in_the_order_of_writing(
+    backend: Backend, listen: Listen
+) -> None:
     old, b, a = backend.key("old"), backend.key("b"), backend.key("a")
     backend.store.put(old, "1")
     listener = listen(backend.revision + 1)
@@ -436,7 +486,9 @@ def test_the_changes_of_one_transaction_come_in_the_order_of_writing(backend: Ba
     ]
 
 
-def test_a_watch_of_several_prefixes_sees_each_in_order_and_nothing_else(backend: Backend, listen: Listen) -> None:
+def test_a_watch_of_several_prefixes_sees_each_in_order_and_nothing_else(
+    backend: Backend, listen: Listen
+) -> None:
     first, second = backend.key("1/"), backend.key("2/")
     listener = listen(backend.revision + 1, first, second).alive()
     for n in range(5):
@@ -444,8 +496,12 @@ def test_a_watch_of_several_prefixes_sees_each_in_order_and_nothing_else(backend
             backend.store.put(f"{folder}{n}", "x")
     listener.until(lambda seen: len(seen.events) >= 10)
 
-    assert [e.key for e in listener.events if e.key.startswith(first)] == [f"{first}{n}" for n in range(5)]
-    assert [e.key for e in listener.events if e.key.startswith(second)] == [f"{second}{n}" for n in range(5)]
+    assert [e.key for e in listener.events if e.key.startswith(first)] == [
+        f"{first}{n}" for n in range(5)
+    ]
+    assert [e.key for e in listener.events if e.key.startswith(second)] == [
+        f"{second}{n}" for n in range(5)
+    ]
     assert len(listener.events) == 10
 
 
@@ -456,7 +512,10 @@ def test_a_watch_sees_leased_keys_vanish(backend: Backend, listen: Listen) -> No
     listener = listen(at)
     lease.revoke()
 
-    assert listener.until(lambda seen: len(seen.events) == 2).events == [Event(a, b"1", at, at), Event(a, None, 0, at + 1)]
+    assert listener.until(lambda seen: len(seen.events) == 2).events == [
+        Event(a, b"1", at, at),
+        Event(a, None, 0, at + 1),
+    ]
 
 
 def test_closing_a_watch_ends_its_iteration(backend: Backend, listen: Listen) -> None:
@@ -488,7 +547,9 @@ def test_a_watch_that_starts_in_compacted_history_says_so(backend: Backend, list
     assert isinstance(listener.error, Compacted)
 
 
-def test_compaction_does_not_disturb_a_watch_that_is_up_to_date(backend: Backend, listen: Listen) -> None:
+def test_compaction_does_not_disturb_a_watch_that_is_up_to_date(
+    backend: Backend, listen: Listen
+) -> None:
     a = backend.key("a")
     listener = listen(backend.revision + 1).alive()
     backend.store.put(a, "1")
@@ -496,4 +557,7 @@ def test_compaction_does_not_disturb_a_watch_that_is_up_to_date(backend: Backend
     backend.compact(backend.revision)
     backend.store.put(a, "2")
 
-    assert [e.value for e in listener.until(lambda seen: len(seen.events) == 2).events] == [b"1", b"2"]
+    assert [e.value for e in listener.until(lambda seen: len(seen.events) == 2).events] == [
+        b"1",
+        b"2",
+    ]

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.targets import LARGEST, Targets
 from orchestrator.core.addresses import Rules
 from orchestrator.core.refs import Json
 from orchestrator.errors import TargetUnavailable
+
 from tests.certificates import self_signed
 from tests.doubles import FixedTargets
 
@@ -81,10 +81,18 @@ def _head(connection: socket.socket) -> str:
 
 
 def answer(
-    body: bytes | Json = DOCUMENT, status: int = 200, headers: Sequence[str] = (), *, length: bool = True
+    body: bytes | Json = DOCUMENT,
+    status: int = 200,
+    headers: Sequence[str] = (),
+    *,
+    length: bool = True,
 ) -> Callable[[socket.socket], None]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} X", *headers, *([f"Content-Length: {len(data)}"] if length else [])]
+    lines = [
+        f"HTTP/1.1 {status} X",
+        *headers,
+        *([f"Content-Length: {len(data)}"] if length else []),
+    ]
     whole = "\r\n".join([*lines, "", ""]).encode() + data
     return lambda connection: connection.sendall(whole)
 
@@ -121,7 +129,16 @@ def test_a_document_and_the_time_at_the_collector(targets: Targets) -> None:
     assert "Accept-Encoding: identity" in server.requests[0]
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 20 Nov 1995 19:12:08 -0000", "Mon, 99 Jan 99999 99:99:99 +9999", "(((("])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "yesterday",
+        "Mon, 20 Nov 1995 19:12:08 -0000",
+        "Mon, 99 Jan 99999 99:99:99 +9999",
+        "((((",
+    ],
+)
 def test_a_collector_without_a_clock_is_taken_to_have_ours(targets: Targets, date: str) -> None:
     with Server(answer(headers=[f"Date: {date}"])) as server:
         found = targets.get(server.url)
@@ -152,34 +169,78 @@ WRONG: dict[str, tuple[Script, str]] = {
     "a hundred thousand brackets": (answer(b"[" * 100_000), "nested too deeply"),
     "a number of ten thousand digits": (answer(b"1" * 10_000), "not JSON"),
     "more than it may be": (answer(b'"' + b"x" * LARGEST + b'"'), "more than 262,144 bytes"),
-    "compressed": (answer(gzip.compress(b"0" * 10_000_000), headers=["Content-Encoding: gzip"]), "compressed"),
+    "compressed": (
+        answer(gzip.compress(b"0" * 10_000_000), headers=["Content-Encoding: gzip"]),
+        "compressed",
+    ),
     "a coding that nobody knows": (answer(headers=["Content-Encoding: x\x9b31m"]), "compressed"),
-    "shorter than it says": (answer(b"[", headers=["Content-Length: 9", "Connection: close"], length=False), "did not answer"),
-    "a length that is none": (answer(b"[]", headers=["Content-Length: many", "Connection: close"], length=False), "did not answer"),
-    "no HTTP": (lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "BadStatusLine"),
+    "shorter than it says": (
+        answer(b"[", headers=["Content-Length: 9", "Connection: close"], length=False),
+        "did not answer",
+    ),
+    "a length that is none": (
+        answer(b"[]", headers=["Content-Length: many", "Connection: close"], length=False),
+        "did not answer",
+    ),
+    "no HTTP": (
+        lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        "BadStatusLine",
+    ),
     "an endless status line": (for_ever(b"x" * 1000), "does not answer: LineTooLong"),
-    "endless headers": (for_ever(b"A: b\r\n" * 100, b"HTTP/1.1 200 OK\r\n"), "does not answer: HTTPException"),
-    "one endless header": (for_ever(b"x" * 1000, b"HTTP/1.1 200 OK\r\nA: "), "does not answer: LineTooLong"),
+    "endless headers": (
+        for_ever(b"A: b\r\n" * 100, b"HTTP/1.1 200 OK\r\n"),
+        "does not answer: HTTPException",
+    ),
+    "one endless header": (
+        for_ever(b"x" * 1000, b"HTTP/1.1 200 OK\r\nA: "),
+        "does not answer: LineTooLong",
+    ),
     "continue without end": (for_ever(b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "sends more than"),
-    "chunks without end": (for_ever(b"4\r\n    \r\n" * 100, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), "more than"),
-    "chunks that are none": (for_ever(b"zz\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), "does not answer"),
+    "chunks without end": (
+        for_ever(b"4\r\n    \r\n" * 100, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        "more than",
+    ),
+    "chunks that are none": (
+        for_ever(b"zz\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        "does not answer",
+    ),
     "trailers without end": (
-        for_ever(b"A: b\r\n" * 100, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"),
+        for_ever(
+            b"A: b\r\n" * 100,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
+        ),
         "sends more than",
     ),
-    "a document without end": (for_ever(b" " * 10_000, b"HTTP/1.1 200 OK\r\n\r\n"), "more than 262,144 bytes"),
+    "a document without end": (
+        for_ever(b" " * 10_000, b"HTTP/1.1 200 OK\r\n\r\n"),
+        "more than 262,144 bytes",
+    ),
     "a connection that is closed": (lambda connection: connection.close(), "does not answer"),
     "silence": (silent, "did not answer within"),
     "a byte of the status line now and then": (for_ever(b"H", pause=0.05), "did not answer within"),
-    "a byte of a header now and then": (for_ever(b"x", b"HTTP/1.1 200 OK\r\nA: ", 0.05), "did not answer within"),
-    "a header now and then": (for_ever(b"A: b\r\n", b"HTTP/1.1 200 OK\r\n", 0.05), "did not answer within"),
-    "a byte of the document now and then": (for_ever(b" ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", 0.05), "did not"),
-    "a chunk now and then": (for_ever(b"1\r\n \r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 0.05), "did not"),
+    "a byte of a header now and then": (
+        for_ever(b"x", b"HTTP/1.1 200 OK\r\nA: ", 0.05),
+        "did not answer within",
+    ),
+    "a header now and then": (
+        for_ever(b"A: b\r\n", b"HTTP/1.1 200 OK\r\n", 0.05),
+        "did not answer within",
+    ),
+    "a byte of the document now and then": (
+        for_ever(b" ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", 0.05),
+        "did not",
+    ),
+    "a chunk now and then": (
+        for_ever(b"1\r\n \r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 0.05),
+        "did not",
+    ),
 }
 
 
 @pytest.mark.parametrize(("script", "why"), WRONG.values(), ids=WRONG)
-def test_a_wrong_answer_is_told_in_time_and_the_connection_closed(targets: Targets, script: Script, why: str) -> None:
+def test_a_wrong_answer_is_told_in_time_and_the_connection_closed(
+    targets: Targets, script: Script, why: str
+) -> None:
     """Those that never end would go on for as long as somebody listens."""
     with Server(script) as server:
         with pytest.raises(TargetUnavailable, match=why):
@@ -189,7 +250,10 @@ def test_a_wrong_answer_is_told_in_time_and_the_connection_closed(targets: Targe
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirection_is_not_followed(targets: Targets, status: int) -> None:
-    with Server(answer()) as other, Server(answer(b"", status, [f"Location: {other.url}"])) as server:
+    with (
+        Server(answer()) as other,
+        Server(answer(b"", status, [f"Location: {other.url}"])) as server,
+    ):
         with pytest.raises(TargetUnavailable, match=f"answers {status}"):
             targets.get(server.url)
         assert other.connections == 0

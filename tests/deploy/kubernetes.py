@@ -188,7 +188,9 @@ def example_secrets() -> dict[str, dict[str, str]]:
     return {document["metadata"]["name"]: document["stringData"] for document in documents}
 
 
-def enter(container: Container, manifests: Manifests, folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+def enter(
+    container: Container, manifests: Manifests, folder: Path, files: Mapping[str, str]
+) -> dict[str, str]:
     """Mount a container's secrets in *folder*, and give the environment of its process.
 
     The secrets are those of the example.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from orchestrator.bridge.health import Health
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 from dotenv import dotenv_values
-
 from orchestrator import settings
 
 DOCKER = Path(__file__).resolve().parents[2] / "deploy" / "docker"

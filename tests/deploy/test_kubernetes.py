@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import orchestrator
 import pytest
 import yaml
-
-import orchestrator
 from orchestrator import settings
 from orchestrator.core import addresses
 from orchestrator.errors import SettingsError
+
 from tests.certificates import certificate
 
 from .kubernetes import (
@@ -32,7 +32,9 @@ from .kubernetes import (
     validate,
 )
 
-IMAGE = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9./-]+(:[0-9]+\.[0-9]+\.[0-9]+|@sha256:[0-9a-f]{64})")
+IMAGE = re.compile(
+    r"[a-z0-9.-]+\.[a-z]+/[a-z0-9./-]+(:[0-9]+\.[0-9]+\.[0-9]+|@sha256:[0-9a-f]{64})"
+)
 """An image with its registry and a version or a digest."""
 
 
@@ -42,7 +44,11 @@ LIVENESS = {
     "flower": "/healthcheck",
 }
 """What asks each process only whether a restart would help."""
-SELECTORS = {"PodDisruptionBudget": "selector", "PodMonitor": "selector", "NetworkPolicy": "podSelector"}
+SELECTORS = {
+    "PodDisruptionBudget": "selector",
+    "PodMonitor": "selector",
+    "NetworkPolicy": "podSelector",
+}
 """The kinds that choose pods, each with the property that does."""
 
 
@@ -127,7 +133,9 @@ def test_every_name_of_a_port_is_one_of_a_container(manifests: Manifests) -> Non
         for deployment in manifests.chosen(monitor["spec"]["selector"]):
             ours = deployment["spec"]["template"]["spec"]["containers"]
             names = {port["name"] for container in ours for port in container.get("ports", [])}
-            assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} <= names
+            assert {
+                endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]
+            } <= names
 
 
 def test_the_port_that_is_declared_is_the_one_that_the_bridge_opens(manifests: Manifests) -> None:
@@ -171,7 +179,9 @@ def broker(variables: Mapping[str, str]) -> str:
     return plain.replace("redis://", "rediss://") if tls else plain
 
 
-def test_every_process_accepts_its_settings(manifests: Manifests, tmp_path: Path, pem: dict[str, str]) -> None:
+def test_every_process_accepts_its_settings(
+    manifests: Manifests, tmp_path: Path, pem: dict[str, str]
+) -> None:
     """With the secrets of the example. Whatever is no setting, or no file, is refused by name."""
     containers = manifests.containers()
     assert {"bridge", "worker"} <= {container.name for container in containers}
@@ -207,7 +217,9 @@ def test_no_secret_stands_in_a_manifest(manifests: Manifests) -> None:
 # How the processes are run ------------------------------------------------------------------
 
 
-def test_every_image_is_pinned_and_ours_has_the_version_of_the_project(manifests: Manifests) -> None:
+def test_every_image_is_pinned_and_ours_has_the_version_of_the_project(
+    manifests: Manifests,
+) -> None:
     images = [
         container["image"]
         for deployment in manifests.of("Deployment")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import orchestrator
 import pytest
 import yaml
-
-import orchestrator
 from orchestrator import settings
 from orchestrator.environment import ENV_FILE
 from orchestrator.settings import Settings, hidden

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-
 from orchestrator import settings
 from orchestrator.bridge import systemd
 from orchestrator.errors import SettingsError
@@ -127,7 +126,9 @@ def test_systemd_takes_the_units_and_their_drop_ins(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-@pytest.mark.parametrize("file", ["orchestrator-bridge.service", "orchestrator-.service.d/secrets.conf"])
+@pytest.mark.parametrize(
+    "file", ["orchestrator-bridge.service", "orchestrator-.service.d/secrets.conf"]
+)
 def test_a_directive_that_systemd_does_not_know_is_found(tmp_path: Path, file: str) -> None:
     done = verify(tmp_path, spoilt=file)
     assert "NoSuchThing" in done.stderr

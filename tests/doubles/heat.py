@@ -104,16 +104,27 @@ class MemoryHeat:
     def in_progress(self, tenant: str) -> Iterator[str]:
         with self._lock:
             self._before("in_progress")
-            found = [stack.id for (owner, _), stack in self._stacks.items() if owner == tenant and stack.in_progress]
+            found = [
+                stack.id
+                for (owner, _), stack in self._stacks.items()
+                if owner == tenant and stack.in_progress
+            ]
         return iter(found)
 
     def create(self, request: StackRequest, tag: str) -> str:
         with self._lock:
             afterwards = self._before("create")
-            if (request.tenant, request.name) in self._stacks or self._is_taken(request.tenant, request.name):
+            if (request.tenant, request.name) in self._stacks or self._is_taken(
+                request.tenant, request.name
+            ):
                 raise StackExists(409, f"The Stack ({request.name}) already exists.")
             stack = Stack(
-                f"stack-{next(self._ids)}", request.name, "CREATE_IN_PROGRESS", "Stack CREATE started", tuple(tag.split(",")), ()
+                f"stack-{next(self._ids)}",
+                request.name,
+                "CREATE_IN_PROGRESS",
+                "Stack CREATE started",
+                tuple(tag.split(",")),
+                (),
             )
             self._stacks[request.tenant, request.name] = stack
             self.requests.append(HeatRequest("create", request.tenant, request.name, request, tag))
@@ -127,11 +138,21 @@ class MemoryHeat:
             if now is None or now.id != stack.id:
                 raise StackMissing(f"The Stack ({stack.name}) could not be found.")
             if now.in_progress:
-                raise StackBusy(f"Stack {stack.name} already has an action ({now.action}) in progress.")
+                raise StackBusy(
+                    f"Stack {stack.name} already has an action ({now.action}) in progress."
+                )
             if now.action in ("DELETE", "SUSPEND"):
-                raise HeatRefused(400, f"Updating a stack when it is in state {now.status} is not supported.")
+                raise HeatRefused(
+                    400, f"Updating a stack when it is in state {now.status} is not supported."
+                )
             self._set(
-                request.tenant, replace(now, status="UPDATE_IN_PROGRESS", reason="Stack UPDATE started", tags=tuple(tag.split(",")))
+                request.tenant,
+                replace(
+                    now,
+                    status="UPDATE_IN_PROGRESS",
+                    reason="Stack UPDATE started",
+                    tags=tuple(tag.split(",")),
+                ),
             )
             self.requests.append(HeatRequest("update", request.tenant, stack.name, request, tag))
             self._raise(afterwards)
@@ -141,7 +162,9 @@ class MemoryHeat:
             afterwards = self._before("delete")
             now = self._stacks.get((tenant, stack.name))
             if now is not None and now.id == stack.id:
-                self._set(tenant, replace(now, status="DELETE_IN_PROGRESS", reason="Stack DELETE started"))
+                self._set(
+                    tenant, replace(now, status="DELETE_IN_PROGRESS", reason="Stack DELETE started")
+                )
                 self.requests.append(HeatRequest("delete", tenant, stack.name))
             self._raise(afterwards)
 
@@ -155,10 +178,18 @@ class MemoryHeat:
     def working(self) -> list[tuple[str, Stack]]:
         """Every stack in progress, with its tenant, in the order of creation."""
         with self._lock:
-            return [(tenant, stack) for (tenant, _), stack in self._stacks.items() if stack.in_progress]
+            return [
+                (tenant, stack) for (tenant, _), stack in self._stacks.items() if stack.in_progress
+            ]
 
     def finish(
-        self, name: str, status: str = "", outputs: Sequence[Json] = (), reason: str = "", *, tenant: str | None = None
+        self,
+        name: str,
+        status: str = "",
+        outputs: Sequence[Json] = (),
+        reason: str = "",
+        *,
+        tenant: str | None = None,
     ) -> None:
         """End the operation in progress on a stack.
 
@@ -168,7 +199,12 @@ class MemoryHeat:
         with self._lock:
             owner, stack = self._the_one(name, tenant)
             whole = status if "_" in status else f"{stack.action}_{status or 'COMPLETE'}"
-            ended = replace(stack, status=whole, reason=reason or f"Stack {whole.replace('_', ' ', 1)}", outputs=tuple(outputs))
+            ended = replace(
+                stack,
+                status=whole,
+                reason=reason or f"Stack {whole.replace('_', ' ', 1)}",
+                outputs=tuple(outputs),
+            )
             if whole == "DELETE_COMPLETE":
                 del self._stacks[owner, name]
                 self._deleted[owner, stack.id] = replace(ended, outputs=())
@@ -192,7 +228,9 @@ class MemoryHeat:
             owner, _ = self._the_one(name, tenant)
             del self._stacks[owner, name]
 
-    def fail_next(self, error: BaseException, on: Method | None = None, *, performed: bool = False) -> None:
+    def fail_next(
+        self, error: BaseException, on: Method | None = None, *, performed: bool = False
+    ) -> None:
         """The next request (of the given kind) raises *error*; *performed*: after it took effect."""
         with self._lock:
             self._trouble.append((error, on, performed))
@@ -227,7 +265,13 @@ class MemoryHeat:
         self._stacks[tenant, stack.name] = stack
 
     def _the_one(self, name: str, tenant: str | None) -> tuple[str, Stack]:
-        found = [(t, stack) for (t, n), stack in self._stacks.items() if n == name and tenant in (None, t)]
+        found = [
+            (t, stack)
+            for (t, n), stack in self._stacks.items()
+            if n == name and tenant in (None, t)
+        ]
         if len(found) != 1:
-            raise LookupError(f"{len(found)} stacks are named {name!r}; there are {sorted(self._stacks)}")
+            raise LookupError(
+                f"{len(found)} stacks are named {name!r}; there are {sorted(self._stacks)}"
+            )
         return found[0]

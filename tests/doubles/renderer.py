@@ -14,7 +14,9 @@ class PlainRenderer:
     def start(self) -> None:
         """There is nothing to start."""
 
-    def render(self, template_id: str, text: str, variables: Mapping[str, Json], tenant: str) -> str:
+    def render(
+        self, template_id: str, text: str, variables: Mapping[str, Json], tenant: str
+    ) -> str:
         return jinja.render(template_id, text, variables)
 
     def close(self) -> None:

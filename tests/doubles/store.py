@@ -57,10 +57,17 @@ class MemoryStore:
         with self._changed:
             return {key: self._now[key] for key in dict.fromkeys(keys) if key in self._now}
 
-    def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
+    def list(
+        self, prefix: str, *, revision: int = 0, keys_only: bool = False
+    ) -> tuple[int, list[KeyValue]]:
         with self._changed:
-            found = sorted((kv for kv in self._as_of(revision) if kv.key.startswith(prefix)), key=lambda kv: _raw(kv.key))
-            return revision or self._revision, [replace(kv, value=b"") for kv in found] if keys_only else found
+            found = sorted(
+                (kv for kv in self._as_of(revision) if kv.key.startswith(prefix)),
+                key=lambda kv: _raw(kv.key),
+            )
+            return revision or self._revision, [
+                replace(kv, value=b"") for kv in found
+            ] if keys_only else found
 
     def scan(self, prefix: str, revision: int) -> Iterator[KeyValue]:
         yield from self.list(prefix, revision=revision)[1]
@@ -118,7 +125,12 @@ class MemoryStore:
         assert isinstance(lease, MemoryLease) and lease.store is self, "a lease of this store"
         with self._changed:
             lease.held = False
-            self._write((), tuple(sorted(key for key, holder in self._lease_of.items() if holder is lease)), None, frozenset())
+            self._write(
+                (),
+                tuple(sorted(key for key, holder in self._lease_of.items() if holder is lease)),
+                None,
+                frozenset(),
+            )
 
     def expire_abandoned(self) -> None:
         """The time of every lease that nobody renews is over."""
@@ -170,7 +182,9 @@ class MemoryStore:
         return then.values()
 
     def _commit(self, transaction: Transaction, lease: Lease | None) -> int:
-        deletes = tuple(key for key in dict.fromkeys(transaction.deletes) if key not in transaction.puts)
+        deletes = tuple(
+            key for key in dict.fromkeys(transaction.deletes) if key not in transaction.puts
+        )
         requires = dict.fromkeys(transaction.requires)
         if max(len(transaction.puts) + len(deletes), len(requires)) > MOST_OPERATIONS:
             raise StoreRefused("etcd refuses the request: too many operations in txn request")
@@ -179,7 +193,10 @@ class MemoryStore:
                 value.encode()
             except UnicodeEncodeError as error:
                 raise StoreRefused(f"the value of {key!r} is not UTF-8: {error.reason}") from error
-        if sum(len(_raw(key)) + len(value.encode()) for key, value in transaction.puts.items()) > LARGEST_REQUEST:
+        if (
+            sum(len(_raw(key)) + len(value.encode()) for key, value in transaction.puts.items())
+            > LARGEST_REQUEST
+        ):
             raise StoreRefused("etcd refuses the request: request is too large")
         if not all(map(self._holds, requires)):
             return 0
@@ -199,7 +216,11 @@ class MemoryStore:
                 return kv is not None
 
     def _write(
-        self, puts: Iterable[tuple[str, str]], deletes: Iterable[str], holder: MemoryLease | None, leased: frozenset[str]
+        self,
+        puts: Iterable[tuple[str, str]],
+        deletes: Iterable[str],
+        holder: MemoryLease | None,
+        leased: frozenset[str],
     ) -> int:
         revision = self._revision + 1
         events = [self._put(key, value, revision) for key, value in puts]
@@ -219,7 +240,9 @@ class MemoryStore:
 
     def _put(self, key: str, value: str, revision: int) -> Event:
         old = self._now.get(key)
-        self._now[key] = kv = KeyValue(key, value.encode(), old.created if old else revision, revision)
+        self._now[key] = kv = KeyValue(
+            key, value.encode(), old.created if old else revision, revision
+        )
         return Event(kv.key, kv.value, kv.created, kv.revision)
 
 
@@ -271,11 +294,18 @@ class MemoryWatch:
         with self._store._changed:
             if self._from < self._store._compacted:
                 raise Compacted(f"revision {self._from} has been compacted")
-            position = next((i for i, e in enumerate(self._store._history) if e.revision >= self._from), len(self._store._history))
+            position = next(
+                (i for i, e in enumerate(self._store._history) if e.revision >= self._from),
+                len(self._store._history),
+            )
         yield ()
         while True:
             with self._store._changed:
-                while not self._closed and len(self._store._history) == position and self._generation == self._store.generation:
+                while (
+                    not self._closed
+                    and len(self._store._history) == position
+                    and self._generation == self._store.generation
+                ):
                     self._store._changed.wait()
                 if self._closed:
                     return

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.sandbox import servers
+from orchestrator.sandbox.processes import Process, Processes, free_port
 from redis import Redis
 from redis.exceptions import RedisError
 
-from orchestrator.sandbox import servers
-from orchestrator.sandbox.processes import Process, Processes, free_port
 from tests.integration.system import System
 
 MASTER = "mymaster"

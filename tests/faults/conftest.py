@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.sandbox.processes import Processes
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat, ScriptedStack
 from orchestrator.sandbox.servers import collector as collector_server
+
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 
@@ -31,14 +31,25 @@ def _script(method: str, tenant: str, name: str) -> Script:
 @pytest.fixture(scope="module")
 def heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedHeat]:
     """What is called slow has a monitoring target."""
-    with Processes(tmp_path_factory.mktemp("collector")) as processes, ScriptedHeat(script=_script) as scripted:
+    with (
+        Processes(tmp_path_factory.mktemp("collector")) as processes,
+        ScriptedHeat(script=_script) as scripted,
+    ):
         collector = collector_server(processes)
 
         def outputs(stack: ScriptedStack) -> list[dict[str, str]]:
-            found = [{"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}]
+            found = [
+                {"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}
+            ]
             if stack.name.endswith("slow"):
                 link = f"{collector.target('node', stack.name)}?version=1&key=server"
-                found.append({"output_key": "monitoring_link", "output_value": link, "description": "The target."})
+                found.append(
+                    {
+                        "output_key": "monitoring_link",
+                        "output_value": link,
+                        "description": "The target.",
+                    }
+                )
             return found
 
         scripted.outputs = outputs
@@ -49,7 +60,12 @@ def heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedHeat]:
 def servers(tmp_path_factory: pytest.TempPathFactory, heat: ScriptedHeat) -> Iterator[System]:
     """etcd, Redis and the scripted Heat; no bridge and no worker yet."""
     folder = tmp_path_factory.mktemp("faults")
-    settings: dict[str, Any] = {"ORCHESTRATOR_LEASE_TTL": "2", "ORCHESTRATOR_DELETION_PATIENCE": "1"}
-    with system(folder, heat.environment(), schemas=NODE_SCHEMAS, bridges=0, workers=0, **settings) as running:
+    settings: dict[str, Any] = {
+        "ORCHESTRATOR_LEASE_TTL": "2",
+        "ORCHESTRATOR_DELETION_PATIENCE": "1",
+    }
+    with system(
+        folder, heat.environment(), schemas=NODE_SCHEMAS, bridges=0, workers=0, **settings
+    ) as running:
         running.put("heat_template", "node", **NODE_TEMPLATE)
         yield running

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.core.refs import Json, Ref
 from orchestrator.sandbox.processes import Process, free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 HOT = "heat_template_version: 2018-08-31\n# %s\nresources:\n  r: {type: OS::Heat::None}\n"
@@ -39,12 +39,19 @@ RENDERING = {
 def _loops(depth: int) -> Json:
     mapping: Json = "Cx"
     for _ in range(depth - 1):
-        mapping = {"for_field": {"field": "items", "path": [{"type": "loops", "id": ""}]}, "for_mapping": mapping}
+        mapping = {
+            "for_field": {"field": "items", "path": [{"type": "loops", "id": ""}]},
+            "for_mapping": mapping,
+        }
     return {"for_field": "items", "for_mapping": mapping}
 
 
 def _regexp(pattern: Json) -> Json:
-    return {"if_mapping": {"regexp": ["Ptext", pattern]}, "then_mapping": "Cy", "else_mapping": "Cn"}
+    return {
+        "if_mapping": {"regexp": ["Ptext", pattern]},
+        "then_mapping": "Cy",
+        "else_mapping": "Cn",
+    }
 
 
 EVALUATION: dict[str, tuple[Json, dict[str, Any]]] = {
@@ -57,7 +64,15 @@ EVALUATION: dict[str, tuple[Json, dict[str, Any]]] = {
 
 
 def _schemas(*types: str) -> Json:
-    more = [{"id": name, "prefix": f"/v1/{name}s", "metadata": {"template_path": f"C{name}"}, "schema": {}} for name in types]
+    more = [
+        {
+            "id": name,
+            "prefix": f"/v1/{name}s",
+            "metadata": {"template_path": f"C{name}"},
+            "schema": {},
+        }
+        for name in types
+    ]
     return {"schemas": [*NODE_SCHEMAS["schemas"], *more]}
 
 
@@ -67,26 +82,38 @@ def nodes(folder: Path, *types: str) -> Iterator[System]:
     its name."""
     with ScriptedHeat() as heat:
         settings: dict[str, Any] = {"ORCHESTRATOR_HEALTH_PORT": str(free_port())}
-        with system(folder, heat.environment(), schemas=_schemas(*types), concurrency=2, **settings) as running:
+        with system(
+            folder, heat.environment(), schemas=_schemas(*types), concurrency=2, **settings
+        ) as running:
             running.put("heat_template", "node", **NODE_TEMPLATE)
             ordinary(running, "warm", 8)
             yield running
 
 
 def push(running: System, name: str, text: str, **mappings: Json) -> None:
-    body: dict[str, Any] = {"handler": "heat_worker", "watch": [], "template_file": text, "parameter_mappings": mappings}
+    body: dict[str, Any] = {
+        "handler": "heat_worker",
+        "watch": [],
+        "template_file": text,
+        "parameter_mappings": mappings,
+    }
     running.put("heat_template", name, **body)
 
 
 def ordinary(running: System, name: str, count: int) -> None:
     """Resources of other tenants are built."""
-    made = [running.put("node", f"{name}-{n}", tenant_id=f"{name}-{n % 5}", text="x") for n in range(count)]
+    made = [
+        running.put("node", f"{name}-{n}", tenant_id=f"{name}-{n % 5}", text="x")
+        for n in range(count)
+    ]
     for ref in made:
         running.await_state(ref, "CREATE_COMPLETED")
 
 
 def health(running: System) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.environment['ORCHESTRATOR_HEALTH_PORT']}/health", timeout=5) as reply:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{running.environment['ORCHESTRATOR_HEALTH_PORT']}/health", timeout=5
+    ) as reply:
         return int(reply.status)
 
 
@@ -139,7 +166,10 @@ class Watched:
 
     def _look(self) -> None:
         while not self._done.wait(0.02):
-            self._peaks = [max(peak, _memory(process)) for peak, process in zip(self._peaks, self._processes, strict=True)]
+            self._peaks = [
+                max(peak, _memory(process))
+                for peak, process in zip(self._peaks, self._processes, strict=True)
+            ]
 
     def grown(self) -> int:
         """MiB by which the one that grew most has grown."""
@@ -154,7 +184,11 @@ def test_hostile_templates_fail_by_name_and_the_other_tenants_go_on(tmp_path: Pa
         for name, text in RENDERING.items():
             push(running, name, HOT % text, heat_timeout="C5")
         with Watched(*running.bridges, *running.workers) as watched:
-            bad = [running.put(name, f"bad-{n}", tenant_id="hostile") for name in RENDERING for n in range(2)]
+            bad = [
+                running.put(name, f"bad-{n}", tenant_id="hostile")
+                for name in RENDERING
+                for n in range(2)
+            ]
             ordinary(running, "other", 20)
             for ref in bad:
                 error = running.await_state(ref, "CREATE_FAILED")["error"]
@@ -203,7 +237,9 @@ STOPPED: dict[str, Callable[[System], None]] = {
 
 
 @pytest.mark.parametrize("hostile", STOPPED)
-def test_hostile_inputs_do_not_keep_the_processes_from_stopping(tmp_path: Path, hostile: str) -> None:
+def test_hostile_inputs_do_not_keep_the_processes_from_stopping(
+    tmp_path: Path, hostile: str
+) -> None:
     """SIGTERM while they are under way. The processes that render go with the worker."""
     with nodes(tmp_path, "loops") as running:
         STOPPED[hostile](running)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.store import HistoryChanged
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.chaos.cluster import Cluster, cluster
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
@@ -41,7 +41,9 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory, heat: ScriptedHeat, etcd: Cluster) -> Iterator[System]:
+def nodes(
+    tmp_path_factory: pytest.TempPathFactory, heat: ScriptedHeat, etcd: Cluster
+) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("system")
     endpoints = [member.endpoint for member in etcd.members]
     with system(
@@ -70,7 +72,9 @@ def write(nodes: System) -> None:
     """Every tenth is the parent of the nine after it."""
     nodes.put("heat_template", "node", **NODE_TEMPLATE)
     for number in range(NUMBER):
-        parent: dict[str, Any] = {} if number % 10 == 0 else {"parent_id": f"n{number - number % 10}"}
+        parent: dict[str, Any] = (
+            {} if number % 10 == 0 else {"parent_id": f"n{number - number % 10}"}
+        )
         nodes.put("node", f"n{number}", tenant_id=f"t{number % 7}", **parent)
 
 
@@ -83,9 +87,14 @@ def is_complete(nodes: System) -> bool:
 def delete_prefix(nodes: System, etcd: Cluster, prefix: str) -> None:
     """``etcdctl del --prefix``."""
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-    body = {"key": base64.b64encode(prefix.encode()).decode(), "range_end": base64.b64encode(end.encode()).decode()}
+    body = {
+        "key": base64.b64encode(prefix.encode()).decode(),
+        "range_end": base64.b64encode(end.encode()).decode(),
+    }
     url = f"http://{etcd.members[0].endpoint}/v3/kv/deleterange"
-    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=30) as reply:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, json.dumps(body).encode()), timeout=30
+    ) as reply:
         assert int(json.load(reply)["deleted"]) >= NUMBER
 
 
@@ -147,7 +156,9 @@ def test_twenty_marked_deletions_go_at_once(nodes: System, heat: ScriptedHeat) -
     nodes.until(lambda: not any(nodes.state(ref) for ref in extra))
 
 
-def test_everything_removed_by_one_command_deletes_nothing(nodes: System, heat: ScriptedHeat, etcd: Cluster) -> None:
+def test_everything_removed_by_one_command_deletes_nothing(
+    nodes: System, heat: ScriptedHeat, etcd: Cluster
+) -> None:
     delete_prefix(nodes, etcd, nodes.keys.config)
     nothing_is_deleted(nodes, heat, "gone")
     wait_for_held(nodes, NUMBER)
@@ -157,7 +168,10 @@ def test_everything_removed_by_one_command_deletes_nothing(nodes: System, heat: 
 
     write(nodes)
 
-    nodes.until(lambda: "unconfirmed" in (found := nodes.command("status", "-o", "json").stdout) and found, PATIENCE)
+    nodes.until(
+        lambda: "unconfirmed" in (found := nodes.command("status", "-o", "json").stdout) and found,
+        PATIENCE,
+    )
     nodes.until(lambda: is_complete(nodes) and not nodes.store.get(nodes.keys.brake), PATIENCE)
     nodes.await_quiet(PATIENCE)
     assert not {stack for stack in deletions(heat) if stack.startswith("node_n")}
@@ -167,12 +181,16 @@ def test_a_wrong_prefix_stops_the_bridge(nodes: System, heat: ScriptedHeat) -> N
     before = len(heat.requests)
     restart(nodes, ORCHESTRATOR_CONFIG_PREFIX="/confg")
     nodes.until(lambda: nodes.store.get(nodes.keys.identity_trouble))
-    assert "ORCHESTRATOR_CONFIG_PREFIX is /confg, and was /config" in status(nodes).replace("\n", " ")
+    assert "ORCHESTRATOR_CONFIG_PREFIX is /confg, and was /config" in status(nodes).replace(
+        "\n", " "
+    )
 
     restart(nodes)
     nothing_is_deleted(nodes, heat, "prefix")
     nodes.until(lambda: not nodes.store.get(nodes.keys.identity_trouble))
-    assert not {request.stack for request in heat.requests[before:] if request.stack.startswith("node_n")}
+    assert not {
+        request.stack for request in heat.requests[before:] if request.stack.startswith("node_n")
+    }
 
 
 def test_an_emptied_schema_list_deletes_nothing(nodes: System, heat: ScriptedHeat) -> None:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from importlib.resources import files
 
 import pytest
-
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.integration.system import System
 
 SHIFTS = ["+3s", "-3s", "+60s", "-60s", "+1h", "-1h", "+1d", "-1d"]
@@ -48,7 +48,9 @@ def clocks(nodes: System, who: str, by: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("by", TRIED)
 @pytest.mark.parametrize("who", WHO)
-def test_a_clock_that_is_wrong_delays_and_loses_nothing(servers: System, heat: ScriptedHeat, who: str, by: str) -> None:
+def test_a_clock_that_is_wrong_delays_and_loses_nothing(
+    servers: System, heat: ScriptedHeat, who: str, by: str
+) -> None:
     """Stacks that take a moment are found by polls, one attempt meets an outage, a target is followed, all goes again."""
     nodes, name = servers, f"{who}{by}".replace(" ", "-").replace("+", "p")
     root, child, slow = (Ref("node", f"{name}-{part}") for part in ("root", "child", "slow"))
@@ -64,7 +66,10 @@ def test_a_clock_that_is_wrong_delays_and_loses_nothing(servers: System, heat: S
         nodes.await_state(slow, "MODIFY_COMPLETED", 2)
         for ref in (slow, child, root):
             nodes.remove(ref)
-        nodes.until(lambda: not [key for key in nodes.below("/") if name in key], what=lambda: str(nodes.below("/")))
+        nodes.until(
+            lambda: not [key for key in nodes.below("/") if name in key],
+            what=lambda: str(nodes.below("/")),
+        )
     asked = [(r.method, r.stack) for r in heat.requests[before:]]
     assert sorted(asked) == sorted(
         [("create", f"node_{ref.id}") for ref in (root, child, slow)]
@@ -83,5 +88,9 @@ def test_a_difference_of_clocks_is_told(servers: System) -> None:
             servers.await_state(Ref("node", f"told-{n}"), "CREATE_COMPLETED")
             servers.remove(Ref("node", f"told-{n}"))
         servers.until(lambda: not [key for key in servers.below("/") if "told-" in key])
-    line = next(line for line in bridge.log_tail(500).splitlines() if "Clocks of worker and bridge differ" in line)
+    line = next(
+        line
+        for line in bridge.log_tail(500).splitlines()
+        if "Clocks of worker and bridge differ" in line
+    )
     assert "seconds=3" in line

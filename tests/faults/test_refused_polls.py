@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
 from orchestrator.core.records import Poll
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.processes import free_port
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
 from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
+
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 FORBIDDEN = (403, "Forbidden", "You are not authorized to use index.")
@@ -42,7 +42,13 @@ def keystone(heat: ScriptedHeat) -> Iterator[ScriptedKeystone]:
 def nodes(tmp_path: Path, keystone: ScriptedKeystone) -> Iterator[System]:
     """Two workers with two processes each."""
     health = {"ORCHESTRATOR_HEALTH_PORT": str(free_port())}
-    with system(tmp_path, {**keystone.environment(), **health}, schemas=NODE_SCHEMAS, workers=2, concurrency=2) as running:
+    with system(
+        tmp_path,
+        {**keystone.environment(), **health},
+        schemas=NODE_SCHEMAS,
+        workers=2,
+        concurrency=2,
+    ) as running:
         running.put("heat_template", "node", **NODE_TEMPLATE)
         yield running
 
@@ -62,7 +68,11 @@ def refused_tenants(nodes: System) -> float:
     url = f"http://127.0.0.1:{nodes.environment['ORCHESTRATOR_HEALTH_PORT']}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         text = answer.read().decode()
-    line = next(line for line in text.splitlines() if line.startswith('orchestrator_world{kind="polls_refused"}'))
+    line = next(
+        line
+        for line in text.splitlines()
+        if line.startswith('orchestrator_world{kind="polls_refused"}')
+    )
     return float(line.split()[-1])
 
 
@@ -101,10 +111,15 @@ def test_refused_polls_come_rarely_and_are_told_and_end_by_themselves(
     failures = poll(nodes).failures
     assert len(lists) <= 2 * failures + 2, "with the token, and with a new one"
     assert len(keystone.requests) - before <= 3 * failures + 3
-    assert len(keystone.logins) - logins <= failures + 1, "a process that had none yet logs in, and no other"
+    assert len(keystone.logins) - logins <= failures + 1, (
+        "a process that had none yet logs in, and no other"
+    )
     assert keystone.logins.count(False) == 0
     assert "no access to project t1" in poll(nodes).reason
-    assert in_trouble(nodes) == [f"the stacks in progress of project t1 cannot be polled: {poll(nodes).reason}"] * 8
+    assert (
+        in_trouble(nodes)
+        == [f"the stacks in progress of project t1 cannot be polled: {poll(nodes).reason}"] * 8
+    )
     nodes.until(lambda: refused_tenants(nodes) == 1)
     # The circuit is that of the jobs, too.
     assert "Circuit opened" in nodes.bridges[0].log_tail(2000)

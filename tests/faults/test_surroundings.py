@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge.service import STOP_TIMEOUT
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.refs import Ref
 from orchestrator.core.transactions import Transaction
 from orchestrator.sandbox.processes import Process, free_port
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
+
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 
@@ -42,7 +42,9 @@ def nodes(tmp_path: Path, heat: ScriptedHeat) -> Iterator[System]:
 def built(system: System, *names: str, version: int = 1, timeout: float = 40) -> None:
     for name in names:
         ref = Ref("node", name)
-        system.until(partial(system.worker_state, ref, version), timeout, partial(system.state, ref))
+        system.until(
+            partial(system.worker_state, ref, version), timeout, partial(system.state, ref)
+        )
         assert "COMPLETE" in str(system.worker_state(ref)), system.state(ref)
 
 
@@ -80,7 +82,9 @@ def test_takeover_after_kill_9_is_within_the_lease_and_a_second(nodes: System) -
     assert taken.revision == gone.revision + 1
 
 
-def test_a_leader_paused_past_its_lease_writes_nothing_when_it_wakes(nodes: System, heat: ScriptedHeat) -> None:
+def test_a_leader_paused_past_its_lease_writes_nothing_when_it_wakes(
+    nodes: System, heat: ScriptedHeat
+) -> None:
     nodes.bridge()
     built(nodes, nodes.put("node", "before").id)
     old = leader(nodes)
@@ -94,11 +98,18 @@ def test_a_leader_paused_past_its_lease_writes_nothing_when_it_wakes(nodes: Syst
     os.kill(old, signal.SIGCONT)
     paused = process_of(nodes, old)
     paused.wait_until(
-        lambda: "Leadership lost" in paused.log_tail(200) or "State of etcd unknown" in paused.log_tail(200), 20, "stepping down"
+        lambda: (
+            "Leadership lost" in paused.log_tail(200)
+            or "State of etcd unknown" in paused.log_tail(200)
+        ),
+        20,
+        "stepping down",
     )
     built(nodes, *(nodes.put("node", f"later-{i}").id for i in range(5)))
     now = nodes.store.get(nodes.keys.leader)
-    assert fence is not None and now is not None and now.created == fence.created, "the woken one took nothing over"
+    assert fence is not None and now is not None and now.created == fence.created, (
+        "the woken one took nothing over"
+    )
     assert max(Counter(request.stack for request in heat.requests).values()) == 1
 
 
@@ -121,7 +132,9 @@ def test_every_write_of_the_leader_is_refused_once_somebody_else_leads(nodes: Sy
     """The fence itself: the leader's key is made anew under a live leader, whose next write must fail."""
     built(nodes, nodes.put("node", "before").id)
     bridge = nodes.bridges[0]
-    os.kill(bridge.pid, signal.SIGSTOP)  # else it might step down, and lead again, between the next two lines
+    os.kill(
+        bridge.pid, signal.SIGSTOP
+    )  # else it might step down, and lead again, between the next two lines
     nodes.store.delete(nodes.keys.leader)
     nodes.store.put(nodes.keys.leader, json.dumps({"host": "elsewhere", "pid": 1}))
     usurped = nodes.put("node", "after")
@@ -133,10 +146,14 @@ def test_every_write_of_the_leader_is_refused_once_somebody_else_leads(nodes: Sy
 
 
 def children(process: Process) -> set[int]:
-    return set(map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()))
+    return set(
+        map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    )
 
 
-def test_a_worker_paused_past_its_lease_does_nothing_twice(nodes: System, heat: ScriptedHeat) -> None:
+def test_a_worker_paused_past_its_lease_does_nothing_twice(
+    nodes: System, heat: ScriptedHeat
+) -> None:
     heat.script = lambda method, tenant, name: Script(duration=0.3)
     worker = nodes.workers[0]
     for i in range(20):
@@ -150,7 +167,9 @@ def test_a_worker_paused_past_its_lease_does_nothing_twice(nodes: System, heat: 
     for pid in paused:
         os.kill(pid, signal.SIGCONT)
     built(nodes, *(nodes.put("node", f"m{i}").id for i in range(10)))
-    assert {what: n for what, n in Counter(request.stack for request in heat.requests).items() if n > 1} == {}
+    assert {
+        what: n for what, n in Counter(request.stack for request in heat.requests).items() if n > 1
+    } == {}
     nodes.await_quiet()
 
 
@@ -180,7 +199,9 @@ def test_history_compacted_while_the_bridge_is_down_loses_nothing(nodes: System)
         nodes.put("node", f"new-{i}")
     revision = nodes.put("node", "stays", 2) and nodes.store.list("/")[0]
     body = json.dumps({"revision": revision, "physical": True}).encode()
-    urllib.request.urlopen(urllib.request.Request(f"{nodes.etcd.url}/v3/kv/compaction", body)).close()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{nodes.etcd.url}/v3/kv/compaction", body)
+    ).close()
     nodes.bridge()
     built(nodes, *(f"new-{i}" for i in range(10)))
     built(nodes, "stays", version=2)
@@ -201,10 +222,19 @@ def test_after_one_restart_of_etcd_changes_are_seen_as_fast_as_before(nodes: Sys
     assert after < before + 1.0
 
 
-def test_a_stack_that_heat_never_finishes_ends_in_a_failed_state_that_says_what_to_do(tmp_path: Path, heat: ScriptedHeat) -> None:
+def test_a_stack_that_heat_never_finishes_ends_in_a_failed_state_that_says_what_to_do(
+    tmp_path: Path, heat: ScriptedHeat
+) -> None:
     heat.script = lambda method, tenant, name: Script(duration=1000 if "stuck" in name else 0)
-    template = {**NODE_TEMPLATE, "parameter_mappings": {}, "template_file": "heat_template_version: 2018-08-31"}
-    limits: dict[str, Any] = {"ORCHESTRATOR_STACK_TIMEOUT": "1.5", "ORCHESTRATOR_TIMEOUT_MARGIN": "0.5"}
+    template = {
+        **NODE_TEMPLATE,
+        "parameter_mappings": {},
+        "template_file": "heat_template_version: 2018-08-31",
+    }
+    limits: dict[str, Any] = {
+        "ORCHESTRATOR_STACK_TIMEOUT": "1.5",
+        "ORCHESTRATOR_TIMEOUT_MARGIN": "0.5",
+    }
     with system(tmp_path / "system", heat.environment(), schemas=NODE_SCHEMAS, **limits) as nodes:
         nodes.put("heat_template", "node", **template)
         state = nodes.await_state(nodes.put("node", "stuck"), "CREATE_FAILED")
@@ -238,7 +268,9 @@ def test_an_update_that_heat_took_and_dropped_is_asked_again(
     assert "dropped" in nodes.workers[0].log_tail(500)
 
 
-def test_any_number_of_writes_while_a_job_runs_lead_to_one_more_with_the_newest(nodes: System, heat: ScriptedHeat) -> None:
+def test_any_number_of_writes_while_a_job_runs_lead_to_one_more_with_the_newest(
+    nodes: System, heat: ScriptedHeat
+) -> None:
     heat.script = lambda method, tenant, name: Script(duration=4.0 if method == "create" else 0)
     one = nodes.put("node", "one", value="1")
     nodes.until(lambda: heat.requests)
@@ -257,7 +289,9 @@ def test_any_number_of_writes_while_a_job_runs_lead_to_one_more_with_the_newest(
     assert "Job superseded" in nodes.bridges[0].log_tail(500)
 
 
-def test_other_tenants_do_not_notice_when_heat_refuses_one(nodes: System, heat: ScriptedHeat) -> None:
+def test_other_tenants_do_not_notice_when_heat_refuses_one(
+    nodes: System, heat: ScriptedHeat
+) -> None:
     """503 for one tenant: its circuit opens, few requests are made; another tenant's jobs run as ever."""
     calls: Counter[str] = Counter()
     away = [True]
@@ -279,7 +313,9 @@ def test_other_tenants_do_not_notice_when_heat_refuses_one(nodes: System, heat: 
     built(nodes, *(ref.id for ref in bad))
 
 
-def test_a_job_that_takes_worker_after_worker_with_it_is_given_up(nodes: System, tmp_path: Path) -> None:
+def test_a_job_that_takes_worker_after_worker_with_it_is_given_up(
+    nodes: System, tmp_path: Path
+) -> None:
     nodes.workers[0].stop()
     nodes.environment |= {"ORCHESTRATOR_FAULT": "worker-after-claim", "ORCHESTRATOR_LEASE_TTL": "2"}
     nodes.worker(concurrency=1)
@@ -292,7 +328,13 @@ def test_a_job_that_takes_worker_after_worker_with_it_is_given_up(nodes: System,
 def test_health_says_no_when_the_watch_is_deaf(tmp_path: Path, heat: ScriptedHeat) -> None:
     """A frozen etcd: the leader cannot hear it, and says so, or leads no more."""
     port = free_port()
-    with system(tmp_path / "s", heat.environment(), schemas=NODE_SCHEMAS, workers=0, ORCHESTRATOR_HEALTH_PORT=str(port)) as nodes:
+    with system(
+        tmp_path / "s",
+        heat.environment(),
+        schemas=NODE_SCHEMAS,
+        workers=0,
+        ORCHESTRATOR_HEALTH_PORT=str(port),
+    ) as nodes:
 
         def health() -> tuple[int, dict[str, str]]:
             try:
@@ -303,16 +345,29 @@ def test_health_says_no_when_the_watch_is_deaf(tmp_path: Path, heat: ScriptedHea
             except OSError:
                 return 0, {}
 
-        nodes.until(lambda: health() == (200, {"role": "leader", "fault": ""}), what=lambda: str(health()))
+        nodes.until(
+            lambda: health() == (200, {"role": "leader", "fault": ""}), what=lambda: str(health())
+        )
         nodes.store.put("/config/v1/nonsense/x", "{")
         metrics = f"http://127.0.0.1:{port}/metrics"
-        nodes.until(lambda: b'orchestrator_events_total{event="config_rejected"} 1.0' in urllib.request.urlopen(metrics).read())
+        nodes.until(
+            lambda: (
+                b'orchestrator_events_total{event="config_rejected"} 1.0'
+                in urllib.request.urlopen(metrics).read()
+            )
+        )
         os.kill(nodes.etcd.process.pid, signal.SIGSTOP)
         try:
-            nodes.until(lambda: health()[1].get("role") != "leader" or health()[0] == 503, 60, lambda: str(health()))
+            nodes.until(
+                lambda: health()[1].get("role") != "leader" or health()[0] == 503,
+                60,
+                lambda: str(health()),
+            )
         finally:
             os.kill(nodes.etcd.process.pid, signal.SIGCONT)
-        nodes.until(lambda: health() == (200, {"role": "leader", "fault": ""}), 60, lambda: str(health()))
+        nodes.until(
+            lambda: health() == (200, {"role": "leader", "fault": ""}), 60, lambda: str(health())
+        )
 
 
 def test_etcd_with_users_asks_for_ours_and_lets_us_in_again_after_a_restart(nodes: System) -> None:
@@ -320,7 +375,9 @@ def test_etcd_with_users_asks_for_ours_and_lets_us_in_again_after_a_restart(node
     base = nodes.etcd.url
 
     def call(path: str, document: dict[str, object]) -> None:
-        urllib.request.urlopen(urllib.request.Request(base + path, json.dumps(document).encode())).close()
+        urllib.request.urlopen(
+            urllib.request.Request(base + path, json.dumps(document).encode())
+        ).close()
 
     call("/v3/auth/user/add", {"name": "root", "password": "root-password"})
     call("/v3/auth/user/grant", {"user": "root", "role": "root"})

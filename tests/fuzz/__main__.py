@@ -25,9 +25,19 @@ PARSERS = "parsers"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*FUZZERS, PARSERS, []], metavar="name", help=", ".join([*FUZZERS, PARSERS]))
-    parser.add_argument("--seconds", type=float, default=60.0, help="for each of them (default: 60)")
-    parser.add_argument("--seed", type=int, default=1, help="of the first input; the next ones count on from there")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        choices=[*FUZZERS, PARSERS, []],
+        metavar="name",
+        help=", ".join([*FUZZERS, PARSERS]),
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="for each of them (default: 60)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the first input; the next ones count on from there"
+    )
     arguments = parser.parse_args()
     names = arguments.names or [*FUZZERS, PARSERS]
     for name in FUZZERS:

@@ -15,7 +15,10 @@ from orchestrator.core.source import SourceError, read_hot, read_json, read_yaml
 from .running import Fuzzer
 
 _FOLDER = Path(__file__).parents[2] / "templates"
-_CASES = [file.read_text() for file in sorted(_FOLDER.glob("*/*.yaml")) + sorted(_FOLDER.glob("*/cases/*.yaml"))]
+_CASES = [
+    file.read_text()
+    for file in sorted(_FOLDER.glob("*/*.yaml")) + sorted(_FOLDER.glob("*/cases/*.yaml"))
+]
 _WORDS = (
     "a",
     "1",
@@ -115,12 +118,17 @@ def _merged(random: Random) -> str:
 
 
 def _wide(random: Random) -> str:
-    line = random.choice(("- a\n", "a%d: {b: c}\n", "- {get_param: [a, %d]}\n", "- &x%d *x\n", "'\\n"))
+    line = random.choice(
+        ("- a\n", "a%d: {b: c}\n", "- {get_param: [a, %d]}\n", "- &x%d *x\n", "'\\n")
+    )
     return "".join(line % n if "%d" in line else line for n in range(random.choice((9, 500, 3000))))
 
 
 def _words(random: Random) -> str:
-    lines = [f"{random.choice(_WORDS)}: {random.choice((*_WORDS, *_ODD))}" for _ in range(random.randint(1, 9))]
+    lines = [
+        f"{random.choice(_WORDS)}: {random.choice((*_WORDS, *_ODD))}"
+        for _ in range(random.randint(1, 9))
+    ]
     return "\n".join([*lines, random.choice(_ODD)])
 
 
@@ -133,4 +141,13 @@ def _damaged(random: Random) -> str:
     return text
 
 
-_MAKERS: tuple[Callable[[Random], str], ...] = (_laughs, _deep, _merged, _wide, _words, _words, _damaged, _damaged)
+_MAKERS: tuple[Callable[[Random], str], ...] = (
+    _laughs,
+    _deep,
+    _merged,
+    _wide,
+    _words,
+    _words,
+    _damaged,
+    _damaged,
+)

@@ -12,6 +12,7 @@ from orchestrator.core.refs import Json, Ref
 from orchestrator.core.resources import Wanted, parse_config
 from orchestrator.core.templates import BadTemplate, parse_template_value
 from orchestrator.core.world import World
+
 from tests.factories import keys, schemas
 
 from . import patterns
@@ -24,20 +25,55 @@ Documents: TypeAlias = tuple[bytes, Mapping[str, bytes]]
 
 _NAMES = ("items", "more", "text", "other", "name", "pattern", "deep", "id", "nothing")
 _SHORT: dict[str, tuple[Json, ...]] = {
-    "resource": ("C", "Cx", "Ptext", "Pname", "Pitems", "Oplace:text", "Fnode+other:text", "Mnode:other:id", "Vauto_filled"),
+    "resource": (
+        "C",
+        "Cx",
+        "Ptext",
+        "Pname",
+        "Pitems",
+        "Oplace:text",
+        "Fnode+other:text",
+        "Mnode:other:id",
+        "Vauto_filled",
+    ),
     "object": ("C", "Cx", "Ptext", "Pname", "Vauto_filled", {"field": ""}),
-    "id": ("C", "Cx", "Vauto_filled", {"field": ""}, {"field": "text", "path": [{"type": "node", "id": ""}]}),
+    "id": (
+        "C",
+        "Cx",
+        "Vauto_filled",
+        {"field": ""},
+        {"field": "text", "path": [{"type": "node", "id": ""}]},
+    ),
 }
 """Mappings without a mapping in them, by what they are evaluated on: the resource, or a loop's
 element."""
 _BAD: tuple[Json, ...] = ("P", "Xq", "", 3, None, [])
-_KEYS = ("constant", "field", "path", "output_key", "version", "if_mapping", "then_mapping", "for_field", "for_mapping")
+_KEYS = (
+    "constant",
+    "field",
+    "path",
+    "output_key",
+    "version",
+    "if_mapping",
+    "then_mapping",
+    "for_field",
+    "for_mapping",
+)
 
 
 def make(random: Random) -> Documents:
     """The documents of one input."""
-    mappings = {f"x{n}": _mapping(random, random.randint(0, 6), "resource") for n in range(random.choice((1, 1, 2, 5, 40)))}
-    template = _text({"version": 1, "body": {"id": "node", "template_file": "x", "parameter_mappings": mappings}}, random)
+    mappings = {
+        f"x{n}": _mapping(random, random.randint(0, 6), "resource")
+        for n in range(random.choice((1, 1, 2, 5, 40)))
+    }
+    template = _text(
+        {
+            "version": 1,
+            "body": {"id": "node", "template_file": "x", "parameter_mappings": mappings},
+        },
+        random,
+    )
     count = random.choice((1, 1, 1, 3, 3, 30))
     return template, {f"n{n}": _text(_config(random, n, count), random) for n in range(count)}
 
@@ -51,7 +87,9 @@ def run(documents: Documents) -> str:
         parsed = parse_config(KEYS, f"/config/v2.0/nodes/{name}", config, incarnation=1, revision=1)
         if isinstance(parsed, Wanted):
             wanted[parsed.ref] = parsed
-    decided = decide(World(SCHEMAS, wanted=wanted, templates={"node": template}), NODE, lambda: "00000")
+    decided = decide(
+        World(SCHEMAS, wanted=wanted, templates={"node": template}), NODE, lambda: "00000"
+    )
     if isinstance(template, BadTemplate):
         assert len(template.reason) < 2_000
     match decided:
@@ -93,7 +131,10 @@ def _if(random: Random, depth: int, here: str) -> Json:
     left, right = _mapping(random, depth - 1, here), _mapping(random, depth - 2, here)
     test = random.choice(("equal", "regexp"))
     if test == "regexp" and random.random() < 0.8:
-        left, right = random.choice((random.choice(_SHORT[here]), {"constant": "a" * 40})), _pattern(random, here)
+        left, right = (
+            random.choice((random.choice(_SHORT[here]), {"constant": "a" * 40})),
+            _pattern(random, here),
+        )
     return {
         "if_mapping": {test: [left, right]},
         "then_mapping": _mapping(random, depth - 1, here),
@@ -114,7 +155,10 @@ def _concatenation(random: Random, depth: int, here: str) -> Json:
 
 
 def _field(random: Random, depth: int, here: str) -> Json:
-    path = [_hop(random, here), *(_hop(random, "resource") for _ in range(random.choice((0, 0, 1, 4))))]
+    path = [
+        _hop(random, here),
+        *(_hop(random, "resource") for _ in range(random.choice((0, 0, 1, 4)))),
+    ]
     mapping: dict[str, Json] = {"path": path, "field": random.choice(_NAMES)}
     if random.random() < 0.2:
         mapping = {"path": path, "output_key": "id"}
@@ -133,7 +177,15 @@ def _constant(random: Random, depth: int, here: str) -> Json:
     return {"constant": _value(random, depth)}
 
 
-_MAKERS: tuple[Callable[[Random, int, str], Json], ...] = (_loop, _loop, _loop, _if, _concatenation, _field, _constant)
+_MAKERS: tuple[Callable[[Random, int, str], Json], ...] = (
+    _loop,
+    _loop,
+    _loop,
+    _if,
+    _concatenation,
+    _field,
+    _constant,
+)
 
 _HOSTILE = ("(a+)+$", "(a|aa)*b", "(?:a?){4000000000}b", "(a*)*\\1b", ".*.*.*x", "(?=(a+)+$)(a+)+b")
 _LENGTHS = (*range(20), 50, 200, 5000)
@@ -164,13 +216,19 @@ def _config(random: Random, number: int, count: int) -> Json:
 
 
 def _element(random: Random) -> Json:
-    return {"text": "a" * random.randint(0, 30), "pattern": random.choice(("a", "(a+)+$", "b*")), "name": None}
+    return {
+        "text": "a" * random.randint(0, 30),
+        "pattern": random.choice(("a", "(a+)+$", "b*")),
+        "name": None,
+    }
 
 
 def _value(random: Random, depth: int) -> Json:
     kind = random.random()
     if depth <= 0 or kind < 0.3:
-        return random.choice((None, True, 0, -1, 1.5, 10**40, "", "x" * random.choice((1, 100, 10_000)), "\ud800"))
+        return random.choice(
+            (None, True, 0, -1, 1.5, 10**40, "", "x" * random.choice((1, 100, 10_000)), "\ud800")
+        )
     if kind < 0.65:
         return [_value(random, depth - 1) for _ in range(random.choice((0, 1, 4, 9)))]
     return {random.choice(_NAMES): _value(random, depth - 1) for _ in range(random.randint(0, 4))}

@@ -17,10 +17,38 @@ Pair: TypeAlias = tuple[str, str]
 
 _ALPHABET = "ab1_ \nAé\u0130\u017f\u0663"
 """Some letters that ignoring case, and ASCII beside Unicode, treat differently."""
-_LITERALS = ("a", "b", "A", "1", " ", "_", "é", "\u0130", "\u017f", ".", r"\d", r"\w", r"\s", r"\D", r"\W", r"\S")
+_LITERALS = (
+    "a",
+    "b",
+    "A",
+    "1",
+    " ",
+    "_",
+    "é",
+    "\u0130",
+    "\u017f",
+    ".",
+    r"\d",
+    r"\w",
+    r"\s",
+    r"\D",
+    r"\W",
+    r"\S",
+)
 _SETS = ("[ab]", "[^a]", "[a-z]", r"[\d_]", "[A-Z]", r"[^\w]", "[]a]", "[a-]")
 _PLACES = ("^", "$", r"\A", r"\Z", r"\b", r"\B")
-_GROUPS = ("(?:%s)", "(?:%s)", "(%s)", "(?=%s)", "(?!%s)", "(?i:%s)", "(?s:%s)", "(?m:%s)", "(?-i:%s)", "(?a:%s)")
+_GROUPS = (
+    "(?:%s)",
+    "(?:%s)",
+    "(%s)",
+    "(?=%s)",
+    "(?!%s)",
+    "(?i:%s)",
+    "(?s:%s)",
+    "(?m:%s)",
+    "(?-i:%s)",
+    "(?a:%s)",
+)
 _BEHIND = ("(?<=%s)", "(?<!%s)")
 _WIDTHS = ("a", "ab", "[ab]", "a|b", r"\b", "^", "..")
 _REPEATS = ("*", "+", "?", "{0,2}", "{2}", "{1,3}", "{2,}", "{,2}")

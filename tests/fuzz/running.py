@@ -38,7 +38,9 @@ class Fuzzer(Generic[Input]):
     counts: Counter[Kind] = field(default_factory=Counter)
     slowest: float = 0.0
 
-    def fuzz(self, seed: int, seconds: float = float("inf"), inputs: float = float("inf")) -> dict[str, object]:
+    def fuzz(
+        self, seed: int, seconds: float = float("inf"), inputs: float = float("inf")
+    ) -> dict[str, object]:
         """Run inputs until the time or their number is over.
 
         Each has a seed of its own, so that a finding can be run again by itself.
@@ -97,7 +99,10 @@ def _ticks(child: int) -> int:
 
 def _memory() -> int:
     """MiB that the largest of these processes had at its largest."""
-    used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    used = [
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     return max(*used, *map(_peak, _children())) // 1024
 
 

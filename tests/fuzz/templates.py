@@ -27,8 +27,33 @@ SECRET = "hunter2-never-in-the-template"
 _FOLDER = Path(__file__).parents[2] / "templates"
 _CATALOGUE = [file.read_text() for file in sorted(_FOLDER.glob("*/template.yaml.j2"))]
 _NAMES = _words("jinja_a jinja_s jinja_n jinja_l jinja_secret x y n.x n.y i loop f g self none z")
-_NUMBERS = ("0", "1", "2", "9", "64", "100", "1000", "99999", "100000", "10**9", "1.5", "-1", "2**64", "9" * 300)
-_TEXTS = ("''", "'a'", "'a' * 1000", "'a' * 99999", "'{}'", "'%s'", "'%99999d'", "'{:99999}'", "'a b\\n' * 999")
+_NUMBERS = (
+    "0",
+    "1",
+    "2",
+    "9",
+    "64",
+    "100",
+    "1000",
+    "99999",
+    "100000",
+    "10**9",
+    "1.5",
+    "-1",
+    "2**64",
+    "9" * 300,
+)
+_TEXTS = (
+    "''",
+    "'a'",
+    "'a' * 1000",
+    "'a' * 99999",
+    "'{}'",
+    "'%s'",
+    "'%99999d'",
+    "'{:99999}'",
+    "'a b\\n' * 999",
+)
 _OPERATORS = _words("+ ~ - * / // % ** == < in and or")
 _FILTERS = _words("""
     abs attr('x') attr(jinja_secret) batch(3) batch(1) capitalize center(99999) count d default(1) dictsort
@@ -60,7 +85,16 @@ _BLOCKS = (
     ("set x", "endset"),
     ("macro h()", "endmacro"),
 )
-_CHAINS = (("(", ")"), ("1+", ""), ("not ", ""), ("[", "]"), ("1 if ", ""), ("'a'~", ""), ("-", ""), ("x.", ""))
+_CHAINS = (
+    ("(", ")"),
+    ("1+", ""),
+    ("not ", ""),
+    ("[", "]"),
+    ("1 if ", ""),
+    ("'a'~", ""),
+    ("-", ""),
+    ("x.", ""),
+)
 _ODD = (
     "{% include x %}",
     "{% import 'x' as y %}",
@@ -129,7 +163,9 @@ def _variables(random: Random) -> dict[str, Json]:
         "jinja_a": random.choice(({}, {"x": 1}, {"x": {"x": []}}, [], None)),
         "jinja_s": random.choice(("", "a", "a" * 1000, "<a href='x'>" * 9999)),
         "jinja_n": random.choice((0, 1, 9, 1000, 10**9, 1.5)),
-        "jinja_l": random.choice(([], [1, 2, 3], [[1], ["a"], [None]], [{"x": 1}] * 999, [1] * 50_000)),
+        "jinja_l": random.choice(
+            ([], [1, 2, 3], [[1], ["a"], [None]], [{"x": 1}] * 999, [1] * 50_000)
+        ),
         "jinja_secret": SECRET,
     }
 
@@ -147,7 +183,9 @@ def _tag(words: str) -> str:
 
 def _text(random: Random) -> str:
     begin = _tag("set n = namespace(x='aaaa', y=[1], z=2)") + _tag("set x = [1]")
-    body = "".join(_statement(random, random.randint(1, 5)) for _ in range(random.choice((1, 1, 2, 4))))
+    body = "".join(
+        _statement(random, random.randint(1, 5)) for _ in range(random.choice((1, 1, 2, 4)))
+    )
     return begin + body if random.random() < 0.8 else body
 
 
@@ -169,7 +207,15 @@ def _growth(random: Random) -> str:
 
 
 def _for(random: Random, depth: int) -> str:
-    some = ("range(100)", "range(9)", "range(99999)", "jinja_l", "[1, 2]", "n.y", _expression(random, 2))
+    some = (
+        "range(100)",
+        "range(9)",
+        "range(99999)",
+        "jinja_l",
+        "[1, 2]",
+        "n.y",
+        _expression(random, 2),
+    )
     option = random.choice(("", "", " recursive", " if i", " if loop.index"))
     begin = _tag(f"for i in {random.choice(some)}{option}")
     again = _show(f"loop({random.choice(some)})") if option == " recursive" else ""
@@ -249,6 +295,8 @@ def _expression(random: Random, depth: int) -> str:
 def _damaged(random: Random, text: str) -> str:
     for _ in range(random.randint(1, 6)):
         place = random.randrange(len(text))
-        put = random.choice(("", "{{", "%}", _tag("endif"), _growth(random), text[place : place + 200]))
+        put = random.choice(
+            ("", "{{", "%}", _tag("endif"), _growth(random), text[place : place + 200])
+        )
         text = text[:place] + put + text[place + random.choice((0, 1, 5, 40)) :]
     return text

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 from orchestrator.sandbox.scripted_heat import ScriptedHeat

@@ -37,7 +37,10 @@ NODE_SCHEMAS: dict[str, Any] = {
             "id": "node",
             "prefix": "/v1/nodes",
             "metadata": {"template_path": "Cnode"},
-            "schema": {"type": "object", "properties": {"parent_id": {"type": "string", "relation": "node"}}},
+            "schema": {
+                "type": "object",
+                "properties": {"parent_id": {"type": "string", "relation": "node"}},
+            },
         },
         {"id": "heat_template", "prefix": "/v2.0/heat_templates", "schema": {}},
     ]
@@ -62,7 +65,9 @@ NODE_TEMPLATE: dict[str, Any] = {
         "heat_timeout": "C5",
     },
 }
-NODE_TEMPLATE["template_file"] = NODE_TEMPLATE["template_file"].replace("{{ jinja_text }}", "# {{ jinja_text }}")
+NODE_TEMPLATE["template_file"] = NODE_TEMPLATE["template_file"].replace(
+    "{{ jinja_text }}", "# {{ jinja_text }}"
+)
 
 
 @dataclass
@@ -93,7 +98,9 @@ class System:
         """
         name = self._name("bridge")
         code = "from orchestrator.cli import main; main()"
-        process = self.processes.start(name, [sys.executable, "-c", code, "bridge"], env={**self.environment, **more})
+        process = self.processes.start(
+            name, [sys.executable, "-c", code, "bridge"], env={**self.environment, **more}
+        )
         self.bridges.append(process)
         return process
 
@@ -115,7 +122,9 @@ class System:
             "--without-mingle",
         ]
         process = self.processes.start(
-            name, [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options], env={**self.environment, **more}
+            name,
+            [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options],
+            env={**self.environment, **more},
         )
         self.workers.append(process)
         process.wait_until(lambda: "ready." in process.log_tail(), timeout=30, what="ready")
@@ -123,10 +132,17 @@ class System:
 
     # What the API server does -----------------------------------------------------------------------
 
-    def put(self, kind: str, resource_id: str, version: int = 1, *, marked: bool = False, **body: Any) -> Ref:
+    def put(
+        self, kind: str, resource_id: str, version: int = 1, *, marked: bool = False, **body: Any
+    ) -> Ref:
         ref = Ref(kind, resource_id)
         document = {"id": resource_id, "tenant_id": "t1", **body}
-        self.put_raw(ref, json.dumps({"body": json.dumps(document), "version": version, "marked_for_deletion": marked}))
+        self.put_raw(
+            ref,
+            json.dumps(
+                {"body": json.dumps(document), "version": version, "marked_for_deletion": marked}
+            ),
+        )
         return ref
 
     def put_raw(self, ref: Ref, value: str) -> None:
@@ -148,14 +164,24 @@ class System:
     def worker_state(self, ref: Ref, version: int | None = None) -> str | None:
         """``CREATE_COMPLETED`` …; None while the version is not reported."""
         state = self.state(ref)
-        return state["state"]["worker_state"] if state and version in (None, state["version"]) else None
+        return (
+            state["state"]["worker_state"]
+            if state and version in (None, state["version"])
+            else None
+        )
 
     def await_state(self, ref: Ref, expected: str, version: int = 1, timeout: float = 40) -> Any:
         """The state record, once it says *expected* of *version*."""
-        self.until(lambda: self.worker_state(ref, version) == expected, timeout, lambda: f"{ref} v{version}: {self.state(ref)}")
+        self.until(
+            lambda: self.worker_state(ref, version) == expected,
+            timeout,
+            lambda: f"{ref} v{version}: {self.state(ref)}",
+        )
         return self.state(ref)
 
-    def until(self, condition: Callable[[], T], timeout: float = 40, what: Callable[[], str] = lambda: "") -> T:
+    def until(
+        self, condition: Callable[[], T], timeout: float = 40, what: Callable[[], str] = lambda: ""
+    ) -> T:
         """The condition's first true answer.
 
         :raises AssertionError: none came in time; with the ends of all logs.
@@ -166,7 +192,9 @@ class System:
             if answer:
                 return answer
             if time.monotonic() > end:
-                logs = "\n".join(f"--- {p.name}\n{p.log_tail(25)}" for p in (*self.bridges, *self.workers))
+                logs = "\n".join(
+                    f"--- {p.name}\n{p.log_tail(25)}" for p in (*self.bridges, *self.workers)
+                )
                 raise AssertionError(f"not within {timeout} s: {what()}\n{logs}")
             time.sleep(0.05)  # between two looks at a condition, not instead of one
 
@@ -176,7 +204,11 @@ class System:
 
     def leftovers(self) -> list[str]:
         """Keys of jobs that are over: there should be none when nothing is under way."""
-        return [key for folder in (self.keys.jobs, self.keys.job_states, self.keys.runs) for key in self.below(folder)]
+        return [
+            key
+            for folder in (self.keys.jobs, self.keys.job_states, self.keys.runs)
+            for key in self.below(folder)
+        ]
 
     def await_quiet(self, timeout: float = 60) -> None:
         """Until no job, job state or run is left."""

@@ -16,8 +16,8 @@ from shutil import copytree
 from typing import Any
 
 import pytest
-
 from orchestrator.sandbox.processes import Process, free_port
+
 from tests.deploy.kubernetes import K8S, Container, Manifests, enter, render
 
 from .system import System, system

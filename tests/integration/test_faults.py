@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
 
@@ -30,7 +29,13 @@ def all_built_once(nodes: System, heat: ScriptedHeat, refs: list[Ref], timeout: 
     nodes.until(
         lambda: all(nodes.worker_state(ref) == "CREATE_COMPLETED" for ref in refs),
         timeout,
-        lambda: str({str(ref): nodes.worker_state(ref) for ref in refs if nodes.worker_state(ref) != "CREATE_COMPLETED"}),
+        lambda: str(
+            {
+                str(ref): nodes.worker_state(ref)
+                for ref in refs
+                if nodes.worker_state(ref) != "CREATE_COMPLETED"
+            }
+        ),
     )
     creates = Counter(request.stack for request in heat.requests if request.method == "create")
     assert creates == {ref.stack_name: 1 for ref in refs}
@@ -85,7 +90,9 @@ def test_etcd_is_killed_and_restarted(slow: ScriptedHeat, nodes: System) -> None
     all_built_once(nodes, slow, refs)
 
 
-def test_a_standby_takes_over_at_once_from_a_bridge_that_stops(slow: ScriptedHeat, nodes: System) -> None:
+def test_a_standby_takes_over_at_once_from_a_bridge_that_stops(
+    slow: ScriptedHeat, nodes: System
+) -> None:
     standby = nodes.bridge()
     standby.wait_until(lambda: "standing by" in standby.log_tail(), 20, "standing by")
     refs = tree(nodes)
@@ -97,24 +104,36 @@ def test_a_standby_takes_over_at_once_from_a_bridge_that_stops(slow: ScriptedHea
 
 def test_heat_is_away_for_a_while_and_nothing_fails(slow: ScriptedHeat, nodes: System) -> None:
     away = time.monotonic() + 4
-    slow.refuse = lambda method, tenant, path: (503, "ServiceUnavailable", "down") if time.monotonic() < away else None
+    slow.refuse = lambda method, tenant, path: (
+        (503, "ServiceUnavailable", "down") if time.monotonic() < away else None
+    )
     refs = tree(nodes, roots=2, depth=3)
-    runs = nodes.until(lambda: [kv for kv in nodes.store.list(nodes.keys.runs)[1] if b"retry" in kv.value])
+    runs = nodes.until(
+        lambda: [kv for kv in nodes.store.list(nodes.keys.runs)[1] if b"retry" in kv.value]
+    )
     assert b"503" in runs[0].value
     all_built_once(nodes, slow, refs)
 
 
-def test_two_hundred_stacks_wait_in_heat_without_holding_a_slot(tmp_path: Path, scripted: ScriptedHeat) -> None:
+def test_two_hundred_stacks_wait_in_heat_without_holding_a_slot(
+    tmp_path: Path, scripted: ScriptedHeat
+) -> None:
     """With 4 slots, 200 stacks of 3 s each run side by side; one after the other they would take 150 s."""
     scripted.script = lambda method, tenant, name: Script(duration=3.0)
-    with system(tmp_path / "s", scripted.environment(), schemas=NODE_SCHEMAS, concurrency=4) as nodes:
+    with system(
+        tmp_path / "s", scripted.environment(), schemas=NODE_SCHEMAS, concurrency=4
+    ) as nodes:
         nodes.put("heat_template", "node", **NODE_TEMPLATE)
         refs = [nodes.put("node", f"n{i}") for i in range(200)]
-        nodes.until(lambda: sum(stack.in_progress for stack in list(scripted.stacks.values())) > 50, 30)
+        nodes.until(
+            lambda: sum(stack.in_progress for stack in list(scripted.stacks.values())) > 50, 30
+        )
         nodes.until(lambda: all(nodes.worker_state(ref) == "CREATE_COMPLETED" for ref in refs), 60)
 
 
-def test_a_heat_that_does_not_answer_at_once_is_asked_many_things_at_once(scripted: ScriptedHeat, nodes: System) -> None:
+def test_a_heat_that_does_not_answer_at_once_is_asked_many_things_at_once(
+    scripted: ScriptedHeat, nodes: System
+) -> None:
     """No create is answered before sixteen have come, of four slots."""
     together = threading.Barrier(16)
     scripted.arrived = lambda method, tenant, path: method == "POST" and together.wait(30)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.refs import Ref
 from orchestrator.core.schemas import parse_schemas
 from orchestrator.sandbox.processes import free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.gohan.server import Answer, Gohan, as_json, of_kinds
 from tests.gohan.types import entry, own_entries
 
@@ -108,7 +108,9 @@ def test_only_the_bridge_asks_the_api_server(behind: tuple[System, Gohan]) -> No
     assert len(gohan.asked) == 2
 
 
-def test_a_worker_that_starts_first_waits_for_the_list_of_the_bridge(behind: tuple[System, Gohan]) -> None:
+def test_a_worker_that_starts_first_waits_for_the_list_of_the_bridge(
+    behind: tuple[System, Gohan],
+) -> None:
     running, gohan = behind
     running.worker()
     ref = node(gohan, "n1")
@@ -136,7 +138,11 @@ def test_a_bridge_without_the_right_token_does_not_start_and_says_what_to_set(
 
 
 def page() -> Answer:
-    return 200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><html><body>Please log in</body></html>"
+    return (
+        200,
+        {"Content-Type": "text/html"},
+        b"<!DOCTYPE html><html><body>Please log in</body></html>",
+    )
 
 
 def cut_off() -> Answer:
@@ -171,7 +177,9 @@ def test_no_bridge_starts_with_what_is_no_schema_list(behind: tuple[System, Goha
         assert "admin_token" not in result.stderr
 
 
-def test_what_is_no_schema_list_leaves_the_one_in_force_and_is_told(behind: tuple[System, Gohan]) -> None:
+def test_what_is_no_schema_list_leaves_the_one_in_force_and_is_told(
+    behind: tuple[System, Gohan],
+) -> None:
     running, gohan = behind
     running.environment["ORCHESTRATOR_HEALTH_PORT"] = str(free_port())
     running.bridge()
@@ -204,7 +212,9 @@ def health_of(running: System) -> Any:
         return json.load(reply)
 
 
-def test_a_list_without_the_type_of_a_resource_that_exists_is_refused(behind: tuple[System, Gohan]) -> None:
+def test_a_list_without_the_type_of_a_resource_that_exists_is_refused(
+    behind: tuple[System, Gohan],
+) -> None:
     """What a token gets whose role may not read the type."""
     running, gohan = behind
     running.bridge()
@@ -242,12 +252,16 @@ def test_a_first_list_without_the_type_of_what_was_built_stops_the_start(
     assert "is ORCHESTRATOR_SCHEMAS right" in result.stderr
 
 
-def test_a_new_type_is_taken_in_by_all_processes_without_a_restart(behind: tuple[System, Gohan]) -> None:
+def test_a_new_type_is_taken_in_by_all_processes_without_a_restart(
+    behind: tuple[System, Gohan],
+) -> None:
     running, gohan = behind
     bridge, worker = running.bridge(), running.worker()
     running.await_state(node(gohan, "n1"), "CREATE_COMPLETED")
     key = "/config/v1/laters/l1"
-    running.store.put(key, json.dumps({"body": json.dumps({"id": "l1", "tenant_id": "t1"}), "version": 1}))
+    running.store.put(
+        key, json.dumps({"body": json.dumps({"id": "l1", "tenant_id": "t1"}), "version": 1})
+    )
     rejected = json.loads(running.command("status", "-o", "json").stdout)["rejected"]
     assert [entry["key"] for entry in rejected] == [key]
     assert f"no resource type of the schema list of {gohan.url}" in rejected[0]["reason"]
@@ -278,10 +292,17 @@ def test_what_waits_for_a_type_and_what_failed_because_of_its_entry_goes_on_with
     running.until(lambda: running.record(running.keys.held, link))
     status = json.loads(running.command("status", "-o", "json").stdout)
     (held,) = status["held"]
-    assert f"refers to later:l1, whose type is not in the schema list of {gohan.url}" in held["reason"]
+    assert (
+        f"refers to later:l1, whose type is not in the schema list of {gohan.url}" in held["reason"]
+    )
     assert status["failed"][0]["root"] == {"resource_type": "schema", "resource_id": "broken"}
 
-    gohan.entries[:] = [*ENTRIES, entry("broken", prefix="/v1", template_path="Cnode"), of_linked, LATER]
+    gohan.entries[:] = [
+        *ENTRIES,
+        entry("broken", prefix="/v1", template_path="Cnode"),
+        of_linked,
+        LATER,
+    ]
     gohan.create("later", "l1", tenant_id="t1", text="x", name="there")
 
     for ref in (broken, link, Ref("later", "l1")):

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.refs import Ref
 from orchestrator.core.schemas import parse_schemas
 from orchestrator.sandbox import servers
+
 from tests.gohan.server import Gohan
 from tests.gohan.types import catalogue_entries, entry, own_entries
 
@@ -39,14 +39,26 @@ OUTCOME: dict[str, Any] = {
 
 MORE: list[dict[str, Any]] = [
     {"type": "router", "id": "rt-core", "body": {"name": "core"}},
-    {"type": "router_interface", "id": "rti-back", "body": {"router_id": "rt-core", "subnet_id": "sub-back"}},
+    {
+        "type": "router_interface",
+        "id": "rti-back",
+        "body": {"router_id": "rt-core", "subnet_id": "sub-back"},
+    },
     {"type": "gateway", "id": "gw-edge", "body": {"name": "edge", "external_network": "public"}},
     {
         "type": "static_route",
         "id": "route-partner",
-        "body": {"gateway_id": "gw-edge", "destination": "203.0.113.0/24", "nexthop": "192.0.2.254"},
+        "body": {
+            "gateway_id": "gw-edge",
+            "destination": "203.0.113.0/24",
+            "nexthop": "192.0.2.254",
+        },
     },
-    {"type": "floating_ip", "id": "fip-web", "body": {"external_network": "public", "port_id": "port-web-a"}},
+    {
+        "type": "floating_ip",
+        "id": "fip-web",
+        "body": {"external_network": "public", "port_id": "port-web-a"},
+    },
     {"type": "firewall", "id": "fw-closed", "body": {"name": "closed", "rules": []}},
     {"type": "qos_policy", "id": "qos-gold", "body": {"name": "gold", "max_kbps_egress": 100000}},
     {"type": "vm", "id": "vm1", "body": {"device_id": "d1", "text": "x"}},
@@ -63,7 +75,10 @@ UNSEEN: list[dict[str, Any]] = [
 
 def entries() -> list[dict[str, Any]]:
     """The schemas of step 4: the catalogue's, and some of every dialect."""
-    of_device: Any = {"sync_key_template": "/v1.0/devices/{{device_id}}/vms/{{id}}", "state_versioning": True}
+    of_device: Any = {
+        "sync_key_template": "/v1.0/devices/{{device_id}}/vms/{{id}}",
+        "state_versioning": True,
+    }
     outside: Any = {"sync_key_template": "/v1.0/appliances/{{id}}", "sync_skip_config_prefix": True}
     more = [
         entry("vm", prefix="/v1.0", template_path="Cnode", **of_device),
@@ -111,7 +126,9 @@ class Behind:
         """The resources that become stacks."""
         types = self.running.keys.schemas
         kinds = {kind.id for kind in types if kind.is_resource and kind.template is not None}
-        return [Ref(found["type"], found["id"]) for found in self.documents if found["type"] in kinds]
+        return [
+            Ref(found["type"], found["id"]) for found in self.documents if found["type"] in kinds
+        ]
 
     def key(self, ref: Ref) -> str:
         row = self.gohan.rows[ref]
@@ -124,7 +141,11 @@ class Behind:
             return {}
         document = json.loads(found.value)
         assert isinstance(document["state"], str)
-        return {**json.loads(document["state"]), "version": document["version"], "error": document["error"]}
+        return {
+            **json.loads(document["state"]),
+            "version": document["version"],
+            "error": document["error"],
+        }
 
     def all_reported(self, worker_state: str, versions: Mapping[bool, int]) -> bool:
         """Whether every resource that is built is reported so.
@@ -133,12 +154,15 @@ class Behind:
         """
         return not self.different(worker_state, versions)
 
-    def different(self, worker_state: str, versions: Mapping[bool, int]) -> list[tuple[Ref, Mapping[str, Any]]]:
+    def different(
+        self, worker_state: str, versions: Mapping[bool, int]
+    ) -> list[tuple[Ref, Mapping[str, Any]]]:
         reports = [(ref, self.report(ref)) for ref in self.built]
         return [
             (ref, found)
             for ref, found in reports
-            if found.get("worker_state") != worker_state or found["version"] != versions[ref.type in VERSIONED]
+            if found.get("worker_state") != worker_state
+            or found["version"] != versions[ref.type in VERSIONED]
         ]
 
     def jobs(self) -> dict[str, str]:
@@ -174,7 +198,9 @@ def behind(tmp_path_factory: pytest.TempPathFactory, real_heat: servers.Heat) ->
         with Gohan(store, listed) as gohan:
             (folder / "gohan.token").write_text("admin_token\n")
             page = settings_of_the_page()
-            page["ORCHESTRATOR_SCHEMAS"] = page["ORCHESTRATOR_SCHEMAS"].replace("http://gohan:9091", gohan.url)
+            page["ORCHESTRATOR_SCHEMAS"] = page["ORCHESTRATOR_SCHEMAS"].replace(
+                "http://gohan:9091", gohan.url
+            )
             assert page["ORCHESTRATOR_SCHEMAS_TOKEN_FILE"] == "/etc/orchestrator/gohan.token"
             page["ORCHESTRATOR_SCHEMAS_TOKEN_FILE"] = str(folder / "gohan.token")
             running.environment |= page
@@ -217,7 +243,10 @@ def test_everything_is_built_changed_resynchronised_and_deleted(behind: Behind) 
     gohan.resync()
     # What is written last is dealt with last: once it is built, everything before was looked at.
     gohan.create("network", "marker", tenant_id="demo", name="marker")
-    running.until(lambda: behind.report(Ref("network", "marker")).get("worker_state") == "CREATE_COMPLETED", 60)
+    running.until(
+        lambda: behind.report(Ref("network", "marker")).get("worker_state") == "CREATE_COMPLETED",
+        60,
+    )
     assert {key: job for key, job in behind.jobs().items() if "marker" not in key} == before
 
     for ref in behind.built:
@@ -228,7 +257,9 @@ def test_everything_is_built_changed_resynchronised_and_deleted(behind: Behind) 
     running.until(lambda: behind.report(Ref("network", "marker")).get("version") == 2, 60)
     status = running.command("status", "-o", "json")
     assert status.returncode == 0, status.stdout
-    assert {phase for phase, number in json.loads(status.stdout)["resources"].items() if number} == {"complete"}
+    assert {
+        phase for phase, number in json.loads(status.stdout)["resources"].items() if number
+    } == {"complete"}
 
     if shutil.which("node"):
         check_extension(behind)
@@ -256,7 +287,11 @@ def left(running: System) -> list[str]:
     """The keys that should be gone with the resources."""
     keys = running.keys
     ours = (keys.leader, keys.schema_list, keys.identity, "/config/v2.0/heat_templates/")
-    return [key for key in running.below("/") if not key.startswith(ours) and "heat_templates" not in key]
+    return [
+        key
+        for key in running.below("/")
+        if not key.startswith(ours) and "heat_templates" not in key
+    ]
 
 
 # The extension -------------------------------------------------------------------------------------
@@ -295,7 +330,10 @@ def check_extension(behind: Behind) -> None:
         row.body |= update["change"]
     for ref in behind.built:
         shown = behind.get(ref)
-        assert (shown["orchestration_state"], shown["orchestration_error"]) == ("MODIFY_COMPLETED", ""), ref
+        assert (shown["orchestration_state"], shown["orchestration_error"]) == (
+            "MODIFY_COMPLETED",
+            "",
+        ), ref
 
 
 def run_extension(behind: Behind) -> list[Any]:
@@ -311,10 +349,16 @@ def run_extension(behind: Behind) -> list[Any]:
         for kind in behind.gohan.kinds.values()
     ]
     listed = behind.running.store.list("/state_watch/state/")[1]
-    events: list[dict[str, Any]] = [{"action": "set", "key": kv.key, "data": json.loads(kv.value)} for kv in listed]
-    events.append({"action": "delete", "key": "/state_watch/state/v2.0/networks/gone", "data": None})
+    events: list[dict[str, Any]] = [
+        {"action": "set", "key": kv.key, "data": json.loads(kv.value)} for kv in listed
+    ]
+    events.append(
+        {"action": "delete", "key": "/state_watch/state/v2.0/networks/gone", "data": None}
+    )
     script = RUNNER % {
-        "rows": json.dumps({f"{kind}:{name}": row.body for (kind, name), row in behind.gohan.rows.items()}),
+        "rows": json.dumps(
+            {f"{kind}:{name}": row.body for (kind, name), row in behind.gohan.rows.items()}
+        ),
         "schemas": json.dumps(schemas),
         "extension": extension(),
         "events": json.dumps(events),
@@ -335,7 +379,12 @@ def test_the_extension_is_the_javascript_that_gohan_takes(tmp_path: Path) -> Non
             raise AssertionError("there is no node to check the extension with")
         pytest.skip("there is no node to check the extension with")
     (tmp_path / "extension.js").write_text(extension())
-    result = subprocess.run(["node", "--check", str(tmp_path / "extension.js")], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        ["node", "--check", str(tmp_path / "extension.js")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert result.returncode == 0, result.stderr
 
 

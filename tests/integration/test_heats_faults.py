@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
@@ -20,13 +19,21 @@ from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 TENANT = "t1"
 
 
-def template(resources: str, outputs: str = "{}", parameters: str = "{}", **mappings: Any) -> dict[str, Any]:
+def template(
+    resources: str, outputs: str = "{}", parameters: str = "{}", **mappings: Any
+) -> dict[str, Any]:
     text = f"heat_template_version: 2018-08-31\nparameters: {parameters}\nresources: {resources}\noutputs: {outputs}\n"
-    return {**NODE_TEMPLATE, "template_file": text, "parameter_mappings": {"heat_timeout": "C5", **mappings}}
+    return {
+        **NODE_TEMPLATE,
+        "template_file": text,
+        "parameter_mappings": {"heat_timeout": "C5", **mappings},
+    }
 
 
 ALWAYS_500 = template(
-    "{r: {type: OS::Heat::None}}", parameters='{value: {type: string, constraints: [{allowed_pattern: "[a-z"}]}}', value="Cx"
+    "{r: {type: OS::Heat::None}}",
+    parameters='{value: {type: string, constraints: [{allowed_pattern: "[a-z"}]}}',
+    value="Cx",
 )
 """Heat 27 answers 500 to every create with this pattern."""
 
@@ -49,11 +56,18 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[servers.Hea
     with Processes(tmp_path_factory.mktemp("heat")) as processes:
         heat = servers.heat(processes, delay=4.0)
         kinds = [
-            {**kind, "metadata": {"template_path": f"C{name}"}, "id": name, "prefix": f"/v1/{name}s"}
+            {
+                **kind,
+                "metadata": {"template_path": f"C{name}"},
+                "id": name,
+                "prefix": f"/v1/{name}s",
+            }
             for name, kind in NODES.items()
         ]
         schemas = {"schemas": [*NODE_SCHEMAS["schemas"], *kinds]}
-        with system(tmp_path_factory.mktemp("system"), heat.environment(), schemas=schemas) as running:
+        with system(
+            tmp_path_factory.mktemp("system"), heat.environment(), schemas=schemas
+        ) as running:
             for name, text in TEMPLATES.items():
                 running.put("heat_template", name, **{**text, "id": name})
             yield heat, running
@@ -68,7 +82,12 @@ TEMPLATES = {
 }
 NODES: dict[str, Any] = {
     **{name: {"schema": {"type": "object"}} for name in ("fault", "parent", "net")},
-    "child": {"schema": {"type": "object", "properties": {"parent_id": {"type": "string", "relation": "parent"}}}},
+    "child": {
+        "schema": {
+            "type": "object",
+            "properties": {"parent_id": {"type": "string", "relation": "parent"}},
+        }
+    },
 }
 
 
@@ -107,7 +126,9 @@ def test_whoever_needs_an_output_that_heat_cannot_compute_fails_and_says_why(
     assert "no attribute 'split'" in failed["error"]
 
 
-def test_an_engine_that_is_restarted_while_it_builds_fails_nothing(real: tuple[servers.Heat, System]) -> None:
+def test_an_engine_that_is_restarted_while_it_builds_fails_nothing(
+    real: tuple[servers.Heat, System],
+) -> None:
     heat, running = real
     ref = running.put("net", "cut", tenant_id=TENANT)
     running.until(lambda: is_in_heat(running, ref))

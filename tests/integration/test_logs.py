@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.sandbox.processes import Process, free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
 from tests.faults.brokers import flower
 
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
@@ -39,11 +38,15 @@ def command(running: System, *words: str) -> None:
     """
     code = "from orchestrator.cli import main; main()"
     environment = {**os.environ, **running.environment}
-    done = subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
-def test_twelve_networks_are_deleted_and_made_anew_five_times(convergence: System, tmp_path: Path) -> None:
+def test_twelve_networks_are_deleted_and_made_anew_five_times(
+    convergence: System, tmp_path: Path
+) -> None:
     service = tmp_path / "service.yaml"
     body = {"tenant_id": "again", "name": "n"}
     documents = [{"type": ref.type, "id": ref.id, "body": body} for ref in NETWORKS]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.core.refs import Json
 from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
 
@@ -26,7 +25,11 @@ OTHERS = ("t1", "t2", "t3")
 
 @pytest.fixture
 def nodes(tmp_path: Path, scripted: ScriptedHeat) -> Iterator[System]:
-    settings: dict[str, Any] = {"schemas": NODE_SCHEMAS, "concurrency": 2, "ORCHESTRATOR_HEAT_TIMEOUT": "300"}
+    settings: dict[str, Any] = {
+        "schemas": NODE_SCHEMAS,
+        "concurrency": 2,
+        "ORCHESTRATOR_HEAT_TIMEOUT": "300",
+    }
     with system(tmp_path / "system", scripted.environment(), **settings) as running:
         running.put("heat_template", "node", **NODE_TEMPLATE)
         yield running
@@ -103,7 +106,9 @@ def test_when_its_heat_answers_again_its_stacks_are_found(
     nodes.until(lambda: not nodes.below(nodes.keys.polls))
 
 
-def test_a_tenant_whose_heat_hangs_on_creates_holds_no_slot(nodes: System, held: Callable[[str], list[str]]) -> None:
+def test_a_tenant_whose_heat_hangs_on_creates_holds_no_slot(
+    nodes: System, held: Callable[[str], list[str]]
+) -> None:
     hanging = held("POST")
     for number in range(100):
         nodes.put("node", f"more-{number}", tenant_id=HOSTILE)
@@ -152,10 +157,19 @@ def dripping() -> Iterator[str]:
     listening.close()
 
 
-def test_monitoring_targets_that_drip_hold_no_slot(nodes: System, scripted: ScriptedHeat, dripping: str) -> None:
+def test_monitoring_targets_that_drip_hold_no_slot(
+    nodes: System, scripted: ScriptedHeat, dripping: str
+) -> None:
     def outputs(stack: Any) -> list[Json]:
-        link = {"output_key": "monitoring_link", "output_value": f"{dripping}/{stack.name}", "description": ""}
-        return [{"output_key": "id", "output_value": "x", "description": ""}, *([link] if stack.tenant == HOSTILE else [])]
+        link = {
+            "output_key": "monitoring_link",
+            "output_value": f"{dripping}/{stack.name}",
+            "description": "",
+        }
+        return [
+            {"output_key": "id", "output_value": "x", "description": ""},
+            *([link] if stack.tenant == HOSTILE else []),
+        ]
 
     scripted.outputs = outputs
     scripted.script = lambda method, tenant, stack: Script(duration=0.3 if "slow" in stack else 0.0)
@@ -182,7 +196,9 @@ def test_monitoring_targets_that_drip_hold_no_slot(nodes: System, scripted: Scri
 def test_a_link_that_leads_where_no_collector_is_is_told_and_not_followed(
     nodes: System, scripted: ScriptedHeat, link: str, why: str
 ) -> None:
-    scripted.outputs = lambda stack: [{"output_key": "monitoring_link", "output_value": link, "description": ""}]
+    scripted.outputs = lambda stack: [
+        {"output_key": "monitoring_link", "output_value": link, "description": ""}
+    ]
     ref = nodes.put("node", "n")
     nodes.await_state(ref, "CREATE_COMPLETED")
     nodes.until(lambda: why in nodes.workers[0].log_tail(200))
@@ -216,7 +232,9 @@ def test_a_status_that_no_record_can_hold_is_told(nodes: System, scripted: Scrip
 
     threading.Thread(target=accept, daemon=True).start()
     link = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    scripted.outputs = lambda stack: [{"output_key": "monitoring_link", "output_value": link, "description": ""}]
+    scripted.outputs = lambda stack: [
+        {"output_key": "monitoring_link", "output_value": link, "description": ""}
+    ]
     ref = nodes.put("node", "n")
     nodes.await_state(ref, "CREATE_COMPLETED")
     nodes.until(lambda: "nested deeper" in nodes.workers[0].log_tail(200))

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-
 from orchestrator.sandbox.processes import Process
 
 from .system import NODE_SCHEMAS, System, system

@@ -29,7 +29,9 @@ def outputs(shown: Any) -> dict[str, Any]:
     return {output["output_key"]: output["output_value"] for output in shown["outputs"]}
 
 
-def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(real: System, real_heat: servers.Heat) -> None:
+def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
+    real: System, real_heat: servers.Heat
+) -> None:
     """Everything arrives at once and backwards; outputs flow; deletion goes the other way round."""
     port = real.put("port", "p1", network_id="n1", fixed_ips=[{"subnet_id": "s1"}], name="p1")
     subnet = real.put("subnet", "s1", network_id="n1", cidr="10.1.0.0/24", name="s1")
@@ -40,7 +42,11 @@ def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
         assert state["error"] == ""
         record = real.record(real.keys.stacks, ref)
         shown = stack(real_heat, ref.stack_name)
-        assert (record["stack_id"], record["stack_status"], record["tenant_id"]) == (ref.stack_name, "CREATE_COMPLETE", "t1")
+        assert (record["stack_id"], record["stack_status"], record["tenant_id"]) == (
+            ref.stack_name,
+            "CREATE_COMPLETE",
+            "t1",
+        )
         assert record["output"] == shown["outputs"]
         assert json.loads(state["state"]["heat_outputs"]) == shown["outputs"]
     network_id = outputs(stack(real_heat, "network_n1"))["id"]
@@ -49,15 +55,31 @@ def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
     real.put("network", "n1", version=2, name="renamed")
     real.await_state(network, "MODIFY_COMPLETED", 2)
     shown = stack(real_heat, "network_n1")
-    assert (shown["stack_status"], shown["parameters"]["name"], outputs(shown)["id"]) == ("UPDATE_COMPLETE", "renamed", network_id)
+    assert (shown["stack_status"], shown["parameters"]["name"], outputs(shown)["id"]) == (
+        "UPDATE_COMPLETE",
+        "renamed",
+        network_id,
+    )
 
     # All at once, what is used first: the network has to wait for its users.
     real.put("network", "n1", version=3, marked=True, name="renamed")
     real.put("subnet", "s1", version=2, marked=True, network_id="n1", cidr="10.1.0.0/24", name="s1")
-    real.put("port", "p1", version=2, marked=True, network_id="n1", fixed_ips=[{"subnet_id": "s1"}], name="p1")
+    real.put(
+        "port",
+        "p1",
+        version=2,
+        marked=True,
+        network_id="n1",
+        fixed_ips=[{"subnet_id": "s1"}],
+        name="p1",
+    )
     real.await_state(network, "DELETE_COMPLETED", 3)
     assert real.worker_state(subnet, 2) == real.worker_state(port, 2) == "DELETE_COMPLETED"
-    assert [stack(real_heat, ref.stack_name) for ref in (network, subnet, port)] == [None, None, None]
+    assert [stack(real_heat, ref.stack_name) for ref in (network, subnet, port)] == [
+        None,
+        None,
+        None,
+    ]
 
     for ref in (network, subnet, port):
         real.remove(ref)
@@ -65,15 +87,22 @@ def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
     real.until(lambda: not [key for key in real.below("/") if not key.startswith(stay)])
 
 
-def test_removing_the_config_without_a_mark_deletes_the_stack_from_what_is_recorded(real: System, real_heat: servers.Heat) -> None:
+def test_removing_the_config_without_a_mark_deletes_the_stack_from_what_is_recorded(
+    real: System, real_heat: servers.Heat
+) -> None:
     network = real.put("network", "bare", name="bare")
     real.await_state(network, "CREATE_COMPLETED")
     real.remove(network)
     real.until(lambda: stack(real_heat, "network_bare") is None)
-    real.until(lambda: not [key for key in real.below("/") if "bare" in key], what=lambda: str(real.below("/")))
+    real.until(
+        lambda: not [key for key in real.below("/") if "bare" in key],
+        what=lambda: str(real.below("/")),
+    )
 
 
-def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(real: System, real_heat: servers.Heat) -> None:
+def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(
+    real: System, real_heat: servers.Heat
+) -> None:
     refused = real.put("subnet", "refused", network_id="nf", cidr="not-a-cidr", name="refused")
     failing = real.put("network", "nf", name="fail-create-once")
     state = real.await_state(failing, "CREATE_FAILED")
@@ -85,7 +114,10 @@ def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(real: 
     # The root is repaired by a newer config: an update of the CREATE_FAILED stack. The other follows by itself.
     real.put("network", "nf", version=2, name="fine")
     real.await_state(failing, "MODIFY_COMPLETED", 2)
-    real.until(lambda: "cidr" in (real.state(refused)["error"] or ""), what=lambda: str(real.state(refused)))
+    real.until(
+        lambda: "cidr" in (real.state(refused)["error"] or ""),
+        what=lambda: str(real.state(refused)),
+    )
     assert real.worker_state(refused) == "CREATE_FAILED"
     real.put("subnet", "refused", version=2, network_id="nf", cidr="10.9.0.0/24", name="good")
     assert real.until(lambda: real.worker_state(refused, 2)) == "CREATE_COMPLETED"
@@ -95,9 +127,14 @@ def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(real: 
 def test_a_stack_of_somebody_else_is_taken_over_when_asked_and_an_update_builds_the_one_that_is_not(
     real: System, real_heat: servers.Heat
 ) -> None:
-    template = {"heat_template_version": "2018-08-31", "resources": {"r": {"type": "OS::Heat::RandomString"}}}
+    template = {
+        "heat_template_version": "2018-08-31",
+        "resources": {"r": {"type": "OS::Heat::RandomString"}},
+    }
     body = json.dumps({"stack_name": "network_adopted", "template": template}).encode()
-    request = urllib.request.Request(f"{real_heat.url}/v1/t1/stacks", body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{real_heat.url}/v1/t1/stacks", body, {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request) as reply:
         before = json.load(reply)["stack"]["id"]
     network = real.put("network", "adopted", name="mine")
@@ -108,7 +145,9 @@ def test_a_stack_of_somebody_else_is_taken_over_when_asked_and_an_update_builds_
     shown = stack(real_heat, "network_adopted")
     assert (shown["id"], shown["parameters"]["name"]) == (before, "mine")
 
-    delete = urllib.request.Request(f"{real_heat.url}/v1/t1/stacks/network_adopted/{before}", method="DELETE")
+    delete = urllib.request.Request(
+        f"{real_heat.url}/v1/t1/stacks/network_adopted/{before}", method="DELETE"
+    )
     urllib.request.urlopen(delete).close()
     real.until(lambda: stack(real_heat, "network_adopted") is None)
     real.put("network", "adopted", version=2, name="again")
@@ -117,12 +156,23 @@ def test_a_stack_of_somebody_else_is_taken_over_when_asked_and_an_update_builds_
     assert (shown["stack_status"], shown["parameters"]["name"]) == ("CREATE_COMPLETE", "again")
 
 
-def test_bridge_and_worker_are_killed_in_mid_run_and_every_stack_is_created_once(tmp_path: Path, real_heat: servers.Heat) -> None:
+def test_bridge_and_worker_are_killed_in_mid_run_and_every_stack_is_created_once(
+    tmp_path: Path, real_heat: servers.Heat
+) -> None:
     """On a system of its own, with the real engine: it finishes, and Heat began each stack exactly once."""
     with system(tmp_path / "own", real_heat.environment()) as own:
-        networks = [own.put("network", f"k{i}", tenant_id="killed", name=f"slow-1-k{i}") for i in range(4)]
+        networks = [
+            own.put("network", f"k{i}", tenant_id="killed", name=f"slow-1-k{i}") for i in range(4)
+        ]
         subnets = [
-            own.put("subnet", f"ks{i}", tenant_id="killed", network_id=f"k{i}", cidr=f"10.{i}.0.0/24", name=f"s{i}")
+            own.put(
+                "subnet",
+                f"ks{i}",
+                tenant_id="killed",
+                network_id=f"k{i}",
+                cidr=f"10.{i}.0.0/24",
+                name=f"s{i}",
+            )
             for i in range(4)
         ]
         own.until(lambda: stack(real_heat, "network_k0", "killed"))
@@ -135,6 +185,10 @@ def test_bridge_and_worker_are_killed_in_mid_run_and_every_stack_is_created_once
             shown = stack(real_heat, ref.stack_name, "killed")
             url = f"{real_heat.url}/v1/killed/stacks/{ref.stack_name}/{shown['id']}/events"
             with urllib.request.urlopen(url, timeout=10) as reply:
-                begun = [e for e in json.load(reply)["events"] if e["resource_status"] == "CREATE_IN_PROGRESS"]
+                begun = [
+                    e
+                    for e in json.load(reply)["events"]
+                    if e["resource_status"] == "CREATE_IN_PROGRESS"
+                ]
             assert len([e for e in begun if e["physical_resource_id"] == shown["id"]]) == 1
         own.await_quiet()

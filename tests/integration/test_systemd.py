@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from orchestrator.sandbox.processes import Process
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
@@ -56,7 +55,9 @@ class Manager:
         raise AssertionError(f"not among {len(said)} datagrams, the last of which is {said[-1]}")
 
     def status(self, beginning: str) -> list[list[str]]:
-        return self.until(lambda lines: any(line.startswith(f"STATUS={beginning}") for line in lines))
+        return self.until(
+            lambda lines: any(line.startswith(f"STATUS={beginning}") for line in lines)
+        )
 
     def drain(self) -> None:
         """Forget what lies in the socket."""
@@ -88,7 +89,9 @@ def manager(folder: Path) -> Iterator[Manager]:
 @pytest.fixture
 def scene(tmp_path: Path, scripted: ScriptedHeat) -> Iterator[System]:
     """etcd and Redis, and nobody who uses them yet."""
-    with system(tmp_path, scripted.environment(), schemas=NODE_SCHEMAS, bridges=0, workers=0) as running:
+    with system(
+        tmp_path, scripted.environment(), schemas=NODE_SCHEMAS, bridges=0, workers=0
+    ) as running:
         yield running
 
 
@@ -97,7 +100,9 @@ def frozen(process: Process) -> Iterator[None]:
     """Stopped with SIGSTOP, and known to be."""
     os.killpg(process.pid, signal.SIGSTOP)
     state = Path(f"/proc/{process.pid}/stat")
-    process.wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", what="frozen")
+    process.wait_until(
+        lambda: state.read_text().rpartition(")")[2].split()[0] == "T", what="frozen"
+    )
     try:
         yield
     finally:
@@ -108,7 +113,9 @@ def fed(lines: list[str]) -> bool:
     return "WATCHDOG=1" in lines
 
 
-def test_a_bridge_says_that_it_is_ready_that_it_leads_and_that_it_stops(scene: System, folder: Path) -> None:
+def test_a_bridge_says_that_it_is_ready_that_it_leads_and_that_it_stops(
+    scene: System, folder: Path
+) -> None:
     """The socket is an abstract one here, and a file in the other tests."""
     manager = Manager(f"@{folder}/abstract")
     bridge = scene.bridge(**manager.environment)
@@ -173,7 +180,9 @@ def test_the_watchdog_is_not_fed_while_the_loop_hangs(scene: System, manager: Ma
     scene.put("heat_template", "node", **NODE_TEMPLATE)
     code = "from orchestrator.bridge import health; health.HANGS = 1.0; from orchestrator.cli import main; main()"
     environment = {**scene.environment, **manager.environment}
-    bridge = scene.processes.start("bridge", [sys.executable, "-c", code, "bridge"], env=environment)
+    bridge = scene.processes.start(
+        "bridge", [sys.executable, "-c", code, "bridge"], env=environment
+    )
     manager.until(lambda lines: lines == ["STATUS=leader", "WATCHDOG=1"])
 
     with frozen(scene.redis.process):

@@ -24,12 +24,17 @@ def pins(python: str) -> dict[str, tuple[str, list[str]]]:
     """The version and the hashes of each package."""
     text = (ROOT / "constraints" / f"python-{python}.txt").read_text()
     entries = re.findall(r"^([\w.-]+)==(\S+)((?: \\\n +--hash=sha256:[0-9a-f]{64})*)", text, re.M)
-    return {canonicalize_name(name): (version, hashes.split("--hash=")[1:]) for name, version, hashes in entries}
+    return {
+        canonicalize_name(name): (version, hashes.split("--hash=")[1:])
+        for name, version, hashes in entries
+    }
 
 
 def test_the_newest_and_the_oldest_python_that_are_supported_have_constraints() -> None:
     assert PYTHONS[0] == "3.11"
-    assert [path.name for path in sorted((ROOT / "constraints").glob("*.txt"))] == [f"python-{python}.txt" for python in PYTHONS]
+    assert [path.name for path in sorted((ROOT / "constraints").glob("*.txt"))] == [
+        f"python-{python}.txt" for python in PYTHONS
+    ]
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -40,7 +45,9 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows(python: str) ->
         str(requirement): pinned.get(canonicalize_name(requirement.name))
         for requirement in requirements()
         if requirement.marker is None or requirement.marker.evaluate({"python_version": python})
-        if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), ("0", []))[0])
+        if not requirement.specifier.contains(
+            pinned.get(canonicalize_name(requirement.name), ("0", []))[0]
+        )
     }
 
     assert wrong == {}
@@ -56,7 +63,11 @@ def test_every_pin_has_hashes(python: str) -> None:
 def test_constraints_name_no_address_and_no_path(python: str) -> None:
     lines = (ROOT / "constraints" / f"python-{python}.txt").read_text().splitlines()
 
-    others = [line for line in lines if not re.fullmatch(r"#.*|[\w.-]+==[\w.!+]+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line)]
+    others = [
+        line
+        for line in lines
+        if not re.fullmatch(r"#.*|[\w.-]+==[\w.!+]+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line)
+    ]
 
     assert others == []
     assert [line for line in lines if "://" in line or re.search(r"(^|\s)/", line)] == []

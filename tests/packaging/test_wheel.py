@@ -17,7 +17,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from orchestrator.cli.types import files_of
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +24,15 @@ ANOTHER = "another"
 """A type that is a folder in ``templates/`` and nothing else."""
 PARTS = (
     *("orchestrator", "tasks", "templates", "constraints"),
-    *("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md"),
+    *(
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "MANIFEST.in",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+    ),
 )
 
 
@@ -47,8 +54,19 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "ORCHESTRATOR_"))}
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHONPATH", "ORCHESTRATOR_"))
+    }
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -74,15 +92,31 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=environment)
     python = environment / "bin" / "python"
-    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps")
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+    )
     run(*pip, wheel, cwd=environment)
-    own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment).strip())
+    own = Path(
+        run(
+            python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment
+        ).strip()
+    )
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return environment / "bin"
 
 
 def test_templates_check_passes_on_an_installed_copy(installed: Path, tmp_path: Path) -> None:
-    found = json.loads(run(installed / "orchestrator", "templates", "check", "-o", "json", cwd=tmp_path))
+    found = json.loads(
+        run(installed / "orchestrator", "templates", "check", "-o", "json", cwd=tmp_path)
+    )
 
     own = {file.parent.name for file in (ROOT / "templates").glob("*/schema.yaml")}
     assert {entry["name"] for entry in found} == {*own, ANOTHER}
@@ -101,9 +135,13 @@ def test_the_installed_catalogue_is_data_of_the_package(installed: Path, tmp_pat
 
 def test_an_installed_catalogue_is_not_written_to(installed: Path, tmp_path: Path) -> None:
     command = [str(installed / "orchestrator"), "types", "new", "disk"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHONPATH")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHONPATH")
+    }
 
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 2
     assert "belongs to the installation; name a folder of your own with --folder" in done.stderr
@@ -120,5 +158,11 @@ def test_the_metadata_says_who_and_where(wheel: Path) -> None:
     (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
     metadata = archive.read(name).decode()
 
-    for line in ("Author", "Project-URL: Documentation", "Project-URL: Source", "Project-URL: Changelog", "Project-URL: Issues"):
+    for line in (
+        "Author",
+        "Project-URL: Documentation",
+        "Project-URL: Source",
+        "Project-URL: Changelog",
+        "Project-URL: Issues",
+    ):
         assert f"\n{line}" in metadata

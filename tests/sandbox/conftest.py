@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.heat_server import DATABASE
 from orchestrator.sandbox.processes import Processes
@@ -45,7 +44,9 @@ ENGINES = ["convergence", "legacy"] if "STATES" in os.environ else ["convergence
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
     """A Heat whose things wait and fail at a test's word, in one of its modes."""
     pytest.importorskip("heat", reason="openstack-heat is not installed")
     folder: Path = tmp_path_factory.mktemp(request.param)

@@ -30,11 +30,19 @@ class Project:
             return error.code, _document(error.read())
 
     def create(self, name: str, template: str, **more: Any) -> tuple[int, Any]:
-        return self.request("POST", "/stacks", {"stack_name": name, "template": template, "disable_rollback": True, **more})
+        return self.request(
+            "POST",
+            "/stacks",
+            {"stack_name": name, "template": template, "disable_rollback": True, **more},
+        )
 
     def update(self, name: str, template: str, **more: Any) -> tuple[int, Any]:
         identity = self.show(name)["id"]
-        return self.request("PUT", f"/stacks/{name}/{identity}", {"template": template, "disable_rollback": True, **more})
+        return self.request(
+            "PUT",
+            f"/stacks/{name}/{identity}",
+            {"template": template, "disable_rollback": True, **more},
+        )
 
     def delete(self, name: str) -> tuple[int, Any]:
         return self.request("DELETE", f"/stacks/{name}/{self.show(name)['id']}")
@@ -53,13 +61,17 @@ class Project:
             stack: dict[str, Any] = self.request("GET", f"/stacks/{name}/{identity}")[1]["stack"]
             if not stack["stack_status"].endswith("IN_PROGRESS"):
                 return stack
-            assert time.monotonic() < deadline, f"{name} is still {stack['stack_status']} after {timeout:g} s"
+            assert time.monotonic() < deadline, (
+                f"{name} is still {stack['stack_status']} after {timeout:g} s"
+            )
             time.sleep(0.05)
 
 
 def outputs(stack: dict[str, Any]) -> dict[str, Any]:
     """A stack's outputs by their keys; an output with an error is a failure of the test."""
-    assert not [output for output in stack["outputs"] if output.get("output_error")], stack["outputs"]
+    assert not [output for output in stack["outputs"] if output.get("output_error")], stack[
+        "outputs"
+    ]
     return {output["output_key"]: output["output_value"] for output in stack["outputs"]}
 
 

@@ -20,6 +20,7 @@ from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, owner_tag
 from orchestrator.errors import TemporaryError
 from tasks.context import Sightings
+
 from tests.unit.system.driver import System
 
 from . import states

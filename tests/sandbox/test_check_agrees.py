@@ -7,7 +7,6 @@ import sys
 import uuid
 
 import pytest
-
 from orchestrator.cli import cases, entries
 from orchestrator.clients import catalogue, heat_types
 from orchestrator.core.checks.hot import check_hot
@@ -22,14 +21,22 @@ pytestmark = pytest.mark.integration
 
 def faults(text: str) -> list[str]:
     (document,) = read_hot(text)
-    return [str(finding) for finding in check_hot(document.value, heat_types.known(), {"name": "web"}) if not finding.hint]
+    return [
+        str(finding)
+        for finding in check_hot(document.value, heat_types.known(), {"name": "web"})
+        if not finding.hint
+    ]
 
 
 def test_heat_takes_what_the_check_takes_every_case_of_the_catalogue(project: Project) -> None:
     found = entries.read(catalogue.default_folder())
     schemas = Schemas([entry.kind for entry in found if entry.kind])
     templates = {entry.name: entry.template for entry in found if entry.template}
-    made = [(entry, case, cases.make(entry.name, case, schemas, templates)) for entry in found for case in entry.cases]
+    made = [
+        (entry, case, cases.make(entry.name, case, schemas, templates))
+        for entry in found
+        for case in entry.cases
+    ]
 
     answers = {
         f"{entry.name}/{case.name}": project.create(
@@ -52,31 +59,69 @@ def test_heat_takes_what_the_check_takes_every_case_of_the_catalogue(project: Pr
         pytest.param("cidr: 192.168.7.0/24", "ip_version: 5", id="choice"),
         pytest.param("network: {get_resource: net}, cidr", "cidr", id="required property"),
         pytest.param("flavor: a-flavor", "flavour: a-flavor", id="misspelt required property"),
-        pytest.param("security_groups: [{get_resource: group}]", "security_groups: {get_resource: group}", id="text for a list"),
+        pytest.param(
+            "security_groups: [{get_resource: group}]",
+            "security_groups: {get_resource: group}",
+            id="text for a list",
+        ),
         pytest.param("metadata: {role: web}", "metadata: web", id="text for an object"),
         pytest.param("rules: [{protocol: tcp}]", "rules: [{protcol: tcp}]", id="nested property"),
         pytest.param("rules: [{protocol: tcp}]", "rules: [{direction: up}]", id="nested choice"),
-        pytest.param("get_attr: [subnet, gateway_ip]", "get_attr: [subnet, gateway]", id="attribute"),
-        pytest.param("get_attr: [subnet, gateway_ip]", "get_attr: [subnt, gateway_ip]", id="resource of an attribute"),
-        pytest.param("network: {get_resource: net}, cidr", "network: {get_resource: ent}, cidr", id="resource"),
+        pytest.param(
+            "get_attr: [subnet, gateway_ip]", "get_attr: [subnet, gateway]", id="attribute"
+        ),
+        pytest.param(
+            "get_attr: [subnet, gateway_ip]",
+            "get_attr: [subnt, gateway_ip]",
+            id="resource of an attribute",
+        ),
+        pytest.param(
+            "network: {get_resource: net}, cidr",
+            "network: {get_resource: ent}, cidr",
+            id="resource",
+        ),
         pytest.param("name: {get_param: name}", "name: {get_param: nmae}", id="parameter"),
         pytest.param("name: {get_param: name}", "name: {get_parm: name}", id="function"),
         pytest.param("OS::Neutron::SecurityGroup", "OS::Neutron::SecurityGruop", id="type"),
         pytest.param("OS::Neutron::SecurityGroup", "group.yaml", id="nested template"),
         pytest.param("image: an-image", "image: {get_file: image.txt}", id="file"),
         pytest.param("type: OS::Nova::Server", "tpye: OS::Nova::Server", id="word of a resource"),
-        pytest.param("type: OS::Nova::Server", "type: OS::Nova::Server\n    depends_on: prot", id="depends_on"),
-        pytest.param("type: OS::Nova::Server", "type: OS::Nova::Server\n    deletion_policy: Keep", id="deletion policy"),
-        pytest.param("{type: string, default: web}", "{type: strng, default: web}", id="type of a parameter"),
-        pytest.param("{type: string, default: web}", "{type: string, defualt: web}", id="word of a parameter"),
-        pytest.param("{type: string, default: web}", "{type: string, constraints: [{legnth: {min: 1}}]}", id="constraint"),
         pytest.param(
-            "{type: string, default: web}", "{type: string, constraints: [{length: {min: 9}}]}", id="value of a parameter"
+            "type: OS::Nova::Server",
+            "type: OS::Nova::Server\n    depends_on: prot",
+            id="depends_on",
+        ),
+        pytest.param(
+            "type: OS::Nova::Server",
+            "type: OS::Nova::Server\n    deletion_policy: Keep",
+            id="deletion policy",
+        ),
+        pytest.param(
+            "{type: string, default: web}", "{type: strng, default: web}", id="type of a parameter"
+        ),
+        pytest.param(
+            "{type: string, default: web}", "{type: string, defualt: web}", id="word of a parameter"
+        ),
+        pytest.param(
+            "{type: string, default: web}",
+            "{type: string, constraints: [{legnth: {min: 1}}]}",
+            id="constraint",
+        ),
+        pytest.param(
+            "{type: string, default: web}",
+            "{type: string, constraints: [{length: {min: 9}}]}",
+            id="value of a parameter",
         ),
         pytest.param("resources:", "resorces:", id="section"),
         pytest.param("2018-08-31", "2018-08-30", id="version"),
-        pytest.param("net: {value: {get_resource: net}}", "net: {vlaue: {get_resource: net}}", id="word of an output"),
-        pytest.param("name: {get_param: name}", "value_specs: {x: {get_resource: server}}", id="circle"),
+        pytest.param(
+            "net: {value: {get_resource: net}}",
+            "net: {vlaue: {get_resource: net}}",
+            id="word of an output",
+        ),
+        pytest.param(
+            "name: {get_param: name}", "value_specs: {x: {get_resource: server}}", id="circle"
+        ),
     ],
 )
 def test_the_check_finds_what_heat_refuses(project: Project, old: str, new: str) -> None:

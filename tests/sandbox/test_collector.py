@@ -8,7 +8,6 @@ import urllib.request
 from typing import Any
 
 import pytest
-
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 
@@ -23,14 +22,20 @@ def collector(processes: Processes) -> servers.Collector:
 def call(method: str, url: str, body: Any = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=10) as reply:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, data, method=method), timeout=10
+        ) as reply:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
 
-def test_a_target_is_up_with_the_version_and_the_key_of_its_link(collector: servers.Collector) -> None:
-    status, target = call("GET", collector.target("load_balancer_interface", "a") + "?version=2&key=interface")
+def test_a_target_is_up_with_the_version_and_the_key_of_its_link(
+    collector: servers.Collector,
+) -> None:
+    status, target = call(
+        "GET", collector.target("load_balancer_interface", "a") + "?version=2&key=interface"
+    )
     value = target["values"][0]
     assert status == 200
     assert (target["id"], target["version"]) == ("a", 2)
@@ -41,15 +46,22 @@ def test_a_target_is_up_with_the_version_and_the_key_of_its_link(collector: serv
 
 def test_hold_options_come_from_the_link(collector: servers.Collector) -> None:
     _, target = call("GET", collector.target("x", "held") + "?version=1&key=s&hold=30")
-    assert target["syncer_properties"]["etcd"]["hold_options"] == {"positive_status": ["UP"], "time_seconds": 30}
+    assert target["syncer_properties"]["etcd"]["hold_options"] == {
+        "positive_status": ["UP"],
+        "time_seconds": 30,
+    }
 
 
 def test_a_link_without_a_key_has_no_syncer_properties(collector: servers.Collector) -> None:
     assert call("GET", collector.target("x", "plain") + "?version=1")[1]["syncer_properties"] == {}
 
 
-@pytest.mark.parametrize("status", ["DOWN", {"primary": "UP", "secondary": "DOWN"}], ids=["a word", "an object"])
-def test_put_changes_the_status_for_every_version(collector: servers.Collector, status: Any) -> None:
+@pytest.mark.parametrize(
+    "status", ["DOWN", {"primary": "UP", "secondary": "DOWN"}], ids=["a word", "an object"]
+)
+def test_put_changes_the_status_for_every_version(
+    collector: servers.Collector, status: Any
+) -> None:
     url = collector.target("x", "changing")
     assert call("PUT", url, {"status": status})[0] == 200
     for version in (1, 2):
@@ -69,7 +81,9 @@ def test_a_deleted_target_is_missing_until_the_next_put(collector: servers.Colle
 def test_targets_are_listed(collector: servers.Collector) -> None:
     call("PUT", collector.target("listed", "one"), {"status": "DOWN"})
     _, document = call("GET", f"{collector.url}/targets")
-    assert ("listed/one", "DOWN") in [(entry["target"], entry["status"]) for entry in document["targets"]]
+    assert ("listed/one", "DOWN") in [
+        (entry["target"], entry["status"]) for entry in document["targets"]
+    ]
 
 
 @pytest.mark.parametrize("path", ["/", "/targets/only-a-type", "/targets/a/b/c"])

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 
@@ -84,7 +83,9 @@ def test_a_service_is_created_updated_and_deleted(project: Project) -> None:
     assert project.update("service", SERVICE, parameters={"name": "shop"})[0] == 202
     updated = project.done("service")
     assert updated["stack_status"] == "UPDATE_COMPLETE"
-    assert outputs(updated) == {**before, "net_name": "shop"}, "an update in place changes nothing else"
+    assert outputs(updated) == {**before, "net_name": "shop"}, (
+        "an update in place changes nothing else"
+    )
 
     path = f"/stacks/service/{updated['id']}"
     assert project.request("DELETE", path)[0] == 204
@@ -107,9 +108,20 @@ def test_a_service_is_created_updated_and_deleted(project: Project) -> None:
         ("get_attr: [subnet, gateway_ip]", "get_attr: [subnet, colour]", "colour"),
         ("OS::Neutron::SecurityGroup", "OS::Neutron::NoSuchType", "could not be found"),
     ],
-    ids=["property", "type", "form", "choice", "required", "rule of the type", "attribute", "resource type"],
+    ids=[
+        "property",
+        "type",
+        "form",
+        "choice",
+        "required",
+        "rule of the type",
+        "attribute",
+        "resource type",
+    ],
 )
-def test_what_a_real_cloud_refuses_is_refused(project: Project, right: str, wrong: str, reason: str) -> None:
+def test_what_a_real_cloud_refuses_is_refused(
+    project: Project, right: str, wrong: str, reason: str
+) -> None:
     assert right in SERVICE
     status, document = project.create("wrong", SERVICE.replace(right, wrong))
     assert status == 400
@@ -125,11 +137,16 @@ def test_any_name_of_a_cloud_thing_is_accepted(project: Project) -> None:
 
 @pytest.mark.parametrize("place", ["name", "value_specs"])
 def test_a_creation_fails_on_demand(project: Project, place: str) -> None:
-    template = net("fail-create") if place == "name" else net("a", ", value_specs: {note: fail-create}")
+    template = (
+        net("fail-create") if place == "name" else net("a", ", value_specs: {note: fail-create}")
+    )
     project.create("failing", template)
     stack = project.done("failing")
     assert stack["stack_status"] == "CREATE_FAILED"
-    assert "resources.net: The simulated cloud could not create OS::Neutron::Net" in stack["stack_status_reason"]
+    assert (
+        "resources.net: The simulated cloud could not create OS::Neutron::Net"
+        in stack["stack_status_reason"]
+    )
 
 
 def test_an_update_repairs_a_stack_whose_creation_failed(project: Project) -> None:
@@ -161,10 +178,16 @@ def test_a_deletion_fails_once_on_demand(project: Project) -> None:
     project.delete("stubborn")
     assert project.done("stubborn")["stack_status"] == "DELETE_FAILED"
     status, document = project.update("stubborn", net("a"))
-    assert (status, document["error"]["message"]) == (400, "Updating a stack when it is deleting is not supported.")
+    assert (status, document["error"]["message"]) == (
+        400,
+        "Updating a stack when it is deleting is not supported.",
+    )
     project.delete("stubborn")
     deadline = time.monotonic() + 20
-    while project.request("GET", f"/stacks/stubborn/{identity}")[1]["stack"]["stack_status"] != "DELETE_COMPLETE":
+    while (
+        project.request("GET", f"/stacks/stubborn/{identity}")[1]["stack"]["stack_status"]
+        != "DELETE_COMPLETE"
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -194,14 +217,18 @@ def test_projects_are_kept_apart(heat_server: servers.Heat, project: Project) ->
 
 def test_many_stacks_at_once(project: Project) -> None:
     def make(number: int) -> dict[str, Any]:
-        status, document = project.create(f"many-{number}", SERVICE.replace("192.168.7.", f"192.168.{number}."))
+        status, document = project.create(
+            f"many-{number}", SERVICE.replace("192.168.7.", f"192.168.{number}.")
+        )
         assert status == 201, document
         return project.done(f"many-{number}", timeout=60)
 
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         stacks = list(pool.map(make, range(20)))
     assert {stack["stack_status"] for stack in stacks} == {"CREATE_COMPLETE"}
-    assert [outputs(stack)["first_address"] for stack in stacks] == [f"192.168.{number}.77" for number in range(20)]
+    assert [outputs(stack)["first_address"] for stack in stacks] == [
+        f"192.168.{number}.77" for number in range(20)
+    ]
 
 
 def test_every_kind_of_network_function_can_be_built(project: Project) -> None:
@@ -223,7 +250,10 @@ def test_in_convergence_mode_an_update_overtakes_what_is_in_progress(tmp_path: P
         project.create("overtaken", net("slow-3"))
         assert project.update("overtaken", net("quick"))[0] == 202
         stack = project.done("overtaken")
-        assert (stack["stack_status"], outputs(stack)["show"]["name"]) == ("UPDATE_COMPLETE", "quick")
+        assert (stack["stack_status"], outputs(stack)["show"]["name"]) == (
+            "UPDATE_COMPLETE",
+            "quick",
+        )
 
 
 def test_stacks_outlive_a_kill_of_heat(tmp_path: Path) -> None:
@@ -234,7 +264,9 @@ def test_stacks_outlive_a_kill_of_heat(tmp_path: Path) -> None:
         started = time.monotonic()
         project.create("kept", SERVICE)
         before = outputs(project.done("kept"))
-        assert time.monotonic() - started > 4 * 0.3, "network, subnet, port and server come one after the other"
+        assert time.monotonic() - started > 4 * 0.3, (
+            "network, subnet, port and server come one after the other"
+        )
         project.create("cut-off", net("slow-60"))
         server.kill()
         server.restart()

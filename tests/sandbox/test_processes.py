@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from orchestrator.sandbox.processes import ProcessError, Processes, free_port
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
@@ -48,10 +47,16 @@ def test_a_process_starts_over_and_its_log_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ends_early_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    noisy = [sys.executable, "-c", "print('\\n'.join(f'line {n}' for n in range(99))); raise SystemExit(3)"]
+    noisy = [
+        sys.executable,
+        "-c",
+        "print('\\n'.join(f'line {n}' for n in range(99))); raise SystemExit(3)",
+    ]
     with Processes(tmp_path) as processes:
         process = processes.start("noisy", noisy)
-        with pytest.raises(ProcessError, match="noisy ended with status 3 before it was ready") as caught:
+        with pytest.raises(
+            ProcessError, match="noisy ended with status 3 before it was ready"
+        ) as caught:
             process.wait_until(lambda: False)
     assert "line 98" in str(caught.value)
     assert "line 78" not in str(caught.value)
@@ -83,7 +88,9 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path) -> None:
         "child.wait_until(lambda: child.log_tail().strip().isdigit())\n"
         "print(child.pid, child.log_tail(), flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True
+    ) as running:
         assert running.stdout is not None
         pids = [int(word) for word in running.stdout.readline().split()]
         os.kill(running.pid, signal.SIGKILL)

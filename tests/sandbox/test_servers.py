@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 
@@ -20,7 +19,9 @@ pytestmark = pytest.mark.integration
 
 def etcd_call(etcd: servers.Etcd, path: str, **body: str) -> Any:
     encoded = {name: base64.b64encode(value.encode()).decode() for name, value in body.items()}
-    with urllib.request.urlopen(f"{etcd.url}/v3/kv/{path}", json.dumps(encoded).encode(), timeout=10) as reply:
+    with urllib.request.urlopen(
+        f"{etcd.url}/v3/kv/{path}", json.dumps(encoded).encode(), timeout=10
+    ) as reply:
         return json.load(reply)
 
 
@@ -42,7 +43,9 @@ def test_etcd_keeps_its_data_over_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("append_only", "left"), [(False, b"$-1\r\n"), (True, b"$1\r\n1\r\n")], ids=["in memory: gone", "append-only: kept"]
+    ("append_only", "left"),
+    [(False, b"$-1\r\n"), (True, b"$1\r\n1\r\n")],
+    ids=["in memory: gone", "append-only: kept"],
 )
 def test_redis_data_over_a_restart(tmp_path: Path, append_only: bool, left: bytes) -> None:
     with Processes(tmp_path) as processes:
@@ -63,7 +66,9 @@ def test_redis_comes_back_empty_after_a_kill(tmp_path: Path) -> None:
         assert redis_call(redis, "GET", "a") == b"$-1\r\n"
 
 
-def test_programs_inside_python_packages_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_inside_python_packages_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "packaged" / "bin" / "server"
     program.parent.mkdir(parents=True)
     (tmp_path / "packaged" / "__init__.py").touch()

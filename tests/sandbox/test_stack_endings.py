@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
-
 from orchestrator.core.records import Step
 from orchestrator.core.refs import Ref
 
@@ -128,9 +127,13 @@ STORIES: Mapping[str, Story] = {
         legacy=Story(is_cancelled, asked=("update", "update")),
     ),
     "loses its engine": Story(loses_its_engine, asked=("update", "update")),
-    "is overtaken by another job": Story(overtaken("orchestrator-9-other"), asked=("update", "update")),
+    "is overtaken by another job": Story(
+        overtaken("orchestrator-9-other"), asked=("update", "update")
+    ),
     "is overtaken by a stranger": Story(overtaken(""), asked=("update", "update")),
-    "is followed by a restore": Story(followed_by("RESTORE", "COMPLETE"), asked=("update", "update")),
+    "is followed by a restore": Story(
+        followed_by("RESTORE", "COMPLETE"), asked=("update", "update")
+    ),
     "is followed by a deletion": Story(followed_by("DELETE", "COMPLETE"), error=BEHIND),
     "is followed by half a deletion": Story(followed_by("DELETE", "FAILED"), error=BEHIND),
     **{

@@ -15,7 +15,6 @@ import itertools
 from dataclasses import dataclass, field
 
 import pytest
-
 from orchestrator.core.records import Step
 from orchestrator.core.refs import Ref
 

@@ -27,7 +27,11 @@ class Mutant:
     was: str
 
     def __str__(self) -> str:
-        now = self.text.split("\n")[self.line - 1].strip() if self.line <= self.text.count("\n") + 1 else ""
+        now = (
+            self.text.split("\n")[self.line - 1].strip()
+            if self.line <= self.text.count("\n") + 1
+            else ""
+        )
         return f"{self.operator}: {self.file}:{self.line}: {self.was.strip()!r} → {now!r}"
 
 
@@ -49,7 +53,9 @@ def mutants(folder: Path, seed: int, most: int) -> list[Mutant]:
             lines = text.split("\n")
             for line, changed in operator(text, chance):
                 if changed != text:
-                    own.append(Mutant(name, str(file.relative_to(folder)), line, changed, lines[line - 1]))
+                    own.append(
+                        Mutant(name, str(file.relative_to(folder)), line, changed, lines[line - 1])
+                    )
         chance.shuffle(own)
         found += own[:most]
     return found
@@ -100,7 +106,9 @@ def _used(folder: Path) -> _Used:
 # Operators -----------------------------------------------------------------------------------------
 
 
-def _words(pattern: str, *, section: str = "", keep: Callable[[re.Match[str]], bool] = lambda match: True) -> Operator:
+def _words(
+    pattern: str, *, section: str = "", keep: Callable[[re.Match[str]], bool] = lambda match: True
+) -> Operator:
     """Misspells the first group of each match of *pattern*, line by line, inside a top-level *section* if one is given."""
 
     def operate(text: str, chance: random.Random) -> Iterator[tuple[int, str]]:
@@ -120,7 +128,9 @@ def _words(pattern: str, *, section: str = "", keep: Callable[[re.Match[str]], b
     return operate
 
 
-def _replaced(pattern: str, new: str | Callable[[re.Match[str]], str], *, section: str = "") -> Operator:
+def _replaced(
+    pattern: str, new: str | Callable[[re.Match[str]], str], *, section: str = ""
+) -> Operator:
     """Replaces each match of *pattern*, one at a time; an empty text removes the whole line."""
 
     def operate(text: str, chance: random.Random) -> Iterator[tuple[int, str]]:
@@ -132,7 +142,11 @@ def _replaced(pattern: str, new: str | Callable[[re.Match[str]], str], *, sectio
             if section and inside != section:
                 continue
             for match in re.finditer(pattern, line):
-                changed = line[: match.start()] + (new if isinstance(new, str) else new(match)) + line[match.end() :]
+                changed = (
+                    line[: match.start()]
+                    + (new if isinstance(new, str) else new(match))
+                    + line[match.end() :]
+                )
                 rest = [changed] if changed.strip() or new else []
                 yield number + 1, "\n".join([*lines[:number], *rest, *lines[number + 1 :]])
 
@@ -146,7 +160,12 @@ def _indented(text: str, chance: random.Random) -> Iterator[tuple[int, str]]:
         before, line = lines[number - 1], lines[number]
         depth = len(line) - len(line.lstrip())
         level = depth and depth == len(before) - len(before.lstrip())
-        if level and re.match(r"\s+\w+: ", line) and re.match(r"\s+\w+: \S", before) and "{%" not in before:
+        if (
+            level
+            and re.match(r"\s+\w+: ", line)
+            and re.match(r"\s+\w+: \S", before)
+            and "{%" not in before
+        ):
             yield number + 1, "\n".join([*lines[:number], " " + line, *lines[number + 1 :]])
 
 
@@ -154,10 +173,15 @@ def _operators(used: _Used) -> dict[str, tuple[str, Operator]]:
     templates, mappings, schemas = "*/template.yaml.j2", "*/mapping.yaml", "*/schema.yaml"
     return {
         # Templates.
-        "property of Heat misspelt": (templates, _words(r"^ {6}(\w{3,}): (?=.)", section="resources")),
+        "property of Heat misspelt": (
+            templates,
+            _words(r"^ {6}(\w{3,}): (?=.)", section="resources"),
+        ),
         "nested property of Heat misspelt": (
             templates,
-            _words(r"^ {8,}(?:- )?(\w{3,}): \{ get_param", section="resources", keep=lambda m: True),
+            _words(
+                r"^ {8,}(?:- )?(\w{3,}): \{ get_param", section="resources", keep=lambda m: True
+            ),
         ),
         "type of Heat misspelt": (templates, _words(r"type: OS::\w+::(\w+)")),
         "service of Heat misspelt": (templates, _words(r"type: OS::(\w+)::")),
@@ -165,28 +189,57 @@ def _operators(used: _Used) -> dict[str, tuple[str, Operator]]:
         "get_attr misspelt": (templates, _words(r"\{ (get_attr): ")),
         "get_resource misspelt": (templates, _words(r"\{ (get_resource): ")),
         "name of a parameter misspelt": (templates, _words(r"get_param: \[?(\w{2,})")),
-        "name of a resource misspelt": (templates, _words(r"(?:get_resource: |get_attr: \[)(\w{2,})")),
+        "name of a resource misspelt": (
+            templates,
+            _words(r"(?:get_resource: |get_attr: \[)(\w{2,})"),
+        ),
         "attribute misspelt": (templates, _words(r"get_attr: \[\w+, (\w{2,})")),
         "declared parameter misspelt": (templates, _words(r"^  (\w{3,}):$", section="parameters")),
-        "type of a parameter misspelt": (templates, _words(r"^    type: (\w+)", section="parameters")),
-        "type of a parameter removed": (templates, _replaced(r"^    type: \w+$", "", section="parameters")),
+        "type of a parameter misspelt": (
+            templates,
+            _words(r"^    type: (\w+)", section="parameters"),
+        ),
+        "type of a parameter removed": (
+            templates,
+            _replaced(r"^    type: \w+$", "", section="parameters"),
+        ),
         "constraint misspelt": (templates, _words(r"^      - (\w+):", section="parameters")),
         "range misspelt": (templates, _words(r"range: \{ (\w+):", section="parameters")),
-        "word of a parameter misspelt": (templates, _words(r"^    (type|default|hidden|constraints):", section="parameters")),
-        "default of another type": (templates, _replaced(r"default: (true|false|[0-9]+)$", "default: [x]", section="parameters")),
+        "word of a parameter misspelt": (
+            templates,
+            _words(r"^    (type|default|hidden|constraints):", section="parameters"),
+        ),
+        "default of another type": (
+            templates,
+            _replaced(r"default: (true|false|[0-9]+)$", "default: [x]", section="parameters"),
+        ),
         "default removed": (templates, _replaced(r"^    default: .*$", "", section="parameters")),
-        "resource's word misspelt": (templates, _words(r"^    (type|properties|depends_on):", section="resources")),
+        "resource's word misspelt": (
+            templates,
+            _words(r"^    (type|properties|depends_on):", section="resources"),
+        ),
         "output's word misspelt": (templates, _words(r"^    (value):", section="outputs")),
         "section misspelt": (templates, _words(r"^(parameters|resources|outputs):$")),
         "version that is none": (templates, _replaced(r"2018-08-31", "2018-08-13")),
-        "version too old": (templates, _replaced(r"(?<=heat_template_version: )2018-08-31", "2018-31-08")),
+        "version too old": (
+            templates,
+            _replaced(r"(?<=heat_template_version: )2018-08-31", "2018-31-08"),
+        ),
         "list instead of a value": (
             templates,
-            _replaced(r"(?<=: )\{ get_param: (?!\[)(\w+) \}$", lambda m: f"[{m[0]}, x]", section="resources"),
+            _replaced(
+                r"(?<=: )\{ get_param: (?!\[)(\w+) \}$",
+                lambda m: f"[{m[0]}, x]",
+                section="resources",
+            ),
         ),
         "object instead of a value": (
             templates,
-            _replaced(r"(?<=: )\{ get_resource: (\w+) \}$", lambda m: f"{{ id: {m[0]}, a: b }}", section="resources"),
+            _replaced(
+                r"(?<=: )\{ get_resource: (\w+) \}$",
+                lambda m: f"{{ id: {m[0]}, a: b }}",
+                section="resources",
+            ),
         ),
         "template's part misspelt": (templates, _words(r"^ +(template|params|for_each):")),
         "variable misspelt": (templates, _words(r"\{[{%][^%}]*\b(jinja_\w+)")),
@@ -194,7 +247,10 @@ def _operators(used: _Used) -> dict[str, tuple[str, Operator]]:
         "end of a block missing": (templates, _replaced(r"^\{% (endif|endfor) %\}$", "")),
         "brace of Jinja2 missing": (templates, _replaced(r" %\}$", " %")),
         "brace of YAML missing": (templates, _replaced(r"(?<=[^%}]) \}$", "")),
-        "colon missing": (templates, _replaced(r"^(      \w+):(?= )", lambda m: m[1], section="resources")),
+        "colon missing": (
+            templates,
+            _replaced(r"^(      \w+):(?= )", lambda m: m[1], section="resources"),
+        ),
         "indentation": (templates, _indented),
         "resource like a parameter": (templates, _resource_like_parameter),
         "required property removed": (templates, _required_removed),
@@ -210,7 +266,10 @@ def _operators(used: _Used) -> dict[str, tuple[str, Operator]]:
         "heat_timeout misspelt": (mappings, _words(r"^  (heat_timeout):", keep=lambda m: True)),
         "heat_timeout no number": (mappings, _replaced(r"(?<=heat_timeout: )C\d+", "Cten")),
         "mapping removed": (mappings, _replaced(r"^  (?!jinja_|heat_)\w+: [PMF]\w.*$", "")),
-        "mapping of a variable removed": (mappings, _replaced(r"^  jinja_(?!force)\w+: [PMF]\w.*$", "")),
+        "mapping of a variable removed": (
+            mappings,
+            _replaced(r"^  jinja_(?!force)\w+: [PMF]\w.*$", ""),
+        ),
         "word of a mapping misspelt": (
             mappings,
             _words(r"\b(for_field|for_mapping|output_key|if_mapping|then_mapping|path|field):"),
@@ -226,15 +285,24 @@ def _operators(used: _Used) -> dict[str, tuple[str, Operator]]:
             _words(r"^    (\w{3,}):", section="schema", keep=lambda m: m[1] in used.properties),
         ),
         "relation misspelt": (schemas, _words(r"relation: (\w+)", keep=lambda m: m[1] != "tenant")),
-        "word of a schema misspelt": (schemas, _words(r"\b(type|relation|enum|required|minimum|properties|items|default):")),
-        "type of JSON misspelt": (schemas, _words(r"type: \[?(string|integer|boolean|array|object)")),
+        "word of a schema misspelt": (
+            schemas,
+            _words(r"\b(type|relation|enum|required|minimum|properties|items|default):"),
+        ),
+        "type of JSON misspelt": (
+            schemas,
+            _words(r"type: \[?(string|integer|boolean|array|object)"),
+        ),
         "another type of JSON": (schemas, _another_type),
         "required property misspelt": (schemas, _words(r"^  required: \[(\w+)")),
         "template of a type misspelt": (schemas, _words(r"template_path: C(\w+)")),
         "letter of a type's template": (schemas, _replaced(r"(?<=template_path: )C", "K")),
         "id of a type misspelt": (schemas, _words(r"^id: (\w+)")),
         "metadata's word misspelt": (schemas, _words(r"^  (state_versioning|template_path):")),
-        "word of a type misspelt": (schemas, _words(r"^(id|prefix|schema|metadata|singular|plural):")),
+        "word of a type misspelt": (
+            schemas,
+            _words(r"^(id|prefix|schema|metadata|singular|plural):"),
+        ),
         "default that does not fit": (schemas, _replaced(r"(?<=default: )(true|false|\d+)", "[]")),
         "range of nothing": (schemas, _replaced(r"(?<=minimum: )\d+", "one")),
         "key twice": (schemas, _twice),
@@ -245,11 +313,15 @@ def _resource_like_parameter(text: str, chance: random.Random) -> Iterator[tuple
     """A resource that is called like a parameter, everywhere in the text."""
     lines = text.split("\n")
     parameters = re.findall(r"^  (\w+):$", text.partition("\nresources:")[0], re.M)
-    resources = re.findall(r"^  (\w+):$", text.partition("\nresources:")[2].partition("\noutputs:")[0], re.M)
+    resources = re.findall(
+        r"^  (\w+):$", text.partition("\nresources:")[2].partition("\noutputs:")[0], re.M
+    )
     for resource in resources[:1]:
         if "network" not in resource and parameters:
             name = chance.choice(parameters)
-            line = next(number for number, content in enumerate(lines, 1) if content == f"  {resource}:")
+            line = next(
+                number for number, content in enumerate(lines, 1) if content == f"  {resource}:"
+            )
             changed = re.sub(rf"(get_resource: |get_attr: \[){resource}\b", rf"\g<1>{name}", text)
             yield line, re.sub(rf"^  {resource}:$", f"  {name}:", changed, count=0, flags=re.M)
 
@@ -289,7 +361,10 @@ def _another_type(text: str, chance: random.Random) -> Iterator[tuple[int, str]]
         return  # Nothing is built of it, so it has no case.
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        if match := re.search(r"^    (?:tenant_id|network_id|cidr|name|router_id|vip_subnet_id|port_ids): \{type: (string)", line):
+        if match := re.search(
+            r"^    (?:tenant_id|network_id|cidr|name|router_id|vip_subnet_id|port_ids): \{type: (string)",
+            line,
+        ):
             changed = line[: match.start(1)] + "boolean" + line[match.end(1) :]
             yield number + 1, "\n".join([*lines[:number], changed, *lines[number + 1 :]])
 

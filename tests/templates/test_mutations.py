@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from orchestrator.cli import checking, entries
 from orchestrator.cli.entries import Entry, Problem
 from orchestrator.clients import catalogue, heat_types
@@ -53,10 +52,17 @@ class Checker:
             file.write_text(before, encoding="utf-8")
 
     def _with(self, changed: str) -> list[Entry]:
-        return [entries.read_entry(self.folder / name) if name == changed else entry for name, entry in self._good.items()]
+        return [
+            entries.read_entry(self.folder / name) if name == changed else entry
+            for name, entry in self._good.items()
+        ]
 
     def _check(self, names: list[str], all_entries: list[Entry]) -> list[Problem]:
-        return [problem for found in checking.check(all_entries, self._heat, names) for problem in found.problems]
+        return [
+            problem
+            for found in checking.check(all_entries, self._heat, names)
+            for problem in found.problems
+        ]
 
 
 @pytest.fixture
@@ -66,23 +72,36 @@ def checker(tmp_path: Path) -> Iterator[Checker]:
     yield Checker(folder)
 
 
-def test_faults_in_templates_mappings_and_types_are_found_with_file_and_line(checker: Checker) -> None:
+def test_faults_in_templates_mappings_and_types_are_found_with_file_and_line(
+    checker: Checker,
+) -> None:
     made = mutants(checker.folder, SEED, OF_EACH)
     assert len(made) >= 300
 
     tried = made[::STEP]
 
-    found = {mutant: [problem for problem in checker.problems(mutant) if problem.line] for mutant in tried}
+    found = {
+        mutant: [problem for problem in checker.problems(mutant) if problem.line]
+        for mutant in tried
+    }
 
     missed = [str(mutant) for mutant, problems in found.items() if not problems]
-    print(f"seed {SEED}: {len(made)} faults, {len(tried)} tried, {len(missed)} not found", *missed, sep="\n")
+    print(
+        f"seed {SEED}: {len(made)} faults, {len(tried)} tried, {len(missed)} not found",
+        *missed,
+        sep="\n",
+    )
     assert len(missed) <= len(tried) * (1 - FOUND)
 
 
 def test_every_kind_of_file_and_thirty_kinds_of_faults_are_among_them(checker: Checker) -> None:
     made = mutants(checker.folder, SEED, OF_EACH)
 
-    assert {Path(mutant.file).name for mutant in made} == {"template.yaml.j2", "mapping.yaml", "schema.yaml"}
+    assert {Path(mutant.file).name for mutant in made} == {
+        "template.yaml.j2",
+        "mapping.yaml",
+        "schema.yaml",
+    }
     assert len({mutant.operator for mutant in made[::STEP]}) >= 30
     assert mutants(checker.folder, SEED, OF_EACH) == made
 
@@ -93,7 +112,11 @@ JUNK = ("7", "[]", "{}", "null", "true", "x", "[{}]", "[[1]]", "{a: {b: [c]}}", 
 def test_nonsense_in_any_file_breaks_nothing(checker: Checker) -> None:
     """Values of every kind in the place of others: what comes of them are findings, not errors."""
     chance = random.Random(SEED)
-    files = [file for file in sorted(checker.folder.glob("*/**/*")) if file.is_file() and "examples" not in file.parts]
+    files = [
+        file
+        for file in sorted(checker.folder.glob("*/**/*"))
+        if file.is_file() and "examples" not in file.parts
+    ]
     made: list[Mutant] = []
     while len(made) < NONSENSE:
         file = chance.choice(files)
@@ -101,7 +124,15 @@ def test_nonsense_in_any_file_breaks_nothing(checker: Checker) -> None:
         number = chance.randrange(len(lines))
         if found := re.match(r"(\s*[\w-]+:)( .*)?$", lines[number]):
             changed = [*lines[:number], f"{found[1]} {chance.choice(JUNK)}", *lines[number + 1 :]]
-            made.append(Mutant("junk", str(file.relative_to(checker.folder)), number + 1, "\n".join(changed), lines[number]))
+            made.append(
+                Mutant(
+                    "junk",
+                    str(file.relative_to(checker.folder)),
+                    number + 1,
+                    "\n".join(changed),
+                    lines[number],
+                )
+            )
 
     found_in = [bool(checker.problems(mutant, everywhere=False)) for mutant in made]
 

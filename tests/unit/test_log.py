@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from orchestrator.core.texts import is_odd
 from orchestrator.errors import HeatRefused, MappingError, StoreUnavailable, TargetUnavailable
 from orchestrator.log import ConsoleFormatter, JsonFormatter, line
@@ -60,14 +59,20 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
 
 
 def test_the_lines_of_a_traceback_are_indented() -> None:
-    text = ConsoleFormatter().format(record("Oops", raised(TypeError("x\n14:02:11 ERROR   forged"))))
+    text = ConsoleFormatter().format(
+        record("Oops", raised(TypeError("x\n14:02:11 ERROR   forged")))
+    )
     first, *others = text.splitlines()
 
     assert first.endswith("Oops") and others and all(line.startswith("    ") for line in others)
 
 
-@pytest.mark.parametrize("formatter", [ConsoleFormatter(), JsonFormatter()], ids=["console", "json"])
-def test_a_traceback_quotes_no_value_of_any_exception_in_the_chain(formatter: logging.Formatter) -> None:
+@pytest.mark.parametrize(
+    "formatter", [ConsoleFormatter(), JsonFormatter()], ids=["console", "json"]
+)
+def test_a_traceback_quotes_no_value_of_any_exception_in_the_chain(
+    formatter: logging.Formatter,
+) -> None:
     cause = raised(ValueError("invalid literal: 'hunter2'"))
     error = raised(KeyError("hunter2"), cause)
     text = formatter.format(record("Task failed because of a bug", error))
@@ -82,7 +87,9 @@ def test_a_traceback_quotes_no_value_of_any_exception_in_the_chain(formatter: lo
         pytest.param(TypeError("unsupported operand types"), True, id="types only"),
         pytest.param(AttributeError("no attribute 'x'"), True, id="names only"),
         pytest.param(ConnectionRefusedError(111, "Connection refused"), True, id="the system's"),
-        pytest.param(StoreUnavailable("etcd at 127.0.0.1:2379: deadline exceeded"), True, id="about etcd"),
+        pytest.param(
+            StoreUnavailable("etcd at 127.0.0.1:2379: deadline exceeded"), True, id="about etcd"
+        ),
         pytest.param(TargetUnavailable("the target answers 500"), True, id="about a target"),
         pytest.param(MappingError("port:p: property 'x' is no list"), True, id="about an input"),
         pytest.param(HeatRefused(400, "bad value hunter2"), False, id="Heat's words"),
@@ -100,7 +107,9 @@ def test_an_exception_says_what_it_can_without_quoting(error: Exception, tells: 
 def test_a_library_that_quotes_an_address_is_not_the_system() -> None:
     import requests
 
-    assert "withheld" in words(requests.ConnectionError("Max retries exceeded with url: /t?x=hunter2"))
+    assert "withheld" in words(
+        requests.ConnectionError("Max retries exceeded with url: /t?x=hunter2")
+    )
 
 
 def test_what_an_exception_says_is_one_line_of_bounded_length() -> None:
@@ -118,14 +127,20 @@ def test_exceptions_that_cause_each_other_in_a_circle_are_told_once() -> None:
 
 @pytest.mark.parametrize("formatter", [ConsoleFormatter(), JsonFormatter()])
 def test_a_key_that_is_not_utf8_is_escaped(formatter: logging.Formatter) -> None:
-    line = formatter.format(logging.makeLogRecord({"msg": "Config skipped", "levelname": "WARNING", "config": NOT_UTF8}))
+    line = formatter.format(
+        logging.makeLogRecord({"msg": "Config skipped", "levelname": "WARNING", "config": NOT_UTF8})
+    )
 
     assert r"/config/v1/nodes/\udcff\udcfe" in line
     line.encode()
 
 
 def test_the_escaped_line_is_still_json() -> None:
-    document = json.loads(JsonFormatter().format(logging.makeLogRecord({"msg": "", "config": NOT_UTF8, "city": "Zürich"})))
+    document = json.loads(
+        JsonFormatter().format(
+            logging.makeLogRecord({"msg": "", "config": NOT_UTF8, "city": "Zürich"})
+        )
+    )
 
     assert (document["config"], document["city"]) == (NOT_UTF8, "Zürich")
 

@@ -10,11 +10,11 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-
 from orchestrator import environment, settings
 from orchestrator.cli import settings_view
 from orchestrator.clients import broker
 from orchestrator.errors import SettingsError
+
 from tests.certificates import certificate
 
 P = "ORCHESTRATOR_"
@@ -243,7 +243,11 @@ def test_names_of_others_are_no_business_of_ours(environ: Mapping[str, str]) -> 
     assert settings.read(environ).sources == {}
 
 
-WRONG_ON_PURPOSE = {"ORCHESTRATOR_BROKR_URL", "ORCHESTRATOR_PORT", "ORCHESTRATOR_BRIDGE_SERVICE_HOST"}
+WRONG_ON_PURPOSE = {
+    "ORCHESTRATOR_BROKR_URL",
+    "ORCHESTRATOR_PORT",
+    "ORCHESTRATOR_BRIDGE_SERVICE_HOST",
+}
 """Examples of docs/settings.md."""
 
 

@@ -41,7 +41,9 @@ class Claims:
     def __init__(self, board: JobBoard) -> None:
         self._claim = board.claim
         self._held: dict[str, Job] = {}
-        board.claim = self.claim  # the one way to give a Redis board's claims an expiry; Octavia's as well
+        board.claim = (
+            self.claim
+        )  # the one way to give a Redis board's claims an expiry; Octavia's as well
         threading.Thread(target=self._extend, daemon=True).start()
 
     def watch(self, conductor: ExecutorConductor) -> None:
@@ -116,7 +118,14 @@ def conductor(name: str, engine: str, slots: int, claims: int, wait: float) -> E
             executor_factory=lambda: futurist.ThreadPoolExecutor(max_workers=slots),
         )
     elif slots > 1:
-        made = Durable(name, board, persistence, wait_timeout=wait, max_simultaneous_jobs=slots, **_ENGINES[engine])
+        made = Durable(
+            name,
+            board,
+            persistence,
+            wait_timeout=wait,
+            max_simultaneous_jobs=slots,
+            **_ENGINES[engine],
+        )
     else:
         made = Blocking(name, board, persistence, **_ENGINES[engine])
     held.watch(made)
@@ -125,14 +134,27 @@ def conductor(name: str, engine: str, slots: int, claims: int, wait: float) -> E
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=_ENGINES, default="serial", help="with persistence: what runs a job's tasks")
+    parser.add_argument(
+        "--engine",
+        choices=_ENGINES,
+        default="serial",
+        help="with persistence: what runs a job's tasks",
+    )
     parser.add_argument("--slots", type=int, required=True, help="jobs that run at once")
-    parser.add_argument("--claims", type=int, required=True, help="jobs that are claimed at once, running or next")
-    parser.add_argument("--wait", type=float, default=0.5, help="seconds until the board is looked at again")
+    parser.add_argument(
+        "--claims", type=int, required=True, help="jobs that are claimed at once, running or next"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=0.5, help="seconds until the board is looked at again"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # of every thread: the main one waits for it
-    running = conductor(f"conductor-{os.getpid()}", options.engine, options.slots, options.claims, options.wait)
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGTERM}
+    )  # of every thread: the main one waits for it
+    running = conductor(
+        f"conductor-{os.getpid()}", options.engine, options.slots, options.claims, options.wait
+    )
     threading.Thread(target=running.run, daemon=True).start()
     print("conducting", flush=True)
     signal.sigwait({signal.SIGTERM})

@@ -53,7 +53,9 @@ def _kv() -> Any:
 @functools.cache
 def _pool() -> requests.Session:
     pool = requests.Session()
-    pool.trust_env = False  # everything is on loopback, and looking for proxies costs time in each request
+    pool.trust_env = (
+        False  # everything is on loopback, and looking for proxies costs time in each request
+    )
     pool.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
     return pool
 
@@ -61,7 +63,9 @@ def _pool() -> requests.Session:
 @functools.cache
 def _heat(tenant: str) -> Any:
     session = keystone_session.Session(auth=noauth.NoAuth(), session=_pool())
-    return heat_client.Client("1", session=session, endpoint_override=f"{os.environ['PEER_HEAT']}/v1/{tenant}")
+    return heat_client.Client(
+        "1", session=session, endpoint_override=f"{os.environ['PEER_HEAT']}/v1/{tenant}"
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -82,11 +86,19 @@ class Submit(task.Task):
     default_provides = "submitted"
 
     def execute(self, name: str) -> dict[str, Any]:
-        reads = [rpc.RequestOp(request_range=rpc.RangeRequest(key=key)) for key in (f"{NODES}{name}".encode(), TEMPLATE)]
-        config, template = (reply.response_range.kvs[0].value for reply in _kv().Txn(rpc.TxnRequest(success=reads)).responses)
+        reads = [
+            rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
+            for key in (f"{NODES}{name}".encode(), TEMPLATE)
+        ]
+        config, template = (
+            reply.response_range.kvs[0].value
+            for reply in _kv().Txn(rpc.TxnRequest(success=reads)).responses
+        )
         document = json.loads(config)
         body, wanted = json.loads(document["body"]), json.loads(json.loads(template)["body"])
-        values = {key: _mapped(mapping, body) for key, mapping in wanted["parameter_mappings"].items()}
+        values = {
+            key: _mapped(mapping, body) for key, mapping in wanted["parameter_mappings"].items()
+        }
         made = _heat(body["tenant_id"]).stacks.create(
             stack_name=f"node_{name}",
             template=_compiled(wanted["template_file"]).render(values),
@@ -94,7 +106,11 @@ class Submit(task.Task):
             tags=f"version={document['version']}",
             disable_rollback=True,
         )
-        return {"tenant_id": body["tenant_id"], "stack_id": made["stack"]["id"], "version": document["version"]}
+        return {
+            "tenant_id": body["tenant_id"],
+            "stack_id": made["stack"]["id"],
+            "version": document["version"],
+        }
 
 
 class Wait(task.Task):
@@ -111,7 +127,11 @@ class Wait(task.Task):
             time.sleep(_LOOK_AGAIN)
         if not stack.stack_status.endswith("_COMPLETE"):
             raise RuntimeError(f"{name}: {stack.stack_status_reason}")
-        return {"status": stack.stack_status, "reason": stack.stack_status_reason, "outputs": stack.outputs}
+        return {
+            "status": stack.stack_status,
+            "reason": stack.stack_status_reason,
+            "outputs": stack.outputs,
+        }
 
 
 class Record(task.Task):
@@ -136,8 +156,13 @@ class Record(task.Task):
             "error": "",
         }
         puts = [
-            rpc.RequestOp(request_put=rpc.PutRequest(key=key.encode(), value=json.dumps(value).encode()))
-            for key, value in ((f"/esi-worker/stack/v1/nodes/{name}", record), (f"/state/v1/nodes/{name}", state))
+            rpc.RequestOp(
+                request_put=rpc.PutRequest(key=key.encode(), value=json.dumps(value).encode())
+            )
+            for key, value in (
+                (f"/esi-worker/stack/v1/nodes/{name}", record),
+                (f"/state/v1/nodes/{name}", state),
+            )
         ]
         _kv().Txn(rpc.TxnRequest(success=puts))
 
@@ -151,7 +176,13 @@ def board(persistence: Backend | None) -> JobBoard:
     host, port = os.environ["PEER_REDIS"].split(":")
     found = boards.fetch(
         BOARD,
-        {"board": "redis", "host": host, "port": port, "db": 1, "namespace": os.environ["PEER_NAMESPACE"]},
+        {
+            "board": "redis",
+            "host": host,
+            "port": port,
+            "db": 1,
+            "namespace": os.environ["PEER_NAMESPACE"],
+        },
         persistence=persistence,
     )
     found.connect()

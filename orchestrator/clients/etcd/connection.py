@@ -114,15 +114,21 @@ class Endpoints:
     def choose(self) -> str:
         now = time.monotonic()
         count = len(self._endpoints)
-        turned = [self._endpoints[(self._position + n) % count] for n in range(count)]
-        good = (endpoint for endpoint in turned if self._avoided[endpoint] <= now)
+        turned = [
+            self._endpoints[(self._position + n) % count] for n in range(count)
+        ]
+        good = (
+            endpoint for endpoint in turned if self._avoided[endpoint] <= now
+        )
         chosen = next(good, None) or min(turned, key=self._avoided.__getitem__)
         self._position = self._endpoints.index(chosen)
         return chosen
 
     def failed(self, endpoint: str) -> None:
         self._avoided[endpoint] = time.monotonic() + AVOIDED_FOR
-        self._position = (self._endpoints.index(endpoint) + 1) % len(self._endpoints)
+        self._position = (self._endpoints.index(endpoint) + 1) % len(
+            self._endpoints
+        )
 
 
 class Connections:
@@ -152,7 +158,9 @@ class Connections:
         """
 
         def send(channel: Channel) -> Any:
-            return getattr(channel.kv, method)(request, timeout=seconds, metadata=channel.metadata)
+            return getattr(channel.kv, method)(
+                request, timeout=seconds, metadata=channel.metadata
+            )
 
         mark = self.history.mark()
         reply = self.call(send)
@@ -259,12 +267,18 @@ class Connections:
         """
         try:
             self._read(channel, _ANY_KEY, 0, seconds)
-        except grpc.RpcError as error:  # A member that is frozen is not worth the time of a login.
+        except (
+            grpc.RpcError
+        ) as error:  # A member that is frozen is not worth the time of a login.
             if error.code() not in _ALIVE:
                 raise _not_connected(channel, error) from error
-        request = rpc.AuthenticateRequest(name=self._access.user, password=self._access.password)
+        request = rpc.AuthenticateRequest(
+            name=self._access.user, password=self._access.password
+        )
         try:
-            token = channel.auth.Authenticate(request, timeout=LOGIN_TIMEOUT).token
+            token = channel.auth.Authenticate(
+                request, timeout=LOGIN_TIMEOUT
+            ).token
         except grpc.RpcError as error:
             raise _not_connected(channel, error) from error
         channel.metadata.append(("token", token))
@@ -276,40 +290,59 @@ class Connections:
         :raises HistoryChanged: etcd was restored from a backup, or is another one.
         """
         mark, witness = self.history.mark(), self.history.witness
-        key, revision = (witness.key, witness.revision) if witness else (_ANY_KEY, 0)
+        key, revision = (
+            (witness.key, witness.revision) if witness else (_ANY_KEY, 0)
+        )
         try:
             reply = self._read(channel, key, revision, seconds)
         except grpc.RpcError as error:
             if error.code() in _ALIVE:
                 return  # We may not read it: another proof there is not.
             if "future revision" in (error.details() or ""):
-                raise self.history.changed(mark, f"etcd has not reached revision {revision} yet") from error
+                raise self.history.changed(
+                    mark, f"etcd has not reached revision {revision} yet"
+                ) from error
             if not isinstance(understood(channel.endpoint, error), Compacted):
                 raise _not_connected(channel, error) from error
             self._prove_by_revision(channel, key, seconds)
             return
         self.history.check(reply.header, mark)
         if witness and [kv.mod_revision for kv in reply.kvs] != [revision]:
-            raise self.history.changed(mark, f"etcd knows nothing of what was written at revision {revision}")
+            raise self.history.changed(
+                mark,
+                f"etcd knows nothing of what was written at revision {revision}",
+            )
 
-    def _prove_by_revision(self, channel: Channel, key: bytes, seconds: float) -> None:
+    def _prove_by_revision(
+        self, channel: Channel, key: bytes, seconds: float
+    ) -> None:
         """The witness is compacted: etcd's revision has to do."""
         mark = self.history.mark()
         try:
-            self.history.check(self._read(channel, key, 0, seconds).header, mark)
+            self.history.check(
+                self._read(channel, key, 0, seconds).header, mark
+            )
         except grpc.RpcError as error:
             raise _not_connected(channel, error) from error
 
     @staticmethod
-    def _read(channel: Channel, key: bytes, revision: int, seconds: float) -> Any:
+    def _read(
+        channel: Channel, key: bytes, revision: int, seconds: float
+    ) -> Any:
         request = rpc.RangeRequest(key=key, revision=revision, keys_only=True)
-        return channel.kv.Range(request, timeout=seconds, metadata=channel.metadata)
+        return channel.kv.Range(
+            request, timeout=seconds, metadata=channel.metadata
+        )
 
 
 def _not_connected(channel: Channel, error: grpc.RpcError) -> StoreUnavailable:
     """Nothing that was asked for has been sent yet."""
     meaning = understood(channel.endpoint, error)
-    return meaning if isinstance(meaning, StoreForbidden | NotSent) else NotSent(str(meaning))
+    return (
+        meaning
+        if isinstance(meaning, StoreForbidden | NotSent)
+        else NotSent(str(meaning))
+    )
 
 
 def _open(endpoint: str, access: EtcdAccess) -> Channel:
@@ -317,13 +350,23 @@ def _open(endpoint: str, access: EtcdAccess) -> Channel:
     :raises StoreUnavailable: a certificate file cannot be read (any more).
     """
     if not access.encrypted:
-        return Channel(endpoint, grpc.insecure_channel(endpoint, options=CHANNEL_OPTIONS))
+        return Channel(
+            endpoint, grpc.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
+        )
     try:
-        files = [_content(path) for path in (access.ca, access.key, access.certificate)]
+        files = [
+            _content(path)
+            for path in (access.ca, access.key, access.certificate)
+        ]
     except OSError as error:
-        raise NotSent(f"etcd at {endpoint}: {error.filename} cannot be read: {error.strerror}") from error
+        raise NotSent(
+            f"etcd at {endpoint}: {error.filename} cannot be read: {error.strerror}"
+        ) from error
     credentials = grpc.ssl_channel_credentials(*files)
-    return Channel(endpoint, grpc.secure_channel(endpoint, credentials, options=CHANNEL_OPTIONS))
+    return Channel(
+        endpoint,
+        grpc.secure_channel(endpoint, credentials, options=CHANNEL_OPTIONS),
+    )
 
 
 def _content(path: str) -> bytes | None:

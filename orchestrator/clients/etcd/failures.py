@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import grpc
 
-from ...errors import OrchestratorError, StoreForbidden, StoreRefused, StoreUnavailable
+from ...errors import (
+    OrchestratorError,
+    StoreForbidden,
+    StoreRefused,
+    StoreUnavailable,
+)
 from ..store import Compacted
 
 _BROKEN = (
@@ -35,12 +40,18 @@ _KNOWN: tuple[tuple[str, type[OrchestratorError], str], ...] = (
     (
         "permission denied",
         StoreForbidden,
-        "grant the role of ORCHESTRATOR_ETCD_USER what docs/howto/run-in-production.md names",
+        (
+            "grant the role of ORCHESTRATOR_ETCD_USER what"
+            " docs/howto/run-in-production.md names"
+        ),
     ),
     (
         "user name is empty",
         StoreForbidden,
-        "this etcd asks for a user: set ORCHESTRATOR_ETCD_USER and ORCHESTRATOR_ETCD_PASSWORD",
+        (
+            "this etcd asks for a user: set ORCHESTRATOR_ETCD_USER and"
+            " ORCHESTRATOR_ETCD_PASSWORD"
+        ),
     ),
     (
         "authentication failed",
@@ -50,7 +61,10 @@ _KNOWN: tuple[tuple[str, type[OrchestratorError], str], ...] = (
     (
         "authentication is not enabled",
         StoreForbidden,
-        "this etcd has no users: unset ORCHESTRATOR_ETCD_USER, or run `etcdctl auth enable`",
+        (
+            "this etcd has no users: unset ORCHESTRATOR_ETCD_USER, or run `etcdctl auth"
+            " enable`"
+        ),
     ),
     ("compacted", Compacted, ""),
     ("larger than max", TooLarge, ""),
@@ -59,21 +73,39 @@ _KNOWN: tuple[tuple[str, type[OrchestratorError], str], ...] = (
     (
         "database space exceeded",
         StoreUnavailable,
-        "etcd is full: compact and defragment it, raise --quota-backend-bytes, then run `etcdctl alarm disarm`",
+        (
+            "etcd is full: compact and defragment it, raise --quota-backend-bytes, then"
+            " run `etcdctl alarm disarm`"
+        ),
     ),
     (
         "corrupt cluster",
         StoreUnavailable,
-        "the members hold different data: see `etcdctl alarm list` and etcd's page on recovery",
+        (
+            "the members hold different data: see `etcdctl alarm list` and etcd's page"
+            " on recovery"
+        ),
     ),
     (
         "no leader",
         NotSent,
         "a majority of the members has to run and to reach each other",
     ),
-    ("too many requests", NotSent, "etcd cannot keep up: look at its disk and its load"),
-    ("request timed out", StoreUnavailable, "look at etcd's disk, its load and its members"),
-    ("not supported for learner", NotSent, "name only voting members in ORCHESTRATOR_ETCD_ENDPOINTS"),
+    (
+        "too many requests",
+        NotSent,
+        "etcd cannot keep up: look at its disk and its load",
+    ),
+    (
+        "request timed out",
+        StoreUnavailable,
+        "look at etcd's disk, its load and its members",
+    ),
+    (
+        "not supported for learner",
+        NotSent,
+        "name only voting members in ORCHESTRATOR_ETCD_ENDPOINTS",
+    ),
     ("requested lease not found", StoreUnavailable, "the lease has ended"),
     ("failed to connect", NotSent, ""),
 )
@@ -83,27 +115,45 @@ _KNOWN: tuple[tuple[str, type[OrchestratorError], str], ...] = (
 _TLS: tuple[tuple[str, str], ...] = (
     (
         "certificate_verify_failed",
-        "its certificate is not of the authority in ORCHESTRATOR_ETCD_CA; name the right one there",
+        (
+            "its certificate is not of the authority in ORCHESTRATOR_ETCD_CA; name the"
+            " right one there"
+        ),
     ),
     (
         "hostname verification",
-        "its certificate is for another host; name the endpoint in ORCHESTRATOR_ETCD_ENDPOINTS as the certificate does",
+        (
+            "its certificate is for another host; name the endpoint in"
+            " ORCHESTRATOR_ETCD_ENDPOINTS as the certificate does"
+        ),
     ),
     (
         "_alert_",
-        "it refuses our certificate; set ORCHESTRATOR_ETCD_CERT and ORCHESTRATOR_ETCD_KEY to one of an authority that it trusts",
+        (
+            "it refuses our certificate; set ORCHESTRATOR_ETCD_CERT and"
+            " ORCHESTRATOR_ETCD_KEY to one of an authority that it trusts"
+        ),
     ),
     (
         "handshake read failed",
-        "it does not answer to TLS; if it is to be reached without, unset ORCHESTRATOR_ETCD_CA",
+        (
+            "it does not answer to TLS; if it is to be reached without, unset"
+            " ORCHESTRATOR_ETCD_CA"
+        ),
     ),
-    ("handshake failed", "the handshake failed; see ORCHESTRATOR_ETCD_CA, _CERT and _KEY"),
+    (
+        "handshake failed",
+        "the handshake failed; see ORCHESTRATOR_ETCD_CA, _CERT and _KEY",
+    ),
 )
 """A part of gRPC's text about an encrypted connection, and what to say instead."""
 
 _CLOSED = "socket closed"
 """gRPC's word for an etcd that hangs up before it has answered anything."""
-_IN_THE_CLEAR = "TLS may be missing: it closes the connection; if it asks for TLS, set ORCHESTRATOR_ETCD_CA"
+_IN_THE_CLEAR = (
+    "TLS may be missing: it closes the connection; if it asks for TLS, set"
+    " ORCHESTRATOR_ETCD_CA"
+)
 
 
 def tls_fault(details: str) -> str:
@@ -123,7 +173,9 @@ def understood(endpoint: str, error: grpc.RpcError) -> OrchestratorError:
     return from_text(endpoint, details or code.name, code)
 
 
-def from_text(endpoint: str, details: str, code: grpc.StatusCode | None = None) -> OrchestratorError:
+def from_text(
+    endpoint: str, details: str, code: grpc.StatusCode | None = None
+) -> OrchestratorError:
     """The same from etcd's text alone, such as the reason for which it ended a watch."""
     place = f"etcd at {endpoint}"
     if fault := tls_fault(details):
@@ -141,7 +193,9 @@ def from_text(endpoint: str, details: str, code: grpc.StatusCode | None = None) 
     return StoreUnavailable(f"{place}: {code.name}: {details}")
 
 
-def _sentence(kind: type[OrchestratorError], place: str, details: str, advice: str) -> str:
+def _sentence(
+    kind: type[OrchestratorError], place: str, details: str, advice: str
+) -> str:
     if kind is StoreRefused:
         return f"etcd refuses the request: {details}"
     verb = " refuses us" if kind is StoreForbidden else ""

@@ -67,13 +67,21 @@ class History:
         """
         known = self._mark
         if mark.generation != known.generation:
-            raise HistoryChanged("etcd was restored from a backup while the request was under way")
-        if header.cluster_id == known.cluster and known.floor <= header.revision:
+            raise HistoryChanged(
+                "etcd was restored from a backup while the request was under way"
+            )
+        if (
+            header.cluster_id == known.cluster
+            and known.floor <= header.revision
+        ):
             if known.floor < header.revision:
                 self._rise(header.revision)
             return
         if known.cluster and header.cluster_id != known.cluster:
-            text = f"etcd has another cluster id, {header.cluster_id:x} and not {known.cluster:x}"
+            text = (
+                f"etcd has another cluster id, {header.cluster_id:x} and not"
+                f" {known.cluster:x}"
+            )
             raise self.changed(mark, text, header)
         if header.revision < mark.floor:
             text = f"etcd is at revision {header.revision}, and was at {mark.floor} before"
@@ -83,26 +91,38 @@ class History:
     def _rise(self, revision: int) -> None:
         with self._lock:
             known = self._mark
-            self._mark = Mark(known.generation, known.cluster, max(known.floor, revision))
+            self._mark = Mark(
+                known.generation, known.cluster, max(known.floor, revision)
+            )
 
     def _meet(self, header: Any) -> None:
         """The first answer of all, or one that was overtaken by another."""
         with self._lock:
             known = self._mark
             cluster = known.cluster or header.cluster_id
-            self._mark = Mark(known.generation, cluster, max(known.floor, header.revision))
+            self._mark = Mark(
+                known.generation, cluster, max(known.floor, header.revision)
+            )
 
     def saw(self, key: bytes, revision: int, generation: int) -> None:
         """A write that this process made or saw: the newest is the witness."""
         witness = self._witness
-        if generation == self._mark.generation and (witness is None or revision > witness.revision):
+        if generation == self._mark.generation and (
+            witness is None or revision > witness.revision
+        ):
             self._witness = Witness(key, revision)
 
-    def changed(self, mark: Mark, why: str, header: Any = None) -> HistoryChanged:
+    def changed(
+        self, mark: Mark, why: str, header: Any = None
+    ) -> HistoryChanged:
         """Forget what was known, once. Returns the error to raise."""
         with self._lock:
             if mark.generation == self._mark.generation:
-                cluster, floor = (header.cluster_id, header.revision) if header else (0, 0)
+                cluster, floor = (
+                    (header.cluster_id, header.revision) if header else (0, 0)
+                )
                 self._mark = Mark(mark.generation + 1, cluster, floor)
                 self._witness = None
-        return HistoryChanged(f"{why}: it was restored from a backup, or it is another etcd")
+        return HistoryChanged(
+            f"{why}: it was restored from a backup, or it is another etcd"
+        )

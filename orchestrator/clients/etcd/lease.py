@@ -34,7 +34,14 @@ class EtcdLease:
     time at the most, so a frozen endpoint of several costs no lease.
     """
 
-    def __init__(self, connections: Connections, reply: Any, started: float, seconds: int, renew_for: float) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        reply: Any,
+        started: float,
+        seconds: int,
+        renew_for: float,
+    ) -> None:
         """
         :param reply: etcd's answer to the grant, asked for at *started* by the monotonic clock.
         :param renew_for: seconds after which it is renewed no more, and ends.
@@ -45,11 +52,17 @@ class EtcdLease:
         self._renewed_until = started + renew_for
         self._generation = connections.history.generation
         self._stop = threading.Event()
-        threading.Thread(target=self._renew, name=f"lease-{self.id:x}", daemon=True).start()
+        threading.Thread(
+            target=self._renew, name=f"lease-{self.id:x}", daemon=True
+        ).start()
 
     @property
     def alive(self) -> bool:
-        return not self._stop.is_set() and time.monotonic() < self._until and self._is_of_this_history()
+        return (
+            not self._stop.is_set()
+            and time.monotonic() < self._until
+            and self._is_of_this_history()
+        )
 
     def _is_of_this_history(self) -> bool:
         return self._generation == self._connections.history.generation
@@ -61,13 +74,22 @@ class EtcdLease:
         self._stop.set()
         request = rpc.LeaseRevokeRequest(ID=self.id)
         try:
-            self._connections.call(lambda c: c.leases.LeaseRevoke(request, timeout=CALL_TIMEOUT, metadata=c.metadata))
+            self._connections.call(
+                lambda c: c.leases.LeaseRevoke(
+                    request, timeout=CALL_TIMEOUT, metadata=c.metadata
+                )
+            )
         except StoreUnavailable:
-            log.info("Lease not revoked, it expires by itself", extra={"event": "lease_left"})
+            log.info(
+                "Lease not revoked, it expires by itself",
+                extra={"event": "lease_left"},
+            )
 
     def _renew(self) -> None:
         failures, third = 0, self._seconds / 3
-        while not self._stop.wait(_BACKOFF.interval(failures) if failures else third):
+        while not self._stop.wait(
+            _BACKOFF.interval(failures) if failures else third
+        ):
             started = time.monotonic()
             if started >= self._renewed_until or not self._is_of_this_history():
                 return
@@ -88,7 +110,9 @@ class EtcdLease:
     def _verify(self) -> None:
         """An idle worker asks etcd nothing but this: only so does it notice that etcd was
         restored."""
-        with contextlib.suppress(StoreUnavailable):  # the next round sees what has become of the history
+        with contextlib.suppress(
+            StoreUnavailable
+        ):  # the next round sees what has become of the history
             self._connections.verify(self._try)
 
     @property
@@ -99,16 +123,26 @@ class EtcdLease:
     def _keep_alive(self, channel: Channel) -> Any:
         seconds = self._try
         requests = iter([rpc.LeaseKeepAliveRequest(ID=self.id)])
-        stream = channel.leases.LeaseKeepAlive(requests, timeout=seconds, metadata=channel.metadata)
+        stream = channel.leases.LeaseKeepAlive(
+            requests, timeout=seconds, metadata=channel.metadata
+        )
         return next(iter(stream), None)
 
 
-def grant(connections: Connections, channel: Channel, seconds: int, renew_for: float, timeout: float) -> EtcdLease:
+def grant(
+    connections: Connections,
+    channel: Channel,
+    seconds: int,
+    renew_for: float,
+    timeout: float,
+) -> EtcdLease:
     """Ask for a lease on a connection, and keep it.
 
     :param timeout: seconds for the answer. A lease that was granted all the same ends by itself.
     """
     started = time.monotonic()
     request = rpc.LeaseGrantRequest(TTL=seconds)
-    reply = channel.leases.LeaseGrant(request, timeout=timeout, metadata=channel.metadata)
+    reply = channel.leases.LeaseGrant(
+        request, timeout=timeout, metadata=channel.metadata
+    )
     return EtcdLease(connections, reply, started, seconds, renew_for)

@@ -56,7 +56,9 @@ class EtcdStore:
         daemon.
     """
 
-    def __init__(self, access: EtcdAccess, read_timeout: float = READ_TIMEOUT) -> None:
+    def __init__(
+        self, access: EtcdAccess, read_timeout: float = READ_TIMEOUT
+    ) -> None:
         self._connections = Connections(access)
         self._read_timeout = read_timeout
 
@@ -80,7 +82,9 @@ class EtcdStore:
         wanted = list(dict.fromkeys(keys))
         found: dict[str, KeyValue] = {}
         revision = 0
-        for start in range(0, len(wanted), 100):  # etcd takes 128 operations a transaction
+        for start in range(
+            0, len(wanted), 100
+        ):  # etcd takes 128 operations a transaction
             some = wanted[start : start + 100]
             readings = [wire.reading(key, revision) for key in some]
             reply = self._read("Txn", rpc.TxnRequest(success=readings), some[0])
@@ -88,7 +92,9 @@ class EtcdStore:
             found |= wire.found(reply)
         return found
 
-    def list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> tuple[int, list[KeyValue]]:
+    def list(
+        self, prefix: str, *, revision: int = 0, keys_only: bool = False
+    ) -> tuple[int, list[KeyValue]]:
         pages = self._pages(prefix, revision, keys_only)
         at, first = next(pages)
         found = [wire.key_value(kv) for kv in first]
@@ -106,13 +112,21 @@ class EtcdStore:
                 coming = ahead.submit(next, pages, None)
                 yield from map(wire.key_value, reply[1])
 
-    def _pages(self, prefix: str, revision: int, keys_only: bool = False) -> Iterator[tuple[int, Sequence[Any]]]:
+    def _pages(
+        self, prefix: str, revision: int, keys_only: bool = False
+    ) -> Iterator[tuple[int, Sequence[Any]]]:
         """Everything below *prefix* at one revision, in order of key, which is etcd's own: asked to
         sort, it reads all that is left of the folder for every page."""
         start, end, limit = wire.raw(prefix), wire.end_of(prefix), PAGE
         first_try = READ_TRY  # a member that is lost shows soon, at the small first page
         while True:
-            request = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=revision, keys_only=keys_only)
+            request = rpc.RangeRequest(
+                key=start,
+                range_end=end,
+                limit=limit,
+                revision=revision,
+                keys_only=keys_only,
+            )
             try:
                 reply = self._read("Range", request, prefix, first_try)
             except TooLarge:
@@ -126,14 +140,30 @@ class EtcdStore:
                 return
             start, first_try = reply.kvs[-1].key + b"\0", PAGE_TRY
             weight = reply.ByteSize() / len(reply.kvs)
-            limit = max(min(int(PAGE_BYTES / weight), LARGEST_PAGE, 4 * limit), 1)
+            limit = max(
+                min(int(PAGE_BYTES / weight), LARGEST_PAGE, 4 * limit), 1
+            )
 
-    def _read(self, method: Method, request: Any, about: str, first_try: float = READ_TRY) -> Any:
+    def _read(
+        self,
+        method: Method,
+        request: Any,
+        about: str,
+        first_try: float = READ_TRY,
+    ) -> Any:
         """A read is repeated on other endpoints until it succeeds or its time is over."""
         ask = partial(self._connections.ask, method, request)
-        return self._repeated(ask, f"reading {about!r}", first_try, self._read_timeout)
+        return self._repeated(
+            ask, f"reading {about!r}", first_try, self._read_timeout
+        )
 
-    def _repeated(self, call: Callable[[float], T], about: str, first_try: float, timeout: float) -> T:
+    def _repeated(
+        self,
+        call: Callable[[float], T],
+        about: str,
+        first_try: float,
+        timeout: float,
+    ) -> T:
         """What may be done twice is repeated on other endpoints.
 
         :param call: takes the seconds that it may last.
@@ -157,16 +187,23 @@ class EtcdStore:
 
     # Writing --------------------------------------------------------------------------------------
 
-    def commit(self, transaction: Transaction, lease: Lease | None = None) -> int:
+    def commit(
+        self, transaction: Transaction, lease: Lease | None = None
+    ) -> int:
         return self.commit_and_read(transaction, (), lease)[0]
 
     def commit_and_read(
-        self, transaction: Transaction, keys: Sequence[str], lease: Lease | None = None
+        self,
+        transaction: Transaction,
+        keys: Sequence[str],
+        lease: Lease | None = None,
     ) -> tuple[int, Mapping[str, KeyValue]]:
         lease_id = lease.id if isinstance(lease, EtcdLease) else 0
         request = wire.transaction(transaction, keys, lease_id)
         about = next(iter((*transaction.puts, *transaction.deletes)), "")
-        reply = self._write(lambda: self._connections.ask("Txn", request, WRITE_TRY), about)
+        reply = self._write(
+            lambda: self._connections.ask("Txn", request, WRITE_TRY), about
+        )
         if not reply.succeeded:
             return 0, wire.found(reply)
         if transaction.puts:
@@ -174,15 +211,22 @@ class EtcdStore:
         return reply.header.revision, wire.found(reply)
 
     def put(self, key: str, value: str) -> int:
-        request = rpc.PutRequest(key=wire.raw(key), value=wire.value_of(key, value))
-        reply = self._write(lambda: self._connections.ask("Put", request, WRITE_TRY), key)
+        request = rpc.PutRequest(
+            key=wire.raw(key), value=wire.value_of(key, value)
+        )
+        reply = self._write(
+            lambda: self._connections.ask("Put", request, WRITE_TRY), key
+        )
         revision: int = reply.header.revision
         self._wrote(key, revision)
         return revision
 
     def delete(self, key: str) -> bool:
         request = rpc.DeleteRangeRequest(key=wire.raw(key))
-        reply = self._write(lambda: self._connections.ask("DeleteRange", request, WRITE_TRY), key)
+        reply = self._write(
+            lambda: self._connections.ask("DeleteRange", request, WRITE_TRY),
+            key,
+        )
         return bool(reply.deleted)
 
     def _wrote(self, key: str, revision: int) -> None:
@@ -201,7 +245,9 @@ class EtcdStore:
                 time.sleep(pause)
             except StoreForbidden as error:
                 raise StoreForbidden(f"{error} (writing {about!r})") from error
-            except TooLarge as error:  # for good, and for whoever wrote it to know
+            except (
+                TooLarge
+            ) as error:  # for good, and for whoever wrote it to know
                 raise StoreRefused(str(error)) from error
         raise AssertionError("the pauses do not end")
 
@@ -219,9 +265,15 @@ class EtcdStore:
         connections = self._connections
 
         def ask(timeout: float) -> EtcdLease:
-            return connections.call(lambda channel: grant(connections, channel, seconds, renew_for, timeout))
+            return connections.call(
+                lambda channel: grant(
+                    connections, channel, seconds, renew_for, timeout
+                )
+            )
 
-        return self._repeated(ask, "a lease", WRITE_TRY, min(WRITE_TIMEOUT, self._read_timeout))
+        return self._repeated(
+            ask, "a lease", WRITE_TRY, min(WRITE_TIMEOUT, self._read_timeout)
+        )
 
     def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
         return EtcdWatch(self._connections, prefixes, revision)

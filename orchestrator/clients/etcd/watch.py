@@ -41,7 +41,9 @@ class EtcdWatch:
     go the same way as the events. So a quiet prefix does not fall behind what etcd compacts.
     """
 
-    def __init__(self, connections: Connections, prefixes: Iterable[str], revision: int) -> None:
+    def __init__(
+        self, connections: Connections, prefixes: Iterable[str], revision: int
+    ) -> None:
         self._connections = connections
         self._from = dict.fromkeys(prefixes, revision)
         self._generation = connections.history.generation
@@ -74,7 +76,10 @@ class EtcdWatch:
                     return
                 if (ended := self._ended_by(error)) is not None:
                     raise ended from error
-                log.warning("Watch ended, opening it again", extra={"event": "watch_broken", "reason": str(error)[:200]})
+                log.warning(
+                    "Watch ended, opening it again",
+                    extra={"event": "watch_broken", "reason": str(error)[:200]},
+                )
                 self._closed.wait(delay * random.uniform(0.5, 1.5))
                 delay = min(delay * 2, 2.0)
 
@@ -83,15 +88,21 @@ class EtcdWatch:
         if isinstance(error, Compacted | HistoryChanged | StoreForbidden):
             return error
         if isinstance(error, TooLarge):
-            return Compacted(f"what was missed is more than one answer takes: {error}")
+            return Compacted(
+                f"what was missed is more than one answer takes: {error}"
+            )
         if self.silent_for > GIVEN_UP_AFTER:
-            return StoreUnavailable(f"the watch has brought nothing for {self.silent_for:.0f} s: {error}")
+            return StoreUnavailable(
+                f"the watch has brought nothing for {self.silent_for:.0f} s: {error}"
+            )
         return None
 
     def _stream(self) -> Iterator[Sequence[Event]]:
         channel = self._connections.current()
         if self._generation != self._connections.history.generation:
-            raise HistoryChanged("etcd was restored from a backup since the watch began")
+            raise HistoryChanged(
+                "etcd was restored from a backup since the watch began"
+            )
         stream = _Stream(channel, self._connections, self._from)
         channel.enter()
         try:
@@ -103,13 +114,17 @@ class EtcdWatch:
                 if events:
                     self._note(events[-1])
                 yield events
-            raise StoreUnavailable(f"etcd at {channel.endpoint} closed the watch")
+            raise StoreUnavailable(
+                f"etcd at {channel.endpoint} closed the watch"
+            )
         except grpc.RpcError as error:
             if self._closed.is_set():
                 return  # We ended it; the connection is sound, and others use it.
             if stream.ended_because:
                 self._connections.retire(channel, avoid=True)
-                raise StoreUnavailable(f"etcd at {channel.endpoint}: {stream.ended_because}") from error
+                raise StoreUnavailable(
+                    f"etcd at {channel.endpoint}: {stream.ended_because}"
+                ) from error
             raise self._connections.failed(channel, error) from error
         finally:
             stream.end()
@@ -117,14 +132,22 @@ class EtcdWatch:
 
     def _note(self, event: Event) -> None:
         if event.value is not None:
-            self._connections.history.saw(wire.raw(event.key), event.revision, self._generation)
+            self._connections.history.saw(
+                wire.raw(event.key), event.revision, self._generation
+            )
 
 
 class _Stream:
     """One stream on one connection. *resume* is by prefix, and moves as the events come."""
 
-    def __init__(self, channel: Channel, connections: Connections, resume: dict[str, int]) -> None:
-        self._channel, self._connections, self._from = channel, connections, resume
+    def __init__(
+        self, channel: Channel, connections: Connections, resume: dict[str, int]
+    ) -> None:
+        self._channel, self._connections, self._from = (
+            channel,
+            connections,
+            resume,
+        )
         self._prefixes = list(resume)
         self._watched: dict[int, str] = {}
         self._fragments = wire.Fragments()
@@ -140,10 +163,16 @@ class _Stream:
             self._requests.put(wire.watch(prefix, self._from[prefix]))
         metadata = self._channel.metadata
         try:
-            self._call = self._channel.watches.Watch(iter(self._requests.get, None), metadata=metadata)
+            self._call = self._channel.watches.Watch(
+                iter(self._requests.get, None), metadata=metadata
+            )
         except ValueError as error:
-            raise StoreUnavailable(f"etcd at {self._channel.endpoint}: {error}") from error
-        threading.Thread(target=self._heartbeat, name="watch-heartbeat", daemon=True).start()
+            raise StoreUnavailable(
+                f"etcd at {self._channel.endpoint}: {error}"
+            ) from error
+        threading.Thread(
+            target=self._heartbeat, name="watch-heartbeat", daemon=True
+        ).start()
         return self._call
 
     def end(self) -> None:
@@ -163,32 +192,48 @@ class _Stream:
             self._watched[reply.watch_id] = self._prefixes[len(self._watched)]
         prefix = self._watched.get(reply.watch_id, "")
         if reply.compact_revision:
-            raise Compacted(f"the watch of {prefix} starts in history that etcd has dropped")
+            raise Compacted(
+                f"the watch of {prefix} starts in history that etcd has dropped"
+            )
         if reply.canceled:
             raise self._canceled(reply.cancel_reason)
         events = self._complete(reply, prefix)
         if events:
             self._from[prefix] = events[-1].revision + 1
         elif prefix and self.progressed(reply):
-            self._from[prefix] = max(self._from[prefix], reply.header.revision + 1)
+            self._from[prefix] = max(
+                self._from[prefix], reply.header.revision + 1
+            )
         return events
 
     def _complete(self, reply: Any, prefix: str) -> list[Event]:
         if not reply.events:
             return []
         listed = [wire.event(happened) for happened in reply.events]
-        whole = self._fragments.whole(reply.watch_id, listed, more=wire.is_fragment(reply))
+        whole = self._fragments.whole(
+            reply.watch_id, listed, more=wire.is_fragment(reply)
+        )
         # A member that lags may send what was seen before (etcd issue 20221).
-        return [event for event in whole if event.revision >= self._from[prefix]]
+        return [
+            event for event in whole if event.revision >= self._from[prefix]
+        ]
 
     def progressed(self, reply: Any) -> bool:
         """Whether the answer says that there is nothing new."""
-        return not (reply.events or reply.created or self._fragments.keeps(reply.watch_id))
+        return not (
+            reply.events
+            or reply.created
+            or self._fragments.keeps(reply.watch_id)
+        )
 
     def _canceled(self, reason: str) -> Exception:
         text = f"etcd ended the watch: {reason}"
         meaning = from_text(self._channel.endpoint, text)
-        return meaning if isinstance(meaning, StoreUnavailable) else StoreUnavailable(str(meaning))
+        return (
+            meaning
+            if isinstance(meaning, StoreUnavailable)
+            else StoreUnavailable(str(meaning))
+        )
 
     def _heartbeat(self) -> None:
         """Ask for progress, and end a stream that is deaf, or whose connection nobody uses any
@@ -197,7 +242,9 @@ class _Stream:
         while not self._ended.wait(_LOOK):
             now = time.monotonic()
             if now - self._answered > DEAF_AFTER:
-                self.ended_because = f"the watch was silent for {DEAF_AFTER:g} s"
+                self.ended_because = (
+                    f"the watch was silent for {DEAF_AFTER:g} s"
+                )
             elif not self._connections.is_current(self._channel):
                 self.ended_because = "another call has failed there"
             if self.ended_because:
@@ -205,4 +252,8 @@ class _Stream:
                 return
             if min(now - self._answered, now - asked) >= HEARTBEAT:
                 asked = now
-                self._requests.put(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))
+                self._requests.put(
+                    rpc.WatchRequest(
+                        progress_request=rpc.WatchProgressRequest()
+                    )
+                )

@@ -47,7 +47,9 @@ def value_of(key: str, value: str) -> bytes:
     try:
         return value.encode()
     except UnicodeEncodeError as error:
-        raise StoreRefused(f"the value of {key!r} is not UTF-8: {error.reason}") from error
+        raise StoreRefused(
+            f"the value of {key!r} is not UTF-8: {error.reason}"
+        ) from error
 
 
 def key_value(kv: Any) -> KeyValue:
@@ -65,12 +67,18 @@ def event(happened: Any) -> Event:
 
 def reading(key: str, revision: int = 0) -> Any:
     """One key, as an operation of a transaction."""
-    return rpc.RequestOp(request_range=rpc.RangeRequest(key=raw(key), revision=revision))
+    return rpc.RequestOp(
+        request_range=rpc.RangeRequest(key=raw(key), revision=revision)
+    )
 
 
 def found(reply: Any) -> dict[str, KeyValue]:
     """What the readings of a transaction found."""
-    return {text(kv.key): key_value(kv) for response in reply.responses for kv in response.response_range.kvs}
+    return {
+        text(kv.key): key_value(kv)
+        for response in reply.responses
+        for kv in response.response_range.kvs
+    }
 
 
 def transaction(wanted: Transaction, keys: Sequence[str], lease: int) -> Any:
@@ -78,22 +86,33 @@ def transaction(wanted: Transaction, keys: Sequence[str], lease: int) -> Any:
 
     :param lease: the id of the lease for the puts in ``wanted.leased``; 0: none.
     """
-    operations = [_put(key, value, lease if key in wanted.leased else 0) for key, value in wanted.puts.items()]
-    deletes = (key for key in dict.fromkeys(wanted.deletes) if key not in wanted.puts)
+    operations = [
+        _put(key, value, lease if key in wanted.leased else 0)
+        for key, value in wanted.puts.items()
+    ]
+    deletes = (
+        key for key in dict.fromkeys(wanted.deletes) if key not in wanted.puts
+    )
     operations += map(_delete, deletes)
     # etcd performs these after the writes, and at the same revision.
     readings = [reading(key) for key in dict.fromkeys(keys)]
     requires = [_compare(require) for require in dict.fromkeys(wanted.requires)]
-    return rpc.TxnRequest(compare=requires, success=operations + readings, failure=readings)
+    return rpc.TxnRequest(
+        compare=requires, success=operations + readings, failure=readings
+    )
 
 
 def _put(key: str, value: str, lease: int) -> Any:
-    request = rpc.PutRequest(key=raw(key), value=value_of(key, value), lease=lease)
+    request = rpc.PutRequest(
+        key=raw(key), value=value_of(key, value), lease=lease
+    )
     return rpc.RequestOp(request_put=request)
 
 
 def _delete(key: str) -> Any:
-    return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=raw(key)))
+    return rpc.RequestOp(
+        request_delete_range=rpc.DeleteRangeRequest(key=raw(key))
+    )
 
 
 def _compare(require: Require) -> Any:
@@ -138,13 +157,18 @@ def watch(prefix: str, revision: int) -> Any:
         start_revision=revision,
         progress_notify=True,
     )
-    fragmented = rpc.WatchCreateRequest.FromString(create.SerializeToString() + _WITH_FRAGMENTS)
+    fragmented = rpc.WatchCreateRequest.FromString(
+        create.SerializeToString() + _WITH_FRAGMENTS
+    )
     return rpc.WatchRequest(create_request=fragmented)
 
 
 def is_fragment(reply: Any) -> bool:
     """Whether more of the same answer follows."""
-    return any(field.field_number == _FRAGMENT and field.data for field in UnknownFieldSet(reply))
+    return any(
+        field.field_number == _FRAGMENT and field.data
+        for field in UnknownFieldSet(reply)
+    )
 
 
 class Fragments:
@@ -157,7 +181,9 @@ class Fragments:
     def __init__(self) -> None:
         self._kept: dict[int, list[Event]] = {}
 
-    def whole(self, watch_id: int, events: Sequence[Event], *, more: bool) -> list[Event]:
+    def whole(
+        self, watch_id: int, events: Sequence[Event], *, more: bool
+    ) -> list[Event]:
         """The events that are complete now.
 
         :param more: whether more of the same answer follows.
@@ -166,7 +192,9 @@ class Fragments:
         if not more or not listed:
             return listed
         last = listed[-1].revision
-        self._kept[watch_id] = [event for event in listed if event.revision == last]
+        self._kept[watch_id] = [
+            event for event in listed if event.revision == last
+        ]
         return [event for event in listed if event.revision != last]
 
     def keeps(self, watch_id: int) -> bool:

@@ -49,13 +49,17 @@ QUOTED = 200
 """Characters that a reason quotes of an answer that is none of Heat's."""
 
 _STATUS = re.compile(r"[A-Z]+_(IN_PROGRESS|COMPLETE|FAILED)")
-_NOT_FOUND = re.compile(r"The (?P<entity>[^()]+) \((?P<name>[^()]*)\) could not be found")
+_NOT_FOUND = re.compile(
+    r"The (?P<entity>[^()]+) \((?P<name>[^()]*)\) could not be found"
+)
 _FORBIDDEN = re.compile(r"not authorized to use (?P<action>\S+?)\.?$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _MISSING = frozenset({"EntityNotFound", "NotFound", "StackNotFound"})
 _BUSY = frozenset({"ActionInProgress", "ActionNotComplete", "StopActionFailed"})
-_WRONG_PLACE = frozenset({"HTTPMethodNotAllowed", "HTTPNotFound", "HTTPNotAcceptable"})
+_WRONG_PLACE = frozenset(
+    {"HTTPMethodNotAllowed", "HTTPNotFound", "HTTPNotAcceptable"}
+)
 """Heat answers so to a path or a method that it does not have: the address is wrong, not the
 request."""
 _NO_ROLE = frozenset({"HTTPForbidden", "InvalidTenant", "NotAuthorized"})
@@ -91,16 +95,24 @@ class Answer:
             return None
 
     def __str__(self) -> str:
-        kind = self.headers.get("content-type", "").partition(";")[0] or "no content type"
+        kind = (
+            self.headers.get("content-type", "").partition(";")[0]
+            or "no content type"
+        )
         place = (
-            f" to {plain(self.headers.get('location', ''), 80)}" if 300 <= self.status < 400 else ""
+            f" to {plain(self.headers.get('location', ''), 80)}"
+            if 300 <= self.status < 400
+            else ""
         )
         return f"{self.status}{place}, {plain(kind, 60)}: {self.words}"
 
     @property
     def words(self) -> str:
         """The first words of the body."""
-        return plain(self.body[: 4 * QUOTED].decode("utf-8", "replace"), QUOTED) or "nothing"
+        return (
+            plain(self.body[: 4 * QUOTED].decode("utf-8", "replace"), QUOTED)
+            or "nothing"
+        )
 
 
 class TokenRefused(HeatUnavailable):
@@ -151,7 +163,11 @@ def fault_of(answer: Answer) -> Fault | None:
         or not isinstance(document.get("title"), str)
     ):
         return None
-    if not isinstance(inner, dict) or not isinstance(inner.get("type"), str) or not inner["type"]:
+    if (
+        not isinstance(inner, dict)
+        or not isinstance(inner.get("type"), str)
+        or not inner["type"]
+    ):
         return None
     message = inner.get("message")
     message = message.strip() if isinstance(message, str) else ""
@@ -178,7 +194,9 @@ def created(answer: Answer, name: str) -> str:
     if document is None:
         raise _refusal(answer, name)
     stack_id = _text(document, "id")
-    if not stack_id or any(place != (name, stack_id) for place in _self_links(document)):
+    if not stack_id or any(
+        place != (name, stack_id) for place in _self_links(document)
+    ):
         raise _no_answer(answer)
     return stack_id
 
@@ -208,7 +226,9 @@ def deleted(answer: Answer, name: str, stack_id: str) -> None:
         raise _refusal(answer, name, stack_id)
 
 
-def shown(answer: Answer, name: str, stack_id: str, outputs: bool = False) -> Stack:
+def shown(
+    answer: Answer, name: str, stack_id: str, outputs: bool = False
+) -> Stack:
     """The stack that was asked for.
 
     :param outputs: whether they were asked for. Heat leaves them out of what is deleted only.
@@ -260,7 +280,9 @@ def listed(answer: Answer) -> list[Stack]:
     items = document.get("stacks") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise _no_answer(answer)
-    stacks = [_stack(item) if isinstance(item, dict) else None for item in items]
+    stacks = [
+        _stack(item) if isinstance(item, dict) else None for item in items
+    ]
     whole = [stack for stack in stacks if stack is not None]
     if len(whole) < len(stacks):
         raise _no_answer(answer)
@@ -293,7 +315,9 @@ def _stack(document: Mapping[str, Json]) -> Stack | None:
         return None
     if not isinstance(document.get("stack_status_reason"), str | None):
         return None
-    if not _texts(document.get("tags")) or not _outputs(document.get("outputs")):
+    if not _texts(document.get("tags")) or not _outputs(
+        document.get("outputs")
+    ):
         return None
     return Stack.from_heat(document)
 
@@ -309,7 +333,8 @@ def _outputs(value: Json) -> bool:
     if value is None:
         return True
     return isinstance(value, list) and all(
-        isinstance(item, dict) and bool(_text(item, "output_key")) for item in value
+        isinstance(item, dict) and bool(_text(item, "output_key"))
+        for item in value
     )
 
 
@@ -317,7 +342,11 @@ def _self_links(document: Mapping[str, Json]) -> Iterable[tuple[str, str]]:
     """Name and id of the stack that a document's links point to."""
     links = document.get("links")
     for link in links if isinstance(links, list) else ():
-        href = _text(link, "href") if isinstance(link, dict) and link.get("rel") == "self" else ""
+        href = (
+            _text(link, "href")
+            if isinstance(link, dict) and link.get("rel") == "self"
+            else ""
+        )
         if place := _place(href):
             yield place
 
@@ -325,7 +354,10 @@ def _self_links(document: Mapping[str, Json]) -> Iterable[tuple[str, str]]:
 def _place(address: str) -> tuple[str, str] | None:
     """Name and id at the end of the path of a stack's address."""
     try:
-        parts = [unquote(part) for part in urlsplit(address).path.rstrip("/").split("/")]
+        parts = [
+            unquote(part)
+            for part in urlsplit(address).path.rstrip("/").split("/")
+        ]
     except ValueError:
         return None
     return (
@@ -340,12 +372,14 @@ def _place(address: str) -> tuple[str, str] | None:
 
 def _no_answer(answer: Answer) -> HeatUnavailable:
     return HeatUnavailable(
-        f"what answered is not Heat's API ({answer}); check the address of Heat, and what stands "
-        "between it and the worker"
+        f"what answered is not Heat's API ({answer}); check the address of Heat, and"
+        " what stands between it and the worker"
     )
 
 
-def _refusal(answer: Answer, name: str = "", stack_id: str = "") -> OrchestratorError:
+def _refusal(
+    answer: Answer, name: str = "", stack_id: str = ""
+) -> OrchestratorError:
     """The error for an answer that did not succeed.
 
     :param name: the stack that was asked for; empty for a list.
@@ -372,7 +406,9 @@ def _refusal(answer: Answer, name: str = "", stack_id: str = "") -> Orchestrator
     if fault.status == 500 and not _OUTAGE.search(fault.kind):
         return HeatFault(fault.kind, fault.reason)
     if fault.status in (408, 429) or fault.status >= 500:
-        return HeatUnavailable(f"Heat answers {fault.status} ({fault.kind}): {fault.reason}")
+        return HeatUnavailable(
+            f"Heat answers {fault.status} ({fault.kind}): {fault.reason}"
+        )
     return _refused(fault)
 
 
@@ -380,11 +416,17 @@ def _of_the_token_filter(answer: Answer) -> bool:
     """Whether the 401 comes from the filter before Heat that asks Keystone about tokens."""
     document = answer.json()
     inner = document.get("error") if isinstance(document, dict) else None
-    keystone = answer.headers.get("www-authenticate", "").lower().startswith("keystone ")
+    keystone = (
+        answer.headers.get("www-authenticate", "")
+        .lower()
+        .startswith("keystone ")
+    )
     return keystone or (isinstance(inner, dict) and inner.get("code") == 401)
 
 
-def _missing(answer: Answer, fault: Fault, name: str, stack_id: str) -> OrchestratorError:
+def _missing(
+    answer: Answer, fault: Fault, name: str, stack_id: str
+) -> OrchestratorError:
     """404 of Heat: about the very stack, about something that the template names, or about nothing
     we asked for."""
     if fault.kind not in _MISSING or not name:
@@ -394,13 +436,18 @@ def _missing(answer: Answer, fault: Fault, name: str, stack_id: str) -> Orchestr
         return _refused(fault)
     if found and found["name"] in (name, stack_id):
         return StackMissing(fault.reason)
-    if not found and any(_names(fault.message, text) for text in (name, stack_id) if text):
+    if not found and any(
+        _names(fault.message, text) for text in (name, stack_id) if text
+    ):
         return StackMissing(fault.reason)
     return _no_answer(answer)
 
 
 def _names(message: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(text)}(?![\w-])", message) is not None
+    return (
+        re.search(rf"(?<![\w.-]){re.escape(text)}(?![\w-])", message)
+        is not None
+    )
 
 
 def _forbidden(fault: Fault) -> OrchestratorError:
@@ -409,9 +456,13 @@ def _forbidden(fault: Fault) -> OrchestratorError:
     if action and action["action"].startswith(("resource_types:", "OS::")):
         return _refused(fault)
     if fault.kind in _NO_ROLE or action or _lacks_roles(fault):
-        return RoleMissing(f"Heat answers {fault.status} ({fault.kind}): {fault.reason}")
+        return RoleMissing(
+            f"Heat answers {fault.status} ({fault.kind}): {fault.reason}"
+        )
     if fault.kind == "Forbidden":
-        return RoleMissing(f"Heat answers 403: {fault.reason}", explained=bool(fault.message))
+        return RoleMissing(
+            f"Heat answers 403: {fault.reason}", explained=bool(fault.message)
+        )
     return _refused(fault)
 
 
@@ -422,5 +473,7 @@ def _lacks_roles(fault: Fault) -> bool:
 
 
 def _refused(fault: Fault) -> HeatRefused:
-    kind = LimitExceeded if fault.kind == "RequestLimitExceeded" else HeatRefused
+    kind = (
+        LimitExceeded if fault.kind == "RequestLimitExceeded" else HeatRefused
+    )
     return kind(fault.status, fault.reason, fault.kind)

@@ -41,9 +41,15 @@ class _Found:
 class Cloud:
     """The way to tokens for each tenant."""
 
-    def __init__(self, connections: Connections, logins: Logins, folder: str) -> None:
+    def __init__(
+        self, connections: Connections, logins: Logins, folder: str
+    ) -> None:
         """:param folder: where tenants have files of their own; empty: none has."""
-        self._connections, self._logins, self._folder = connections, logins, folder
+        self._connections, self._logins, self._folder = (
+            connections,
+            logins,
+            folder,
+        )
         self._locks: dict[str, threading.Lock] = {}
         self._found: dict[str, _Found] = {}
         self._failed: dict[str, tuple[float, EnvironmentUnusable]] = {}
@@ -68,7 +74,9 @@ class Cloud:
         if self._folder and tenant:
             path = environment.tenant_file(self._folder, tenant)
             if Path(path).exists():
-                return self._get(path, lambda: environment.of_file(path, self._base()))
+                return self._get(
+                    path, lambda: environment.of_file(path, self._base())
+                )
         return self._own()
 
     def allow_login(self) -> None:
@@ -116,13 +124,20 @@ class Cloud:
                 error = failure
                 if before is not None and name not in self._failed:
                     # Nobody else tells: what was read before is used on.
-                    fields = {"event": "credentials_unusable", "reason": str(error)}
-                    log.error("Changed credentials cannot be used", extra=fields)
+                    fields = {
+                        "event": "credentials_unusable",
+                        "reason": str(error),
+                    }
+                    log.error(
+                        "Changed credentials cannot be used", extra=fields
+                    )
                 self._failed[name] = (time.monotonic() + _READ_AGAIN, error)
             else:
                 self._failed.pop(name, None)
                 stamp = environment.stamp(fresh.files)
-                return _Found(access(fresh, self._connections, self._logins), stamp)
+                return _Found(
+                    access(fresh, self._connections, self._logins), stamp
+                )
         if before is not None:
             return before
         raise EnvironmentUnusable(str(error))

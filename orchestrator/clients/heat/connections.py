@@ -29,7 +29,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
 
 from ...errors import EnvironmentUnusable, HeatUnavailable, OrchestratorError
 from .answers import QUOTED, Answer, plain
@@ -172,7 +177,10 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _Pool,
+            "https": _SecurePool,
+        }
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
@@ -191,7 +199,9 @@ class Connections(requests.Session):
         self._silence = silence
         self._settings: dict[tuple[str, object, object], Any] = {}
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(pool_connections=_POOL, pool_maxsize=_POOL))
+            self.mount(
+                scheme, _Adapter(pool_connections=_POOL, pool_maxsize=_POOL)
+            )
 
     # Limits ---------------------------------------------------------------------------------------
 
@@ -272,7 +282,9 @@ class Connections(requests.Session):
             _limits.check()
         _limits.silence = self._silence
         left = _limits.next_read
-        return super().send(request, **{**kwargs, "timeout": (min(CONNECT, left), left)})
+        return super().send(
+            request, **{**kwargs, "timeout": (min(CONNECT, left), left)}
+        )
 
 
 def _as_it_is(request: Any) -> Any:
@@ -283,7 +295,9 @@ def _as_it_is(request: Any) -> Any:
 # Errors -------------------------------------------------------------------------------------------
 
 
-def unavailable(error: BaseException, url: str) -> HeatUnavailable | EnvironmentUnusable:
+def unavailable(
+    error: BaseException, url: str
+) -> HeatUnavailable | EnvironmentUnusable:
     """An error of the libraries in our words: who did not answer, and how."""
     place = host(url)
     if isinstance(
@@ -293,38 +307,58 @@ def unavailable(error: BaseException, url: str) -> HeatUnavailable | Environment
         | requests.exceptions.InvalidSchema,
     ):
         return EnvironmentUnusable(
-            f"{without_userinfo(url)!r} is no address: http:// or https://, a host, a port"
+            f"{without_userinfo(url)!r} is no address: http:// or https://, a host, a"
+            " port"
         )
-    if isinstance(error, OSError) and "TLS" in str(error) and "invalid path" in str(error):
+    if (
+        isinstance(error, OSError)
+        and "TLS" in str(error)
+        and "invalid path" in str(error)
+    ):
         return EnvironmentUnusable(
-            f"{plain(str(error), QUOTED)}; check OS_CACERT, OS_CERT and OS_KEY of the workers"
+            f"{plain(str(error), QUOTED)}; check OS_CACERT, OS_CERT and OS_KEY of the"
+            " workers"
         )
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return EnvironmentUnusable(
-            "the address of the proxy cannot be used; check http_proxy, https_proxy and no_proxy"
+            "the address of the proxy cannot be used; check http_proxy, https_proxy and"
+            " no_proxy"
         )
     cause = _cause(error)
     words = plain(without_userinfo(str(cause)), QUOTED)
     if isinstance(error, requests.ConnectTimeout):
-        return HeatUnavailable(f"{place} does not answer: no connection within {CONNECT:.0f} s")
+        return HeatUnavailable(
+            f"{place} does not answer: no connection within {CONNECT:.0f} s"
+        )
     if (
         isinstance(error, requests.Timeout | TimeoutError)
         or isinstance(cause, TimeoutError)
         or "timed out" in words
     ):
-        return HeatUnavailable(f"{place} does not answer: no complete answer in time")
-    if isinstance(error, requests.exceptions.ProxyError) or isinstance(cause, ProxyError):
         return HeatUnavailable(
-            f"the proxy before {place} does not answer: {words}; check http_proxy, https_proxy and "
-            "no_proxy"
+            f"{place} does not answer: no complete answer in time"
         )
-    if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, SSLError):
+    if isinstance(error, requests.exceptions.ProxyError) or isinstance(
+        cause, ProxyError
+    ):
         return HeatUnavailable(
-            f"no TLS connection to {place}: {words}; check OS_CACERT and the server's certificate"
+            f"the proxy before {place} does not answer: {words}; check http_proxy,"
+            " https_proxy and no_proxy"
+        )
+    if isinstance(error, requests.exceptions.SSLError) or isinstance(
+        cause, SSLError
+    ):
+        return HeatUnavailable(
+            f"no TLS connection to {place}: {words}; check OS_CACERT and the server's"
+            " certificate"
         )
     if isinstance(cause, NewConnectionError):
-        return HeatUnavailable(f"{place} does not answer: {words.rpartition(': ')[2]}")
-    return HeatUnavailable(f"{place} gives no complete answer: {words or type(cause).__name__}")
+        return HeatUnavailable(
+            f"{place} does not answer: {words.rpartition(': ')[2]}"
+        )
+    return HeatUnavailable(
+        f"{place} gives no complete answer: {words or type(cause).__name__}"
+    )
 
 
 def host(url: str) -> str:

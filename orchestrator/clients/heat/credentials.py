@@ -25,7 +25,13 @@ _SCOPE = (
     "project_domain_id",
     "project_domain_name",
 )
-_OTHER_SCOPES = ("domain_id", "domain_name", "system_scope", "trust_id", "unscoped")
+_OTHER_SCOPES = (
+    "domain_id",
+    "domain_name",
+    "system_scope",
+    "trust_id",
+    "unscoped",
+)
 _SECRETS = frozenset(
     {
         "password",
@@ -70,7 +76,9 @@ class Credentials:
         """For people: the user or the application credential, and the Keystone that knows it."""
         what = f"user {self._first('username', 'user_id') or self.kind}"
         if self.kind in APPLICATION_CREDENTIAL:
-            name = self._first("application_credential_name", "application_credential_id")
+            name = self._first(
+                "application_credential_name", "application_credential_id"
+            )
             what = f"application credential {name}"
         return f"{what} at {host(self.auth_url)}" if self.auth_url else what
 
@@ -84,7 +92,9 @@ class Credentials:
     @property
     def bound(self) -> bool:
         """Whether Keystone ties them to one project."""
-        return self.kind in APPLICATION_CREDENTIAL or bool(self.options.get("trust_id"))
+        return self.kind in APPLICATION_CREDENTIAL or bool(
+            self.options.get("trust_id")
+        )
 
     @property
     def delegated(self) -> bool:
@@ -95,7 +105,11 @@ class Credentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be told, when somebody quotes what we sent."""
-        return tuple(str(value) for name, value in self.options.items() if name in _SECRETS)
+        return tuple(
+            str(value)
+            for name, value in self.options.items()
+            if name in _SECRETS
+        )
 
     @property
     def own_scope(self) -> Mapping[str, Any]:
@@ -119,10 +133,20 @@ class Credentials:
         It must change when the password is rotated, and tell nobody the password: two bytes of a
         slow hash tell old from new, and would fit one in 65,536 of all guesses.
         """
-        options = sorted((name, str(value)) for name, value in self.options.items())
-        said = [(name, value) for name, value in options if name not in (*_SECRETS, *_SCOPE)]
-        proof = json.dumps([value for name, value in options if name in _SECRETS]).encode()
-        name = hashlib.sha256(json.dumps([self.kind, said]).encode()).hexdigest()[:12]
+        options = sorted(
+            (name, str(value)) for name, value in self.options.items()
+        )
+        said = [
+            (name, value)
+            for name, value in options
+            if name not in (*_SECRETS, *_SCOPE)
+        ]
+        proof = json.dumps(
+            [value for name, value in options if name in _SECRETS]
+        ).encode()
+        name = hashlib.sha256(
+            json.dumps([self.kind, said]).encode()
+        ).hexdigest()[:12]
         return f"{name}-{hashlib.pbkdf2_hmac('sha256', proof, name.encode(), 50_000, 2).hex()}"
 
     def for_plugin(self, tenant: str) -> dict[str, Any]:
@@ -138,7 +162,10 @@ class Credentials:
 
     def _first(self, *names: str) -> Any:
         """The first of some options that is given."""
-        return next((self.options[name] for name in names if self.options.get(name)), None)
+        return next(
+            (self.options[name] for name in names if self.options.get(name)),
+            None,
+        )
 
     def _named(self, what: str) -> dict[str, Any]:
         """Something of Keystone's by its id or its name, as Keystone takes it; empty when it is
@@ -159,7 +186,9 @@ def check_tenant(tenant: str) -> None:
             "the resource names no project (tenant_id), and no other is taken instead"
         )
     if "/" in tenant or tenant in (".", "..") or not tenant.isprintable():
-        raise TenantUnusable(f"{plain(tenant, 80)!r} is not the id of a project (tenant_id)")
+        raise TenantUnusable(
+            f"{plain(tenant, 80)!r} is not the id of a project (tenant_id)"
+        )
 
 
 def endpoint_of(template: str, tenant: str) -> str:

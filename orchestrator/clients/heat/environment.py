@@ -18,7 +18,12 @@ from urllib.parse import quote, urlsplit
 from ...errors import EnvironmentUnusable
 from .answers import QUOTED, plain
 from .connections import Trust, without_userinfo
-from .credentials import APPLICATION_CREDENTIAL, NO_AUTHENTICATION, PASSWORD, Credentials
+from .credentials import (
+    APPLICATION_CREDENTIAL,
+    NO_AUTHENTICATION,
+    PASSWORD,
+    Credentials,
+)
 
 _WORDS = {
     **dict.fromkeys(("", "1", "true", "yes", "on"), True),
@@ -33,7 +38,10 @@ _CREDENTIAL = (
     ("application_credential_id", "application_credential_name"),
     "OS_APPLICATION_CREDENTIAL_ID",
 )
-_SECRET = (("application_credential_secret",), "OS_APPLICATION_CREDENTIAL_SECRET")
+_SECRET = (
+    ("application_credential_secret",),
+    "OS_APPLICATION_CREDENTIAL_SECRET",
+)
 _PROOFS = (_PASSWORD[1], _SECRET[1])
 _REQUIRED = {
     **dict.fromkeys(PASSWORD, (_ADDRESS, _USER, _PASSWORD)),
@@ -48,14 +56,18 @@ def of_environment() -> Credentials:
     :raises EnvironmentUnusable: naming what is wrong.
     """
     cloud = os.environ.get("OS_CLOUD", "")
-    source = f"cloud {cloud!r} of clouds.yaml" if cloud else "the OS_* variables"
+    source = (
+        f"cloud {cloud!r} of clouds.yaml" if cloud else "the OS_* variables"
+    )
     with _told(source):
         # Half a second to import: only those who talk to Heat pay.
         from openstack import config
 
         loader = config.OpenStackConfig(load_envvars=True)
         files = tuple(
-            path for path in (loader.config_filename, loader.secure_config_filename) if path
+            path
+            for path in (loader.config_filename, loader.secure_config_filename)
+            if path
         )
         if cloud:
             _check_cloud(cloud, loader)
@@ -77,22 +89,38 @@ def of_file(path: str, base: Credentials | None) -> Credentials:
         from openstack import config
 
         document = yaml.safe_load(Path(path).read_text("utf-8"))
-        if not isinstance(document, dict) or not isinstance(document.get("auth"), dict):
+        if not isinstance(document, dict) or not isinstance(
+            document.get("auth"), dict
+        ):
             raise EnvironmentUnusable(
-                f"{path}: expected what clouds.yaml has for one cloud: auth_type, auth: {{…}}"
+                f"{path}: expected what clouds.yaml has for one cloud: auth_type, auth:"
+                " {…}"
             )
         if base is not None:
             document["auth"].setdefault("auth_url", base.auth_url or None)
-        loader = config.OpenStackConfig(load_envvars=False, load_yaml_config=False)
-        found = _credentials(loader.get_one(validate=False, **document), path, (path,))
+        loader = config.OpenStackConfig(
+            load_envvars=False, load_yaml_config=False
+        )
+        found = _credentials(
+            loader.get_one(validate=False, **document), path, (path,)
+        )
     if base is None:
         return found
-    given = document.keys() & {"region_name", "verify", "insecure", "cacert", "cert", "interface"}
+    given = document.keys() & {
+        "region_name",
+        "verify",
+        "insecure",
+        "cacert",
+        "cert",
+        "interface",
+    }
     return replace(
         found,
         region=found.region if "region_name" in given else base.region,
         interface=found.interface if "interface" in given else base.interface,
-        trust=found.trust if given - {"region_name", "interface"} else base.trust,
+        trust=found.trust
+        if given - {"region_name", "interface"}
+        else base.trust,
         endpoint=found.endpoint or base.endpoint,
     )
 
@@ -140,7 +168,9 @@ def _told(source: str) -> Iterator[None]:
         raise
     except Exception as error:
         # openstacksdk raises what comes: AttributeError for a cloud that is a number.
-        raise EnvironmentUnusable(f"{source}: {_words(error)}; correct it") from error
+        raise EnvironmentUnusable(
+            f"{source}: {_words(error)}; correct it"
+        ) from error
 
 
 def _words(error: Exception) -> str:
@@ -150,7 +180,9 @@ def _words(error: Exception) -> str:
     if isinstance(error, exceptions.NoMatchingPlugin):
         return f"auth_type (OS_AUTH_TYPE) {error.name!r} is unknown"
     text = plain(without_userinfo(str(error)), QUOTED)
-    return f"cannot be used ({type(error).__name__}{': ' + text if text else ''})"
+    return (
+        f"cannot be used ({type(error).__name__}{': ' + text if text else ''})"
+    )
 
 
 def _check_cloud(cloud: str, loader: Any) -> None:
@@ -162,11 +194,13 @@ def _check_cloud(cloud: str, loader: Any) -> None:
             if not isinstance(clouds.get(cloud), dict):
                 known = ", ".join(map(str, clouds)) or "none"
                 raise EnvironmentUnusable(
-                    f"OS_CLOUD={cloud}: {path} has no such cloud (it has: {known}); correct one of "
-                    "them"
+                    f"OS_CLOUD={cloud}: {path} has no such cloud (it has: {known});"
+                    " correct one of them"
                 )
             return
-    looked = ", ".join(dict.fromkeys(map(os.path.dirname, loader._config_files)))
+    looked = ", ".join(
+        dict.fromkeys(map(os.path.dirname, loader._config_files))
+    )
     raise EnvironmentUnusable(
         f"OS_CLOUD={cloud}: there is no clouds.yaml in {looked}; put one there"
     )
@@ -185,10 +219,14 @@ def _clouds(path: Path) -> dict[str, Any]:
     return clouds if isinstance(clouds, dict) else {}
 
 
-def _credentials(region: Any, source: str, files: tuple[str, ...]) -> Credentials:
+def _credentials(
+    region: Any, source: str, files: tuple[str, ...]
+) -> Credentials:
     config = region.config
     kind = str(config.get("auth_type") or NO_AUTHENTICATION).lower()
-    kind = {"none": NO_AUTHENTICATION, "token_endpoint": "admin_token"}.get(kind, kind)
+    kind = {"none": NO_AUTHENTICATION, "token_endpoint": "admin_token"}.get(
+        kind, kind
+    )
     options = _options(kind, config)
     endpoint = config.get("orchestration_endpoint_override")
     if not endpoint and "auth_url" not in options:
@@ -217,7 +255,10 @@ def _options(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if methods:
         given = {**given, "auth_methods": methods}
     for option in plugin_options(kind, methods):
-        for name in (option.dest, *(old.dest for old in option.deprecated or ())):
+        for name in (
+            option.dest,
+            *(old.dest for old in option.deprecated or ()),
+        ):
             value = given.get(name) or config.get(name)
             if value not in (None, ""):
                 found.setdefault(option.dest, value)
@@ -230,10 +271,13 @@ def _check(found: Credentials) -> None:
     for names, variable in _REQUIRED.get(found.kind, ()):
         if not any(found.options.get(name) for name in names):
             whose = f" for {found.who}" if variable in _PROOFS else ""
-            raise EnvironmentUnusable(f"{found.source}: {variable} not set{whose}")
+            raise EnvironmentUnusable(
+                f"{found.source}: {variable} not set{whose}"
+            )
     if found.kind == NO_AUTHENTICATION and not found.endpoint:
         raise EnvironmentUnusable(
-            f"{found.source}: with OS_AUTH_TYPE=none, OS_ENDPOINT has to say where Heat is"
+            f"{found.source}: with OS_AUTH_TYPE=none, OS_ENDPOINT has to say where"
+            " Heat is"
         )
     _check_address(found.auth_url, found.source, "OS_AUTH_URL")
     _check_address(
@@ -248,13 +292,18 @@ def _check_address(address: str, source: str, what: str) -> None:
         return
     try:
         parts = urlsplit(address)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+        )
     except ValueError:
         good = False
     if not good:
         shown = plain(without_userinfo(address), 80)
         raise EnvironmentUnusable(
-            f"{source}: {what} is {shown!r}, and not an address such as https://host:5000/v3"
+            f"{source}: {what} is {shown!r}, and not an address such as"
+            " https://host:5000/v3"
         )
 
 
@@ -266,12 +315,15 @@ def _trust(region: Any, source: str) -> Trust:
         verify = _WORDS.get(word, verify)
     _check_file(verify, source, "the CA file (OS_CACERT)")
     for path in cert if isinstance(cert, tuple) else (cert,):
-        _check_file(path, source, "the client certificate or its key (OS_CERT, OS_KEY)")
+        _check_file(
+            path, source, "the client certificate or its key (OS_CERT, OS_KEY)"
+        )
     return Trust(verify, cert)
 
 
 def _check_file(path: Any, source: str, what: str) -> None:
     if isinstance(path, str) and not os.access(path, os.R_OK):
         raise EnvironmentUnusable(
-            f"{source}: {what} is {plain(path, 120)}, which is not there or cannot be read"
+            f"{source}: {what} is {plain(path, 120)}, which is not there or cannot be"
+            " read"
         )

@@ -82,7 +82,8 @@ class Refused(Exception):
     def __init__(self, answer: Answer) -> None:
         document = answer.json()
         super().__init__(
-            f"{answer.status}: {plain(str(document['error'].get('message') or ''), QUOTED)}"
+            f"{answer.status}:"
+            f" {plain(str(document['error'].get('message') or ''), QUOTED)}"
         )
         self.status = answer.status
 
@@ -114,7 +115,9 @@ class Access(Protocol):
         """Whether there is no such project any more; None when Keystone does not tell us."""
 
 
-def access(credentials: Credentials, connections: Connections, logins: Logins) -> Access:
+def access(
+    credentials: Credentials, connections: Connections, logins: Logins
+) -> Access:
     """The way to tokens that the credentials need."""
     if credentials.kind == NO_AUTHENTICATION:
         return NoKeystone(credentials)
@@ -174,8 +177,12 @@ class Tokens:
     def _alone(self, tenant: str) -> Iterator[None]:
         with self._lock:
             lock = self._locks.setdefault(tenant, threading.Lock())
-        if not lock.acquire(timeout=max(min(self._connections.left, threading.TIMEOUT_MAX), 0.0)):
-            raise HeatUnavailable("Keystone has not answered another request of this process yet")
+        if not lock.acquire(
+            timeout=max(min(self._connections.left, threading.TIMEOUT_MAX), 0.0)
+        ):
+            raise HeatUnavailable(
+                "Keystone has not answered another request of this process yet"
+            )
         try:
             yield
         finally:
@@ -185,7 +192,9 @@ class Tokens:
 class Keystone:
     """Version 3 of the Identity API, with a password or an application credential."""
 
-    def __init__(self, credentials: Credentials, connections: Connections, logins: Logins) -> None:
+    def __init__(
+        self, credentials: Credentials, connections: Connections, logins: Logins
+    ) -> None:
         self.credentials = credentials
         self._connections, self._logins = connections, logins
         self._account = Account(credentials.account, credentials.who)
@@ -225,11 +234,17 @@ class Keystone:
 
     def gone(self, tenant: str) -> bool | None:
         try:
-            answer = self._ask("GET", f"/projects/{quote(tenant, safe='')}", self.check())
+            answer = self._ask(
+                "GET", f"/projects/{quote(tenant, safe='')}", self.check()
+            )
         except OrchestratorError:
             return None
         project = _inner(answer, "project")
-        if answer.status == 200 and project is not None and project.get("id") == tenant:
+        if (
+            answer.status == 200
+            and project is not None
+            and project.get("id") == tenant
+        ):
             return False
         # Keystone says 403, and not 404, to those who may not see projects.
         return True if answer.status == 404 and _is_refusal(answer) else None
@@ -247,7 +262,8 @@ class Keystone:
             token = self._direct(tenant, mine)
         if token.project != tenant:
             raise ProjectRefused(
-                tenant, f"Keystone gives a token for project {token.project or 'none'} instead"
+                tenant,
+                f"Keystone gives a token for project {token.project or 'none'} instead",
             )
         return token
 
@@ -269,14 +285,22 @@ class Keystone:
 
     def _rescoped(self, login: Token, scope: Mapping[str, Json]) -> Token:
         token = self._tokens_request(
-            {"identity": {"methods": ["token"], "token": {"id": login.value}}, "scope": scope}
+            {
+                "identity": {
+                    "methods": ["token"],
+                    "token": {"id": login.value},
+                },
+                "scope": scope,
+            }
         )
         # It ends with the login's, and what is left of that may be short.
         return replace(token, renew=min(token.renew, login.renew))
 
     def _is_good(self, login: Token) -> bool:
         """Whether the login's token is still valid, by asking it about itself."""
-        answer = self._ask("GET", "/auth/tokens", login, {"X-Subject-Token": login.value})
+        answer = self._ask(
+            "GET", "/auth/tokens", login, {"X-Subject-Token": login.value}
+        )
         if answer.status == 200 and _inner(answer, "token") is not None:
             return True
         if _is_refusal(answer):
@@ -286,10 +310,15 @@ class Keystone:
     def _direct(self, tenant: str, mine: Mapping[str, bool]) -> Token:
         """A project's token, made of the password: for a Keystone that makes no token of
         another."""
-        auth = {**_login_request(self.credentials), "scope": {"project": {"id": tenant}}}
+        auth = {
+            **_login_request(self.credentials),
+            "scope": {"project": {"id": tenant}},
+        }
         try:
             with self._logins.attempt(
-                self._account, self._doubt, min(self._connections.left, _LOGIN_TIME)
+                self._account,
+                self._doubt,
+                min(self._connections.left, _LOGIN_TIME),
             ):
                 return self._tokens_request(auth)
         except Refused as error:
@@ -299,17 +328,24 @@ class Keystone:
         """What is wrong with the project. The login is good, or there would be no saying."""
         if mine.get(tenant) is False:
             return ProjectRefused(
-                tenant, "it is disabled in Keystone; enable it, or correct tenant_id"
+                tenant,
+                "it is disabled in Keystone; enable it, or correct tenant_id",
             )
         gone, who = self.gone(tenant), self.credentials.who
         if gone:
             place = host(self._url)
             return ProjectRefused(
-                tenant, f"Keystone at {place} has no such project; correct tenant_id"
+                tenant,
+                f"Keystone at {place} has no such project; correct tenant_id",
             )
-        what = "no role in it" if gone is False else "no role in it, or there is no such project"
+        what = (
+            "no role in it"
+            if gone is False
+            else "no role in it, or there is no such project"
+        )
         return ProjectRefused(
-            tenant, f"{who} has {what}; give it a role there, or correct tenant_id"
+            tenant,
+            f"{who} has {what}; give it a role there, or correct tenant_id",
         )
 
     def _projects(self) -> Mapping[str, bool]:
@@ -338,13 +374,17 @@ class Keystone:
             try:
                 return self._tokens_request(_login_request(self.credentials))
             except Refused as error:
-                raise CredentialsRejected(_rejected(self.credentials, str(error))) from error
+                raise CredentialsRejected(
+                    _rejected(self.credentials, str(error))
+                ) from error
 
     # Keystone's API -------------------------------------------------------------------------------
 
     def _tokens_request(self, auth: Mapping[str, Json]) -> Token:
         body = json.dumps({"auth": auth}).encode()
-        answer = self._exchange("POST", "/auth/tokens", {"Content-Type": "application/json"}, body)
+        answer = self._exchange(
+            "POST", "/auth/tokens", {"Content-Type": "application/json"}, body
+        )
         if answer.status in (400, 401, 403, 404) and _is_refusal(answer):
             raise Refused(answer)
         token = _inner(answer, "token") if answer.status in (200, 201) else None
@@ -360,12 +400,22 @@ class Keystone:
         )
 
     def _ask(
-        self, method: str, path: str, token: Token, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        token: Token,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        return self._exchange(method, path, {**token.headers, **(headers or {})})
+        return self._exchange(
+            method, path, {**token.headers, **(headers or {})}
+        )
 
     def _exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
     ) -> Answer:
         answer = self._connections.exchange(
             method,
@@ -374,27 +424,38 @@ class Keystone:
             body,
             self.credentials.trust,
         )
-        return answer if answer.status < 300 else answer.without(self.credentials.secrets)
+        return (
+            answer
+            if answer.status < 300
+            else answer.without(self.credentials.secrets)
+        )
 
 
-def made(headers: Mapping[str, str], project: str, catalog: Json, life: float) -> Token:
+def made(
+    headers: Mapping[str, str], project: str, catalog: Json, life: float
+) -> Token:
     """A token of now that is good for *life* seconds."""
     now = time.monotonic()
-    return Token(headers, project, catalog, now, now + life - min(_EARLY, life / 2))
+    return Token(
+        headers, project, catalog, now, now + life - min(_EARLY, life / 2)
+    )
 
 
-def bound_elsewhere(credentials: Credentials, project: str, tenant: str) -> ProjectRefused:
+def bound_elsewhere(
+    credentials: Credentials, project: str, tenant: str
+) -> ProjectRefused:
     return ProjectRefused(
         tenant,
-        f"the workers use {credentials.who}, which is bound to project {project or 'unknown'}; "
-        f"give the workers credentials for {tenant}, or a user with a role in it",
+        f"the workers use {credentials.who}, which is bound to project"
+        f" {project or 'unknown'}; give the workers credentials for {tenant}, or a user"
+        " with a role in it",
     )
 
 
 def _rejected(credentials: Credentials, reason: str) -> str:
     return (
-        f"Keystone rejects {credentials.who} ({reason}): the password or secret is wrong or "
-        f"expired, or the account is disabled or locked; {credentials.cure}"
+        f"Keystone rejects {credentials.who} ({reason}): the password or secret is"
+        f" wrong or expired, or the account is disabled or locked; {credentials.cure}"
     )
 
 
@@ -402,12 +463,16 @@ def _login_request(credentials: Credentials) -> dict[str, Json]:
     """What is sent to log in: scoped to nothing, or to what the credentials are bound to."""
     option = credentials.options.get
     user: dict[str, Json] = (
-        {"id": option("user_id")} if option("user_id") else {"name": option("username")}
+        {"id": option("user_id")}
+        if option("user_id")
+        else {"name": option("username")}
     )
     if "name" in user:
         names = option("user_domain_name") or option("default_domain_name")
         ids = (
-            option("user_domain_id") or option("default_domain_id") or ("" if names else "default")
+            option("user_domain_id")
+            or option("default_domain_id")
+            or ("" if names else "default")
         )
         user["domain"] = {"id": ids} if ids else {"name": names}
     if credentials.kind in APPLICATION_CREDENTIAL:
@@ -429,7 +494,9 @@ def _login_request(credentials: Credentials) -> dict[str, Json]:
         "password": {"user": {**user, "password": str(option("password"))}},
     }
     scope: Json = (
-        {"OS-TRUST:trust": {"id": option("trust_id")}} if option("trust_id") else "unscoped"
+        {"OS-TRUST:trust": {"id": option("trust_id")}}
+        if option("trust_id")
+        else "unscoped"
     )
     return {"identity": identity, "scope": scope}
 
@@ -444,7 +511,9 @@ def heat_address(credentials: Credentials, token: Token, tenant: str) -> str:
     """
     if credentials.endpoint:
         return endpoint_of(credentials.endpoint, tenant)
-    services = [service for service in token.catalog or () if isinstance(service, dict)]
+    services = [
+        service for service in token.catalog or () if isinstance(service, dict)
+    ]
     ends = [
         end
         for service in services
@@ -456,8 +525,9 @@ def heat_address(credentials: Credentials, token: Token, tenant: str) -> str:
         return str(found[0]["url"]).rstrip("/")
     if not ends:
         raise EnvironmentUnusable(
-            f"Keystone's catalogue for project {tenant} names no service of type orchestration; "
-            "register Heat there, or set OS_ORCHESTRATION_ENDPOINT_OVERRIDE"
+            f"Keystone's catalogue for project {tenant} names no service of type"
+            " orchestration; register Heat there, or set"
+            " OS_ORCHESTRATION_ENDPOINT_OVERRIDE"
         )
     known = sorted(
         {
@@ -467,14 +537,17 @@ def heat_address(credentials: Credentials, token: Token, tenant: str) -> str:
         }
     )
     raise EnvironmentUnusable(
-        f"Keystone's catalogue names Heat for {', '.join(known)}, but not for region "
-        f"{credentials.region or 'any'}, interface {credentials.interface}; correct OS_REGION_NAME "
-        "or OS_INTERFACE"
+        f"Keystone's catalogue names Heat for {', '.join(known)}, but not for region"
+        f" {credentials.region or 'any'}, interface {credentials.interface}; correct"
+        " OS_REGION_NAME or OS_INTERFACE"
     )
 
 
 def _serves(end: Json, credentials: Credentials) -> bool:
-    if not isinstance(end, dict) or end.get("interface") != credentials.interface:
+    if (
+        not isinstance(end, dict)
+        or end.get("interface") != credentials.interface
+    ):
         return False
     return credentials.region in ("", end.get("region_id"), end.get("region"))
 
@@ -496,9 +569,12 @@ def _inner(answer: Answer, name: str) -> Mapping[str, Json] | None:
 
 def _no_answer(answer: Answer, url: str) -> HeatUnavailable:
     if answer.status in (429, 500, 502, 503, 504) and _is_refusal(answer):
-        return HeatUnavailable(f"Keystone at {host(url)} answers {answer.status}: {answer.words}")
+        return HeatUnavailable(
+            f"Keystone at {host(url)} answers {answer.status}: {answer.words}"
+        )
     return HeatUnavailable(
-        f"what answered at {host(url)} is not Keystone's API ({answer}); check OS_AUTH_URL"
+        f"what answered at {host(url)} is not Keystone's API ({answer}); check"
+        " OS_AUTH_URL"
     )
 
 
@@ -506,6 +582,11 @@ def _life(token: Mapping[str, Json]) -> float:
     """Seconds from the making of a token to its end, by Keystone's clock alone."""
     try:
         ends = datetime.fromisoformat(str(token["expires_at"]))
-        return max((ends - datetime.fromisoformat(str(token["issued_at"]))).total_seconds(), 1.0)
+        return max(
+            (
+                ends - datetime.fromisoformat(str(token["issued_at"]))
+            ).total_seconds(),
+            1.0,
+        )
     except (KeyError, ValueError, TypeError, OverflowError):
         return _LIFE

@@ -26,7 +26,12 @@ from typing import Protocol
 from ...core.keys import Keys
 from ...core.records import Login, LoginState
 from ...core.transactions import Transaction, unchanged
-from ...errors import CredentialsRejected, EnvironmentUnusable, HeatUnavailable, StoreUnavailable
+from ...errors import (
+    CredentialsRejected,
+    EnvironmentUnusable,
+    HeatUnavailable,
+    StoreUnavailable,
+)
 from ..store import Store
 
 log = logging.getLogger(__name__)
@@ -58,7 +63,9 @@ class Memory(Protocol):
     def read(self, account: Account) -> tuple[Login | None, int]:
         """The last login, and its revision."""
 
-    def write(self, account: Account, login: Login | None, revision: int) -> int:
+    def write(
+        self, account: Account, login: Login | None, revision: int
+    ) -> int:
         """Replace the record of that revision, or remove it; the new revision, 0 when another was
         faster."""
 
@@ -75,7 +82,9 @@ class InProcess:
         with self._lock:
             return self._last.get(account.key, (None, 0))
 
-    def write(self, account: Account, login: Login | None, revision: int) -> int:
+    def write(
+        self, account: Account, login: Login | None, revision: int
+    ) -> int:
         with self._lock:
             if self._last.get(account.key, (None, 0))[1] != revision:
                 return 0
@@ -99,7 +108,9 @@ class InStore:
         except (ValueError, KeyError, TypeError):
             return None, found.revision
 
-    def write(self, account: Account, login: Login | None, revision: int) -> int:
+    def write(
+        self, account: Account, login: Login | None, revision: int
+    ) -> int:
         key = self._folder + account.key
         requires = (unchanged(key, revision),)
         if login is None:
@@ -125,7 +136,9 @@ class Logins:
         self._memory = memory or InProcess()
 
     @contextmanager
-    def attempt(self, account: Account, since: float, patience: float) -> Iterator[None]:
+    def attempt(
+        self, account: Account, since: float, patience: float
+    ) -> Iterator[None]:
         """Log in inside the block; the error that leaves it says how it went.
 
         :param since: when it came into doubt whether the password is good, in seconds since the
@@ -166,11 +179,23 @@ class Logins:
         while True:
             last, revision = self._memory.read(account)
             now = time.time()
-            if last is not None and last.state is LoginState.REFUSED and now < last.until:
+            if (
+                last is not None
+                and last.state is LoginState.REFUSED
+                and now < last.until
+            ):
                 raise CredentialsRejected(last.reason)
-            if last is not None and last.state is LoginState.ACCEPTED and last.at >= since:
+            if (
+                last is not None
+                and last.state is LoginState.ACCEPTED
+                and last.at >= since
+            ):
                 return _Try(alone=False)
-            if last is None or last.state is not LoginState.TRYING or now > last.until:
+            if (
+                last is None
+                or last.state is not LoginState.TRYING
+                or now > last.until
+            ):
                 refusals = last.refusals if last else 0
                 trying = Login(
                     LoginState.TRYING,
@@ -182,7 +207,9 @@ class Logins:
                 if written := self._memory.write(account, trying, revision):
                     return _Try(True, last, written)
             if time.monotonic() > end:
-                raise HeatUnavailable(f"another worker tries the credentials of {account.who}")
+                raise HeatUnavailable(
+                    f"another worker tries the credentials of {account.who}"
+                )
             time.sleep(_POLL)
 
     def _leave(self, account: Account, current: _Try) -> None:
@@ -200,18 +227,30 @@ class Logins:
             if current.before is not None and current.before.refusals:
                 log.info(
                     "Credentials accepted again",
-                    extra={"event": "credentials_accepted", "account": account.who},
+                    extra={
+                        "event": "credentials_accepted",
+                        "account": account.who,
+                    },
                 )
 
     def _refused(self, account: Account, current: _Try, reason: str) -> None:
         last, revision = (
-            (current.before, current.revision) if current.alone else self._memory.read(account)
+            (current.before, current.revision)
+            if current.alone
+            else self._memory.read(account)
         )
         refusals = (last.refusals if last else 0) + 1
         now = time.time()
-        until = now + PAUSES[min(refusals, len(PAUSES)) - 1] * random.uniform(0.8, 1.2)
+        until = now + PAUSES[min(refusals, len(PAUSES)) - 1] * random.uniform(
+            0.8, 1.2
+        )
         record = Login(
-            LoginState.REFUSED, account.who, round(now, 3), round(until, 3), refusals, reason
+            LoginState.REFUSED,
+            account.who,
+            round(now, 3),
+            round(until, 3),
+            refusals,
+            reason,
         )
         if self._note(account, record, revision):
             fields = {
@@ -220,9 +259,16 @@ class Logins:
                 "refusals": refusals,
                 "reason": reason,
             }
-            log.error("Credentials rejected", extra={**fields, "next_try": round(until - now)})
+            log.error(
+                "Credentials rejected",
+                extra={**fields, "next_try": round(until - now)},
+            )
 
-    def _note(self, account: Account, login: Login | None, revision: int) -> int:
-        with suppress(StoreUnavailable):  # A try then counts as broken off when its time is over.
+    def _note(
+        self, account: Account, login: Login | None, revision: int
+    ) -> int:
+        with suppress(
+            StoreUnavailable
+        ):  # A try then counts as broken off when its time is over.
             return self._memory.write(account, login, revision)
         return 0

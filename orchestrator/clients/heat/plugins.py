@@ -35,14 +35,18 @@ _LOGIN_TIME = 150.0
 class Plugins:
     """One plug-in for each project."""
 
-    def __init__(self, credentials: Credentials, connections: Connections, logins: Logins) -> None:
+    def __init__(
+        self, credentials: Credentials, connections: Connections, logins: Logins
+    ) -> None:
         self.credentials = credentials
         self._connections, self._logins = connections, logins
         self._account = Account(credentials.account, credentials.who)
         self._tokens = Tokens(connections)
         self._doubt = 0.0
         trust = credentials.trust
-        self._session = keystone.Session(session=connections, verify=trust.verify, cert=trust.cert)
+        self._session = keystone.Session(
+            session=connections, verify=trust.verify, cert=trust.cert
+        )
 
     def token(self, tenant: str) -> Token:
         token = self._tokens.get(tenant, lambda: self._fetch(tenant))
@@ -72,8 +76,8 @@ class Plugins:
             self._log_in("")
         raise ProjectRefused(
             tenant,
-            f"{self.credentials.who} has no role in it, or there is no such project; give it a "
-            "role there, or correct tenant_id",
+            f"{self.credentials.who} has no role in it, or there is no such project;"
+            " give it a role there, or correct tenant_id",
         )
 
     def _log_in(self, tenant: str) -> Token:
@@ -82,9 +86,16 @@ class Plugins:
             if not hasattr(plugin, "get_access"):
                 return Token(dict(plugin.get_headers(self._session) or {}), "")
             access = plugin.get_access(self._session)
-            life = (access.expires - access.issued).total_seconds() if access.issued else 3600.0
+            life = (
+                (access.expires - access.issued).total_seconds()
+                if access.issued
+                else 3600.0
+            )
             return made(
-                {"X-Auth-Token": access.auth_token}, access.project_id or "", _catalog(access), life
+                {"X-Auth-Token": access.auth_token},
+                access.project_id or "",
+                _catalog(access),
+                life,
             )
         except OrchestratorError:
             raise
@@ -100,24 +111,34 @@ class Plugins:
 
 
 def _catalog(access: Any) -> Any:
-    return access.service_catalog.catalog if access.has_service_catalog() else None
+    return (
+        access.service_catalog.catalog if access.has_service_catalog() else None
+    )
 
 
 def _renamed(error: Exception, credentials: Credentials) -> OrchestratorError:
     words = plain(without_userinfo(str(error)), QUOTED)
     if isinstance(error, exceptions.AuthPluginException):
-        return EnvironmentUnusable(f"{credentials.source}: {words}; {credentials.cure}")
-    if isinstance(error, exceptions.AuthorizationFailure | exceptions.MissingAuthMethods):
-        return EnvironmentUnusable(f"{credentials.source}: {words}; {credentials.cure}")
+        return EnvironmentUnusable(
+            f"{credentials.source}: {words}; {credentials.cure}"
+        )
     if isinstance(
-        error, exceptions.Unauthorized | exceptions.Forbidden | exceptions.NotFound
+        error, exceptions.AuthorizationFailure | exceptions.MissingAuthMethods
+    ):
+        return EnvironmentUnusable(
+            f"{credentials.source}: {words}; {credentials.cure}"
+        )
+    if isinstance(
+        error,
+        exceptions.Unauthorized | exceptions.Forbidden | exceptions.NotFound,
     ) and _is_keystones(error):
         return CredentialsRejected(
             f"Keystone rejects {credentials.who}: {words}; {credentials.cure}"
         )
     if isinstance(error, exceptions.ClientException):
         return HeatUnavailable(
-            f"Keystone gives no token to {credentials.who}: {words or type(error).__name__}"
+            f"Keystone gives no token to {credentials.who}:"
+            f" {words or type(error).__name__}"
         )
     return unavailable(error, credentials.auth_url)
 
@@ -125,6 +146,8 @@ def _renamed(error: Exception, credentials: Credentials) -> OrchestratorError:
 def _is_keystones(error: Any) -> bool:
     """Whether the refusal is Keystone's own document, and not a page of what stands before it."""
     try:
-        return bool(error.response.json()["error"]["code"] == error.response.status_code)
+        return bool(
+            error.response.json()["error"]["code"] == error.response.status_code
+        )
     except (AttributeError, ValueError, LookupError, TypeError):
         return False

@@ -72,7 +72,8 @@ class Refusals:
         if used.kind == NO_AUTHENTICATION:
             what = "a request without a token"
             cure = (
-                f"it wants credentials, which OS_AUTH_TYPE=none says there are none of; {used.cure}"
+                "it wants credentials, which OS_AUTH_TYPE=none says there are none of;"
+                f" {used.cure}"
             )
         text = f"Heat refuses {what}: {cure} ({error})"
         self._note(tenant, True, lambda: CredentialsRejected(text))
@@ -93,16 +94,23 @@ class Refusals:
         with self._lock:
             self._known.clear()
 
-    def _note(self, tenant: str, total: bool, error: Callable[[], TemporaryError]) -> None:
+    def _note(
+        self, tenant: str, total: bool, error: Callable[[], TemporaryError]
+    ) -> None:
         with self._lock:
             before = self._known.get(tenant)
             times = before.times + 1 if before else 1
-            pause = PAUSES[min(times, len(PAUSES)) - 1] * random.uniform(0.8, 1.2)
-            self._known[tenant] = _Refusal(total, time.monotonic() + pause, times, error)
+            pause = PAUSES[min(times, len(PAUSES)) - 1] * random.uniform(
+                0.8, 1.2
+            )
+            self._known[tenant] = _Refusal(
+                total, time.monotonic() + pause, times, error
+            )
 
 
 def _no_role(tenant: str, error: RoleMissing) -> ProjectRefused:
     return ProjectRefused(
         tenant,
-        f"{error}; give the workers' user the role that Heat wants there (member, in most clouds)",
+        f"{error}; give the workers' user the role that Heat wants there (member, in"
+        " most clouds)",
     )

@@ -74,7 +74,9 @@ class Heat:
         """Read the credentials and import what a client needs; no request is made."""
         self._cloud.read()
 
-    def only_while(self, check: Callable[[], None]) -> AbstractContextManager[None]:
+    def only_while(
+        self, check: Callable[[], None]
+    ) -> AbstractContextManager[None]:
         """Within the block, *check* is called directly before each request of this thread leaves;
         when it raises, the request is not made."""
         return self._connections.only_while(check)
@@ -95,7 +97,9 @@ class Heat:
             token, who = access.check(), access.credentials.who
             if not token.project:
                 return who
-            address = keystone.heat_address(access.credentials, token, token.project)
+            address = keystone.heat_address(
+                access.credentials, token, token.project
+            )
             return f"{who}, Heat at {address}"
 
     def prepare(self, tenant: str) -> str:
@@ -177,7 +181,9 @@ class Heat:
         with self.within(self._deadline):
             self._call(
                 request.tenant,
-                lambda stacks: stacks.update(_identity(stack.name, stack.id), **fields),
+                lambda stacks: stacks.update(
+                    _identity(stack.name, stack.id), **fields
+                ),
                 lambda answer: answers.updated(answer, stack.name, stack.id),
             )
 
@@ -187,18 +193,26 @@ class Heat:
             try:
                 self._call(
                     tenant,
-                    lambda stacks: stacks.delete(_identity(stack.name, stack.id)),
-                    lambda answer: answers.deleted(answer, stack.name, stack.id),
+                    lambda stacks: stacks.delete(
+                        _identity(stack.name, stack.id)
+                    ),
+                    lambda answer: answers.deleted(
+                        answer, stack.name, stack.id
+                    ),
                 )
             except StackMissing:
                 return
 
     # Looking, in detail ---------------------------------------------------------------------------
 
-    def _show(self, tenant: str, name: str, stack_id: str, outputs: bool) -> Stack:
+    def _show(
+        self, tenant: str, name: str, stack_id: str, outputs: bool
+    ) -> Stack:
         return self._call(
             tenant,
-            lambda stacks: stacks.get(_identity(name, stack_id), resolve_outputs=outputs),
+            lambda stacks: stacks.get(
+                _identity(name, stack_id), resolve_outputs=outputs
+            ),
             lambda answer: answers.shown(answer, name, stack_id, outputs),
         )
 
@@ -208,14 +222,20 @@ class Heat:
         # names are taken too.
         found = [
             stack
-            for stack in self._pages(tenant, {"name": name, "show_hidden": "True"})
+            for stack in self._pages(
+                tenant, {"name": name, "show_hidden": "True"}
+            )
             if stack.name == name
         ]
         if found:
             # While Heat takes a deleted stack away, another one may have its name already.
-            return min(found, key=lambda stack: stack.status == "DELETE_COMPLETE")
+            return min(
+                found, key=lambda stack: stack.status == "DELETE_COMPLETE"
+            )
         stack_id = self._get(
-            tenant, f"/stacks/{quote(name, safe='')}", lambda answer: answers.located(answer, name)
+            tenant,
+            f"/stacks/{quote(name, safe='')}",
+            lambda answer: answers.located(answer, name),
         )
         if stack_id is None:
             return None
@@ -229,7 +249,9 @@ class Heat:
         marker: dict[str, str] = {}
         seen: set[str] = set()
         while True:
-            path = "/stacks?" + urlencode({**query, "limit": str(_PAGE), **marker})
+            path = "/stacks?" + urlencode(
+                {**query, "limit": str(_PAGE), **marker}
+            )
             page = self._get(tenant, path, answers.listed)
             new = [stack for stack in page if stack.id not in seen]
             yield from new
@@ -237,7 +259,8 @@ class Heat:
                 return
             if not new:
                 raise HeatUnavailable(
-                    "Heat answers the same page of its list each time; is there a cache before it?"
+                    "Heat answers the same page of its list each time; is there a cache"
+                    " before it?"
                 )
             seen.update(stack.id for stack in new)
             marker = {"marker": page[-1].id}
@@ -250,7 +273,10 @@ class Heat:
         return self._call(tenant, lambda stacks: stacks.client.get(path), judge)
 
     def _call(
-        self, tenant: str, ask: Callable[[StackManager], object], judge: Callable[[Answer], T]
+        self,
+        tenant: str,
+        ask: Callable[[StackManager], object],
+        judge: Callable[[Answer], T],
     ) -> T:
         """One request. A token that Heat refuses, and a role that it does not see, are tried with
         a new token, once.
@@ -273,27 +299,38 @@ class Heat:
         try:
             result = self._asked(again, ask, judge)
         except TokenRefused as error:
-            raise self._refusals.note_token(tenant, again.access.credentials, error) from first
+            raise self._refusals.note_token(
+                tenant, again.access.credentials, error
+            ) from first
         except RoleMissing as error:
             raise self._refusals.note_role(tenant, error) from first
         self._refusals.forget(tenant)
         return result
 
     def _asked(
-        self, line: _Line, ask: Callable[[StackManager], object], judge: Callable[[Answer], T]
+        self,
+        line: _Line,
+        ask: Callable[[StackManager], object],
+        judge: Callable[[Answer], T],
     ) -> T:
         wire: Wire[T] = Wire(partial(self._exchange, line), judge)
         ask(StackManager(wire))
         return wire.result
 
-    def _exchange(self, line: _Line, method: str, path: str, body: Any) -> Answer:
+    def _exchange(
+        self, line: _Line, method: str, path: str, body: Any
+    ) -> Answer:
         headers = {"Accept": "application/json", **line.token.headers}
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
         answer = self._connections.exchange(
-            method, line.url + path, headers, data, line.access.credentials.trust
+            method,
+            line.url + path,
+            headers,
+            data,
+            line.access.credentials.trust,
         )
         if answer.status < 300 or not line.token.value:
             return answer
@@ -309,9 +346,15 @@ class Heat:
         except ProjectRefused as error:
             self._refusals.note_project(error)
             raise
-        return _Line(access, token, keystone.heat_address(access.credentials, token, tenant))
+        return _Line(
+            access,
+            token,
+            keystone.heat_address(access.credentials, token, tenant),
+        )
 
-    def _explained(self, tenant: str, error: HeatFault | RoleMissing) -> Exception:
+    def _explained(
+        self, tenant: str, error: HeatFault | RoleMissing
+    ) -> Exception:
         """What a create that failed inside Heat means for a delegated token (an application
         credential, a trust).
 
@@ -324,11 +367,11 @@ class Heat:
         if not likely and "Delegated tokens" not in str(error):
             return error
         return DelegationRefused(
-            f"Heat takes no create in project {tenant} with {used.who}: Keystone lets a delegated "
-            "token make no trust, and Heat makes one for each stack. Use a user with a password, "
-            "or allow it in keystone.conf "
-            "(allow_insecure_application_credential_trust_escalation). "
-            f"Heat's answer: {error}"
+            f"Heat takes no create in project {tenant} with {used.who}: Keystone lets a"
+            " delegated token make no trust, and Heat makes one for each stack. Use a"
+            " user with a password, or allow it in keystone.conf"
+            " (allow_insecure_application_credential_trust_escalation). Heat's answer:"
+            f" {error}"
         )
 
 

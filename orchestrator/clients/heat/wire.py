@@ -56,8 +56,12 @@ class Wire(Generic[T]):
         """heatclient adds these to requests that change something: the token is in all of ours."""
         return {}
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, **_: Any) -> Reply:
-        return self._send("GET", f"{path}?{urlencode(params)}" if params else path)
+    def get(
+        self, path: str, params: Mapping[str, Any] | None = None, **_: Any
+    ) -> Reply:
+        return self._send(
+            "GET", f"{path}?{urlencode(params)}" if params else path
+        )
 
     def post(self, path: str, data: Any = None, **_: Any) -> Reply:
         return self._send("POST", path, data)

@@ -4,7 +4,13 @@
 stored a list, ask an API server; see :mod:`orchestrator.clients.types`.
 """
 
-from .access import AUTHENTICATIONS, KEYSTONE, SchemaAccess, is_address, source_fault
+from .access import (
+    AUTHENTICATIONS,
+    KEYSTONE,
+    SchemaAccess,
+    is_address,
+    source_fault,
+)
 from .sources import Source, source
 
 __all__ = [

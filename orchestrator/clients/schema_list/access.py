@@ -42,13 +42,19 @@ def source_fault(source: str) -> str:
         return ""
     if Path(source).is_dir():
         return f"{source} is a folder; name the file that holds the schema list"
-    return f"there is no file {source}; name a file, or the address of the API server's schema list"
+    return (
+        f"there is no file {source}; name a file, or the address of the API server's"
+        " schema list"
+    )
 
 
 def _address_fault(source: str) -> str:
     scheme = source.partition("://")[0]
     if scheme not in ("http", "https"):
-        return f"{scheme}:// is no way to a schema list; expected a file, http:// or https://"
+        return (
+            f"{scheme}:// is no way to a schema list; expected a file, http:// or"
+            " https://"
+        )
     try:
         parts = urlsplit(source)
         usable = bool(parts.hostname) and parts.port != 0
@@ -57,7 +63,8 @@ def _address_fault(source: str) -> str:
     if usable:
         return ""
     return (
-        "the address has no host, or no usable port; expected http://host:port/gohan/v0.1/schemas"
+        "the address has no host, or no usable port; expected"
+        " http://host:port/gohan/v0.1/schemas"
     )
 
 

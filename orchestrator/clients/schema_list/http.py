@@ -25,7 +25,8 @@ _LATER = frozenset({408, 425, 429})
 _ROLE = "its role needs a policy that allows read on the schema list and on every type"
 
 _Authentication: TypeAlias = (
-    tuple[str, str] | Callable[[requests.PreparedRequest], requests.PreparedRequest]
+    tuple[str, str]
+    | Callable[[requests.PreparedRequest], requests.PreparedRequest]
 )
 """What requests takes: user and password, or who puts them into a request."""
 
@@ -36,7 +37,11 @@ class Server:
     def __init__(self, access: SchemaAccess, name: str) -> None:
         """:param name: the address as people may see it."""
         self._access, self._name = access, name
-        self._keystone = Keystone(access.cloud) if access.authentication == KEYSTONE else None
+        self._keystone = (
+            Keystone(access.cloud)
+            if access.authentication == KEYSTONE
+            else None
+        )
 
     def get(self) -> Json:
         """The document that the server answers with.
@@ -69,9 +74,13 @@ class Server:
             told = "the answer ends in the middle; is there a proxy that cuts it off?"
             raise self._invalid(told) from error
         except (errors.InvalidURL, errors.InvalidHeader) as error:
-            raise self._invalid("the address or the token cannot be part of a request") from error
+            raise self._invalid(
+                "the address or the token cannot be part of a request"
+            ) from error
         except (requests.RequestException, OSError) as error:
-            raise self._later(f"the API server does not answer: {_inner(error)}") from error
+            raise self._later(
+                f"the API server does not answer: {_inner(error)}"
+            ) from error
 
     def _exchange(self, token: str) -> tuple[int, bytes]:
         headers = {"Accept": "application/json"}
@@ -105,7 +114,8 @@ class Server:
                 "name the address of the list itself"
             )
         raise self._invalid(
-            f"the API server answers {status}; expected 200; is the path …/gohan/v0.1/schemas?"
+            f"the API server answers {status}; expected 200; is the path"
+            " …/gohan/v0.1/schemas?"
         )
 
     def _body(self, reply: requests.Response) -> bytes:
@@ -114,9 +124,13 @@ class Server:
         for block in reply.iter_content(_BLOCK):
             body += block
             if len(body) > LARGEST:
-                raise self._invalid(f"the answer is larger than {LARGEST} bytes")
+                raise self._invalid(
+                    f"the answer is larger than {LARGEST} bytes"
+                )
             if time.monotonic() > end:
-                raise self._later(f"the API server has not sent all of it within {_WHOLE:.0f} s")
+                raise self._later(
+                    f"the API server has not sent all of it within {_WHOLE:.0f} s"
+                )
         return bytes(body)
 
     def _token(self) -> str:
@@ -131,27 +145,36 @@ class Server:
         try:
             return Path(file).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"ORCHESTRATOR_SCHEMAS_TOKEN_FILE {file}: {error}") from error
+            raise InvalidInput(
+                f"ORCHESTRATOR_SCHEMAS_TOKEN_FILE {file}: {error}"
+            ) from error
 
     # What is told -----------------------------------------------------------------------------
 
     def _denial(self, status: int) -> str:
         access = self._access
         if self._keystone is not None:
-            whose = "ORCHESTRATOR_SCHEMAS_OS_CLOUD" if access.cloud else "the OS_* variables"
+            whose = (
+                "ORCHESTRATOR_SCHEMAS_OS_CLOUD"
+                if access.cloud
+                else "the OS_* variables"
+            )
             return (
-                f"the API server does not let the user of {whose} read the list ({status}); {_ROLE}"
+                f"the API server does not let the user of {whose} read the list"
+                f" ({status}); {_ROLE}"
             )
         if not access.token and not access.token_file:
             return (
-                f"the API server asks for a token ({status}); set ORCHESTRATOR_SCHEMAS_TOKEN or "
-                "ORCHESTRATOR_SCHEMAS_TOKEN_FILE, or ORCHESTRATOR_SCHEMAS_AUTH=keystone where it "
-                "uses Keystone"
+                f"the API server asks for a token ({status}); set"
+                " ORCHESTRATOR_SCHEMAS_TOKEN or ORCHESTRATOR_SCHEMAS_TOKEN_FILE, or"
+                " ORCHESTRATOR_SCHEMAS_AUTH=keystone where it uses Keystone"
             )
-        where = f"ORCHESTRATOR_SCHEMAS_TOKEN{'_FILE' if access.token_file else ''}"
+        where = (
+            f"ORCHESTRATOR_SCHEMAS_TOKEN{'_FILE' if access.token_file else ''}"
+        )
         return (
-            f"the API server refuses the token of {where} ({status}): it is unknown or over, "
-            f"or its role is too small; {_ROLE}"
+            f"the API server refuses the token of {where} ({status}): it is unknown or"
+            f" over, or its role is too small; {_ROLE}"
         )
 
     def _invalid(self, what: str) -> InvalidInput:
@@ -169,8 +192,8 @@ def _no_json(body: bytes) -> str:
         return "the answer is empty"
     if body.lstrip()[:1] == b"<":
         return (
-            "the answer is a page, not JSON; is this the address of the API server's schema list, "
-            "and no proxy or login page?"
+            "the answer is a page, not JSON; is this the address of the API server's"
+            " schema list, and no proxy or login page?"
         )
     return "the answer is not JSON, or ends in the middle"
 
@@ -193,7 +216,9 @@ def _inner(error: BaseException) -> str:
     while isinstance(inner := _cause(error), BaseException):
         error = inner
     text = str(error)
-    if text.startswith("<"):  # urllib3's own begin with the connection, "<…>: ".
+    if text.startswith(
+        "<"
+    ):  # urllib3's own begin with the connection, "<…>: ".
         text = text.partition(": ")[2]
     return text or type(error).__name__
 

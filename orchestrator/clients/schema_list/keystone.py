@@ -25,7 +25,9 @@ class Keystone:
         :raises InvalidInput: there are no credentials, or they are incomplete.
         :raises TemporaryError: Keystone does not answer.
         """
-        from keystoneauth1 import exceptions as keystone  # a third of a second to import
+        from keystoneauth1 import (
+            exceptions as keystone,
+        )  # a third of a second to import
 
         denied = (keystone.Unauthorized, keystone.Forbidden, keystone.NotFound)
         incomplete = (
@@ -41,11 +43,19 @@ class Keystone:
             told = f"Keystone refuses the credentials: {error}"
             raise SchemasDenied(self._told(told)) from error
         except incomplete as error:
-            raise InvalidInput(self._told(f"they give no token: {error}")) from error
+            raise InvalidInput(
+                self._told(f"they give no token: {error}")
+            ) from error
         except keystone.ClientException as error:
-            raise TemporaryError(self._told(f"Keystone does not answer: {error}")) from error
+            raise TemporaryError(
+                self._told(f"Keystone does not answer: {error}")
+            ) from error
         if not token:
-            raise InvalidInput(self._told("they give no token; is OS_AUTH_TYPE a way to Keystone?"))
+            raise InvalidInput(
+                self._told(
+                    "they give no token; is OS_AUTH_TYPE a way to Keystone?"
+                )
+            )
         return str(token)
 
     def forget(self) -> None:

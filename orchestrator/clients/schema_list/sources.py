@@ -40,7 +40,11 @@ def source(access: SchemaAccess, catalogue: Catalogue) -> Source:
     """The source that the settings name."""
     if is_address(access.source):
         return _Address(access)
-    return _File(Path(access.source)) if access.source else _OwnCatalogue(catalogue)
+    return (
+        _File(Path(access.source))
+        if access.source
+        else _OwnCatalogue(catalogue)
+    )
 
 
 def _made(document: Json, source: str) -> SchemaList:
@@ -100,7 +104,9 @@ class _File:
                 return read_yaml(self._path)
             return parse_json(self._path.read_bytes())
         except (OSError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"ORCHESTRATOR_SCHEMAS {self.name}: {error}") from error
+            raise InvalidInput(
+                f"ORCHESTRATOR_SCHEMAS {self.name}: {error}"
+            ) from error
 
 
 class _OwnCatalogue:

@@ -52,7 +52,9 @@ class Shape:
         dialect = validator_for(self.schema, default=Draft4Validator)
         kind = extend(dialect, {"pattern": _pattern})  # type: ignore[no-untyped-call]
         # No registry of other documents: a schema that refers to one is not fetched from anywhere.
-        self._validator: Validator = kind(self.schema, registry=Registry(), format_checker=_FORMATS)
+        self._validator: Validator = kind(
+            self.schema, registry=Registry(), format_checker=_FORMATS
+        )
 
     @property
     def says_something(self) -> bool:
@@ -60,7 +62,9 @@ class Shape:
             self.schema.get("properties") or self.schema.get("required")
         )
 
-    def check(self, body: Mapping[str, Json], *, whole: bool = True) -> Findings:
+    def check(
+        self, body: Mapping[str, Json], *, whole: bool = True
+    ) -> Findings:
         """What does not fit.
         :param whole: whether every required property must be there; a part of a body need not be
             complete.
@@ -85,14 +89,17 @@ class Shape:
         except Unresolvable:
             yield hint(
                 (),
-                "its type's schema refers to a document that is not at hand; the rest is unchecked",
+                "its type's schema refers to a document that is not at hand; the rest"
+                " is unchecked",
             )
 
     def takes(self, value: Json) -> bool:
         """Whether a value fits."""
         return bool(self._validator.is_valid(value))
 
-    def relations(self, body: Mapping[str, Json]) -> Iterator[tuple[JsonPath, Ref]]:
+    def relations(
+        self, body: Mapping[str, Json]
+    ) -> Iterator[tuple[JsonPath, Ref]]:
         """The other resources that a body names, each with the place of its id."""
         yield from _relations(body, self.schema, ())
 
@@ -116,7 +123,9 @@ def _pattern(
 # Unknown properties -------------------------------------------------------------------------------
 
 
-def _unknown(value: Json, schema: Json, path: JsonPath, *, top: bool = False) -> Findings:
+def _unknown(
+    value: Json, schema: Json, path: JsonPath, *, top: bool = False
+) -> Findings:
     """Properties that the schema does not list. JSON Schema allows them where it does not say
     otherwise; Gohan does not.
     """
@@ -128,7 +137,11 @@ def _unknown(value: Json, schema: Json, path: JsonPath, *, top: bool = False) ->
             yield from _unknown(inner, items, (*path, place))
         return
     listed = schema.get("properties")
-    if not isinstance(value, dict) or not isinstance(listed, dict) or not listed:
+    if (
+        not isinstance(value, dict)
+        or not isinstance(listed, dict)
+        or not listed
+    ):
         return
     names = [*listed, *(name for name in ALWAYS if top and name not in listed)]
     for name, inner in value.items():
@@ -136,7 +149,8 @@ def _unknown(value: Json, schema: Json, path: JsonPath, *, top: bool = False) ->
             yield from _unknown(inner, listed[name], (*path, name))
         elif name not in names and not _is_open(schema):
             yield Finding(
-                (*path, name), f"there is no property {name!r}; {did_you_mean(name, names)}"
+                (*path, name),
+                f"there is no property {name!r}; {did_you_mean(name, names)}",
             )
 
 
@@ -160,7 +174,10 @@ def _explained(error: ValidationError, path: JsonPath) -> Findings:
         return
     words = _WORDS.get(str(error.validator))
     yield Finding(
-        path, words(error) if words else f"it does not fit the schema's {error.validator!r}"
+        path,
+        words(error)
+        if words
+        else f"it does not fit the schema's {error.validator!r}",
     )
 
 
@@ -182,20 +199,31 @@ def _missing(error: ValidationError, path: JsonPath) -> Findings:
 def _type(error: ValidationError) -> str:
     types = _wanted(error)
     wanted: Sequence[str] = [types] if isinstance(types, str) else types
-    names = " or ".join(_NAMES[name] for name in wanted if name != "null" or len(wanted) == 1)
-    return f"should be {names}, not {kind_of(error.instance)}{_advice(wanted, error.instance)}"
+    names = " or ".join(
+        _NAMES[name] for name in wanted if name != "null" or len(wanted) == 1
+    )
+    return (
+        f"should be {names}, not"
+        f" {kind_of(error.instance)}{_advice(wanted, error.instance)}"
+    )
 
 
 def _advice(wanted: Sequence[str], value: Json) -> str:
     """For words that older YAML takes for something else than the text that they are."""
     if not isinstance(value, str):
         return (
-            "; put it in quotes" if "string" in wanted and isinstance(value, (int, float)) else ""
+            "; put it in quotes"
+            if "string" in wanted and isinstance(value, (int, float))
+            else ""
         )
     if "boolean" in wanted and value.lower() in _TRUTHS:
         return "; write true or false, as JSON does"
     looks = value.strip().lstrip("+-").replace("_", "").replace(".", "")
-    if ("integer" in wanted or "number" in wanted) and looks.isalnum() and looks[:1].isdigit():
+    if (
+        ("integer" in wanted or "number" in wanted)
+        and looks.isalnum()
+        and looks[:1].isdigit()
+    ):
         return "; write the number as JSON does: no leading zeros, no '+', no quotes"
     return ""
 
@@ -205,7 +233,9 @@ def _enum(error: ValidationError) -> str:
     listed = ", ".join(map(str, values))
     if not isinstance(error.instance, str):
         return f"should be one of {listed}"
-    meant = did_you_mean(error.instance, [item for item in values if isinstance(item, str)])
+    meant = did_you_mean(
+        error.instance, [item for item in values if isinstance(item, str)]
+    )
     return (
         f"should be one of {listed}; {meant}"
         if meant.startswith("did")
@@ -224,7 +254,9 @@ def _limit(words: str) -> Callable[[ValidationError], str]:
 def _bound(word: str, beyond: str) -> Callable[[ValidationError], str]:
     def explain(error: ValidationError) -> str:
         schema: Json = error.schema
-        strict = schema.get(f"exclusive{str(error.validator).capitalize()}") is True
+        strict = (
+            schema.get(f"exclusive{str(error.validator).capitalize()}") is True
+        )
         return f"should be {beyond if strict else word} {_wanted(error)}"
 
     return explain
@@ -254,7 +286,9 @@ _WORDS: Mapping[str, Callable[[ValidationError], str]] = {
 # Relations ----------------------------------------------------------------------------------------
 
 
-def _relations(value: Json, schema: Json, path: JsonPath) -> Iterator[tuple[JsonPath, Ref]]:
+def _relations(
+    value: Json, schema: Json, path: JsonPath
+) -> Iterator[tuple[JsonPath, Ref]]:
     if not isinstance(schema, dict):
         return
     relation = schema.get("relation")

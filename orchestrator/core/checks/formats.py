@@ -16,7 +16,9 @@ from jsonschema import FormatChecker
 
 from .schema_words import is_pattern
 
-_MAC = re.compile(r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}|([0-9a-fA-F]{2}-){5}[0-9a-fA-F]{2}")
+_MAC = re.compile(
+    r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}|([0-9a-fA-F]{2}-){5}[0-9a-fA-F]{2}"
+)
 _HYPHENATED = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PLAIN_UUID = re.compile(r"[0-9a-fA-F]{32}")
 _LABEL = re.compile(r"(?!-)[a-zA-Z0-9_-]{1,63}(?<!-)")
@@ -41,7 +43,9 @@ def _network(text: str) -> object:
 
 
 def _time(text: str) -> object:
-    return datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
+    return datetime.fromisoformat(
+        text.replace("Z", "+00:00").replace("z", "+00:00")
+    )
 
 
 def _date_time(text: str) -> object:
@@ -68,9 +72,16 @@ def _or_empty(check: Callable[[str], bool]) -> Callable[[str], bool]:
     return lambda text: text == "" or check(text)
 
 
-_uuid, _hyphenated = _works(uuid.UUID), lambda text: _HYPHENATED.fullmatch(text) is not None
+_uuid, _hyphenated = (
+    _works(uuid.UUID),
+    lambda text: _HYPHENATED.fullmatch(text) is not None,
+)
 _plain = lambda text: _PLAIN_UUID.fullmatch(text) is not None  # noqa: E731
-_cidr, _ipv4, _ipv6 = _works(_network), _works(ipaddress.IPv4Address), _works(ipaddress.IPv6Address)
+_cidr, _ipv4, _ipv6 = (
+    _works(_network),
+    _works(ipaddress.IPv4Address),
+    _works(ipaddress.IPv6Address),
+)
 
 FORMATS: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "ipv4": (_ipv4, "an IPv4 address"),
@@ -90,15 +101,27 @@ FORMATS: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "uuid": (_uuid, "a UUID"),
     "hyph-uuid": (_hyphenated, "a UUID with hyphens"),
     "non-hyph-uuid": (_plain, "a UUID without hyphens"),
-    "hyph-uuid-or-empty": (_or_empty(_hyphenated), "a UUID with hyphens, or empty"),
-    "non-hyph-uuid-or-empty": (_or_empty(_plain), "a UUID without hyphens, or empty"),
+    "hyph-uuid-or-empty": (
+        _or_empty(_hyphenated),
+        "a UUID with hyphens, or empty",
+    ),
+    "non-hyph-uuid-or-empty": (
+        _or_empty(_plain),
+        "a UUID without hyphens, or empty",
+    ),
     "uuid-or-empty": (_or_empty(_uuid), "a UUID, or empty"),
     "uri": (_is_url, "a URL"),
     "url": (_is_url, "a URL"),
     "hostname": (_is_host, "a host's name"),
-    "email": (lambda text: _MAIL.fullmatch(text) is not None, "an e-mail address"),
+    "email": (
+        lambda text: _MAIL.fullmatch(text) is not None,
+        "an e-mail address",
+    ),
     "date-time": (_works(_date_time), "a time such as 2026-01-31T12:00:00Z"),
-    "date": (_works(lambda text: datetime.strptime(text, "%Y-%m-%d")), "a date such as 2026-01-31"),
+    "date": (
+        _works(lambda text: datetime.strptime(text, "%Y-%m-%d")),
+        "a date such as 2026-01-31",
+    ),
     "regex": (is_pattern, "a regular expression"),
     "non-empty-string": (lambda text: text != "", "a text that is not empty"),
 }
@@ -109,5 +132,9 @@ def checker() -> FormatChecker:
     """The same for the library."""
     made = FormatChecker(formats=())
     for name, (check, _) in FORMATS.items():
-        made.checks(name)(lambda value, check=check: not isinstance(value, str) or check(value))
+        made.checks(name)(
+            lambda value, check=check: (
+                not isinstance(value, str) or check(value)
+            )
+        )
     return made

@@ -60,13 +60,28 @@ class _View:
 
     def names(self) -> list[str] | None:
         """The properties, None when any name will do."""
-        listed = self.schema.get("properties") if isinstance(self.schema, dict) else None
-        if not isinstance(listed, dict) or not listed or self.schema.get("additionalProperties"):
+        listed = (
+            self.schema.get("properties")
+            if isinstance(self.schema, dict)
+            else None
+        )
+        if (
+            not isinstance(listed, dict)
+            or not listed
+            or self.schema.get("additionalProperties")
+        ):
             return None
-        return [*listed, *(name for name in ALWAYS if self.whole and name not in listed)]
+        return [
+            *listed,
+            *(name for name in ALWAYS if self.whole and name not in listed),
+        ]
 
     def schema_of(self, name: str) -> Json:
-        listed = self.schema.get("properties") if isinstance(self.schema, dict) else None
+        listed = (
+            self.schema.get("properties")
+            if isinstance(self.schema, dict)
+            else None
+        )
         return listed.get(name) if isinstance(listed, dict) else None
 
     def types_of(self, name: str) -> list[str] | None:
@@ -77,16 +92,23 @@ class _View:
         return found if isinstance(found, list) else None
 
 
-def check_mappings(template: Template, kind: ResourceType | None, around: Around) -> Findings:
+def check_mappings(
+    template: Template, kind: ResourceType | None, around: Around
+) -> Findings:
     """Every mapping of a template, on the resources of the type that it serves; None when that is
     not known.
     """
-    view = _View(kind.json_schema, kind.id, whole=True) if kind else _View(None, template.id)
+    view = (
+        _View(kind.json_schema, kind.id, whole=True)
+        if kind
+        else _View(None, template.id)
+    )
     for name, node in template.mappings:
         if name.startswith(_HEAT) and name not in _RESERVED:
             yield Finding(
                 (name,),
-                f"names that begin with {_HEAT} are reserved; {did_you_mean(name, _RESERVED)}",
+                f"names that begin with {_HEAT} are reserved;"
+                f" {did_you_mean(name, _RESERVED)}",
             )
         for text in _check(node, view, around):
             yield Finding((name,), text)
@@ -99,30 +121,43 @@ def check_choice(kind: ResourceType, around: Around) -> Findings:
     if reads_outputs(kind.template):
         yield Finding(
             (),
-            "it must not need another stack's output: nothing is built when it is evaluated",
+            "it must not need another stack's output: nothing is built when it is"
+            " evaluated",
         )
-    for text in _check(kind.template, _View(kind.json_schema, kind.id, whole=True), around):
+    for text in _check(
+        kind.template, _View(kind.json_schema, kind.id, whole=True), around
+    ):
         yield Finding((), text)
     for choice in choices(kind.template) or ():
         if choice is not None and choice not in around.templates:
             known = did_you_mean(str(choice), sorted(around.templates))
-            yield Finding((), f"there is no template {choice!r} in the catalogue; {known}")
+            yield Finding(
+                (), f"there is no template {choice!r} in the catalogue; {known}"
+            )
 
 
 def choices(node: Node) -> set[Json] | None:
     """The values that a mapping can have, None when they are not written in it."""
     match node:
         case Constant(value):
-            return {value} if isinstance(value, (str, int, bool, type(None))) else None
+            return (
+                {value}
+                if isinstance(value, (str, int, bool, type(None)))
+                else None
+            )
         case If(then=then, otherwise=otherwise):
             left, right = choices(then), choices(otherwise)
-            return left | right if left is not None and right is not None else None
+            return (
+                left | right if left is not None and right is not None else None
+            )
         case _:
             return None
 
 
 def check_parameters(
-    template: Template, kind: ResourceType | None, parameters: Mapping[str, Json]
+    template: Template,
+    kind: ResourceType | None,
+    parameters: Mapping[str, Json],
 ) -> Findings:
     """Whether the values that a type allows for a property are allowed for the parameter that
     carries it.
@@ -133,10 +168,14 @@ def check_parameters(
         if name in parameters:
             yield from _check_null(name, node, view, parameters[name])
             if isinstance(node, Field) and not node.path:
-                yield from _check_carried(name, view.schema_of(node.name), parameters[name])
+                yield from _check_carried(
+                    name, view.schema_of(node.name), parameters[name]
+                )
 
 
-def _check_null(name: str, node: Node, view: _View, parameter: Json) -> Findings:
+def _check_null(
+    name: str, node: Node, view: _View, parameter: Json
+) -> Findings:
     """A property that need not be there, carried by a parameter that takes no null."""
     if (
         not isinstance(node, Field | Output)
@@ -144,14 +183,27 @@ def _check_null(name: str, node: Node, view: _View, parameter: Json) -> Findings
         or not isinstance(parameter, dict)
     ):
         return
-    first = node.path[0].property if node.path else node.name if isinstance(node, Field) else ""
-    required = view.schema.get("required") if isinstance(view.schema, dict) else None
-    if not isinstance(required, list) or not required or first in (*required, *ALWAYS):
+    first = (
+        node.path[0].property
+        if node.path
+        else node.name
+        if isinstance(node, Field)
+        else ""
+    )
+    required = (
+        view.schema.get("required") if isinstance(view.schema, dict) else None
+    )
+    if (
+        not isinstance(required, list)
+        or not required
+        or first in (*required, *ALWAYS)
+    ):
         return
     if parameter.get("default") is None:
         yield hint(
             (name,),
-            f"{first} need not be there, and the parameter has no default: Heat refuses null",
+            f"{first} need not be there, and the parameter has no default: Heat refuses"
+            " null",
         )
 
 
@@ -159,8 +211,16 @@ def _check_carried(name: str, schema: Json, parameter: Json) -> Findings:
     if not isinstance(schema, dict) or not isinstance(parameter, dict):
         return
     types = schema.get("type")
-    named = [types] if isinstance(types, str) else types if isinstance(types, list) else []
-    if ("array" in named or "object" in named) and parameter.get("type") in _PLAIN:
+    named = (
+        [types]
+        if isinstance(types, str)
+        else types
+        if isinstance(types, list)
+        else []
+    )
+    if ("array" in named or "object" in named) and parameter.get(
+        "type"
+    ) in _PLAIN:
         yield Finding(
             (name,),
             f"the property is {' or '.join(map(str, named))}, "
@@ -170,7 +230,11 @@ def _check_carried(name: str, schema: Json, parameter: Json) -> Findings:
     values = schema.get("enum")
     constraints = parameter.get("constraints")
     for constraint in constraints if isinstance(constraints, list) else ():
-        allowed = constraint.get("allowed_values") if isinstance(constraint, dict) else None
+        allowed = (
+            constraint.get("allowed_values")
+            if isinstance(constraint, dict)
+            else None
+        )
         if isinstance(allowed, list) and isinstance(values, list):
             refused = [
                 value
@@ -179,7 +243,8 @@ def _check_carried(name: str, schema: Json, parameter: Json) -> Findings:
             ]
             for value in refused:
                 yield Finding(
-                    (name,), f"the type allows {value!r}, and the template's parameter does not"
+                    (name,),
+                    f"the type allows {value!r}, and the template's parameter does not",
                 )
 
 
@@ -205,7 +270,9 @@ def _check(node: Node, view: _View, around: Around) -> Iterator[str]:
             yield from _check_loop(items, body, view, around)
 
 
-def _check_field(name: str, path: tuple[Hop, ...], view: _View, around: Around) -> Iterator[str]:
+def _check_field(
+    name: str, path: tuple[Hop, ...], view: _View, around: Around
+) -> Iterator[str]:
     faults, end = _follow(path, view, around)
     yield from faults
     if end is not None:
@@ -215,7 +282,10 @@ def _check_field(name: str, path: tuple[Hop, ...], view: _View, around: Around) 
 def _check_name(name: str, view: _View) -> Iterator[str]:
     if name == "":
         if view.whole:
-            yield "an empty field is the element of a loop, and there is no loop around it"
+            yield (
+                "an empty field is the element of a loop, and there is no loop"
+                " around it"
+            )
         return
     names = view.names()
     if names is not None and name not in names:
@@ -230,11 +300,14 @@ def _check_object_field(owner: str, name: str, view: _View) -> Iterator[str]:
         yield f"property {owner!r} of {view.where} is no object, so it has no {name!r}"
     elif not faults:
         yield from _check_name(
-            name, _View(view.schema_of(owner), f"property {owner!r} of {view.where}")
+            name,
+            _View(view.schema_of(owner), f"property {owner!r} of {view.where}"),
         )
 
 
-def _check_output(key: str, path: tuple[Hop, ...], view: _View, around: Around) -> Iterator[str]:
+def _check_output(
+    key: str, path: tuple[Hop, ...], view: _View, around: Around
+) -> Iterator[str]:
     faults, end = _follow(path, view, around)
     yield from faults
     if end is None:
@@ -249,10 +322,15 @@ def _check_output(key: str, path: tuple[Hop, ...], view: _View, around: Around) 
         yield f"the template of {end.where} has no output {key!r}; {meant}"
 
 
-def _check_parts(parts: tuple[Node, ...], view: _View, around: Around) -> Iterator[str]:
+def _check_parts(
+    parts: tuple[Node, ...], view: _View, around: Around
+) -> Iterator[str]:
     for part in parts:
         if reads_outputs(part):
-            yield "a stack's output cannot be put together with texts: it is known only later"
+            yield (
+                "a stack's output cannot be put together with texts: it is known only"
+                " later"
+            )
         yield from _check(part, view, around)
 
 
@@ -263,7 +341,9 @@ def _check_if(node: If, view: _View, around: Around) -> Iterator[str]:
         yield from _check(part, view, around)
 
 
-def _check_loop(items: Node, body: Node, view: _View, around: Around) -> Iterator[str]:
+def _check_loop(
+    items: Node, body: Node, view: _View, around: Around
+) -> Iterator[str]:
     yield from _check(items, view, around)
     elements: Json = None
     where = "the element"
@@ -283,7 +363,9 @@ def _check_loop(items: Node, body: Node, view: _View, around: Around) -> Iterato
 # Paths --------------------------------------------------------------------------------------------
 
 
-def _follow(path: tuple[Hop, ...], view: _View, around: Around) -> tuple[list[str], _View | None]:
+def _follow(
+    path: tuple[Hop, ...], view: _View, around: Around
+) -> tuple[list[str], _View | None]:
     """What is wrong on the way, and what is seen at its end; None when that is not known."""
     for hop in path:
         faults = list(_check_name(hop.property, view)) if hop.property else []
@@ -308,13 +390,22 @@ def _relation(hop: Hop, view: _View) -> str | None:
     return relation if isinstance(relation, str) else None
 
 
-def _check_hop(hop: Hop, relation: str | None, view: _View, around: Around) -> Iterator[str]:
-    name = f"property {hop.property!r} of {view.where}" if hop.property else view.where
+def _check_hop(
+    hop: Hop, relation: str | None, view: _View, around: Around
+) -> Iterator[str]:
+    name = (
+        f"property {hop.property!r} of {view.where}"
+        if hop.property
+        else view.where
+    )
     types = view.types_of(hop.property)
     if types is not None and "string" not in types and "integer" not in types:
         yield f"{name} holds no id, so no path leads through it"
     elif hop.type is None and relation is None and view.schema is not None:
-        yield f"{name} has no relation in the schema; name the type in the hop: {{type: …, id: …}}"
+        yield (
+            f"{name} has no relation in the schema; name the type in the hop: {{type:"
+            " …, id: …}"
+        )
     elif hop.type is not None and around.schemas.get(hop.type) is None:
         known = [kind.id for kind in around.schemas]
         yield f"there is no type {hop.type!r}; {did_you_mean(hop.type, known)}"
@@ -337,10 +428,13 @@ def check_names(template: Template, used: Mapping[str, int]) -> Findings:
         if _takes_references(node):
             yield hint(
                 (name,),
-                f"{text}; if it is there for its reference alone, let its name begin with {FORCED}",
+                f"{text}; if it is there for its reference alone, let its name begin"
+                f" with {FORCED}",
             )
         else:
-            yield Finding((name,), f"{text}; {did_you_mean(name, used)}" if used else text)
+            yield Finding(
+                (name,), f"{text}; {did_you_mean(name, used)}" if used else text
+            )
 
 
 def _takes_references(node: Node) -> bool:
@@ -350,7 +444,12 @@ def _takes_references(node: Node) -> bool:
         case Concat(parts):
             return any(map(_takes_references, parts))
         case If():
-            return any(map(_takes_references, (node.left, node.right, node.then, node.otherwise)))
+            return any(
+                map(
+                    _takes_references,
+                    (node.left, node.right, node.then, node.otherwise),
+                )
+            )
         case ForEach(items, body):
             return _takes_references(items) or _takes_references(body)
         case _:

@@ -70,7 +70,9 @@ def _is_truth(value: Json) -> bool:
 
 
 def _are_texts(value: Json) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and all(
+        isinstance(item, str) for item in value
+    )
 
 
 def is_pattern(value: Json) -> bool:
@@ -131,7 +133,10 @@ CHECKS: Mapping[str, tuple[Callable[[Json], bool], str]] = {
         lambda value: _is_truth(value) or _is_number(value),
         "true, false or a number",
     ),
-    "multipleOf": (lambda value: _is_number(value) and value > 0, "a number above 0"),
+    "multipleOf": (
+        lambda value: _is_number(value) and value > 0,
+        "a number above 0",
+    ),
     "minLength": (_is_count, "a whole number"),
     "maxLength": (_is_count, "a whole number"),
     "minItems": (_is_count, "a whole number"),
@@ -166,7 +171,8 @@ def usable(schema: Json) -> Json:
     kept = {
         word: value
         for word, value in schema.items()
-        if word not in _ADDRESSES and (word not in CHECKS or CHECKS[word][0](value))
+        if word not in _ADDRESSES
+        and (word not in CHECKS or CHECKS[word][0](value))
     }
     for word in ("properties", "patternProperties", "definitions"):
         if isinstance(kept.get(word), dict):
@@ -179,7 +185,9 @@ def usable(schema: Json) -> Json:
         if word in kept:
             inner = kept[word]
             kept[word] = (
-                [usable(item) for item in inner] if isinstance(inner, list) else usable(inner)
+                [usable(item) for item in inner]
+                if isinstance(inner, list)
+                else usable(inner)
             )
     for word in ("allOf", "anyOf", "oneOf"):
         if word in kept:
@@ -196,14 +204,20 @@ def with_nulls(schema: Json) -> Json:
     changed = dict(schema)
     required = changed.get("required", ())
     if "properties" in changed:
-        listed = {name: with_nulls(inner) for name, inner in changed["properties"].items()}
+        listed = {
+            name: with_nulls(inner)
+            for name, inner in changed["properties"].items()
+        }
         changed["properties"] = {
-            name: inner if name in required else _or_null(inner) for name, inner in listed.items()
+            name: inner if name in required else _or_null(inner)
+            for name, inner in listed.items()
         }
     if "items" in changed:
         inner = changed["items"]
         changed["items"] = (
-            [with_nulls(item) for item in inner] if isinstance(inner, list) else with_nulls(inner)
+            [with_nulls(item) for item in inner]
+            if isinstance(inner, list)
+            else with_nulls(inner)
         )
     return changed
 
@@ -213,7 +227,11 @@ def _or_null(schema: Json) -> Json:
         return schema
     changed = dict(schema)
     if "type" in changed:
-        types = changed["type"] if isinstance(changed["type"], list) else [changed["type"]]
+        types = (
+            changed["type"]
+            if isinstance(changed["type"], list)
+            else [changed["type"]]
+        )
         changed["type"] = types if "null" in types else [*types, "null"]
     if "enum" in changed and None not in changed["enum"]:
         changed["enum"] = [*changed["enum"], None]

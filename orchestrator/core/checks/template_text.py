@@ -33,7 +33,9 @@ def variables(text: str) -> dict[str, int]:
     lines: dict[str, int] = {}
     for name in tree.find_all(nodes.Name):
         if name.name in needed and name.ctx == "load":
-            lines[name.name] = min(name.lineno, lines.get(name.name, name.lineno))
+            lines[name.name] = min(
+                name.lineno, lines.get(name.name, name.lineno)
+            )
     return lines
 
 
@@ -45,7 +47,8 @@ def check_variables(used: Mapping[str, int], mapped: Iterable[str]) -> Findings:
             continue
         if name.startswith(JINJA):
             yield Finding(
-                (line,), f"{name} is used, and no mapping gives it; {did_you_mean(name, known)}"
+                (line,),
+                f"{name} is used, and no mapping gives it; {did_you_mean(name, known)}",
             )
         else:
             text = f"{name} is not there: only mappings named {JINJA}… feed the template"
@@ -66,14 +69,18 @@ def marked(text: str) -> str | None:
     except TemplateSyntaxError:
         return None
     return "".join(
-        _with_marks(value, line) if kind == "data" else value for line, kind, value in tokens
+        _with_marks(value, line) if kind == "data" else value
+        for line, kind, value in tokens
     )
 
 
 def _with_marks(text: str, line: int) -> str:
     first, *rest = text.split("\n")
     pieces = [f"{_OPEN}{line}{_CLOSE}{first}"]
-    pieces += [f"{_OPEN}{number}{_CLOSE}{piece}" for number, piece in enumerate(rest, line + 1)]
+    pieces += [
+        f"{_OPEN}{number}{_CLOSE}{piece}"
+        for number, piece in enumerate(rest, line + 1)
+    ]
     return "\n".join(pieces)
 
 
@@ -88,7 +95,11 @@ class LineMap:
         """The template's line, or its last one when the fault is that something is missing; 0 when
         it is not known.
         """
-        return self.lines[min(line, len(self.lines)) - 1] if self.lines and line > 0 else 0
+        return (
+            self.lines[min(line, len(self.lines)) - 1]
+            if self.lines and line > 0
+            else 0
+        )
 
 
 NO_LINES = LineMap((), frozenset())
@@ -108,9 +119,15 @@ def line_map(rendered: str, with_marks: str) -> LineMap:
     for line in with_marks.split("\n"):
         before, *pieces = _MARK.split(line)
         marks = [int(number) for number in pieces[::2]]
-        filled = [number for number, text in zip(marks, pieces[1::2], strict=True) if text.strip()]
+        filled = [
+            number
+            for number, text in zip(marks, pieces[1::2], strict=True)
+            if text.strip()
+        ]
         rendered_lines.update(filled)
-        found.append(current if before.strip() or not marks else (filled or marks)[0])
+        found.append(
+            current if before.strip() or not marks else (filled or marks)[0]
+        )
         current = marks[-1] if marks else current
     return LineMap(tuple(found), frozenset(rendered_lines))
 

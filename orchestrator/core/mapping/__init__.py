@@ -5,7 +5,18 @@
 """
 
 from .evaluate import Evaluated, Missing, Scope, evaluate, plain
-from .nodes import Concat, Constant, Field, ForEach, Hop, If, Node, ObjectField, Output, Version
+from .nodes import (
+    Concat,
+    Constant,
+    Field,
+    ForEach,
+    Hop,
+    If,
+    Node,
+    ObjectField,
+    Output,
+    Version,
+)
 from .parser import parse
 
 __all__ = [

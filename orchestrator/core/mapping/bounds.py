@@ -60,19 +60,26 @@ class Budget:
         """:raises Exceeded: those are more than there are left."""
         self.steps -= steps
         if self.steps < self.floor:
-            raise Exceeded(f"takes more than {MAPPING_STEPS} evaluation steps, or {RESOURCE_STEPS}{_TOGETHER}")
+            raise Exceeded(
+                f"takes more than {MAPPING_STEPS} evaluation steps, or"
+                f" {RESOURCE_STEPS}{_TOGETHER}"
+            )
 
     def refer(self, references: int) -> None:
         """:raises Exceeded: those are more than there are left."""
         self.references -= references
         if self.references < 0:
-            raise Exceeded(f"makes more than {REFERENCE_LIMIT} references{_TOGETHER}")
+            raise Exceeded(
+                f"makes more than {REFERENCE_LIMIT} references{_TOGETHER}"
+            )
 
     def make(self, characters: int) -> None:
         """:raises Exceeded: those are more than there are left."""
         self.size -= characters
         if self.size < 0:
-            raise Exceeded(f"makes more than {SIZE_LIMIT} characters{_TOGETHER}")
+            raise Exceeded(
+                f"makes more than {SIZE_LIMIT} characters{_TOGETHER}"
+            )
 
     def keep(self, value: Json) -> None:
         """Count a value that becomes a parameter, or a part of a text.

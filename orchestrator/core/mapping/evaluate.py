@@ -27,7 +27,12 @@ from .nodes import (
     Version,
     reads_outputs,
 )
-from .patterns import STEPS_PER_CHARACTER, Pattern, PatternError, compile_pattern
+from .patterns import (
+    STEPS_PER_CHARACTER,
+    Pattern,
+    PatternError,
+    compile_pattern,
+)
 from .spelling import spelling
 from .texts import text_of
 
@@ -48,18 +53,21 @@ class ListOf:
 
 
 class Evaluated(NamedTuple):
-    """*value* is JSON, an :class:`OutputOf` or a :class:`ListOf`; *references* are in the order taken."""
+    """*value* is JSON, an :class:`OutputOf` or a :class:`ListOf`; *references* are in the order
+    taken."""
 
     value: Any
     references: tuple[Ref, ...] = ()
 
 
 ID_LIMIT = 1_000
-"""Characters of an id that a hop follows. Heat takes 255 for the name of a stack, which is made of type and id."""
+"""Characters of an id that a hop follows.
+Heat takes 255 for the name of a stack, which is made of type and id."""
 
 
 class Missing(Exception):
-    """A hop leads to a resource that is not there (yet); not an error, the resource is held back."""
+    """A hop leads to a resource that is not there (yet); not an error, the resource is held
+    back."""
 
     def __init__(self, ref: Ref) -> None:
         super().__init__(str(ref))
@@ -85,7 +93,15 @@ class Scope:
 
     def inside(self, element: Json, properties: Properties) -> Scope:
         """The same inside a loop. (Five times as fast as ``dataclasses.replace``.)"""
-        return Scope(self.ref, self.version, element, self.lookup, properties, self.types, self.budget)
+        return Scope(
+            self.ref,
+            self.version,
+            element,
+            self.lookup,
+            properties,
+            self.types,
+            self.budget,
+        )
 
 
 def evaluate(node: Node, scope: Scope) -> Evaluated:
@@ -105,9 +121,15 @@ def evaluate(node: Node, scope: Scope) -> Evaluated:
     except (Missing, MappingError):
         raise
     except Exceeded as error:
-        raise MappingError(f"{scope.ref}: its mapping {error}: {spelling(node)}") from None
-    except Exception as error:  # Whatever it is, it concerns this resource alone.
-        raise MappingError(f"{scope.ref}: its mapping raised {type(error).__name__}: {spelling(node)}") from error
+        raise MappingError(
+            f"{scope.ref}: its mapping {error}: {spelling(node)}"
+        ) from None
+    except (
+        Exception
+    ) as error:  # Whatever it is, it concerns this resource alone.
+        raise MappingError(
+            f"{scope.ref}: its mapping raised {type(error).__name__}: {spelling(node)}"
+        ) from error
     return Evaluated(value, tuple(references))
 
 
@@ -139,33 +161,50 @@ def _version(node: Version, scope: Scope, references: list[Ref]) -> Json:
     return scope.version
 
 
-def _object_field(node: ObjectField, scope: Scope, references: list[Ref]) -> Json:
-    return _property(_property(scope.here, node.object, scope), node.name, scope)
+def _object_field(
+    node: ObjectField, scope: Scope, references: list[Ref]
+) -> Json:
+    return _property(
+        _property(scope.here, node.object, scope), node.name, scope
+    )
 
 
 def _concat(node: Concat, scope: Scope, references: list[Ref]) -> str:
-    texts = [_text(_value(part, scope, references), scope) for part in node.parts]
+    texts = [
+        _text(_value(part, scope, references), scope) for part in node.parts
+    ]
     scope.budget.make(sum(map(len, texts)))
     return "".join(texts)
 
 
 def _field(node: Field, scope: Scope, references: list[Ref]) -> Json:
     if not node.path:
-        return scope.here if node.name == "" else _property(scope.here, node.name, scope)
+        return (
+            scope.here
+            if node.name == ""
+            else _property(scope.here, node.name, scope)
+        )
     target = _follow(node.path, node.ignore_missing, scope, references)
     if target is None:
         return "" if node.ignore_missing else None
     return _property(scope.lookup(target), node.name, scope)
 
 
-def _output(node: Output, scope: Scope, references: list[Ref]) -> Json | OutputOf:
+def _output(
+    node: Output, scope: Scope, references: list[Ref]
+) -> Json | OutputOf:
     target = _follow(node.path, node.ignore_missing, scope, references)
     if target is None:
         return "" if node.ignore_missing else None
     return OutputOf(target, node.key)
 
 
-def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, references: list[Ref]) -> Ref | None:
+def _follow(
+    path: tuple[Hop, ...],
+    ignore_missing: bool,
+    scope: Scope,
+    references: list[Ref],
+) -> Ref | None:
     """The resource at the end of *path*; None when an id on the way is null.
 
     References are added only when the whole path is taken, or up to the null: with
@@ -175,7 +214,9 @@ def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, reference
     here, properties = scope.here, scope.properties
     for hop in path:
         scope.budget.take(1)
-        wanted = here if hop.property == "" else _property(here, hop.property, scope)
+        wanted = (
+            here if hop.property == "" else _property(here, hop.property, scope)
+        )
         if wanted is None or wanted == "":
             if not ignore_missing:
                 scope.budget.refer(len(taken))
@@ -184,14 +225,20 @@ def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, reference
         kind = hop.type or properties.relations.get(hop.property)
         if kind is None:
             raise MappingError(
-                f"{scope.ref}: property {hop.property!r} has no relation in the schema; "
-                'name the type in the hop: {"type": …, "id": …}'
+                f"{scope.ref}: property {hop.property!r} has no relation in the schema;"
+                ' name the type in the hop: {"type": …, "id": …}'
             )
         if not isinstance(wanted, (str, int)) or isinstance(wanted, bool):
-            raise MappingError(f"{scope.ref}: property {hop.property!r} should hold the id of a {kind}, not {_kind(wanted)}")
+            raise MappingError(
+                f"{scope.ref}: property {hop.property!r} should hold the id of a"
+                f" {kind}, not {_kind(wanted)}"
+            )
         target = Ref(kind, str(wanted))
         if len(target.id) > ID_LIMIT:
-            raise MappingError(f"{scope.ref}: property {hop.property!r} is longer than {ID_LIMIT} characters, so it is no id")
+            raise MappingError(
+                f"{scope.ref}: property {hop.property!r} is longer than {ID_LIMIT}"
+                " characters, so it is no id"
+            )
         body = scope.lookup(target)
         if body is None:
             if ignore_missing:
@@ -205,12 +252,20 @@ def _follow(path: tuple[Hop, ...], ignore_missing: bool, scope: Scope, reference
 
 
 def _if(node: If, scope: Scope, references: list[Ref]) -> Any:
-    left, right = _value(node.left, scope, references), _value(node.right, scope, references)
+    left, right = (
+        _value(node.left, scope, references),
+        _value(node.right, scope, references),
+    )
     if any(isinstance(side, (OutputOf, ListOf)) for side in (left, right)):
         raise MappingError(
-            f"{scope.ref}: a stack output can be neither concatenated nor compared: it is known only when the job runs"
+            f"{scope.ref}: a stack output can be neither concatenated nor compared: it"
+            " is known only when the job runs"
         )
-    holds = _same(left, right, scope) if node.test == "equal" else _matches(node, left, right, scope)
+    holds = (
+        _same(left, right, scope)
+        if node.test == "equal"
+        else _matches(node, left, right, scope)
+    )
     return _value(node.then if holds else node.otherwise, scope, references)
 
 
@@ -220,27 +275,39 @@ def _matches(node: If, left: Json, right: Json, scope: Scope) -> bool:
 
 
 def _compiled(source: Node, text: str, scope: Scope) -> Pattern:
-    """A pattern that only evaluation knows. It comes from a property, so it may be a secret and is not told."""
+    """A pattern that only evaluation knows.
+    It comes from a property, so it may be a secret and is not told."""
     scope.budget.take(STEPS_PER_CHARACTER * len(text))
     try:
         pattern = compile_pattern(text)
     except PatternError as error:
-        where = f"{scope.ref}: the regular expression that {spelling(source)} gives"
+        where = (
+            f"{scope.ref}: the regular expression that {spelling(source)} gives"
+        )
         raise MappingError(f"{where} cannot be used: {error}") from error
     scope.budget.take(STEPS_PER_CHARACTER * (pattern.weight - len(text)))
     return pattern
 
 
-def _for_each(node: ForEach, scope: Scope, references: list[Ref]) -> Json | ListOf:
+def _for_each(
+    node: ForEach, scope: Scope, references: list[Ref]
+) -> Json | ListOf:
     items = _value(node.items, scope, references)
     if items is None:
         items = []
     if not isinstance(items, list):
-        raise MappingError(f"{scope.ref}: for_field needs a list, not {_kind(items)}")
+        raise MappingError(
+            f"{scope.ref}: for_field needs a list, not {_kind(items)}"
+        )
     properties = _element_properties(node.items, scope)
-    elements = [_value(node.body, scope.inside(item, properties), references) for item in items]
+    elements = [
+        _value(node.body, scope.inside(item, properties), references)
+        for item in items
+    ]
     if any(isinstance(element, ListOf) for element in elements):
-        raise MappingError(f"{scope.ref}: a loop over outputs inside another loop is not supported")
+        raise MappingError(
+            f"{scope.ref}: a loop over outputs inside another loop is not supported"
+        )
     # Whether the list reads outputs is a property of the mapping, not of today's elements.
     return ListOf(tuple(elements)) if reads_outputs(node.body) else elements
 
@@ -256,18 +323,24 @@ def _element_properties(items: Node, scope: Scope) -> Properties:
 
 
 def _property(owner: Json, name: str, scope: Scope) -> Json:
-    """A property that is not there counts as null, as in the recordings; one of a null object too."""
+    """A property that is not there counts as null, as in the recordings; one of a null object
+    too."""
     if owner is None:
         return None
     if not isinstance(owner, Mapping):
-        raise MappingError(f"{scope.ref}: property {name!r} is asked of {_kind(owner)}, which is not an object")
+        raise MappingError(
+            f"{scope.ref}: property {name!r} is asked of {_kind(owner)}, which is not"
+            " an object"
+        )
     return owner.get(name)
 
 
 def _text(value: Any, scope: Scope) -> str:
     """A value inside a text. A null counts as ``""``."""
     if isinstance(value, (OutputOf, ListOf)):
-        raise MappingError(f"{scope.ref}: a stack output can be neither concatenated nor compared")
+        raise MappingError(
+            f"{scope.ref}: a stack output can be neither concatenated nor compared"
+        )
     if isinstance(value, str):
         return value
     scope.budget.keep(value)
@@ -284,7 +357,10 @@ def _same(left: Json, right: Json, scope: Scope) -> bool:
 
 
 def _numbers_equal(left: Json, right: Json) -> bool:
-    numeric = all(isinstance(side, (int, float)) and not isinstance(side, bool) for side in (left, right))
+    numeric = all(
+        isinstance(side, (int, float)) and not isinstance(side, bool)
+        for side in (left, right)
+    )
     return numeric and bool(left == right)
 
 

@@ -1,4 +1,5 @@
-"""The tree of a mapping. Both spellings parse to these nodes; only :mod:`.evaluate` gives them meaning."""
+"""The tree of a mapping.
+Both spellings parse to these nodes; only :mod:`.evaluate` gives them meaning."""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ class Concat:
 class If:
     """*then* if the condition holds on *left* and *right*, else *otherwise*.
 
-    *pattern* is the regular expression where *right* is a constant: it is compiled once, with the mapping.
+    *pattern* is the regular expression where *right* is a constant: it is compiled once, with the
+    mapping.
     """
 
     test: Literal["equal", "regexp"]
@@ -89,7 +91,9 @@ class ForEach:
     body: Node
 
 
-Node: TypeAlias = Constant | Field | ObjectField | Output | Version | Concat | If | ForEach
+Node: TypeAlias = (
+    Constant | Field | ObjectField | Output | Version | Concat | If | ForEach
+)
 
 
 def reads_outputs(node: Node) -> bool:

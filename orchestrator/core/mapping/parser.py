@@ -6,7 +6,18 @@ from typing import Literal
 
 from ...errors import MappingSyntaxError, shortened
 from ..refs import Json
-from .nodes import Concat, Constant, Field, ForEach, Hop, If, Node, ObjectField, Output, Version
+from .nodes import (
+    Concat,
+    Constant,
+    Field,
+    ForEach,
+    Hop,
+    If,
+    Node,
+    ObjectField,
+    Output,
+    Version,
+)
 from .patterns import Pattern, PatternError, compile_pattern
 from .texts import text_of
 
@@ -38,13 +49,19 @@ class Allowance:
         """:raises MappingSyntaxError: there are none left."""
         self.parts -= parts
         if self.parts < 0:
-            raise MappingSyntaxError(mapping, f"the document's mappings have more than {PART_LIMIT} parts")
+            raise MappingSyntaxError(
+                mapping,
+                f"the document's mappings have more than {PART_LIMIT} parts",
+            )
 
     def take_pattern(self, mapping: Json, weight: int) -> None:
         """:raises MappingSyntaxError: there is none left."""
         self.pattern_text -= weight
         if self.pattern_text < 0:
-            why = f"the document's regular expressions have more than {PATTERN_TEXT_LIMIT} characters"
+            why = (
+                "the document's regular expressions have more than"
+                f" {PATTERN_TEXT_LIMIT} characters"
+            )
             raise MappingSyntaxError(mapping, why)
 
 
@@ -61,15 +78,25 @@ def parse(mapping: Json, allowance: Allowance | None = None) -> Node:
 
 def _parse(mapping: Json, depth: int, allowance: Allowance) -> Node:
     if depth > _DEPTH_LIMIT:
-        raise MappingSyntaxError(mapping, f"nested deeper than {_DEPTH_LIMIT} levels")
+        raise MappingSyntaxError(
+            mapping, f"nested deeper than {_DEPTH_LIMIT} levels"
+        )
     if isinstance(mapping, str):
-        inner = mapping.count("&") + mapping.count(":") if mapping[:1] in _COMPOSED else 0
+        inner = (
+            mapping.count("&") + mapping.count(":")
+            if mapping[:1] in _COMPOSED
+            else 0
+        )
         allowance.take(mapping, 1 + inner)
         return _parse_short(mapping)
     if isinstance(mapping, dict):
         allowance.take(mapping)
         return _parse_object(mapping, depth, allowance)
-    raise MappingSyntaxError(mapping, 'expected a short string such as \'Pname\' or an object such as {"field": "name"}')
+    raise MappingSyntaxError(
+        mapping,
+        "expected a short string such as 'Pname' or an object such as {\"field\":"
+        ' "name"}',
+    )
 
 
 # Short strings: the first letter says what the rest is --------------------------------------------
@@ -95,13 +122,18 @@ def _parse_short(text: str) -> Node:
         case "":
             raise MappingSyntaxError(text, "is empty")
         case letter:
-            raise MappingSyntaxError(text, f"starts with {letter!r}; known are A, C, F, M, O, P and V")
+            raise MappingSyntaxError(
+                text,
+                f"starts with {letter!r}; known are A, C, F, M, O, P and V",
+            )
 
 
 def _object_field(rest: str, text: str) -> ObjectField:
     owner, colon, name = rest.partition(":")
     if not (owner and colon and name):
-        raise MappingSyntaxError(text, "expected O<object property>:<its property>")
+        raise MappingSyntaxError(
+            text, "expected O<object property>:<its property>"
+        )
     return ObjectField(owner, name)
 
 
@@ -109,14 +141,19 @@ def _field_elsewhere(rest: str, text: str) -> Field:
     """``Fa+a_id:b+b_id:field``: hops of type and id property, then the field."""
     *hops, field = rest.split(":")
     if not (hops and field):
-        raise MappingSyntaxError(text, "expected F<type>+<id property>[:<type>+<id property>…]:<field>")
+        raise MappingSyntaxError(
+            text,
+            "expected F<type>+<id property>[:<type>+<id property>…]:<field>",
+        )
     return Field(field, tuple(_hop(hop, text) for hop in hops))
 
 
 def _hop(hop: str, text: str) -> Hop:
     kind, plus, owner = hop.partition("+")
     if not (kind and plus and owner):
-        raise MappingSyntaxError(text, f"hop {hop!r} is not <type>+<id property>")
+        raise MappingSyntaxError(
+            text, f"hop {hop!r} is not <type>+<id property>"
+        )
     return Hop(owner, kind)
 
 
@@ -124,13 +161,23 @@ def _output(rest: str, text: str) -> Output:
     """``Mnetwork:network_id:id``; more hops follow the same pattern of type and id property."""
     *path, key = rest.split(":")
     if not path or len(path) % 2 or not all(path) or not key:
-        raise MappingSyntaxError(text, "expected M<type>:<id property>:<output key>")
-    return Output(key, tuple(Hop(owner, kind) for kind, owner in zip(path[::2], path[1::2], strict=True)))
+        raise MappingSyntaxError(
+            text, "expected M<type>:<id property>:<output key>"
+        )
+    return Output(
+        key,
+        tuple(
+            Hop(owner, kind)
+            for kind, owner in zip(path[::2], path[1::2], strict=True)
+        ),
+    )
 
 
 def _version(word: Json, text: Json) -> Version:
     if word != "auto_filled":
-        raise MappingSyntaxError(text, "the only version there is is 'auto_filled'")
+        raise MappingSyntaxError(
+            text, "the only version there is is 'auto_filled'"
+        )
     return Version()
 
 
@@ -143,11 +190,15 @@ def _name(name: Json, text: Json) -> str:
 # Objects: the set of keys says what it is ---------------------------------------------------------
 
 
-def _parse_object(mapping: dict[str, Json], depth: int, allowance: Allowance) -> Node:
+def _parse_object(
+    mapping: dict[str, Json], depth: int, allowance: Allowance
+) -> Node:
     keys = mapping.keys() - {"ignore_missing"}
     ignore_missing = mapping.get("ignore_missing", False)
     if not isinstance(ignore_missing, bool):
-        raise MappingSyntaxError(mapping, "ignore_missing must be true or false")
+        raise MappingSyntaxError(
+            mapping, "ignore_missing must be true or false"
+        )
     if keys == {"constant"}:
         return _constant(mapping)
     if keys == {"version"}:
@@ -155,19 +206,32 @@ def _parse_object(mapping: dict[str, Json], depth: int, allowance: Allowance) ->
     if keys in ({"field"}, {"field", "path"}):
         field = mapping["field"]
         if not isinstance(field, str):
-            raise MappingSyntaxError(mapping, "field must be the name of a property")
+            raise MappingSyntaxError(
+                mapping, "field must be the name of a property"
+            )
         return Field(field, _path(mapping, allowance), ignore_missing)
     if keys == {"output_key", "path"}:
         path = _path(mapping, allowance)
         if not path:
-            raise MappingSyntaxError(mapping, "an output belongs to another resource: path must not be empty")
-        return Output(_name(mapping["output_key"], mapping), path, ignore_missing)
+            raise MappingSyntaxError(
+                mapping,
+                "an output belongs to another resource: path must not be empty",
+            )
+        return Output(
+            _name(mapping["output_key"], mapping), path, ignore_missing
+        )
     if keys == {"if_mapping", "then_mapping", "else_mapping"}:
         return _if(mapping, depth, allowance)
     if keys == {"for_field", "for_mapping"}:
         items = mapping["for_field"]
-        node = Field(items) if isinstance(items, str) else _parse(items, depth + 1, allowance)
-        return ForEach(node, _parse(mapping["for_mapping"], depth + 1, allowance))
+        node = (
+            Field(items)
+            if isinstance(items, str)
+            else _parse(items, depth + 1, allowance)
+        )
+        return ForEach(
+            node, _parse(mapping["for_mapping"], depth + 1, allowance)
+        )
     raise MappingSyntaxError(
         mapping,
         "its keys fit none of: constant; version; field [path]; output_key path; "
@@ -178,16 +242,25 @@ def _parse_object(mapping: dict[str, Json], depth: int, allowance: Allowance) ->
 def _constant(mapping: dict[str, Json]) -> Constant:
     value = mapping["constant"]
     if _depth(value) > _CONSTANT_DEPTH_LIMIT:
-        raise MappingSyntaxError(mapping, f"a constant nested deeper than {_CONSTANT_DEPTH_LIMIT} levels")
+        raise MappingSyntaxError(
+            mapping,
+            f"a constant nested deeper than {_CONSTANT_DEPTH_LIMIT} levels",
+        )
     return Constant(value)
 
 
 def _depth(value: Json) -> int:
     """How many lists and objects are inside each other."""
     level, depth = [value], 0
-    while level := [item for item in level if isinstance(item, (list, dict)) and item]:
+    while level := [
+        item for item in level if isinstance(item, (list, dict)) and item
+    ]:
         depth += 1
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
     return depth
 
 
@@ -206,16 +279,29 @@ def _object_hop(hop: Json, mapping: Json) -> Hop:
         kind, owner = hop["type"], hop["id"]
         if isinstance(kind, str) and kind and isinstance(owner, str):
             return Hop(owner, kind)
-    raise MappingSyntaxError(mapping, f'hop {hop!r} is neither the name of a property nor {{"type": …, "id": …}}')
+    raise MappingSyntaxError(
+        mapping,
+        f'hop {hop!r} is neither the name of a property nor {{"type": …, "id": …}}',
+    )
 
 
 def _if(mapping: dict[str, Json], depth: int, allowance: Allowance) -> If:
     condition = mapping["if_mapping"]
     if not isinstance(condition, dict) or len(condition) != 1:
-        raise MappingSyntaxError(mapping, "if_mapping must be one of {equal: [m, m]} and {regexp: [m, m]}")
+        raise MappingSyntaxError(
+            mapping,
+            "if_mapping must be one of {equal: [m, m]} and {regexp: [m, m]}",
+        )
     ((test, sides),) = condition.items()
-    if test not in ("equal", "regexp") or not isinstance(sides, list) or len(sides) != 2:
-        raise MappingSyntaxError(mapping, "if_mapping must be one of {equal: [m, m]} and {regexp: [m, m]}")
+    if (
+        test not in ("equal", "regexp")
+        or not isinstance(sides, list)
+        or len(sides) != 2
+    ):
+        raise MappingSyntaxError(
+            mapping,
+            "if_mapping must be one of {equal: [m, m]} and {regexp: [m, m]}",
+        )
     left, right = (_parse(side, depth + 1, allowance) for side in sides)
     pattern = None
     if test == "regexp" and isinstance(right, Constant):

@@ -26,7 +26,9 @@ from typing import Any, TypeAlias
 from .bounds import Exceeded
 
 # Python warns of "[[a]" on standard error: for the writer of a template that is nowhere.
-warnings.filterwarnings("ignore", "Possible (nested set|set \\w+) at position", FutureWarning)
+warnings.filterwarnings(
+    "ignore", "Possible (nested set|set \\w+) at position", FutureWarning
+)
 
 PATTERN_LIMIT = 1_000
 """Characters of a pattern. Compiling takes about 5 µs for each (measured)."""
@@ -107,14 +109,18 @@ class Pattern:
             charge(steps // _ENGINE_STEPS_PER_STEP)
             return self.compiled.search(subject) is not None
         walk = _Walk(subject, charge)
-        return bool(walk.sequence(self.tree, set(range(places)), self.compiled.flags))
+        return bool(
+            walk.sequence(self.tree, set(range(places)), self.compiled.flags)
+        )
 
     def walk(self, subject: str, charge: Charge) -> bool:
         """The same by following all ways at the same time.
 
         :raises Exceeded: that takes too many steps, or the pattern needs one certain way.
         """
-        return bool(_Walk(subject, charge).sequence(self.tree, {0}, self.compiled.flags))
+        return bool(
+            _Walk(subject, charge).sequence(self.tree, {0}, self.compiled.flags)
+        )
 
     def worst_case(self, length: int) -> int:
         """Steps that Python's engine takes on a text of so many characters, at the most.
@@ -136,22 +142,35 @@ def compile_pattern(text: str) -> Pattern:
     :raises PatternError: it is none, or it is too large.
     """
     if len(text) > PATTERN_LIMIT:
-        raise PatternError(f"it has {len(text)} characters, and the limit is {PATTERN_LIMIT}")
+        raise PatternError(
+            f"it has {len(text)} characters, and the limit is {PATTERN_LIMIT}"
+        )
     try:
         tree = _parser.parse(text)
         ranges = _ranges(tree, tree.state.flags)
         if ranges > _RANGE_LIMIT:
-            raise PatternError("its ranges of characters are too large for a pattern that ignores case")
+            raise PatternError(
+                "its ranges of characters are too large for a pattern that ignores case"
+            )
         return Pattern(text, re.compile(text), tree, ranges)
     except re.error as error:
-        raise PatternError(f"it is wrong at position {error.pos}", str(error)) from error
+        raise PatternError(
+            f"it is wrong at position {error.pos}", str(error)
+        ) from error
     except (OverflowError, RecursionError, MemoryError) as error:
-        raise PatternError("a number or a nesting in it is too large") from error
+        raise PatternError(
+            "a number or a nesting in it is too large"
+        ) from error
 
 
 # The tree -----------------------------------------------------------------------------------------
 
-_ONE_CHARACTER = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
+_ONE_CHARACTER = (
+    _constants.LITERAL,
+    _constants.NOT_LITERAL,
+    _constants.ANY,
+    _constants.IN,
+)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
 _CHARACTERS = re.ASCII | re.LOCALE | re.UNICODE
 _LOOKS = (_constants.ASSERT, _constants.ASSERT_NOT)
@@ -174,12 +193,18 @@ def _ranges(tree: Tree, flags: int) -> int:
         elif operation is _constants.SUBPATTERN:
             found += _ranges(argument[-1], _flags(argument, flags))
         else:
-            found += sum(_ranges(inner, flags) for inner in _inner(operation, argument))
+            found += sum(
+                _ranges(inner, flags) for inner in _inner(operation, argument)
+            )
     return found
 
 
 def _width(members: Any) -> int:
-    ranges = [argument for operation, argument in members if operation is _constants.RANGE]
+    ranges = [
+        argument
+        for operation, argument in members
+        if operation is _constants.RANGE
+    ]
     return sum(min(last - first + 1, _LONGEST_RANGE) for first, last in ranges)
 
 
@@ -218,9 +243,13 @@ def _cost(operation: Any, argument: Any, length: int) -> _Cost:
         return cost if operation in _REPEATS else _once(cost)
     if operation is _constants.SUBPATTERN:
         return _more(_sequence_cost(argument[-1], length))
-    costs = [_sequence_cost(tree, length) for tree in _inner(operation, argument)]
+    costs = [
+        _sequence_cost(tree, length) for tree in _inner(operation, argument)
+    ]
     if operation in (_constants.BRANCH, _constants.GROUPREF_EXISTS):
-        return 1 + sum(steps for steps, _ in costs), sum(ways for _, ways in costs)
+        return 1 + sum(steps for steps, _ in costs), sum(
+            ways for _, ways in costs
+        )
     if operation in _LOOKS or operation is _constants.ATOMIC_GROUP:
         return _once(costs[0])
     if operation is _constants.GROUPREF:
@@ -253,7 +282,10 @@ def _repeat_cost(argument: Any, length: int) -> _Cost:
         return min(turns * (own + 1) + 1, _CAP), min(free + 1, _CAP)
     steps, ways = 0, 1
     for turn in range(turns, 0, -1):
-        steps, ways = own + 1 + out * steps, out * ways + (1 if turn > int(least) else 0)
+        steps, ways = (
+            own + 1 + out * steps,
+            out * ways + (1 if turn > int(least) else 0),
+        )
         if steps >= _CAP or ways >= _CAP:
             return _CAP, _CAP
     return steps, ways
@@ -287,26 +319,43 @@ class _Walk:
             places = self._part(part, places, flags)
         return places
 
-    def _part(self, part: tuple[Any, Any], places: set[int], flags: int) -> set[int]:
+    def _part(
+        self, part: tuple[Any, Any], places: set[int], flags: int
+    ) -> set[int]:
         operation, argument = part
         if operation in _ONE_CHARACTER:
             test = self._test(part, flags)
-            return {place + 1 for place in places if test.match(self._subject, place)}
+            return {
+                place + 1
+                for place in places
+                if test.match(self._subject, place)
+            }
         if operation is _constants.AT:
             test = self._test(part, flags)
-            return {place for place in places if test.match(self._subject, place)}
+            return {
+                place for place in places if test.match(self._subject, place)
+            }
         if operation is _constants.SUBPATTERN:
             return self.sequence(argument[-1], places, _flags(argument, flags))
         if operation is _constants.BRANCH:
-            return set().union(*(self.sequence(tree, places, flags) for tree in argument[1]))
+            return set().union(
+                *(self.sequence(tree, places, flags) for tree in argument[1])
+            )
         if operation in _REPEATS:
             return self._repeat(argument, places, flags)
         if operation in _LOOKS:
             wanted = operation is _constants.ASSERT
-            return {place for place in places if self._look(argument, place, flags) is wanted}
+            return {
+                place
+                for place in places
+                if self._look(argument, place, flags) is wanted
+            }
         if operation is _constants.FAILURE:
             return set()
-        raise Exceeded("has a pattern that refers back to a group, or is possessive, and may take very long on this text")
+        raise Exceeded(
+            "has a pattern that refers back to a group, or is possessive, and may take"
+            " very long on this text"
+        )
 
     def _repeat(self, argument: Any, places: set[int], flags: int) -> set[int]:
         least, most, tree = argument

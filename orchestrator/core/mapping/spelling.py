@@ -6,7 +6,17 @@ import json
 
 from ...errors import shortened
 from ..refs import Json
-from .nodes import Concat, Constant, Field, ForEach, Hop, If, Node, ObjectField, Output
+from .nodes import (
+    Concat,
+    Constant,
+    Field,
+    ForEach,
+    Hop,
+    If,
+    Node,
+    ObjectField,
+    Output,
+)
 
 
 def spelling(node: Node) -> str:
@@ -43,4 +53,7 @@ def _spelled(node: Node) -> Json:
 
 
 def _path(path: tuple[Hop, ...]) -> Json:
-    return [{"type": hop.type, "id": hop.property} if hop.type else hop.property for hop in path]
+    return [
+        {"type": hop.type, "id": hop.property} if hop.type else hop.property
+        for hop in path
+    ]

@@ -11,4 +11,8 @@ def text_of(value: Json) -> str:
     """A null is ``""``. Numbers, booleans, lists and objects are as JSON writes them."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False)
+    )

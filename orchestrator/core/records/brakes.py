@@ -18,12 +18,16 @@ class Brake:
     """How many may be removed without a confirmation."""
 
     def to_json(self) -> str:
-        return json.dumps({"since": self.since, "removed": self.removed, "limit": self.limit})
+        return json.dumps(
+            {"since": self.since, "removed": self.removed, "limit": self.limit}
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Brake:
         record = json.loads(text)
-        return cls(str(record["since"]), int(record["removed"]), int(record["limit"]))
+        return cls(
+            str(record["since"]), int(record["removed"]), int(record["limit"])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,19 @@ class IdentityTrouble:
     """What the bridge would lead for."""
 
     def to_json(self) -> str:
-        return json.dumps({"reason": self.reason, "since": self.since, "found": asdict(self.found)})
+        return json.dumps(
+            {
+                "reason": self.reason,
+                "since": self.since,
+                "found": asdict(self.found),
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> IdentityTrouble:
         record = json.loads(text)
-        return cls(str(record["reason"]), str(record["since"]), Identity.from_json(json.dumps(record["found"])))
+        return cls(
+            str(record["reason"]),
+            str(record["since"]),
+            Identity.from_json(json.dumps(record["found"])),
+        )

@@ -1,4 +1,5 @@
-"""The contract's records of a resource (CONTRACT section 7 and 8): stack, job state, state, monitoring."""
+"""The contract's records of a resource (CONTRACT section 7 and 8): stack, job state, state,
+monitoring."""
 
 from __future__ import annotations
 
@@ -14,8 +15,16 @@ READ_COMPLETE = "READ_COMPLETE"
 DELETED = "DELETE_COMPLETE"
 """The stack status of a stack that is gone."""
 
-_VERB = {Action.CREATE: "CREATE", Action.MODIFY: "MODIFY", Action.DELETE: "DELETE"}
-_HEAT_VERB = {Action.CREATE: "CREATE", Action.MODIFY: "UPDATE", Action.DELETE: "DELETE"}
+_VERB = {
+    Action.CREATE: "CREATE",
+    Action.MODIFY: "MODIFY",
+    Action.DELETE: "DELETE",
+}
+_HEAT_VERB = {
+    Action.CREATE: "CREATE",
+    Action.MODIFY: "UPDATE",
+    Action.DELETE: "DELETE",
+}
 
 
 def worker_state(action: Action, complete: bool) -> str:
@@ -66,7 +75,9 @@ class StackRecord:
         """The record of a resource's stack; of a deleted one neither name, outputs nor reason."""
         if status == DELETED:
             return cls(str(ref), tenant, status)
-        return cls(str(ref), tenant, status, ref.stack_name, tuple(outputs), reason)
+        return cls(
+            str(ref), tenant, status, ref.stack_name, tuple(outputs), reason
+        )
 
     @property
     def live(self) -> bool:
@@ -122,7 +133,10 @@ class JobState:
     def to_json(self) -> str:
         if not self.status:
             return "{}"
-        record = {"heat_outputs": list(self.outputs), "orchestration_state": self.status}
+        record = {
+            "heat_outputs": list(self.outputs),
+            "orchestration_state": self.status,
+        }
         return json.dumps(record)
 
     @classmethod
@@ -170,13 +184,16 @@ class StateRecord:
         return cls(state, version, error, status, json.dumps(list(outputs)))
 
     def to_json(self, as_string: bool = False) -> str:
-        """:param as_string: the inner state as a JSON text, as upstream Gohan's watcher needs it."""
+        """:param as_string: the inner state as a JSON text, as upstream Gohan's watcher needs
+        it."""
         inner = {"worker_state": self.worker_state}
         if self.worker_state != READ_COMPLETE:
             inner["heat_outputs"] = self.outputs
             inner["orchestration_state"] = self.status
         state = json.dumps(inner) if as_string else inner
-        return json.dumps({"state": state, "version": self.version, "error": self.error})
+        return json.dumps(
+            {"state": state, "version": self.version, "error": self.error}
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> StateRecord:
@@ -225,7 +242,13 @@ class MonitoringRecord:
         """The record, whichever of the two forms it was written in."""
         record = json.loads(text)
         inner = record.get("monitoring")
-        if isinstance(inner, str) and record.keys() == {"monitoring", "version"}:
+        if isinstance(inner, str) and record.keys() == {
+            "monitoring",
+            "version",
+        }:
             record = json.loads(inner)
         version = record.get("version") or 0
-        return cls(version, {key: value for key, value in record.items() if key != "version"})
+        return cls(
+            version,
+            {key: value for key, value in record.items() if key != "version"},
+        )

@@ -62,23 +62,34 @@ class Handled:
     force: bool = False
     """Whether an operator decided that the job takes the stack of that name as it is."""
     stack: str = ""
-    """Heat's own id of the stack that an earlier job was given, where no stack record tells of it yet."""
+    """Heat's own id of the stack that an earlier job was given, where no stack record tells of it
+    yet."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
-        return frozenset(ref for refs in self.references.values() for ref in refs)
+        return frozenset(
+            ref for refs in self.references.values() for ref in refs
+        )
 
     def holds(self, wanted: Wanted) -> bool:
-        """Whether this is about a config with the same content: the same write of it, or a resync."""
+        """Whether this is about a config with the same content: the same write of it, or a
+        resync."""
         if self.revision and self.revision == wanted.revision:
             return True
         if self.digest:
             return self.digest == wanted.digest()
-        # Written before there were digests. What was refused then has the body of the version before.
-        return not self.job or canonical(dict(self.body)) == canonical(dict(parsed(wanted.body)))
+        # Written before there were digests.
+        # What was refused then has the body of the version before.
+        return not self.job or canonical(dict(self.body)) == canonical(
+            dict(parsed(wanted.body))
+        )
 
     def to_json(self) -> str:
-        references = {name: [list(ref) for ref in refs] for name, refs in self.references.items() if refs}
+        references = {
+            name: [list(ref) for ref in refs]
+            for name, refs in self.references.items()
+            if refs
+        }
         return json.dumps(
             {
                 "version": self.version,
@@ -90,8 +101,16 @@ class Handled:
                 "body": dict(self.body),
                 **({"replaced": dict(self.replaced)} if self.replaced else {}),
                 **({"outlived": list(self.outlived)} if self.outlived else {}),
-                **({"stands_on": [list(ref) for ref in sorted(self.stands_on)]} if self.stands_on else {}),
-                **({"revision": self.revision, "digest": self.digest} if self.digest else {}),
+                **(
+                    {"stands_on": [list(ref) for ref in sorted(self.stands_on)]}
+                    if self.stands_on
+                    else {}
+                ),
+                **(
+                    {"revision": self.revision, "digest": self.digest}
+                    if self.digest
+                    else {}
+                ),
                 **({"rewritten": True} if self.rewritten else {}),
                 **({"sent": self.sent} if self.sent != self.job else {}),
                 **({"built": True} if self.built else {}),
@@ -104,7 +123,10 @@ class Handled:
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = json.loads(text)
-        references = {intern(name): tuple(Ref(*ref) for ref in refs) for name, refs in record["references"].items()}
+        references = {
+            intern(name): tuple(Ref(*ref) for ref in refs)
+            for name, refs in record["references"].items()
+        }
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -115,7 +137,9 @@ class Handled:
             body=record["body"],
             replaced=record.get("replaced") or _NONE,
             outlived=tuple(record.get("outlived", ())),
-            stands_on=frozenset(Ref(*ref) for ref in record.get("stands_on", ())),
+            stands_on=frozenset(
+                Ref(*ref) for ref in record.get("stands_on", ())
+            ),
             revision=record.get("revision", 0),
             digest=record.get("digest", ""),
             rewritten=record.get("rewritten", False),
@@ -144,14 +168,32 @@ class Held:
         object.__setattr__(self, "reason", cut(self.reason))
 
     def to_json(self) -> str:
-        record = {"version": self.version, "waits_for": self.waits_for.to_record(), "reason": self.reason}
-        return json.dumps({**record, **({"incarnation": self.incarnation} if self.incarnation else {})})
+        record = {
+            "version": self.version,
+            "waits_for": self.waits_for.to_record(),
+            "reason": self.reason,
+        }
+        return json.dumps(
+            {
+                **record,
+                **(
+                    {"incarnation": self.incarnation}
+                    if self.incarnation
+                    else {}
+                ),
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Held:
         record = json.loads(text)
         waits_for = Ref.from_record(record["waits_for"])
-        return cls(record["version"], waits_for, record["reason"], record.get("incarnation", 0))
+        return cls(
+            record["version"],
+            waits_for,
+            record["reason"],
+            record.get("incarnation", 0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +220,9 @@ class Failed:
     @property
     def causes(self) -> frozenset[Ref]:
         """The resources whose repair gives the version another try."""
-        return frozenset({self.root, self.through} if self.through else {self.root})
+        return frozenset(
+            {self.root, self.through} if self.through else {self.root}
+        )
 
     def to_json(self) -> str:
         return json.dumps(
@@ -188,13 +232,25 @@ class Failed:
                 "error": self.error,
                 "root": self.root.to_record(),
                 "attempts": self.attempts,
-                **({"through": self.through.to_record()} if self.through else {}),
+                **(
+                    {"through": self.through.to_record()}
+                    if self.through
+                    else {}
+                ),
             }
         )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Failed:
         record = json.loads(text)
-        through = Ref.from_record(record["through"]) if "through" in record else None
-        known = (record["version"], Action(record["action"]), record["error"], Ref.from_record(record["root"]), record["attempts"])
+        through = (
+            Ref.from_record(record["through"]) if "through" in record else None
+        )
+        known = (
+            record["version"],
+            Action(record["action"]),
+            record["error"],
+            Ref.from_record(record["root"]),
+            record["attempts"],
+        )
         return cls(*known, through)

@@ -41,7 +41,11 @@ class Login:
     """Keystone's reason for the refusal, for people."""
 
     def to_json(self) -> str:
-        record: dict[str, Json] = {"state": self.state.value, "who": self.who, "at": self.at}
+        record: dict[str, Json] = {
+            "state": self.state.value,
+            "who": self.who,
+            "at": self.at,
+        }
         for name in ("until", "refusals", "reason"):
             if value := getattr(self, name):
                 record[name] = value
@@ -51,5 +55,11 @@ class Login:
     def from_json(cls, text: str | bytes) -> Login:
         record = json.loads(text)
         # A newer release may write more: what this one does not know, it leaves alone.
-        known = {name: record[name] for name in ("until", "refusals", "reason") if name in record}
-        return cls(LoginState(record["state"]), record["who"], record["at"], **known)
+        known = {
+            name: record[name]
+            for name in ("until", "refusals", "reason")
+            if name in record
+        }
+        return cls(
+            LoginState(record["state"]), record["who"], record["at"], **known
+        )

@@ -41,7 +41,9 @@ class Poll:
         return self.cause in NEEDS_A_PERSON
 
     def to_json(self) -> str:
-        return json.dumps({name: value for name in _FIELDS if (value := getattr(self, name))})
+        return json.dumps(
+            {name: value for name in _FIELDS if (value := getattr(self, name))}
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Poll:

@@ -21,4 +21,6 @@ def read(key: str, value: bytes, parse: Callable[[bytes], T]) -> T:
     try:
         return parse(value)
     except UNREADABLE as error:
-        raise RecordUnreadable(key, f"{type(error).__name__}: {error}") from error
+        raise RecordUnreadable(
+            key, f"{type(error).__name__}: {error}"
+        ) from error

@@ -28,7 +28,9 @@ class RetryAsked:
             "confirm": self.confirm,
             "gone": self.gone,
         }
-        return json.dumps({name: value for name, value in fields.items() if value})
+        return json.dumps(
+            {name: value for name, value in fields.items() if value}
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RetryAsked:

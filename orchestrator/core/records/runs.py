@@ -14,15 +14,18 @@ class Cause(StrEnum):
     """Why a run is tried again."""
 
     UNAVAILABLE = "unavailable"
-    """Heat or Keystone did not answer, or not with an answer: the tenant's other jobs will fare no better."""
+    """Heat or Keystone did not answer, or not with an answer: the tenant's other jobs will fare no
+    better."""
     BUSY = "busy"
     """The stack is not ready for our request."""
     FAULT = "fault"
-    """Heat answered this very request with an error of its own (500): the tenant's other jobs may fare better."""
+    """Heat answered this very request with an error of its own (500): the tenant's other jobs may
+    fare better."""
     CREDENTIALS = "credentials"
     """The workers' credentials are refused, or cannot be used: a person has to act."""
     PROJECT = "project"
-    """Keystone knows no such project, or gives us no role in it: a person has to act, there or in the config."""
+    """Keystone knows no such project, or gives us no role in it: a person has to act, there or in
+    the config."""
 
 
 class Step(StrEnum):
@@ -37,8 +40,9 @@ class Step(StrEnum):
     """
 
     CLAIMED = "claimed"
-    """A worker prepares the request or talks to Heat. The record hangs on the worker's lease: if the
-    worker dies, it vanishes and the bridge sends the job again."""
+    """A worker prepares the request or talks to Heat.
+    The record hangs on the worker's lease: if the worker dies, it vanishes and the bridge sends the
+    job again."""
     RETRY = "retry"
     """A temporary failure; sent again after *delay* seconds."""
     WAITING = "waiting"
@@ -132,15 +136,21 @@ class Run:
 
     @property
     def tries(self) -> int:
-        """How often it did not work so far: at least, for *attempt* begins anew when Heat answers."""
+        """How often it did not work so far: at least, for *attempt* begins anew when Heat
+        answers."""
         return self.attempt + self.failures
 
     def resumed(self, now: float) -> Run:
-        """The same for whoever finds it at *now*: what has passed of the delay is not waited for again.
+        """The same for whoever finds it at *now*: what has passed of the delay is not waited for
+        again.
 
         Only for a leader that begins: by clocks that disagree, the delay may count as over at once.
         """
-        return replace(self, delay=min(max(self.due - now, 0.0), self.delay)) if self.due else self
+        return (
+            replace(self, delay=min(max(self.due - now, 0.0), self.delay))
+            if self.due
+            else self
+        )
 
     def to_json(self) -> str:
         record: dict[str, Json] = {"step": self.step.value}
@@ -157,4 +167,8 @@ class Run:
         root = record.get("root")
         # A newer release may write more: what this one does not know, it leaves alone.
         known = {name: record[name] for name in _RUN_FIELDS if name in record}
-        return cls(Step(record["step"]), **known, root=Ref.from_record(root) if root else None)
+        return cls(
+            Step(record["step"]),
+            **known,
+            root=Ref.from_record(root) if root else None,
+        )

@@ -16,7 +16,15 @@ from .nodes import Dialect, line_of, nodes, read
 
 _TAG = "tag:yaml.org,2002:"
 _TEXTS = frozenset(
-    {f"{_TAG}str", f"{_TAG}timestamp", f"{_TAG}value", f"{_TAG}merge", None, "!", "?"}
+    {
+        f"{_TAG}str",
+        f"{_TAG}timestamp",
+        f"{_TAG}value",
+        f"{_TAG}merge",
+        None,
+        "!",
+        "?",
+    }
 )
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _CONSTRUCTOR: Any = yaml.constructor.SafeConstructor()
@@ -34,7 +42,11 @@ def base_60(text: str) -> list[int]:
     """The lines of plain words that Heat takes for numbers in base 60: times, and MAC addresses of
     digits.
     """
-    found = [node for document in nodes(text, _DIALECT) for node in _scalars(document, set())]
+    found = [
+        node
+        for document in nodes(text, _DIALECT)
+        for node in _scalars(document, set())
+    ]
     return sorted({line_of(node) for node in found if _is_base_60(node)})
 
 
@@ -78,7 +90,8 @@ def _scalar(node: yaml.ScalarNode) -> Json:
                 return None
     except (ValueError, KeyError, OverflowError):
         raise SourceError(
-            line_of(node), "this is no number of JSON; if it is a text, put it in quotes"
+            line_of(node),
+            "this is no number of JSON; if it is a text, put it in quotes",
         ) from None
     return node.value
 
@@ -102,6 +115,15 @@ _DIALECT = Dialect(
     _scalar,
     _key,
     frozenset(
-        f"{_TAG}{name}" for name in ("int", "float", "bool", "null", "timestamp", "value", "merge")
+        f"{_TAG}{name}"
+        for name in (
+            "int",
+            "float",
+            "bool",
+            "null",
+            "timestamp",
+            "value",
+            "merge",
+        )
     ),
 )

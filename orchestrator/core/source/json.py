@@ -43,10 +43,14 @@ def _decode(text: str, place: int) -> tuple[Json, int]:
         _check_depth(text, place, end)
         return value, end
     except json.JSONDecodeError as error:
-        raise SourceError(error.lineno, f"column {error.colno}: {error.msg}") from None
+        raise SourceError(
+            error.lineno, f"column {error.colno}: {error.msg}"
+        ) from None
     except _Twice:
         path, position = _second(text, place)
-        raise SourceError(_line_at(text, position), f"key {path[-1]!r} is there twice") from None
+        raise SourceError(
+            _line_at(text, position), f"key {path[-1]!r} is there twice"
+        ) from None
     except RecursionError:
         raise SourceError(
             _line_at(text, place), f"nested deeper than {DEPTH_LIMIT} levels"
@@ -63,13 +67,17 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _refuse(word: str) -> float:
-    raise ValueError(f"{word}: JSON has no such number; if it is a text, put it in quotes")
+    raise ValueError(
+        f"{word}: JSON has no such number; if it is a text, put it in quotes"
+    )
 
 
 def _float(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise ValueError("the number is out of range; if it is a text, put it in quotes")
+        raise ValueError(
+            "the number is out of range; if it is a text, put it in quotes"
+        )
     return number
 
 
@@ -77,13 +85,20 @@ def _int(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError("the number is out of range; if it is a text, put it in quotes") from None
+        raise ValueError(
+            "the number is out of range; if it is a text, put it in quotes"
+        ) from None
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_float, parse_int=_int
+    object_pairs_hook=_unique,
+    parse_constant=_refuse,
+    parse_float=_float,
+    parse_int=_int,
 )
-_text = cast("Callable[[str, int, bool], tuple[str, int]]", vars(decoder)["scanstring"])
+_text = cast(
+    "Callable[[str, int, bool], tuple[str, int]]", vars(decoder)["scanstring"]
+)
 """The text that begins after a quote, and where it ends. Its types are not declared."""
 _LENIENT = json.JSONDecoder(parse_int=str, parse_float=str)
 """Takes NaN and numbers of any length: it only has to know where a value ends."""
@@ -135,7 +150,10 @@ def _check_depth(text: str, place: int, end: int) -> None:
         return
     for path, position in _walk(text, place, ()):
         if len(path) > DEPTH_LIMIT:
-            raise SourceError(_line_at(text, position), f"nested deeper than {DEPTH_LIMIT} levels")
+            raise SourceError(
+                _line_at(text, position),
+                f"nested deeper than {DEPTH_LIMIT} levels",
+            )
 
 
 def _walk(

@@ -48,15 +48,19 @@ def read(text: str, dialect: Dialect) -> list[Located]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise SourceError(
-            mark.line + 1 if mark else 0, error.problem or error.context or "not YAML"
+            mark.line + 1 if mark else 0,
+            error.problem or error.context or "not YAML",
         ) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise SourceError(
-            line, f"character {error.character!r} must not stand in YAML: {error.reason}"
+            line,
+            f"character {error.character!r} must not stand in YAML: {error.reason}",
         ) from None
     except RecursionError:
-        raise SourceError(0, f"nested deeper than {DEPTH_LIMIT} levels") from None
+        raise SourceError(
+            0, f"nested deeper than {DEPTH_LIMIT} levels"
+        ) from None
     return [located for located in found if located is not None]
 
 
@@ -73,9 +77,18 @@ def nodes(text: str, dialect: Dialect) -> list[yaml.Node]:
 def _composer(resolver: Any) -> type[Any]:
     """Reads text to nodes."""
     if _PARSER is not None:
-        return type("Composer", (_PARSER, resolver), {"__init__": _start_fast(resolver)})
-    pure = (yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer)
-    return type("Composer", (*pure, resolver), {"__init__": _start_pure(pure, resolver)})
+        return type(
+            "Composer", (_PARSER, resolver), {"__init__": _start_fast(resolver)}
+        )
+    pure = (
+        yaml.reader.Reader,
+        yaml.scanner.Scanner,
+        yaml.parser.Parser,
+        yaml.composer.Composer,
+    )
+    return type(
+        "Composer", (*pure, resolver), {"__init__": _start_pure(pure, resolver)}
+    )
 
 
 def _start_fast(resolver: Any) -> Callable[[Any, str], None]:
@@ -86,7 +99,9 @@ def _start_fast(resolver: Any) -> Callable[[Any, str], None]:
     return start
 
 
-def _start_pure(parts: tuple[type[Any], ...], resolver: Any) -> Callable[[Any, str], None]:
+def _start_pure(
+    parts: tuple[type[Any], ...], resolver: Any
+) -> Callable[[Any, str], None]:
     def start(self: Any, stream: str) -> None:
         parts[0].__init__(self, stream)
         for part in (*parts[1:], resolver):
@@ -147,46 +162,67 @@ class _Reading:
     def value(self, node: yaml.Node, depth: int, *, copied: bool) -> Json:
         copied = copied or id(node) in self.seen
         self.seen.add(id(node))
-        self.values.spend(node, f"the document has more than {VALUE_LIMIT} values")
+        self.values.spend(
+            node, f"the document has more than {VALUE_LIMIT} values"
+        )
         if copied:
-            self.copies.spend(node, f"aliases make more than {COPY_LIMIT} values of it")
+            self.copies.spend(
+                node, f"aliases make more than {COPY_LIMIT} values of it"
+            )
         if depth > DEPTH_LIMIT:
-            raise SourceError(line_of(node), f"nested deeper than {DEPTH_LIMIT} levels")
+            raise SourceError(
+                line_of(node), f"nested deeper than {DEPTH_LIMIT} levels"
+            )
         self._check_tag(node)
         if isinstance(node, yaml.ScalarNode):
             return self.dialect.scalar(node)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(inner, depth + 1, copied=copied) for inner in node.value]
+            return [
+                self.value(inner, depth + 1, copied=copied)
+                for inner in node.value
+            ]
         assert isinstance(node, yaml.MappingNode)
         return self._mapping(node, depth, copied=copied)
 
-    def _mapping(self, node: yaml.MappingNode, depth: int, *, copied: bool) -> dict[str, Json]:
+    def _mapping(
+        self, node: yaml.MappingNode, depth: int, *, copied: bool
+    ) -> dict[str, Json]:
         merged: dict[str, Json] | None = None
         own: dict[str, Json] = {}
         for key_node, value_node in node.value:
             value = self.value(value_node, depth + 1, copied=copied)
             if is_merge(key_node):
                 if merged is not None:
-                    raise SourceError(line_of(key_node), "key '<<' is there twice")
+                    raise SourceError(
+                        line_of(key_node), "key '<<' is there twice"
+                    )
                 merged = _merged(value, key_node)
                 continue
             key = self._key(key_node)
             if key in own:
-                raise SourceError(line_of(key_node), f"key {key!r} is there twice")
+                raise SourceError(
+                    line_of(key_node), f"key {key!r} is there twice"
+                )
             own[key] = value
         return {**merged, **own} if merged else own
 
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode):
-            raise SourceError(line_of(node), "a key should be a text, not a list or an object")
+            raise SourceError(
+                line_of(node), "a key should be a text, not a list or an object"
+            )
         self._check_tag(node)
         return self.dialect.key(node)
 
     def _check_tag(self, node: yaml.Node) -> None:
         """Lists, objects and texts may say what they are; any other tag is another language's."""
-        if node.tag not in _TAGS[type(node)] and node.tag not in self.dialect.tags:
+        if (
+            node.tag not in _TAGS[type(node)]
+            and node.tag not in self.dialect.tags
+        ):
             raise SourceError(
-                line_of(node), f"the tag {node.tag!r} is not taken; write the value as JSON has it"
+                line_of(node),
+                f"the tag {node.tag!r} is not taken; write the value as JSON has it",
             )
 
 
@@ -205,13 +241,19 @@ def _merged(value: Json, key: yaml.Node) -> dict[str, Json]:
     merged: dict[str, Json] = {}
     for source in value if isinstance(value, list) else [value]:
         if not isinstance(source, dict):
-            raise SourceError(line_of(key), "'<<' takes an object, or a list of objects")
+            raise SourceError(
+                line_of(key), "'<<' takes an object, or a list of objects"
+            )
         merged = {**source, **merged}
     return merged
 
 
 def is_merge(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and not node.style and node.value == _MERGE
+    return (
+        isinstance(node, yaml.ScalarNode)
+        and not node.style
+        and node.value == _MERGE
+    )
 
 
 # Lines --------------------------------------------------------------------------------------------
@@ -238,16 +280,22 @@ def _step(node: yaml.Node, step: str | int) -> tuple[int, yaml.Node] | None:
     return _entry(node, step) if isinstance(node, yaml.MappingNode) else None
 
 
-def _entry(node: yaml.MappingNode, name: str | int) -> tuple[int, yaml.Node] | None:
+def _entry(
+    node: yaml.MappingNode, name: str | int
+) -> tuple[int, yaml.Node] | None:
     for key, value in node.value:
         if key.value == name and not is_merge(key):
             return line_of(key), value
     for key, value in node.value:
         for source in _sources(value) if is_merge(key) else ():
-            if isinstance(source, yaml.MappingNode) and (found := _entry(source, name)):
+            if isinstance(source, yaml.MappingNode) and (
+                found := _entry(source, name)
+            ):
                 return found
     return None
 
 
 def _sources(value: yaml.Node) -> list[yaml.Node]:
-    return list(value.value) if isinstance(value, yaml.SequenceNode) else [value]
+    return (
+        list(value.value) if isinstance(value, yaml.SequenceNode) else [value]
+    )

@@ -62,7 +62,8 @@ def _scalar(node: yaml.ScalarNode) -> Json:
         return _number(node)
     if _NO_NUMBER.fullmatch(text):
         raise SourceError(
-            line_of(node), f"{text}: JSON has no such number; if it is a text, put it in quotes"
+            line_of(node),
+            f"{text}: JSON has no such number; if it is a text, put it in quotes",
         )
     return text
 
@@ -70,11 +71,14 @@ def _scalar(node: yaml.ScalarNode) -> Json:
 def _number(node: yaml.ScalarNode) -> Json:
     text: str = node.value
     if len(text) <= _LONGEST_NUMBER:
-        number: int | float = int(text) if text.lstrip("-").isdigit() else float(text)
+        number: int | float = (
+            int(text) if text.lstrip("-").isdigit() else float(text)
+        )
         if math.isfinite(number):
             return number
     raise SourceError(
-        line_of(node), "the number is out of range; if it is a text, put it in quotes"
+        line_of(node),
+        "the number is out of range; if it is a text, put it in quotes",
     )
 
 
@@ -82,7 +86,8 @@ def _key(node: yaml.ScalarNode) -> str:
     value = _scalar(node)
     if not isinstance(value, str):
         raise SourceError(
-            line_of(node), f"the key {node.value[:40]!r} should be a text; put it in quotes"
+            line_of(node),
+            f"the key {node.value[:40]!r} should be a text; put it in quotes",
         )
     return value
 

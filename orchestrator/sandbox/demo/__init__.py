@@ -1,9 +1,11 @@
 """The demo: everything the orchestrator is made of on this one machine, at its main job.
 
-    python -m orchestrator.sandbox.demo            # until Ctrl-C
-    python -m orchestrator.sandbox.demo --once     # check every record, tear down; exit code 0 if all is right
+    python -m orchestrator.sandbox.demo            # until Ctrl-C python -m
+    orchestrator.sandbox.demo --once     # check every record, tear down; exit code 0 if all is
+    right
 
-`run()` is that program. `Demo` is what it stands on, for tests that want to break something in the middle:
+`run()` is that program.
+`Demo` is what it stands on, for tests that want to break something in the middle:
 
     with Demo(folder) as demo:
         demo.apply(documents.service(demo.collector.url))

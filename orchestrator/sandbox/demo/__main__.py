@@ -10,9 +10,21 @@ from .story import DELAY, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m orchestrator.sandbox.demo", description="See the whole orchestrator at work.")
-    parser.add_argument("--once", action="store_true", help="check every record, tear everything down, exit with 0 if all is right")
-    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="folder for logs and data (default: a new temporary one)")
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.sandbox.demo",
+        description="See the whole orchestrator at work.",
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="check every record, tear everything down, exit with 0 if all is right",
+    )
+    parser.add_argument(
+        "--logs",
+        type=Path,
+        metavar="FOLDER",
+        help="folder for logs and data (default: a new temporary one)",
+    )
     parser.add_argument(
         "--delay",
         type=float,

@@ -1,4 +1,5 @@
-"""Is every record right? Held against the contract, and against what Heat itself answers over HTTP."""
+"""Is every record right?
+Held against the contract, and against what Heat itself answers over HTTP."""
 
 from __future__ import annotations
 
@@ -27,11 +28,16 @@ class HeatApi:
 
     def __init__(self, heat: servers.Heat) -> None:
         self._endpoint = heat.endpoint
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({})
+        )
 
     def get(self, tenant: str, path: str) -> Any:
         """The answer's document, None for 404. Redirects are followed."""
-        request = urllib.request.Request(self._endpoint % {"tenant_id": tenant} + path, headers={"Accept": "application/json"})
+        request = urllib.request.Request(
+            self._endpoint % {"tenant_id": tenant} + path,
+            headers={"Accept": "application/json"},
+        )
         try:
             with self._opener.open(request, timeout=30) as reply:
                 return json.load(reply)
@@ -50,21 +56,30 @@ class HeatApi:
         listed: list[dict[str, Any]] = self.get(tenant, "/stacks")["stacks"]
         return listed
 
-    def properties(self, tenant: str, stack: str, resource: str) -> dict[str, Any]:
+    def properties(
+        self, tenant: str, stack: str, resource: str
+    ) -> dict[str, Any]:
         """What the cloud knows of one resource of a stack."""
-        found = self.get(tenant, f"/stacks/{stack}/resources/{resource}") or self._by_id(tenant, stack, resource)
+        found = self.get(
+            tenant, f"/stacks/{stack}/resources/{resource}"
+        ) or self._by_id(tenant, stack, resource)
         attributes: dict[str, Any] = found["resource"]["attributes"]
         return attributes
 
     def _by_id(self, tenant: str, stack: str, resource: str) -> Any:
         found = self.stack(tenant, stack) or {"id": "missing"}
-        return self.get(tenant, f"/stacks/{stack}/{found['id']}/resources/{resource}")
+        return self.get(
+            tenant, f"/stacks/{stack}/{found['id']}/resources/{resource}"
+        )
 
 
 def links(outputs: list[dict[str, Any]]) -> list[str]:
     """The monitoring targets among a stack's outputs."""
     return [
-        output["output_value"] for output in outputs if output["output_key"].endswith("monitoring_link") and output["output_value"]
+        output["output_value"]
+        for output in outputs
+        if output["output_key"].endswith("monitoring_link")
+        and output["output_value"]
     ]
 
 
@@ -72,16 +87,27 @@ def monitored(records: Records, version: int) -> bool:
     """Whether the monitoring record of this version is there, if there is anything to monitor."""
     if not records.stack or not records.state or records.state["error"]:
         return True
-    return not links(records.stack["output"]) or bool(records.monitoring and records.monitoring.get("version") == version)
+    return not links(records.stack["output"]) or bool(
+        records.monitoring and records.monitoring.get("version") == version
+    )
 
 
-def problems(store: Store, keys: Keys, heat: servers.Heat, wanted: Wanted) -> list[str]:
-    """Everything that is not as it should be, one sentence each; the newest version of each resource is looked at."""
+def problems(
+    store: Store, keys: Keys, heat: servers.Heat, wanted: Wanted
+) -> list[str]:
+    """Everything that is not as it should be, one sentence each; the newest version of each
+    resource is looked at."""
     api = HeatApi(heat)
     found = [
-        problem for ref, (version, document) in wanted.items() for problem in _resource(store, keys, api, ref, version, document)
+        problem
+        for ref, (version, document) in wanted.items()
+        for problem in _resource(store, keys, api, ref, version, document)
     ]
-    return [*found, *_left_over(store, keys, wanted), *_stacks(keys, api, wanted)]
+    return [
+        *found,
+        *_left_over(store, keys, wanted),
+        *_stacks(keys, api, wanted),
+    ]
 
 
 def builds(keys: Keys, ref: Ref) -> bool:
@@ -90,17 +116,35 @@ def builds(keys: Keys, ref: Ref) -> bool:
     return kind is not None and kind.template is not None
 
 
-def _resource(store: Store, keys: Keys, api: HeatApi, ref: Ref, version: int, document: Document) -> Iterator[str]:
+def _resource(
+    store: Store,
+    keys: Keys,
+    api: HeatApi,
+    ref: Ref,
+    version: int,
+    document: Document,
+) -> Iterator[str]:
     def read(folder: str) -> Any:
         kv = store.get(keys.below(folder, ref))
         return json.loads(kv.value) if kv else None
 
-    config = {"body": json.dumps(document.body), "version": version, "marked_for_deletion": False}
+    config = {
+        "body": json.dumps(document.body),
+        "version": version,
+        "marked_for_deletion": False,
+    }
     yield from _compare(f"{ref} config", read(keys.config), config)
     if not builds(keys, ref):
-        state = {"state": {"worker_state": "READ_COMPLETE"}, "version": version, "error": ""}
+        state = {
+            "state": {"worker_state": "READ_COMPLETE"},
+            "version": version,
+            "error": "",
+        }
         yield from _compare(f"{ref} state", read(keys.state), state)
-        for name, folder in (("stack record", keys.stacks), ("monitoring record", keys.monitoring)):
+        for name, folder in (
+            ("stack record", keys.stacks),
+            ("monitoring record", keys.monitoring),
+        ):
             yield from _compare(f"{ref} {name}", read(folder), None)
         return
 
@@ -109,12 +153,21 @@ def _resource(store: Store, keys: Keys, api: HeatApi, ref: Ref, version: int, do
     if stack is None:
         yield f"{ref}: Heat knows no stack {ref.stack_name} in project {tenant}"
         return
-    verb, status = ("CREATE", "CREATE_COMPLETE") if version == 1 else ("MODIFY", "UPDATE_COMPLETE")
+    verb, status = (
+        ("CREATE", "CREATE_COMPLETE")
+        if version == 1
+        else ("MODIFY", "UPDATE_COMPLETE")
+    )
     outputs = stack["outputs"]
-    yield from _compare(f"{ref} in Heat: stack_status", stack["stack_status"], status)
+    yield from _compare(
+        f"{ref} in Heat: stack_status", stack["stack_status"], status
+    )
     for output in outputs:
         if output.get("output_error"):
-            yield f"{ref} in Heat: output {output['output_key']} has no value: {output['output_error']}"
+            yield (
+                f"{ref} in Heat: output {output['output_key']} has no value:"
+                f" {output['output_error']}"
+            )
 
     record = {
         "stack_id": ref.stack_name,
@@ -125,38 +178,73 @@ def _resource(store: Store, keys: Keys, api: HeatApi, ref: Ref, version: int, do
         "id": str(ref),
     }
     written = read(keys.stacks)
-    yield from _compare(f"{ref} stack record", _with(written, "output", _sorted), record)
+    yield from _compare(
+        f"{ref} stack record", _with(written, "output", _sorted), record
+    )
 
     state = {
-        "state": {"worker_state": f"{verb}_COMPLETED", "heat_outputs": _sorted(outputs), "orchestration_state": status},
+        "state": {
+            "worker_state": f"{verb}_COMPLETED",
+            "heat_outputs": _sorted(outputs),
+            "orchestration_state": status,
+        },
         "version": version,
         "error": "",
     }
     told = read(keys.state)
     if isinstance(told, dict) and isinstance(told.get("state"), dict):
-        told["state"] = _with(told["state"], "heat_outputs", lambda text: _sorted(json.loads(text)))
+        told["state"] = _with(
+            told["state"],
+            "heat_outputs",
+            lambda text: _sorted(json.loads(text)),
+        )
     yield from _compare(f"{ref} state", told, state)
 
     targets = [parse_qs(urlsplit(link).query) for link in links(outputs)]
-    expected = {"version": version, **{query["key"][0]: "UP" for query in targets}} if targets else None
-    yield from _compare(f"{ref} monitoring record", read(keys.monitoring), expected)
+    expected = (
+        {"version": version, **{query["key"][0]: "UP" for query in targets}}
+        if targets
+        else None
+    )
+    yield from _compare(
+        f"{ref} monitoring record", read(keys.monitoring), expected
+    )
 
 
 def passing(follower: Follower, keys: Keys, wanted: Wanted) -> Iterator[str]:
-    """What is wrong with the records that are gone by the end: the job and its state, as the follower saw them."""
+    """What is wrong with the records that are gone by the end: the job and its state, as the
+    follower saw them."""
     for ref, (version, document) in wanted.items():
         if not builds(keys, ref):
             continue
-        jobs = [json.loads(value) for key, value in follower.written(keys.jobs) if job_ref(keys.job_id(key)) == ref]
+        jobs = [
+            json.loads(value)
+            for key, value in follower.written(keys.jobs)
+            if job_ref(keys.job_id(key)) == ref
+        ]
         newest = [job for _, job, _ in jobs if job["version"] == version]
         if len(newest) != 1:
             yield f"{ref}: {len(newest)} jobs were made of version {version}"
         for job in newest:
-            yield from _compare(f"{ref} job: action", job["action"], "create" if version == 1 else "modify")
-            yield from _compare(f"{ref} job: resource_input", job["resource_input"], document.body)
-        told = [json.loads(value) for _, value in follower.written(keys.below(keys.job_states, ref))]
+            yield from _compare(
+                f"{ref} job: action",
+                job["action"],
+                "create" if version == 1 else "modify",
+            )
+            yield from _compare(
+                f"{ref} job: resource_input",
+                job["resource_input"],
+                document.body,
+            )
+        told = [
+            json.loads(value)
+            for _, value in follower.written(keys.below(keys.job_states, ref))
+        ]
         stack = follower.records(ref).stack or {}
-        filled = {"heat_outputs": stack.get("output"), "orchestration_state": stack.get("stack_status")}
+        filled = {
+            "heat_outputs": stack.get("output"),
+            "orchestration_state": stack.get("stack_status"),
+        }
         yield from _compare(f"{ref} job state", told[-2:], [{}, filled])
 
 
@@ -173,10 +261,18 @@ def _left_over(store: Store, keys: Keys, wanted: Wanted) -> Iterator[str]:
 
 def _stacks(keys: Keys, api: HeatApi, wanted: Wanted) -> Iterator[str]:
     """One stack in Heat for each resource that builds one, and no other."""
-    named = {(str(document.body["tenant_id"]), str(ref.stack_name)) for ref, (_, document) in wanted.items() if builds(keys, ref)}
+    named = {
+        (str(document.body["tenant_id"]), str(ref.stack_name))
+        for ref, (_, document) in wanted.items()
+        if builds(keys, ref)
+    }
     for tenant in sorted({tenant for tenant, _ in named}):
         there = sorted(stack["stack_name"] for stack in api.stacks(tenant))
-        yield from _compare(f"Heat's stacks in project {tenant}", there, sorted(name for of, name in named if of == tenant))
+        yield from _compare(
+            f"Heat's stacks in project {tenant}",
+            there,
+            sorted(name for of, name in named if of == tenant),
+        )
 
 
 def _sorted(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -185,7 +281,11 @@ def _sorted(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _with(record: Any, name: str, change: Any) -> Any:
-    return {**record, name: change(record[name])} if isinstance(record, dict) and name in record else record
+    return (
+        {**record, name: change(record[name])}
+        if isinstance(record, dict) and name in record
+        else record
+    )
 
 
 def _compare(what: str, found: Any, expected: Any) -> Iterator[str]:
@@ -199,6 +299,8 @@ def _compare(what: str, found: Any, expected: Any) -> Iterator[str]:
             elif name not in expected:
                 yield f"{what}: {name} should not be there, it is {found[name]!r}"
             else:
-                yield from _compare(f"{what}: {name}", found[name], expected[name])
+                yield from _compare(
+                    f"{what}: {name}", found[name], expected[name]
+                )
     else:
         yield f"{what} is {found!r}, should be {expected!r}"

@@ -1,4 +1,5 @@
-"""The demo's documents: read from `templates/examples`, written to etcd as the API server writes them."""
+"""The demo's documents: read from `templates/examples`, written to etcd as the API server writes
+them."""
 
 from __future__ import annotations
 
@@ -38,8 +39,17 @@ def folder() -> Path:
 def read(path: Path) -> list[Document]:
     """The documents of one file, each with its id in its body."""
     try:
-        entries = [located.value for located in read_yaml(path.read_text(encoding="utf-8"))]
-        return [Document(Ref(entry["type"], entry["id"]), {"id": entry["id"], **entry["body"]}) for entry in entries]
+        entries = [
+            located.value
+            for located in read_yaml(path.read_text(encoding="utf-8"))
+        ]
+        return [
+            Document(
+                Ref(entry["type"], entry["id"]),
+                {"id": entry["id"], **entry["body"]},
+            )
+            for entry in entries
+        ]
     except (OSError, SourceError, KeyError, TypeError) as error:
         raise InvalidInput(f"{path}: {error!r}") from error
 
@@ -59,17 +69,23 @@ def update() -> list[Document]:
 
 
 def apply(store: Store, keys: Keys, documents: Iterable[Document]) -> None:
-    """Write configs as the API server does: the body as JSON in a string, the version one higher than before."""
+    """Write configs as the API server does: the body as JSON in a string, the version one higher
+    than before."""
     for document in documents:
         key = keys.below(keys.config, document.ref)
         before = store.get(key)
         version = json.loads(before.value)["version"] + 1 if before else 1
-        value = {"body": json.dumps(document.body), "version": version, "marked_for_deletion": False}
+        value = {
+            "body": json.dumps(document.body),
+            "version": version,
+            "marked_for_deletion": False,
+        }
         store.put(key, json.dumps(value))
 
 
 def wanted(*groups: Sequence[Document]) -> dict[Ref, tuple[int, Document]]:
-    """What is wanted once the groups were applied one after the other: the last document of each resource, and its version."""
+    """What is wanted once the groups were applied one after the other: the last document of each
+    resource, and its version."""
     found: dict[Ref, tuple[int, Document]] = {}
     for document in (document for group in groups for document in group):
         version = found[document.ref][0] + 1 if document.ref in found else 1

@@ -1,4 +1,5 @@
-"""Everything that runs in a demo: real servers, the bridge, a worker and the dashboard, on free loopback ports."""
+"""Everything that runs in a demo: real servers, the bridge, a worker and the dashboard, on free
+loopback ports."""
 
 from __future__ import annotations
 
@@ -92,7 +93,7 @@ class Demo:
         self._flower_port = free_port()
         self._stack = contextlib.ExitStack()
 
-    # The members --------------------------------------------------------------------------------------
+    # The members ----------------------------------------------------------------------------------
 
     @property
     def bridge(self) -> Process:
@@ -126,7 +127,7 @@ class Demo:
         """The same as a file for a shell: `set -a; . FILE; set +a`."""
         return self.folder / "demo.env"
 
-    # Start and end ------------------------------------------------------------------------------------
+    # Start and end --------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -136,11 +137,17 @@ class Demo:
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stack.close()
 
     def _start(self) -> None:
-        """Start everything side by side. Heat takes longest by far, and nobody else needs it to be ready."""
+        """Start everything side by side.
+        Heat takes longest by far, and nobody else needs it to be ready."""
         heat_port = free_port()
         self.heat = servers.Heat(None, heat_port, lambda: False)  # type: ignore[arg-type]  # its address, for the others
         with ThreadPoolExecutor(8) as pool:
@@ -152,8 +159,14 @@ class Demo:
 
     def _start_in(self, pool: ThreadPoolExecutor, heat_port: int) -> None:
         heat = pool.submit(self._timed, "heat", self._start_heat, heat_port)
-        first = (("etcd", self._start_etcd), ("redis", self._start_redis), ("collector", self._start_collector))
-        for done in as_completed([pool.submit(self._timed, name, start) for name, start in first]):
+        first = (
+            ("etcd", self._start_etcd),
+            ("redis", self._start_redis),
+            ("collector", self._start_collector),
+        )
+        for done in as_completed(
+            [pool.submit(self._timed, name, start) for name, start in first]
+        ):
             done.result()
         self.store = EtcdStore(EtcdAccess((self.etcd.endpoint,)))
         self._stack.callback(self.store.close)
@@ -164,70 +177,144 @@ class Demo:
         ours = [("bridge", self._start_bridge), ("worker", self._start_worker)]
         if self._with_flower:
             ours.append(("flower", self._start_flower))
-        for done in as_completed([heat, *(pool.submit(self._timed, name, start) for name, start in ours)]):
+        for done in as_completed(
+            [
+                heat,
+                *(
+                    pool.submit(self._timed, name, start)
+                    for name, start in ours
+                ),
+            ]
+        ):
             done.result()
 
-    def _timed(self, name: str, start: Callable[..., tuple[str, str]], *arguments: Any) -> None:
+    def _timed(
+        self, name: str, start: Callable[..., tuple[str, str]], *arguments: Any
+    ) -> None:
         begin = time.monotonic()
         what, where = start(*arguments)
         self._started(Started(name, what, where, time.monotonic() - begin))
 
     def _start_etcd(self) -> tuple[str, str]:
         self.etcd = servers.etcd(self.processes)
-        return f"etcd {_get(f'{self.etcd.url}/version')['etcdserver']}", self.etcd.endpoint
+        return (
+            f"etcd {_get(f'{self.etcd.url}/version')['etcdserver']}",
+            self.etcd.endpoint,
+        )
 
     def _start_redis(self) -> tuple[str, str]:
         self.redis = servers.redis(self.processes)
-        return f"Redis {_redis_version(self.redis.process.command[0])}", self.redis.url
+        return (
+            f"Redis {_redis_version(self.redis.process.command[0])}",
+            self.redis.url,
+        )
 
     def _start_collector(self) -> tuple[str, str]:
         self.collector = servers.collector(self.processes)
         return "monitoring collector", f"{self.collector.url}/targets"
 
     def _start_heat(self, port: int) -> tuple[str, str]:
-        self.heat = servers.heat(self.processes, port=port, delay=self.delay, name_window=0)
-        return f"Heat {importlib.metadata.version('openstack-heat')}", f"{self.heat.url}/v1/<project>"
+        self.heat = servers.heat(
+            self.processes, port=port, delay=self.delay, name_window=0
+        )
+        return (
+            f"Heat {importlib.metadata.version('openstack-heat')}",
+            f"{self.heat.url}/v1/<project>",
+        )
 
     def _start_bridge(self) -> tuple[str, str]:
-        self._run("bridge", self.environment, _script("orchestrator", "orchestrator.cli"), "bridge")
+        self._run(
+            "bridge",
+            self.environment,
+            _script("orchestrator", "orchestrator.cli"),
+            "bridge",
+        )
         self.wait_ready("bridge")
         return "orchestrator bridge", "leads"
 
     def _start_worker(self) -> tuple[str, str]:
         name = f"demo-{self.redis.port}@%h"
-        options = (f"--concurrency={CONCURRENCY}", f"--hostname={name}", "--loglevel=INFO")
+        options = (
+            f"--concurrency={CONCURRENCY}",
+            f"--hostname={name}",
+            "--loglevel=INFO",
+        )
         self._run("worker", self.environment, *_celery("worker", *options))
         self.wait_ready("worker")
-        return f"Celery {importlib.metadata.version('celery')} worker", f"{CONCURRENCY} slots"
+        return (
+            f"Celery {importlib.metadata.version('celery')} worker",
+            f"{CONCURRENCY} slots",
+        )
 
     def _start_flower(self) -> tuple[str, str]:
         environment = {**self.environment, "FLOWER_UNAUTHENTICATED_API": "true"}
-        self._run("flower", environment, *_celery("flower", "--address=127.0.0.1", f"--port={self._flower_port}"))
+        self._run(
+            "flower",
+            environment,
+            *_celery(
+                "flower", "--address=127.0.0.1", f"--port={self._flower_port}"
+            ),
+        )
         self.wait_ready("flower")
         return f"Flower {importlib.metadata.version('flower')}", self.flower_url
 
-    def _run(self, name: str, environment: Mapping[str, str], *command: str) -> Process:
-        """Start a Python program of ours. In the log folder, so that no `.env` of somebody's folder is read."""
+    def _run(
+        self, name: str, environment: Mapping[str, str], *command: str
+    ) -> Process:
+        """Start a Python program of ours.
+        In the log folder, so that no `.env` of somebody's folder is read."""
         paths = [str(servers.PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
-        python = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
-        foreign = [variable for variable in os.environ if variable.startswith(FOREIGN)]
-        unset = ["env", *(f"--unset={variable}" for variable in foreign if variable not in environment)] if foreign else []
-        return self.processes.start(name, [*unset, *command], env={**python, **environment}, cwd=self.folder)
+        python = {
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONUNBUFFERED": "1",
+        }
+        foreign = [
+            variable for variable in os.environ if variable.startswith(FOREIGN)
+        ]
+        unset = (
+            [
+                "env",
+                *(
+                    f"--unset={variable}"
+                    for variable in foreign
+                    if variable not in environment
+                ),
+            ]
+            if foreign
+            else []
+        )
+        return self.processes.start(
+            name,
+            [*unset, *command],
+            env={**python, **environment},
+            cwd=self.folder,
+        )
 
     def _write_environment(self) -> None:
-        variables = self.environment | {name: os.environ[name] for name in ("no_proxy", "NO_PROXY") if name in os.environ}
-        lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+        variables = self.environment | {
+            name: os.environ[name]
+            for name in ("no_proxy", "NO_PROXY")
+            if name in os.environ
+        }
+        lines = [
+            f"{name}={shlex.quote(value)}" for name, value in variables.items()
+        ]
         path = f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
-        self.environment_file.write_text("\n".join(["# For a shell: set -a; . THIS FILE; set +a", *lines, path, ""]))
+        self.environment_file.write_text(
+            "\n".join(
+                ["# For a shell: set -a; . THIS FILE; set +a", *lines, path, ""]
+            )
+        )
 
-    # Breaking things ----------------------------------------------------------------------------------
+    # Breaking things ------------------------------------------------------------------------------
 
     def kill(self, name: str) -> None:
         """kill -9 of one process and its children."""
         self.processes[name].kill()
 
     def restart(self, name: str, kill: bool = False) -> None:
-        """Start one process again, after SIGTERM or kill -9; return when it is ready. Redis comes back without its data."""
+        """Start one process again, after SIGTERM or kill -9; return when it is ready.
+        Redis comes back without its data."""
         process = self.processes[name]
         if kill:
             process.kill()
@@ -266,17 +353,22 @@ class Demo:
         process.wait_until(ready[name], START)
 
     def _leader(self) -> int | None:
-        """The process that leads, as the follower saw it: etcd itself may be gone when we are told to end."""
+        """The process that leads, as the follower saw it: etcd itself may be gone when we are told
+        to end."""
         claims = self.follower.written(self.keys.leader)
         return json.loads(claims[-1][1]).get("pid") if claims else None
 
-    # Working with it ----------------------------------------------------------------------------------
+    # Working with it ------------------------------------------------------------------------------
 
     def apply(self, group: Sequence[documents.Document]) -> None:
         """Write these documents' configs, as the API server does."""
         documents.apply(self.store, self.keys, group)
         for document in group:
-            version = self.wanted[document.ref][0] + 1 if document.ref in self.wanted else 1
+            version = (
+                self.wanted[document.ref][0] + 1
+                if document.ref in self.wanted
+                else 1
+            )
             self.wanted[document.ref] = (version, document)
 
     def builds(self, ref: Ref) -> bool:
@@ -290,12 +382,21 @@ class Demo:
         for ref, (version, _) in self.wanted.items():
             row = rows.get(ref)
             if row is None or row.version != version or row.stage not in OVER:
-                open_ones.append(f"{ref} version {version}: {row.stage if row else 'not seen'}")
+                open_ones.append(
+                    f"{ref} version {version}: {row.stage if row else 'not seen'}"
+                )
             elif not checking.monitored(self.follower.records(ref), version):
-                open_ones.append(f"{ref} version {version}: no monitoring record yet")
-        return open_ones or [f"{job}: to be cleared up" for job in self.follower.unfinished_jobs()]
+                open_ones.append(
+                    f"{ref} version {version}: no monitoring record yet"
+                )
+        return open_ones or [
+            f"{job}: to be cleared up"
+            for job in self.follower.unfinished_jobs()
+        ]
 
-    def settle(self, timeout: float = 180.0, watch_processes: bool = False) -> None:
+    def settle(
+        self, timeout: float = 180.0, watch_processes: bool = False
+    ) -> None:
         """Return once every applied document is at its end, well or badly.
 
         :param watch_processes: an end of the bridge or of the worker is an error at once.
@@ -304,7 +405,10 @@ class Demo:
         deadline = time.monotonic() + timeout
         while open_ones := self.under_way():
             if time.monotonic() > deadline:
-                raise NotSettled(f"after {timeout:g} s still under way: " + "; ".join(open_ones))
+                raise NotSettled(
+                    f"after {timeout:g} s still under way: "
+                    + "; ".join(open_ones)
+                )
             if watch_processes:
                 self.look_after()
             self.follower.wait(0.5)
@@ -316,7 +420,8 @@ class Demo:
                 process.wait_until(lambda: False, 0, "told to end")
 
     def problems(self) -> list[str]:
-        """Every record that is not as it should be, and everything left over: empty when all is right."""
+        """Every record that is not as it should be, and everything left over: empty when all is
+        right."""
         return checking.problems(self.store, self.keys, self.heat, self.wanted)
 
 
@@ -329,7 +434,8 @@ def _script(name: str, module: str) -> str:
     script = Path(sys.executable).with_name(name)
     if not script.exists():
         raise servers.MissingServer(
-            f"There is no {script}: install the project into this environment (pip install -e '.[sandbox]')."
+            f"There is no {script}: install the project into this environment (pip"
+            " install -e '.[sandbox]')."
         )
     return str(script)
 
@@ -338,9 +444,15 @@ def _script(name: str, module: str) -> str:
 def _loopback_without_proxy() -> Iterator[None]:
     """Let no library ask a proxy for 127.0.0.1, in this process and its children."""
     before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
-    excepted = [entry for entry in (before["no_proxy"] or before["NO_PROXY"] or "").split(",") if entry]
+    excepted = [
+        entry
+        for entry in (before["no_proxy"] or before["NO_PROXY"] or "").split(",")
+        if entry
+    ]
     for name in before:
-        os.environ[name] = ",".join(dict.fromkeys([*excepted, "127.0.0.1", "localhost"]))
+        os.environ[name] = ",".join(
+            dict.fromkeys([*excepted, "127.0.0.1", "localhost"])
+        )
     try:
         yield
     finally:
@@ -366,5 +478,13 @@ def _answers(url: str) -> bool:
 
 def _redis_version(program: str) -> str:
     """`7.0.15`, from `Redis server v=7.0.15 sha=…`."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
-    return next((word[2:] for word in said.split() if word.startswith("v=")), "")
+    said = subprocess.run(
+        [program, "--version"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    ).stdout
+    return next(
+        (word[2:] for word in said.split() if word.startswith("v=")), ""
+    )

@@ -1,6 +1,8 @@
-"""What happens in etcd, as it happens: one watch over everything, and what each resource's records say of it.
+"""What happens in etcd, as it happens: one watch over everything, and what each resource's records
+say of it.
 
-One watch on all keys, not one per folder, so that the writes of a transaction are seen together and in order.
+One watch on all keys, not one per folder, so that the writes of a transaction are seen together and
+in order.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ OVER = frozenset({Stage.READ, Stage.COMPLETE, Stage.FAILED, Stage.GONE})
 
 @dataclass(slots=True)
 class Course:
-    """When one version of one resource got how far, in seconds of this process's monotonic clock."""
+    """When one version of one resource got how far, in seconds of this process's monotonic
+    clock."""
 
     ref: Ref
     version: int
@@ -125,7 +128,12 @@ class Follower:
     def start(self) -> None:
         revision, _ = self._store.list(EVERYTHING, keys_only=True)
         self._watch = self._store.watch([EVERYTHING], revision + 1)
-        threading.Thread(target=self._follow, args=(self._watch,), name="follower", daemon=True).start()
+        threading.Thread(
+            target=self._follow,
+            args=(self._watch,),
+            name="follower",
+            daemon=True,
+        ).start()
 
     def stop(self) -> None:
         if self._watch is not None:
@@ -136,7 +144,7 @@ class Follower:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    # What is known ------------------------------------------------------------------------------------
+    # What is known --------------------------------------------------------------------------------
 
     def rows(self) -> list[Row]:
         """Every resource seen, in the order of its first config."""
@@ -154,20 +162,32 @@ class Follower:
 
     def unfinished_jobs(self) -> list[JobId]:
         with self._changed:
-            return [*self._jobs, *(job for job in self._runs if job not in self._jobs)]
+            return [
+                *self._jobs,
+                *(job for job in self._runs if job not in self._jobs),
+            ]
 
     def written(self, prefix: str) -> list[tuple[str, str]]:
-        """Every value that was written below *prefix*, in that order, also those that are there no more: key and value."""
+        """Every value that was written below *prefix*, in that order, also those that are there no
+        more: key and value."""
         with self._changed:
-            found = [(at, key, value) for key, values in self._history.items() if key.startswith(prefix) for at, value in values]
-        return [(key, value) for _, key, value in sorted(found, key=lambda entry: entry[0])]
+            found = [
+                (at, key, value)
+                for key, values in self._history.items()
+                if key.startswith(prefix)
+                for at, value in values
+            ]
+        return [
+            (key, value)
+            for _, key, value in sorted(found, key=lambda entry: entry[0])
+        ]
 
     def wait(self, seconds: float) -> None:
         """Return at the next sign of life from etcd, and after *seconds* at the latest."""
         with self._changed:
             self._changed.wait(seconds)
 
-    # Following ----------------------------------------------------------------------------------------
+    # Following ------------------------------------------------------------------------------------
 
     def _follow(self, watch: Watch) -> None:
         try:
@@ -176,14 +196,24 @@ class Follower:
                 for row in changed:
                     for listener in list(self._listeners):
                         listener(row)
-        except (StoreUnavailable, ValueError) as error:  # ValueError: gRPC's word for a channel that we closed
-            log.warning("Watch of the demo ended", extra={"event": "following_ended", "reason": str(error)})
+        except (
+            StoreUnavailable,
+            ValueError,
+        ) as error:  # ValueError: gRPC's word for a channel that we closed
+            log.warning(
+                "Watch of the demo ended",
+                extra={"event": "following_ended", "reason": str(error)},
+            )
 
     def _take(self, events: Sequence[Event], now: float) -> list[Row]:
         with self._changed:
             touched: set[Ref] = set()
             for event in events:
-                value = None if event.value is None else event.value.decode(errors="replace")
+                value = (
+                    None
+                    if event.value is None
+                    else event.value.decode(errors="replace")
+                )
                 if value is not None:
                     self._history.setdefault(event.key, []).append((now, value))
                 if ref := self._sort(event.key, _parsed(value), now):
@@ -217,7 +247,11 @@ class Follower:
         }
         for name, folder in folders.items():
             if key.startswith(folder) and (ref := keys.ref(folder, key)):
-                if name == "config" and value is not None and not isinstance(value, dict):
+                if (
+                    name == "config"
+                    and value is not None
+                    and not isinstance(value, dict)
+                ):
                     value = {}
                 setattr(self._records.setdefault(ref, Records()), name, value)
                 self._recorded(name, ref, value, now)
@@ -238,69 +272,149 @@ class Follower:
     def _recorded(self, name: str, ref: Ref, value: Any, now: float) -> None:
         if value is None:
             if name == "config":  # a recreated id starts at version 1 again
-                self._courses = {known: course for known, course in self._courses.items() if known[0] != ref}
+                self._courses = {
+                    known: course
+                    for known, course in self._courses.items()
+                    if known[0] != ref
+                }
         elif name == "config" and isinstance(value.get("version"), int):
-            course = self._courses.setdefault((ref, value["version"]), Course(ref, value["version"]))
+            course = self._courses.setdefault(
+                (ref, value["version"]), Course(ref, value["version"])
+            )
             course.wanted = course.wanted or now
-        elif name in ("state", "monitoring") and (known := self._courses.get((ref, value.get("version")))):
+        elif name in ("state", "monitoring") and (
+            known := self._courses.get((ref, value.get("version")))
+        ):
             setattr(known, "stored" if name == "state" else "reported", now)
         elif name == "stack":
-            running = [course for (of, _), course in self._courses.items() if of == ref and course.asked and not course.built]
+            running = [
+                course
+                for (of, _), course in self._courses.items()
+                if of == ref and course.asked and not course.built
+            ]
             for course in running:
                 course.built = now
 
-    # How far everything is ----------------------------------------------------------------------------
+    # How far everything is ------------------------------------------------------------------------
 
     def _refresh(self, touched: Iterable[Ref], now: float) -> list[Row]:
         """Make the rows anew; those whose stage changed, or whom they wait for."""
         changed = []
-        refs = {*touched, *(ref for ref, row in self._rows.items() if row.stage in (Stage.WAITS, Stage.HELD))}
-        for ref in sorted(refs, key=lambda ref: list(self._records).index(ref) if ref in self._records else -1):
+        refs = {
+            *touched,
+            *(
+                ref
+                for ref, row in self._rows.items()
+                if row.stage in (Stage.WAITS, Stage.HELD)
+            ),
+        }
+        for ref in sorted(
+            refs,
+            key=lambda ref: (
+                list(self._records).index(ref) if ref in self._records else -1
+            ),
+        ):
             old, new = self._rows.get(ref), self._row(ref, now)
             if new is None:
                 continue
             self._rows[ref] = new
-            if old is None or (old.stage, old.version, old.action) != (new.stage, new.version, new.action):
+            if old is None or (old.stage, old.version, old.action) != (
+                new.stage,
+                new.version,
+                new.action,
+            ):
                 changed.append(new)
         return changed
 
     def _row(self, ref: Ref, now: float) -> Row | None:
         records = self._records.get(ref, Records())
         job = self._job_of(ref)
-        version = (records.config or {}).get("version") or (self._jobs[job]["version"] if job else 0)
+        version = (records.config or {}).get("version") or (
+            self._jobs[job]["version"] if job else 0
+        )
         old = self._rows.get(ref)
         if records.config is None and job is None:
-            return old and Row(ref, old.version, Stage.GONE, since=old.since, until=old.until or now)
+            return old and Row(
+                ref,
+                old.version,
+                Stage.GONE,
+                since=old.since,
+                until=old.until or now,
+            )
         course = self._courses.get((ref, version))
-        since = old.since if old and old.version == version and not old.until else now
-        if course and course.wanted and (job is None or self._jobs[job]["action"] != "logical_delete"):
+        since = (
+            old.since
+            if old and old.version == version and not old.until
+            else now
+        )
+        if (
+            course
+            and course.wanted
+            and (job is None or self._jobs[job]["action"] != "logical_delete")
+        ):
             since = course.wanted
         stage, waits_for, detail = self._stage(records, job, version)
-        action = self._jobs[job]["action"] if job else (old.action if old and old.version == version else "")
-        until = (old.until if old and old.stage is stage and old.until else now) if stage in OVER else 0.0
+        action = (
+            self._jobs[job]["action"]
+            if job
+            else (old.action if old and old.version == version else "")
+        )
+        until = (
+            (old.until if old and old.stage is stage and old.until else now)
+            if stage in OVER
+            else 0.0
+        )
         return Row(ref, version, stage, waits_for, detail, action, since, until)
 
     def _job_of(self, ref: Ref) -> JobId | None:
         """The resource's oldest unfinished job."""
         mine = [job for job in self._jobs if job_ref(job) == ref]
-        return min(mine, key=lambda job: self._jobs[job]["version"]) if mine else None
+        return (
+            min(mine, key=lambda job: self._jobs[job]["version"])
+            if mine
+            else None
+        )
 
-    def _stage(self, records: Records, job: JobId | None, version: int) -> tuple[Stage, tuple[Ref, ...], str]:
+    def _stage(
+        self, records: Records, job: JobId | None, version: int
+    ) -> tuple[Stage, tuple[Ref, ...], str]:
         if job is not None:
             if run := self._runs.get(job):
                 return _OF_STEP[Step(run["step"])], (), run.get("reason", "")
-            open_ones = (JobId(other) for other in self._jobs[job]["dependency"] if other in self._jobs)
-            waits_for = tuple(dict.fromkeys(job_ref(other) for other in open_ones))
+            open_ones = (
+                JobId(other)
+                for other in self._jobs[job]["dependency"]
+                if other in self._jobs
+            )
+            waits_for = tuple(
+                dict.fromkeys(job_ref(other) for other in open_ones)
+            )
             return (Stage.WAITS if waits_for else Stage.READY), waits_for, ""
         if records.held is not None:
-            return Stage.HELD, (Ref.from_record(records.held["waits_for"]),), records.held["reason"]
+            return (
+                Stage.HELD,
+                (Ref.from_record(records.held["waits_for"]),),
+                records.held["reason"],
+            )
         state = records.state
         if state is None or state.get("version") != version:
             return Stage.WANTED, (), ""
         if state["error"]:
             return Stage.FAILED, (), state["error"]
-        inner = json.loads(state["state"]) if isinstance(state["state"], str) else state["state"]
-        return (Stage.READ if inner["worker_state"] == "READ_COMPLETE" else Stage.COMPLETE), (), ""
+        inner = (
+            json.loads(state["state"])
+            if isinstance(state["state"], str)
+            else state["state"]
+        )
+        return (
+            (
+                Stage.READ
+                if inner["worker_state"] == "READ_COMPLETE"
+                else Stage.COMPLETE
+            ),
+            (),
+            "",
+        )
 
 
 def _set(table: dict[JobId, Any], key: JobId, value: Any) -> None:

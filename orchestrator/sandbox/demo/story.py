@@ -47,15 +47,22 @@ class Stopped(Exception):
         self.number = number
 
 
-def run(once: bool = False, logs: Path | None = None, delay: float = DELAY) -> int:
+def run(
+    once: bool = False, logs: Path | None = None, delay: float = DELAY
+) -> int:
     """Play the demo.
 
-    :param once: check every record, tear everything down and return, instead of staying until Ctrl-C.
-    :param logs: folder for logs and data; by default a new temporary one, which a good end of `once` removes.
+    :param once: check every record, tear everything down and return, instead of staying until
+        Ctrl-C.
+    :param logs: folder for logs and data; by default a new temporary one, which a good end of
+        `once` removes.
     :param delay: how long each simulated operation takes in Heat, in seconds.
-    :returns: the exit code: 0 when all went well, 1 when not, 128 and the signal's number when one came too early.
+    :returns: the exit code: 0 when all went well, 1 when not, 128 and the signal's number when one
+        came too early.
     """
-    screen = Screen(Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH))
+    screen = Screen(
+        Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    )
     folder = logs or Path(tempfile.mkdtemp(prefix="orchestrator-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     code = 1
@@ -77,7 +84,11 @@ def run(once: bool = False, logs: Path | None = None, delay: float = DELAY) -> i
 
 def _play(screen: Screen, folder: Path, delay: float, once: bool) -> int:
     begin = time.monotonic()
-    screen.chapter("Servers", "Real ones, each on a free port of this machine; their logs are in " + str(folder))
+    screen.chapter(
+        "Servers",
+        "Real ones, each on a free port of this machine; their logs are in "
+        + str(folder),
+    )
     with contextlib.ExitStack() as stack:
         with screen.starting(MEMBERS) as started:
             demo = stack.enter_context(Demo(folder, delay, started=started))
@@ -86,7 +97,11 @@ def _play(screen: Screen, folder: Path, delay: float, once: bool) -> int:
         _update(screen, demo)
         _show_records(screen, demo)
         _time_line(screen, demo)
-        wrong = [*demo.problems(), *checking.passing(demo.follower, demo.keys, demo.wanted), *_not_updated(demo, identity)]
+        wrong = [
+            *demo.problems(),
+            *checking.passing(demo.follower, demo.keys, demo.wanted),
+            *_not_updated(demo, identity),
+        ]
         code = _verdict(screen, demo, wrong, time.monotonic() - begin)
         if once:
             screen.say("Ending everything.", "dim")
@@ -95,7 +110,7 @@ def _play(screen: Screen, folder: Path, delay: float, once: bool) -> int:
         return code
 
 
-# The chapters ---------------------------------------------------------------------------------------
+# The chapters -------------------------------------------------------------------------------------
 
 
 def _build(screen: Screen, demo: Demo) -> None:
@@ -103,7 +118,8 @@ def _build(screen: Screen, demo: Demo) -> None:
     built = sum(1 for document in service if demo.builds(document.ref))
     screen.chapter(
         "A load balancer's service",
-        f"{len(service)} resources are written to /config, as the API server does; {built} of them become stacks in Heat.",
+        f"{len(service)} resources are written to /config, as the API server does;"
+        f" {built} of them become stacks in Heat.",
     )
     with screen.progress(demo.follower, [document.ref for document in service]):
         demo.apply(service)
@@ -113,7 +129,8 @@ def _build(screen: Screen, demo: Demo) -> None:
 def _update(screen: Screen, demo: Demo) -> None:
     screen.chapter(
         "One interface changes",
-        f"{INTERFACE} is written again as version 2: more connections, and only from two ranges. Its stack is updated in place.",
+        f"{INTERFACE} is written again as version 2: more connections, and only from"
+        " two ranges. Its stack is updated in place.",
     )
     with screen.progress(demo.follower, [INTERFACE]):
         demo.apply(documents.update())
@@ -121,52 +138,116 @@ def _update(screen: Screen, demo: Demo) -> None:
 
 
 def _show_records(screen: Screen, demo: Demo) -> None:
-    screen.chapter("Its six records in etcd", "Two of them are gone again by now; they are shown as they were.")
+    screen.chapter(
+        "Its six records in etcd",
+        "Two of them are gone again by now; they are shown as they were.",
+    )
     keys = demo.keys
     config, stack, job_state, state, monitoring = (
-        keys.below(folder, INTERFACE) for folder in (keys.config, keys.stacks, keys.job_states, keys.state, keys.monitoring)
+        keys.below(folder, INTERFACE)
+        for folder in (
+            keys.config,
+            keys.stacks,
+            keys.job_states,
+            keys.state,
+            keys.monitoring,
+        )
     )
     shown = (
-        (config, "What is wanted: written by the API server, the body as JSON in a string."),
+        (
+            config,
+            "What is wanted: written by the API server, the body as JSON in a string.",
+        ),
         (
             keys.jobs,
-            "The job that the bridge made of it: each parameter with its value, or the output to read. Gone when it is over.",
+            (
+                "The job that the bridge made of it: each parameter with its value, or"
+                " the output to read. Gone when it is over."
+            ),
         ),
-        (stack, "What a worker saw of the stack in Heat. Other jobs read the outputs they need from here."),
-        (job_state, "Where the job stood: {} while it ran, this once Heat was done. Gone when the state is written."),
-        (state, "The answer to the API server: this version is done, with the stack's outputs."),
-        (monitoring, "What the collector says of the interface, and of which version."),
+        (
+            stack,
+            (
+                "What a worker saw of the stack in Heat. Other jobs read the outputs"
+                " they need from here."
+            ),
+        ),
+        (
+            job_state,
+            (
+                "Where the job stood: {} while it ran, this once Heat was done. Gone"
+                " when the state is written."
+            ),
+        ),
+        (
+            state,
+            (
+                "The answer to the API server: this version is done, with the stack's"
+                " outputs."
+            ),
+        ),
+        (
+            monitoring,
+            "What the collector says of the interface, and of which version.",
+        ),
     )
 
     def about_it(key: str, value: str) -> bool:
-        return value != "{}" and (not key.startswith(keys.jobs) or job_ref(keys.job_id(key)) == INTERFACE)
+        return value != "{}" and (
+            not key.startswith(keys.jobs)
+            or job_ref(keys.job_id(key)) == INTERFACE
+        )
 
     for number, (prefix, sentence) in enumerate(shown, 1):
-        written = [entry for entry in demo.follower.written(prefix) if about_it(*entry)]
+        written = [
+            entry for entry in demo.follower.written(prefix) if about_it(*entry)
+        ]
         if written:
             screen.record(number, *written[-1], sentence)
 
 
 def _time_line(screen: Screen, demo: Demo) -> None:
-    courses = [course for course in demo.follower.courses() if course.planned and course.stored and course.wanted]
+    courses = [
+        course
+        for course in demo.follower.courses()
+        if course.planned and course.stored and course.wanted
+    ]
     if not courses:
         return
-    screen.chapter("The time line", "From the moment that a config is written to the moment that its state is.")
+    screen.chapter(
+        "The time line",
+        "From the moment that a config is written to the moment that its state is.",
+    )
     screen.time_line(courses)
-    total = max(course.stored for course in courses) - min(course.wanted for course in courses)
-    apart = sum(course.stored - course.asked for course in courses if course.asked)
-    created, updated = (sum(1 for course in courses if (course.version == 1) is first) for first in (True, False))
+    total = max(course.stored for course in courses) - min(
+        course.wanted for course in courses
+    )
+    apart = sum(
+        course.stored - course.asked for course in courses if course.asked
+    )
+    created, updated = (
+        sum(1 for course in courses if (course.version == 1) is first)
+        for first in (True, False)
+    )
     screen.say(
-        f"{created} stacks created and {updated} updated in {total:.1f} s; one after the other it would be {apart:.1f} s.", "bold"
+        f"{created} stacks created and {updated} updated in {total:.1f} s; one after"
+        f" the other it would be {apart:.1f} s.",
+        "bold",
     )
 
 
-def _verdict(screen: Screen, demo: Demo, wrong: list[str], seconds: float) -> int:
-    screen.chapter("Check", "Every record against the contract, and against what Heat itself answers.")
+def _verdict(
+    screen: Screen, demo: Demo, wrong: list[str], seconds: float
+) -> int:
+    screen.chapter(
+        "Check",
+        "Every record against the contract, and against what Heat itself answers.",
+    )
     if not wrong:
         stacks = sum(1 for ref in demo.wanted if demo.builds(ref))
         screen.say(
-            f"✔ All is right: {len(demo.wanted)} resources, {stacks} stacks, nothing left over. {seconds:.0f} s in all.",
+            f"✔ All is right: {len(demo.wanted)} resources, {stacks} stacks, nothing"
+            f" left over. {seconds:.0f} s in all.",
             "bold green",
         )
         return 0
@@ -189,18 +270,29 @@ def _stay(screen: Screen, demo: Demo) -> None:
         grid.add_row(Text(name, "bold"), Text(where, "cyan", no_wrap=True))
     screen.console.print(Padding(grid, (0, 0, 0, 2)), soft_wrap=True)
     screen.say("\nIn another terminal:\n")
-    screen.write(Text(f"    set -a; . {demo.environment_file}; set +a", "bold cyan"))
+    screen.write(
+        Text(f"    set -a; . {demo.environment_file}; set +a", "bold cyan")
+    )
     examples = documents.folder()
     with contextlib.suppress(ValueError):
         examples = examples.relative_to(Path.cwd())
     for command, sees in (
-        ("orchestrator status", "what runs, what waits and on whom, what failed and why"),
-        (f"orchestrator get {INTERFACE.type} {INTERFACE.id}", "wanted, recorded and reported, side by side"),
+        (
+            "orchestrator status",
+            "what runs, what waits and on whom, what failed and why",
+        ),
+        (
+            f"orchestrator get {INTERFACE.type} {INTERFACE.id}",
+            "wanted, recorded and reported, side by side",
+        ),
         (
             f"orchestrator apply -f {examples / 'broken' / 'refused_by_heat.yaml'}",
             "Heat refuses one of the two; its state says why",
         ),
-        (f"orchestrator delete --wait {INTERFACE.type} lbif-admin", "its stack goes, and then all that is known of it"),
+        (
+            f"orchestrator delete --wait {INTERFACE.type} lbif-admin",
+            "its stack goes, and then all that is known of it",
+        ),
     ):
         screen.write(Text(f"    {command}", "bold cyan"))
         screen.say(sees, "dim", indent=8)
@@ -214,12 +306,14 @@ def _stay(screen: Screen, demo: Demo) -> None:
         screen.say("Ending everything.", "dim")
 
 
-# What the update did to the stack ---------------------------------------------------------------------
+# What the update did to the stack -----------------------------------------------------------------
 
 
 def _identity(demo: Demo) -> str:
     """Heat's own id of the interface's stack, which an update in place does not change."""
-    stack = checking.HeatApi(demo.heat).stack(documents.update()[0].body["tenant_id"], INTERFACE.stack_name)
+    stack = checking.HeatApi(demo.heat).stack(
+        documents.update()[0].body["tenant_id"], INTERFACE.stack_name
+    )
     return str(stack["id"]) if stack else ""
 
 
@@ -230,18 +324,24 @@ def _not_updated(demo: Demo, identity: str) -> Iterator[str]:
     if _identity(demo) != identity:
         yield f"{INTERFACE}: its stack is another one than before the update"
         return
-    listener = api.properties(body["tenant_id"], INTERFACE.stack_name, "listener")
+    listener = api.properties(
+        body["tenant_id"], INTERFACE.stack_name, "listener"
+    )
     for name in ("connection_limit", "allowed_cidrs"):
         if listener.get(name) != body[name]:
-            yield f"{INTERFACE} in Heat: {name} of the listener is {listener.get(name)!r}, should be {body[name]!r}"
+            yield (
+                f"{INTERFACE} in Heat: {name} of the listener is"
+                f" {listener.get(name)!r}, should be {body[name]!r}"
+            )
 
 
-# Ending ---------------------------------------------------------------------------------------------
+# Ending -------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """Turn the signals that end a program into an exception, so that everything is torn down on the way out.
+    """Turn the signals that end a program into an exception, so that everything is torn down on the
+    way out.
 
     The second one ends us at once; the children are ended by their guard.
     """
@@ -254,7 +354,10 @@ def _signals() -> Iterator[None]:
             signal.signal(each, signal.SIG_DFL)
         raise Stopped(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     for number in before:
         signal.signal(number, stop)
     try:
@@ -269,7 +372,9 @@ def _log_to(file: Path) -> Iterator[None]:
     """Write what the library logs to a file: it must not run through the table."""
     logger = logging.getLogger("orchestrator")
     handler = logging.FileHandler(file)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    )
     logger.addHandler(handler)
     before, logger.propagate = logger.propagate, False
     try:

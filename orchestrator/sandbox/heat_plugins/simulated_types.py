@@ -1,7 +1,8 @@
-"""Where Heat finds the simulated resource types and constraints; the work is done in `orchestrator.sandbox.simulation`.
+"""Where Heat finds the simulated resource types and constraints; the work is done in
+`orchestrator.sandbox.simulation`.
 
-Heat asks every module of its plugin folders for these functions, after those of its built-in types: the last
-answer for a name wins.
+Heat asks every module of its plugin folders for these functions, after those of its built-in types:
+the last answer for a name wins.
 """
 
 from __future__ import annotations

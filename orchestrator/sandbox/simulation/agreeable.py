@@ -1,8 +1,9 @@
 """The client of a cloud that agrees to everything.
 
-The `validate()` of Heat's resource types mixes checks of the template (which must be kept) with questions to the cloud
-("is this microversion supported?", "how many metadata entries are allowed?"). Handing it this object keeps the
-former and answers the latter in the template's favour.
+The `validate()` of Heat's resource types mixes checks of the template (which must be kept) with
+questions to the cloud ("is this microversion supported?", "how many metadata entries are
+allowed?").
+Handing it this object keeps the former and answers the latter in the template's favour.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any, Self
 
 
 class Agreeable:
-    """Whatever is asked of it (attribute, call, item, comparison) it agrees, mostly by giving itself."""
+    """Whatever is asked of it (attribute, call, item, comparison) it agrees, mostly by giving
+    itself."""
 
     def __getattr__(self, name: str) -> Agreeable:
         if name.startswith("__"):

@@ -1,4 +1,5 @@
-"""Constraints of Heat that look a name up in a cloud (`neutron.network`, `glance.image`, …) accept any value here.
+"""Constraints of Heat that look a name up in a cloud (`neutron.network`, `glance.image`, …) accept
+any value here.
 
 Constraints of pure form (`ip_addr`, `net_cidr`, `mac_addr`, …) stay Heat's own.
 """
@@ -25,4 +26,8 @@ class AnyValue:
 
 def accepting() -> dict[str, type]:
     """`AnyValue` under the name of every constraint that would ask a cloud."""
-    return {point.name: AnyValue for point in metadata.entry_points(group=NAMESPACE) if point.value.startswith(CLIENTS)}
+    return {
+        point.name: AnyValue
+        for point in metadata.entry_points(group=NAMESPACE)
+        if point.value.startswith(CLIENTS)
+    }

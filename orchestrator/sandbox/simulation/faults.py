@@ -1,12 +1,14 @@
 """Failures and delays on demand.
 
-A word in a resource's name (or description, value_specs, metadata or tags) makes its operations misbehave:
+A word in a resource's name (or description, value_specs, metadata or tags) makes its operations
+misbehave:
 
 * `fail-create`, `fail-update`, `fail-delete`: the operation fails, with a sentence as its reason;
 * `fail-create-once` and so on: only the first attempt fails, so that a repair can be tried;
 * `slow-30`: every operation takes 30 seconds.
 
-`SANDBOX_HEAT_DELAY` is the number of seconds every other operation takes (0 by default). Nothing here is random.
+`SANDBOX_HEAT_DELAY` is the number of seconds every other operation takes (0 by default).
+Nothing here is random.
 """
 
 from __future__ import annotations
@@ -37,8 +39,14 @@ def delay(properties: Mapping[str, Any]) -> float:
     return float(os.environ.get("SANDBOX_HEAT_DELAY") or 0)
 
 
-def failure(action: str, kind: str, properties: Mapping[str, Any], identity: tuple[str, ...]) -> SimulatedFailure | None:
-    """The error with which this operation must end, or None. `identity` is what "once" is counted by."""
+def failure(
+    action: str,
+    kind: str,
+    properties: Mapping[str, Any],
+    identity: tuple[str, ...],
+) -> SimulatedFailure | None:
+    """The error with which this operation must end, or None.
+    `identity` is what "once" is counted by."""
     for match in FAIL.finditer(_text(properties)):
         if match[1] != action:
             continue
@@ -48,7 +56,10 @@ def failure(action: str, kind: str, properties: Mapping[str, Any], identity: tup
             _failed_once.add((*identity, action))
         name = properties.get("name")
         what = f"{kind} {name!r}" if name else kind
-        return SimulatedFailure(f"The simulated cloud could not {action} {what}, because its name asks for it ({match[0]}).")
+        return SimulatedFailure(
+            f"The simulated cloud could not {action} {what}, because its name asks for"
+            f" it ({match[0]})."
+        )
     return None
 
 

@@ -1,7 +1,9 @@
-"""The simulated resource types: Heat's own classes, with everything that would speak to a cloud replaced.
+"""The simulated resource types: Heat's own classes, with everything that would speak to a cloud
+replaced.
 
-One mixin, put before each real class. The real class keeps its properties and attributes schemas, its translation of
-old property names, its checks of the template and its implicit dependencies, so that a template is taken or refused
+One mixin, put before each real class.
+The real class keeps its properties and attributes schemas, its translation of old property names,
+its checks of the template and its implicit dependencies, so that a template is taken or refused
 here for the same reasons as on a real cloud.
 """
 
@@ -23,10 +25,25 @@ from orchestrator.sandbox.simulation import documents, faults
 from orchestrator.sandbox.simulation.agreeable import Agreeable
 
 #: The services whose types are simulated: every resource type that Heat has for them.
-SERVICES = ("barbican", "cinder", "designate", "glance", "manila", "neutron", "nova", "octavia")
+SERVICES = (
+    "barbican",
+    "cinder",
+    "designate",
+    "glance",
+    "manila",
+    "neutron",
+    "nova",
+    "octavia",
+)
 
-#: Heat's own types that check for an endpoint of Heat itself in the catalogue, and need nothing else.
-LOCAL = ("OS::Heat::CloudConfig", "OS::Heat::MultipartMime", "OS::Heat::SoftwareConfig", "OS::Heat::StructuredConfig")
+# : Heat's own types that check for an endpoint of Heat itself in the catalogue, and need nothing
+# else.
+LOCAL = (
+    "OS::Heat::CloudConfig",
+    "OS::Heat::MultipartMime",
+    "OS::Heat::SoftwareConfig",
+    "OS::Heat::StructuredConfig",
+)
 
 #: The value of an attribute of which only the type is known.
 EMPTY: Mapping[str, Any] = {
@@ -40,14 +57,17 @@ EMPTY: Mapping[str, Any] = {
 class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
     """Stands before a real resource class and keeps it from the cloud it would need."""
 
-    #: Without a client, Heat takes the type's service as available and recognises no errors of a cloud.
+    # : Without a client, Heat takes the type's service as available and recognises no errors of a
+    # cloud.
     default_client_name = None
     required_service_extension = None
 
     #: The name of the type, which errors and documents mention.
     simulated_type: str
 
-    def client(self, name: str | None = None, version: str | None = None) -> Any:
+    def client(
+        self, name: str | None = None, version: str | None = None
+    ) -> Any:
         return Agreeable()
 
     def client_plugin(self, name: str | None = None) -> Any:
@@ -58,9 +78,14 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
         return True, None
 
     def translation_rules(self, properties: Any) -> list[Any]:
-        """The real rules but those that ask a cloud for the id behind a name: here a name is as good as an id."""
+        """The real rules but those that ask a cloud for the id behind a name: here a name is as
+        good as an id."""
         rules = super().translation_rules(properties) or []
-        return [rule for rule in rules if rule.rule != translation.TranslationRule.RESOLVE]
+        return [
+            rule
+            for rule in rules
+            if rule.rule != translation.TranslationRule.RESOLVE
+        ]
 
     # -- what is done to the resource
 
@@ -73,17 +98,27 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
     def check_create_complete(self, deadline: float) -> bool:
         return self._finished("create", deadline, self._plain(self.properties))
 
-    def handle_update(self, json_snippet: Any, tmpl_diff: Any, prop_diff: Any) -> tuple[float, documents.Document]:
-        properties = self._plain(json_snippet.properties(self.properties_schema, self.context))
+    def handle_update(
+        self, json_snippet: Any, tmpl_diff: Any, prop_diff: Any
+    ) -> tuple[float, documents.Document]:
+        properties = self._plain(
+            json_snippet.properties(self.properties_schema, self.context)
+        )
         self._choose_facts(properties)
         return self._deadline(properties), properties
 
-    def check_update_complete(self, progress: tuple[float, documents.Document]) -> bool:
+    def check_update_complete(
+        self, progress: tuple[float, documents.Document]
+    ) -> bool:
         deadline, properties = progress
         return self._finished("update", deadline, properties)
 
     def handle_delete(self) -> float | None:
-        return None if self.resource_id is None else self._deadline(self._plain(self.properties))
+        return (
+            None
+            if self.resource_id is None
+            else self._deadline(self._plain(self.properties))
+        )
 
     def check_delete_complete(self, deadline: float | None) -> bool:
         if deadline is None:
@@ -102,7 +137,8 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
         """Nothing can have happened to it behind Heat's back."""
 
     def needs_replace_failed(self) -> bool:
-        """A resource whose creation failed is made anew by the next update, as one in ERROR is on a real cloud."""
+        """A resource whose creation failed is made anew by the next update, as one in ERROR is on a
+        real cloud."""
         return self.resource_id is None or self.action == self.CREATE
 
     def prepare_for_replace(self) -> None:
@@ -119,18 +155,29 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
     def _show_resource(self) -> documents.Document:
         properties = self._plain(self._stored_properties())
         document: documents.Document = {
-            **{name: value for name, value in properties.items() if value is not None and name != "value_specs"},
+            **{
+                name: value
+                for name, value in properties.items()
+                if value is not None and name != "value_specs"
+            },
             **(properties.get("value_specs") or {}),
             "id": self.resource_id,
             "name": properties.get("name") or self.physical_resource_name(),
-            "status": "ERROR" if (self.action, self.status) == (self.CREATE, self.FAILED) else "ACTIVE",
+            "status": (
+                "ERROR"
+                if (self.action, self.status) == (self.CREATE, self.FAILED)
+                else "ACTIVE"
+            ),
             "tenant_id": self.stack.context.project_id,
             "project_id": self.stack.context.project_id,
         }
         kind = documents.KINDS.get(self.simulated_type, documents.Kind())
         if kind.facts and not self._facts():
             return document  # failed before it was given any
-        return {**document, **kind.document(self.resource_id, properties, self._facts())}
+        return {
+            **document,
+            **kind.document(self.resource_id, properties, self._facts()),
+        }
 
     def _resolve_attribute(self, name: str) -> Any:
         if self.resource_id is None:
@@ -139,7 +186,9 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
         if name in document:
             return document[name]
         if name.removesuffix("_id") in document:
-            return document[name.removesuffix("_id")]  # the property `router` is the attribute `router_id`
+            return document[
+                name.removesuffix("_id")
+            ]  # the property `router` is the attribute `router_id`
         return EMPTY.get(self.attributes_schema[name].type, "")
 
     # -- helpers
@@ -153,18 +202,25 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
     def _stored_properties(self) -> Any:
         """The properties with which the resource was made, or last updated.
 
-        They are literal. The current ones may hold references to attributes of other resources, which Heat does not
+        They are literal.
+        The current ones may hold references to attributes of other resources, which Heat does not
         resolve while it resolves outputs.
         """
         if self._stored_properties_data is None:
             return self.properties
-        stored = self.frozen_definition().properties(self.properties_schema, self.context)
+        stored = self.frozen_definition().properties(
+            self.properties_schema, self.context
+        )
         self.translate_properties(stored, ignore_resolve_error=True)
         return stored
 
     def _plain(self, properties: Any) -> documents.Document:
         """The properties as plain data, with the defaults of their schema."""
-        plain: documents.Document = json.loads(json.dumps({name: properties[name] for name in properties}, default=str))
+        plain: documents.Document = json.loads(
+            json.dumps(
+                {name: properties[name] for name in properties}, default=str
+            )
+        )
         return plain
 
     def _choose_facts(self, properties: documents.Document) -> None:
@@ -177,23 +233,34 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
             self.data_set(documents.FACTS, json.dumps(facts))
 
     def _facts(self) -> documents.Document:
-        facts: documents.Document = json.loads(self.data().get(documents.FACTS) or "{}")
+        facts: documents.Document = json.loads(
+            self.data().get(documents.FACTS) or "{}"
+        )
         return facts
 
     def _deadline(self, properties: documents.Document) -> float:
         return time.monotonic() + faults.delay(properties)
 
-    def _finished(self, action: str, deadline: float, properties: documents.Document) -> bool:
+    def _finished(
+        self, action: str, deadline: float, properties: documents.Document
+    ) -> bool:
         if time.monotonic() < deadline:
             return False
-        identity = (self.stack.context.project_id or "", self.stack.name, self.name)
-        if error := faults.failure(action, self.simulated_type, properties, identity):
+        identity = (
+            self.stack.context.project_id or "",
+            self.stack.name,
+            self.name,
+        )
+        if error := faults.failure(
+            action, self.simulated_type, properties, identity
+        ):
             raise error
         return True
 
 
 class Local(resource.Resource):  # type: ignore[misc]  # Heat has no types
-    """Stands before a class of Heat's own that works without a cloud, once its service is taken as available."""
+    """Stands before a class of Heat's own that works without a cloud, once its service is taken as
+    available."""
 
     @classmethod
     def is_service_available(cls, context: Any) -> tuple[bool, str | None]:
@@ -205,14 +272,28 @@ def simulated() -> dict[str, type]:
     found: dict[str, type] = {}
     for service in SERVICES:
         for module in _modules(f"heat.engine.resources.openstack.{service}"):
-            mapping = getattr(module, "available_resource_mapping", getattr(module, "resource_mapping", dict))
+            mapping = getattr(
+                module,
+                "available_resource_mapping",
+                getattr(module, "resource_mapping", dict),
+            )
             for name, real in mapping().items():
-                body = {"simulated_type": name, "__doc__": real.__doc__, "__module__": __name__}
-                found[name] = type(f"Simulated{real.__name__}", (Simulated, real), body)
+                body = {
+                    "simulated_type": name,
+                    "__doc__": real.__doc__,
+                    "__module__": __name__,
+                }
+                found[name] = type(
+                    f"Simulated{real.__name__}", (Simulated, real), body
+                )
     for module in _modules("heat.engine.resources.openstack.heat"):
         for name, real in getattr(module, "resource_mapping", dict)().items():
             if name in LOCAL:
-                found[name] = type(real.__name__, (Local, real), {"__doc__": real.__doc__, "__module__": __name__})
+                found[name] = type(
+                    real.__name__,
+                    (Local, real),
+                    {"__doc__": real.__doc__, "__module__": __name__},
+                )
     return found
 
 

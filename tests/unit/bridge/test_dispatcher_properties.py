@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-
 from orchestrator.bridge.dispatching import Dispatcher
 from orchestrator.clients.queue import PORTION
 from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Run, Step
+
 from tests.doubles import RecordingQueue
 from tests.factories import job, network
 
@@ -31,7 +31,13 @@ class Dispatching(RuleBasedStateMachine):
         super().__init__()
         self.broker = RecordingQueue()
         queue: Any = self.broker
-        self.dispatcher = Dispatcher(queue, self.clock.timer, look_interval=1.0, tenant_limit=TENANT_LIMIT, total_limit=TOTAL_LIMIT)
+        self.dispatcher = Dispatcher(
+            queue,
+            self.clock.timer,
+            look_interval=1.0,
+            tenant_limit=TENANT_LIMIT,
+            total_limit=TOTAL_LIMIT,
+        )
         self.jobs: dict[str, Job] = {}
         """Those that are not over, by id."""
         self.untaken: set[str] = set()
@@ -48,7 +54,9 @@ class Dispatching(RuleBasedStateMachine):
                 named = [run.partition("/")[2] for run in message.argument]
                 assert 1 <= len(named) <= PORTION
                 assert len(set(named)) == len(named)
-                assert len(named) == 1 or not self.alone.intersection(named), "one that is to be alone has company"
+                assert len(named) == 1 or not self.alone.intersection(named), (
+                    "one that is to be alone has company"
+                )
                 self.untaken.update(named)
 
     @rule(tenants=st.lists(st.sampled_from(TENANTS), min_size=1, max_size=40), alone=st.booleans())
@@ -79,7 +87,9 @@ class Dispatching(RuleBasedStateMachine):
                 case "asked":
                     self.alone.discard(name)
                     self.waiting.add(name)
-                    self.dispatcher.moved(one.id, one.tenant, Run(Step.WAITING, stack="s", asked_at=self.clock.now))
+                    self.dispatcher.moved(
+                        one.id, one.tenant, Run(Step.WAITING, stack="s", asked_at=self.clock.now)
+                    )
                 case "over":
                     self.over(one)
                 case "unavailable":
@@ -94,7 +104,9 @@ class Dispatching(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 20))
     def supersede(self, count: int) -> None:
-        for name in [name for name in self.jobs if name not in self.under_way | self.waiting][:count]:
+        for name in [name for name in self.jobs if name not in self.under_way | self.waiting][
+            :count
+        ]:
             one = self.jobs[name]
             self.untaken.discard(name)
             del self.jobs[name]
@@ -128,11 +140,21 @@ class Dispatching(RuleBasedStateMachine):
     def what_may_be_sent_is_sent_or_will_be(self) -> None:
         """Without another event."""
         lanes = self.dispatcher._lanes
-        assert {tenant for tenant, lane in lanes.items() if lane.ready} == set(self.dispatcher._ready)
-        seen = {name for lane in lanes.values() for name in (*lane.ready, *lane.in_flight, *lane.sleeping, *lane.waiting)}
+        assert {tenant for tenant, lane in lanes.items() if lane.ready} == set(
+            self.dispatcher._ready
+        )
+        seen = {
+            name
+            for lane in lanes.values()
+            for name in (*lane.ready, *lane.in_flight, *lane.sleeping, *lane.waiting)
+        }
         assert seen == set(self.jobs)
         out = self.untaken | self.under_way
-        assert {name for lane in lanes.values() for name in lane.in_flight} == out == self.dispatcher._in_flight
+        assert (
+            {name for lane in lanes.values() for name in lane.in_flight}
+            == out
+            == self.dispatcher._in_flight
+        )
         if len(out) == TOTAL_LIMIT:
             return
         for lane in lanes.values():
@@ -158,5 +180,10 @@ class Dispatching(RuleBasedStateMachine):
 
 def test_no_job_is_lost_from_sight(monkeypatch: pytest.MonkeyPatch) -> None:
     Dispatching.clock = Clock(monkeypatch)
-    chosen = settings(max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+    chosen = settings(
+        max_examples=300,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     run_state_machine_as_test(Dispatching, settings=chosen)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
 from orchestrator.bridge import health
-from orchestrator.bridge.health import HANGS, LOOP_SILENCE, STANDBY_SILENCE, TAKEOVER_HANGS, WATCH_SILENCE, Health
+from orchestrator.bridge.health import (
+    HANGS,
+    LOOP_SILENCE,
+    STANDBY_SILENCE,
+    TAKEOVER_HANGS,
+    WATCH_SILENCE,
+    Health,
+)
+
 from tests.doubles import MemoryStore
 
 
@@ -36,7 +43,9 @@ STATES: list[tuple[Callable[[Health], None], float, float]] = [
 ]
 
 
-@pytest.mark.parametrize(("enter", "well_for", "lives_for"), STATES, ids=["standby", "taking over", "leader"])
+@pytest.mark.parametrize(
+    ("enter", "well_for", "lives_for"), STATES, ids=["standby", "taking over", "leader"]
+)
 def test_silence_is_a_fault_long_before_a_restart_would_help(
     clock: Clock, enter: Callable[[Health], None], well_for: float, lives_for: float
 ) -> None:
@@ -59,7 +68,9 @@ def test_a_bridge_that_waits_for_its_types_does_not_hang(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("recovers", [Health.heard, leading], ids=["standby", "leader"])
-def test_trouble_with_etcd_is_told_until_etcd_has_answered(clock: Clock, recovers: Callable[[Health], None]) -> None:
+def test_trouble_with_etcd_is_told_until_etcd_has_answered(
+    clock: Clock, recovers: Callable[[Health], None]
+) -> None:
     told = Health()
     leading(told)
     told.troubled("etcd refuses us")

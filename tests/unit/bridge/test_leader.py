@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge.leader import Leadership, LeadershipLost, campaign, identity
 from orchestrator.clients.store import HistoryChanged
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreForbidden
+
 from tests import factories
 from tests.doubles import MemoryStore, MemoryWatch
 
@@ -68,7 +68,9 @@ def test_a_standby_can_be_stopped() -> None:
     assert standby.ended() is None
 
 
-def test_a_standby_watches_on_though_all_history_was_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_standby_watches_on_though_all_history_was_compacted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its watch begins after the listing, not after the last write of the leader's key: it would
     end at once."""
     store = MemoryStore()
@@ -149,7 +151,11 @@ def test_a_renewal_whose_answer_got_lost_is_made_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "act", [lambda leadership: leadership.renew(), lambda leadership: leadership.commit(Transaction(puts={"/a": "1"}))]
+    "act",
+    [
+        lambda leadership: leadership.renew(),
+        lambda leadership: leadership.commit(Transaction(puts={"/a": "1"})),
+    ],
 )
 def test_who_does_not_lead_any_more_is_told(act: Callable[[Leadership], object]) -> None:
     store = MemoryStore()
@@ -189,7 +195,9 @@ def test_a_key_of_our_own_that_a_backup_brings_back_is_taken_over_at_once() -> N
     assert leadership.commit(Transaction(puts={"/a": "1"})) > 0
 
 
-def test_a_right_that_is_missing_is_told_and_leaves_no_lease_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_right_that_is_missing_is_told_and_leaves_no_lease_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     store = MemoryStore()
     store.fail_next(performed=False, error=StoreForbidden("etcd refuses us: permission denied"))
 

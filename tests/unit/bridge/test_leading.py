@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge import leading
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import Leadership, LeadershipLost
 from orchestrator.bridge.leading import Leading
 from orchestrator.clients.store import Compacted, HistoryChanged
 from orchestrator.errors import StoreForbidden, StoreUnavailable
+
 from tests import factories
 from tests.doubles import MemoryStore
 
@@ -64,7 +64,9 @@ def raising(error: Exception) -> Step:
     return step
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("no answer in time"), Compacted("history is gone")])
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("no answer in time"), Compacted("history is gone")]
+)
 def test_trouble_costs_no_leadership(error: Exception) -> None:
     first, second = Bridge(raising(error)).run()
 
@@ -85,7 +87,9 @@ def test_history_that_is_compacted_again_and_again_costs_no_leadership() -> None
     assert len(set(Bridge(compacted, compacted, compacted).run())) == 1
 
 
-def test_trouble_that_comes_again_much_later_costs_no_leadership(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trouble_that_comes_again_much_later_costs_no_leadership(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(leading, "_SOUND", 0.0)
     trouble = raising(StoreUnavailable("no answer in time"))
     first, second, third = Bridge(trouble, trouble).run()
@@ -93,7 +97,9 @@ def test_trouble_that_comes_again_much_later_costs_no_leadership(monkeypatch: py
     assert first == second == third
 
 
-@pytest.mark.parametrize("error", [HistoryChanged("restored"), LeadershipLost("another bridge leads")])
+@pytest.mark.parametrize(
+    "error", [HistoryChanged("restored"), LeadershipLost("another bridge leads")]
+)
 def test_a_history_or_a_lead_that_is_lost_is_not_gone_on_with(error: Exception) -> None:
     first, second = Bridge(raising(error)).run()
 

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge.dispatching import LONGEST_LOOK, MOST_LOOKS_WAITING, Dispatcher
 from orchestrator.clients.queue import LOOK, SUBMIT
 from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import JobId, Ref
+
 from tests import factories
 from tests.doubles import RecordingQueue
 
@@ -75,7 +75,9 @@ def looks(broker: RecordingQueue) -> int:
 
 def waits(dispatcher: Dispatcher, name: str, tenant: str = "t1") -> None:
     """Heat has taken the job. (The clock of the worker that says so is a day ahead: it does not matter.)"""
-    dispatcher.moved(job(name), tenant, Run(Step.WAITING, stack=name, asked_at=time.time() + 86_400.0))
+    dispatcher.moved(
+        job(name), tenant, Run(Step.WAITING, stack=name, asked_at=time.time() + 86_400.0)
+    )
 
 
 def test_young_stacks_are_looked_at_every_interval_however_many(
@@ -88,7 +90,9 @@ def test_young_stacks_are_looked_at_every_interval_however_many(
     assert 20 <= looks(broker) <= 25
 
 
-def test_old_stacks_are_looked_at_less_often(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_old_stacks_are_looked_at_less_often(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "old")
     clock.pass_(300.0)
     before = looks(broker)
@@ -97,7 +101,9 @@ def test_old_stacks_are_looked_at_less_often(dispatcher: Dispatcher, clock: Cloc
     assert 8 <= looks(broker) - before <= 13, "every 5 to 7 s: a fiftieth of 300 to 360 s"
 
 
-def test_the_pause_has_a_bound(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_the_pause_has_a_bound(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "ancient")
     clock.pass_(100_000.0)
     before = looks(broker)
@@ -117,10 +123,14 @@ def test_a_new_stack_does_not_wait_for_the_look_at_the_old_ones(
 
     assert looks(broker) == before + 1
     clock.pass_(10.0)
-    assert looks(broker) <= before + 14, "the look that was due before is not taken as well for ever"
+    assert looks(broker) <= before + 14, (
+        "the look that was due before is not taken as well for ever"
+    )
 
 
-def test_looks_end_when_nothing_waits_any_more(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_looks_end_when_nothing_waits_any_more(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "n1")
     clock.pass_(3.0)
     dispatcher.over(job("n1"), "t1")
@@ -130,14 +140,18 @@ def test_looks_end_when_nothing_waits_any_more(dispatcher: Dispatcher, clock: Cl
     assert looks(broker) == before
 
 
-def test_tenants_are_looked_at_apart(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_tenants_are_looked_at_apart(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "n2", "t2")
     clock.pass_(100_000.0)
     before = len(broker.sent)
     waits(dispatcher, "n1", "t1")
     clock.pass_(30.0)
 
-    by_tenant = [message.argument for message in list(broker.sent)[before:] if message.tasks == (LOOK,)]
+    by_tenant = [
+        message.argument for message in list(broker.sent)[before:] if message.tasks == (LOOK,)
+    ]
     assert by_tenant.count("t1") > 20
     assert by_tenant.count("t2") <= 3
 
@@ -166,7 +180,9 @@ def test_targets_are_not_looked_at_while_many_looks_wait_for_workers(clock: Cloc
 # A Heat that takes long -------------------------------------------------------------------------------
 
 
-def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "n1", "t1")
     waits(dispatcher, "n2", "t2")
     dispatcher.polled("t1", Poll(under_way=True))
@@ -179,7 +195,9 @@ def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(dispatcher: Dispat
     assert by_tenant.count("t2") > 20
 
 
-def test_when_it_is_over_the_next_one_comes_as_usual(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_when_it_is_over_the_next_one_comes_as_usual(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "n1")
     dispatcher.polled("t1", Poll(under_way=True))
     clock.pass_(30.0)
@@ -205,7 +223,9 @@ def test_a_poll_that_outlives_all_that_waited_leaves_nothing_behind(
     assert dispatcher._lanes == {}
 
 
-def test_a_tenant_of_which_nothing_is_known_may_be_told_of(dispatcher: Dispatcher, broker: RecordingQueue) -> None:
+def test_a_tenant_of_which_nothing_is_known_may_be_told_of(
+    dispatcher: Dispatcher, broker: RecordingQueue
+) -> None:
     dispatcher.polled("t9", None)
     dispatcher.polled("t9", Poll(under_way=True))
     dispatcher.polled("t9", None)
@@ -231,7 +251,9 @@ def refuse_polls(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue, s
     return failures - before
 
 
-def test_polls_that_are_refused_come_at_growing_intervals(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_polls_that_are_refused_come_at_growing_intervals(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "n1")
 
     assert refuse_polls(dispatcher, clock, broker, 60) <= 8, "after 1, 2, 4, 8, 16 s"
@@ -239,7 +261,9 @@ def test_polls_that_are_refused_come_at_growing_intervals(dispatcher: Dispatcher
     assert dispatcher.sizes()["polls_refused"] == 1
 
 
-def test_refused_polls_open_the_circuit_of_their_tenant(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_refused_polls_open_the_circuit_of_their_tenant(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "n1", "t1")
     refuse_polls(dispatcher, clock, broker, 60)
     for tenant in ("t1", "t2"):
@@ -248,12 +272,16 @@ def test_refused_polls_open_the_circuit_of_their_tenant(dispatcher: Dispatcher, 
     clock.pass_(60.0)
     dispatcher.flush(lambda job: True)
 
-    sent = [run for message in broker.sent if message.tasks[0] == SUBMIT for run in message.argument]
+    sent = [
+        run for message in broker.sent if message.tasks[0] == SUBMIT for run in message.argument
+    ]
     assert sum(run.startswith("t1/") for run in sent) == 1
     assert sum(run.startswith("t2/") for run in sent) == 6
 
 
-def test_a_job_and_a_poll_of_a_refused_tenant_take_turns(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_a_job_and_a_poll_of_a_refused_tenant_take_turns(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     """Each attempt costs Keystone tokens: there is one in a pause, of whatever kind."""
     waits(dispatcher, "n1")
     one = created("n2", tenant_id="t1")
@@ -269,7 +297,9 @@ def test_a_job_and_a_poll_of_a_refused_tenant_take_turns(dispatcher: Dispatcher,
         if len(broker.sent) - polls > jobs:
             jobs = len(broker.sent) - polls
             attempts.append((clock.now, "job"))
-            run = Run(Step.RETRY, attempt=jobs, delay=0.1, cause=Cause.PROJECT.value, reason="no role")
+            run = Run(
+                Step.RETRY, attempt=jobs, delay=0.1, cause=Cause.PROJECT.value, reason="no role"
+            )
             dispatcher.moved(one.id, "t1", run)
 
     late = attempts[10:]
@@ -277,7 +307,9 @@ def test_a_job_and_a_poll_of_a_refused_tenant_take_turns(dispatcher: Dispatcher,
     assert min(after - before for (before, _), (after, _) in pairwise(late)) > 5.0
 
 
-def test_an_answered_poll_closes_the_circuit(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_an_answered_poll_closes_the_circuit(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     waits(dispatcher, "n1")
     refuse_polls(dispatcher, clock, broker, 60)
     dispatcher.polled("t1", None)
@@ -292,10 +324,14 @@ def test_an_answered_poll_closes_the_circuit(dispatcher: Dispatcher, clock: Cloc
     assert len(broker.sent) > looks(broker) + 1
 
 
-def test_an_outage_is_polled_every_few_seconds(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue) -> None:
+def test_an_outage_is_polled_every_few_seconds(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+) -> None:
     """It ends by itself, and then the ends of stacks are to be found soon."""
     waits(dispatcher, "n1")
-    dispatcher.polled("t1", Poll(failures=20, cause=Cause.UNAVAILABLE.value, reason="503", since=1.0), revision=1)
+    dispatcher.polled(
+        "t1", Poll(failures=20, cause=Cause.UNAVAILABLE.value, reason="503", since=1.0), revision=1
+    )
     clock.pass_(3.0)
     assert looks(broker) == 0
     clock.pass_(4.0)

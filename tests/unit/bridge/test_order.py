@@ -7,6 +7,7 @@ from orchestrator.core.facts import ConfigWritten
 from orchestrator.core.refs import Ref
 from orchestrator.core.resources import Wanted
 from orchestrator.core.world import World
+
 from tests.factories import schemas
 
 

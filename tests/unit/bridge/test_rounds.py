@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
-
 from orchestrator.bridge.rounds import Rounds
 from orchestrator.core.refs import Ref
 
@@ -39,13 +38,17 @@ def test_everybody_is_due_once_an_interval(count: int, start: float) -> None:
     clock = Clock(1_000_000_020.0 + start)
     rounds = Rounds(INTERVAL, 48, clock)
     for _ in range(3):
-        assert Counter(ref for _, ref in turns(rounds, clock, MANY[:count], INTERVAL)) == Counter(MANY[:count])
+        assert Counter(ref for _, ref in turns(rounds, clock, MANY[:count], INTERVAL)) == Counter(
+            MANY[:count]
+        )
 
 
 def test_the_turns_are_an_interval_apart() -> None:
     clock = Clock()
     rounds = Rounds(INTERVAL, 48, clock)
-    first, second = ({ref: at for at, ref in turns(rounds, clock, MANY, INTERVAL)} for _ in range(2))
+    first, second = (
+        {ref: at for at, ref in turns(rounds, clock, MANY, INTERVAL)} for _ in range(2)
+    )
 
     assert all(abs(second[ref] - first[ref] - INTERVAL) <= INTERVAL / 12 for ref in MANY)
 
@@ -94,7 +97,10 @@ def test_somebody_new_is_due_in_the_next_round() -> None:
     rounds = Rounds(INTERVAL, 48, clock)
     turns(rounds, clock, MANY[:10], INTERVAL)
 
-    assert Counter(ref for _, ref in turns(rounds, clock, MANY[:20], 2 * INTERVAL))[MANY[15]] in (1, 2)
+    assert Counter(ref for _, ref in turns(rounds, clock, MANY[:20], 2 * INTERVAL))[MANY[15]] in (
+        1,
+        2,
+    )
 
 
 def test_nobody_is_nobody() -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import Leadership, campaign
 from orchestrator.bridge.schemas import SchemaKeeper
@@ -23,6 +22,7 @@ from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.schema_list import SchemaList
 from orchestrator.core.schemas import Schemas, parse_schemas
 from orchestrator.errors import InvalidInput, SchemasDenied, StoreUnavailable, TemporaryError
+
 from tests.doubles import MemoryStore
 from tests.gohan.types import entry
 
@@ -30,7 +30,12 @@ NONE = Keys(Prefixes(), Schemas(()))
 NET, VM = Ref("net", "n1"), Ref("vm", "v1")
 ENTRIES = [
     entry("net", template_path="Cnet"),
-    entry("vm", prefix="/v1.0", template_path="Cvm", sync_key_template="/v1.0/devices/{{device_id}}/vms/{{id}}"),
+    entry(
+        "vm",
+        prefix="/v1.0",
+        template_path="Cvm",
+        sync_key_template="/v1.0/devices/{{device_id}}/vms/{{id}}",
+    ),
     entry("note", sync_plain=True),
 ]
 
@@ -127,7 +132,11 @@ def test_the_list_of_a_leader_before_does_while_the_api_server_is_down(bench: Be
     assert [kind.id for kind in keys.schemas] == ["net", "note", "vm"]
     assert [event.key for event in bench.store.history if event.revision > before] == [NONE.leader]
     bench.until(lambda: bench.trouble())
-    assert (bench.trouble()["refused"], bench.health.fault(), bench.health.note) == (False, "", "it does not answer")
+    assert (bench.trouble()["refused"], bench.health.fault(), bench.health.note) == (
+        False,
+        "",
+        "it does not answer",
+    )
 
 
 def test_a_bridge_waits_for_a_first_list(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,16 +300,25 @@ def test_a_list_without_a_type_of_which_etcd_holds_a_record_is_refused(
     if stored:
         _, keys, _ = bench.begin()
         assert len(keys.schemas) == 3
-        bench.until(lambda: bench.trouble() and f"it lacks type {kind}, and etcd holds 1 resource" in bench.trouble()["reason"])
+        bench.until(
+            lambda: (
+                bench.trouble()
+                and f"it lacks type {kind}, and etcd holds 1 resource" in bench.trouble()["reason"]
+            )
+        )
     else:
-        with pytest.raises(InvalidInput, match=f"it lacks type {kind}, and etcd holds the record {key}"):
+        with pytest.raises(
+            InvalidInput, match=f"it lacks type {kind}, and etcd holds the record {key}"
+        ):
             bench.begin()
         assert bench.stored() == []
 
 
 @pytest.mark.parametrize("folder", [KEYS.config, KEYS.state])
 @pytest.mark.parametrize("ref", [NET, VM])
-def test_a_list_without_a_type_of_which_there_are_configs_or_reports_is_refused(bench: Bench, folder: str, ref: Ref) -> None:
+def test_a_list_without_a_type_of_which_there_are_configs_or_reports_is_refused(
+    bench: Bench, folder: str, ref: Ref
+) -> None:
     """Something with nothing to build has no record of ours."""
     bench.put(ENTRIES)
     bench.store.put(KEYS.below(folder, ref), "{}")
@@ -308,7 +326,10 @@ def test_a_list_without_a_type_of_which_there_are_configs_or_reports_is_refused(
     bench.begin()
 
     bench.until(bench.trouble)
-    assert f"it lacks type {ref.type}, and etcd holds 1 resource of it ({ref.id})" in bench.trouble()["reason"]
+    assert (
+        f"it lacks type {ref.type}, and etcd holds 1 resource of it ({ref.id})"
+        in bench.trouble()["reason"]
+    )
 
 
 def test_types_without_resources_come_go_and_move(bench: Bench) -> None:
@@ -321,7 +342,12 @@ def test_types_without_resources_come_go_and_move(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "moved", [entry("net", prefix="/v9"), entry("net", nosync=True), entry("net", sync_key_template="/x/{{id}}")]
+    "moved",
+    [
+        entry("net", prefix="/v9"),
+        entry("net", nosync=True),
+        entry("net", sync_key_template="/x/{{id}}"),
+    ],
 )
 def test_a_type_with_resources_does_not_move(bench: Bench, moved: Any) -> None:
     bench.put(ENTRIES)
@@ -333,7 +359,9 @@ def test_a_type_with_resources_does_not_move(bench: Bench, moved: Any) -> None:
     assert "etcd holds 1 resource of it (n1): delete them first" in bench.trouble()["reason"]
 
 
-def test_another_type_at_the_path_of_a_first_list_is_found_by_what_the_records_name(bench: Bench) -> None:
+def test_another_type_at_the_path_of_a_first_list_is_found_by_what_the_records_name(
+    bench: Bench,
+) -> None:
     bench.store.put(KEYS.below(KEYS.stacks, NET), stack(NET))
     bench.source.answer = made([entry("renamed", "nets")])
     with pytest.raises(InvalidInput, match="it lacks type net"):
@@ -360,7 +388,9 @@ def test_garbage_stops_nobody(bench: Bench, key: str, value: str) -> None:
 # Workers and commands ------------------------------------------------------------------------------
 
 
-def test_a_process_has_its_own_list_until_there_is_one_in_force_and_follows_that(bench: Bench) -> None:
+def test_a_process_has_its_own_list_until_there_is_one_in_force_and_follows_that(
+    bench: Bench,
+) -> None:
     types = Types(bench.store, Prefixes(), lambda: made([entry("own")], "a file"))
     assert [kind.id for kind in types.keys.schemas] == ["own"]
     assert types.now.revision == 0

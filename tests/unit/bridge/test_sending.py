@@ -6,13 +6,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_HOLD, OPENS_AFTER, Dispatcher
 from orchestrator.clients.queue import PORTION
 from orchestrator.core.jobs import Job
 from orchestrator.core.keys import job_of
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.refs import JobId, RunId
+
 from tests.doubles import RecordingQueue
 from tests.factories import job, network
 
@@ -53,10 +53,16 @@ def open_circuit(dispatcher: Dispatcher) -> None:
     one = created("n1", BROKEN)
     dispatcher.submit(one)
     for attempt in range(OPENS_AFTER):
-        dispatcher.moved(one.id, BROKEN, Run(Step.RETRY, attempt=attempt + 1, delay=1.0, cause=Cause.UNAVAILABLE.value))
+        dispatcher.moved(
+            one.id,
+            BROKEN,
+            Run(Step.RETRY, attempt=attempt + 1, delay=1.0, cause=Cause.UNAVAILABLE.value),
+        )
 
 
-def test_the_loop_is_woken_when_an_open_circuit_may_try_again(dispatcher: Dispatcher, clock: Clock) -> None:
+def test_the_loop_is_woken_when_an_open_circuit_may_try_again(
+    dispatcher: Dispatcher, clock: Clock
+) -> None:
     open_circuit(dispatcher)
     pause = dispatcher.next_flush()
 
@@ -66,7 +72,9 @@ def test_the_loop_is_woken_when_an_open_circuit_may_try_again(dispatcher: Dispat
     assert dispatcher.next_flush() == 0.0
 
 
-def test_the_loop_is_not_woken_for_what_may_not_be_sent(dispatcher: Dispatcher, clock: Clock) -> None:
+def test_the_loop_is_not_woken_for_what_may_not_be_sent(
+    dispatcher: Dispatcher, clock: Clock
+) -> None:
     """Every request that may be made at once is under way: an event says when one is over, no clock."""
     open_circuit(dispatcher)
     dispatcher.submit(created("b1", BUSY))
@@ -87,7 +95,9 @@ def test_the_loop_is_not_woken_before_the_broker_is_tried_again(
     assert dispatcher.next_flush() == pytest.approx(0.5)
 
 
-def test_a_job_that_is_not_to_run_any_more_frees_its_place(dispatcher: Dispatcher, broker: RecordingQueue) -> None:
+def test_a_job_that_is_not_to_run_any_more_frees_its_place(
+    dispatcher: Dispatcher, broker: RecordingQueue
+) -> None:
     """It was sent, and superseded before a worker took it: nobody will ever tell that it is over."""
     dispatcher.submit(created("b1", BUSY))
     dispatcher.submit(created("b2", BUSY))
@@ -118,7 +128,9 @@ def runs(broker: RecordingQueue) -> list[str]:
     return [run for message in broker.sent for run in message.argument]
 
 
-def test_what_is_ready_is_shared_between_a_few_messages(clock: Clock, broker: RecordingQueue) -> None:
+def test_what_is_ready_is_shared_between_a_few_messages(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker)
     for n in range(8):
         dispatcher.submit(created(f"n{n}", "t"))
@@ -128,7 +140,9 @@ def test_what_is_ready_is_shared_between_a_few_messages(clock: Clock, broker: Re
     assert len(set(runs(broker))) == 8
 
 
-def test_much_that_is_ready_of_many_tenants_is_sent_in_full_messages(clock: Clock, broker: RecordingQueue) -> None:
+def test_much_that_is_ready_of_many_tenants_is_sent_in_full_messages(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker)
     for n in range(80):
         dispatcher.submit(created(f"n{n}", f"t{n % 10}"))
@@ -137,7 +151,9 @@ def test_much_that_is_ready_of_many_tenants_is_sent_in_full_messages(clock: Cloc
     assert sent(broker) == [8] * 10
 
 
-def test_much_is_sent_in_full_messages_up_to_the_limit(clock: Clock, broker: RecordingQueue) -> None:
+def test_much_is_sent_in_full_messages_up_to_the_limit(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker, tenant_limit=32)
     for n in range(200):
         dispatcher.submit(created(f"n{n}", "t"))
@@ -146,7 +162,9 @@ def test_much_is_sent_in_full_messages_up_to_the_limit(clock: Clock, broker: Rec
     assert sent(broker) == [PORTION] * 4
 
 
-def test_room_for_a_few_is_kept_until_there_is_room_for_a_message(clock: Clock, broker: RecordingQueue) -> None:
+def test_room_for_a_few_is_kept_until_there_is_room_for_a_message(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker, tenant_limit=32)
     jobs = [created(f"n{n}", "t") for n in range(200)]
     for one in jobs:
@@ -172,7 +190,9 @@ def test_a_small_limit_is_kept_and_used(clock: Clock, broker: RecordingQueue, li
     assert sum(sent(broker)) == limit
 
 
-def test_tenants_take_turns_from_one_sending_to_the_next(clock: Clock, broker: RecordingQueue) -> None:
+def test_tenants_take_turns_from_one_sending_to_the_next(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     """The total leaves room for a few messages only; it is not always the same tenant's."""
     dispatcher = made(clock, broker, total_limit=PORTION)
     for n in range(120):
@@ -190,7 +210,9 @@ def test_tenants_take_turns_from_one_sending_to_the_next(clock: Clock, broker: R
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 8, 9])
-def test_a_small_limit_of_all_tenants_is_kept_and_used(clock: Clock, broker: RecordingQueue, limit: int) -> None:
+def test_a_small_limit_of_all_tenants_is_kept_and_used(
+    clock: Clock, broker: RecordingQueue, limit: int
+) -> None:
     dispatcher = made(clock, broker, total_limit=limit)
     for n in range(40):
         dispatcher.submit(created(f"n{n}", f"t{n % 4}"))
@@ -214,7 +236,9 @@ def test_a_job_with_which_a_worker_died_is_sent_alone(clock: Clock, broker: Reco
     assert len(set(runs(broker))) == 12
 
 
-def test_a_job_that_has_come_further_keeps_company_again(clock: Clock, broker: RecordingQueue) -> None:
+def test_a_job_that_has_come_further_keeps_company_again(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker)
     suspect = created("n0", "t")
     dispatcher.submit(suspect, alone=True)
@@ -225,7 +249,11 @@ def test_a_job_that_has_come_further_keeps_company_again(clock: Clock, broker: R
         dispatcher.submit(created(f"n{n}", "t"))
     flush(dispatcher)
 
-    (company,) = (message.argument for message in broker.sent[1:] if any(":n0:" in run for run in message.argument))
+    (company,) = (
+        message.argument
+        for message in broker.sent[1:]
+        if any(":n0:" in run for run in message.argument)
+    )
     assert len(company) > 1
 
 
@@ -243,7 +271,9 @@ def test_what_could_not_be_sent_keeps_its_place(clock: Clock, broker: RecordingQ
     assert runs(broker) == [f"t/{one.id}" for one in jobs]
 
 
-def test_many_that_fail_together_open_the_circuit_once(clock: Clock, broker: RecordingQueue) -> None:
+def test_many_that_fail_together_open_the_circuit_once(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     """They were under way when it opened, so they say nothing about whether Heat is back."""
     dispatcher = made(clock, broker)
     jobs = [created(f"n{n}", "t") for n in range(20)]
@@ -251,7 +281,9 @@ def test_many_that_fail_together_open_the_circuit_once(clock: Clock, broker: Rec
         dispatcher.submit(one)
     flush(dispatcher)
     for one in jobs:
-        dispatcher.moved(one.id, "t", Run(Step.RETRY, attempt=1, delay=1.0, cause=Cause.UNAVAILABLE.value))
+        dispatcher.moved(
+            one.id, "t", Run(Step.RETRY, attempt=1, delay=1.0, cause=Cause.UNAVAILABLE.value)
+        )
     pause = dispatcher.next_flush()
 
     assert pause is not None
@@ -305,7 +337,9 @@ def test_little_room_is_used_after_a_while(clock: Clock, broker: RecordingQueue)
     assert sent(broker) == [PORTION] * 4 + [3]
 
 
-def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(clock: Clock, broker: RecordingQueue) -> None:
+def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker, total_limit=64)
     under_way: list[tuple[JobId, str]] = []
     for n in range(64):
@@ -316,7 +350,9 @@ def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(clock
     big = 0
     for n in range(1200):
         for message in broker.sent:
-            under_way += [(JobId(run.partition("/")[2]), run.partition("/")[0]) for run in message.argument]
+            under_way += [
+                (JobId(run.partition("/")[2]), run.partition("/")[0]) for run in message.argument
+            ]
         big += sum(run.startswith("big/") for run in runs(broker))
         broker.sent.clear()
         dispatcher.submit(created(f"more{n}", f"other{n}"))
@@ -352,7 +388,9 @@ def busy(clock: Clock, broker: RecordingQueue) -> Dispatcher:
     return dispatcher
 
 
-def test_while_workers_are_busy_a_message_is_filled(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+def test_while_workers_are_busy_a_message_is_filled(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
     """By jobs of several tenants, if there are not enough of one."""
     for n in range(PORTION + 1):
         assert broker.sent == []
@@ -365,7 +403,9 @@ def test_while_workers_are_busy_a_message_is_filled(clock: Clock, broker: Record
     assert broker.sent == [], "the ninth waits again"
 
 
-def test_what_waits_for_others_goes_once_nothing_is_under_way(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+def test_what_waits_for_others_goes_once_nothing_is_under_way(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
     for n in range(3):
         busy.submit(created(f"n{n}", "t"))
     flush(busy)
@@ -413,7 +453,9 @@ def test_where_workers_take_at_once_nobody_waits(clock: Clock, broker: Recording
     assert sent(broker) == [1] * 10
 
 
-def test_what_waits_for_others_where_there_is_little_room(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+def test_what_waits_for_others_where_there_is_little_room(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
     """Two reasons to wait, and a loop that turns only when there is something to do."""
     jobs = [created(f"n{n}", "t") for n in range(100)]
     for one in jobs:
@@ -435,7 +477,9 @@ def test_what_waits_for_others_where_there_is_little_room(clock: Clock, broker: 
     assert waited <= 0.1 + GATHERED_FOR + 0.001
 
 
-def test_what_waits_for_others_keeps_its_place(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+def test_what_waits_for_others_keeps_its_place(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
     jobs = [created(f"n{n}", f"t{n % 2}") for n in range(PORTION)]
     for one in jobs:
         busy.submit(one)
@@ -447,7 +491,9 @@ def test_what_waits_for_others_keeps_its_place(clock: Clock, broker: RecordingQu
         assert [run for run in message.argument if run.startswith(tenant)] == expected
 
 
-def test_what_is_to_be_alone_waits_for_nobody(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+def test_what_is_to_be_alone_waits_for_nobody(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
     one = created("n1", "t")
     busy.submit(one, alone=True)
     flush(busy)
@@ -455,7 +501,9 @@ def test_what_is_to_be_alone_waits_for_nobody(clock: Clock, broker: RecordingQue
     assert runs(broker) == [f"t/{one.id}"]
 
 
-def test_a_job_that_tries_whether_heat_is_back_goes_alone(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+def test_a_job_that_tries_whether_heat_is_back_goes_alone(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
     """Its requests may hang, and with them a worker's slot and whoever else is in the message."""
     open_circuit(busy)
     clock.pass_(2.0)
@@ -466,7 +514,9 @@ def test_a_job_that_tries_whether_heat_is_back_goes_alone(clock: Clock, broker: 
     assert sorted(sent(broker)) == [1, PORTION]
 
 
-def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(clock: Clock, broker: RecordingQueue) -> None:
+def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker)
     dispatcher.begin()
     for n in range(20):
@@ -484,7 +534,9 @@ def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(clock:
 # What is told of it ------------------------------------------------------------------------------------
 
 
-def test_how_long_messages_wait_is_told(clock: Clock, broker: RecordingQueue, busy: Dispatcher) -> None:
+def test_how_long_messages_wait_is_told(
+    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+) -> None:
     assert busy.wait == pytest.approx(0.1, rel=0.01)
     busy.over(created("b100", BUSY).id, BUSY)
     busy.submit(created("n1", "t"))
@@ -503,7 +555,9 @@ def test_how_much_waits_and_is_under_way_is_told(clock: Clock, broker: Recording
     assert dispatcher.sizes() == {"ready": 68, "in_flight": 32, "polls_refused": 0}
 
 
-def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_waiting(clock: Clock, broker: RecordingQueue) -> None:
+def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_waiting(
+    clock: Clock, broker: RecordingQueue
+) -> None:
     queue: Any = broker
     dispatcher = Dispatcher(queue, clock.timer, look_interval=1.0)
     at_fault = [created(f"bad{n}", BROKEN) for n in range(4)]
@@ -513,25 +567,37 @@ def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_wait
     for attempt in (1, 2, 3):
         for one in at_fault:
             dispatcher.moved(one.id, BROKEN, Run(Step.CLAIMED))
-            dispatcher.moved(one.id, BROKEN, Run(Step.RETRY, attempt=attempt, delay=30.0, cause=Cause.FAULT.value))
+            dispatcher.moved(
+                one.id,
+                BROKEN,
+                Run(Step.RETRY, attempt=attempt, delay=30.0, cause=Cause.FAULT.value),
+            )
     before = len(broker.sent)
     good = created("good", BROKEN)
     dispatcher.submit(good)
     sent = _sent_until(dispatcher, clock, broker, before, good.id)
 
     assert sent[-1] == good.id
-    assert len(sent) <= 1 + len(at_fault), "whoever Heat faults once more does not lengthen the pause"
+    assert len(sent) <= 1 + len(at_fault), (
+        "whoever Heat faults once more does not lengthen the pause"
+    )
 
 
-def _sent_until(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue, before: int, wanted: JobId) -> list[JobId]:
+def _sent_until(
+    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue, before: int, wanted: JobId
+) -> list[JobId]:
     """What is sent, up to a job; those that are at fault are answered as before. It takes no time to speak of."""
     end = clock.now + 2.0
     while clock.now < end:
         flush(dispatcher)
-        sent = [job_of(RunId(run)) for message in list(broker.sent)[before:] for run in message.argument]
+        sent = [
+            job_of(RunId(run)) for message in list(broker.sent)[before:] for run in message.argument
+        ]
         if wanted in sent:
             return sent[: sent.index(wanted) + 1]
         for name in sent:
-            dispatcher.moved(name, BROKEN, Run(Step.RETRY, attempt=9, delay=30.0, cause=Cause.FAULT.value))
+            dispatcher.moved(
+                name, BROKEN, Run(Step.RETRY, attempt=9, delay=30.0, cause=Cause.FAULT.value)
+            )
         clock.pass_(0.05)
     raise AssertionError(f"{wanted} is not sent; {sent}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.systemd import PAUSE, Supervision, lines, supervision
+
 from tests.doubles import MemoryStore
 
 PID = 4711
@@ -25,12 +25,20 @@ class Hung(Health):
         ({"NOTIFY_SOCKET": "@abstract"}, Supervision("\0abstract")),
         ({"NOTIFY_SOCKET": "vsock:2:1234"}, None),
         ({"NOTIFY_SOCKET": "/s", "WATCHDOG_USEC": "30000000"}, Supervision("/s", 30.0)),
-        ({"NOTIFY_SOCKET": "/s", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "4711"}, Supervision("/s", 1.0)),
-        ({"NOTIFY_SOCKET": "/s", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}, Supervision("/s")),
+        (
+            {"NOTIFY_SOCKET": "/s", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "4711"},
+            Supervision("/s", 1.0),
+        ),
+        (
+            {"NOTIFY_SOCKET": "/s", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"},
+            Supervision("/s"),
+        ),
         ({"NOTIFY_SOCKET": "/s", "WATCHDOG_USEC": "soon"}, Supervision("/s")),
     ],
 )
-def test_the_environment_says_what_systemd_wants(environ: dict[str, str], expected: Supervision | None) -> None:
+def test_the_environment_says_what_systemd_wants(
+    environ: dict[str, str], expected: Supervision | None
+) -> None:
     assert supervision(environ, PID) == expected
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from orchestrator import settings
 from orchestrator.clients.etcd import EtcdAccess
 from orchestrator.errors import SettingsError
@@ -35,16 +34,22 @@ def test_a_ca_that_cannot_be_used_is_told_by_the_variables_name(
         settings.load()
 
 
-def test_a_certificate_and_a_key_that_are_missing_are_both_told(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_and_a_key_that_are_missing_are_both_told(
+    files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ORCHESTRATOR_ETCD_CERT", files["missing"])
     monkeypatch.setenv("ORCHESTRATOR_ETCD_KEY", files["text"])
 
-    with pytest.raises(SettingsError, match=r"(?s)ORCHESTRATOR_ETCD_CERT: .*ORCHESTRATOR_ETCD_KEY: "):
+    with pytest.raises(
+        SettingsError, match=r"(?s)ORCHESTRATOR_ETCD_CERT: .*ORCHESTRATOR_ETCD_KEY: "
+    ):
         settings.load()
 
 
 @pytest.mark.parametrize(("given", "needed"), [("certificate", "key"), ("key", "certificate")])
-def test_a_certificate_needs_a_key_and_a_key_a_certificate(files: dict[str, str], given: str, needed: str) -> None:
+def test_a_certificate_needs_a_key_and_a_key_a_certificate(
+    files: dict[str, str], given: str, needed: str
+) -> None:
     access = EtcdAccess(**{given: files["empty"]})  # type: ignore[arg-type]
 
     assert [name for name, _ in access.file_faults()] == [needed]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-
 from orchestrator.clients.etcd import connection
 from orchestrator.clients.etcd.connection import Endpoints
 

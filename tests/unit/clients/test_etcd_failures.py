@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import grpc
 import pytest
-
-from orchestrator.clients.etcd.failures import NotSent, TokenRejected, TooLarge, breaks_connection, understood
+from orchestrator.clients.etcd.failures import (
+    NotSent,
+    TokenRejected,
+    TooLarge,
+    breaks_connection,
+    understood,
+)
 from orchestrator.clients.store import Compacted
 from orchestrator.errors import PermanentError, StoreForbidden, StoreRefused, StoreUnavailable
 
@@ -30,7 +35,13 @@ AWAY = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:2
 """How gRPC begins. What follows was taken down from gRPC 1.85 with a real etcd."""
 
 MEANINGS = [
-    pytest.param(Code.PERMISSION_DENIED, "etcdserver: permission denied", StoreForbidden, "grant the role", id="right"),
+    pytest.param(
+        Code.PERMISSION_DENIED,
+        "etcdserver: permission denied",
+        StoreForbidden,
+        "grant the role",
+        id="right",
+    ),
     pytest.param(
         Code.INVALID_ARGUMENT,
         "etcdserver: authentication failed, invalid user ID or password",
@@ -39,7 +50,11 @@ MEANINGS = [
         id="password",
     ),
     pytest.param(
-        Code.INVALID_ARGUMENT, "etcdserver: user name is empty", StoreForbidden, "set ORCHESTRATOR_ETCD_USER", id="no user"
+        Code.INVALID_ARGUMENT,
+        "etcdserver: user name is empty",
+        StoreForbidden,
+        "set ORCHESTRATOR_ETCD_USER",
+        id="no user",
     ),
     pytest.param(
         Code.FAILED_PRECONDITION,
@@ -55,15 +70,43 @@ MEANINGS = [
         "etcdctl alarm disarm",
         id="full",
     ),
-    pytest.param(Code.DATA_LOSS, "etcdserver: corrupt cluster", StoreUnavailable, "alarm list", id="corrupt"),
-    pytest.param(Code.UNAVAILABLE, "etcdserver: request timed out", StoreUnavailable, "disk", id="slow"),
-    pytest.param(Code.UNAVAILABLE, "etcdserver: no leader", NotSent, "majority", id="no leader"),
-    pytest.param(Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests", NotSent, "load", id="overloaded"),
-    pytest.param(Code.NOT_FOUND, "etcdserver: requested lease not found", StoreUnavailable, "lease has ended", id="lease"),
-    pytest.param(Code.UNAVAILABLE, "failed to connect to all addresses; refused", NotSent, "refused", id="nobody listens"),
-    pytest.param(Code.UNAVAILABLE, f"{AWAY} Socket closed", NotSent, "TLS may be missing", id="TLS that we do not use"),
     pytest.param(
-        Code.UNAVAILABLE, f"{AWAY} Handshake read failed (Socket closed)", NotSent, "unset ORCHESTRATOR_ETCD_CA", id="no TLS"
+        Code.DATA_LOSS, "etcdserver: corrupt cluster", StoreUnavailable, "alarm list", id="corrupt"
+    ),
+    pytest.param(
+        Code.UNAVAILABLE, "etcdserver: request timed out", StoreUnavailable, "disk", id="slow"
+    ),
+    pytest.param(Code.UNAVAILABLE, "etcdserver: no leader", NotSent, "majority", id="no leader"),
+    pytest.param(
+        Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests", NotSent, "load", id="overloaded"
+    ),
+    pytest.param(
+        Code.NOT_FOUND,
+        "etcdserver: requested lease not found",
+        StoreUnavailable,
+        "lease has ended",
+        id="lease",
+    ),
+    pytest.param(
+        Code.UNAVAILABLE,
+        "failed to connect to all addresses; refused",
+        NotSent,
+        "refused",
+        id="nobody listens",
+    ),
+    pytest.param(
+        Code.UNAVAILABLE,
+        f"{AWAY} Socket closed",
+        NotSent,
+        "TLS may be missing",
+        id="TLS that we do not use",
+    ),
+    pytest.param(
+        Code.UNAVAILABLE,
+        f"{AWAY} Handshake read failed (Socket closed)",
+        NotSent,
+        "unset ORCHESTRATOR_ETCD_CA",
+        id="no TLS",
     ),
     pytest.param(
         Code.UNAVAILABLE,
@@ -86,8 +129,20 @@ MEANINGS = [
         "TLS: its certificate is for another host",
         id="host",
     ),
-    pytest.param(Code.DEADLINE_EXCEEDED, "Deadline Exceeded", StoreUnavailable, "no answer in time", id="deadline"),
-    pytest.param(Code.UNAUTHENTICATED, "etcdserver: invalid auth token", TokenRejected, "auth token", id="token"),
+    pytest.param(
+        Code.DEADLINE_EXCEEDED,
+        "Deadline Exceeded",
+        StoreUnavailable,
+        "no answer in time",
+        id="deadline",
+    ),
+    pytest.param(
+        Code.UNAUTHENTICATED,
+        "etcdserver: invalid auth token",
+        TokenRejected,
+        "auth token",
+        id="token",
+    ),
     pytest.param(
         Code.INVALID_ARGUMENT,
         "etcdserver: revision of auth store is old",
@@ -95,7 +150,13 @@ MEANINGS = [
         "auth store",
         id="old token",
     ),
-    pytest.param(Code.OUT_OF_RANGE, "mvcc: required revision has been compacted", Compacted, "compacted", id="compacted"),
+    pytest.param(
+        Code.OUT_OF_RANGE,
+        "mvcc: required revision has been compacted",
+        Compacted,
+        "compacted",
+        id="compacted",
+    ),
     pytest.param(
         Code.RESOURCE_EXHAUSTED,
         "CLIENT: Received message larger than max (257 vs. 64)",
@@ -103,7 +164,13 @@ MEANINGS = [
         "larger",
         id="answer too large",
     ),
-    pytest.param(Code.INVALID_ARGUMENT, "etcdserver: request is too large", StoreRefused, "too large", id="too large"),
+    pytest.param(
+        Code.INVALID_ARGUMENT,
+        "etcdserver: request is too large",
+        StoreRefused,
+        "too large",
+        id="too large",
+    ),
     pytest.param(
         Code.INVALID_ARGUMENT,
         "etcdserver: too many operations in txn request",
@@ -115,7 +182,9 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("code", "details", "kind", "says"), MEANINGS)
-def test_every_answer_has_a_kind_and_says_what_to_do(code: grpc.StatusCode, details: str, kind: type[Exception], says: str) -> None:
+def test_every_answer_has_a_kind_and_says_what_to_do(
+    code: grpc.StatusCode, details: str, kind: type[Exception], says: str
+) -> None:
     meaning = understood("10.0.0.1:2379", Failure(code, details))
 
     assert type(meaning) is kind
@@ -130,7 +199,9 @@ def test_only_what_is_wrong_with_the_request_itself_is_permanent(
     """What is permanent fails a resource. A full etcd, or a right that is missing, must not."""
     meaning = understood("10.0.0.1:2379", Failure(code, details))
 
-    assert isinstance(meaning, PermanentError) == ("too large" in details or "too many operations" in details)
+    assert isinstance(meaning, PermanentError) == (
+        "too large" in details or "too many operations" in details
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +215,9 @@ def test_only_what_is_wrong_with_the_request_itself_is_permanent(
         (Code.OUT_OF_RANGE, "mvcc: required revision has been compacted", False),
     ],
 )
-def test_a_connection_is_given_up_only_when_another_may_do_better(code: grpc.StatusCode, details: str, expected: bool) -> None:
+def test_a_connection_is_given_up_only_when_another_may_do_better(
+    code: grpc.StatusCode, details: str, expected: bool
+) -> None:
     error = Failure(code, details)
 
     assert breaks_connection(error, understood("10.0.0.1:2379", error)) == expected

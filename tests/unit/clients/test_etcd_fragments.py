@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 from etcd3.etcdrpc import rpc_pb2 as rpc
-
 from orchestrator.clients.etcd import wire
 from orchestrator.clients.store import Event
 
 
 def events(*revisions: int) -> list[Event]:
     """One event of each revision, in order; the keys tell them apart."""
-    return [Event(f"/{number}", b"", revision, revision) for number, revision in enumerate(revisions)]
+    return [
+        Event(f"/{number}", b"", revision, revision) for number, revision in enumerate(revisions)
+    ]
 
 
 def test_an_answer_in_one_piece_is_given_out_as_it_is() -> None:
@@ -47,7 +48,9 @@ def test_watches_on_one_stream_do_not_mix() -> None:
     assert fragments.whole(1, events(5), more=False) == [*events(3), *events(5)]
 
 
-@pytest.mark.parametrize(("raw", "expected"), [(b"", False), (b"\x38\x01", True), (b"\x38\x00", False)])
+@pytest.mark.parametrize(
+    ("raw", "expected"), [(b"", False), (b"\x38\x01", True), (b"\x38\x00", False)]
+)
 def test_the_field_that_the_stubs_do_not_know_is_read(raw: bytes, expected: bool) -> None:
     """Field 7 of WatchResponse in etcd's rpc.proto."""
     reply = rpc.WatchResponse.FromString(rpc.WatchResponse(watch_id=3).SerializeToString() + raw)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-
 from orchestrator.clients.etcd.history import History, Witness
 from orchestrator.clients.store import HistoryChanged
 

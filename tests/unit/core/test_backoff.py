@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pytest
-
 from orchestrator.core.backoff import Backoff
 
 
 def test_intervals_grow_to_the_maximum() -> None:
     backoff = Backoff(initial=1.0, maximum=10.0)
 
-    assert [backoff.interval(n) for n in (1, 2, 3, 4, 5, 10_000)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert [backoff.interval(n) for n in (1, 2, 3, 4, 5, 10_000)] == [
+        1.0,
+        2.0,
+        4.0,
+        8.0,
+        10.0,
+        10.0,
+    ]
 
 
 def test_the_coefficient_says_how_fast() -> None:

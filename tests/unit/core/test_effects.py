@@ -13,14 +13,22 @@ from orchestrator.core.planning import Clean, Hold, Refuse, Report, Start
 from orchestrator.core.records import Failed, Held, Run, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.transactions import Transaction, absent, exists, same_incarnation, unchanged
+
 from tests import factories
 from tests.factories import job, keys, network, port, wanted
 
 KEYS = keys()
 N1 = network()
-CONFIG, STATE, STACK = "/config/v2.0/networks/n1", "/state/v2.0/networks/n1", "/esi-worker/heat_stacks/v2.0/networks/n1"
+CONFIG, STATE, STACK = (
+    "/config/v2.0/networks/n1",
+    "/state/v2.0/networks/n1",
+    "/esi-worker/heat_stacks/v2.0/networks/n1",
+)
 JOB_STATE, MONITORING = "/esi-worker/job_state/v2.0/networks/n1", "/monitoring/v2.0/networks/n1"
-HANDLED, HELD, FAILED = (f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1" for folder in ("handled", "held", "failed"))
+HANDLED, HELD, FAILED = (
+    f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1"
+    for folder in ("handled", "held", "failed")
+)
 JOB = job(N1, version=3)
 RUN_ID = run_id("t1", JOB.id)
 JOB_KEY, RUN = f"/jobs/all/{JOB.id}", f"/esi-worker/orchestrator/runs/t1/{JOB.id}"
@@ -35,7 +43,11 @@ def written(transaction: Transaction) -> dict[str, Json]:
 
 
 def state(worker_state: str, status: str, outputs: list[Any], error: str = "") -> Json:
-    inner = {"worker_state": worker_state, "heat_outputs": json.dumps(outputs), "orchestration_state": status}
+    inner = {
+        "worker_state": worker_state,
+        "heat_outputs": json.dumps(outputs),
+        "orchestration_state": status,
+    }
     return {"state": inner, "version": 3, "error": error}
 
 
@@ -43,7 +55,9 @@ def test_a_report_relies_on_the_very_config() -> None:
     transaction = effects.report(KEYS, Report(WANTED), False)
 
     assert (transaction.requires, transaction.deletes) == ((unchanged(CONFIG, 12),), (HELD, FAILED))
-    assert written(transaction) == {STATE: {"state": {"worker_state": "READ_COMPLETE"}, "version": 3, "error": ""}}
+    assert written(transaction) == {
+        STATE: {"state": {"worker_state": "READ_COMPLETE"}, "version": 3, "error": ""}
+    }
 
 
 def test_a_start_makes_the_job_and_remembers_it_at_once() -> None:
@@ -51,12 +65,17 @@ def test_a_start_makes_the_job_and_remembers_it_at_once() -> None:
     transaction = effects.start(KEYS, Start(JOB, record, WANTED))
 
     assert transaction == Transaction(
-        requires=(unchanged(CONFIG, 12), absent(JOB_KEY)), puts={JOB_KEY: JOB.to_json(), HANDLED: record.to_json()}, deletes=(HELD,)
+        requires=(unchanged(CONFIG, 12), absent(JOB_KEY)),
+        puts={JOB_KEY: JOB.to_json(), HANDLED: record.to_json()},
+        deletes=(HELD,),
     )
 
 
 def test_a_start_for_what_is_gone_relies_on_its_absence() -> None:
-    assert effects.start(KEYS, Start(JOB, factories.handled(N1, 3), None)).requires == (absent(CONFIG), absent(JOB_KEY))
+    assert effects.start(KEYS, Start(JOB, factories.handled(N1, 3), None)).requires == (
+        absent(CONFIG),
+        absent(JOB_KEY),
+    )
 
 
 def test_a_start_that_supersedes_relies_on_nobody_having_taken_the_old_job() -> None:
@@ -80,14 +99,22 @@ def test_a_refusal_writes_state_failure_and_what_was_handled() -> None:
     assert written(transaction) == {
         STATE: state("MODIFY_FAILED", "UPDATE_FAILED", [], "bad"),
         HANDLED: json.loads(record.to_json()),
-        FAILED: {"version": 3, "action": "modify", "error": "bad", "root": N1.to_record(), "attempts": 1},
+        FAILED: {
+            "version": 3,
+            "action": "modify",
+            "error": "bad",
+            "root": N1.to_record(),
+            "attempts": 1,
+        },
     }
 
 
 def test_holding_back_is_visible() -> None:
     held = Held(3, port(), "waits")
 
-    assert effects.hold(KEYS, N1, Hold(held, WANTED)) == Transaction((unchanged(CONFIG, 12),), {HELD: held.to_json()})
+    assert effects.hold(KEYS, N1, Hold(held, WANTED)) == Transaction(
+        (unchanged(CONFIG, 12),), {HELD: held.to_json()}
+    )
     assert effects.hold(KEYS, N1, Hold(held, None)).requires == (absent(CONFIG),)
 
 
@@ -101,7 +128,10 @@ def test_a_waiting_job_ends_with_its_state() -> None:
     failed = Failed(3, Action.CREATE, "because", port())
     transaction = effects.fail_waiting(KEYS, JOB, WANTED, failed, False, told=True)
 
-    assert (transaction.requires, transaction.deletes) == ((exists(JOB_KEY), unchanged(CONFIG, 12)), (JOB_KEY, JOB_STATE))
+    assert (transaction.requires, transaction.deletes) == (
+        (exists(JOB_KEY), unchanged(CONFIG, 12)),
+        (JOB_KEY, JOB_STATE),
+    )
     assert written(transaction) == {
         STATE: state("CREATE_FAILED", "CREATE_FAILED", [], "because"),
         FAILED: json.loads(failed.to_json()),
@@ -117,7 +147,9 @@ def test_a_waiting_job_whose_config_is_gone_ends_without_a_state() -> None:
 
 
 def test_runs_are_removed_as_they_were_read() -> None:
-    assert effects.remove_runs(iter([("a", 1), ("b", 2)])) == Transaction((unchanged("a", 1), unchanged("b", 2)), {}, ("a", "b"))
+    assert effects.remove_runs(iter([("a", 1), ("b", 2)])) == Transaction(
+        (unchanged("a", 1), unchanged("b", 2)), {}, ("a", "b")
+    )
 
 
 def test_a_claim_hangs_on_the_lease_and_nothing_else_does() -> None:
@@ -132,7 +164,9 @@ def test_a_job_of_which_nothing_was_read_is_claimed_if_no_worker_had_it_before()
     run = Run(Step.CLAIMED)
 
     assert effects.claim(KEYS, RUN_ID, run) == Transaction(
-        (exists(JOB_KEY), absent(RUN)), {RUN: run.to_json(), JOB_STATE: "{}"}, leased=frozenset({RUN})
+        (exists(JOB_KEY), absent(RUN)),
+        {RUN: run.to_json(), JOB_STATE: "{}"},
+        leased=frozenset({RUN}),
     )
 
 
@@ -171,11 +205,15 @@ def test_the_stack_record_comes_before_the_filled_job_state() -> None:
 def test_what_heat_refused_to_make_has_no_stack_record() -> None:
     transaction = effects.end_stack(KEYS, JOB, BASIS, effects.not_built(Action.CREATE, "refused"))
 
-    assert written(transaction) == {JOB_STATE: {"heat_outputs": [], "orchestration_state": "CREATE_FAILED"}}
+    assert written(transaction) == {
+        JOB_STATE: {"heat_outputs": [], "orchestration_state": "CREATE_FAILED"}
+    }
 
 
 def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation() -> None:
-    transaction = effects.end_job(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", OUTPUTS, "done"), config=True)
+    transaction = effects.end_job(
+        KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", OUTPUTS, "done"), config=True
+    )
 
     assert transaction.requires == (*OURS, same_incarnation(CONFIG, 10))
     assert transaction.deletes == (JOB_STATE, JOB_KEY, FAILED)
@@ -186,20 +224,43 @@ def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation
 
 
 def test_the_end_of_a_job_whose_config_is_gone_writes_no_state() -> None:
-    transaction = effects.end_job(KEYS, JOB, BASIS, Ended("DELETE_COMPLETE", live=False), config=False)
+    transaction = effects.end_job(
+        KEYS, JOB, BASIS, Ended("DELETE_COMPLETE", live=False), config=False
+    )
 
-    assert (transaction.requires, written(transaction)) == (OURS, {RUN: {"step": "done", "asked": True, "complete": True}})
+    assert (transaction.requires, written(transaction)) == (
+        OURS,
+        {RUN: {"step": "done", "asked": True, "complete": True}},
+    )
 
 
 def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
     ended = Ended("UPDATE_FAILED", [], "why", "the error", root=port())
-    same, other = Failed(3, Action.CREATE, "x", N1, attempts=2), Failed(2, Action.CREATE, "x", N1, attempts=2)
-    records = [written(effects.end_job(KEYS, JOB, BASIS, ended, config=True, earlier=earlier)) for earlier in (None, same, other)]
+    same, other = (
+        Failed(3, Action.CREATE, "x", N1, attempts=2),
+        Failed(2, Action.CREATE, "x", N1, attempts=2),
+    )
+    records = [
+        written(effects.end_job(KEYS, JOB, BASIS, ended, config=True, earlier=earlier))
+        for earlier in (None, same, other)
+    ]
 
     assert [record[FAILED]["attempts"] for record in records] == [1, 3, 1]
     assert records[0] == {
-        RUN: {"step": "done", "asked": True, "live": True, "reason": "the error", "root": port().to_record()},
-        FAILED: {"version": 3, "action": "create", "error": "the error", "root": port().to_record(), "attempts": 1},
+        RUN: {
+            "step": "done",
+            "asked": True,
+            "live": True,
+            "reason": "the error",
+            "root": port().to_record(),
+        },
+        FAILED: {
+            "version": 3,
+            "action": "create",
+            "error": "the error",
+            "root": port().to_record(),
+            "attempts": 1,
+        },
         STATE: state("CREATE_FAILED", "UPDATE_FAILED", [], "the error"),
     }
 
@@ -207,19 +268,31 @@ def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
 def test_a_monitoring_link_marks_the_run() -> None:
     outputs = [{"output_key": "lb_monitoring_link", "output_value": "http://x"}]
 
-    assert written(effects.end_job(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", outputs), config=False))[RUN]["monitored"] is True
+    assert (
+        written(effects.end_job(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", outputs), config=False))[
+            RUN
+        ]["monitored"]
+        is True
+    )
 
 
 def test_states_are_texts_for_upstream_gohan() -> None:
-    transaction = effects.end_job(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE"), config=True, as_string=True)
+    transaction = effects.end_job(
+        KEYS, JOB, BASIS, Ended("CREATE_COMPLETE"), config=True, as_string=True
+    )
 
-    assert json.loads(written(transaction)[STATE]["state"]) == state("CREATE_COMPLETED", "CREATE_COMPLETE", [])["state"]
+    assert (
+        json.loads(written(transaction)[STATE]["state"])
+        == state("CREATE_COMPLETED", "CREATE_COMPLETE", [])["state"]
+    )
 
 
 def test_a_resource_without_tenant_runs_below_a_percent_sign() -> None:
     homeless = job(N1, tenant_id=None)
 
-    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.WAITING)).puts) == [f"/esi-worker/orchestrator/runs/%/{homeless.id}"]
+    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.WAITING)).puts) == [
+        f"/esi-worker/orchestrator/runs/%/{homeless.id}"
+    ]
 
 
 def test_no_effect_touches_a_key_of_another_resource() -> None:
@@ -229,6 +302,8 @@ def test_no_effect_touches_a_key_of_another_resource() -> None:
         effects.end_job(KEYS, JOB, BASIS, ended, config=True),
         effects.clean(KEYS, N1, Clean()),
     ]
-    touched = {key for transaction in transactions for key in (*transaction.puts, *transaction.deletes)}
+    touched = {
+        key for transaction in transactions for key in (*transaction.puts, *transaction.deletes)
+    }
 
     assert {key for key in touched if "n1" not in key} == set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from orchestrator.core.jinja import SIZE_LIMIT, TURN_LIMIT, render, syntax_fault
 from orchestrator.core.refs import Json
 from orchestrator.errors import TemplateError
@@ -19,18 +18,36 @@ def nested(begin: str, end: str, times: int) -> str:
 
 FAULTY: list[Any] = [
     pytest.param("{{ jinja_x }}", "line 1: 'jinja_x' is undefined", id="a name it does not have"),
-    pytest.param("\n{{ jinja_a.b.c }}", "line 2: 'dict object' has no attribute 'b'", id="a property that is not there"),
+    pytest.param(
+        "\n{{ jinja_a.b.c }}",
+        "line 2: 'dict object' has no attribute 'b'",
+        id="a property that is not there",
+    ),
     pytest.param("{{ none.b }}", "line 1: 'None' has no attribute 'b'", id="a property of nothing"),
-    pytest.param("{% if jinja_x %}{% endif %}", "line 1: 'jinja_x' is undefined", id="a test of a name it does not have"),
+    pytest.param(
+        "{% if jinja_x %}{% endif %}",
+        "line 1: 'jinja_x' is undefined",
+        id="a test of a name it does not have",
+    ),
     pytest.param("one\n{% for %}", "line 2: ", id="a syntax error"),
-    pytest.param("\n\n{{ 1 / 0 }}", "line 3: an expression raised ZeroDivisionError", id="a division by zero"),
+    pytest.param(
+        "\n\n{{ 1 / 0 }}", "line 3: an expression raised ZeroDivisionError", id="a division by zero"
+    ),
     pytest.param("{{ jinja_s + 1 }}", "line 1: an expression raised TypeError", id="a wrong type"),
-    pytest.param("{{ jinja_s | int | what }}", "line 1: No filter named 'what'", id="an unknown filter"),
-    pytest.param("\n{{ cycler() }}", "line 2: an expression raised RuntimeError", id="a cycler of nothing"),
+    pytest.param(
+        "{{ jinja_s | int | what }}", "line 1: No filter named 'what'", id="an unknown filter"
+    ),
+    pytest.param(
+        "\n{{ cycler() }}", "line 2: an expression raised RuntimeError", id="a cycler of nothing"
+    ),
     pytest.param("a\n{% include 'x' %}", "line 2: a template stands alone", id="an include"),
     pytest.param("{% import 'x' as y %}", "line 1: a template stands alone", id="an import"),
-    pytest.param("{% from 'x' import y %}", "line 1: a template stands alone", id="an import of a name"),
-    pytest.param("{% extends 'x' %}", "line 1: a template stands alone", id="a template below another"),
+    pytest.param(
+        "{% from 'x' import y %}", "line 1: a template stands alone", id="an import of a name"
+    ),
+    pytest.param(
+        "{% extends 'x' %}", "line 1: a template stands alone", id="a template below another"
+    ),
     pytest.param(
         "\n" + nested("{% for i in [1] %}", "{% endfor %}", 25),
         "line 2: Python's compiler refuses it: too many statically nested blocks",
@@ -42,15 +59,35 @@ FAULTY: list[Any] = [
         id="120 ifs in each other",
     ),
     pytest.param(
-        "{% macro f(a, a) %}{% endmacro %}", "line 1: Python's compiler refuses it: duplicate argument", id="an argument twice"
+        "{% macro f(a, a) %}{% endmacro %}",
+        "line 1: Python's compiler refuses it: duplicate argument",
+        id="an argument twice",
     ),
-    pytest.param("{{ " + nested("(", ")", 5000) + " }}", "it is nested too deep", id="many parentheses"),
-    pytest.param("\n{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "line 2: it is nested too deep", id="a macro without end"),
-    pytest.param("{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}", "it is nested too deep", id="a loop without end"),
-    pytest.param("{% block x %}{{ self.x() }}{% endblock %}", "line 1: it is nested too deep", id="a block in itself"),
-    pytest.param("{{ '%d'|format(jinja_s) }}", "line 1: an expression raised TypeError", id="a format"),
+    pytest.param(
+        "{{ " + nested("(", ")", 5000) + " }}", "it is nested too deep", id="many parentheses"
+    ),
+    pytest.param(
+        "\n{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "line 2: it is nested too deep",
+        id="a macro without end",
+    ),
+    pytest.param(
+        "{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+        "it is nested too deep",
+        id="a loop without end",
+    ),
+    pytest.param(
+        "{% block x %}{{ self.x() }}{% endblock %}",
+        "line 1: it is nested too deep",
+        id="a block in itself",
+    ),
+    pytest.param(
+        "{{ '%d'|format(jinja_s) }}", "line 1: an expression raised TypeError", id="a format"
+    ),
     pytest.param("{{ 9 ** 65 }}", "line 1: too large a number in a '**'", id="a large power"),
-    pytest.param("{{ [1]|sort(attribute='a.b') }}", "line 1: 'int object' has no attribute 'a'", id="a sort"),
+    pytest.param(
+        "{{ [1]|sort(attribute='a.b') }}", "line 1: 'int object' has no attribute 'a'", id="a sort"
+    ),
 ]
 
 
@@ -65,12 +102,20 @@ def test_a_template_that_does_not_render_says_where_and_no_value(text: str, erro
 
 
 QUOTING: list[Any] = [
-    pytest.param("{{ jinja_a[jinja_s] }}", "line 1: 'dict object' has no attribute …", id="a property"),
-    pytest.param("{{ jinja_a|attr(jinja_s) }}", "line 1: 'dict object' has no attribute …", id="an attribute"),
+    pytest.param(
+        "{{ jinja_a[jinja_s] }}", "line 1: 'dict object' has no attribute …", id="a property"
+    ),
+    pytest.param(
+        "{{ jinja_a|attr(jinja_s) }}", "line 1: 'dict object' has no attribute …", id="an attribute"
+    ),
     pytest.param("{{ [1]|map(jinja_s)|list }}", "line 1: No filter named …", id="a filter"),
     pytest.param("{{ [1]|select(jinja_s)|list }}", "line 1: No test named …", id="a test"),
-    pytest.param("{{ [1, 2]|groupby(jinja_s) }}", "line 1: 'int object' has no attribute …", id="a group"),
-    pytest.param("{{ jinja_s|float + [] }}", "line 1: an expression raised TypeError", id="an operand"),
+    pytest.param(
+        "{{ [1, 2]|groupby(jinja_s) }}", "line 1: 'int object' has no attribute …", id="a group"
+    ),
+    pytest.param(
+        "{{ jinja_s|float + [] }}", "line 1: an expression raised TypeError", id="an operand"
+    ),
     pytest.param("{{ {jinja_s: 1} * 2 }}", "line 1: an expression raised TypeError", id="a key"),
     pytest.param("{% include jinja_s %}", "line 1: a template stands alone", id="an include"),
 ]
@@ -109,29 +154,42 @@ def test_the_sandbox_has_no_way_out(text: str) -> None:
 
 COUNTED: list[Any] = [
     pytest.param(nested("{% for i in range(100) %}", "{% endfor %}", 12), id="loops in loops"),
-    pytest.param("{% for i in range(99999) %}{% for j in [1] %}{% endfor %}{% endfor %}", id="many short loops"),
-    pytest.param("{% macro f() %}{% endmacro %}{% for i in range(99999) %}{{ f() }}{% endfor %}", id="calls in a loop"),
+    pytest.param(
+        "{% for i in range(99999) %}{% for j in [1] %}{% endfor %}{% endfor %}",
+        id="many short loops",
+    ),
+    pytest.param(
+        "{% macro f() %}{% endmacro %}{% for i in range(99999) %}{{ f() }}{% endfor %}",
+        id="calls in a loop",
+    ),
     pytest.param(
         "{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
         id="a macro that calls twice",
     ),
     pytest.param(
-        "{% for i in range(50) recursive %}{% if loop.depth < 50 %}{{ loop(range(50)) }}{% endif %}{% endfor %}", id="loops"
+        "{% for i in range(50) recursive %}{% if loop.depth < 50 %}{{ loop(range(50)) }}{% endif %}{% endfor %}",
+        id="loops",
     ),
     pytest.param(
-        "{% macro f() %}{{ caller() }}{{ caller() }}{% endmacro %}" + nested("{% call f() %}", "{% endcall %}", 20), id="calls"
+        "{% macro f() %}{{ caller() }}{{ caller() }}{% endmacro %}"
+        + nested("{% call f() %}", "{% endcall %}", 20),
+        id="calls",
     ),
 ]
 
 
 @pytest.mark.parametrize("text", COUNTED)
 def test_turns_of_loops_and_calls_are_counted_together(text: str) -> None:
-    with pytest.raises(TemplateError, match=rf"line 1: more than {TURN_LIMIT} turns of loops and calls"):
+    with pytest.raises(
+        TemplateError, match=rf"line 1: more than {TURN_LIMIT} turns of loops and calls"
+    ):
         render("port", text, {})
 
 
 def test_as_many_turns_as_are_allowed_are_taken() -> None:
-    text = "{% for i in range(jinja_n - 1) %}{% endfor %}done"  # The call of range() is one as well.
+    text = (
+        "{% for i in range(jinja_n - 1) %}{% endfor %}done"  # The call of range() is one as well.
+    )
 
     assert render("port", text, {"jinja_n": TURN_LIMIT}) == "done"
 
@@ -140,18 +198,25 @@ def test_what_is_rendered_is_bounded() -> None:
     loop = "{% for i in range(jinja_times) %}" + "x" * 1024 + "{% endfor %}"
 
     assert len(render("port", loop, {"jinja_times": SIZE_LIMIT // 1024})) == SIZE_LIMIT
-    with pytest.raises(TemplateError, match=f"template port.*: it renders more than {SIZE_LIMIT} characters"):
+    with pytest.raises(
+        TemplateError, match=f"template port.*: it renders more than {SIZE_LIMIT} characters"
+    ):
         render("port", loop, {"jinja_times": SIZE_LIMIT // 1024 + 1})
 
 
 def test_ordinary_numbers_are_calculated_with() -> None:
-    text = "{{ jinja_mbit * 1000000 }} {{ '%d'|format(4294967296) }} {{ 'x'|center(5) }} {{ 2 ** 32 }}"
+    text = (
+        "{{ jinja_mbit * 1000000 }} {{ '%d'|format(4294967296) }} {{ 'x'|center(5) }} {{ 2 ** 32 }}"
+    )
 
     assert render("port", text, {"jinja_mbit": 500}) == "500000000 4294967296   x   4294967296"
 
 
 def test_values_are_not_escaped_and_white_space_stays() -> None:
-    assert render("port", "a: {{ jinja_x }}\n\n{% if true %}\nb\n{% endif %}\n", {"jinja_x": "<&\"'>"}) == "a: <&\"'>\n\n\nb\n"
+    assert (
+        render("port", "a: {{ jinja_x }}\n\n{% if true %}\nb\n{% endif %}\n", {"jinja_x": "<&\"'>"})
+        == "a: <&\"'>\n\n\nb\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,18 @@ import json
 from typing import Any
 
 import pytest
-
-from orchestrator.core.jobs import Action, Job, Param, job_action, job_id, job_ref, with_earlier_references
+from orchestrator.core.jobs import (
+    Action,
+    Job,
+    Param,
+    job_action,
+    job_id,
+    job_ref,
+    with_earlier_references,
+)
 from orchestrator.core.mapping.evaluate import Evaluated, ListOf, OutputOf
 from orchestrator.core.refs import JobId, Ref
+
 from tests import factories
 
 N1, N2 = Ref("network", "n1"), Ref("network", "n2")
@@ -56,7 +64,11 @@ def test_the_record_is_the_contracts() -> None:
                         {
                             "param": "nets",
                             "type": "output_key",
-                            "value": {"output_key": "id", "resource_type": "network", "resource_id": "n2"},
+                            "value": {
+                                "output_key": "id",
+                                "resource_type": "network",
+                                "resource_id": "n2",
+                            },
                             "resources": [],
                         },
                         {"param": "nets", "type": "value", "value": None, "resources": []},
@@ -76,7 +88,10 @@ def test_the_record_is_the_contracts() -> None:
     assert Job.from_record(job.to_record()) == job
     assert Job.from_json(job.to_json()) == job
     assert job.references() == {N1, N2}
-    assert [output for param in job.params for output in param.outputs()] == [OutputOf(N1, "id"), OutputOf(N2, "id")]
+    assert [output for param in job.params for output in param.outputs()] == [
+        OutputOf(N1, "id"),
+        OutputOf(N2, "id"),
+    ]
 
 
 def test_an_evaluated_mapping_becomes_a_param() -> None:
@@ -84,7 +99,9 @@ def test_an_evaluated_mapping_becomes_a_param() -> None:
 
 
 @pytest.mark.parametrize(
-    "identity", ["p1", "a:b", "a:b:2:zzzzz", ":", "ü"], ids=["plain", "colon", "like a job", "only a colon", "umlaut"]
+    "identity",
+    ["p1", "a:b", "a:b:2:zzzzz", ":", "ü"],
+    ids=["plain", "colon", "like a job", "only a colon", "umlaut"],
 )
 @pytest.mark.parametrize("action", list(Action))
 def test_a_job_id_tells_its_resource_and_action(action: Action, identity: str) -> None:
@@ -101,8 +118,14 @@ BROKEN: list[Any] = [
     pytest.param("text", id="text"),
     pytest.param({}, id="object"),
     pytest.param(None, id="null"),
-    pytest.param(["heat_worker", {**factories.job().to_record()[1], "action": "explode"}, 0], id="unknown action"),
-    pytest.param(["heat_worker", {**factories.job().to_record()[1], "params": [{"param": "x"}]}, 0], id="half a param"),
+    pytest.param(
+        ["heat_worker", {**factories.job().to_record()[1], "action": "explode"}, 0],
+        id="unknown action",
+    ),
+    pytest.param(
+        ["heat_worker", {**factories.job().to_record()[1], "params": [{"param": "x"}]}, 0],
+        id="half a param",
+    ),
 ]
 
 

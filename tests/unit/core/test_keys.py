@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from orchestrator.core.keys import Keys, Prefixes, UnknownPlace
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.schemas import parse_schemas
 from orchestrator.errors import InvalidInput
+
 from tests.factories import keys
 
 KEYS = keys()
-OTHER = keys(config="/a/config", state="/state_watch/state", monitoring="/m", jobs="/a/jobs", worker="/a/w")
+OTHER = keys(
+    config="/a/config", state="/state_watch/state", monitoring="/m", jobs="/a/jobs", worker="/a/w"
+)
 P1 = Ref("port", "p1")
 JOB = JobId("create:heat_worker:port:p1:1:aaaaa")
 
@@ -35,7 +37,13 @@ def test_the_keys_of_one_resource_are_the_contracts() -> None:
 def test_our_own_keys_lie_below_one_folder() -> None:
     ours = (KEYS.handled, KEYS.held, KEYS.failed, KEYS.runs, KEYS.leader)
 
-    assert [key.removeprefix(KEYS.own) for key in ours] == ["handled/", "held/", "failed/", "runs/", "leader"]
+    assert [key.removeprefix(KEYS.own) for key in ours] == [
+        "handled/",
+        "held/",
+        "failed/",
+        "runs/",
+        "leader",
+    ]
     assert KEYS.own == "/esi-worker/orchestrator/"
 
 
@@ -53,7 +61,9 @@ def test_the_defaults_are_the_contracts() -> None:
 
 @pytest.mark.parametrize("chosen", [KEYS, OTHER], ids=["default prefixes", "other prefixes"])
 @pytest.mark.parametrize(
-    "identity", ["p1", "a:b:c", "ü", "with space", "%2F"], ids=["plain", "colons", "umlaut", "space", "percent"]
+    "identity",
+    ["p1", "a:b:c", "ü", "with space", "%2F"],
+    ids=["plain", "colons", "umlaut", "space", "percent"],
 )
 def test_a_resources_key_leads_back_to_it(chosen: Keys, identity: str) -> None:
     ref = Ref("port", identity)
@@ -156,7 +166,18 @@ def test_a_key_template_says_where_the_records_of_other_programs_lie() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["config", "state", "monitoring", "stacks", "job_states", "handled", "held", "failed", "retries"]
+    "folder",
+    [
+        "config",
+        "state",
+        "monitoring",
+        "stacks",
+        "job_states",
+        "handled",
+        "held",
+        "failed",
+        "retries",
+    ],
 )
 def test_a_key_of_a_type_with_a_key_template_reads_back(folder: str) -> None:
     keys = templated()
@@ -165,7 +186,9 @@ def test_a_key_of_a_type_with_a_key_template_reads_back(folder: str) -> None:
 
     key = keys.below(getattr(keys, folder), VM)
     assert fresh.ref(getattr(fresh, folder), key) == VM
-    assert fresh.is_placed(VM) == (not getattr(fresh, folder).startswith(fresh.own)), "only a key of the contract tells the place"
+    assert fresh.is_placed(VM) == (not getattr(fresh, folder).startswith(fresh.own)), (
+        "only a key of the contract tells the place"
+    )
 
 
 def test_configs_may_lie_outside_the_config_prefix() -> None:
@@ -182,7 +205,11 @@ def test_configs_may_lie_outside_the_config_prefix() -> None:
 
 
 def test_a_place_that_needs_the_id_alone_is_known_at_once() -> None:
-    entry = {"id": "vm", "url": "/v1.0/vms", "metadata": {"sync_key_template": "/v1.0/vm/{{id}}/config"}}
+    entry = {
+        "id": "vm",
+        "url": "/v1.0/vms",
+        "metadata": {"sync_key_template": "/v1.0/vm/{{id}}/config"},
+    }
     keys = Keys(Prefixes(), parse_schemas([entry]))
     assert keys.below(keys.config, VM) == "/config/v1.0/vm/v1/config"
 

@@ -13,14 +13,53 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from orchestrator.core.masking import (
+    LONGEST_TEXT,
+    MOST_SECRETS,
+    SHORTEST,
+    Veil,
+    is_secret,
+    masked,
+    secrets,
+    without,
+)
+from orchestrator.core.refs import Json
 from oslo_utils import strutils
 
-from orchestrator.core.masking import LONGEST_TEXT, MOST_SECRETS, SHORTEST, Veil, is_secret, masked, secrets, without
-from orchestrator.core.refs import Json
-
-NAMES = ["password", "adminPassword", "ADMIN_PASSWORD", "client_secret", "auth_token", "credentials", "key", "private_key"]
-NAMES += ["admin_pass", "adminPass", "admin-pass", "user.pass", "pass", "psk", "ike_psk", "PSK", "passphrase", "passwd", "pwd"]
-NAMES += ["userPwd", "api-key", "apiKey", "API Key", "pass_word", "snmp_passphrase", "Authorization", "bearer_jwt", "Set-Cookie"]
+NAMES = [
+    "password",
+    "adminPassword",
+    "ADMIN_PASSWORD",
+    "client_secret",
+    "auth_token",
+    "credentials",
+    "key",
+    "private_key",
+]
+NAMES += [
+    "admin_pass",
+    "adminPass",
+    "admin-pass",
+    "user.pass",
+    "pass",
+    "psk",
+    "ike_psk",
+    "PSK",
+    "passphrase",
+    "passwd",
+    "pwd",
+]
+NAMES += [
+    "userPwd",
+    "api-key",
+    "apiKey",
+    "API Key",
+    "pass_word",
+    "snmp_passphrase",
+    "Authorization",
+    "bearer_jwt",
+    "Set-Cookie",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -28,7 +67,18 @@ def test_a_secret_is_known_by_its_name(name: str) -> None:
     assert is_secret(name)
 
 
-OTHERS = ["name", "output_key", "key_name", "ssh_key_name", "keyName", "id", "version", "bypass", "pass_through", "compass"]
+OTHERS = [
+    "name",
+    "output_key",
+    "key_name",
+    "ssh_key_name",
+    "keyName",
+    "id",
+    "version",
+    "bypass",
+    "pass_through",
+    "compass",
+]
 OTHERS += ["passive", "description", "network_id", "tasks", "mtu", "", "---", "cidr", "upwards"]
 
 
@@ -75,7 +125,9 @@ PAIRS: list[Json] = [
 ]
 
 
-@pytest.mark.parametrize("record", PAIRS, ids=["stack output", "job parameter", "named setting", "keyed setting"])
+@pytest.mark.parametrize(
+    "record", PAIRS, ids=["stack output", "job parameter", "named setting", "keyed setting"]
+)
 def test_a_name_beside_its_value_counts_too(record: dict[str, Json]) -> None:
     assert "hunter2" not in str(masked(record))
     assert "hunter2" in list(secrets(record))
@@ -100,15 +152,27 @@ def test_a_document_inside_a_text_counts_too() -> None:
         pytest.param("text", [], "text", id="nothing to hide"),
         pytest.param("network net-1", ["network"], "*** net-1", id="an ordinary word"),
         pytest.param("pad hunter2 pad", ["  hunter2\n"], "pad *** pad", id="trimmed"),
-        pytest.param("got: BEGIN...", ["BEGIN-RSA-KEY-aaaa"], "got: BEGIN...", id="a beginning too short to tell"),
-        pytest.param("got 'BEGIN-RSA-K...'", ["BEGIN-RSA-KEY-aaaa"], "got '***...'", id="a beginning where the text is cut off"),
+        pytest.param(
+            "got: BEGIN...",
+            ["BEGIN-RSA-KEY-aaaa"],
+            "got: BEGIN...",
+            id="a beginning too short to tell",
+        ),
+        pytest.param(
+            "got 'BEGIN-RSA-K...'",
+            ["BEGIN-RSA-KEY-aaaa"],
+            "got '***...'",
+            id="a beginning where the text is cut off",
+        ),
         pytest.param(
             "Heat: 'BEGIN-RSA… (cut: 9,000 characters); fix",
             ["BEGIN-RSA-KEY-a"],
             "Heat: '***… (cut: 9,000 characters); fix",
             id="cut off within",
         ),
-        pytest.param("line two of it", ["first line\nline two of it\nthird"], "***", id="one line of several"),
+        pytest.param(
+            "line two of it", ["first line\nline two of it\nthird"], "***", id="one line of several"
+        ),
     ],
 )
 def test_a_text_is_told_without_the_secrets(text: str, hidden: list[str], told: str) -> None:
@@ -123,10 +187,15 @@ def test_a_text_is_told_without_the_secrets(text: str, hidden: list[str], told: 
         ("{'psk': u'abc', 'mtu': '1500'}", "{'psk': u'***', 'mtu': '1500'}"),
         ("GET /t?token=abc&x=1", "GET /t?token=***&x=1"),
         ("key_name='mine'", "key_name='mine'"),
-        ("resources.r.properties.admin_pass: Value must be a string", "resources.r.properties.admin_pass: Value must be a string"),
+        (
+            "resources.r.properties.admin_pass: Value must be a string",
+            "resources.r.properties.admin_pass: Value must be a string",
+        ),
     ],
 )
-def test_a_value_behind_a_secret_name_is_hidden_though_nobody_knows_it(text: str, told: str) -> None:
+def test_a_value_behind_a_secret_name_is_hidden_though_nobody_knows_it(
+    text: str, told: str
+) -> None:
     assert Veil().over(text) == told
 
 
@@ -143,7 +212,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "URL": quote,
     "URL, all of it": lambda text: quote(text, safe=""),
     "URL, small hexadecimal digits": lambda text: "".join(
-        part if len(part) == 1 else part.lower() for part in (quote(letter, safe="") for letter in text)
+        part if len(part) == 1 else part.lower()
+        for part in (quote(letter, safe="") for letter in text)
     ),
     "form": quote_plus,
     "JSON in a URL": lambda text: quote(json.dumps(text)),
@@ -153,18 +223,26 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "YAML, single quotes": lambda text: text.replace("'", "''"),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
-    "base64, in the middle": lambda text: base64.b64encode(b"user:" + text.encode() + b":x").decode(),
+    "base64, in the middle": lambda text: base64.b64encode(
+        b"user:" + text.encode() + b":x"
+    ).decode(),
     "hexadecimal": lambda text: text.encode().hex(),
     "wrapped": lambda text: text.replace(" ", "\n   "),
 }
 
-SECRETS = st.text(st.characters(codec="utf-8"), min_size=8, max_size=40).filter(lambda text: len(text.strip()) >= 8)
+SECRETS = st.text(st.characters(codec="utf-8"), min_size=8, max_size=40).filter(
+    lambda text: len(text.strip()) >= 8
+)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
 @settings(max_examples=40, deadline=None)
-@given(secret=SECRETS, before=st.text("ab <>{}:", max_size=10), after=st.text("ab <>{}:", max_size=10))
-def test_no_secret_survives_in_any_spelling(spelling: Callable[[str], str], secret: str, before: str, after: str) -> None:
+@given(
+    secret=SECRETS, before=st.text("ab <>{}:", max_size=10), after=st.text("ab <>{}:", max_size=10)
+)
+def test_no_secret_survives_in_any_spelling(
+    spelling: Callable[[str], str], secret: str, before: str, after: str
+) -> None:
     spelled = spelling(secret)
     told = Veil([secret]).over(f"{before}{spelled}{after}")
 
@@ -177,7 +255,10 @@ def test_no_secret_survives_in_any_spelling(spelling: Callable[[str], str], secr
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.text("abcd", min_size=SHORTEST, max_size=8), min_size=1, max_size=4), st.text("abcd ", max_size=80))
+@given(
+    st.lists(st.text("abcd", min_size=SHORTEST, max_size=8), min_size=1, max_size=4),
+    st.text("abcd ", max_size=80),
+)
 def test_no_secret_of_several_survives(hidden: list[str], text: str) -> None:
     told = Veil(hidden).over(text)
 
@@ -198,12 +279,20 @@ def test_a_long_text_is_cut_and_no_piece_of_a_secret_is_left_at_its_end() -> Non
 
 
 def test_with_too_many_secrets_the_text_is_withheld() -> None:
-    assert "hunter" not in Veil(f"hunter-{number}" for number in range(MOST_SECRETS + 1)).over("hunter-7 is here")
+    assert "hunter" not in Veil(f"hunter-{number}" for number in range(MOST_SECRETS + 1)).over(
+        "hunter-7 is here"
+    )
 
 
 def test_the_largest_texts_and_secrets_take_no_longer_than_a_second_or_two() -> None:
     """CPU time of this thread: it is not the machine that is tested."""
-    texts = ['{"a\\n%41&amp;": "' * 8000, "a='b" * 30_000, "\\" * LONGEST_TEXT, "x" * 2_000_000, "key: '" + "\\'" * 60_000]
+    texts = [
+        '{"a\\n%41&amp;": "' * 8000,
+        "a='b" * 30_000,
+        "\\" * LONGEST_TEXT,
+        "x" * 2_000_000,
+        "key: '" + "\\'" * 60_000,
+    ]
     hidden = [f"secret-number-{number}" for number in range(MOST_SECRETS // 4)]
     begun = time.thread_time()
     for text in texts:
@@ -216,4 +305,7 @@ def test_the_largest_texts_and_secrets_take_no_longer_than_a_second_or_two() -> 
 def test_every_text_and_number_of_a_document_is_told_without_secrets() -> None:
     document: Any = {"a": ["x hunter2", 123456, True], "b": {"c": None}}
 
-    assert Veil(["hunter2", "123456", "True"]).over_all(document) == {"a": ["x ***", "***", True], "b": {"c": None}}
+    assert Veil(["hunter2", "123456", "True"]).over_all(document) == {
+        "a": ["x ***", "***", True],
+        "b": {"c": None},
+    }

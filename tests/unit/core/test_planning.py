@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from orchestrator.core.facts import ConfigRemoved, ConfigWritten, RunMoved
 from orchestrator.core.graph import JobGraph
 from orchestrator.core.jobs import Action, Job, Param
@@ -33,8 +32,20 @@ from orchestrator.core.resources import Wanted
 from orchestrator.core.schemas import Origin, ResourceType, Schemas
 from orchestrator.core.templates import BadTemplate
 from orchestrator.core.world import Reported, Stack, World
+
 from tests import factories
-from tests.factories import as_handled, deleted, job, live, network, node, port, server, wanted, world
+from tests.factories import (
+    as_handled,
+    deleted,
+    job,
+    live,
+    network,
+    node,
+    port,
+    server,
+    wanted,
+    world,
+)
 
 N1, P1, S1 = network(), port(), server()
 A, B, C = map(node, "abc")
@@ -54,7 +65,9 @@ def gone(known: World, ref: Ref) -> None:
     known.decided(ref)
 
 
-def decision(known: World, ref: Ref = N1, path: tuple[Ref, ...] = (), *, patient: bool = True) -> Decision:
+def decision(
+    known: World, ref: Ref = N1, path: tuple[Ref, ...] = (), *, patient: bool = True
+) -> Decision:
     return decide(known, ref, lambda: "xxxxx", path, patient=patient)
 
 
@@ -90,14 +103,27 @@ def test_a_new_resource_is_created() -> None:
         body=config.body,
     )
     assert isinstance(found, Start)
-    assert (found.wanted, found.handled.version, found.handled.incarnation, found.handled.job) == (config, 1, 10, found.job.id)
-    assert (found.handled.template, found.handled.tenant, found.handled.references) == ("network", "t1", {})
+    assert (found.wanted, found.handled.version, found.handled.incarnation, found.handled.job) == (
+        config,
+        1,
+        10,
+        found.job.id,
+    )
+    assert (found.handled.template, found.handled.tenant, found.handled.references) == (
+        "network",
+        "t1",
+        {},
+    )
 
 
 def handled_as(ref: Ref, version: int = 1, **properties: Json) -> Handled:
     """What is remembered of a version that became a job."""
     config = wanted(ref, version, **properties)
-    return replace(factories.handled(ref, version, **properties), digest=config.digest(), revision=config.revision)
+    return replace(
+        factories.handled(ref, version, **properties),
+        digest=config.digest(),
+        revision=config.revision,
+    )
 
 
 DELETED = factories.handled(N1, of="logical_delete:heat_worker:network:n1:2:zzzzz")
@@ -106,40 +132,92 @@ LEVELS: list[Any] = [
     pytest.param(lambda: world(wanted(N1)), Start, id="new"),
     pytest.param(lambda: world(built=[wanted(N1)]), Nothing, id="the same version again"),
     pytest.param(
-        lambda: world(wanted(N1, 1), handled={N1: factories.handled(N1, 2)}, stacks={N1: live()}), Nothing, id="a stale version"
+        lambda: world(wanted(N1, 1), handled={N1: factories.handled(N1, 2)}, stacks={N1: live()}),
+        Nothing,
+        id="a stale version",
     ),
     pytest.param(
-        lambda: world(wanted(N1, 2), handled={N1: factories.handled(N1, 1)}, stacks={N1: live()}), Start, id="a newer version"
+        lambda: world(wanted(N1, 2), handled={N1: factories.handled(N1, 1)}, stacks={N1: live()}),
+        Start,
+        id="a newer version",
     ),
-    pytest.param(lambda: world(built=[wanted(N1)], again=[N1]), Start, id="the same version, to be tried again"),
     pytest.param(
-        lambda: world(wanted(N1), handled={N1: factories.handled(N1)}, jobs=[job(N1)]), Nothing, id="its job is under way"
+        lambda: world(built=[wanted(N1)], again=[N1]),
+        Start,
+        id="the same version, to be tried again",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1), handled={N1: factories.handled(N1)}, jobs=[job(N1)]),
+        Nothing,
+        id="its job is under way",
     ),
     pytest.param(lambda: world(), Nothing, id="never heard of"),
-    pytest.param(lambda: world(handled={N1: DELETED}, stacks={N1: deleted()}), Clean, id="gone, and so is the stack"),
-    pytest.param(lambda: world(handled={N1: factories.handled(N1)}), Start, id="gone, and Heat may have taken its job"),
     pytest.param(
-        lambda: world(handled={N1: factories.handled(N1)}, stacks={N1: deleted()}), Start, id="gone, deleted and sent once more"
+        lambda: world(handled={N1: DELETED}, stacks={N1: deleted()}),
+        Clean,
+        id="gone, and so is the stack",
     ),
-    pytest.param(lambda: world(wanted(N1, revision=99), handled={N1: handled_as(N1)}, stacks={N1: live()}), Nothing, id="a resync"),
     pytest.param(
-        lambda: world(wanted(N1, revision=99, name="x"), handled={N1: handled_as(N1)}), Start, id="the same, another body"
+        lambda: world(handled={N1: factories.handled(N1)}),
+        Start,
+        id="gone, and Heat may have taken its job",
     ),
-    pytest.param(lambda: world(wanted(N1, revision=99, marked=True), handled={N1: handled_as(N1)}), Start, id="the same, marked"),
-    pytest.param(lambda: world(wanted(N1, 0, name="x"), handled={N1: handled_as(N1, 5)}), Start, id="unversioned, another body"),
-    pytest.param(lambda: world(wanted(N1, 0), handled={N1: handled_as(N1, 5)}), Nothing, id="unversioned, the same body"),
-    pytest.param(lambda: world(wanted(N1, 1, name="x"), handled={N1: handled_as(N1, 0)}), Start, id="versioned after unversioned"),
+    pytest.param(
+        lambda: world(handled={N1: factories.handled(N1)}, stacks={N1: deleted()}),
+        Start,
+        id="gone, deleted and sent once more",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, revision=99), handled={N1: handled_as(N1)}, stacks={N1: live()}),
+        Nothing,
+        id="a resync",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, revision=99, name="x"), handled={N1: handled_as(N1)}),
+        Start,
+        id="the same, another body",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, revision=99, marked=True), handled={N1: handled_as(N1)}),
+        Start,
+        id="the same, marked",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, 0, name="x"), handled={N1: handled_as(N1, 5)}),
+        Start,
+        id="unversioned, another body",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, 0), handled={N1: handled_as(N1, 5)}),
+        Nothing,
+        id="unversioned, the same body",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, 1, name="x"), handled={N1: handled_as(N1, 0)}),
+        Start,
+        id="versioned after unversioned",
+    ),
     pytest.param(
         lambda: world(wanted(N1, 1), handled={N1: handled_as(N1, 3)}, again=[N1]),
         Start,
         id="stale, asked for",
     ),
-    pytest.param(lambda: world(wanted(N1, tenant_id="t2"), handled={N1: handled_as(N1, 3)}), Nothing, id="stale, elsewhere"),
+    pytest.param(
+        lambda: world(wanted(N1, tenant_id="t2"), handled={N1: handled_as(N1, 3)}),
+        Nothing,
+        id="stale, elsewhere",
+    ),
     pytest.param(lambda: world(stacks={N1: deleted()}), Clean, id="gone, its stack deleted"),
     pytest.param(lambda: world(reported={N1: Reported(1, 5)}), Clean, id="gone, a state is left"),
-    pytest.param(lambda: world(held={N1: Held(1, P1, "x")}), Clean, id="gone while it was held back"),
+    pytest.param(
+        lambda: world(held={N1: Held(1, P1, "x")}), Clean, id="gone while it was held back"
+    ),
     pytest.param(lambda: world(stacks={N1: live()}), Start, id="gone, its stack is there"),
-    pytest.param(lambda: world(stacks={N1: live()}, jobs=[job(N1, Action.DELETE)]), Nothing, id="gone, and being deleted"),
+    pytest.param(
+        lambda: world(stacks={N1: live()}, jobs=[job(N1, Action.DELETE)]),
+        Nothing,
+        id="gone, and being deleted",
+    ),
 ]
 
 
@@ -150,10 +228,20 @@ def test_the_level_decides(known: Callable[[], World], kind: type) -> None:
 
 ACTIONS: list[Any] = [
     pytest.param(lambda: world(wanted(N1)), Action.CREATE, id="no stack record"),
-    pytest.param(lambda: world(wanted(N1, 2), stacks={N1: live()}), Action.MODIFY, id="a stack record"),
-    pytest.param(lambda: world(wanted(N1, 2), stacks={N1: live("CREATE_FAILED")}), Action.MODIFY, id="of a failed stack"),
-    pytest.param(lambda: world(wanted(N1, 2), stacks={N1: deleted()}), Action.CREATE, id="of a deleted stack"),
-    pytest.param(lambda: world(wanted(N1, 2, marked=True), stacks={N1: live()}), Action.DELETE, id="marked"),
+    pytest.param(
+        lambda: world(wanted(N1, 2), stacks={N1: live()}), Action.MODIFY, id="a stack record"
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, 2), stacks={N1: live("CREATE_FAILED")}),
+        Action.MODIFY,
+        id="of a failed stack",
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, 2), stacks={N1: deleted()}), Action.CREATE, id="of a deleted stack"
+    ),
+    pytest.param(
+        lambda: world(wanted(N1, 2, marked=True), stacks={N1: live()}), Action.DELETE, id="marked"
+    ),
     pytest.param(lambda: world(stacks={N1: live()}), Action.DELETE, id="gone"),
 ]
 
@@ -165,9 +253,15 @@ def test_the_stack_record_decides_the_action(known: Callable[[], World], action:
 
 def test_a_recreated_id_with_a_stack_is_deleted_first_as_what_it_was() -> None:
     anew = wanted(N1, 1, incarnation=50, name="new")
-    found = decision(world(anew, stacks={N1: live()}, handled={N1: factories.handled(N1, 4, name="old")}))
+    found = decision(
+        world(anew, stacks={N1: live()}, handled={N1: factories.handled(N1, 4, name="old")})
+    )
 
-    assert (job_of(found).action, job_of(found).version, job_of(found).body["name"]) == (Action.DELETE, 4, "old")
+    assert (job_of(found).action, job_of(found).version, job_of(found).body["name"]) == (
+        Action.DELETE,
+        4,
+        "old",
+    )
     assert isinstance(found, Start)
     assert (found.wanted, found.handled.incarnation) == (anew, 10)
 
@@ -194,8 +288,15 @@ def test_another_tenant_deletes_the_stack_in_the_old_one_first() -> None:
     found = decision(known)
 
     assert isinstance(found, Start) and found.first_of_two
-    assert (found.job.action, found.job.version, found.job.tenant, found.job.body["name"]) == (Action.DELETE, 1, "t1", "old")
-    assert found.job.id in found.handled.outlived, "its end is not the state of the version that is there"
+    assert (found.job.action, found.job.version, found.job.tenant, found.job.body["name"]) == (
+        Action.DELETE,
+        1,
+        "t1",
+        "old",
+    )
+    assert found.job.id in found.handled.outlived, (
+        "its end is not the state of the version that is there"
+    )
 
 
 def test_after_the_deletion_in_the_old_tenant_the_resource_is_created_in_the_new_one() -> None:
@@ -215,9 +316,16 @@ def test_after_the_deletion_in_the_old_tenant_the_resource_is_created_in_the_new
 
 def test_what_is_built_from_a_resource_that_moves_waits_for_it() -> None:
     moved = wanted(N1, 2, tenant_id="t2")
-    known = world(moved, wanted(P1, network_id="n1"), handled={N1: handled_as(N1)}, stacks={N1: in_tenant("t1")})
+    known = world(
+        moved,
+        wanted(P1, network_id="n1"),
+        handled={N1: handled_as(N1)},
+        stacks={N1: in_tenant("t1")},
+    )
 
-    assert held_of(decision(known, P1)) == Held(1, N1, "waits for network:n1, which is being replaced")
+    assert held_of(decision(known, P1)) == Held(
+        1, N1, "waits for network:n1, which is being replaced"
+    )
 
 
 def test_a_refused_version_does_not_move_a_resource() -> None:
@@ -227,7 +335,9 @@ def test_a_refused_version_does_not_move_a_resource() -> None:
     found = decision(known)
 
     assert isinstance(found, Refuse)
-    assert found.failed.error.startswith("tenant_id should be the id of an OpenStack project, not a path")
+    assert found.failed.error.startswith(
+        "tenant_id should be the id of an OpenStack project, not a path"
+    )
     assert (found.handled.tenant, found.handled.sent) == ("t1", handled_as(N1).job)
     gone(known, N1)
     known.set_handled(N1, found.handled)
@@ -237,11 +347,25 @@ def test_a_refused_version_does_not_move_a_resource() -> None:
 def test_a_second_resource_with_the_same_stack_name_is_refused_by_name() -> None:
     types = Schemas([ResourceType(kind, kind, Constant("network")) for kind in ("node", "node_b")])
     one, two = Ref("node", "b_x"), Ref("node_b", "x")
-    known = world(wanted(one), wanted(two), handled={one: handled_as(one)}, stacks={one: in_tenant("t1")}, types=types)
-    elsewhere = world(wanted(one), wanted(two), handled={one: handled_as(one)}, stacks={one: in_tenant("t2")}, types=types)
+    known = world(
+        wanted(one),
+        wanted(two),
+        handled={one: handled_as(one)},
+        stacks={one: in_tenant("t1")},
+        types=types,
+    )
+    elsewhere = world(
+        wanted(one),
+        wanted(two),
+        handled={one: handled_as(one)},
+        stacks={one: in_tenant("t2")},
+        types=types,
+    )
 
     assert failed_of(decision(known, two)).root == one
-    assert failed_of(decision(known, two)).error.startswith("its stack would be named node_b_x, as that of node:b_x is")
+    assert failed_of(decision(known, two)).error.startswith(
+        "its stack would be named node_b_x, as that of node:b_x is"
+    )
     assert isinstance(decision(elsewhere, two), Start)
 
 
@@ -256,7 +380,11 @@ def test_a_stale_version_leaves_to_others_what_was_built_last() -> None:
 
 
 def test_the_same_version_with_another_body_is_marked_as_rewritten() -> None:
-    known = world(wanted(N1, 3, revision=99, name="b"), handled={N1: handled_as(N1, 3, name="a")}, stacks={N1: live()})
+    known = world(
+        wanted(N1, 3, revision=99, name="b"),
+        handled={N1: handled_as(N1, 3, name="a")},
+        stacks={N1: live()},
+    )
     found = decision(known)
     assert isinstance(found, Start)
     assert (found.job.version, found.handled.rewritten) == (3, True)
@@ -264,7 +392,9 @@ def test_the_same_version_with_another_body_is_marked_as_rewritten() -> None:
 
 def test_params_are_in_the_order_of_the_mappings_with_their_references() -> None:
     known = world(
-        wanted(S1, plan_id="big", ports=["p1"]), wanted(PLAN, flavor="m1"), built=[wanted(N1), wanted(P1, network_id="n1")]
+        wanted(S1, plan_id="big", ports=["p1"]),
+        wanted(PLAN, flavor="m1"),
+        built=[wanted(N1), wanted(P1, network_id="n1")],
     )
 
     assert job_of(decision(known, S1)).params == (
@@ -278,7 +408,9 @@ def test_a_modify_lists_the_earlier_references_first() -> None:
     put(known, wanted(P1, 2, network_id="n2"))
     found = decision(known, P1)
 
-    assert job_of(found).params[1] == Param("network", OutputOf(network("n2"), "id"), (N1, network("n2")))
+    assert job_of(found).params[1] == Param(
+        "network", OutputOf(network("n2"), "id"), (N1, network("n2"))
+    )
     assert isinstance(found, Start)
     assert found.handled.references == {"network": (network("n2"),)}
 
@@ -295,26 +427,43 @@ UNFINISHED: list[Any] = [
     pytest.param([], [], id="nothing"),
     pytest.param([job(P1, suffix="earli")], ["earli"], id="a job on the resource itself"),
     pytest.param([job(N1, suffix="ofref")], ["ofref"], id="a job on what it refers to"),
-    pytest.param([job(S1, suffix="users", refers_to=[P1])], ["users"], id="a job that refers to it"),
-    pytest.param([job(S1, suffix="other", refers_to=[N1])], [], id="a job that refers to the same as it"),
+    pytest.param(
+        [job(S1, suffix="users", refers_to=[P1])], ["users"], id="a job that refers to it"
+    ),
+    pytest.param(
+        [job(S1, suffix="other", refers_to=[N1])], [], id="a job that refers to the same as it"
+    ),
     pytest.param([job(network("n2"), suffix="other")], [], id="a job on something else"),
     pytest.param(
-        [job(N1, suffix="ofref"), job(S1, suffix="users", refers_to=[P1]), job(P1, suffix="earli"), job(network("n2"))],
+        [
+            job(N1, suffix="ofref"),
+            job(S1, suffix="users", refers_to=[P1]),
+            job(P1, suffix="earli"),
+            job(network("n2")),
+        ],
         ["earli", "ofref", "users"],
         id="all three",
     ),
-    pytest.param([job(P1, suffix="first", refers_to=[N1]), job(N1, suffix="secon")], ["first", "secon"], id="each once"),
+    pytest.param(
+        [job(P1, suffix="first", refers_to=[N1]), job(N1, suffix="secon")],
+        ["first", "secon"],
+        id="each once",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("jobs", "dependency"), UNFINISHED)
-def test_a_job_depends_on_the_unfinished_ones_of_the_contracts_rule(jobs: list[Job], dependency: list[str]) -> None:
+def test_a_job_depends_on_the_unfinished_ones_of_the_contracts_rule(
+    jobs: list[Job], dependency: list[str]
+) -> None:
     """``port p1`` refers to ``network n1``; every unfinished job has been claimed, so none is superseded."""
     known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=jobs)
     for one in jobs:
         known.apply(RunMoved(one.id, one.tenant, Run(Step.CLAIMED, asked=True), 0))
 
-    assert sorted(d.rpartition(":")[2] for d in job_of(decision(known, P1)).dependency) == dependency
+    assert (
+        sorted(d.rpartition(":")[2] for d in job_of(decision(known, P1)).dependency) == dependency
+    )
 
 
 @pytest.mark.parametrize(
@@ -327,7 +476,9 @@ def test_a_job_depends_on_the_unfinished_ones_of_the_contracts_rule(jobs: list[J
         (False, Cause.FAULT, True),
     ],
 )
-def test_a_job_in_retry_keeps_its_place_unless_the_next_version_may_correct_it(asked: bool, cause: Cause, corrected: bool) -> None:
+def test_a_job_in_retry_keeps_its_place_unless_the_next_version_may_correct_it(
+    asked: bool, cause: Cause, corrected: bool
+) -> None:
     """``port p1`` waits for its next try, and ``network n1`` for that. The next version of the port was
     written after that of the network, so it comes after it; unless Heat never took the port's, and not by an outage."""
     stuck = job(P1, suffix="stuck", refers_to=[N1])
@@ -357,12 +508,16 @@ def test_what_heat_may_have_taken_is_superseded_when_nothing_stands_between() ->
 def test_a_missing_reference_holds_back() -> None:
     config = wanted(P1, network_id="n1")
 
-    assert decision(world(config), P1) == Hold(Held(1, N1, "refers to network:n1, which is not in the configuration (yet)"), config)
+    assert decision(world(config), P1) == Hold(
+        Held(1, N1, "refers to network:n1, which is not in the configuration (yet)"), config
+    )
 
 
 def test_what_is_held_back_holds_back_what_refers_to_it() -> None:
     known = world(
-        wanted(P1, network_id="n1"), wanted(S1, ports=["p1"]), held={P1: Held(1, N1, "refers to network:n1, which is not there")}
+        wanted(P1, network_id="n1"),
+        wanted(S1, ports=["p1"]),
+        held={P1: Held(1, N1, "refers to network:n1, which is not there")},
     )
     held = held_of(decision(known, S1))
 
@@ -379,22 +534,36 @@ def test_a_missing_template_holds_back() -> None:
     config = wanted(IMAGE, template="custom")
     reason = "template 'custom' is neither in etcd nor in the catalogue; push it"
 
-    assert decision(world(config), IMAGE) == Hold(Held(1, Ref("heat_template", "custom"), reason), config)
+    assert decision(world(config), IMAGE) == Hold(
+        Held(1, Ref("heat_template", "custom"), reason), config
+    )
 
 
 # Refusing ------------------------------------------------------------------------------------------
 
 
 def test_a_bad_template_refuses_and_is_the_root() -> None:
-    known = world(wanted(N1), templates={"network": BadTemplate("network", "template network: bad")})
+    known = world(
+        wanted(N1), templates={"network": BadTemplate("network", "template network: bad")}
+    )
 
-    assert failed_of(decision(known)) == Failed(1, Action.CREATE, "template network: bad", Ref("heat_template", "network"))
+    assert failed_of(decision(known)) == Failed(
+        1, Action.CREATE, "template network: bad", Ref("heat_template", "network")
+    )
 
 
 REFUSALS: list[Any] = [
-    pytest.param(lambda: world(wanted(N1, fault="key: bad body")), N1, "key: bad body", id="a config with a fault"),
     pytest.param(
-        lambda: world(wanted(IMAGE, template=3)), IMAGE, "template_path of type image gives no template's id", id="template id"
+        lambda: world(wanted(N1, fault="key: bad body")),
+        N1,
+        "key: bad body",
+        id="a config with a fault",
+    ),
+    pytest.param(
+        lambda: world(wanted(IMAGE, template=3)),
+        IMAGE,
+        "template_path of type image gives no template's id",
+        id="template id",
     ),
     pytest.param(
         lambda: world(wanted(P1, network_id=["x"])),
@@ -406,7 +575,9 @@ REFUSALS: list[Any] = [
 
 
 @pytest.mark.parametrize(("known", "ref", "error"), REFUSALS)
-def test_what_cannot_become_a_job_is_refused_with_the_reason(known: Callable[[], World], ref: Ref, error: str) -> None:
+def test_what_cannot_become_a_job_is_refused_with_the_reason(
+    known: Callable[[], World], ref: Ref, error: str
+) -> None:
     failed = failed_of(decision(known(), ref))
 
     assert failed.error.startswith(error)
@@ -423,13 +594,17 @@ def test_an_entry_of_the_schema_list_that_does_not_parse_is_the_root_of_the_fail
 def test_a_reference_to_a_type_that_the_list_lacks_waits_and_names_the_list() -> None:
     """What a token's role does not see may come once it does; it is nobody's failure."""
     known = world(wanted(P1, network_id="n1"))
-    known.schemas = Schemas([kind for kind in known.schemas if kind.id != "network"], Origin("http://gohan", 17))
+    known.schemas = Schemas(
+        [kind for kind in known.schemas if kind.id != "network"], Origin("http://gohan", 17)
+    )
 
     held = decision(known, P1)
 
     assert isinstance(held, Hold)
     assert held.held.waits_for == N1
-    assert held.held.reason.startswith("refers to network:n1, whose type is not in the schema list of http://gohan (revision 17)")
+    assert held.held.reason.startswith(
+        "refers to network:n1, whose type is not in the schema list of http://gohan (revision 17)"
+    )
 
 
 def test_a_failed_reference_without_a_stack_refuses_and_names_the_root() -> None:
@@ -442,14 +617,21 @@ def test_a_failed_reference_without_a_stack_refuses_and_names_the_root() -> None
 
 
 def test_a_failed_reference_with_a_stack_can_be_built_on() -> None:
-    known = world(wanted(P1, network_id="n1"), built=[wanted(N1)], failed={N1: Failed(2, Action.MODIFY, "x", N1)})
+    known = world(
+        wanted(P1, network_id="n1"),
+        built=[wanted(N1)],
+        failed={N1: Failed(2, Action.MODIFY, "x", N1)},
+    )
 
     assert job_of(decision(known, P1)).action is Action.CREATE
 
 
 def test_a_failed_reference_that_is_being_repaired_can_be_waited_for() -> None:
     known = world(
-        wanted(P1, network_id="n1"), wanted(N1, 2), failed={N1: Failed(1, Action.CREATE, "x", N1)}, jobs=[job(N1, version=2)]
+        wanted(P1, network_id="n1"),
+        wanted(N1, 2),
+        failed={N1: Failed(1, Action.CREATE, "x", N1)},
+        jobs=[job(N1, version=2)],
     )
 
     assert len(job_of(decision(known, P1)).dependency) == 1
@@ -461,7 +643,11 @@ def test_a_refused_modify_keeps_what_the_stack_was_built_from() -> None:
     found = decision(known, P1)
 
     assert isinstance(found, Refuse)
-    assert (found.failed.action, found.handled.references, found.handled.version) == (Action.MODIFY, {"network": (N1,)}, 2)
+    assert (found.failed.action, found.handled.references, found.handled.version) == (
+        Action.MODIFY,
+        {"network": (N1,)},
+        2,
+    )
     assert found.handled.body == known.handled[P1].body
 
 
@@ -472,7 +658,10 @@ def test_a_cycle_of_outputs_is_refused_and_named() -> None:
     known = world(wanted(A, uses=["b"]), wanted(B, uses=["a"]), dirty=[B])
     failed = failed_of(decision(known, B, path=(A,)))
 
-    assert failed.error == "refers to itself in a circle: node:b → node:a → node:b; remove one of the references"
+    assert (
+        failed.error
+        == "refers to itself in a circle: node:b → node:a → node:b; remove one of the references"
+    )
     assert failed.root == B
 
 
@@ -483,7 +672,9 @@ def test_a_cycle_with_one_reference_to_a_value_is_built() -> None:
 
 
 def test_a_cycle_of_what_is_built_already_is_updated() -> None:
-    known = world(wanted(A, 2, uses=["b"]), wanted(B, 2, uses=["a"]), stacks={A: live(), B: live()}, dirty=[B])
+    known = world(
+        wanted(A, 2, uses=["b"]), wanted(B, 2, uses=["a"]), stacks={A: live(), B: live()}, dirty=[B]
+    )
 
     assert job_of(decision(known, B, path=(A,))).action is Action.MODIFY
 
@@ -496,17 +687,31 @@ def test_a_reference_to_itself_is_no_cycle() -> None:
 
 NO_TEMPLATE: list[Any] = [
     pytest.param(lambda: world(wanted(PLAN)), True, id="never reported"),
-    pytest.param(lambda: world(wanted(PLAN), reported={PLAN: Reported(1, 11)}), False, id="reported"),
-    pytest.param(lambda: world(wanted(PLAN, 2), reported={PLAN: Reported(1, 11)}), True, id="an older version reported"),
     pytest.param(
-        lambda: world(wanted(PLAN, incarnation=20), reported={PLAN: Reported(1, 11)}), True, id="an earlier incarnation reported"
+        lambda: world(wanted(PLAN), reported={PLAN: Reported(1, 11)}), False, id="reported"
     ),
-    pytest.param(lambda: world(wanted(PLAN, 2, marked=True), reported={PLAN: Reported(1, 11)}), True, id="marked"),
+    pytest.param(
+        lambda: world(wanted(PLAN, 2), reported={PLAN: Reported(1, 11)}),
+        True,
+        id="an older version reported",
+    ),
+    pytest.param(
+        lambda: world(wanted(PLAN, incarnation=20), reported={PLAN: Reported(1, 11)}),
+        True,
+        id="an earlier incarnation reported",
+    ),
+    pytest.param(
+        lambda: world(wanted(PLAN, 2, marked=True), reported={PLAN: Reported(1, 11)}),
+        True,
+        id="marked",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("known", "tells"), NO_TEMPLATE)
-def test_what_has_no_template_is_reported_once_per_version(known: Callable[[], World], tells: bool) -> None:
+def test_what_has_no_template_is_reported_once_per_version(
+    known: Callable[[], World], tells: bool
+) -> None:
     there = known()
 
     assert decision(there, PLAN) == (Report(there.wanted[PLAN]) if tells else Nothing("reported"))
@@ -556,12 +761,19 @@ def test_what_is_marked_and_cannot_be_built_can_still_be_deleted() -> None:
     gone(known, N1)
     put(known, wanted(P1, 2, marked=True, network_id="n1"))
 
-    assert (job_of(decision(known, P1)).action, job_of(decision(known, P1)).references()) == (Action.DELETE, frozenset({N1}))
+    assert (job_of(decision(known, P1)).action, job_of(decision(known, P1)).references()) == (
+        Action.DELETE,
+        frozenset({N1}),
+    )
 
 
 def test_a_second_mark_asks_again_after_a_failed_deletion() -> None:
     config = wanted(N1, 2, marked=True)
-    known = world(config, stacks={N1: live("DELETE_FAILED")}, failed={N1: Failed(2, Action.DELETE, "in use", N1)})
+    known = world(
+        config,
+        stacks={N1: live("DELETE_FAILED")},
+        failed={N1: Failed(2, Action.DELETE, "in use", N1)},
+    )
     known.set_handled(N1, as_handled(known, config))
 
     assert decision(known) == Nothing("handled")
@@ -573,13 +785,38 @@ def test_a_second_mark_asks_again_after_a_failed_deletion() -> None:
 
 TOGETHER: list[Any] = [
     pytest.param(job(P1, refers_to=[N1]), job(N1), True, id="built on what was not built"),
-    pytest.param(job(P1, Action.MODIFY, refers_to=[N1]), job(N1, Action.MODIFY), True, id="updated on what was not updated"),
+    pytest.param(
+        job(P1, Action.MODIFY, refers_to=[N1]),
+        job(N1, Action.MODIFY),
+        True,
+        id="updated on what was not updated",
+    ),
     pytest.param(job(N1, Action.MODIFY, 2), job(N1), False, id="its turn on the same resource"),
     pytest.param(job(N1), job(P1, refers_to=[N1]), False, id="waiting for a user of it"),
-    pytest.param(job(P1, refers_to=[N1]), job(N1, Action.DELETE), False, id="built while the other's deletion failed"),
-    pytest.param(job(N1, Action.DELETE), job(P1, Action.DELETE, refers_to=[N1]), True, id="deleted under a user that stays"),
-    pytest.param(job(N1, Action.DELETE), job(P1, Action.MODIFY, refers_to=[N1]), False, id="deleted after a user's failed update"),
-    pytest.param(job(P1, Action.DELETE, refers_to=[N1]), job(N1), False, id="deleted, what it was built from having failed"),
+    pytest.param(
+        job(P1, refers_to=[N1]),
+        job(N1, Action.DELETE),
+        False,
+        id="built while the other's deletion failed",
+    ),
+    pytest.param(
+        job(N1, Action.DELETE),
+        job(P1, Action.DELETE, refers_to=[N1]),
+        True,
+        id="deleted under a user that stays",
+    ),
+    pytest.param(
+        job(N1, Action.DELETE),
+        job(P1, Action.MODIFY, refers_to=[N1]),
+        False,
+        id="deleted after a user's failed update",
+    ),
+    pytest.param(
+        job(P1, Action.DELETE, refers_to=[N1]),
+        job(N1),
+        False,
+        id="deleted, what it was built from having failed",
+    ),
 ]
 
 
@@ -595,8 +832,14 @@ def test_the_text_of_a_failure_names_the_root_once_however_long_the_chain() -> N
     third = caused_by(S1, N1, second)
 
     assert first == "not built, because it depends on network:n1, which failed: no VLANs"
-    assert second == "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
-    assert third == "not built, because it depends on network:n1 (through server:s1), which failed: no VLANs"
+    assert (
+        second
+        == "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
+    )
+    assert (
+        third
+        == "not built, because it depends on network:n1 (through server:s1), which failed: no VLANs"
+    )
 
 
 def test_the_order_of_jobs_survives_a_takeover() -> None:

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-
 from orchestrator.core import records
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import (
@@ -71,23 +70,39 @@ STATES: list[Any] = [
 
 @pytest.mark.parametrize(("action", "error", "worker_state"), STATES)
 def test_a_state(action: Action, error: str, worker_state: str) -> None:
-    inner = {"worker_state": worker_state, "heat_outputs": json.dumps(OUTPUTS), "orchestration_state": "X"}
+    inner = {
+        "worker_state": worker_state,
+        "heat_outputs": json.dumps(OUTPUTS),
+        "orchestration_state": "X",
+    }
 
     record = StateRecord.of(action, "X", OUTPUTS, 3, error)
     assert json.loads(record.to_json()) == {"state": inner, "version": 3, "error": error}
     as_string = json.loads(record.to_json(as_string=True))
-    assert {**as_string, "state": json.loads(as_string["state"])} == {"state": inner, "version": 3, "error": error}
+    assert {**as_string, "state": json.loads(as_string["state"])} == {
+        "state": inner,
+        "version": 3,
+        "error": error,
+    }
 
 
 def test_a_state_with_nothing_to_build() -> None:
     record = StateRecord.read_complete(2)
-    assert json.loads(record.to_json()) == {"state": {"worker_state": "READ_COMPLETE"}, "version": 2, "error": ""}
+    assert json.loads(record.to_json()) == {
+        "state": {"worker_state": "READ_COMPLETE"},
+        "version": 2,
+        "error": "",
+    }
     as_string = {"state": '{"worker_state": "READ_COMPLETE"}', "version": 2, "error": ""}
     assert json.loads(record.to_json(as_string=True)) == as_string
 
 
 def test_the_status_of_what_heat_never_had_is_heats_word_for_it() -> None:
-    assert [records.failed_status(action) for action in Action] == ["CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"]
+    assert [records.failed_status(action) for action in Action] == [
+        "CREATE_FAILED",
+        "UPDATE_FAILED",
+        "DELETE_FAILED",
+    ]
 
 
 OF_THE_CONTRACT: list[Any] = [
@@ -98,7 +113,9 @@ OF_THE_CONTRACT: list[Any] = [
     pytest.param(StateRecord.of(Action.CREATE, "CREATE_COMPLETE", OUTPUTS, 3), id="a state"),
     pytest.param(StateRecord.of(Action.CREATE, "CREATE_FAILED", (), 3, "why"), id="a failed state"),
     pytest.param(StateRecord.read_complete(2), id="a state with nothing to build"),
-    pytest.param(MonitoringRecord(4, {"router": "ACTIVE", "peer": {"a": 1}}), id="a monitoring record"),
+    pytest.param(
+        MonitoringRecord(4, {"router": "ACTIVE", "peer": {"a": 1}}), id="a monitoring record"
+    ),
 ]
 
 
@@ -108,7 +125,9 @@ def test_records_of_the_contract_come_back_as_they_were(record: Any) -> None:
     assert type(record).from_json(record.to_json().encode()) == record
 
 
-@pytest.mark.parametrize("record", [StateRecord.read_complete(2), MonitoringRecord(4, {"router": "ACTIVE"})])
+@pytest.mark.parametrize(
+    "record", [StateRecord.read_complete(2), MonitoringRecord(4, {"router": "ACTIVE"})]
+)
 def test_the_form_for_upstream_comes_back_as_it_was(record: Any) -> None:
     assert type(record).from_json(record.to_json(as_string=True)) == record
 
@@ -127,23 +146,33 @@ UNREADABLE_RECORDS: list[Any] = [
 
 
 @pytest.mark.parametrize(("kind", "text"), UNREADABLE_RECORDS)
-def test_a_record_that_cannot_be_read_is_one_kind_of_error_that_names_the_key(kind: Any, text: str) -> None:
+def test_a_record_that_cannot_be_read_is_one_kind_of_error_that_names_the_key(
+    kind: Any, text: str
+) -> None:
     with pytest.raises(RecordUnreadable, match="/a/key"):
         records.read("/a/key", text.encode(), kind.from_json)
 
 
 OWN: list[Any] = [
-    pytest.param(Handled(2, 10, JobId("j"), "port", "t", {"net": (N1, P1)}, {"id": "p1"}, digest="d"), id="handled"),
+    pytest.param(
+        Handled(2, 10, JobId("j"), "port", "t", {"net": (N1, P1)}, {"id": "p1"}, digest="d"),
+        id="handled",
+    ),
     pytest.param(Handled(2, 10, JobId(""), "", "", digest="d"), id="handled, all empty"),
     pytest.param(
-        Handled(2, 10, JobId("j"), "port", "t", replaced={JobId("old"): JobId("j")}, digest="d"), id="handled, superseding"
+        Handled(2, 10, JobId("j"), "port", "t", replaced={JobId("old"): JobId("j")}, digest="d"),
+        id="handled, superseding",
     ),
     pytest.param(Held(2, N1, "waits"), id="held"),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
     pytest.param(Run(Step.CLAIMED), id="a claimed run"),
-    pytest.param(Run(Step.RETRY, attempt=3, delay=1.5, reason="busy"), id="a run to be tried again"),
+    pytest.param(
+        Run(Step.RETRY, attempt=3, delay=1.5, reason="busy"), id="a run to be tried again"
+    ),
     pytest.param(Run(Step.RETRY, failures=2, delay=1.5, due=99.5), id="a run that came to nothing"),
-    pytest.param(Run(Step.WAITING, stack="u", asked_at=12.5, timeout_mins=3), id="a run in Heat's hands"),
+    pytest.param(
+        Run(Step.WAITING, stack="u", asked_at=12.5, timeout_mins=3), id="a run in Heat's hands"
+    ),
     pytest.param(Run(Step.DONE, complete=True, live=True, monitored=True), id="a complete run"),
     pytest.param(Run(Step.DONE, reason="why", root=N1), id="a failed run"),
     pytest.param(Login(LoginState.ACCEPTED, "ann", 1.5), id="a login"),
@@ -173,7 +202,9 @@ def test_a_delay_without_a_time_is_waited_for_in_full() -> None:
 
 
 def test_parameters_without_references_are_not_stored() -> None:
-    assert Handled.from_json(Handled(1, 1, JobId("j"), "t", "t", {"a": (), "b": (N1,)}).to_json()).references == {"b": (N1,)}
+    assert Handled.from_json(
+        Handled(1, 1, JobId("j"), "t", "t", {"a": (), "b": (N1,)}).to_json()
+    ).references == {"b": (N1,)}
 
 
 def test_what_was_handled_refers_to_each_resource_once() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from orchestrator.core.mapping import Constant
 from orchestrator.core.properties import NO_PROPERTIES, Properties, parse_properties
 from orchestrator.core.refs import Json
@@ -30,7 +29,13 @@ def test_a_schema_list_becomes_types_by_id_and_by_path() -> None:
     a_port = ResourceType("port", "v2.0/ports", Constant("port"), Properties({"n": "net"}))
 
     assert list(schemas) == [a_port, ResourceType("plan", "v2.0/plans")]
-    assert (schemas.get("port"), schemas.at("v2.0/ports"), schemas.get("x"), schemas.at("v2.0/x"), len(schemas)) == (
+    assert (
+        schemas.get("port"),
+        schemas.at("v2.0/ports"),
+        schemas.get("x"),
+        schemas.at("v2.0/x"),
+        len(schemas),
+    ) == (
         a_port,
         a_port,
         None,
@@ -45,23 +50,46 @@ def test_the_path_is_the_url_where_there_is_one_and_else_the_prefix() -> None:
         {"id": "subnet", "prefix": "/v2.0", "plural": "subnets", "url": "/ns/v2.0/subnets/"},
         {"id": "port", "prefix": "/v2.0/ports", "url": ""},
     ]
-    assert [kind.path for kind in parse_schemas(upstream)] == ["v2.0/networks", "ns/v2.0/subnets", "v2.0/ports"]
+    assert [kind.path for kind in parse_schemas(upstream)] == [
+        "v2.0/networks",
+        "ns/v2.0/subnets",
+        "v2.0/ports",
+    ]
 
 
 INDISTINGUISHABLE: list[Any] = [
-    pytest.param([{"id": "a", "prefix": "/v2.0"}, {"id": "b", "prefix": "/v2.0"}], ["types a and b have one path"], id="one path"),
-    pytest.param([{"id": "a", "prefix": "/x"}, {"id": "b", "prefix": "/x/y"}], ["'x/y' of type b", "of type a"], id="inside"),
-    pytest.param([{"id": "a", "prefix": "/a"}, {"id": "a", "prefix": "/b"}], ["type a is in the schema list twice"], id="one id"),
+    pytest.param(
+        [{"id": "a", "prefix": "/v2.0"}, {"id": "b", "prefix": "/v2.0"}],
+        ["types a and b have one path"],
+        id="one path",
+    ),
+    pytest.param(
+        [{"id": "a", "prefix": "/x"}, {"id": "b", "prefix": "/x/y"}],
+        ["'x/y' of type b", "of type a"],
+        id="inside",
+    ),
+    pytest.param(
+        [{"id": "a", "prefix": "/a"}, {"id": "a", "prefix": "/b"}],
+        ["type a is in the schema list twice"],
+        id="one id",
+    ),
     pytest.param([{"id": "a:b", "prefix": "/a"}], ["type 'a:b'", "colon"], id="colon"),
     pytest.param(
-        [{"id": "a", "prefix": "/v1/x"}, {"id": "b", "prefix": "/b", "metadata": {"sync_key_template": "/v1/{{k}}/{{id}}"}}],
+        [
+            {"id": "a", "prefix": "/v1/x"},
+            {"id": "b", "prefix": "/b", "metadata": {"sync_key_template": "/v1/{{k}}/{{id}}"}},
+        ],
         ["types a and b have one path: /v1/x/{{id}} and /v1/{{k}}/{{id}}"],
         id="key template",
     ),
     pytest.param(
         [
             {"id": "a", "prefix": "/a", "metadata": {"sync_key_template": "/v1/{{a}}/x/{{id}}"}},
-            {"id": "b", "prefix": "/b", "metadata": {"sync_key_template": "/v1/{{b}}/{{c}}/{{id}}"}},
+            {
+                "id": "b",
+                "prefix": "/b",
+                "metadata": {"sync_key_template": "/v1/{{b}}/{{c}}/{{id}}"},
+            },
         ],
         ["types a and b have one path"],
         id="two key templates",
@@ -70,14 +98,19 @@ INDISTINGUISHABLE: list[Any] = [
 
 
 @pytest.mark.parametrize(("entries", "words"), INDISTINGUISHABLE)
-def test_types_that_cannot_be_told_apart_are_an_error_that_names_both(entries: Json, words: list[str]) -> None:
+def test_types_that_cannot_be_told_apart_are_an_error_that_names_both(
+    entries: Json, words: list[str]
+) -> None:
     with pytest.raises(InvalidInput) as raised:
         parse_schemas(entries)
     assert [word for word in words if word not in str(raised.value)] == []
 
 
 def test_an_abstract_type_has_no_resources_and_needs_no_path() -> None:
-    assert [kind.id for kind in parse_schemas([{"id": "base", "type": "abstract"}, {"id": "a", "prefix": "/a"}])] == ["a"]
+    assert [
+        kind.id
+        for kind in parse_schemas([{"id": "base", "type": "abstract"}, {"id": "a", "prefix": "/a"}])
+    ] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +124,9 @@ def test_an_abstract_type_has_no_resources_and_needs_no_path() -> None:
         (7, "expected a path such as"),
     ],
 )
-def test_a_key_template_that_cannot_be_read_is_a_fault_of_its_type_alone(template: Json, why: str) -> None:
+def test_a_key_template_that_cannot_be_read_is_a_fault_of_its_type_alone(
+    template: Json, why: str
+) -> None:
     entry = {"id": "vm", "url": "/v1/vms", "metadata": {"sync_key_template": template}}
     (kind,) = parse_schemas([entry])
     assert kind.fault.startswith("sync_key_template of type vm: ") and why in kind.fault
@@ -103,9 +138,16 @@ def test_a_bare_list_will_do() -> None:
 
 
 def test_a_template_path_that_does_not_parse_is_kept_as_a_fault_of_its_type_alone() -> None:
-    schemas = parse_schemas([{"id": "a", "prefix": "/a", "metadata": {"template_path": "Xa"}}, {"id": "b", "prefix": "/b"}])
+    schemas = parse_schemas(
+        [
+            {"id": "a", "prefix": "/a", "metadata": {"template_path": "Xa"}},
+            {"id": "b", "prefix": "/b"},
+        ]
+    )
 
-    fault = "template_path of type a: mapping 'Xa': starts with 'X'; known are A, C, F, M, O, P and V"
+    fault = (
+        "template_path of type a: mapping 'Xa': starts with 'X'; known are A, C, F, M, O, P and V"
+    )
     assert list(schemas) == [ResourceType("a", "a", fault=fault), ResourceType("b", "b")]
 
 
@@ -129,9 +171,14 @@ def test_what_is_no_schema_list_is_refused(document: Json) -> None:
     "entry",
     [
         pytest.param({"id": "a", "prefix": "/a", "metadata": "text"}, id="metadata as text"),
-        pytest.param({"id": "a", "prefix": "/a", "metadata": ["template_path"]}, id="metadata as list"),
+        pytest.param(
+            {"id": "a", "prefix": "/a", "metadata": ["template_path"]}, id="metadata as list"
+        ),
         pytest.param({"id": "a", "prefix": "/a", "schema": "text"}, id="schema as text"),
-        pytest.param({"id": "a", "prefix": "/a", "schema": {"properties": {"x": "text"}}}, id="a property as text"),
+        pytest.param(
+            {"id": "a", "prefix": "/a", "schema": {"properties": {"x": "text"}}},
+            id="a property as text",
+        ),
     ],
 )
 def test_odd_parts_of_an_entry_count_as_absent_or_are_refused_but_never_crash(entry: Json) -> None:
@@ -142,9 +189,15 @@ def test_odd_parts_of_an_entry_count_as_absent_or_are_refused_but_never_crash(en
 
 
 PROPERTIES: list[Any] = [
-    pytest.param({"properties": {"n": {"type": "string", "relation": "net"}, "x": {}}}, Properties({"n": "net"}), id="relation"),
     pytest.param(
-        {"properties": {"ids": {"items": {"relation": "net"}}}}, Properties({}, {"ids": Properties({"": "net"})}), id="list of ids"
+        {"properties": {"n": {"type": "string", "relation": "net"}, "x": {}}},
+        Properties({"n": "net"}),
+        id="relation",
+    ),
+    pytest.param(
+        {"properties": {"ids": {"items": {"relation": "net"}}}},
+        Properties({}, {"ids": Properties({"": "net"})}),
+        id="list of ids",
     ),
     pytest.param(
         {"properties": {"ips": {"items": {"properties": {"s": {"relation": "sub"}}}}}},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.stacks import (
@@ -30,6 +29,7 @@ from orchestrator.core.stacks import (
     owner_tag,
     tag,
 )
+
 from tests.factories import heat_stack, job
 
 MINE, OTHER = job(version=2, suffix="mine1"), job(version=1, suffix="other")
@@ -47,21 +47,35 @@ JUDGED: list[Any] = [
     pytest.param(CREATE, "CREATE_COMPLETE", "none", Complete, id="create: done, without tags"),
     pytest.param(CREATE, "UPDATE_COMPLETE", "mine", Complete, id="create: adopted and updated"),
     pytest.param(CREATE, "CREATE_COMPLETE", "other", InProgress, id="create: the end of another's"),
-    pytest.param(CREATE, "DELETE_IN_PROGRESS", "other", InProgress, id="create: the old one still goes"),
-    pytest.param(CREATE, "DELETE_COMPLETE", "mine", InProgress, id="create: the one before is shown still"),
+    pytest.param(
+        CREATE, "DELETE_IN_PROGRESS", "other", InProgress, id="create: the old one still goes"
+    ),
+    pytest.param(
+        CREATE, "DELETE_COMPLETE", "mine", InProgress, id="create: the one before is shown still"
+    ),
     pytest.param(CREATE, None, "", InProgress, id="create: not shown yet"),
     pytest.param(MODIFY, "UPDATE_IN_PROGRESS", "mine", InProgress, id="modify: at work"),
     pytest.param(MODIFY, "UPDATE_COMPLETE", "mine", Complete, id="modify: done"),
-    pytest.param(MODIFY, "UPDATE_COMPLETE", "other", InProgress, id="modify: the end of the one before"),
+    pytest.param(
+        MODIFY, "UPDATE_COMPLETE", "other", InProgress, id="modify: the end of the one before"
+    ),
     pytest.param(MODIFY, "CREATE_COMPLETE", "other", InProgress, id="modify: not begun"),
     pytest.param(MODIFY, "CREATE_COMPLETE", "mine", Complete, id="modify: was gone, created"),
     pytest.param(MODIFY, "UPDATE_FAILED", "mine", StackFailed, id="modify: failed"),
     pytest.param(MODIFY, "ROLLBACK_COMPLETE", "mine", StackFailed, id="modify: rolled back"),
     pytest.param(MODIFY, "CHECK_COMPLETE", "mine", Complete, id="modify: done, and checked since"),
-    pytest.param(MODIFY, "CHECK_FAILED", "mine", StackFailed, id="modify: done, and found broken since"),
-    pytest.param(MODIFY, "SUSPEND_COMPLETE", "mine", Complete, id="modify: done, and suspended since"),
-    pytest.param(MODIFY, "SNAPSHOT_IN_PROGRESS", "mine", InProgress, id="modify: a snapshot is made of it"),
-    pytest.param(MODIFY, "DELETE_FAILED", "mine", InProgress, id="modify: somebody has tried to delete it"),
+    pytest.param(
+        MODIFY, "CHECK_FAILED", "mine", StackFailed, id="modify: done, and found broken since"
+    ),
+    pytest.param(
+        MODIFY, "SUSPEND_COMPLETE", "mine", Complete, id="modify: done, and suspended since"
+    ),
+    pytest.param(
+        MODIFY, "SNAPSHOT_IN_PROGRESS", "mine", InProgress, id="modify: a snapshot is made of it"
+    ),
+    pytest.param(
+        MODIFY, "DELETE_FAILED", "mine", InProgress, id="modify: somebody has tried to delete it"
+    ),
     pytest.param(DELETE, "CREATE_COMPLETE", "other", InProgress, id="delete: not begun"),
     pytest.param(DELETE, "DELETE_IN_PROGRESS", "other", InProgress, id="delete: at work"),
     pytest.param(DELETE, "DELETE_COMPLETE", "other", Complete, id="delete: done"),
@@ -76,7 +90,9 @@ def stack(status: str | None, tagged: str) -> Stack | None:
 
 
 @pytest.mark.parametrize(("action", "status", "tagged", "verdict"), JUDGED)
-def test_a_stack_tells_how_its_operation_stands(action: Action, status: str | None, tagged: str, verdict: type) -> None:
+def test_a_stack_tells_how_its_operation_stands(
+    action: Action, status: str | None, tagged: str, verdict: type
+) -> None:
     shown = stack(status, tagged)
     found = judge(action, MINE.id, shown)
 
@@ -89,7 +105,9 @@ SETTLED: list[Any] = [
     pytest.param(CREATE, None, "", StackFailed, id="create: gone"),
     pytest.param(CREATE, "DELETE_COMPLETE", "mine", StackFailed, id="create: deleted by somebody"),
     pytest.param(CREATE, "CREATE_COMPLETE", "other", Lost, id="create: another's end"),
-    pytest.param(MODIFY, "DELETE_FAILED", "mine", StackFailed, id="modify: half deleted by somebody"),
+    pytest.param(
+        MODIFY, "DELETE_FAILED", "mine", StackFailed, id="modify: half deleted by somebody"
+    ),
     pytest.param(MODIFY, "CREATE_COMPLETE", "other", Lost, id="modify: dropped"),
     pytest.param(MODIFY, "UPDATE_COMPLETE", "mine", Complete, id="modify: done"),
     pytest.param(DELETE, "CREATE_COMPLETE", "other", Lost, id="delete: dropped"),
@@ -97,7 +115,9 @@ SETTLED: list[Any] = [
 
 
 @pytest.mark.parametrize(("action", "status", "tagged", "verdict"), SETTLED)
-def test_what_a_stack_at_rest_has_shown_for_long_is_the_truth(action: Action, status: str, tagged: str, verdict: type) -> None:
+def test_what_a_stack_at_rest_has_shown_for_long_is_the_truth(
+    action: Action, status: str, tagged: str, verdict: type
+) -> None:
     assert isinstance(judge(action, MINE.id, stack(status, tagged), Sight(settled=True)), verdict)
 
 
@@ -110,14 +130,21 @@ def test_without_our_tag_an_end_is_ours_only_where_heat_keeps_no_tags() -> None:
 
 def test_an_operation_that_is_overdue_fails_only_while_it_is_in_progress() -> None:
     overdue = Sight(overdue=True)
-    assert isinstance(judge(MODIFY, MINE.id, stack("UPDATE_IN_PROGRESS", "mine"), overdue), StackFailed)
+    assert isinstance(
+        judge(MODIFY, MINE.id, stack("UPDATE_IN_PROGRESS", "mine"), overdue), StackFailed
+    )
     assert isinstance(judge(MODIFY, MINE.id, stack("UPDATE_COMPLETE", "mine"), overdue), Complete)
 
 
 def test_heats_word_that_its_engine_went_down_is_not_the_configurations_fault() -> None:
-    down = heat_stack(MINE, "CREATE_FAILED", tags=[tag(MINE.id)], reason="Engine went down during stack CREATE")
+    down = heat_stack(
+        MINE, "CREATE_FAILED", tags=[tag(MINE.id)], reason="Engine went down during stack CREATE"
+    )
     verdicts = [judge(CREATE, MINE.id, shown) for shown in (down, stack("CREATE_FAILED", "mine"))]
-    assert [isinstance(verdict, StackFailed) and verdict.outside for verdict in verdicts] == [True, False]
+    assert [isinstance(verdict, StackFailed) and verdict.outside for verdict in verdicts] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,16 +164,24 @@ def test_a_failure_says_heats_reason_and_what_to_do(action: Action, status: str)
 ASKED: list[Any] = [
     pytest.param(CREATE, None, "", Create(), id="create: nothing there"),
     pytest.param(CREATE, "DELETE_COMPLETE", "", Create(), id="create: deleted"),
-    pytest.param(CREATE, "CREATE_COMPLETE", "none", Update, id="create: recorded as ours, without tags"),
+    pytest.param(
+        CREATE, "CREATE_COMPLETE", "none", Update, id="create: recorded as ours, without tags"
+    ),
     pytest.param(CREATE, "CREATE_COMPLETE", "mine", Asked, id="create: done by us already"),
     pytest.param(CREATE, "CREATE_IN_PROGRESS", "mine", Asked, id="create: asked already"),
     pytest.param(CREATE, "CREATE_FAILED", "mine", Asked, id="create: asked, and failed"),
-    pytest.param(CREATE, "CREATE_IN_PROGRESS", "other", Wait, id="create: another's is in progress"),
+    pytest.param(
+        CREATE, "CREATE_IN_PROGRESS", "other", Wait, id="create: another's is in progress"
+    ),
     pytest.param(CREATE, "DELETE_IN_PROGRESS", "other", Wait, id="create: the old one still goes"),
-    pytest.param(CREATE, "DELETE_FAILED", "other", "replace", id="create: in the way of a failed deletion"),
+    pytest.param(
+        CREATE, "DELETE_FAILED", "other", "replace", id="create: in the way of a failed deletion"
+    ),
     pytest.param(MODIFY, None, "", Create(), id="modify: nothing there"),
     pytest.param(MODIFY, "CREATE_COMPLETE", "other", Update, id="modify: complete"),
-    pytest.param(MODIFY, "CREATE_FAILED", "other", Update, id="modify: a failed create takes an update"),
+    pytest.param(
+        MODIFY, "CREATE_FAILED", "other", Update, id="modify: a failed create takes an update"
+    ),
     pytest.param(MODIFY, "UPDATE_FAILED", "other", Update, id="modify: a failed update too"),
     pytest.param(MODIFY, "UPDATE_IN_PROGRESS", "mine", Asked, id="modify: asked already"),
     pytest.param(MODIFY, "UPDATE_IN_PROGRESS", "other", Wait, id="modify: another's turn"),
@@ -156,13 +191,17 @@ ASKED: list[Any] = [
     pytest.param(MODIFY, "RESUME_COMPLETE", "other", Update, id="modify: resumed"),
     pytest.param(MODIFY, "CHECK_COMPLETE", "other", Update, id="modify: checked"),
     pytest.param(MODIFY, "CHECK_FAILED", "other", Leave, id="modify: checked and found broken"),
-    pytest.param(MODIFY, "CHECK_FAILED", "mine", Asked, id="modify: asked already, and found broken since"),
+    pytest.param(
+        MODIFY, "CHECK_FAILED", "mine", Asked, id="modify: asked already, and found broken since"
+    ),
     pytest.param(MODIFY, "SNAPSHOT_COMPLETE", "other", Update, id="modify: a snapshot was made"),
     pytest.param(MODIFY, "ROLLBACK_FAILED", "other", Update, id="modify: a rollback failed"),
     pytest.param(MODIFY, "INIT_COMPLETE", "other", Wait, id="modify: Heat has not begun"),
     pytest.param(DELETE, "SUSPEND_COMPLETE", "other", Delete, id="delete: suspended"),
     pytest.param(DELETE, "CHECK_FAILED", "other", Delete, id="delete: found broken"),
-    pytest.param(MODIFY, "DELETE_FAILED", "mine", "replace", id="modify: half deleted by ourselves"),
+    pytest.param(
+        MODIFY, "DELETE_FAILED", "mine", "replace", id="modify: half deleted by ourselves"
+    ),
     pytest.param(DELETE, None, "", Gone(), id="delete: nothing there"),
     pytest.param(DELETE, "DELETE_COMPLETE", "", Gone(), id="delete: done"),
     pytest.param(DELETE, "DELETE_IN_PROGRESS", "other", Asked, id="delete: asked already"),
@@ -173,7 +212,9 @@ ASKED: list[Any] = [
 
 
 @pytest.mark.parametrize(("action", "status", "tagged", "expected"), ASKED)
-def test_what_is_asked_follows_from_the_stack_as_it_is(action: Action, status: str | None, tagged: str, expected: Any) -> None:
+def test_what_is_asked_follows_from_the_stack_as_it_is(
+    action: Action, status: str | None, tagged: str, expected: Any
+) -> None:
     shown = stack(status, tagged)
     wanted: Request = expected
     if expected == "replace":
@@ -193,12 +234,19 @@ OWNERS: list[Any] = [
     pytest.param([owner_tag(MINE.ref)], False, Update, id="ours"),
     pytest.param([], True, Update, id="ours by our records, its tags taken away"),
     pytest.param([owner_tag(Ref("net", "work_n1"))], False, Leave, id="another resource's"),
-    pytest.param([owner_tag(Ref("net", "work_n1"))], True, Leave, id="another resource's, whatever we have recorded"),
+    pytest.param(
+        [owner_tag(Ref("net", "work_n1"))],
+        True,
+        Leave,
+        id="another resource's, whatever we have recorded",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("tags", "recorded", "expected"), OWNERS)
-def test_a_stack_that_is_not_ours_is_neither_changed_nor_deleted(tags: list[str], recorded: bool, expected: type) -> None:
+def test_a_stack_that_is_not_ours_is_neither_changed_nor_deleted(
+    tags: list[str], recorded: bool, expected: type
+) -> None:
     shown = heat_stack(MINE, "CREATE_COMPLETE", tags=tags)
     assert isinstance(next_request(CREATE, MINE.id, shown, Grounds(recorded)), expected)
     deletion = next_request(DELETE, MINE.id, shown, Grounds(recorded))
@@ -208,9 +256,16 @@ def test_a_stack_that_is_not_ours_is_neither_changed_nor_deleted(tags: list[str]
 def test_a_person_may_decide_that_a_stack_is_taken_as_it_is() -> None:
     foreign = heat_stack(MINE, "CREATE_COMPLETE", tags=[])
     broken = stack("CHECK_FAILED", "other")
-    assert next_request(CREATE, MINE.id, foreign, Grounds(recorded=False, force=True)) == Update(foreign)
-    assert broken is not None and next_request(MODIFY, MINE.id, broken, Grounds(force=True)) == Update(broken)
-    assert isinstance(next_request(MODIFY, MINE.id, stack("SUSPEND_COMPLETE", "other"), Grounds(force=True)), Leave)
+    assert next_request(CREATE, MINE.id, foreign, Grounds(recorded=False, force=True)) == Update(
+        foreign
+    )
+    assert broken is not None and next_request(
+        MODIFY, MINE.id, broken, Grounds(force=True)
+    ) == Update(broken)
+    assert isinstance(
+        next_request(MODIFY, MINE.id, stack("SUSPEND_COMPLETE", "other"), Grounds(force=True)),
+        Leave,
+    )
 
 
 def test_each_try_that_heat_failed_has_a_tag_of_its_own() -> None:

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-
 from orchestrator.core.mapping import Constant, Field
 from orchestrator.core.refs import Json
 from orchestrator.core.templates import BadTemplate, Template, parse_template, parse_template_value
@@ -34,16 +33,30 @@ def test_handler_watch_and_mappings_may_be_left_out() -> None:
 BAD: list[Any] = [
     pytest.param("text", "template port: the body should be an object", id="text"),
     pytest.param(None, "template port: the body should be an object", id="nothing"),
-    pytest.param({**BODY, "handler": "shell"}, "template port: unknown handler 'shell'; known is 'heat_worker'", id="handler"),
-    pytest.param({**BODY, "template_file": ""}, "template port: template_file should be the template's text", id="empty"),
     pytest.param(
-        {**BODY, "template_file": {}}, "template port: template_file should be the template's text", id="template as object"
+        {**BODY, "handler": "shell"},
+        "template port: unknown handler 'shell'; known is 'heat_worker'",
+        id="handler",
     ),
     pytest.param(
-        {**BODY, "parameter_mappings": ["a"]}, "template port: parameter_mappings should be an object", id="mappings as list"
+        {**BODY, "template_file": ""},
+        "template port: template_file should be the template's text",
+        id="empty",
     ),
     pytest.param(
-        {**BODY, "parameter_mappings": {"ip": "Xq"}}, "template port, parameter ip: mapping 'Xq': starts with 'X'", id="a mapping"
+        {**BODY, "template_file": {}},
+        "template port: template_file should be the template's text",
+        id="template as object",
+    ),
+    pytest.param(
+        {**BODY, "parameter_mappings": ["a"]},
+        "template port: parameter_mappings should be an object",
+        id="mappings as list",
+    ),
+    pytest.param(
+        {**BODY, "parameter_mappings": {"ip": "Xq"}},
+        "template port, parameter ip: mapping 'Xq': starts with 'X'",
+        id="a mapping",
     ),
 ]
 
@@ -54,11 +67,15 @@ def test_a_template_that_cannot_be_used_says_why(body: Json, reason: str) -> Non
         parse_template("port", body)
     assert str(caught.value).startswith(reason)
     if not isinstance(body, str):
-        assert parse_template_value("port", json.dumps({"body": body}).encode()) == BadTemplate("port", str(caught.value))
+        assert parse_template_value("port", json.dumps({"body": body}).encode()) == BadTemplate(
+            "port", str(caught.value)
+        )
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"{", b"\xff", b"[" * 100_000, b'{"body": "{"}'], ids=["empty", "half", "bytes", "deep", "body"]
+    "value",
+    [b"", b"{", b"\xff", b"[" * 100_000, b'{"body": "{"}'],
+    ids=["empty", "half", "bytes", "deep", "body"],
 )
 def test_a_value_that_is_not_json_is_a_bad_template(value: bytes) -> None:
     found = parse_template_value("port", value)

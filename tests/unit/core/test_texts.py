@@ -8,7 +8,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-
 from orchestrator.core.texts import LONGEST_REASON, clean, clean_json, clean_yaml, cut, is_odd
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
@@ -53,7 +52,9 @@ def test_a_text_is_never_longer_than_it_may_be(text: str, most: int) -> None:
     [
         pytest.param("two\nlines", "two⏎lines", id="a newline"),
         pytest.param("\r\t\0", "\\r\\t\\0", id="carriage return, tab, null"),
-        pytest.param("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07", id="escape sequences"),
+        pytest.param(
+            "\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07", id="escape sequences"
+        ),
         pytest.param("\x9b31m\x85\x7f", "\\x9b31m\\x85\\x7f", id="C1 controls and delete"),
         pytest.param("\u202eterces", "\\u202eterces", id="a bidirectional override"),
         pytest.param("a\u200bb\u2060\ufeff", "a\\u200bb\\u2060\\ufeff", id="zero width"),

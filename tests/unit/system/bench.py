@@ -27,6 +27,7 @@ from orchestrator.core.removals import BrakeLimits
 from tasks import steps
 from tasks.claims import Claims
 from tasks.context import WorkerContext
+
 from tests import factories
 from tests.doubles import MemoryHeat, MemoryStore, PlainRenderer, RecordingQueue
 
@@ -40,8 +41,14 @@ class Bench:
         self.store = MemoryStore()
         self.heat = MemoryHeat()
         doubles: dict[str, Any] = {"heat": self.heat, "queue": RecordingQueue(), "targets": None}
-        doubles |= {"claims": Claims(self.store, 10), "renderer": PlainRenderer(), "templates": factories.templates()}
-        self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)
+        doubles |= {
+            "claims": Claims(self.store, 10),
+            "renderer": PlainRenderer(),
+            "templates": factories.templates(),
+        }
+        self.worker = WorkerContext(
+            types=Types.fixed(self.store, self.keys), store=self.store, **doubles
+        )
         leadership = campaign(self.store, self.keys, 10, threading.Event())
         assert leadership is not None
         self._leadership = leadership
@@ -80,7 +87,11 @@ class Bench:
 
     @staticmethod
     def _properties(config: Any) -> dict[str, Json]:
-        return {name: value for name, value in json.loads(config["body"]).items() if name not in ("id", "name")}
+        return {
+            name: value
+            for name, value in json.loads(config["body"]).items()
+            if name not in ("id", "name")
+        }
 
     def config(self, ref: Ref) -> Any:
         found = self.store.get(self.keys.below(self.keys.config, ref))
@@ -99,7 +110,9 @@ class Bench:
         self.later: list[Ref] = []
         self.much_later: list[Ref] = []
         self.ready: dict[JobId, None] = {
-            job.id: None for job in self.world.graph.jobs.values() if not self.world.graph.waits_for(job.id)
+            job.id: None
+            for job in self.world.graph.jobs.values()
+            if not self.world.graph.waits_for(job.id)
         }
         self.outcomes = Outcomes(
             self.world,
@@ -127,7 +140,11 @@ class Bench:
 
     def settle(self) -> None:
         """Take in every config change and decide."""
-        for event in [e for e in self.store.history if e.revision > self._seen and e.key.startswith(self.keys.config)]:
+        for event in [
+            e
+            for e in self.store.history
+            if e.revision > self._seen and e.key.startswith(self.keys.config)
+        ]:
             loading.take_in(self.world, self.keys, event)
         self._seen = self.store.revision
         later, self.later = self.later, []
@@ -145,9 +162,13 @@ class Bench:
             if job := self.runnable():
                 self.end(job[0], complete=complete)
             elif not self.later and self.store.revision == before and not self.world.dirty:
-                assert not self.world.graph.jobs, f"never said to be ready: {list(self.world.graph.jobs)}"
+                assert not self.world.graph.jobs, (
+                    f"never said to be ready: {list(self.world.graph.jobs)}"
+                )
                 return
-        raise AssertionError(f"never quiet: jobs {list(self.world.graph.jobs)}, later {self.later}, dirty {list(self.world.dirty)}")
+        raise AssertionError(
+            f"never quiet: jobs {list(self.world.graph.jobs)}, later {self.later}, dirty {list(self.world.dirty)}"
+        )
 
     # The worker -------------------------------------------------------------------------------------
 
@@ -170,7 +191,12 @@ class Bench:
             steps.run_chain(self.worker, (steps.submit, steps.wait), self._run(job_id))
             if (tenant, name) in {(owner, stack.name) for owner, stack in self.heat.working()}:
                 # A stack that is in the way must go some time: then its deletion succeeds in the end.
-                self.heat.finish(name, "COMPLETE" if complete or attempt > 4 else "FAILED", OUTPUTS, tenant=tenant)
+                self.heat.finish(
+                    name,
+                    "COMPLETE" if complete or attempt > 4 else "FAILED",
+                    OUTPUTS,
+                    tenant=tenant,
+                )
             steps.record(self.worker, self._run(job_id))
             if self._tell_if_done(job_id):
                 return
@@ -194,11 +220,19 @@ class Bench:
     def check_jobs(self) -> None:
         """Of every job record made since the last check, and of all there are."""
         for event in self.store.history:
-            if event.revision > self._checked and event.key.startswith(self.keys.jobs) and event.value is not None:
+            if (
+                event.revision > self._checked
+                and event.key.startswith(self.keys.jobs)
+                and event.value is not None
+            ):
                 self._check_dependency(Job.from_json(event.value), event.revision)
         self._checked = self.store.revision
         jobs = self.jobs_at(0)
-        list(TopologicalSorter({job.id: self._waits_for(job) & jobs.keys() for job in jobs.values()}).static_order())
+        list(
+            TopologicalSorter(
+                {job.id: self._waits_for(job) & jobs.keys() for job in jobs.values()}
+            ).static_order()
+        )
         self._check_each_builds_something_else(jobs.values())
 
     @staticmethod
@@ -219,12 +253,17 @@ class Bench:
         before, after = self.jobs_at(revision - 1), self.jobs_at(revision)
         self._replaced |= dict.fromkeys(before.keys() - after.keys(), job.id)
         behind = {job.id}
-        while more := {other.id for other in before.values() if behind & self._waits_for(other)} - behind:
+        while (
+            more := {other.id for other in before.values() if behind & self._waits_for(other)}
+            - behind
+        ):
             behind |= more
         expected = {
             other.id
             for other in after.values()
-            if other.ref == job.ref or other.ref in job.references() or job.ref in other.references()
+            if other.ref == job.ref
+            or other.ref in job.references()
+            or job.ref in other.references()
         }
         assert set(job.dependency) >= expected - behind, job.id
         assert len(job.dependency) == len(set(job.dependency))
@@ -235,7 +274,8 @@ class Bench:
 
     def _stands_on(self, ref: Ref, revision: int) -> frozenset[Ref]:
         handled = {
-            self.keys.ref(self.keys.handled, kv.key): kv.value for kv in self.store.list(self.keys.handled, revision=revision)[1]
+            self.keys.ref(self.keys.handled, kv.key): kv.value
+            for kv in self.store.list(self.keys.handled, revision=revision)[1]
         }
         record = Handled.from_json(handled[ref])
         return record.refs() | record.stands_on
@@ -261,16 +301,22 @@ class Bench:
                 continue
             assert state is not None, f"{ref} was never reported"
             assert json.loads(state.value)["version"] >= json.loads(kv.value)["version"], ref
-            assert state.revision > kv.created, f"the report of {ref} is about an earlier incarnation"
+            assert state.revision > kv.created, (
+                f"the report of {ref} is about an earlier incarnation"
+            )
 
     def check_states_never_outrun_configs(self) -> None:
         """No state above the config's newest version, none written while there is no config."""
         newest: dict[Ref, int] = {}
         for event in self.store.history:
-            if (ref := self.keys.ref(self.keys.config, event.key)) and event.key.startswith(self.keys.config):
+            if (ref := self.keys.ref(self.keys.config, event.key)) and event.key.startswith(
+                self.keys.config
+            ):
                 version = json.loads(event.value)["version"] if event.value is not None else None
                 newest = (
-                    {**newest, ref: max(version, newest.get(ref, 0))} if version else {r: v for r, v in newest.items() if r != ref}
+                    {**newest, ref: max(version, newest.get(ref, 0))}
+                    if version
+                    else {r: v for r, v in newest.items() if r != ref}
                 )
             elif event.key.startswith(self.keys.state) and event.value is not None:
                 owner = self.keys.ref(self.keys.state, event.key)
@@ -283,11 +329,17 @@ class Bench:
 
     def left(self) -> list[str]:
         """Every key but the configs and the leader's."""
-        return [kv.key for kv in self.store.list("/")[1] if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader]
+        return [
+            kv.key
+            for kv in self.store.list("/")[1]
+            if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader
+        ]
 
     def jobs_at(self, revision: int) -> dict[JobId, Job]:
         """The job records as of a revision (0: now), in the order of their making."""
-        listed = sorted(self.store.list(self.keys.jobs, revision=revision)[1], key=lambda kv: kv.created)
+        listed = sorted(
+            self.store.list(self.keys.jobs, revision=revision)[1], key=lambda kv: kv.created
+        )
         return {self.keys.job_id(kv.key): Job.from_json(kv.value) for kv in listed}
 
     def check_stacks(self) -> None:
@@ -302,12 +354,22 @@ class Bench:
                 undeletable.add(ref.stack_name)  # It was reported that it is left, wherever it is.
         for tenant in TENANTS:
             for name in self.heat.stacks(tenant).keys() - undeletable:
-                assert wanted.get(name) == tenant, f"{name} is left in {tenant}, wanted in {wanted.get(name)}"
+                assert wanted.get(name) == tenant, (
+                    f"{name} is left in {tenant}, wanted in {wanted.get(name)}"
+                )
 
     def held(self) -> dict[Ref, Held]:
         listed = self.store.list(self.keys.held)[1]
-        return {ref: Held.from_json(kv.value) for kv in listed if (ref := self.keys.ref(self.keys.held, kv.key))}
+        return {
+            ref: Held.from_json(kv.value)
+            for kv in listed
+            if (ref := self.keys.ref(self.keys.held, kv.key))
+        }
 
     def values(self) -> dict[str, bytes]:
         """Every key with its value, but for what is said of those that are held back."""
-        return {kv.key: kv.value for kv in self.store.list("/")[1] if not kv.key.startswith(self.keys.held)}
+        return {
+            kv.key: kv.value
+            for kv in self.store.list("/")[1]
+            if not kv.key.startswith(self.keys.held)
+        }

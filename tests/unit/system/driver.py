@@ -30,8 +30,16 @@ from tasks import steps
 from tasks.app import ROUNDS, STEPS
 from tasks.claims import Claims
 from tasks.context import Sightings, WorkerContext
+
 from tests import factories
-from tests.doubles import FixedTargets, MemoryHeat, MemoryStore, Message, PlainRenderer, RecordingQueue
+from tests.doubles import (
+    FixedTargets,
+    MemoryHeat,
+    MemoryStore,
+    Message,
+    PlainRenderer,
+    RecordingQueue,
+)
 
 DEADLINE = 12.0
 
@@ -56,7 +64,9 @@ Outcome = Callable[[Stack], Mapping[str, Any] | None]
 
 def complete(stack: Stack) -> Mapping[str, Any]:
     """Every operation succeeds; a stack's output ``id`` is the cloud's name of it."""
-    return {"outputs": [{"output_key": "id", "output_value": f"cloud-{stack.name}", "description": ""}]}
+    return {
+        "outputs": [{"output_key": "id", "output_value": f"cloud-{stack.name}", "description": ""}]
+    }
 
 
 @dataclass
@@ -69,7 +79,9 @@ class System:
     queue: RecordingQueue = field(default_factory=RecordingQueue)
     targets: FixedTargets = field(default_factory=FixedTargets)
     outcome: Outcome = complete
-    timing: Timing = field(default_factory=lambda: Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2))
+    timing: Timing = field(
+        default_factory=lambda: Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2)
+    )
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""
 
@@ -79,10 +91,19 @@ class System:
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
-        doubles |= {"claims": MortalClaims(self.store, 10), "renderer": PlainRenderer(), "templates": factories.templates()}
+        doubles |= {
+            "claims": MortalClaims(self.store, 10),
+            "renderer": PlainRenderer(),
+            "templates": factories.templates(),
+        }
         # Heat shows at once what it was asked, and nobody asks too often: delays may be short.
-        doubles |= {"sightings": Sightings(0.1), "policies": ((TemporaryError, Backoff(0.05, 0.1)),)}
-        self.worker = WorkerContext(types=Types.fixed(self.store, self.keys), store=self.store, **doubles)
+        doubles |= {
+            "sightings": Sightings(0.1),
+            "policies": ((TemporaryError, Backoff(0.05, 0.1)),),
+        }
+        self.worker = WorkerContext(
+            types=Types.fixed(self.store, self.keys), store=self.store, **doubles
+        )
 
     # The bridge -------------------------------------------------------------------------------------
 
@@ -100,7 +121,9 @@ class System:
         assert leadership is not None
         broker: Any = self.queue
         loaded = loading.load(self.store, self.keys, factories.templates())
-        term = Term(loaded, self.store, self.keys, leadership, broker, factories.templates(), self.timing)
+        term = Term(
+            loaded, self.store, self.keys, leadership, broker, factories.templates(), self.timing
+        )
         self.term = term
 
         def lead() -> None:
@@ -139,7 +162,9 @@ class System:
         while not ready():
             if self._failure is not None:
                 raise AssertionError("the bridge ended") from self._failure
-            assert time.monotonic() < end, f"not within {DEADLINE} s: {what or ready}; there is {sorted(self.snapshot())}"
+            assert time.monotonic() < end, (
+                f"not within {DEADLINE} s: {what or ready}; there is {sorted(self.snapshot())}"
+            )
             self.work()
 
     def work(self) -> None:
@@ -170,7 +195,11 @@ class System:
     def snapshot(self) -> dict[str, Json]:
         """Every key but the configs and the leader's, with its value."""
         listed = self.store.list("/")[1]
-        ours = [kv for kv in listed if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader]
+        ours = [
+            kv
+            for kv in listed
+            if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader
+        ]
         return {kv.key: json.loads(kv.value) for kv in ours}
 
     def state(self, ref: Ref) -> Json:
@@ -185,20 +214,35 @@ class System:
     def reported(self, **wanted: tuple[str, int]) -> bool:
         """``reported(n1=("CREATE_COMPLETED", 1))``: by id, for the types whose ids start with their first letter."""
         kinds = {"n": "network", "p": "port", "s": "server"}
-        return all(self.worker_state(Ref(kinds[identity[0]], identity)) == state for identity, state in wanted.items())
+        return all(
+            self.worker_state(Ref(kinds[identity[0]], identity)) == state
+            for identity, state in wanted.items()
+        )
 
     def idle(self) -> bool:
         """No job, no run, nothing on its way."""
-        left = [*self.store.list(self.keys.jobs, keys_only=True)[1], *self.store.list(self.keys.runs, keys_only=True)[1]]
+        left = [
+            *self.store.list(self.keys.jobs, keys_only=True)[1],
+            *self.store.list(self.keys.runs, keys_only=True)[1],
+        ]
         return not left and not self.heat.working()
 
     def runs(self) -> dict[JobId, Run]:
         """Where the jobs stand."""
-        return {self.keys.run_job(kv.key): Run.from_json(kv.value) for kv in self.store.list(self.keys.runs)[1]}
+        return {
+            self.keys.run_job(kv.key): Run.from_json(kv.value)
+            for kv in self.store.list(self.keys.runs)[1]
+        }
 
     def jobs_made(self) -> list[JobId]:
         """Every job record there ever was, in the order of making."""
-        return list(dict.fromkeys(self.keys.job_id(e.key) for e in self.store.history if e.key.startswith(self.keys.jobs)))
+        return list(
+            dict.fromkeys(
+                self.keys.job_id(e.key)
+                for e in self.store.history
+                if e.key.startswith(self.keys.jobs)
+            )
+        )
 
     def asked(self) -> list[tuple[str, str]]:
         """What Heat was asked, as (method, stack)."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-
 from orchestrator.bridge import loading
 from orchestrator.core.refs import Ref
 from orchestrator.core.transactions import Transaction
+
 from tests.factories import network, port
 
 from .bench import Bench
 
 
 def jobs_by_revision(bench: Bench) -> Counter[int]:
-    return Counter(e.revision for e in bench.store.history if e.key.startswith(bench.keys.jobs) and e.value is not None)
+    return Counter(
+        e.revision
+        for e in bench.store.history
+        if e.key.startswith(bench.keys.jobs) and e.value is not None
+    )
 
 
 def test_independent_jobs_share_transactions() -> None:
@@ -42,7 +46,9 @@ def test_a_turn_decides_so_many_and_leaves_the_rest_for_the_next() -> None:
         made.append(len(bench.ready))
 
     assert made == [40, 80, 100], "and what is ready can be sent after each turn"
-    assert [job.split(":")[3] for job in bench.ready] == [f"n{n:02}" for n in range(100)], "in the order of arrival"
+    assert [job.split(":")[3] for job in bench.ready] == [f"n{n:02}" for n in range(100)], (
+        "in the order of arrival"
+    )
 
 
 def test_a_job_is_not_written_with_one_that_it_waits_for() -> None:
@@ -54,7 +60,9 @@ def test_a_job_is_not_written_with_one_that_it_waits_for() -> None:
 
     for n in range(10):
         (made,) = (job for job in bench.jobs_at(0).values() if job.ref == port(f"p{n}"))
-        assert [dependency.split(":")[2:4] for dependency in made.dependency] == [["network", f"n{n}"]]
+        assert [dependency.split(":")[2:4] for dependency in made.dependency] == [
+            ["network", f"n{n}"]
+        ]
     bench.quiet()
     bench.check_jobs()
     bench.check_reports()
@@ -73,7 +81,9 @@ def test_reports_and_jobs_share_a_transaction() -> None:
     assert len(bench.jobs_at(0)) == 5
 
 
-def test_one_that_changed_meanwhile_does_not_keep_the_others_from_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_changed_meanwhile_does_not_keep_the_others_from_being_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench()
     for n in range(10):
         bench.put(network(f"n{n}"))
@@ -88,7 +98,9 @@ def test_one_that_changed_meanwhile_does_not_keep_the_others_from_being_written(
     monkeypatch.setattr(bench._leadership, "commit", late)
     bench.settle()
 
-    assert {job.ref.id for job in bench.jobs_at(0).values()} == {f"n{n}" for n in range(10) if n != 3}
+    assert {job.ref.id for job in bench.jobs_at(0).values()} == {
+        f"n{n}" for n in range(10) if n != 3
+    }
     bench.quiet()
     bench.check_jobs()
     bench.check_reports()

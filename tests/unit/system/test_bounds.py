@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from orchestrator.core.effects import LARGEST_OUTPUTS
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.stacks import Stack
 from orchestrator.core.texts import LONGEST_REASON
 from orchestrator.errors import HeatRefused, HeatUnavailable
+
 from tests.factories import HOT, network, port
 
 from .driver import System, complete
@@ -34,13 +34,21 @@ def ended(system: System, **states: tuple[str, int]) -> None:
 
 def records(system: System) -> dict[str, bytes]:
     """Everything but the configs."""
-    return {kv.key: kv.value for kv in system.store.list("/")[1] if not kv.key.startswith(system.keys.config)}
+    return {
+        kv.key: kv.value
+        for kv in system.store.list("/")[1]
+        if not kv.key.startswith(system.keys.config)
+    }
 
 
 def reported(system: System) -> tuple[str, str, str]:
     """The reason as it stands in the state, in the failure and in the run that told of them."""
     failed = system.store.get(system.keys.below(system.keys.failed, N1))
-    done = [Run.from_json(event.value) for event in system.store.history if event.key.startswith(system.keys.runs) and event.value]
+    done = [
+        Run.from_json(event.value)
+        for event in system.store.history
+        if event.key.startswith(system.keys.runs) and event.value
+    ]
     assert failed is not None
     return (
         system.state(N1)["error"],
@@ -79,7 +87,9 @@ def test_an_outage_that_is_told_in_two_megabytes_is_over_some_time(system: Syste
     system.heat.fail_next(HeatUnavailable(HUGE), "create")
     system.put(N1)
     system.until(lambda: any(run.step is Step.RETRY for run in system.runs().values()))
-    assert all(len(value) < 3 * LONGEST_REASON for key, value in records(system).items() if "/runs/" in key)
+    assert all(
+        len(value) < 3 * LONGEST_REASON for key, value in records(system).items() if "/runs/" in key
+    )
     ended(system, n1=("CREATE_COMPLETED", 1))
 
 
@@ -87,9 +97,15 @@ def output(key: str, value: Json) -> dict[str, Json]:
     return {"output_key": key, "output_value": value, "description": ""}
 
 
-@pytest.mark.parametrize("value", ["x" * 10_000_000, ['"\\' * 9] * 300_000, {"deep": {"er": "é" * 3_000_000}}], ids=str)
-def test_an_output_of_ten_megabytes_ends_the_job_and_the_others_are_kept(system: System, value: Json) -> None:
-    system.outcome = lambda stack: {"outputs": [output("first", "a"), output("big", value), output("id", "cloud-id")]}
+@pytest.mark.parametrize(
+    "value", ["x" * 10_000_000, ['"\\' * 9] * 300_000, {"deep": {"er": "é" * 3_000_000}}], ids=str
+)
+def test_an_output_of_ten_megabytes_ends_the_job_and_the_others_are_kept(
+    system: System, value: Json
+) -> None:
+    system.outcome = lambda stack: {
+        "outputs": [output("first", "a"), output("big", value), output("id", "cloud-id")]
+    }
     system.put(N1)
     ended(system, n1=("CREATE_FAILED", 1))
 
@@ -100,7 +116,9 @@ def test_an_output_of_ten_megabytes_ends_the_job_and_the_others_are_kept(system:
     assert all(len(kv) < LARGEST_OUTPUTS for kv in records(system).values())
 
 
-def test_who_needs_an_output_that_was_left_out_is_not_built_with_nothing_in_its_place(system: System) -> None:
+def test_who_needs_an_output_that_was_left_out_is_not_built_with_nothing_in_its_place(
+    system: System,
+) -> None:
     system.outcome = lambda stack: {"outputs": [output("id", "x" * 1_000_000)]}
     system.put(N1)
     system.put(P1, network_id="n1")
@@ -115,7 +133,9 @@ def test_who_needs_an_output_that_was_left_out_is_not_built_with_nothing_in_its_
 
 
 def test_outputs_of_which_none_is_large_are_left_out_until_the_others_fit(system: System) -> None:
-    system.outcome = lambda stack: {"outputs": [output(f"o{number}", "x" * 1000) for number in range(2000)]}
+    system.outcome = lambda stack: {
+        "outputs": [output(f"o{number}", "x" * 1000) for number in range(2000)]
+    }
     system.put(N1)
     ended(system, n1=("CREATE_FAILED", 1))
 
@@ -152,15 +172,28 @@ def template(system: System, name: str, text: str = HOT, **mappings: Json) -> No
 def told_nowhere(system: System, caplog: pytest.LogCaptureFixture) -> None:
     """Neither in a record, but those that hold configs and outputs, nor in the log."""
     holders = (system.keys.handled, system.keys.jobs)
-    found = [key for key, value in records(system).items() if CANARY.encode() in value and not key.startswith(holders)]
-    written = [event for event in system.store.history if event.value and CANARY.encode() in event.value]
-    runs = [event.key for event in written if event.key.startswith((system.keys.runs, system.keys.failed, system.keys.state))]
+    found = [
+        key
+        for key, value in records(system).items()
+        if CANARY.encode() in value and not key.startswith(holders)
+    ]
+    written = [
+        event for event in system.store.history if event.value and CANARY.encode() in event.value
+    ]
+    runs = [
+        event.key
+        for event in written
+        if event.key.startswith((system.keys.runs, system.keys.failed, system.keys.state))
+    ]
     assert found == [] and runs == []
     assert CANARY not in "".join(str(vars(record)) for record in caplog.records)
 
 
 REFUSED: dict[str, dict[str, Any]] = {
-    "by the name of the property": {"mappings": {"x": "Padmin_pass"}, "body": {"admin_pass": CANARY}},
+    "by the name of the property": {
+        "mappings": {"x": "Padmin_pass"},
+        "body": {"admin_pass": CANARY},
+    },
     "by the name of the parameter": {"mappings": {"adminPass": "Pnote"}, "body": {"note": CANARY}},
     "by what the template declares hidden": {
         "mappings": {"x": "Pnote"},
@@ -193,7 +226,9 @@ def test_a_secret_that_heat_quotes_is_told_nowhere(
 
 
 @pytest.mark.parametrize(
-    ("output_key", "parameter"), [("id", "password"), ("admin_password", "x")], ids=["the parameter's name", "the output's name"]
+    ("output_key", "parameter"),
+    [("id", "password"), ("admin_password", "x")],
+    ids=["the parameter's name", "the output's name"],
 )
 def test_an_output_of_another_stack_that_is_secret_is_told_nowhere(
     system: System, caplog: pytest.LogCaptureFixture, output_key: str, parameter: str
@@ -210,7 +245,9 @@ def test_an_output_of_another_stack_that_is_secret_is_told_nowhere(
     assert CANARY not in "".join(str(vars(record)) for record in caplog.records)
 
 
-def test_what_a_look_at_heat_is_refused_with_is_told_without_secrets(system: System, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_look_at_heat_is_refused_with_is_told_without_secrets(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
     system.outcome = lambda stack: None
     system.put(N1, password=CANARY)
     caplog.set_level("INFO")
@@ -224,7 +261,9 @@ def test_what_a_look_at_heat_is_refused_with_is_told_without_secrets(system: Sys
     told_nowhere(system, caplog)
 
 
-def test_an_output_that_heat_could_not_compute_quotes_no_secret(system: System, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_output_that_heat_could_not_compute_quotes_no_secret(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
     broken = {**output("id", None), "output_error": f"no such {CANARY}" + HUGE}
     system.outcome = lambda stack: {"outputs": [broken]}
     system.put(N1, password=CANARY)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
-
 from orchestrator.bridge.identity import IdentityDiffers, IdentityGuard
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.loading import load
@@ -17,6 +16,7 @@ from orchestrator.core.records import Brake, IdentityTrouble, RetryAsked
 from orchestrator.core.refs import Ref
 from orchestrator.core.removals import BrakeLimits
 from orchestrator.core.transactions import Transaction
+
 from tests import factories
 from tests.factories import network, port
 
@@ -114,9 +114,15 @@ def test_what_was_never_built_is_not_counted(system: System) -> None:
     waiting = [port(f"p{number}") for number in range(6)]
     for ref in waiting:
         system.put(ref, network_id="nobody")
-    system.until(lambda: all(system.store.get(system.keys.below(system.keys.held, ref)) for ref in waiting))
+    system.until(
+        lambda: all(system.store.get(system.keys.below(system.keys.held, ref)) for ref in waiting)
+    )
     remove_at_once(system, waiting)
-    system.until(lambda: not any(system.store.get(system.keys.below(system.keys.held, ref)) for ref in waiting))
+    system.until(
+        lambda: (
+            not any(system.store.get(system.keys.below(system.keys.held, ref)) for ref in waiting)
+        )
+    )
     assert brake(system) is None
 
 
@@ -165,7 +171,9 @@ def test_configs_that_are_written_again_keep_their_stacks(system: System) -> Non
     assert deletions(system) == []
 
 
-def test_configs_that_are_removed_and_written_again_in_one_go_keep_their_stacks(system: System) -> None:
+def test_configs_that_are_removed_and_written_again_in_one_go_keep_their_stacks(
+    system: System,
+) -> None:
     """A resync that empties the folder first, while nobody led."""
     system.stop()
     remove_at_once(system, NETS)
@@ -255,7 +263,10 @@ def trouble(system: System) -> IdentityTrouble | None:
 
 
 def test_a_wrong_prefix_stops_the_bridge_with_a_sentence(stopped: System) -> None:
-    with pytest.raises(IdentityDiffers, match=r"ORCHESTRATOR_CONFIG_PREFIX is /confg, and was /config.*6 of 6 built"):
+    with pytest.raises(
+        IdentityDiffers,
+        match=r"ORCHESTRATOR_CONFIG_PREFIX is /confg, and was /config.*6 of 6 built",
+    ):
         admit(stopped, wrong(stopped))
     found = trouble(stopped)
     assert found is not None

@@ -6,14 +6,24 @@ import json
 from collections.abc import Iterator
 
 import pytest
-
 from orchestrator.core.refs import JobId, Ref
+
 from tests.factories import network, port
 
 from .driver import System
 
 N1, P1, PLAN = network(), port(), Ref("plan", "big")
-GARBAGE = ["", "{", "[]", "null", '"text"', "{}", '{"step": "unknown"}', '{"version": "one"}', '{"version": {}}']
+GARBAGE = [
+    "",
+    "{",
+    "[]",
+    "null",
+    '"text"',
+    "{}",
+    '{"step": "unknown"}',
+    '{"version": "one"}',
+    '{"version": {}}',
+]
 
 
 @pytest.fixture
@@ -27,9 +37,19 @@ def built(system: System, ref: Ref, version: int = 1) -> None:
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_garbage_below_our_own_prefix_stops_nobody_also_not_the_next_leader(system: System, garbage: str) -> None:
+def test_garbage_below_our_own_prefix_stops_nobody_also_not_the_next_leader(
+    system: System, garbage: str
+) -> None:
     keys, victim = system.keys, network("victim")
-    for folder in (keys.handled, keys.held, keys.failed, keys.retries, keys.stacks, keys.state, keys.job_states):
+    for folder in (
+        keys.handled,
+        keys.held,
+        keys.failed,
+        keys.retries,
+        keys.stacks,
+        keys.state,
+        keys.job_states,
+    ):
         system.store.put(keys.below(folder, victim), garbage)
     job = JobId(f"create:heat_worker:{victim}:1:aaaaa")
     for key in (keys.run("t1", job), keys.job(job)):

@@ -7,13 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge.deadlines import Limits
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Cause, Poll, RetryAsked, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.stacks import Stack, owner_tag
-from orchestrator.errors import HeatFault, HeatRefused, HeatUnavailable, LimitExceeded, TemporaryError
+from orchestrator.errors import (
+    HeatFault,
+    HeatRefused,
+    HeatUnavailable,
+    LimitExceeded,
+    TemporaryError,
+)
+
 from tests.factories import TENANT, network, node, port
 
 from .driver import System, WorkerDied, complete
@@ -41,22 +47,34 @@ def change(system: System, **seen: Json) -> None:
 # Names and owners ------------------------------------------------------------------------------------
 
 
-def test_an_id_that_is_deleted_and_made_anew_waits_until_heat_gives_its_name_again(system: System) -> None:
+def test_an_id_that_is_deleted_and_made_anew_waits_until_heat_gives_its_name_again(
+    system: System,
+) -> None:
     system.heat.name_window = 4
     build(system)
     system.remove(N1)
     system.put(N1, 1, name="anew")
-    system.until(lambda: system.asked()[-1:] == [("create", "network_n1")] and len(system.asked()) == 3 and system.idle())
+    system.until(
+        lambda: (
+            system.asked()[-1:] == [("create", "network_n1")]
+            and len(system.asked()) == 3
+            and system.idle()
+        )
+    )
 
     assert system.worker_state(N1) == ("CREATE_COMPLETED", 1)
 
 
-def test_a_stack_that_nothing_says_is_ours_is_left_alone_until_somebody_decides(system: System) -> None:
+def test_a_stack_that_nothing_says_is_ours_is_left_alone_until_somebody_decides(
+    system: System,
+) -> None:
     system.heat.put(TENANT, Stack("theirs", "network_n1", "CREATE_COMPLETE"))
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
     assert system.asked() == []
-    assert system.state(N1)["error"].endswith("or take it as it is: orchestrator retry network n1 --force")
+    assert system.state(N1)["error"].endswith(
+        "or take it as it is: orchestrator retry network n1 --force"
+    )
 
     system.store.put(system.keys.below(system.keys.retries, N1), '{"force": true}')
     system.until(lambda: system.worker_state(N1) == ("CREATE_COMPLETED", 1) and system.idle())
@@ -87,7 +105,9 @@ def test_what_was_refused_for_its_project_is_deleted_without_asking_heat(system:
 # What was sent is not forgotten ----------------------------------------------------------------------
 
 
-def test_a_stack_that_heat_made_though_the_answer_was_a_filters_goes_with_its_config(system: System) -> None:
+def test_a_stack_that_heat_made_though_the_answer_was_a_filters_goes_with_its_config(
+    system: System,
+) -> None:
     system.heat.fail_next(HeatUnavailable("a filter answers 403"), on="create", performed=True)
     system.worker.policies = ((TemporaryError, Backoff(60.0, 60.0)),)
     system.put(N1)
@@ -197,7 +217,9 @@ def test_a_suspended_stack_is_neither_changed_nor_destroyed_by_a_change(system: 
     system.until(lambda: system.worker_state(N1) == ("MODIFY_COMPLETED", 2) and system.idle())
 
 
-def test_a_stack_that_failed_to_be_deleted_is_deleted_and_built_anew_by_a_change(system: System) -> None:
+def test_a_stack_that_failed_to_be_deleted_is_deleted_and_built_anew_by_a_change(
+    system: System,
+) -> None:
     build(system)
     change(system, status="DELETE_FAILED")
     system.put(N1, 2)
@@ -231,7 +253,9 @@ def test_a_deletion_goes_ahead_of_a_create_to_which_heat_always_answers_500() ->
     assert system.asked() == []
 
 
-def test_a_new_stack_that_somebody_else_updates_in_mid_operation_is_still_ours(system: System) -> None:
+def test_a_new_stack_that_somebody_else_updates_in_mid_operation_is_still_ours(
+    system: System,
+) -> None:
     """Their update takes the tags away; no record tells of the stack yet, but Heat has told its id."""
     build(system)  # So this Heat has shown tags of ours.
     overtaken(system)
@@ -241,22 +265,30 @@ def test_a_new_stack_that_somebody_else_updates_in_mid_operation_is_still_ours(s
     assert system.asked()[1:] == [("create", "port_p1"), ("update", "port_p1")]
 
 
-def test_a_new_stack_that_somebody_else_updates_in_mid_operation_goes_with_its_config(system: System) -> None:
+def test_a_new_stack_that_somebody_else_updates_in_mid_operation_goes_with_its_config(
+    system: System,
+) -> None:
     build(system)
     overtaken(system)
     system.remove(P1)
     system.outcome = complete
-    system.until(lambda: not [key for key in system.snapshot() if key.endswith("p1")] and system.idle())
+    system.until(
+        lambda: not [key for key in system.snapshot() if key.endswith("p1")] and system.idle()
+    )
 
     assert "port_p1" not in system.heat.stacks(TENANT)
 
 
-def test_a_new_stack_that_somebody_else_updates_belongs_to_the_next_version_too(system: System) -> None:
+def test_a_new_stack_that_somebody_else_updates_belongs_to_the_next_version_too(
+    system: System,
+) -> None:
     """The job that was given the id is superseded while it waits to ask again."""
     system.worker.policies = ((TemporaryError, Backoff(600.0, 600.0)),)
     build(system)
     overtaken(system)
-    system.until(lambda: [run for run in system.runs().values() if run.step is Step.RETRY and run.stack])
+    system.until(
+        lambda: [run for run in system.runs().values() if run.step is Step.RETRY and run.stack]
+    )
     system.outcome = complete
     system.put(P1, 2, name="next")
     system.until(lambda: system.worker_state(P1) == ("CREATE_COMPLETED", 2) and system.idle())
@@ -268,7 +300,12 @@ def overtaken(system: System) -> None:
     """A stack is being built, and somebody else updates it."""
     system.outcome = lambda stack: None
     system.put(P1)
-    system.until(lambda: ("create", "port_p1") in system.asked() and Step.WAITING in [r.step for r in system.runs().values()])
+    system.until(
+        lambda: (
+            ("create", "port_p1") in system.asked()
+            and Step.WAITING in [r.step for r in system.runs().values()]
+        )
+    )
     stack = system.heat.stacks(TENANT)["port_p1"]
     system.heat.put(TENANT, replace(stack, status="UPDATE_COMPLETE", tags=()))
 
@@ -278,12 +315,16 @@ def overtaken(system: System) -> None:
 
 def test_a_limit_of_heat_is_told_as_one(system: System) -> None:
     """Heat 27 answers 400 with the type RequestLimitExceeded."""
-    refused = LimitExceeded(400, "Request limit exceeded: You have reached the maximum stacks per tenant, 2.")
+    refused = LimitExceeded(
+        400, "Request limit exceeded: You have reached the maximum stacks per tenant, 2."
+    )
     system.heat.fail_next(refused, on="create")
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)) and system.idle())
 
-    assert "raise that limit in Heat, then: orchestrator retry network n1" in system.state(N1)["error"]
+    assert (
+        "raise that limit in Heat, then: orchestrator retry network n1" in system.state(N1)["error"]
+    )
 
 
 # Time ------------------------------------------------------------------------------------------------
@@ -292,7 +333,9 @@ def test_a_limit_of_heat_is_told_as_one(system: System) -> None:
 def test_an_operation_that_heat_never_ends_is_reported_once_its_time_is_over() -> None:
     stuck, user = node("stuck"), node("user")
     system = System()
-    system.timing = replace(system.timing, limits=Limits(stack_timeout=0.1, timeout_margin=0.1), deadlines_every=0.1)
+    system.timing = replace(
+        system.timing, limits=Limits(stack_timeout=0.1, timeout_margin=0.1), deadlines_every=0.1
+    )
     system.outcome = lambda stack: None
     with system:
         system.put(user, uses=["stuck"], reads=[])
@@ -307,7 +350,12 @@ def test_a_deletion_goes_ahead_of_a_stack_that_heat_never_ends() -> None:
     system.outcome = lambda stack: None if stack.action == "CREATE" else complete(stack)
     with system:
         system.put(N1)
-        system.until(lambda: system.asked() and [run for run in system.runs().values() if run.step is Step.WAITING])
+        system.until(
+            lambda: (
+                system.asked()
+                and [run for run in system.runs().values() if run.step is Step.WAITING]
+            )
+        )
         system.remove(N1)
         system.until(lambda: not system.snapshot())
     assert system.asked() == [("create", "network_n1"), ("delete", "network_n1")]
@@ -331,7 +379,9 @@ def test_what_is_told_of_refused_polls_goes_when_nothing_is_in_progress() -> Non
     key = system.keys.poll(TENANT)
     with system:
         build(system)
-        system.store.put(key, Poll(failures=9, cause="project", reason="no role", since=1.0).to_json())
+        system.store.put(
+            key, Poll(failures=9, cause="project", reason="no role", since=1.0).to_json()
+        )
         system.until(lambda: system.store.get(key) is None)
 
 
@@ -346,8 +396,12 @@ def test_a_project_that_is_gone_is_given_up_when_a_person_says_so() -> None:
 
         system.store.put(system.keys.below(system.keys.retries, N1), '{"gone": "another"}')
         system.until(lambda: not system.store.list(system.keys.retries)[1])
-        assert not any(run.abandoned for run in system.runs().values()), "it is about another project"
-        system.store.put(system.keys.below(system.keys.retries, N1), RetryAsked(gone=TENANT).to_json())
+        assert not any(run.abandoned for run in system.runs().values()), (
+            "it is about another project"
+        )
+        system.store.put(
+            system.keys.below(system.keys.retries, N1), RetryAsked(gone=TENANT).to_json()
+        )
         system.until(lambda: not system.snapshot())
     assert system.asked() == [("create", "network_n1")]
 
@@ -361,11 +415,16 @@ def test_a_deletion_that_failed_because_of_its_project_says_how_to_give_it_up() 
         system.heat.refuse_project(TENANT)
         system.put(N1, 2, marked=True)
         system.until(lambda: system.reported(n1=("DELETE_FAILED", 2)) and system.idle())
-        assert f"orchestrator retry network n1, then orchestrator confirm project {TENANT}" in system.state(N1)["error"]
+        assert (
+            f"orchestrator retry network n1, then orchestrator confirm project {TENANT}"
+            in system.state(N1)["error"]
+        )
 
         system.store.put(system.keys.below(system.keys.retries, N1), "{}")
         system.until(lambda: [run for run in system.runs().values() if run.cause == Cause.PROJECT])
-        system.store.put(system.keys.below(system.keys.retries, N1), RetryAsked(gone=TENANT).to_json())
+        system.store.put(
+            system.keys.below(system.keys.retries, N1), RetryAsked(gone=TENANT).to_json()
+        )
         system.until(lambda: system.reported(n1=("DELETE_COMPLETED", 2)))
 
 
@@ -388,7 +447,9 @@ def test_a_deletion_does_not_wait_behind_a_job_that_waits_for_heat() -> None:
         change(system, status="DELETE_FAILED")
         system.outcome = lambda stack: None
         system.put(N1, 2, name="anew")
-        system.until(lambda: [run for run in system.runs().values() if run.cause == Cause.BUSY and run.asked])
+        system.until(
+            lambda: [run for run in system.runs().values() if run.cause == Cause.BUSY and run.asked]
+        )
         system.remove(N1)
         jobs = system.keys.jobs
         system.until(lambda: all("logical_delete" in kv.key for kv in system.store.list(jobs)[1]))
@@ -400,15 +461,27 @@ def test_a_deletion_does_not_wait_behind_a_job_that_waits_for_heat() -> None:
 
 
 def test_an_output_that_heat_cannot_compute_fails_who_needs_it_and_says_why(system: System) -> None:
-    broken = {"output_key": "id", "output_value": None, "output_error": "no such attribute", "description": ""}
-    system.outcome = lambda stack: {"outputs": [broken]} if stack.name == "network_n1" else complete(stack)
+    broken = {
+        "output_key": "id",
+        "output_value": None,
+        "output_error": "no such attribute",
+        "description": "",
+    }
+    system.outcome = lambda stack: (
+        {"outputs": [broken]} if stack.name == "network_n1" else complete(stack)
+    )
     system.put(N1)
     system.put(P1, network_id="n1")
-    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_FAILED", 1)) and system.idle())
+    system.until(
+        lambda: (
+            system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_FAILED", 1)) and system.idle()
+        )
+    )
 
     assert system.asked() == [("create", "network_n1")]
     assert (
-        "needs output 'id' of the stack of network:n1, which Heat could not compute: no such attribute" in system.state(P1)["error"]
+        "needs output 'id' of the stack of network:n1, which Heat could not compute: no such attribute"
+        in system.state(P1)["error"]
     )
     assert "no such attribute" in system.state(N1)["state"]["heat_outputs"]
 
@@ -422,7 +495,10 @@ def test_an_output_that_comes_with_another_look_is_used(system: System) -> None:
         if found and found.complete and outputs and found.name == "network_n1":
             looks[0] += 1
             if looks[0] < 3:
-                return replace(found, outputs=[{"output_key": "id", "output_value": None, "output_error": "away"}])
+                return replace(
+                    found,
+                    outputs=[{"output_key": "id", "output_value": None, "output_error": "away"}],
+                )
         return found
 
     system.heat.show = flaky  # type: ignore[method-assign]
@@ -430,9 +506,11 @@ def test_an_output_that_comes_with_another_look_is_used(system: System) -> None:
     system.put(P1, network_id="n1")
     system.until(lambda: system.reported(p1=("CREATE_COMPLETED", 1)) and system.idle())
 
-    assert [r.request.parameters["network"] for r in system.heat.requests if r.request and r.name == "port_p1"] == [
-        "cloud-network_n1"
-    ]
+    assert [
+        r.request.parameters["network"]
+        for r in system.heat.requests
+        if r.request and r.name == "port_p1"
+    ] == ["cloud-network_n1"]
 
 
 # An outage -------------------------------------------------------------------------------------------

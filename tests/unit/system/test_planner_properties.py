@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
 from orchestrator.core.refs import Ref
+
 from tests.factories import node
 
 from .bench import Bench
@@ -90,8 +90,19 @@ A, B, C, D = NODES
 @settings(max_examples=120 * TIMES)
 @example([("put", A, ["b"], []), ("put", B, ["a"], [])])
 @example([("put", A, ["b"], []), ("put", B, [], ["a"])])
-@example([("put", A, [], []), ("settle",), ("end", 0, True), ("remove", A), ("put", A, [], []), ("settle",)])
-def test_every_wanted_version_is_held_back_or_reported_in_the_end(history: list[tuple[Any, ...]]) -> None:
+@example(
+    [
+        ("put", A, [], []),
+        ("settle",),
+        ("end", 0, True),
+        ("remove", A),
+        ("put", A, [], []),
+        ("settle",),
+    ]
+)
+def test_every_wanted_version_is_held_back_or_reported_in_the_end(
+    history: list[tuple[Any, ...]],
+) -> None:
     bench = after(history)
     bench.quiet()
     bench.check_jobs()
@@ -197,7 +208,11 @@ def test_a_restart_when_all_is_quiet_changes_nothing(history: list[tuple[Any, ..
     bench.restart()
     bench.quiet()
 
-    assert (bench.values(), bench.held().keys(), len(bench.heat.requests)) == (before, held.keys(), asked)
+    assert (bench.values(), bench.held().keys(), len(bench.heat.requests)) == (
+        before,
+        held.keys(),
+        asked,
+    )
 
 
 def test_what_is_told_of_a_resource_that_is_held_back_is_true_when_things_have_changed() -> None:
@@ -208,7 +223,10 @@ def test_what_is_told_of_a_resource_that_is_held_back_is_true_when_things_have_c
         bench.quiet()
 
     missing = "refers to node:c, which is not in the configuration (yet)"
-    assert {ref: record.reason for ref, record in bench.held().items()} == {A: f"waits for node:b, which {missing}", B: missing}
+    assert {ref: record.reason for ref, record in bench.held().items()} == {
+        A: f"waits for node:b, which {missing}",
+        B: missing,
+    }
 
 
 peaceful = st.lists(
@@ -230,7 +248,15 @@ peaceful = st.lists(
 @settings(max_examples=120 * TIMES)
 def test_where_nothing_goes_wrong_nothing_fails(history: list[tuple[Any, ...]]) -> None:
     """Every job finds the outputs that it needs, whatever was restarted or written in between."""
-    bench = after([*history, ("put", A, [], []), ("put", B, ["a"], []), ("put", C, ["b"], []), ("put", D, ["c"], [])])
+    bench = after(
+        [
+            *history,
+            ("put", A, [], []),
+            ("put", B, ["a"], []),
+            ("put", C, ["b"], []),
+            ("put", D, ["c"], []),
+        ]
+    )
     bench.quiet()
 
     states = {ref: bench.state(ref) for ref in NODES}
@@ -239,7 +265,9 @@ def test_where_nothing_goes_wrong_nothing_fails(history: list[tuple[Any, ...]]) 
     }
 
 
-@pytest.mark.parametrize("order", [(A, B, C), (C, B, A), (B, A, C)], ids=["forwards", "backwards", "mixed"])
+@pytest.mark.parametrize(
+    "order", [(A, B, C), (C, B, A), (B, A, C)], ids=["forwards", "backwards", "mixed"]
+)
 def test_a_chain_is_built_in_order_whatever_the_order_of_writing(order: tuple[Ref, ...]) -> None:
     bench = Bench()
     uses = {A: [], B: ["a"], C: ["b"]}

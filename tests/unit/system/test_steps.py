@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge import dispatching
 from orchestrator.clients import queue
 from orchestrator.core.keys import run_id
@@ -21,6 +20,7 @@ from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreRefused, StoreUnavailable, TemporaryError
 from tasks import steps
 from tasks.steps import chains, polling
+
 from tests.factories import HOT, network, port
 
 from .driver import DEADLINE, System, complete
@@ -98,7 +98,9 @@ def test_a_look_that_finds_many_sends_most_of_them(
     assert all(len(keys) <= 2 * 6 for keys in readings.read)
 
 
-def test_one_find_in_trouble_does_not_hold_up_the_others(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_find_in_trouble_does_not_hold_up_the_others(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The bridge sends it again, as nothing has come of it."""
     troubled: list[str] = []
     original = steps.record
@@ -122,7 +124,9 @@ def test_one_find_in_trouble_does_not_hold_up_the_others(system: System, monkeyp
 
 
 @pytest.mark.parametrize("pushed", [False, True], ids=["from the catalogue", "from etcd"])
-def test_all_that_is_needed_is_read_with_the_claim(system: System, readings: CountedReadings, pushed: bool) -> None:
+def test_all_that_is_needed_is_read_with_the_claim(
+    system: System, readings: CountedReadings, pushed: bool
+) -> None:
     if pushed:
         body = {"id": "network", "template_file": HOT, "parameter_mappings": {"name": "Pname"}}
         system.store.put("/config/v2.0/heat_templates/network", json.dumps({"body": body}))
@@ -213,7 +217,9 @@ def test_a_job_in_trouble_leaves_the_others_to_their_end(system: System) -> None
     assert sorted(system.asked()) == [("create", f"network_{identity}") for identity in IDS]
 
 
-def test_when_time_is_over_the_claims_are_given_up(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_time_is_over_the_claims_are_given_up(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class TimeIsOver(Exception):
         """What Celery raises in a worker's main thread."""
 
@@ -230,7 +236,9 @@ def test_when_time_is_over_the_claims_are_given_up(system: System, monkeypatch: 
     assert not lease.alive
 
 
-def test_a_chain_that_hangs_gives_its_claim_up_and_asks_nothing_more(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_that_hangs_gives_its_claim_up_and_asks_nothing_more(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It hangs before its request, and does not make it later; the others of the message are in Heat's hands."""
     let_go, goes_on = threading.Event(), threading.Event()
     tried: list[str] = []
@@ -268,7 +276,9 @@ def test_a_job_that_fails_before_its_claim_takes_no_claims_of_others(system: Sys
     system.until(lambda: all_built(system) and system.idle())
 
     assert sorted(system.asked()) == [("create", f"network_{identity}") for identity in IDS]
-    assert {message.tasks[0] for message in system.taken} == {queue.LOOK}, "nothing had to be sent again"
+    assert {message.tasks[0] for message in system.taken} == {queue.LOOK}, (
+        "nothing had to be sent again"
+    )
 
 
 def test_a_defect_is_told_before_what_only_has_to_wait(system: System) -> None:
@@ -279,9 +289,13 @@ def test_a_defect_is_told_before_what_only_has_to_wait(system: System) -> None:
 
 
 @pytest.mark.parametrize("half", ["stack", "state"])
-def test_outputs_that_etcd_does_not_take_are_left_out(system: System, monkeypatch: pytest.MonkeyPatch, half: str) -> None:
+def test_outputs_that_etcd_does_not_take_are_left_out(
+    system: System, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
     """Too large for the stack record, or for the state, in which they are escaped once or twice more."""
-    key = system.keys.below(system.keys.stacks if half == "stack" else system.keys.state, network("n0"))
+    key = system.keys.below(
+        system.keys.stacks if half == "stack" else system.keys.state, network("n0")
+    )
     original = system.store.commit
 
     def limited(transaction: Transaction, *rest: Any) -> Any:

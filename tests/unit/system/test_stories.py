@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 from orchestrator.bridge import dispatching
 from orchestrator.clock import Clock
 from orchestrator.core.backoff import Backoff
@@ -21,7 +20,14 @@ from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.resources import digest_of
 from orchestrator.core.stacks import Stack
-from orchestrator.errors import DeletionFailed, HeatRefused, HeatUnavailable, StackBusy, TemporaryError
+from orchestrator.errors import (
+    DeletionFailed,
+    HeatRefused,
+    HeatUnavailable,
+    StackBusy,
+    TemporaryError,
+)
+
 from tests.factories import HOT, TENANT, network, port, server
 
 from .driver import System, WorkerDied, complete
@@ -48,7 +54,10 @@ def built(system: System) -> None:
     put_chain(system)
     system.until(
         lambda: (
-            system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)) and system.idle()
+            system.reported(
+                n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)
+            )
+            and system.idle()
         )
     )
 
@@ -63,13 +72,19 @@ def parameters(system: System) -> dict[str, Mapping[str, Any]]:
 def test_a_chain_written_backwards_is_built_forwards_with_its_outputs(system: System) -> None:
     built(system)
 
-    assert system.asked() == [("create", "network_n1"), ("create", "port_p1"), ("create", "server_s1")]
+    assert system.asked() == [
+        ("create", "network_n1"),
+        ("create", "port_p1"),
+        ("create", "server_s1"),
+    ]
     assert parameters(system) == {
         "network_n1": {"name": "n1"},
         "port_p1": {"name": "p1", "network": "cloud-network_n1"},
         "server_s1": {"flavor": "m1.big", "ports": ["cloud-port_p1"]},
     }
-    assert {r.request.timeout_mins for r in system.heat.requests if r.request and r.name == "network_n1"} == {3}
+    assert {
+        r.request.timeout_mins for r in system.heat.requests if r.request and r.name == "network_n1"
+    } == {3}
 
 
 def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> None:
@@ -116,12 +131,21 @@ def test_a_resource_with_nothing_to_build_is_reported_at_once(system: System) ->
     system.put(PLAN, flavor="m1.big")
     system.until(lambda: system.state(PLAN))
 
-    assert system.state(PLAN) == {"state": {"worker_state": "READ_COMPLETE"}, "version": 1, "error": ""}
+    assert system.state(PLAN) == {
+        "state": {"worker_state": "READ_COMPLETE"},
+        "version": 1,
+        "error": "",
+    }
     assert system.asked() == []
 
 
 def test_unusable_configs_are_skipped_and_the_rest_goes_on(system: System) -> None:
-    for key, value in {"v2.0/networks/x": "not json", "v2.0/unknowns/y": "{}", "v2.0/networks/z": '{"body": {}}', "": "1"}.items():
+    for key, value in {
+        "v2.0/networks/x": "not json",
+        "v2.0/unknowns/y": "{}",
+        "v2.0/networks/z": '{"body": {}}',
+        "": "1",
+    }.items():
         system.store.put(f"/config/{key}", value)
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
@@ -166,7 +190,10 @@ def test_versions_that_come_while_one_is_built_are_done_one_after_the_other(syst
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 2)) and system.idle())
 
     assert system.asked() == [("create", "network_n1"), ("update", "network_n1")]
-    assert [job_action(job) for job in system.jobs_made()] == [Action.CREATE, Action.CREATE]  # there was no stack record yet
+    assert [job_action(job) for job in system.jobs_made()] == [
+        Action.CREATE,
+        Action.CREATE,
+    ]  # there was no stack record yet
 
 
 # Delete --------------------------------------------------------------------------------------------
@@ -180,7 +207,11 @@ def test_marked_resources_are_deleted_dependents_first_and_leave_nothing(system:
     states = dict.fromkeys(("n1", "p1", "s1"), ("DELETE_COMPLETED", 2))
     system.until(lambda: system.reported(**states) and system.idle())
 
-    assert system.asked()[3:] == [("delete", "server_s1"), ("delete", "port_p1"), ("delete", "network_n1")]
+    assert system.asked()[3:] == [
+        ("delete", "server_s1"),
+        ("delete", "port_p1"),
+        ("delete", "network_n1"),
+    ]
     assert system.heat.stacks(TENANT) == {}
     assert system.snapshot()["/esi-worker/heat_stacks/v2.0/networks/n1"] == {
         "stack_id": "",
@@ -199,7 +230,11 @@ def test_configs_removed_without_a_mark_are_deleted_in_the_same_order(system: Sy
     system.remove(PLAN, N1, P1, S1)
     system.until(lambda: not system.snapshot())
 
-    assert system.asked()[3:] == [("delete", "server_s1"), ("delete", "port_p1"), ("delete", "network_n1")]
+    assert system.asked()[3:] == [
+        ("delete", "server_s1"),
+        ("delete", "port_p1"),
+        ("delete", "network_n1"),
+    ]
 
 
 def test_a_deletion_does_not_wait_for_ever_for_what_is_not_to_be_deleted(system: System) -> None:
@@ -210,7 +245,9 @@ def test_a_deletion_does_not_wait_for_ever_for_what_is_not_to_be_deleted(system:
     assert system.asked()[3:] == [("delete", "network_n1")]
 
 
-def test_a_parent_outlives_the_stack_that_stands_on_it_though_a_newer_version_does_not(system: System) -> None:
+def test_a_parent_outlives_the_stack_that_stands_on_it_though_a_newer_version_does_not(
+    system: System,
+) -> None:
     """Found by chaos: port v1 was built from n1, v2 is on n2 and waits for it, v3 is marked before v2 ran."""
     system.put(N1)
     system.put(P1, network_id="n1")
@@ -223,7 +260,12 @@ def test_a_parent_outlives_the_stack_that_stands_on_it_though_a_newer_version_do
     system.until(lambda: len(system.jobs_made()) == 5)
     system.put(N1, 2, marked=True)
     system.outcome = complete
-    system.until(lambda: system.reported(n1=("DELETE_COMPLETED", 2), p1=("DELETE_COMPLETED", 3)) and system.idle())
+    system.until(
+        lambda: (
+            system.reported(n1=("DELETE_COMPLETED", 2), p1=("DELETE_COMPLETED", 3))
+            and system.idle()
+        )
+    )
 
     deletions = [name for method, name in system.asked() if method == "delete"]
     assert deletions == ["port_p1", "network_n1"]
@@ -231,10 +273,17 @@ def test_a_parent_outlives_the_stack_that_stands_on_it_though_a_newer_version_do
 
 def test_what_refers_to_an_id_that_is_made_anew_is_built_from_the_new_one(system: System) -> None:
     """Found by chaos: the old network's deletion is patient with the very port that waits for the new one."""
-    system.outcome = lambda stack: {"outputs": [{"output_key": "id", "output_value": stack.id, "description": ""}]}
+    system.outcome = lambda stack: {
+        "outputs": [{"output_key": "id", "output_value": stack.id, "description": ""}]
+    }
     system.put(N1)
     system.put(P1)
-    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.until(
+        lambda: (
+            system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1))
+            and system.idle()
+        )
+    )
     old = system.heat.stacks("t1")["network_n1"].id
     ends, system.outcome = system.outcome, lambda stack: None
     system.put(N1, 2)
@@ -245,7 +294,12 @@ def test_what_refers_to_an_id_that_is_made_anew_is_built_from_the_new_one(system
     system.put(N1)
     system.put(P1, 3, network_id="n1")
     system.outcome = ends
-    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("MODIFY_COMPLETED", 3)) and system.idle())
+    system.until(
+        lambda: (
+            system.reported(n1=("CREATE_COMPLETED", 1), p1=("MODIFY_COMPLETED", 3))
+            and system.idle()
+        )
+    )
 
     new = system.heat.stacks("t1")["network_n1"].id
     assert new != old
@@ -259,11 +313,17 @@ def test_a_recreated_id_is_another_resource_and_the_old_stack_goes_first(system:
     system.put(N1, 1, name="anew")
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
 
-    assert system.asked() == [("create", "network_n1"), ("delete", "network_n1"), ("create", "network_n1")]
+    assert system.asked() == [
+        ("create", "network_n1"),
+        ("delete", "network_n1"),
+        ("create", "network_n1"),
+    ]
     assert parameters(system)["network_n1"] == {"name": "anew"}
 
 
-def test_an_old_stack_goes_even_when_the_deletion_of_what_was_built_from_it_fails(system: System) -> None:
+def test_an_old_stack_goes_even_when_the_deletion_of_what_was_built_from_it_fails(
+    system: System,
+) -> None:
     """Found by chaos: nobody could ask for it again, and the new incarnation lives in another project."""
     system.put(N1)
     system.put(P1, network_id="n1")
@@ -274,8 +334,14 @@ def test_an_old_stack_goes_even_when_the_deletion_of_what_was_built_from_it_fail
     system.remove(N1)
     system.put(N1, 1, tenant_id="t2")
     system.until(lambda: len(system.jobs_made()) == 5)
-    system.outcome = lambda stack: {"status": "FAILED", "reason": "in use"} if stack.name == "port_p1" else complete(stack)
-    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("DELETE_FAILED", 2)) and system.idle())
+    system.outcome = lambda stack: (
+        {"status": "FAILED", "reason": "in use"} if stack.name == "port_p1" else complete(stack)
+    )
+    system.until(
+        lambda: (
+            system.reported(n1=("CREATE_COMPLETED", 1), p1=("DELETE_FAILED", 2)) and system.idle()
+        )
+    )
 
     assert system.heat.stacks("t1").keys() == {"port_p1"}
     assert system.heat.stacks("t2").keys() == {"network_n1"}
@@ -327,7 +393,9 @@ def network_fails(stack: Stack) -> Mapping[str, Any]:
     return complete(stack)
 
 
-def test_a_failure_fails_what_depends_on_it_naming_the_root_and_is_repaired_by_a_newer_config(system: System) -> None:
+def test_a_failure_fails_what_depends_on_it_naming_the_root_and_is_repaired_by_a_newer_config(
+    system: System,
+) -> None:
     system.outcome = network_fails
     put_chain(system)
     states = dict.fromkeys(("n1", "p1", "s1"), ("CREATE_FAILED", 1))
@@ -339,17 +407,30 @@ def test_a_failure_fails_what_depends_on_it_naming_the_root_and_is_repaired_by_a
         "or try it again as it is: orchestrator retry network n1"
     )
     assert system.state(N1)["error"] == root
-    assert system.state(P1)["error"] == f"not built, because it depends on network:n1, which failed: {root}"
-    assert system.state(S1)["error"] == f"not built, because it depends on network:n1 (through port:p1), which failed: {root}"
+    assert (
+        system.state(P1)["error"]
+        == f"not built, because it depends on network:n1, which failed: {root}"
+    )
+    assert (
+        system.state(S1)["error"]
+        == f"not built, because it depends on network:n1 (through port:p1), which failed: {root}"
+    )
 
     system.outcome = complete
     system.put(N1, 2)
     system.until(
         lambda: (
-            system.reported(n1=("MODIFY_COMPLETED", 2), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)) and system.idle()
+            system.reported(
+                n1=("MODIFY_COMPLETED", 2), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)
+            )
+            and system.idle()
         )
     )
-    assert system.asked()[1:] == [("update", "network_n1"), ("create", "port_p1"), ("create", "server_s1")]
+    assert system.asked()[1:] == [
+        ("update", "network_n1"),
+        ("create", "port_p1"),
+        ("create", "server_s1"),
+    ]
     assert system.store.list(system.keys.failed)[1] == []
 
 
@@ -377,7 +458,13 @@ def test_leaders_that_follow_each_other_do_not_begin_a_delay_anew(system: System
     system.worker.policies = ((TemporaryError, Delays(2.0, 2.0)),)
     system.heat.fail_next(StackBusy("busy"), on="create")
     system.put(N1)
-    system.until(lambda: [kv for kv in system.store.list(system.keys.runs)[1] if Run.from_json(kv.value).step is Step.RETRY])
+    system.until(
+        lambda: [
+            kv
+            for kv in system.store.list(system.keys.runs)[1]
+            if Run.from_json(kv.value).step is Step.RETRY
+        ]
+    )
     failed = time.monotonic()
 
     def over(term_ends: float) -> bool:
@@ -422,12 +509,34 @@ def test_an_update_of_a_stack_that_somebody_deleted_creates_it(system: System) -
 
 def test_a_broken_template_is_told_and_its_correction_repairs(system: System) -> None:
     key = "/config/v2.0/heat_templates/network"
-    system.store.put(key, json.dumps({"body": {"id": "network", "template_file": HOT, "parameter_mappings": {"name": "Xname"}}}))
+    system.store.put(
+        key,
+        json.dumps(
+            {
+                "body": {
+                    "id": "network",
+                    "template_file": HOT,
+                    "parameter_mappings": {"name": "Xname"},
+                }
+            }
+        ),
+    )
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)))
     assert "template network, parameter name: mapping 'Xname'" in system.state(N1)["error"]
 
-    system.store.put(key, json.dumps({"body": {"id": "network", "template_file": HOT, "parameter_mappings": {"name": "Pname"}}}))
+    system.store.put(
+        key,
+        json.dumps(
+            {
+                "body": {
+                    "id": "network",
+                    "template_file": HOT,
+                    "parameter_mappings": {"name": "Pname"},
+                }
+            }
+        ),
+    )
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
 
 
@@ -438,7 +547,11 @@ def test_every_message_twice_changes_nothing(system: System) -> None:
     system.twice = True
     built(system)
 
-    assert system.asked() == [("create", "network_n1"), ("create", "port_p1"), ("create", "server_s1")]
+    assert system.asked() == [
+        ("create", "network_n1"),
+        ("create", "port_p1"),
+        ("create", "server_s1"),
+    ]
     assert len(system.jobs_made()) == 3
 
 
@@ -451,7 +564,9 @@ def test_late_messages_do_nothing(system: System) -> None:
     assert (system.snapshot(), system.asked()) == (before, asked)
 
 
-def test_a_worker_that_died_after_asking_heat_is_followed_by_one_that_adopts_the_stack(system: System) -> None:
+def test_a_worker_that_died_after_asking_heat_is_followed_by_one_that_adopts_the_stack(
+    system: System,
+) -> None:
     system.outcome = lambda stack: None
     system.heat.fail_next(WorkerDied(), on="create", performed=True)
     system.put(N1)
@@ -477,7 +592,9 @@ def test_a_worker_that_died_before_asking_heat_is_followed_by_one_that_asks(syst
 
 @pytest.mark.parametrize("performed", [True, False], ids=["performed", "not performed"])
 @pytest.mark.parametrize("which", range(4), ids=["claim", "waiting", "stack record", "state"])
-def test_a_write_whose_answer_got_lost_delays_and_repeats_nothing(which: int, performed: bool) -> None:
+def test_a_write_whose_answer_got_lost_delays_and_repeats_nothing(
+    which: int, performed: bool
+) -> None:
     """The *which*-th write of a worker breaks; the bridge's own writes are not touched."""
     system = System()
     store = BrokenOnce(system.store, which, performed)
@@ -513,7 +630,9 @@ class BrokenOnce:
 
 
 @pytest.mark.parametrize("step", [-7200.0, -30.0, 30.0, 400.0])
-def test_a_clock_that_is_set_while_heat_works_changes_nothing(system: System, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+def test_a_clock_that_is_set_while_heat_works_changes_nothing(
+    system: System, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
     """The workers' clock steps after Heat was asked; forward by less than the timeout and its margin, 480 s here."""
     built(system)
     system.outcome = lambda stack: None
@@ -521,12 +640,21 @@ def test_a_clock_that_is_set_while_heat_works_changes_nothing(system: System, mo
     system.put(P1, 2, marked=True, network_id="n1")
     system.until(lambda: len(system.heat.working()) == 1)
     system.worker.clock = Clock(now=lambda: time.time() + step)
-    monkeypatch.setattr(dispatching, "time", SimpleNamespace(time=lambda: time.time() + step, monotonic=time.monotonic))
+    monkeypatch.setattr(
+        dispatching,
+        "time",
+        SimpleNamespace(time=lambda: time.time() + step, monotonic=time.monotonic),
+    )
     for _ in range(30):
         system.work()
     asked = system.asked()
     system.outcome = complete
-    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2), p1=("DELETE_COMPLETED", 2)) and system.idle())
+    system.until(
+        lambda: (
+            system.reported(n1=("MODIFY_COMPLETED", 2), p1=("DELETE_COMPLETED", 2))
+            and system.idle()
+        )
+    )
 
     assert max(Counter(system.asked()).values()) == 1, asked
 
@@ -538,9 +666,17 @@ def test_a_bridge_that_starts_anew_carries_on_where_things_stand() -> None:
         system.until(lambda: system.heat.working())
     system.outcome = complete
     with system:
-        system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)))
+        system.until(
+            lambda: system.reported(
+                n1=("CREATE_COMPLETED", 1), p1=("CREATE_COMPLETED", 1), s1=("CREATE_COMPLETED", 1)
+            )
+        )
 
-    assert system.asked() == [("create", "network_n1"), ("create", "port_p1"), ("create", "server_s1")]
+    assert system.asked() == [
+        ("create", "network_n1"),
+        ("create", "port_p1"),
+        ("create", "server_s1"),
+    ]
     assert len(system.jobs_made()) == 3
 
 
@@ -551,7 +687,13 @@ def test_what_changed_while_nobody_led_is_found_by_its_level() -> None:
     system.put(P1, 2, network_id="n1", name="new")
     system.remove(S1)
     with system:
-        system.until(lambda: system.reported(p1=("MODIFY_COMPLETED", 2)) and system.state(S1) is None and system.idle())
+        system.until(
+            lambda: (
+                system.reported(p1=("MODIFY_COMPLETED", 2))
+                and system.state(S1) is None
+                and system.idle()
+            )
+        )
 
     assert sorted(system.asked()[3:]) == [("delete", "server_s1"), ("update", "port_p1")]
 
@@ -605,5 +747,9 @@ def test_a_monitoring_link_is_followed_after_the_state() -> None:
         system.until(lambda: "/monitoring/v2.0/networks/n1" in system.snapshot())
 
     assert system.snapshot()["/monitoring/v2.0/networks/n1"] == {"interface": "UP", "version": 1}
-    order = [e.key.split("/")[1] for e in system.store.history if e.key.startswith(("/state/", "/monitoring/"))]
+    order = [
+        e.key.split("/")[1]
+        for e in system.store.history
+        if e.key.startswith(("/state/", "/monitoring/"))
+    ]
     assert order == ["state", "monitoring"]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
 from orchestrator.bridge import finished
 from orchestrator.bridge.outcomes import Outcomes
 from orchestrator.bridge.reconciling import Reconciler
@@ -16,6 +15,7 @@ from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 from orchestrator.core.templates import Template
+
 from tests.factories import HOT, network, port, server
 
 from .driver import Outcome, System, complete
@@ -38,7 +38,10 @@ def untidy(monkeypatch: pytest.MonkeyPatch) -> None:
 def steps_of(system: System) -> dict[Ref, Step]:
     """Where the runs stand, by resource."""
     listed = system.store.list(system.keys.runs)[1]
-    return {Ref(*system.keys.run_job(kv.key).split(":")[2:4]): Run.from_json(kv.value).step for kv in listed}
+    return {
+        Ref(*system.keys.run_job(kv.key).split(":")[2:4]): Run.from_json(kv.value).step
+        for kv in listed
+    }
 
 
 def holding(*stacks: str) -> Outcome:
@@ -54,11 +57,17 @@ def test_runs_are_removed_soon_and_together(system: System) -> None:
     system.until(system.idle)
 
     assert time.monotonic() - reported < 0.8, "not only when something else happens"
-    removed = {e.revision for e in system.store.history if e.key.startswith(system.keys.runs) and e.value is None}
+    removed = {
+        e.revision
+        for e in system.store.history
+        if e.key.startswith(system.keys.runs) and e.value is None
+    }
     assert len(removed) < 10
 
 
-def test_a_leader_that_is_stopped_leaves_no_runs_that_are_done(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_that_is_stopped_leaves_no_runs_that_are_done(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(finished, "_REMOVED_AFTER", 3600.0)
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
@@ -81,7 +90,9 @@ def test_a_child_that_was_released_stays_where_it_is(
         if deleting:
             system.put(ref, **more)
     if deleting:
-        system.until(lambda: system.reported(s1=("CREATE_COMPLETED", 1)) and not system.term.world.graph.jobs)
+        system.until(
+            lambda: system.reported(s1=("CREATE_COMPLETED", 1)) and not system.term.world.graph.jobs
+        )
         system.outcome = holding("port_p1")
         system.put(S1, 2, marked=True, ports=["p1"])
         system.put(P1, 2, marked=True, network_id="n1")
@@ -89,9 +100,18 @@ def test_a_child_that_was_released_stays_where_it_is(
         system.outcome = holding("port_p1")
         system.put(P1, network_id="n1")
         system.put(N1)
-    system.until(lambda: steps_of(system).get(P1) is Step.WAITING and "port_p1" in {s.name for _, s in system.heat.working()})
+    system.until(
+        lambda: (
+            steps_of(system).get(P1) is Step.WAITING
+            and "port_p1" in {s.name for _, s in system.heat.working()}
+        )
+    )
     if stage == "claimed":
-        (run,) = (kv for kv in system.store.list(system.keys.runs)[1] if ":port:" in kv.key and b"waiting" in kv.value)
+        (run,) = (
+            kv
+            for kv in system.store.list(system.keys.runs)[1]
+            if ":port:" in kv.key and b"waiting" in kv.value
+        )
         system.store.put(run.key, Run(Step.CLAIMED, since=time.time()).to_json())
     system.stop()
     system.start()
@@ -103,13 +123,21 @@ def test_a_child_that_was_released_stays_where_it_is(
     state = ("DELETE_COMPLETED", 2) if deleting else ("CREATE_COMPLETED", 1)
     system.until(lambda: system.reported(p1=state), "found by a look")
 
-    submitted = [message for message in system.taken[before:] if "port:p1" in str(message.argument) and len(message.tasks) > 1]
+    submitted = [
+        message
+        for message in system.taken[before:]
+        if "port:p1" in str(message.argument) and len(message.tasks) > 1
+    ]
     assert submitted == [], "a worker has it: it is not to be sent again"
 
 
 def test_a_superseded_job_that_was_sent_frees_its_place() -> None:
     """No worker was there to take the first version; the one place is for the second then."""
-    with System(timing=Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2, tenant_requests=1)) as system:
+    with System(
+        timing=Timing(
+            look_interval=0.02, monitoring_interval=3600.0, patience=0.2, tenant_requests=1
+        )
+    ) as system:
         system.put(N1)
         deadline = time.monotonic() + 10
         while not system.queue.sent:
@@ -131,7 +159,11 @@ def test_what_fails_with_another_does_so_under_the_next_leader(system: System) -
     def network_fails(stack: Stack) -> object:
         if stack.name == "port_p1":
             return None
-        return {"status": "FAILED", "reason": "No more VLANs"} if stack.name == "network_n2" else complete(stack)
+        return (
+            {"status": "FAILED", "reason": "No more VLANs"}
+            if stack.name == "network_n2"
+            else complete(stack)
+        )
 
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
@@ -142,7 +174,12 @@ def test_what_fails_with_another_does_so_under_the_next_leader(system: System) -
     system.put(network("n2"))
     system.until(lambda: len(system.jobs_made()) == 4)
     system.outcome = network_fails  # type: ignore[assignment]
-    system.until(lambda: system.reported(n2=("CREATE_FAILED", 1)) and not system.term.world.graph.on(network("n2")))
+    system.until(
+        lambda: (
+            system.reported(n2=("CREATE_FAILED", 1))
+            and not system.term.world.graph.on(network("n2"))
+        )
+    )
     system.stop()
     assert steps_of(system)[network("n2")] is Step.DONE, "its end is needed still"
     system.start()
@@ -153,14 +190,22 @@ def test_what_fails_with_another_does_so_under_the_next_leader(system: System) -
     assert [request for request in system.asked() if request == ("update", "port_p1")] == []
 
 
-def test_a_retry_that_is_asked_for_twice_leaves_nothing(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retry_that_is_asked_for_twice_leaves_nothing(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(finished, "_REMOVED_AFTER", 0.3)
     key = system.keys.below(system.keys.retries, N1)
     system.store.put(key, "{}")
     time.sleep(0.1)  # for the bridge to have seen the first; that it has is not visible from here
     system.store.put(key, "{}")
     system.put(N1)
-    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle() and system.store.get(key) is None)
+    system.until(
+        lambda: (
+            system.reported(n1=("CREATE_COMPLETED", 1))
+            and system.idle()
+            and system.store.get(key) is None
+        )
+    )
 
 
 def test_a_config_that_becomes_unreadable_changes_nothing_and_stops_nobody(system: System) -> None:
@@ -182,7 +227,9 @@ def test_a_config_that_becomes_unreadable_changes_nothing_and_stops_nobody(syste
     assert system.store.revision > revision
 
 
-def test_a_template_that_is_corrected_after_the_claim_is_used(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_is_corrected_after_the_claim_is_used(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def push(text: str) -> None:
         body = {"id": "network", "template_file": text, "parameter_mappings": {"name": "Pname"}}
         system.store.put("/config/v2.0/heat_templates/network", json.dumps({"body": body}))
@@ -212,13 +259,19 @@ def test_outcomes_are_taken_in_in_the_order_in_which_they_came(
     monkeypatch.undo()
     assert set(system.heat.stacks("t1")) == {"network_n1"}
     system.remove(N1)
-    system.until(lambda: not system.heat.stacks("t1") and system.idle(), "the stack that is there is deleted")
+    system.until(
+        lambda: not system.heat.stacks("t1") and system.idle(), "the stack that is there is deleted"
+    )
 
 
 def test_a_template_that_is_taken_away_gives_place_to_the_catalogues(system: System) -> None:
     """The worker knows that this type needed the one of etcd, and finds that it is gone."""
     key = "/config/v2.0/heat_templates/network"
-    body = {"id": "network", "template_file": HOT + "# pushed\n", "parameter_mappings": {"name": "Pname"}}
+    body = {
+        "id": "network",
+        "template_file": HOT + "# pushed\n",
+        "parameter_mappings": {"name": "Pname"},
+    }
     system.store.put(key, json.dumps({"body": body}))
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
@@ -238,10 +291,14 @@ def inattentive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fails(name: str) -> Outcome:
     """Heat builds everything but this stack."""
-    return lambda stack: {"status": "FAILED", "reason": "No more VLANs"} if stack.name == name else complete(stack)
+    return lambda stack: (
+        {"status": "FAILED", "reason": "No more VLANs"} if stack.name == name else complete(stack)
+    )
 
 
-def test_what_is_to_be_tried_again_and_is_held_back_is_tried_under_the_next_leader(system: System) -> None:
+def test_what_is_to_be_tried_again_and_is_held_back_is_tried_under_the_next_leader(
+    system: System,
+) -> None:
     """Its root is repaired while something else that it refers to is away (chaos, seed 7)."""
     plan = Ref("plan", "a")
     system.outcome = fails("port_p1")
@@ -249,11 +306,19 @@ def test_what_is_to_be_tried_again_and_is_held_back_is_tried_under_the_next_lead
     system.put(P1, network_id="n1")
     system.put(plan)
     system.put(S1, ports=["p1"], plan_id="a")
-    system.until(lambda: system.reported(p1=("CREATE_FAILED", 1), s1=("CREATE_FAILED", 1)) and system.idle())
+    system.until(
+        lambda: system.reported(p1=("CREATE_FAILED", 1), s1=("CREATE_FAILED", 1)) and system.idle()
+    )
     system.remove(plan)
     system.outcome = complete
     system.put(P1, 2, network_id="n1")
-    system.until(lambda: system.reported(p1=("MODIFY_COMPLETED", 2)) and S1 in system.term.world.held and system.idle())
+    system.until(
+        lambda: (
+            system.reported(p1=("MODIFY_COMPLETED", 2))
+            and S1 in system.term.world.held
+            and system.idle()
+        )
+    )
     system.stop()
     system.start()
     system.put(plan)
@@ -261,11 +326,15 @@ def test_what_is_to_be_tried_again_and_is_held_back_is_tried_under_the_next_lead
     system.until(lambda: system.reported(s1=("CREATE_COMPLETED", 1)) and system.idle())
 
 
-def test_a_repair_is_seen_by_the_next_leader(system: System, inattentive: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repair_is_seen_by_the_next_leader(
+    system: System, inattentive: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     system.outcome = fails("network_n1")
     system.put(N1)
     system.put(P1, network_id="n1")
-    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1), p1=("CREATE_FAILED", 1)) and system.idle())
+    system.until(
+        lambda: system.reported(n1=("CREATE_FAILED", 1), p1=("CREATE_FAILED", 1)) and system.idle()
+    )
     system.outcome = complete
     system.put(N1, 2)
     system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2)) and system.idle())
@@ -301,7 +370,9 @@ def test_failures_whose_cause_is_as_it_was_are_left_alone(system: System) -> Non
     system.outcome = fails("network_n1")
     system.put(N1)
     system.put(P1, network_id="n1")
-    system.until(lambda: system.reported(n1=("CREATE_FAILED", 1), p1=("CREATE_FAILED", 1)) and system.idle())
+    system.until(
+        lambda: system.reported(n1=("CREATE_FAILED", 1), p1=("CREATE_FAILED", 1)) and system.idle()
+    )
     before = system.jobs_made()
     system.stop()
     system.start()
@@ -311,7 +382,9 @@ def test_failures_whose_cause_is_as_it_was_are_left_alone(system: System) -> Non
     assert system.jobs_made()[len(before) :] == [system.jobs_made()[-1]]
 
 
-def test_a_retry_that_was_asked_for_is_not_forgotten(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retry_that_was_asked_for_is_not_forgotten(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The leader has seen it, and dies before it decides."""
     system.outcome = fails("network_n1")
     system.put(N1)
@@ -326,7 +399,13 @@ def test_a_retry_that_was_asked_for_is_not_forgotten(system: System, monkeypatch
     system.outcome = complete
     system.start()
 
-    system.until(lambda: system.worker_state(N1) == ("MODIFY_COMPLETED", 1) and system.idle() and system.store.get(key) is None)
+    system.until(
+        lambda: (
+            system.worker_state(N1) == ("MODIFY_COMPLETED", 1)
+            and system.idle()
+            and system.store.get(key) is None
+        )
+    )
 
 
 def test_a_bad_template_that_was_taken_away_is_seen_by_the_next_leader(
@@ -334,7 +413,18 @@ def test_a_bad_template_that_was_taken_away_is_seen_by_the_next_leader(
 ) -> None:
     """The catalogue's serves again."""
     key = "/config/v2.0/heat_templates/network"
-    system.store.put(key, json.dumps({"body": {"id": "network", "template_file": HOT, "parameter_mappings": {"name": "?what"}}}))
+    system.store.put(
+        key,
+        json.dumps(
+            {
+                "body": {
+                    "id": "network",
+                    "template_file": HOT,
+                    "parameter_mappings": {"name": "?what"},
+                }
+            }
+        ),
+    )
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_FAILED", 1)))
     system.store.delete(key)

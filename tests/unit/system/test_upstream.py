@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.types import Types
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Handled
 from orchestrator.core.refs import Ref
 from orchestrator.core.schemas import parse_schemas
+
 from tests import factories
 from tests.factories import network, port
 
@@ -40,7 +40,9 @@ def handled(system: System, ref: Ref) -> Handled:
 # Versions --------------------------------------------------------------------------------------------
 
 
-def test_an_update_that_is_written_as_version_0_reaches_heat_and_is_reported_as_version_0(system: System) -> None:
+def test_an_update_that_is_written_as_version_0_reaches_heat_and_is_reported_as_version_0(
+    system: System,
+) -> None:
     system.put(N1, 1, name="a")
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
     system.put(N1, 0, name="b")
@@ -64,7 +66,9 @@ def test_a_resync_in_version_0_does_nothing_also_under_the_next_leader(system: S
     assert [name for name, _ in parameters(system)].count("network_n1") == 1
 
 
-def test_what_is_built_from_an_unversioned_resource_follows_its_new_body_after_a_restart(system: System) -> None:
+def test_what_is_built_from_an_unversioned_resource_follows_its_new_body_after_a_restart(
+    system: System,
+) -> None:
     system.put(Ref("plan", "big"), 1, flavor="old")
     system.put(Ref("plan", "big"), 0, flavor="new")
     system.stop()
@@ -98,7 +102,10 @@ def test_a_version_that_went_backwards_is_built_when_somebody_asks(system: Syste
     system.store.put(system.keys.below(system.keys.retries, N1), "{}")
     system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2)) and system.idle())
 
-    assert [values for name, values in parameters(system) if name == "network_n1"] == [{"name": "a"}, {"name": "b"}]
+    assert [values for name, values in parameters(system) if name == "network_n1"] == [
+        {"name": "a"},
+        {"name": "b"},
+    ]
 
 
 def test_a_job_that_was_lost_with_the_same_version_rewritten_is_made_anew(system: System) -> None:
@@ -127,7 +134,12 @@ def templated() -> Keys:
     """``node`` as the API server may keep it: below the device that it is on, and outside the config prefix."""
     entries = [
         {**entry, "metadata": {**entry["metadata"], **metadata}} if entry["id"] == "node" else entry
-        for metadata in [{"sync_key_template": "/v1/devices/{{device}}/nodes/{{id}}", "sync_skip_config_prefix": True}]
+        for metadata in [
+            {
+                "sync_key_template": "/v1/devices/{{device}}/nodes/{{id}}",
+                "sync_skip_config_prefix": True,
+            }
+        ]
         for entry in factories.SCHEMA_LIST["schemas"]
     ]
     return Keys(Prefixes(), parse_schemas(entries))
@@ -151,7 +163,12 @@ def test_a_type_with_a_key_template_outside_the_config_prefix_is_built_and_delet
         system.start()
         for key in ("/v1/devices/d2/nodes/b", "/v1/devices/d1/nodes/a"):
             system.store.delete(key)
-        system.until(lambda: system.asked()[-2:] == [("delete", "node_b"), ("delete", "node_a")] and system.idle())
+        system.until(
+            lambda: (
+                system.asked()[-2:] == [("delete", "node_b"), ("delete", "node_a")]
+                and system.idle()
+            )
+        )
         system.until(lambda: not [key for key in system.snapshot() if key != "/v1/devices/d1"])
 
 
@@ -161,7 +178,9 @@ def test_one_id_at_two_keys_is_built_from_the_first() -> None:
         system.keys.place(a, {"device": "d1"})
         system.store.put("/v1/devices/d1/nodes/a", factories.config_value(a, 1, device="d1"))
         system.until(lambda: system.worker_state(a) == ("CREATE_COMPLETED", 1) and system.idle())
-        system.store.put("/v1/devices/d2/nodes/a", factories.config_value(a, 1, device="d2", name="other"))
+        system.store.put(
+            "/v1/devices/d2/nodes/a", factories.config_value(a, 1, device="d2", name="other")
+        )
         system.store.delete("/v1/devices/d2/nodes/a")
         system.put(N1)
         system.until(lambda: system.worker_state(N1) and system.idle())
@@ -179,9 +198,20 @@ def test_another_tenant_moves_the_stack_and_nothing_is_told_of_the_old_one(syste
     system.put(N1, 2, tenant_id="t2")
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 2)) and system.idle())
 
-    states = [json.loads(e.value) for e in system.store.history if e.key == "/state/v2.0/networks/n1" and e.value]
-    assert [(s["state"]["worker_state"], s["version"]) for s in states] == [("CREATE_COMPLETED", 1), ("CREATE_COMPLETED", 2)]
-    assert [(r.method, r.tenant) for r in system.heat.requests] == [("create", "t1"), ("delete", "t1"), ("create", "t2")]
+    states = [
+        json.loads(e.value)
+        for e in system.store.history
+        if e.key == "/state/v2.0/networks/n1" and e.value
+    ]
+    assert [(s["state"]["worker_state"], s["version"]) for s in states] == [
+        ("CREATE_COMPLETED", 1),
+        ("CREATE_COMPLETED", 2),
+    ]
+    assert [(r.method, r.tenant) for r in system.heat.requests] == [
+        ("create", "t1"),
+        ("delete", "t1"),
+        ("create", "t2"),
+    ]
 
 
 def test_a_tenant_that_changes_there_and_back_leaves_one_stack(system: System) -> None:
@@ -189,18 +219,32 @@ def test_a_tenant_that_changes_there_and_back_leaves_one_stack(system: System) -
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
     system.put(N1, 2, tenant_id="t2")
     system.put(N1, 3, tenant_id="t1")
-    system.until(lambda: system.worker_state(N1) in (("MODIFY_COMPLETED", 3), ("CREATE_COMPLETED", 3)) and system.idle())
+    system.until(
+        lambda: (
+            system.worker_state(N1) in (("MODIFY_COMPLETED", 3), ("CREATE_COMPLETED", 3))
+            and system.idle()
+        )
+    )
 
-    assert [tenant for tenant in ("t1", "t2") if "network_n1" in system.heat.stacks(tenant)] == ["t1"]
+    assert [tenant for tenant in ("t1", "t2") if "network_n1" in system.heat.stacks(tenant)] == [
+        "t1"
+    ]
 
 
-def test_a_wrong_tenant_that_keystone_refuses_is_corrected_by_the_next_version(system: System) -> None:
+def test_a_wrong_tenant_that_keystone_refuses_is_corrected_by_the_next_version(
+    system: System,
+) -> None:
     system.heat.refuse_project("t-wrong")
     system.put(N1, 1, tenant_id="t-wrong")
     system.put(P1, 1, network_id="n1")
     system.until(lambda: [run for run in system.runs().values() if run.reason])
     system.put(N1, 2)
-    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 2), p1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.until(
+        lambda: (
+            system.reported(n1=("CREATE_COMPLETED", 2), p1=("CREATE_COMPLETED", 1))
+            and system.idle()
+        )
+    )
 
     assert [(r.method, r.tenant, r.name) for r in system.heat.requests] == [
         ("create", "t1", "network_n1"),
@@ -227,14 +271,19 @@ def test_a_deletion_ends_when_keystone_says_that_the_project_is_gone(system: Sys
 
 
 def test_two_resources_with_one_stack_name_do_not_touch_each_other() -> None:
-    schemas = [{"id": kind, "prefix": f"/v1/{kind}", "metadata": {"template_path": "Cnetwork"}} for kind in ("node", "node_b")]
+    schemas = [
+        {"id": kind, "prefix": f"/v1/{kind}", "metadata": {"template_path": "Cnetwork"}}
+        for kind in ("node", "node_b")
+    ]
     one, two = Ref("node", "b_x"), Ref("node_b", "x")
     with System(keys=Keys(Prefixes(), parse_schemas(schemas))) as system:
         system.put(one)
         system.until(lambda: system.worker_state(one) == ("CREATE_COMPLETED", 1) and system.idle())
         system.put(two)
         system.until(lambda: system.worker_state(two) == ("CREATE_FAILED", 1))
-        assert system.state(two)["error"].startswith("its stack would be named node_b_x, as that of node:b_x is")
+        assert system.state(two)["error"].startswith(
+            "its stack would be named node_b_x, as that of node:b_x is"
+        )
         system.remove(two)
         system.until(lambda: not [key for key in system.snapshot() if "node_b/x" in key])
         assert system.asked() == [("create", "node_b_x")]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.store import Lease
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.stacks import Stack
@@ -15,6 +14,7 @@ from orchestrator.core.transactions import Transaction, unchanged
 from tasks import claims as claims_module
 from tasks.claims import Claims
 from tasks.context import Promptness, Sightings
+
 from tests.doubles import MemoryStore
 
 
@@ -61,7 +61,9 @@ def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
     assert claims.lease().alive
 
 
-def test_a_lease_that_is_old_takes_no_new_claims_and_keeps_those_it_has(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_that_is_old_takes_no_new_claims_and_keeps_those_it_has(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A backup may hold claims on it; they vanish with it."""
     old = claims.lease()
     monkeypatch.setattr(claims_module, "_LEASE_USED_FOR", 0.0)
@@ -125,7 +127,9 @@ def steps(store: MemoryStore) -> dict[str, str]:
     return {kv.key: Run.from_json(kv.value).step for kv in store.list("/")[1]}
 
 
-def test_a_claim_that_is_given_up_says_so_and_leaves_the_others(store: MemoryStore, claims: Claims) -> None:
+def test_a_claim_that_is_given_up_says_so_and_leaves_the_others(
+    store: MemoryStore, claims: Claims
+) -> None:
     in_a_thread(lambda: claim(store, claims, "/others"))
     claims.begin_chain()
     claim(store, claims, "/ours")
@@ -134,7 +138,12 @@ def test_a_claim_that_is_given_up_says_so_and_leaves_the_others(store: MemorySto
 
     assert steps(store) == {"/others": Step.CLAIMED, "/ours": Step.RETRY}
     (ours,) = (Run.from_json(kv.value) for kv in store.list("/ours")[1])
-    assert (ours.attempt, ours.reason, ours.cause, ours.asked) == (3, "why", Cause.UNAVAILABLE, True)
+    assert (ours.attempt, ours.reason, ours.cause, ours.asked) == (
+        3,
+        "why",
+        Cause.UNAVAILABLE,
+        True,
+    )
     assert claims.lease().alive
 
 
@@ -153,21 +162,27 @@ def test_when_time_is_over_all_claims_are_handed_back(store: MemoryStore, claims
 def test_what_has_moved_on_is_not_given_up(store: MemoryStore, claims: Claims) -> None:
     claims.begin_chain()
     revision = claim(store, claims, "/ours")
-    store.commit(Transaction((unchanged("/ours", revision),), {"/ours": Run(Step.WAITING).to_json()}))
+    store.commit(
+        Transaction((unchanged("/ours", revision),), {"/ours": Run(Step.WAITING).to_json()})
+    )
     claims.give_up("why")
     store.expire_abandoned()
 
     assert steps(store) == {"/ours": Step.WAITING}
 
 
-def test_claims_that_are_given_up_late_are_theirs_no_more_and_the_others_stay(store: MemoryStore, claims: Claims) -> None:
+def test_claims_that_are_given_up_late_are_theirs_no_more_and_the_others_stay(
+    store: MemoryStore, claims: Claims
+) -> None:
     run = Run(Step.CLAIMED).to_json()
 
     def late() -> bool:
         claims.begin_chain()
         lease = claims.lease()
         claims.claiming(lease)
-        revision = store.commit(Transaction(puts={"/late": run}, leased=frozenset({"/late"})), lease)
+        revision = store.commit(
+            Transaction(puts={"/late": run}, leased=frozenset({"/late"})), lease
+        )
         claims.claimed(lease, "/late", run, revision)
         assert claims.holds()
         claims.give_up_late(["/late", "/unheard"], "it took too long")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.types import Types
 from orchestrator.core import monitoring, records
 from orchestrator.core.jobs import Action
@@ -20,6 +19,7 @@ from tasks import following
 from tasks.claims import Claims
 from tasks.context import WorkerContext
 from tasks.following import Slow, monitor
+
 from tests import factories
 from tests.doubles import FixedTargets, MemoryStore, PlainRenderer
 
@@ -43,14 +43,25 @@ def targets() -> FixedTargets:
 @pytest.fixture
 def context(targets: FixedTargets) -> WorkerContext:
     store = MemoryStore()
-    doubles: dict[str, Any] = {"heat": None, "queue": None, "targets": targets, "templates": {}, "renderer": PlainRenderer()}
-    return WorkerContext(types=Types.fixed(store, factories.keys()), store=store, claims=Claims(store, 10), **doubles)
+    doubles: dict[str, Any] = {
+        "heat": None,
+        "queue": None,
+        "targets": targets,
+        "templates": {},
+        "renderer": PlainRenderer(),
+    }
+    return WorkerContext(
+        types=Types.fixed(store, factories.keys()), store=store, claims=Claims(store, 10), **doubles
+    )
 
 
 def built(context: WorkerContext, name: str, *links: str) -> Ref:
     """A resource whose stack has monitoring targets."""
     ref, keys = factories.network(name), context.keys
-    outputs = [{"output_key": f"{number}_monitoring_link", "output_value": link} for number, link in enumerate(links)]
+    outputs = [
+        {"output_key": f"{number}_monitoring_link", "output_value": link}
+        for number, link in enumerate(links)
+    ]
     context.store.put(keys.below(keys.config, ref), "{}")
     stack = records.StackRecord.of(ref, "t1", "CREATE_COMPLETE", outputs)
     context.store.put(keys.below(keys.stacks, ref), stack.to_json())
@@ -76,11 +87,16 @@ def test_what_a_target_reports_is_recorded(context: WorkerContext, targets: Fixe
     "trouble",
     [
         pytest.param(TargetUnavailable("no"), id="it does not answer"),
-        pytest.param({**TARGET, "values": [{"key": "status", "value": "x" * 300_000}]}, id="a status of 300 kB"),
+        pytest.param(
+            {**TARGET, "values": [{"key": "status", "value": "x" * 300_000}]},
+            id="a status of 300 kB",
+        ),
         pytest.param(RecursionError("deep"), id="a defect of ours"),
     ],
 )
-def test_one_target_in_trouble_leaves_the_others_alone(context: WorkerContext, targets: FixedTargets, trouble: Any) -> None:
+def test_one_target_in_trouble_leaves_the_others_alone(
+    context: WorkerContext, targets: FixedTargets, trouble: Any
+) -> None:
     class Troubled(FixedTargets):
         def get(self, url: str, at_most: float | None = None) -> tuple[Json, datetime] | None:
             found = super().get(url, at_most)
@@ -95,7 +111,9 @@ def test_one_target_in_trouble_leaves_the_others_alone(context: WorkerContext, t
     assert recorded(context, bad) is None and recorded(context, good)
 
 
-def test_a_stack_record_that_cannot_be_read_leaves_the_others_alone(context: WorkerContext, targets: FixedTargets) -> None:
+def test_a_stack_record_that_cannot_be_read_leaves_the_others_alone(
+    context: WorkerContext, targets: FixedTargets
+) -> None:
     targets.documents["http://b/"] = TARGET
     bad, good = built(context, "bad", "http://a/"), built(context, "good", "http://b/")
     context.store.put(context.keys.below(context.keys.stacks, bad), "[")
@@ -104,7 +122,9 @@ def test_a_stack_record_that_cannot_be_read_leaves_the_others_alone(context: Wor
     assert recorded(context, good)
 
 
-def test_no_more_than_so_many_targets_of_one_resource_are_asked(context: WorkerContext, targets: FixedTargets) -> None:
+def test_no_more_than_so_many_targets_of_one_resource_are_asked(
+    context: WorkerContext, targets: FixedTargets
+) -> None:
     links = [f"http://a/{number}" for number in range(200)]
     targets.documents |= dict.fromkeys(links, TARGET)
     ref = built(context, "n1", *links)
@@ -138,7 +158,9 @@ def hanging(context: WorkerContext) -> Iterator[Hanging]:
     targets.let_go.set()
 
 
-def test_a_record_is_written_while_other_targets_hang(context: WorkerContext, hanging: Hanging) -> None:
+def test_a_record_is_written_while_other_targets_hang(
+    context: WorkerContext, hanging: Hanging
+) -> None:
     refs = [built(context, f"bad{number}", f"http://bad/{number}") for number in range(8)] + [
         built(context, "good", "http://good/")
     ]
@@ -163,9 +185,14 @@ def test_when_the_time_of_a_task_is_over_no_further_target_is_asked(
     assert targets.asked == []
 
 
-def test_tasks_beyond_what_a_process_can_ask_at_once_are_left_out(context: WorkerContext, hanging: Hanging) -> None:
+def test_tasks_beyond_what_a_process_can_ask_at_once_are_left_out(
+    context: WorkerContext, hanging: Hanging
+) -> None:
     ref = built(context, "bad", "http://bad/")
-    tasks = [threading.Thread(target=monitor, args=(context, [str(ref)])) for _ in range(following.ROUNDS_AT_ONCE)]
+    tasks = [
+        threading.Thread(target=monitor, args=(context, [str(ref)]))
+        for _ in range(following.ROUNDS_AT_ONCE)
+    ]
     for task in tasks:
         task.start()
     end = time.monotonic() + 20
@@ -221,7 +248,9 @@ def test_only_so_many_are_remembered(now: list[float]) -> None:
     assert not slow.knows("http://a/0") and slow.knows(f"http://a/{Slow.MOST + 9}")
 
 
-def test_a_target_that_fails_at_once_is_asked_as_often_as_the_others(context: WorkerContext, targets: FixedTargets) -> None:
+def test_a_target_that_fails_at_once_is_asked_as_often_as_the_others(
+    context: WorkerContext, targets: FixedTargets
+) -> None:
     """It costs nothing."""
     targets.documents["http://a/"] = TargetUnavailable("connection refused")
     ref = built(context, "n1", "http://a/")

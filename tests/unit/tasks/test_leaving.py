@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from orchestrator.errors import HeatUnavailable, StoreUnavailable
 from tasks.leaving import Background, Defect, Work
 
@@ -45,7 +44,9 @@ def test_work_that_ends_soon_is_over_when_the_slot_is_free() -> None:
     assert background.going_on == 0
 
 
-def test_work_that_waits_frees_its_slot_and_goes_on(background: Background, let_go: threading.Event) -> None:
+def test_work_that_waits_frees_its_slot_and_goes_on(
+    background: Background, let_go: threading.Event
+) -> None:
     over = threading.Event()
 
     def do() -> None:
@@ -84,7 +85,9 @@ def test_nothing_is_told_of_work_that_ends_in_its_slot() -> None:
     assert told == []
 
 
-def test_when_it_cannot_be_told_the_work_goes_on(background: Background, let_go: threading.Event) -> None:
+def test_when_it_cannot_be_told_the_work_goes_on(
+    background: Background, let_go: threading.Event
+) -> None:
     def leaving() -> Any:
         raise StoreUnavailable("etcd is away")
 
@@ -112,7 +115,9 @@ def test_no_more_goes_on_than_may(let_go: threading.Event) -> None:
     assert kept.wait(PATIENCE)
 
 
-def test_of_one_kind_no_second_is_begun_while_the_first_goes_on(background: Background, let_go: threading.Event) -> None:
+def test_of_one_kind_no_second_is_begun_while_the_first_goes_on(
+    background: Background, let_go: threading.Event
+) -> None:
     done: list[str] = []
     first = Work("orchestrator.look", "t1", waiting(let_go), kind="look t1")
     background.carry_out(first)
@@ -126,7 +131,9 @@ def test_of_one_kind_no_second_is_begun_while_the_first_goes_on(background: Back
     assert done == ["t2", "t1"]
 
 
-def test_a_temporary_error_is_told_and_no_failure(background: Background, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_temporary_error_is_told_and_no_failure(
+    background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail() -> None:
         raise HeatUnavailable("Heat answers 503" + "x" * 100_000)
 
@@ -144,7 +151,9 @@ def quoting() -> None:
         raise KeyError("hunter2") from error
 
 
-def test_celery_is_told_the_kind_of_a_defect_and_nothing_that_it_might_quote(caplog: pytest.LogCaptureFixture) -> None:
+def test_celery_is_told_the_kind_of_a_defect_and_nothing_that_it_might_quote(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """It sends an exception's words, and those of its causes, to whoever listens to its events."""
     with pytest.raises(Defect) as told:
         Background(prompt=PATIENCE).carry_out(work(quoting))

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-
 from orchestrator.clients.store import KeyValue, Lease
 from orchestrator.core.transactions import Transaction, absent
 from orchestrator.errors import StoreRefused, StoreUnavailable
 from tasks.together import GatheringStore, Turns, pool
+
 from tests.doubles import MemoryStore
 
 Chain = Callable[[GatheringStore], Any]
@@ -81,7 +81,10 @@ def test_what_all_write_is_one_transaction(store: Counted) -> None:
 def test_what_all_read_is_one_reading(store: Counted) -> None:
     for n in range(8):
         store.put(f"/{n}", str(n))
-    found = beside(store, *(lambda store, n=n: store.get_many([f"/{n}", "/none"])[f"/{n}"].value for n in range(8)))
+    found = beside(
+        store,
+        *(lambda store, n=n: store.get_many([f"/{n}", "/none"])[f"/{n}"].value for n in range(8)),
+    )
 
     assert found == [str(n).encode() for n in range(8)]
     assert len(store.read) == 1
@@ -89,7 +92,9 @@ def test_what_all_read_is_one_reading(store: Counted) -> None:
 
 def test_each_phase_is_a_transaction(store: Counted) -> None:
     def chain(name: str) -> Chain:
-        return lambda store: [store.commit(Transaction(puts={f"/{name}/{n}": ""})) for n in range(3)]
+        return lambda store: [
+            store.commit(Transaction(puts={f"/{name}/{n}": ""})) for n in range(3)
+        ]
 
     beside(store, *map(chain, "abcd"))
 
@@ -104,12 +109,21 @@ def test_who_is_over_is_not_waited_for(store: Counted) -> None:
 
 def test_a_requirement_that_does_not_hold_concerns_nobody_else(store: Counted) -> None:
     store.put("/b", "before")
-    a, b, c = beside(store, put("/a", "v", absent("/a")), put("/b", "v", absent("/b")), put("/c", "v", absent("/c")))
+    a, b, c = beside(
+        store,
+        put("/a", "v", absent("/a")),
+        put("/b", "v", absent("/b")),
+        put("/c", "v", absent("/c")),
+    )
 
     assert b == 0
     assert a > 0
     assert c > 0
-    assert {key: store.get(key).value for key in ("/a", "/b", "/c")} == {"/a": b"v", "/b": b"before", "/c": b"v"}  # type: ignore[union-attr]
+    assert {key: store.get(key).value for key in ("/a", "/b", "/c")} == {  # type: ignore[union-attr]
+        "/a": b"v",
+        "/b": b"before",
+        "/c": b"v",
+    }
 
 
 def test_one_that_etcd_refuses_concerns_nobody_else(store: Counted) -> None:
@@ -142,7 +156,9 @@ def test_a_claim_hangs_on_the_lease_in_company_too(store: Counted) -> None:
     lease = store.lease(10)
 
     def claim(key: str) -> Chain:
-        return lambda store: store.commit(Transaction(puts={key: ""}, leased=frozenset({key})), lease)
+        return lambda store: store.commit(
+            Transaction(puts={key: ""}, leased=frozenset({key})), lease
+        )
 
     beside(store, claim("/a"), claim("/b"), put("/c"))
     assert len(store.written) == 1

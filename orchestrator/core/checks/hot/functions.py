@@ -22,7 +22,9 @@ def check_functions(value: Json, path: JsonPath, scope: Scope) -> Findings:
     """Every function inside a value, at any depth."""
     if call := scope.call(value, path):
         yield from _check_call(call, scope)
-        yield from check_functions(call.argument, call.inside, scope.within(call))
+        yield from check_functions(
+            call.argument, call.inside, scope.within(call)
+        )
     elif isinstance(value, dict):
         yield from _check_misspelt(value, path, scope)
         for name, inner in value.items():
@@ -32,17 +34,22 @@ def check_functions(value: Json, path: JsonPath, scope: Scope) -> Findings:
             yield from check_functions(inner, (*path, place), scope)
 
 
-def _check_misspelt(value: Mapping[str, Json], path: JsonPath, scope: Scope) -> Findings:
+def _check_misspelt(
+    value: Mapping[str, Json], path: JsonPath, scope: Scope
+) -> Findings:
     """Heat takes an object for an object when its key names no function of this version."""
     if len(value) != 1:
         return
     (name,) = value
     if name in scope.heat.functions:
         needed = [
-            word for word, version in scope.heat.versions.items() if name in version.functions
+            word
+            for word, version in scope.heat.versions.items()
+            if name in version.functions
         ]
         yield Finding(
-            (*path, name), f"this heat_template_version has no function {name}; {needed[0]} has"
+            (*path, name),
+            f"this heat_template_version has no function {name}; {needed[0]} has",
         )
         return
     similar = {
@@ -52,7 +59,10 @@ def _check_misspelt(value: Mapping[str, Json], path: JsonPath, scope: Scope) -> 
     }
     meant = max(similar, key=lambda other: similar[other], default="")
     if meant and similar[meant] >= _SLIP:
-        yield Finding((*path, name), f"there is no function {name!r}; did you mean {meant}?")
+        yield Finding(
+            (*path, name),
+            f"there is no function {name!r}; did you mean {meant}?",
+        )
 
 
 def _check_call(call: Call, scope: Scope) -> Findings:
@@ -82,7 +92,11 @@ def _check_placeholders(call: Call) -> Findings:
 
 
 def _param(call: Call, scope: Scope) -> Findings:
-    name = call.argument[0] if isinstance(call.argument, list) and call.argument else call.argument
+    name = (
+        call.argument[0]
+        if isinstance(call.argument, list) and call.argument
+        else call.argument
+    )
     if (
         not isinstance(name, str)
         or scope.is_open(name)
@@ -92,16 +106,22 @@ def _param(call: Call, scope: Scope) -> Findings:
         return
     known = PSEUDO if name.startswith("OS::") else scope.parameters
     yield Finding(
-        call.inside, f"get_param of {name!r}, which is no parameter; {did_you_mean(name, known)}"
+        call.inside,
+        f"get_param of {name!r}, which is no parameter; {did_you_mean(name, known)}",
     )
 
 
 def _resource(call: Call, scope: Scope) -> Findings:
     name = call.argument
-    if isinstance(name, str) and not scope.is_open(name) and name not in scope.kinds:
+    if (
+        isinstance(name, str)
+        and not scope.is_open(name)
+        and name not in scope.kinds
+    ):
         yield Finding(
             call.inside,
-            f"get_resource of {name!r}, which is no resource; {did_you_mean(name, scope.kinds)}",
+            f"get_resource of {name!r}, which is no resource;"
+            f" {did_you_mean(name, scope.kinds)}",
         )
 
 
@@ -114,10 +134,14 @@ def _attribute(call: Call, scope: Scope) -> Findings:
     if name not in scope.kinds:
         yield Finding(
             call.inside,
-            f"get_attr of {name!r}, which is no resource; {did_you_mean(name, scope.kinds)}",
+            f"get_attr of {name!r}, which is no resource;"
+            f" {did_you_mean(name, scope.kinds)}",
         )
         return
-    kind, attribute = scope.kinds[name], call.argument[1] if len(call.argument) > 1 else None
+    kind, attribute = (
+        scope.kinds[name],
+        (call.argument[1] if len(call.argument) > 1 else None),
+    )
     if (
         kind is None
         or kind.any_attribute
@@ -141,14 +165,21 @@ def _condition(call: Call, scope: Scope) -> Findings:
 
 def check_condition(value: Json, path: JsonPath, scope: Scope) -> Findings:
     """A condition: the name of one, true or false, or a function of conditions."""
-    if isinstance(value, str) and not scope.is_open(value) and value not in scope.conditions:
+    if (
+        isinstance(value, str)
+        and not scope.is_open(value)
+        and value not in scope.conditions
+    ):
         yield Finding(
             path,
-            f"there is no condition {value!r}; {did_you_mean(value, sorted(scope.conditions))}",
+            f"there is no condition {value!r};"
+            f" {did_you_mean(value, sorted(scope.conditions))}",
         )
     elif isinstance(value, (int, float, list)) and not isinstance(value, bool):
         yield Finding(
-            path, f"expected a condition: a name, true, false or a function, not {kind_of(value)}"
+            path,
+            "expected a condition: a name, true, false or a function, not"
+            f" {kind_of(value)}",
         )
 
 
@@ -169,12 +200,16 @@ _NAMES: Mapping[str, Callable[[Call, Scope], Findings]] = {
 }
 
 
-def references(value: Json, path: JsonPath, scope: Scope) -> Iterator[tuple[JsonPath, str]]:
+def references(
+    value: Json, path: JsonPath, scope: Scope
+) -> Iterator[tuple[JsonPath, str]]:
     """The resources that a value needs, by ``get_resource`` and ``get_attr``."""
     if call := scope.call(value, path):
         name = (
             call.argument[0]
-            if call.name == "get_attr" and isinstance(call.argument, list) and call.argument
+            if call.name == "get_attr"
+            and isinstance(call.argument, list)
+            and call.argument
             else call.argument
         )
         if call.name in ("get_resource", "get_attr") and isinstance(name, str):
@@ -196,9 +231,11 @@ def used_parameters(value: Json) -> Iterator[str]:
                 yield from (
                     [inner]
                     if isinstance(inner, str)
-                    else [str(name) for name in inner[:1]]
-                    if isinstance(inner, list)
-                    else []
+                    else (
+                        [str(name) for name in inner[:1]]
+                        if isinstance(inner, list)
+                        else []
+                    )
                 )
             yield from used_parameters(inner)
     elif isinstance(value, list):

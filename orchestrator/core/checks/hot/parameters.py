@@ -30,7 +30,9 @@ _FOR_TYPES = {
     "length": ("string", "comma_delimited_list", "json"),
     "allowed_pattern": ("string",),
 }
-_TRUTHS = frozenset(("true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"))
+_TRUTHS = frozenset(
+    ("true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ class Parameter:
 def declared(parameters: Mapping[str, Json]) -> dict[str, Parameter]:
     """The parameters that are declared well enough to be used."""
     return {
-        name: _parameter(entry) for name, entry in parameters.items() if isinstance(entry, dict)
+        name: _parameter(entry)
+        for name, entry in parameters.items()
+        if isinstance(entry, dict)
     }
 
 
@@ -68,14 +72,18 @@ def _parameter(entry: Mapping[str, Json]) -> Parameter:
     return Parameter(
         kind if isinstance(kind, str) else "",
         entry.get("default"),
-        tuple(constraint for constraint in found if isinstance(constraint, dict)),
+        tuple(
+            constraint for constraint in found if isinstance(constraint, dict)
+        ),
     )
 
 
 # Declarations -------------------------------------------------------------------------------------
 
 
-def check_declarations(parameters: Mapping[str, Json], version: Version) -> Findings:
+def check_declarations(
+    parameters: Mapping[str, Json], version: Version
+) -> Findings:
     """What Heat would refuse in the section ``parameters``."""
     for name, entry in parameters.items():
         for finding in _check_declaration(entry, version):
@@ -84,19 +92,25 @@ def check_declarations(parameters: Mapping[str, Json], version: Version) -> Find
 
 def _check_declaration(entry: Json, version: Version) -> Findings:
     if not isinstance(entry, dict):
-        yield Finding((), f"expected an object with a type, not {kind_of(entry)}")
+        yield Finding(
+            (), f"expected an object with a type, not {kind_of(entry)}"
+        )
         return
     for key in entry:
         if key not in version.parameter:
             yield Finding(
-                (key,), f"a parameter has no {key!r}; {did_you_mean(key, version.parameter)}"
+                (key,),
+                f"a parameter has no {key!r}; {did_you_mean(key, version.parameter)}",
             )
     kind = entry.get("type")
     if kind is None:
         yield Finding((), "it has no type")
         return
     if kind not in TYPES:
-        yield Finding(("type",), f"there is no type {kind!r}; {did_you_mean(str(kind), TYPES)}")
+        yield Finding(
+            ("type",),
+            f"there is no type {kind!r}; {did_you_mean(str(kind), TYPES)}",
+        )
         return
     for key in ("hidden", "immutable"):
         if key in entry and str(entry[key]).lower() not in ("true", "false"):
@@ -108,7 +122,9 @@ def _check_declaration(entry: Json, version: Version) -> Findings:
             yield Finding(("default",), text)
 
 
-def _check_constraints(constraints: Json, kind: str, version: Version) -> Findings:
+def _check_constraints(
+    constraints: Json, kind: str, version: Version
+) -> Findings:
     if constraints is None:
         return
     if not isinstance(constraints, list):
@@ -119,25 +135,37 @@ def _check_constraints(constraints: Json, kind: str, version: Version) -> Findin
             yield finding.below("constraints", place)
 
 
-def _check_constraint(constraint: Json, kind: str, version: Version) -> Findings:
+def _check_constraint(
+    constraint: Json, kind: str, version: Version
+) -> Findings:
     if not isinstance(constraint, dict):
         yield Finding((), "expected an object such as {range: {min: 1}}")
         return
     known = [
         name
         for name in _CONSTRAINTS
-        if name != "modulo" or "tags" in version.parameter or "if" in version.functions
+        if name != "modulo"
+        or "tags" in version.parameter
+        or "if" in version.functions
     ]
     names = [name for name in constraint if name != "description"]
     for name in names:
         if name not in known:
-            yield Finding((name,), f"there is no constraint {name!r}; {did_you_mean(name, known)}")
+            yield Finding(
+                (name,),
+                f"there is no constraint {name!r}; {did_you_mean(name, known)}",
+            )
         elif kind not in _FOR_TYPES.get(name, TYPES):
-            yield Finding((name,), f"a {kind} has no {name}; it is for {listed(_FOR_TYPES[name])}")
+            yield Finding(
+                (name,),
+                f"a {kind} has no {name}; it is for {listed(_FOR_TYPES[name])}",
+            )
         else:
             yield from _CHECKS[name](name, constraint[name])
     if not names:
-        yield Finding((), f"there is no constraint in it; known are {', '.join(known)}")
+        yield Finding(
+            (), f"there is no constraint in it; known are {', '.join(known)}"
+        )
 
 
 def _check_limits(name: str, value: Json) -> Findings:
@@ -147,14 +175,20 @@ def _check_limits(name: str, value: Json) -> Findings:
         return
     for key, number in value.items():
         if key not in keys:
-            yield Finding((name, key), f"there is no {key!r}; {did_you_mean(key, keys)}")
+            yield Finding(
+                (name, key), f"there is no {key!r}; {did_you_mean(key, keys)}"
+            )
         elif not is_number(number):
-            yield Finding((name, key), f"expected a number, not {kind_of(number)}")
+            yield Finding(
+                (name, key), f"expected a number, not {kind_of(number)}"
+            )
 
 
 def _check_values(name: str, value: Json) -> Findings:
     if not isinstance(value, list):
-        yield Finding((name,), f"expected a list of values, not {kind_of(value)}")
+        yield Finding(
+            (name,), f"expected a list of values, not {kind_of(value)}"
+        )
 
 
 def _check_pattern(name: str, value: Json) -> Findings:
@@ -164,7 +198,9 @@ def _check_pattern(name: str, value: Json) -> Findings:
 
 def _check_custom(name: str, value: Json) -> Findings:
     if not isinstance(value, str):
-        yield Finding((name,), f"expected the name of a constraint, not {kind_of(value)}")
+        yield Finding(
+            (name,), f"expected the name of a constraint, not {kind_of(value)}"
+        )
 
 
 _CHECKS: Mapping[str, Callable[[str, Json], Findings]] = {
@@ -188,7 +224,9 @@ def compiles(pattern: str) -> bool:
 # Values -------------------------------------------------------------------------------------------
 
 
-def check_sent(parameters: Mapping[str, Json], sent: Mapping[str, Json]) -> Findings:
+def check_sent(
+    parameters: Mapping[str, Json], sent: Mapping[str, Json]
+) -> Findings:
     """What Heat would refuse of the values that are sent, told at the parameter's declaration.
 
     Where there is none, the path is ``("sent", name)``.
@@ -202,11 +240,14 @@ def check_sent(parameters: Mapping[str, Json], sent: Mapping[str, Json]) -> Find
         parameter = known[name]
         if value is None and parameter.default is None:
             yield Finding(
-                ("parameters", name), "null is sent, and there is no default; Heat refuses that"
+                ("parameters", name),
+                "null is sent, and there is no default; Heat refuses that",
             )
         elif value is not None:
             for text in faults_of(parameter, value):
-                yield Finding(("parameters", name), f"the value that is sent {text}")
+                yield Finding(
+                    ("parameters", name), f"the value that is sent {text}"
+                )
     for name, parameter in known.items():
         if name not in sent and parameter.default is None:
             yield Finding(
@@ -234,7 +275,10 @@ def _type_fault(kind: str, value: Json) -> str:
         case "number":
             good = is_number(value)
         case "boolean":
-            good = isinstance(value, (bool, int, str)) and str(value).lower() in _TRUTHS
+            good = (
+                isinstance(value, (bool, int, str))
+                and str(value).lower() in _TRUTHS
+            )
         case "comma_delimited_list":
             good = isinstance(value, (list, str))
         case "json":
@@ -257,24 +301,37 @@ def _is_json(text: str) -> bool:
         return False
 
 
-def _constraint_fault(constraint: Mapping[str, Json], parameter: Parameter, value: Json) -> str:
+def _constraint_fault(
+    constraint: Mapping[str, Json], parameter: Parameter, value: Json
+) -> str:
     if isinstance(limits := constraint.get("range"), dict) and is_number(value):
-        return out_of_range("should be", float(value), limits.get("min"), limits.get("max"))
+        return out_of_range(
+            "should be", float(value), limits.get("min"), limits.get("max")
+        )
     if isinstance(limits := constraint.get("length"), dict) and isinstance(
         value, (str, list, dict)
     ):
         return out_of_range(
-            "should have a length of", len(value), limits.get("min"), limits.get("max")
+            "should have a length of",
+            len(value),
+            limits.get("min"),
+            limits.get("max"),
         )
     if isinstance(values := constraint.get("allowed_values"), list):
         return _allowed_fault(values, parameter, value)
     pattern = constraint.get("allowed_pattern")
-    if isinstance(pattern, str) and compiles(pattern) and not re.fullmatch(pattern, str(value)):
+    if (
+        isinstance(pattern, str)
+        and compiles(pattern)
+        and not re.fullmatch(pattern, str(value))
+    ):
         return f"should match the pattern {pattern!r}"
     return ""
 
 
-def _allowed_fault(values: list[Json], parameter: Parameter, value: Json) -> str:
+def _allowed_fault(
+    values: list[Json], parameter: Parameter, value: Json
+) -> str:
     given = {
         _comparable(parameter.type, item)
         for item in (value if isinstance(value, list) else [value])

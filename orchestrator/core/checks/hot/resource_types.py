@@ -13,7 +13,9 @@ from .types import HeatTypes
 from .values import check_properties
 
 _FILES = (".yaml", ".yml", ".template", ".json")
-_NESTED = "is a file, and none is sent to Heat; put its resources into this template"
+_NESTED = (
+    "is a file, and none is sent to Heat; put its resources into this template"
+)
 _PLUGIN = "(a plug-in's type is named in the catalogue's heat_types.yaml)"
 
 _MEMBERS = {
@@ -30,7 +32,9 @@ def check_type(kind: Json, path: JsonPath, heat: HeatTypes) -> Findings:
     if kind is None:
         yield Finding(path, "it has no type")
     elif not isinstance(kind, str):
-        yield Finding((*path, "type"), f"the type should be a text, not {kind_of(kind)}")
+        yield Finding(
+            (*path, "type"), f"the type should be a text, not {kind_of(kind)}"
+        )
     elif _is_file(kind):
         yield Finding(
             (*path, "type"),
@@ -39,10 +43,13 @@ def check_type(kind: Json, path: JsonPath, heat: HeatTypes) -> Findings:
     elif kind not in heat.kinds:
         meant = near(kind, sorted(heat.kinds))
         text = f"; did you mean {meant[0]}?" if meant else ""
-        yield Finding((*path, "type"), f"Heat has no type {kind!r}{text} {_PLUGIN}")
+        yield Finding(
+            (*path, "type"), f"Heat has no type {kind!r}{text} {_PLUGIN}"
+        )
     elif heat.kinds[kind].retired:
         yield hint(
-            (*path, "type"), f"{kind} was retired: Heat {heat.release} takes it and does nothing"
+            (*path, "type"),
+            f"{kind} was retired: Heat {heat.release} takes it and does nothing",
         )
 
 
@@ -54,7 +61,11 @@ def _check_files(value: Json, path: JsonPath) -> Findings:
     """A resource inside a property, such as a group's ``resource_def``, that is a file."""
     if isinstance(value, dict):
         kind = value.get("type")
-        if isinstance(kind, str) and _is_file(kind) and ("properties" in value or len(value) == 1):
+        if (
+            isinstance(kind, str)
+            and _is_file(kind)
+            and ("properties" in value or len(value) == 1)
+        ):
             yield Finding(
                 (*path, "type"),
                 f"{kind!r} {_NESTED}",
@@ -66,13 +77,19 @@ def _check_files(value: Json, path: JsonPath) -> Findings:
             yield from _check_files(inner, (*path, place))
 
 
-def check_nested(kind: Json, properties: Json, path: JsonPath, scope: Scope) -> Findings:
+def check_nested(
+    kind: Json, properties: Json, path: JsonPath, scope: Scope
+) -> Findings:
     """What stands inside the properties of a resource of type *kind*: files, and members."""
     yield from _check_files(properties, path)
     name = _MEMBERS.get(kind) if isinstance(kind, str) else None
-    member = properties.get(name) if isinstance(properties, dict) and name else None
+    member = (
+        properties.get(name) if isinstance(properties, dict) and name else None
+    )
     if name and isinstance(member, dict) and scope.call(member, path) is None:
-        inside = replace(scope, wildcards=scope.wildcards | frozenset(_indexes(properties)))
+        inside = replace(
+            scope, wildcards=scope.wildcards | frozenset(_indexes(properties))
+        )
         yield from _check_member(member, (*path, name), inside)
 
 
@@ -81,14 +98,19 @@ def _indexes(properties: Mapping[str, Json]) -> Iterator[str]:
     yield given if isinstance(given, str) and given else _INDEX
 
 
-def _check_member(member: Mapping[str, Json], path: JsonPath, scope: Scope) -> Findings:
+def _check_member(
+    member: Mapping[str, Json], path: JsonPath, scope: Scope
+) -> Findings:
     kind, properties = member.get("type"), member.get("properties")
     if isinstance(kind, dict) or (isinstance(kind, str) and _is_file(kind)):
         return  # Made by a function; or told already, as a file.
     yield from check_type(kind, path, scope.heat)
     known = scope.heat.kinds.get(kind) if isinstance(kind, str) else None
     if not isinstance(properties, dict | None):
-        yield Finding((*path, "properties"), f"expected an object, not {kind_of(properties)}")
+        yield Finding(
+            (*path, "properties"),
+            f"expected an object, not {kind_of(properties)}",
+        )
     elif known and scope.call(properties, path) is None:
         below = (*path, "properties") if properties else path
         yield from check_properties(properties or {}, known, below, scope)

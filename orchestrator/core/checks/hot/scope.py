@@ -45,7 +45,10 @@ class Scope:
         """The function that *value* is, if it is one."""
         if isinstance(value, dict) and len(value) == 1:
             ((name, argument),) = value.items()
-            if name in self.version.functions or name in self.version.conditions:
+            if (
+                name in self.version.functions
+                or name in self.version.conditions
+            ):
                 return Call(path, name, argument)
         return None
 

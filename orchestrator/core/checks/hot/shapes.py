@@ -34,11 +34,15 @@ def _list(example: str, least: int, most: int | None = None) -> Shape:
     return check
 
 
-def _keys(example: str, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> Shape:
+def _keys(
+    example: str, needed: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Shape:
     def check(argument: Json, scope: Scope) -> Iterator[str]:
         if _is_call(argument, scope):
             return
-        if not isinstance(argument, dict) or any(name not in argument for name in needed):
+        if not isinstance(argument, dict) or any(
+            name not in argument for name in needed
+        ):
             yield f"takes {example}"
             return
         known = (*needed, *optional)
@@ -75,17 +79,26 @@ def _if(argument: Json, scope: Scope) -> Iterator[str]:
 def _digest(argument: Json, scope: Scope) -> Iterator[str]:
     if not isinstance(argument, list) or len(argument) != 2:
         yield "takes a list: [algorithm, value]"
-    elif isinstance(argument[0], str) and argument[0].lower() not in hashlib.algorithms_available:
+    elif (
+        isinstance(argument[0], str)
+        and argument[0].lower() not in hashlib.algorithms_available
+    ):
         yield f"knows no algorithm {argument[0]!r}"
 
 
 def _list_join(argument: Json, scope: Scope) -> Iterator[str]:
     several = "str_split" in scope.version.functions
-    yield from _list("a list: [separator, list of texts]", 2, None if several else 2)(
-        argument, scope
-    )
-    if isinstance(argument, list) and isinstance(argument[:1], list) and argument:
-        if not isinstance(argument[0], str) and not _is_call(argument[0], scope):
+    yield from _list(
+        "a list: [separator, list of texts]", 2, None if several else 2
+    )(argument, scope)
+    if (
+        isinstance(argument, list)
+        and isinstance(argument[:1], list)
+        and argument
+    ):
+        if not isinstance(argument[0], str) and not _is_call(
+            argument[0], scope
+        ):
             yield f"takes a separator that is a text, not {kind_of(argument[0])}"
         for strings in argument[1:]:
             if (
@@ -97,7 +110,9 @@ def _list_join(argument: Json, scope: Scope) -> Iterator[str]:
 
 
 def _str_replace(argument: Json, scope: Scope) -> Iterator[str]:
-    yield from _keys("an object of template and params", ("template", "params"))(argument, scope)
+    yield from _keys(
+        "an object of template and params", ("template", "params")
+    )(argument, scope)
     if isinstance(argument, dict):
         params = argument.get("params")
         if "params" in argument and not isinstance(params, dict):
@@ -125,7 +140,9 @@ def _strict(argument: Json, scope: Scope) -> Iterator[str]:
 
 def _repeat(argument: Json, scope: Scope) -> Iterator[str]:
     yield from _keys(
-        "an object of template and for_each", ("template", "for_each"), ("permutations",)
+        "an object of template and for_each",
+        ("template", "for_each"),
+        ("permutations",),
     )(argument, scope)
     loops = argument.get("for_each") if isinstance(argument, dict) else None
     if loops is not None and not isinstance(loops, dict):
@@ -136,7 +153,16 @@ def _repeat(argument: Json, scope: Scope) -> Iterator[str]:
                 yield f"takes lists in for_each; {name!r} is {kind_of(values)}"
 
 
-_URL = ("scheme", "username", "password", "host", "port", "path", "query", "fragment")
+_URL = (
+    "scheme",
+    "username",
+    "password",
+    "host",
+    "port",
+    "path",
+    "query",
+    "fragment",
+)
 SHAPES: Mapping[str, Shape] = {
     "get_param": _get_param,
     "get_resource": _text,
@@ -158,7 +184,9 @@ SHAPES: Mapping[str, Shape] = {
     "equals": _list("a list of two values", 2, 2),
     "and": _list("a list of two conditions or more", 2),
     "or": _list("a list of two conditions or more", 2),
-    "yaql": _keys("an object of expression and data", ("expression",), ("data",)),
+    "yaql": _keys(
+        "an object of expression and data", ("expression",), ("data",)
+    ),
     "make_url": _keys(f"an object of {', '.join(_URL)}", (), _URL),
 }
 """How the argument of each function must look, by its name."""

@@ -77,7 +77,9 @@ class HeatTypes:
     @property
     def functions(self) -> frozenset[str]:
         """Every function that any version has."""
-        return frozenset().union(*(version.functions for version in self.versions.values()))
+        return frozenset().union(
+            *(version.functions for version in self.versions.values())
+        )
 
     def with_plugins(self, document: Json) -> HeatTypes:
         """The same with the types of plug-ins: ``{type: {properties: {name: {type, required}},
@@ -87,7 +89,9 @@ class HeatTypes:
         :raises InvalidInput: the document has another form.
         """
         if not isinstance(document, dict):
-            raise InvalidInput("expected an object of type: {properties, attributes}")
+            raise InvalidInput(
+                "expected an object of type: {properties, attributes}"
+            )
         added = {name: _plugin(name, entry) for name, entry in document.items()}
         return HeatTypes(self.release, self.versions, {**self.kinds, **added})
 
@@ -97,18 +101,26 @@ ANYTHING = Property("any")
 
 def parse_heat_types(document: Json) -> HeatTypes:
     """What :mod:`orchestrator.sandbox.heat_types` wrote."""
-    versions = {name: _version(entry) for name, entry in document["versions"].items()}
+    versions = {
+        name: _version(entry) for name, entry in document["versions"].items()
+    }
     kinds = {name: _kind(entry) for name, entry in document["types"].items()}
     return HeatTypes(document["heat"], versions, kinds)
 
 
 def _version(entry: Json) -> Version:
-    sets = {name: frozenset(value) for name, value in entry.items() if isinstance(value, list)}
+    sets = {
+        name: frozenset(value)
+        for name, value in entry.items()
+        if isinstance(value, list)
+    }
     return Version(**sets, optional_else=entry["optional_else"])
 
 
 def _kind(entry: Json) -> ResourceKind:
-    listed = {name: _property(schema) for name, schema in entry["properties"].items()}
+    listed = {
+        name: _property(schema) for name, schema in entry["properties"].items()
+    }
     return ResourceKind(
         properties=_AnyProperty() if entry.get("any_property") else listed,
         attributes=frozenset({*entry["attributes"], SHOW}),
@@ -125,7 +137,10 @@ def _property(entry: Json) -> Property:
         has_default=entry.get("default", False),
         conversion=entry.get("conversion", False),
         element=_property(entry["element"]) if "element" in entry else None,
-        schema={name: _property(inner) for name, inner in entry.get("schema", {}).items()},
+        schema={
+            name: _property(inner)
+            for name, inner in entry.get("schema", {}).items()
+        },
         values=tuple(entry["values"]) if "values" in entry else None,
         length=_pair(entry.get("length")),
         range=_pair(entry.get("range")),
@@ -158,17 +173,28 @@ class _AnyProperty(dict[str, Property]):
 
 def _plugin(name: str, entry: Json) -> ResourceKind:
     entry = {} if entry is None else entry
-    if not isinstance(entry, dict) or not entry.keys() <= {"properties", "attributes"}:
-        raise InvalidInput(f"{name}: expected an object with properties and attributes")
+    if not isinstance(entry, dict) or not entry.keys() <= {
+        "properties",
+        "attributes",
+    }:
+        raise InvalidInput(
+            f"{name}: expected an object with properties and attributes"
+        )
     properties, attributes = entry.get("properties"), entry.get("attributes")
     if not isinstance(properties, dict | None):
-        raise InvalidInput(f"{name}: properties: expected an object of name: {{type, required}}")
+        raise InvalidInput(
+            f"{name}: properties: expected an object of name: {{type, required}}"
+        )
     if not isinstance(attributes, list | None):
         raise InvalidInput(f"{name}: attributes: expected a list of names")
     return ResourceKind(
-        properties=_AnyProperty()
-        if properties is None
-        else {p: _plugin_property(name, p, s) for p, s in properties.items()},
+        properties=(
+            _AnyProperty()
+            if properties is None
+            else {
+                p: _plugin_property(name, p, s) for p, s in properties.items()
+            }
+        ),
         attributes=frozenset({*map(str, attributes or ()), SHOW}),
         any_attribute=attributes is None,
     )
@@ -182,7 +208,9 @@ def _plugin_property(kind: str, name: str, schema: Json) -> Property:
         or schema.get("type", "any") not in _TYPES
     ):
         raise InvalidInput(
-            f"{kind}: property {name}: expected {{type, required}}, the type being one of "
-            f"{', '.join(_TYPES)}"
+            f"{kind}: property {name}: expected {{type, required}}, the type being one"
+            f" of {', '.join(_TYPES)}"
         )
-    return Property(schema.get("type", "any"), required=schema.get("required") is True)
+    return Property(
+        schema.get("type", "any"), required=schema.get("required") is True
+    )

@@ -80,10 +80,15 @@ class _Place:
 
 
 def check_properties(
-    properties: Mapping[str, Json], kind: ResourceKind, path: JsonPath, scope: Scope
+    properties: Mapping[str, Json],
+    kind: ResourceKind,
+    path: JsonPath,
+    scope: Scope,
 ) -> Findings:
     """The properties of a resource."""
-    yield from _check_entries(properties, kind.properties, _Place(path, scope, kind.instead))
+    yield from _check_entries(
+        properties, kind.properties, _Place(path, scope, kind.instead)
+    )
 
 
 def _check_entries(
@@ -98,7 +103,10 @@ def _check_entries(
     for name, schema in known.items():
         needed = schema.required and not schema.has_default
         if needed and name not in given and place.stands_for(name) not in given:
-            yield Finding(place.path, f"the property {name!r} is missing, which must be there")
+            yield Finding(
+                place.path,
+                f"the property {name!r} is missing, which must be there",
+            )
 
 
 def _check(value: Json, schema: Property, place: _Place) -> Findings:
@@ -137,23 +145,35 @@ def _check_plain(value: Json, schema: Property, place: _Place) -> Findings:
 
 def _check_allowed(call: Call, schema: Property, place: _Place) -> Findings:
     """A parameter that allows values which its property does not take."""
-    if call.name != "get_param" or not isinstance(call.argument, str) or schema.values is None:
+    if (
+        call.name != "get_param"
+        or not isinstance(call.argument, str)
+        or schema.values is None
+    ):
         return
     parameter = place.scope.parameters.get(call.argument)
     for constraint in parameter.constraints if parameter else ():
         allowed = constraint.get("allowed_values")
         for value in allowed if isinstance(allowed, list) else ():
             if not _allowed(schema, value):
-                text = f"the parameter {call.argument} allows {value!r}, which the property refuses"
+                text = (
+                    f"the parameter {call.argument} allows {value!r}, which the"
+                    " property refuses"
+                )
                 yield hint(place.path, text)
 
 
-def _check_kind(found: _Unknown, function: str, schema: Property, place: _Place) -> Findings:
+def _check_kind(
+    found: _Unknown, function: str, schema: Property, place: _Place
+) -> Findings:
     """A function's result whose kind is known: a text is no list, and a list no text."""
     if not found.type or found.type == schema.type or schema.conversion:
         return
     if {found.type, schema.type} <= {"string", "list", "map"}:
-        text = f"should be {_WANTED[schema.type]}, and {function} gives {_WANTED[found.type]}"
+        text = (
+            f"should be {_WANTED[schema.type]}, and {function} gives"
+            f" {_WANTED[found.type]}"
+        )
         yield Finding(place.path, text)
 
 
@@ -162,7 +182,9 @@ def _resolved(call: Call, scope: Scope) -> Json | _Unknown:
     if call.name != "get_param":
         return _Unknown(_GIVES.get(call.name, ""))
     name, *steps = (
-        call.argument if isinstance(call.argument, list) and call.argument else [call.argument]
+        call.argument
+        if isinstance(call.argument, list) and call.argument
+        else [call.argument]
     )
     if name in PSEUDO:
         return _Unknown("string")
@@ -183,13 +205,20 @@ def _resolved(call: Call, scope: Scope) -> Json | _Unknown:
 
 
 def _type_fault(schema: Property, value: Json) -> str:
-    return "" if _FITS[schema.type](schema, value) else f"should be {_WANTED[schema.type]}"
+    return (
+        ""
+        if _FITS[schema.type](schema, value)
+        else f"should be {_WANTED[schema.type]}"
+    )
 
 
 def _is_integer(value: Json) -> bool:
     if isinstance(value, (bool, int, float)):
         return True
-    return isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+\s*", value) is not None
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"\s*[-+]?\d+\s*", value) is not None
+    )
 
 
 _FITS: Mapping[str, Callable[[Property, Json], bool]] = {
@@ -201,10 +230,12 @@ _FITS: Mapping[str, Callable[[Property, Json], bool]] = {
         isinstance(value, bool) or str(value).lower() in ("true", "false")
     ),
     "list": lambda schema, value: (
-        isinstance(value, list) or (schema.conversion and isinstance(value, str))
+        isinstance(value, list)
+        or (schema.conversion and isinstance(value, str))
     ),
     "map": lambda schema, value: (
-        isinstance(value, dict) or (schema.conversion and isinstance(value, (str, list)))
+        isinstance(value, dict)
+        or (schema.conversion and isinstance(value, (str, list)))
     ),
 }
 
@@ -219,14 +250,29 @@ def _constraint_faults(schema: Property, value: Json) -> Iterator[str]:
         told = f"; {meant}" if meant.startswith("did") else ""
         yield f"should be one of {', '.join(map(str, schema.values))}{told}"
     if schema.range and is_number(value):
-        yield from filter(None, [out_of_range("should be", float(value), *schema.range)])
+        yield from filter(
+            None, [out_of_range("should be", float(value), *schema.range)]
+        )
     if schema.length and isinstance(value, (str, list, dict)):
         yield from filter(
-            None, [out_of_range("should have a length of", len(value), *schema.length)]
+            None,
+            [
+                out_of_range(
+                    "should have a length of", len(value), *schema.length
+                )
+            ],
         )
-    if schema.pattern and isinstance(value, str) and not re.fullmatch(schema.pattern, value):
+    if (
+        schema.pattern
+        and isinstance(value, str)
+        and not re.fullmatch(schema.pattern, value)
+    ):
         yield f"should match the pattern {schema.pattern!r}"
-    if schema.custom in _CUSTOM and isinstance(value, (str, int)) and value != "":
+    if (
+        schema.custom in _CUSTOM
+        and isinstance(value, (str, int))
+        and value != ""
+    ):
         fits, wanted = _CUSTOM[schema.custom]
         if not fits(str(value)):
             yield f"should be {wanted}"
@@ -235,7 +281,9 @@ def _constraint_faults(schema: Property, value: Json) -> Iterator[str]:
 def _allowed(schema: Property, value: Json) -> bool:
     values = schema.values or ()
     if isinstance(value, list):
-        return all(not isinstance(item, (str, int)) or item in values for item in value)
+        return all(
+            not isinstance(item, (str, int)) or item in values for item in value
+        )
     if schema.type == "string":
         return str(value) in map(str, values)
     if schema.type in ("integer", "number"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from orchestrator.core.checks.bodies import Shape
 from orchestrator.core.checks.formats import FORMATS
 from orchestrator.core.refs import Ref
@@ -25,11 +24,18 @@ SCHEMA = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"port_id": {"type": "string", "relation": "port"}, "weight": {"type": "number"}},
+                "properties": {
+                    "port_id": {"type": "string", "relation": "port"},
+                    "weight": {"type": "number"},
+                },
                 "required": ["port_id"],
             },
         },
-        "groups": {"type": "array", "items": {"type": "string", "relation": "group"}, "uniqueItems": True},
+        "groups": {
+            "type": "array",
+            "items": {"type": "string", "relation": "group"},
+            "uniqueItems": True,
+        },
         "free": {"type": "object"},
     },
     "required": ["tenant_id", "network_id"],
@@ -43,23 +49,47 @@ def faults(body: dict[str, Any], schema: Any = SCHEMA, **options: bool) -> list[
 
 
 def test_a_body_that_fits_has_no_fault() -> None:
-    assert faults({**GOOD, "size": 3, "up": None, "direction": "egress", "rules": [{"port_id": "p"}], "free": {"x": 1}}) == []
+    assert (
+        faults(
+            {
+                **GOOD,
+                "size": 3,
+                "up": None,
+                "direction": "egress",
+                "rules": [{"port_id": "p"}],
+                "free": {"x": 1},
+            }
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
     ("part", "fault"),
     [
-        ({"size": "3"}, "size: should be a whole number, not a text; write the number as JSON does"),
+        (
+            {"size": "3"},
+            "size: should be a whole number, not a text; write the number as JSON does",
+        ),
         ({"size": 0}, "size: should be at least 1"),
         ({"size": 11}, "size: should be at most 10"),
-        ({"up": "on"}, "up: should be true or false, not a text; write true or false, as JSON does"),
-        ({"direction": "ingres"}, "direction: should be one of ingress, egress; did you mean ingress"),
+        (
+            {"up": "on"},
+            "up: should be true or false, not a text; write true or false, as JSON does",
+        ),
+        (
+            {"direction": "ingres"},
+            "direction: should be one of ingress, egress; did you mean ingress",
+        ),
         ({"name": 5}, "name: should be a text, not a whole number; put it in quotes"),
         ({"name": "ABC"}, "name: should match the pattern ^[a-z]+$"),
         ({"name": "abcdef"}, "name: should have no more characters than 5"),
         ({"address": "10.0.0.256"}, "address: should be an IPv4 address"),
         ({"rules": [{"port_id": "p"}, {"weight": 1}]}, "rules[1]: port_id is missing"),
-        ({"rules": [{"port_id": "p", "wight": 1}]}, "rules[0].wight: there is no property 'wight'; did you mean weight?"),
+        (
+            {"rules": [{"port_id": "p", "wight": 1}]},
+            "rules[0].wight: there is no property 'wight'; did you mean weight?",
+        ),
         ({"groups": ["a", "a"]}, "groups: should not have an element twice"),
         ({"netwrk": 1}, "netwrk: there is no property 'netwrk'; did you mean network_id?"),
         ({"network_id": None}, "network_id: should be a text, not null"),
@@ -77,7 +107,12 @@ def test_what_is_missing_is_told_at_once() -> None:
 
 
 def test_null_is_absent() -> None:
-    assert faults({**GOOD, "name": None, "direction": None, "rules": [{"port_id": "p", "weight": None}]}) == []
+    assert (
+        faults(
+            {**GOOD, "name": None, "direction": None, "rules": [{"port_id": "p", "weight": None}]}
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,12 +122,23 @@ def test_null_is_absent() -> None:
         pytest.param({"type": "object"}, id="a schema that says nothing"),
         pytest.param({"properties": {"x": {"type": "uuid"}}}, id="an unknown type"),
         pytest.param({"properties": {"x": {"pattern": "("}}}, id="a pattern that does not compile"),
-        pytest.param({"properties": {"x": {"required": True, "enum": [], "minimum": "1"}}}, id="words of other dialects"),
+        pytest.param(
+            {"properties": {"x": {"required": True, "enum": [], "minimum": "1"}}},
+            id="words of other dialects",
+        ),
         pytest.param({"properties": {"x": "string"}}, id="a property that is no schema"),
-        pytest.param({"properties": {"x": {}}, "id": {"a": 1}, "$schema": 7, "$ref": []}, id="addresses that are none"),
+        pytest.param(
+            {"properties": {"x": {}}, "id": {"a": 1}, "$schema": 7, "$ref": []},
+            id="addresses that are none",
+        ),
         pytest.param({"properties": {"x": {"format": "gohan-only"}}}, id="an unknown format"),
-        pytest.param({"properties": {"y": {}}, "additionalProperties": True}, id="more properties allowed"),
-        pytest.param({"properties": {"y": {}}, "anyOf": [{"properties": {"x": {}}}]}, id="schemas put together"),
+        pytest.param(
+            {"properties": {"y": {}}, "additionalProperties": True}, id="more properties allowed"
+        ),
+        pytest.param(
+            {"properties": {"y": {}}, "anyOf": [{"properties": {"x": {}}}]},
+            id="schemas put together",
+        ),
     ],
 )
 def test_what_a_schema_does_not_say_is_not_checked(schema: Any) -> None:
@@ -118,13 +164,21 @@ def test_a_document_elsewhere_is_not_fetched() -> None:
     ],
 )
 def test_a_pattern_that_python_would_try_for_hours_ends(pattern: str, text: str, told: str) -> None:
-    assert faults({"n": text}, {"properties": {"n": {"type": "string", "pattern": pattern}}}) == [told][: bool(told)]
+    assert (
+        faults({"n": text}, {"properties": {"n": {"type": "string", "pattern": pattern}}})
+        == [told][: bool(told)]
+    )
 
 
 def test_a_pattern_of_names_that_python_would_try_for_hours_is_left_out() -> None:
-    schema = {"properties": {"n": {}}, "patternProperties": {"(a+)+$": {"type": "integer"}, "^b": {"type": "integer"}}}
+    schema = {
+        "properties": {"n": {}},
+        "patternProperties": {"(a+)+$": {"type": "integer"}, "^b": {"type": "integer"}},
+    }
 
-    assert faults({"a" * 40 + "c": "x", "b": "x"}, schema) == ["b: should be a whole number, not a text"]
+    assert faults({"a" * 40 + "c": "x", "b": "x"}, schema) == [
+        "b: should be a whole number, not a text"
+    ]
 
 
 def test_no_more_than_a_hundred_faults_are_told() -> None:

@@ -8,9 +8,14 @@ from random import Random
 from typing import Any
 
 import pytest
-
 from orchestrator.core.mapping.bounds import MAPPING_STEPS, Budget, Exceeded
-from orchestrator.core.mapping.patterns import ENGINE_STEPS, PATTERN_LIMIT, PatternError, compile_pattern
+from orchestrator.core.mapping.patterns import (
+    ENGINE_STEPS,
+    PATTERN_LIMIT,
+    PatternError,
+    compile_pattern,
+)
+
 from tests.fuzz import patterns
 
 PAIRS = 6_000
@@ -47,7 +52,10 @@ def test_any_pattern_matches_where_pythons_does(seed: int) -> None:
         if compiled.worst_case(len(subject)) > ENGINE_STEPS:
             continue
         expected = re.match(pattern, subject) is not None
-        assert (matches(pattern, subject), walks(pattern, subject)) == (expected, expected), (pattern, subject)
+        assert (matches(pattern, subject), walks(pattern, subject)) == (expected, expected), (
+            pattern,
+            subject,
+        )
         compared += 1
     assert compared > PAIRS // 2
 
@@ -70,8 +78,12 @@ def test_any_pattern_is_found_where_python_finds_it(seed: int) -> None:
     assert 0 < sum(found) < len(found)
 
 
-@pytest.mark.parametrize(("subject", "expected"), [("x" * 40 + "aaa", True), ("a" * 40 + "b", False)])
-def test_a_pattern_that_has_too_many_ways_is_found_all_the_same(subject: str, expected: bool) -> None:
+@pytest.mark.parametrize(
+    ("subject", "expected"), [("x" * 40 + "aaa", True), ("a" * 40 + "b", False)]
+)
+def test_a_pattern_that_has_too_many_ways_is_found_all_the_same(
+    subject: str, expected: bool
+) -> None:
     compiled = compile_pattern("(a+)+$")
     assert compiled.worst_case(len(subject)) > ENGINE_STEPS
     assert compiled.is_found(subject, budget().take) is expected
@@ -88,7 +100,9 @@ def test_a_pattern_that_has_too_many_ways_is_found_all_the_same(subject: str, ex
         pytest.param("(?x) a b # c", "ab", id="verbose"),
         pytest.param("\\N{DIGIT ONE}", "1", id="a named character"),
         pytest.param("x$", "x\n", id="a newline at the end"),
-        pytest.param("network:dhcp|network:empty", "network:dhcp:agent", id="from the start, not to the end"),
+        pytest.param(
+            "network:dhcp|network:empty", "network:dhcp:agent", id="from the start, not to the end"
+        ),
     ],
 )
 def test_what_only_pythons_dialect_has_works(pattern: str, subject: str) -> None:
@@ -102,7 +116,9 @@ BACKTRACKING: list[Any] = [
     pytest.param("(?:(?:a+)+)+b", "a" * 1000, False, id="three repetitions"),
     pytest.param("(.*?,){25}P", ",".join(["1234567890"] * 6), False, id="a number of fields"),
     pytest.param("(x+x+)+y", "x" * 1000, False, id="two in one"),
-    pytest.param("([a-z0-9-]+\\.)*example\\.com", "a." * 25 + "example.com", True, id="a name of a host"),
+    pytest.param(
+        "([a-z0-9-]+\\.)*example\\.com", "a." * 25 + "example.com", True, id="a name of a host"
+    ),
     pytest.param("(?=(a+)+$)(a+)+b", "a" * 300, False, id="in a look ahead"),
     pytest.param("(?:a?){4000000000}b", "a" * 40, False, id="four thousand million turns"),
     pytest.param("((a?){1000000}){1000000}b", "a" * 40, False, id="a million times a million"),
@@ -112,7 +128,9 @@ BACKTRACKING: list[Any] = [
 
 
 @pytest.mark.parametrize(("pattern", "subject", "expected"), BACKTRACKING)
-def test_a_pattern_that_has_too_many_ways_is_decided_all_the_same(pattern: str, subject: str, expected: bool) -> None:
+def test_a_pattern_that_has_too_many_ways_is_decided_all_the_same(
+    pattern: str, subject: str, expected: bool
+) -> None:
     before = time.process_time()
 
     assert matches(pattern, subject) is expected
@@ -123,12 +141,19 @@ HOPELESS: list[Any] = [
     pytest.param("(a*)*\\1b", "a" * 100, "refers back to a group", id="a reference back"),
     pytest.param("(?:a*+a?)*b", "a" * 100, "is possessive", id="possessive"),
     pytest.param("(?:(?>a|aa)a?)*b", "a" * 100, "is possessive", id="atomic"),
-    pytest.param("(?:.?){1000}" * 80, "a" * 100_000, f"more than {MAPPING_STEPS} evaluation steps", id="too many steps"),
+    pytest.param(
+        "(?:.?){1000}" * 80,
+        "a" * 100_000,
+        f"more than {MAPPING_STEPS} evaluation steps",
+        id="too many steps",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("pattern", "subject", "why"), HOPELESS)
-def test_a_pattern_that_cannot_be_decided_in_time_says_so(pattern: str, subject: str, why: str) -> None:
+def test_a_pattern_that_cannot_be_decided_in_time_says_so(
+    pattern: str, subject: str, why: str
+) -> None:
     before = time.process_time()
 
     with pytest.raises(Exceeded, match=why):
@@ -137,18 +162,44 @@ def test_a_pattern_that_cannot_be_decided_in_time_says_so(pattern: str, subject:
 
 
 UNUSABLE: list[Any] = [
-    pytest.param("(", "it is wrong at position 0", "missing ), unterminated subpattern", id="a syntax error"),
+    pytest.param(
+        "(", "it is wrong at position 0", "missing ), unterminated subpattern", id="a syntax error"
+    ),
     pytest.param("a\\q", "it is wrong at position 1", "bad escape", id="an escape"),
-    pytest.param("x{99999999999999999999}", "a number or a nesting in it is too large", "too large", id="a number"),
-    pytest.param("(" * 490 + ")" * 490, "a number or a nesting in it is too large", "too large", id="a nesting"),
-    pytest.param("a" * (PATTERN_LIMIT + 1), "it has 1001 characters, and the limit is 1000", "1001", id="a length"),
-    pytest.param("(?i)" + "[\0-\uffff]" * 50, "its ranges of characters are too large", "ranges", id="ranges"),
-    pytest.param("(?i:" + "[\0-\uffff]" * 50 + ")", "its ranges of characters are too large", "ranges", id="ranges in a group"),
+    pytest.param(
+        "x{99999999999999999999}",
+        "a number or a nesting in it is too large",
+        "too large",
+        id="a number",
+    ),
+    pytest.param(
+        "(" * 490 + ")" * 490,
+        "a number or a nesting in it is too large",
+        "too large",
+        id="a nesting",
+    ),
+    pytest.param(
+        "a" * (PATTERN_LIMIT + 1),
+        "it has 1001 characters, and the limit is 1000",
+        "1001",
+        id="a length",
+    ),
+    pytest.param(
+        "(?i)" + "[\0-\uffff]" * 50, "its ranges of characters are too large", "ranges", id="ranges"
+    ),
+    pytest.param(
+        "(?i:" + "[\0-\uffff]" * 50 + ")",
+        "its ranges of characters are too large",
+        "ranges",
+        id="ranges in a group",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("text", "why", "detail"), UNUSABLE)
-def test_what_is_no_pattern_or_too_large_says_why_and_does_not_quote(text: str, why: str, detail: str) -> None:
+def test_what_is_no_pattern_or_too_large_says_why_and_does_not_quote(
+    text: str, why: str, detail: str
+) -> None:
     before = time.process_time()
 
     with pytest.raises(PatternError, match=why) as caught:

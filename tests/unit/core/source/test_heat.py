@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import pytest
-
 from orchestrator.core.source import SourceError, base_60, read_hot
 
 
 def test_words_mean_what_they_mean_to_heat() -> None:
-    (document,) = read_hot("a: on\nb: 0644\nc: 1_000\nd: 2018-08-31\ne: 12:30:45\nf: ~\n80: x\ng: .5\n")
+    (document,) = read_hot(
+        "a: on\nb: 0644\nc: 1_000\nd: 2018-08-31\ne: 12:30:45\nf: ~\n80: x\ng: .5\n"
+    )
 
-    assert document.value == {"a": True, "b": 420, "c": 1000, "d": "2018-08-31", "e": 45045, "f": None, "80": "x", "g": 0.5}
+    assert document.value == {
+        "a": True,
+        "b": 420,
+        "c": 1000,
+        "d": "2018-08-31",
+        "e": 45045,
+        "f": None,
+        "80": "x",
+        "g": 0.5,
+    }
 
 
 def test_numbers_in_base_60_are_found_with_their_lines() -> None:

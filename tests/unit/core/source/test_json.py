@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from orchestrator.core.source import SourceError, read_json
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
@@ -21,7 +26,12 @@ VALUES = st.recursive(
 def test_documents_stand_one_after_the_other() -> None:
     found = read_json('{"a": 1}\n[2]\n\n3 "x"')
 
-    assert [(document.value, document.line) for document in found] == [({"a": 1}, 1), ([2], 2), (3, 4), ("x", 4)]
+    assert [(document.value, document.line) for document in found] == [
+        ({"a": 1}, 1),
+        ([2], 2),
+        (3, 4),
+        ("x", 4),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -57,8 +67,16 @@ def test_every_part_knows_its_line(value: Any) -> None:
 
 
 def _paths(value: Any, path: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    entries = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
-    return [found for name, inner in entries for found in [(*path, name), *_paths(inner, (*path, name))]]
+    entries = (
+        list(value.items())
+        if isinstance(value, dict)
+        else list(enumerate(value))
+        if isinstance(value, list)
+        else []
+    )
+    return [
+        found for name, inner in entries for found in [(*path, name), *_paths(inner, (*path, name))]
+    ]
 
 
 def test_a_part_that_is_not_there_has_the_line_of_what_stands_above_it() -> None:

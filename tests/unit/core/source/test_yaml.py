@@ -9,7 +9,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-
 from orchestrator.core.source import SourceError, nodes, read_yaml
 
 
@@ -23,7 +22,25 @@ def value(text: str) -> Any:
     [
         *("0001", "0644", "0o17", "0x1F", "0b11", "1_000", "+1", ".5", "1.", "-", "1e", "1e3x"),
         *("12:30:45", "52:54:00:12:34:56", "190:20:30.15", "2024-01-01", "2024-01-01T12:00:00Z"),
-        *("on", "off", "On", "yes", "no", "Yes", "NO", "y", "n", "nan", "inf", "infinity", "NaNa", "nULL", "tRUE", "<<", "="),
+        *(
+            "on",
+            "off",
+            "On",
+            "yes",
+            "no",
+            "Yes",
+            "NO",
+            "y",
+            "n",
+            "nan",
+            "inf",
+            "infinity",
+            "NaNa",
+            "nULL",
+            "tRUE",
+            "<<",
+            "=",
+        ),
     ],
 )
 def test_a_word_that_json_does_not_have_stays_the_text_that_was_typed(word: str) -> None:
@@ -36,7 +53,16 @@ def test_a_word_that_json_does_not_have_stays_the_text_that_was_typed(word: str)
         *[(word, None) for word in ("", "~", "null", "Null", "NULL")],
         *[(word, True) for word in ("true", "True", "TRUE")],
         *[(word, False) for word in ("false", "False", "FALSE")],
-        *[("0", 0), ("-0", 0), ("12", 12), ("-7", -7), ("0.5", 0.5), ("-0.5", -0.5), ("1e3", 1000.0), ("1.5E-2", 0.015)],
+        *[
+            ("0", 0),
+            ("-0", 0),
+            ("12", 12),
+            ("-7", -7),
+            ("0.5", 0.5),
+            ("-0.5", -0.5),
+            ("1e3", 1000.0),
+            ("1.5E-2", 0.015),
+        ],
         ("41135085296123456789012345", 41135085296123456789012345),
     ],
 )
@@ -95,7 +121,12 @@ def test_what_json_does_not_have_is_refused_with_its_line(text: str, line: int, 
 
 
 def test_quotes_make_a_text_of_every_word() -> None:
-    assert value("""{a: "12", b: 'true', c: "NaN", d: !!str yes}""") == {"a": "12", "b": "true", "c": "NaN", "d": "yes"}
+    assert value("""{a: "12", b: 'true', c: "NaN", d: !!str yes}""") == {
+        "a": "12",
+        "b": "true",
+        "c": "NaN",
+        "d": "yes",
+    }
 
 
 def test_anchors_and_merges_are_copied() -> None:
@@ -107,14 +138,18 @@ def test_anchors_and_merges_are_copied() -> None:
 
 
 def test_aliases_of_many_documents_share_one_bound() -> None:
-    hundred = "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
+    hundred = (
+        "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
+    )
     document = hundred + "c: [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\n"
 
     with pytest.raises(SourceError, match="aliases make more than 200000 values"):
         read_yaml("---\n".join([document] * 300))
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "a: " + "[" * 200 + "]" * 200, "- " * 50_000 + "x", "{a: " * 5000])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "a: " + "[" * 200 + "]" * 200, "- " * 50_000 + "x", "{a: " * 5000]
+)
 def test_deep_nesting_is_refused(text: str) -> None:
     with pytest.raises(SourceError):
         read_yaml(text)
@@ -123,7 +158,9 @@ def test_deep_nesting_is_refused(text: str) -> None:
 def test_every_part_knows_its_line() -> None:
     (first, second) = read_yaml("a:\n  b: [1,\n    2]\n  c: {d: 1}\n---\n- x: 1\n  y: 2\n")
 
-    lines = {path: first.line_of(path) for path in (("a",), ("a", "b"), ("a", "b", 1), ("a", "c", "d"))}
+    lines = {
+        path: first.line_of(path) for path in (("a",), ("a", "b"), ("a", "b", 1), ("a", "c", "d"))
+    }
     assert lines == {("a",): 1, ("a", "b"): 2, ("a", "b", 1): 3, ("a", "c", "d"): 4}
     assert (second.line, second.line_of((0, "y"))) == (6, 7)
     assert first.line_of(("a", "nothing", "below")) == 1
@@ -151,7 +188,13 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x8
 """U+0085 is left out: PyYAML writes it so that YAML folds it to a space."""
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | TEXTS, lambda inner: st.lists(inner, max_size=3), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | TEXTS,
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=8,
+    )
+)
 def test_what_another_program_writes_as_yaml_is_read_as_it_was(document: Any) -> None:
     """Its texts are quoted where an older YAML would take them for something else."""
     text = yaml.safe_dump([document], allow_unicode=True)
