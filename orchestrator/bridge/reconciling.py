@@ -187,69 +187,73 @@ class Reconciler:
         self._deletion_asked.clear()
 
     def _perform(self, ref: Ref, decision: Decision) -> None:
-        world = self.world
         match decision:
             case Nothing():
-                world.note_written(ref, written=True)
+                self.world.note_written(ref, written=True)
             case Postpone():
                 self._later(UNSETTLED, ref)
-            case Hold(held):
-                if decision.patience and ref not in self._deletion_asked:
-                    # Patience begins anew with every leader: it is no reason to write anything.
-                    self._deletion_asked[ref] = time.monotonic()
-                    self._later(self._patience, ref)
-                if world.held.get(ref) != held and self._commit(
-                    ref, effects.hold(self._keys, ref, decision)
-                ):
-                    world.set_held(ref, held)
-                    world.touch(
-                        *world.waiting_for(ref)
-                    )  # what they wait for in the end is another now
-                    log.info(
-                        "Config held",
-                        extra={
-                            "event": "held",
-                            "resource": str(ref),
-                            "reason": held.reason,
-                        },
-                    )
+            case Hold():
+                self._hold(ref, decision)
             case Report():
                 if revision := self._commit(ref, self._transaction(decision)):
                     self._performed(ref, decision, revision)
             case Start():
                 self._start(ref, decision)
-            case Refuse(wanted, handled, failed):
-                if revision := self._commit(
-                    ref, effects.refuse(self._keys, decision, self._as_string)
-                ):
-                    world.note_report(ref, wanted.version, revision)
-                    world.set_handled(ref, handled)
-                    world.set_failed(ref, failed)
-                    world.removals.done(ref)
-                    log.warning(
-                        "Config refused",
-                        extra={
-                            "event": "refused",
-                            "resource": str(ref),
-                            "reason": failed.error,
-                        },
-                    )
-                    self._decided(ref)
+            case Refuse():
+                self._refuse(ref, decision)
             case Clean():
-                faults.reach("bridge-before-clean")
-                if self._commit(ref, effects.clean(self._keys, ref, decision)):
-                    for job in decision.jobs:
-                        for _ in world.graph.remove(job.id):
-                            raise AssertionError(
-                                "nobody waits for a job that is dropped"
-                            )
-                        self._outcomes.dropped(job)
-                    world.forget(ref)
-                    log.info(
-                        "Records removed",
-                        extra={"event": "cleaned", "resource": str(ref)},
-                    )
-                    self._decided(ref)
+                self._clean(ref, decision)
+
+    def _hold(self, ref: Ref, decision: Hold) -> None:
+        world, held = self.world, decision.held
+        if decision.patience and ref not in self._deletion_asked:
+            # Patience begins anew with every leader: it is no reason to write anything.
+            self._deletion_asked[ref] = time.monotonic()
+            self._later(self._patience, ref)
+        if world.held.get(ref) == held:
+            return
+        if not self._commit(ref, effects.hold(self._keys, ref, decision)):
+            return
+        world.set_held(ref, held)
+        # What those wait for in the end is another resource now.
+        world.touch(*world.waiting_for(ref))
+        fields = {
+            "event": "held",
+            "resource": str(ref),
+            "reason": held.reason,
+        }
+        log.info("Config held", extra=fields)
+
+    def _refuse(self, ref: Ref, decision: Refuse) -> None:
+        world, failed = self.world, decision.failed
+        transaction = effects.refuse(self._keys, decision, self._as_string)
+        revision = self._commit(ref, transaction)
+        if not revision:
+            return
+        world.note_report(ref, decision.wanted.version, revision)
+        world.set_handled(ref, decision.handled)
+        world.set_failed(ref, failed)
+        world.removals.done(ref)
+        fields = {
+            "event": "refused",
+            "resource": str(ref),
+            "reason": failed.error,
+        }
+        log.warning("Config refused", extra=fields)
+        self._decided(ref)
+
+    def _clean(self, ref: Ref, decision: Clean) -> None:
+        faults.reach("bridge-before-clean")
+        if not self._commit(ref, effects.clean(self._keys, ref, decision)):
+            return
+        for job in decision.jobs:
+            for _ in self.world.graph.remove(job.id):
+                raise AssertionError("nobody waits for a job that is dropped")
+            self._outcomes.dropped(job)
+        self.world.forget(ref)
+        fields = {"event": "cleaned", "resource": str(ref)}
+        log.info("Records removed", extra=fields)
+        self._decided(ref)
 
     def _start(self, ref: Ref, decision: Start) -> None:
         faults.reach("bridge-before-job")

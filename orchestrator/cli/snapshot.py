@@ -270,18 +270,21 @@ class Snapshot:
             self.runs.pop(keys.run_job(key), None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
-        elif key == keys.leader:
-            self.leader = None
-        elif key == keys.schema_list:
-            self.schema_list = None
-        elif key == keys.schema_trouble:
-            self.schema_trouble = None
-        elif key == keys.brake:
-            self.brake = None
-        elif key == keys.identity_trouble:
-            self.identity_trouble = None
+        elif key in (single := self._single()):
+            setattr(self, single[key], None)
         else:
             self._remove_record(key)
+
+    def _single(self) -> Mapping[str, str]:
+        """The keys of which there is one, and the attributes that hold their values."""
+        keys = self.keys
+        return {
+            keys.leader: "leader",
+            keys.schema_list: "schema_list",
+            keys.schema_trouble: "schema_trouble",
+            keys.brake: "brake",
+            keys.identity_trouble: "identity_trouble",
+        }
 
     def _remove_record(self, key: str) -> None:
         keys = self.keys

@@ -228,6 +228,11 @@ class _Planner:
             and not self._is_change(wanted, handled)
         ):
             return Nothing("handled")
+        return self._change(wanted, handled)
+
+    def _change(self, wanted: Wanted, handled: Handled | None) -> Decision:
+        """The config asks for something that was not handled yet."""
+        world, ref = self.world, self.ref
         kind = world.schemas.get(ref.type)
         if kind is None or wanted.fault:
             raise _Refused(wanted.fault or f"unknown type {ref.type}", ref)
@@ -238,6 +243,17 @@ class _Planner:
         template = self._template(wanted, kind)
         if template is None:
             return self._report(wanted)
+        return self._build(wanted, handled, kind, template)
+
+    def _build(
+        self,
+        wanted: Wanted,
+        handled: Handled | None,
+        kind: ResourceType,
+        template: Template,
+    ) -> Decision:
+        """The config asks for a stack."""
+        world, ref = self.world, self.ref
         if fault := tenant_fault(wanted.body):
             raise _Refused(
                 f"{fault}; correct it and write the config with the next version",
@@ -368,6 +384,23 @@ class _Planner:
             for ref in param.references
             if ref != self.ref
         )
+        self._check_decided(references)
+        built_from = {
+            output.ref for param in params for output in param.outputs()
+        }
+        # What never can be comes before what has to wait, and that before what failed, whatever the
+        # order of the references and of the decisions: a new leader must come to the same.
+        for other in references:
+            if other in built_from:
+                self._refuse_hard_circle(other)
+        for other in references:
+            self._check_not_waiting(wanted, other, other in built_from)
+        for other in references:
+            if not self._waits_for_us(other):
+                self._check_not_failed(other, other in built_from)
+
+    def _check_decided(self, references: Iterable[Ref]) -> None:
+        """What this one refers to is decided, and the decisions are written."""
         undecided = [
             ref
             for ref in references
@@ -378,36 +411,30 @@ class _Planner:
         for other in references:
             if other in self.world.unsettled and other not in self.path:
                 raise _Postponed(other)
-        built_from = {
-            output.ref for param in params for output in param.outputs()
-        }
-        # What never can be comes before what has to wait, and that before what failed, whatever the
-        # order of the references and of the decisions: a new leader must come to the same.
-        for other in references:
-            if other in built_from:
-                self._refuse_hard_circle(other)
-        for other in references:
-            if self._being_replaced(other):
-                # Even if that is patient with us: its patience ends, and what is built from the old
-                # one is stale.
-                raise _Waiting(
-                    _held(
-                        wanted,
-                        other,
-                        f"waits for {other}, which is being replaced",
-                    )
+
+    def _check_not_waiting(
+        self, wanted: Wanted, other: Ref, hard: bool
+    ) -> None:
+        """What is referred to is not held and not being replaced.
+
+        :param hard: whether we need an output of *other*.
+        """
+        if self._being_replaced(other):
+            # Even if that is patient with us: its patience ends, and what is built from the old
+            # one is stale.
+            raise _Waiting(
+                _held(
+                    wanted,
+                    other,
+                    f"waits for {other}, which is being replaced",
                 )
-            if self._waits_for_us(other):
-                self._check_circle(wanted, other, other in built_from)
-            elif held := self.world.held.get(other):
-                raise _Waiting(
-                    _held(
-                        wanted, other, f"waits for {other}, which {held.reason}"
-                    )
-                )
-        for other in references:
-            if not self._waits_for_us(other):
-                self._check_not_failed(other, other in built_from)
+            )
+        if self._waits_for_us(other):
+            self._check_circle(wanted, other, hard)
+        elif held := self.world.held.get(other):
+            raise _Waiting(
+                _held(wanted, other, f"waits for {other}, which {held.reason}")
+            )
 
     def _check_not_failed(self, other: Ref, hard: bool) -> None:
         """What is referred to has not failed for good.
