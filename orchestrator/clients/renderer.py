@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -66,6 +67,8 @@ _REMEMBERED = 4_096
 """Tenants, in quarantine or not. One more, and all are forgotten."""
 CRASHED = b"C"
 """A kind of answer that no process gives: it crashed over the question."""
+_RANDOM = "random"
+"""The one filter of Jinja2 that answers differently each time: what names it is not kept."""
 _POSTPONED = (
     "template {} is postponed: templates of this tenant that reach a limit have taken"
     " too much time; correct them"
@@ -103,6 +106,40 @@ class _Quarantine:
         self._at = time.monotonic()
 
 
+class _Rendered:
+    """What was rendered lately.
+
+    Most jobs of a type need the same text: their values are parameters.
+    The questions may hold secrets, so only their digests are kept.
+    """
+
+    MOST = 256
+    """Texts that are kept."""
+    LONGEST = 32 * 1024
+    """Characters of a text that is kept; all together stay below 8 MiB."""
+
+    def __init__(self) -> None:
+        self._texts: dict[bytes, str] = {}
+        self._lock = threading.Lock()
+
+    def get(self, question: bytes) -> str | None:
+        """The text, if it is known."""
+        return self._texts.get(_digest(question))
+
+    def keep(self, question: bytes, text: str) -> None:
+        """Remember a text, and forget the oldest one when there are too many."""
+        if len(text) > self.LONGEST:
+            return
+        with self._lock:
+            self._texts[_digest(question)] = text
+            if len(self._texts) > self.MOST:
+                del self._texts[next(iter(self._texts))]
+
+
+def _digest(question: bytes) -> bytes:
+    return hashlib.blake2b(question, digest_size=16).digest()
+
+
 class Renderer:
     """Renders templates within limits. Any number of threads may use it."""
 
@@ -121,6 +158,7 @@ class Renderer:
         )
         self._time, self._allowance = quarantine, allowance
         self._quarantines: dict[str, _Quarantine] = {}
+        self._rendered = _Rendered()
 
     def start(self) -> None:
         """Start the process now, so that the first template need not wait for it.
@@ -146,10 +184,15 @@ class Renderer:
             template is postponed.
         """
         question = json.dumps([template_id, text, variables]).encode()
+        known = self._rendered.get(question)
+        if known is not None:
+            return known
         answer = self._ask(_Question(question, template_id, text), tenant)
-        if answer.kind == RENDERED:
-            return answer.text
-        raise TemplateError(answer.text)
+        if answer.kind != RENDERED:
+            raise TemplateError(answer.text)
+        if _RANDOM not in text:
+            self._rendered.keep(question, answer.text)
+        return answer.text
 
     def _ask(self, question: _Question, tenant: str) -> _Answer:
         with self._first.lock:

@@ -248,6 +248,25 @@ def test_many_threads_each_get_their_own_answer(renderer: Renderer) -> None:
     assert len(children()) == 1
 
 
+def test_what_was_rendered_before_needs_no_process(renderer: Renderer) -> None:
+    """Most jobs of a type need the same text."""
+    renderer.render("port", "x{{ jinja_x }}", {"jinja_x": 1}, "t1")
+    (pid,) = children()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert renderer.render("port", "x{{ jinja_x }}", {"jinja_x": 1}, "t2") == "x1"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert renderer.render("port", "x{{ jinja_x }}", {"jinja_x": 2}, "t1") == "x2"
+
+
+def test_what_is_random_is_rendered_anew(renderer: Renderer) -> None:
+    text = "{{ range(1000) | random }}"
+    found = {renderer.render("port", text, {}, "t1") for _ in range(5)}
+
+    assert len(found) > 1
+
+
 # The process --------------------------------------------------------------------------------------
 
 
@@ -261,8 +280,8 @@ def test_a_process_that_somebody_ended_is_started_anew_and_no_template_is_blamed
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
     with pytest.raises(RendererUnavailable, match="was ended by somebody"):
-        renderer.render("port", "x", {}, "t1")
-    assert renderer.render("port", "x", {}, "t1") == "x"
+        renderer.render("port", "y", {}, "t1")
+    assert renderer.render("port", "y", {}, "t1") == "y"
 
 
 def test_a_process_that_does_not_get_to_run_is_no_fault_of_the_template() -> None:
