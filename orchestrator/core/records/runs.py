@@ -76,6 +76,7 @@ _RUN_FIELDS = (
     "tagged",
 )
 """The plain fields of a run's record."""
+_KNOWN_FIELDS = frozenset(_RUN_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ class Run:
     """The outcome: the resource whose failure is the cause of this one."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", cut(self.reason))
+        if self.reason:
+            object.__setattr__(self, "reason", cut(self.reason))
 
     @property
     def tries(self) -> int:
@@ -166,7 +168,11 @@ class Run:
         record = json.loads(text)
         root = record.get("root")
         # A newer release may write more: what this one does not know, it leaves alone.
-        known = {name: record[name] for name in _RUN_FIELDS if name in record}
+        known = {
+            name: value
+            for name, value in record.items()
+            if name in _KNOWN_FIELDS
+        }
         return cls(
             Step(record["step"]),
             **known,
