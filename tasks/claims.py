@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Iterable
@@ -15,8 +14,6 @@ from orchestrator.core.transactions import Transaction, unchanged
 from orchestrator.errors import StoreUnavailable, TemporaryError
 
 from .retries import delay
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

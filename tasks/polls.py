@@ -33,9 +33,8 @@ def goes_on(context: WorkerContext, tenant: str) -> Undo:
     found = context.store.get(key)
     before = _read(found)
     if before.under_way:
-        return lambda: (
-            None
-        )  # Another poll of the tenant goes on, and has told so.
+        # Another poll of the tenant goes on, and has told so.
+        return lambda: None
     transaction = effects.poll_goes_on(key, before, _revision(found))
     revision = context.store.commit(transaction, context.claims.lease())
     if not revision:

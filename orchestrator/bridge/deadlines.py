@@ -52,10 +52,11 @@ class Limits:
         if run.step is Step.RETRY and run.cause == Cause.PROJECT:
             return "project", self.project_patience
         if run.step is Step.RETRY and run.cause == Cause.FAULT:
+            # It is shown and never given up, but a deletion goes ahead of it.
             return (
                 "fault",
                 math.inf,
-            )  # It is shown and never given up, but a deletion goes ahead of it.
+            )
         return None
 
 

@@ -308,9 +308,8 @@ def _find_lost_jobs(
         if world.is_stale(wanted):
             # What was handled is not what there is: a lower version is never built by itself.
             continue
-        noted_since = (
-            bool(handled.job) and handled.sent != handled.job
-        )  # It ended, and was written once more.
+        # It ended, and was written once more.
+        noted_since = bool(handled.job) and handled.sent != handled.job
         if reported is None or (
             reported.revision < handled_at.get(ref, 0) and not noted_since
         ):

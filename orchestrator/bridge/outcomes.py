@@ -318,9 +318,8 @@ class Outcomes:
             )
             revision = self._leadership.commit(transaction)
             if not revision:
-                postponed.append(
-                    (job, failed, cause)
-                )  # The config has changed meanwhile: its event is on the way.
+                # The config has changed meanwhile: its event is on the way.
+                postponed.append((job, failed, cause))
                 self._later(UNSETTLED, job.ref)
                 continue
             faults.reach("bridge-after-cascade")

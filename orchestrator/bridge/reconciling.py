@@ -287,9 +287,8 @@ class Reconciler:
         )
         self._decided(ref)
         if decision.first_of_two:
-            self.world.touch(
-                ref
-            )  # Only the earlier incarnation or tenant is dealt with so far.
+            # Only the earlier incarnation or tenant is dealt with so far.
+            self.world.touch(ref)
         if not waits:
             self._ready(job)
 

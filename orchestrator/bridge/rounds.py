@@ -65,9 +65,8 @@ class Rounds:
         :param monitored: all resources with targets; asked once a round.
         """
         last, self._at = self._at, self._now()
-        last = max(
-            last, self._at - 1
-        )  # whoever was missed for longer is looked at once
+        # Whoever was missed for longer is looked at once.
+        last = max(last, self._at - 1)
         if int(last) == int(self._at):
             return self._between(monitored, int(last), last % 1, self._at % 1)
         # 1.0 is nobody's place, but 0.0 may be somebody's: hence from before the beginning.

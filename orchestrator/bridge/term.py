@@ -449,9 +449,8 @@ class Term:
                     },
                 )
             else:
-                self._timer(
-                    _TICK, lambda: self._abandon(ref, tenant)
-                )  # A worker tries it at this moment.
+                # A worker tries it at this moment.
+                self._timer(_TICK, lambda: self._abandon(ref, tenant))
 
     def _may_retry(self, ref: Ref) -> bool:
         wanted = self.world.wanted.get(ref)

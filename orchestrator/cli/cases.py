@@ -98,9 +98,8 @@ def _lines(
             job, replace(template, text=text), outputs, _render
         ).template
     except InvalidInput:
-        return (
-            template_text.NO_LINES
-        )  # The marks made it too large, or it looks at its own text.
+        # The marks made it too large, or it looks at its own text.
+        return template_text.NO_LINES
     return template_text.line_map(plain.template, with_marks)
 
 

@@ -21,7 +21,7 @@ from .finishing import finish
 from .held import by_type, held_deletions
 from .options import Output, Timeout, Wait
 from .output import BAD, Format, count, hint, show
-from .session import session
+from .session import Session, session
 from .snapshot import Snapshot
 from .waiting import Goal
 from .writing import Result, Written
@@ -65,12 +65,7 @@ def deletions(
             show([by_type(refs)])
         _ask(f"Delete {count(len(refs), 'stack')}?", yes)
         confirm(doors.store, doors.keys, refs, found.revision)
-        written = [
-            Written(
-                ref, doors.keys.below(doors.keys.retries, ref), Result.CONFIRMED
-            )
-            for ref in refs
-        ]
+        written = [_confirmed(doors, ref) for ref in refs]
         if output is Format.TEXT:
             show([Text(f"{count(len(refs), 'deletion')} confirmed.")])
         finish(
@@ -81,6 +76,12 @@ def deletions(
             output,
             told=True,
         )
+
+
+def _confirmed(doors: Session, ref: Ref) -> Written:
+    return Written(
+        ref, doors.keys.below(doors.keys.retries, ref), Result.CONFIRMED
+    )
 
 
 @app.command(epilog=HELP)
@@ -115,12 +116,7 @@ def project(
             show([by_type(refs)])
         _ask(f"Forget {count(len(refs), 'stack')}?", yes)
         _leave(doors.store, doors.keys, refs, RetryAsked(gone=tenant))
-        written = [
-            Written(
-                ref, doors.keys.below(doors.keys.retries, ref), Result.CONFIRMED
-            )
-            for ref in refs
-        ]
+        written = [_confirmed(doors, ref) for ref in refs]
         if output is Format.TEXT:
             show([Text(f"{count(len(refs), 'stack')} given up.")])
         finish(

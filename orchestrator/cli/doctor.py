@@ -78,9 +78,8 @@ def examine(settings: Settings, project: str) -> Iterator[Check]:
     with ExitStack() as opened:
         store = EtcdStore(settings.etcd, read_timeout=_WATCH_TIME)
         opened.callback(store.close)
-        keys = Keys(
-            settings.prefixes, Schemas(())
-        )  # keys of our own need no types
+        # Keys of our own need no types.
+        keys = Keys(settings.prefixes, Schemas(()))
         etcd = [
             _check("etcd, reading", lambda: _read(store, keys)),
             _check(
@@ -180,9 +179,8 @@ def _schemas(settings: Settings, store: Store) -> str:
     except StoreUnavailable:
         if own is None:
             raise
-        types = (
-            own().schemas()
-        )  # That etcd is away is told by a step of its own.
+        # That etcd is away is told by a step of its own.
+        types = own().schemas()
     return f"{len(types)} types of {types.origin}"
 
 

@@ -198,9 +198,8 @@ def run_doctor(
         orchestrator doctor --project 5bc29eb468c444bf839a3e634d222132
     """
     settings = configuration.load()
-    log.configure(
-        "CRITICAL", settings.log_format
-    )  # what is wrong is in the answer
+    # What is wrong is in the answer.
+    log.configure("CRITICAL", settings.log_format)
     checks = []
     for check in doctor.examine(settings, project or ""):
         checks.append(check)

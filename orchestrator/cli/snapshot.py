@@ -250,9 +250,8 @@ class Snapshot:
         try:
             known[name] = read()
         except UNREADABLE:
-            known.pop(
-                name, None
-            )  # Somebody else's writing; `get` shows it as it is.
+            # Somebody else's writing; `get` shows it as it is.
+            known.pop(name, None)
 
     def remove(self, key: str) -> None:
         self.raw.pop(key, None)

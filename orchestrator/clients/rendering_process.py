@@ -87,14 +87,12 @@ def main() -> None:
 
 def _set_limits(size: int) -> None:
     """:param size: bytes that the process has to begin with, 0 where that is not known."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the worker: it closes the socket.
+    # Ctrl-C is for the worker: it closes the socket.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _interrupt)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-    resource.setrlimit(
-        resource.RLIMIT_CORE, (0, 0)
-    )  # A dump would hold the variables.
+    # A dump would hold the variables.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if size:
         most = size + MEMORY_LIMIT + KEPT_LIMIT
         resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -799,9 +799,8 @@ class _Planner:
         )
         first_of_two = wanted is None and world.wanted.get(ref) is not None
         if first_of_two:
-            outlived = (
-                outlived | {job.id}
-            )  # It clears the way for the config that is there: its end is nobody's state.
+            # It clears the way for the config that is there: its end is nobody's state.
+            outlived = outlived | {job.id}
         record = Handled(
             version=source.version,
             incarnation=source.incarnation,

@@ -243,9 +243,8 @@ def parse_config(
 def _of_nobody(keys: Keys, key: str) -> Rejected | Ignored:
     """A key that belongs to no type."""
     if not key.startswith(keys.config):
-        return Ignored(
-            key
-        )  # Where key templates leave out the config prefix, other programs may write too.
+        # Where key templates leave out the config prefix, other programs may write too.
+        return Ignored(key)
     if not is_text(key):
         return Rejected(
             key,

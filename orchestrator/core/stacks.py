@@ -151,9 +151,8 @@ def owns(ref: Ref, stack: Stack, *, recorded: bool) -> bool:
     owners = [t for t in stack.tags if t.startswith(_OWNER_PREFIX)]
     if owners:
         return owner_tag(ref) in owners
-    return recorded or bool(
-        stack.job_tags
-    )  # Before there were tags of owners, there were those of jobs.
+    # Before there were tags of owners, there were those of jobs.
+    return recorded or bool(stack.job_tags)
 
 
 # How an operation stands --------------------------------------------------------------------------

@@ -215,9 +215,8 @@ class World:
         if before is None or not before.marked_for_deletion:
             self.note_removal(ref, fact.revision, now)
         if ref in self._failed:
-            self._again.add(
-                ref
-            )  # Removing the config asks for the deletion anew, if that failed.
+            # Removing the config asks for the deletion anew, if that failed.
+            self._again.add(ref)
         return (ref,)
 
     def _handled_found(self, fact: HandledFound, _: float) -> tuple[Ref, ...]:

@@ -230,9 +230,8 @@ def build(
     `data` must be an absolute path."""
     from oslo_service import backend
 
-    backend.init_backend(
-        backend.BackendType.THREADING
-    )  # before any part of the engine is imported
+    # Before any part of the engine is imported.
+    backend.init_backend(backend.BackendType.THREADING)
 
     from heat.api.openstack import wsgi
 

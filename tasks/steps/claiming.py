@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,8 +20,6 @@ from orchestrator.errors import (
 
 from ..context import WorkerContext
 from .work import Work, about, as_found
-
-log = logging.getLogger(__name__)
 
 
 def claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:

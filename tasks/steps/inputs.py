@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,8 +20,6 @@ from orchestrator.errors import (
 
 from ..context import WorkerContext
 from .work import Work, read_record
-
-log = logging.getLogger(__name__)
 
 
 def prepare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
@@ -20,9 +19,6 @@ from orchestrator.errors import (
 )
 
 from ..context import WorkerContext
-
-log = logging.getLogger(__name__)
-
 
 T = TypeVar("T")
 

@@ -25,9 +25,10 @@ class Keystone:
         :raises InvalidInput: there are no credentials, or they are incomplete.
         :raises TemporaryError: Keystone does not answer.
         """
+        # A third of a second to import.
         from keystoneauth1 import (
             exceptions as keystone,
-        )  # a third of a second to import
+        )
 
         denied = (keystone.Unauthorized, keystone.Forbidden, keystone.NotFound)
         incomplete = (

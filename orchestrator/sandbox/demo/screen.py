@@ -169,9 +169,8 @@ class Screen:
             else rows
         )
         narrow = self.console.width < NARROW
-        room = self.console.width - (
-            50 if narrow else 76
-        )  # what the other columns leave
+        # What the other columns leave.
+        room = self.console.width - (50 if narrow else 76)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
         if not narrow:
             table.add_column("type", no_wrap=True)
