@@ -256,6 +256,11 @@ class GatheringStore(Store):
     def get(self, key: str) -> KeyValue | None:
         return self._store.get(key)
 
+    def past(
+        self, readings: Sequence[tuple[str, int]]
+    ) -> Sequence[KeyValue | None]:
+        return self._store.past(readings)
+
     def list(
         self, prefix: str, *, revision: int = 0, keys_only: bool = False
     ) -> tuple[int, list[KeyValue]]:

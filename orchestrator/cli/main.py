@@ -24,6 +24,7 @@ from . import (
     deleting,
     doctor,
     documents,
+    history,
     relations,
     retrying,
     schemas,
@@ -544,6 +545,7 @@ def _demo_module() -> Any:
     return import_module("orchestrator.sandbox.demo")
 
 
+app.command("history", epilog=HELP, rich_help_panel=_LOOK)(history.command)
 app.add_typer(confirming.app, name="confirm", rich_help_panel=_CONFIG)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
 app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)

@@ -37,7 +37,14 @@ class Event:
 
 
 class Compacted(StoreUnavailable):
-    """What a watch or a reading needs of the past is not to be had (any more): list anew."""
+    """What a watch or a reading needs of the past is not to be had (any more): list anew.
+
+    *at* is the oldest revision that can still be read, where the store says so, else 0.
+    """
+
+    def __init__(self, text: str, at: int = 0) -> None:
+        super().__init__(text)
+        self.at = at
 
 
 class HistoryChanged(StoreUnavailable):
@@ -82,6 +89,10 @@ class Watch(Protocol):
     def silent_for(self) -> float:
         """Seconds since the store last sent a change on this watch, or said that there is none."""
 
+    @property
+    def reached(self) -> Mapping[str, int]:
+        """By prefix, the revision up to which all changes have been given out."""
+
 
 class Store(Protocol):
     """Every method raises :class:`~orchestrator.errors.StoreUnavailable` when etcd cannot be
@@ -104,6 +115,15 @@ class Store(Protocol):
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
         """Those of the keys that are there, all read at one revision."""
+
+    def past(
+        self, readings: Sequence[tuple[str, int]]
+    ) -> Sequence[KeyValue | None]:
+        """Each key as of a revision of its own; None where it was not there.
+
+        :param readings: keys and revisions, at most a hundred.
+        :raises Compacted: one of the revisions is not to be had any more.
+        """
 
     def list(
         self, prefix: str, *, revision: int = 0, keys_only: bool = False

@@ -95,6 +95,31 @@ def test_get_many_answers_only_what_is_there(backend: Backend) -> None:
     assert backend.store.get_many([]) == {}
 
 
+def test_the_past_of_each_key_is_read_as_of_a_revision_of_its_own(backend: Backend) -> None:
+    a, b = backend.key("a"), backend.key("b")
+    first = backend.store.put(a, "1")
+    second = backend.store.put(b, "2")
+    third = backend.store.put(a, "3")
+    backend.store.delete(b)
+
+    found = backend.store.past([(a, second), (b, first), (b, third), (a, third)])
+
+    assert found == [
+        KeyValue(a, b"1", first, first),
+        None,
+        KeyValue(b, b"2", second, second),
+        KeyValue(a, b"3", first, third),
+    ]
+
+
+def test_the_past_that_is_compacted_is_refused(backend: Backend) -> None:
+    first = backend.store.put(backend.key("a"), "1")
+    backend.compact(backend.store.put(backend.key("a"), "2"))
+
+    with pytest.raises(Compacted):
+        backend.store.past([(backend.key("a"), first)])
+
+
 def test_get_many_takes_any_number_of_keys(backend: Backend) -> None:
     keys = [backend.key(f"{n:03}") for n in range(250)]
     for start in (0, 100, 200):
@@ -561,3 +586,30 @@ def test_compaction_does_not_disturb_a_watch_that_is_up_to_date(
         b"1",
         b"2",
     ]
+
+
+def test_a_watch_that_starts_in_compacted_history_tells_the_oldest_revision_that_is_left(
+    backend: Backend, listen: Listen
+) -> None:
+    first = backend.store.put(backend.key("a"), "1")
+    oldest = backend.store.put(backend.key("a"), "2")
+    backend.compact(oldest)
+
+    listener = listen(first)
+
+    assert listener.ended()
+    assert isinstance(listener.error, Compacted)
+    assert listener.error.at == oldest
+
+
+def test_a_watch_tells_how_far_each_prefix_has_been_given_out(
+    backend: Backend, listen: Listen
+) -> None:
+    listener = listen(backend.revision + 1, backend.key("a/"), backend.key("b/")).alive()
+    backend.store.put(backend.key("b/1"), "1")
+    last = backend.store.put(backend.key("a/1"), "1")
+
+    listener.until(lambda seen: len(seen.events) == 2)
+
+    eventually(lambda: listener.watch.reached[backend.key("a/")] >= last)
+    assert set(listener.watch.reached) == {backend.key("a/"), backend.key("b/")}

@@ -57,6 +57,13 @@ class MemoryStore:
         with self._changed:
             return {key: self._now[key] for key in dict.fromkeys(keys) if key in self._now}
 
+    def past(self, readings: Sequence[tuple[str, int]]) -> Sequence[KeyValue | None]:
+        with self._changed:
+            return [
+                next((kv for kv in self._as_of(revision) if kv.key == key), None)
+                for key, revision in readings
+            ]
+
     def list(
         self, prefix: str, *, revision: int = 0, keys_only: bool = False
     ) -> tuple[int, list[KeyValue]]:
@@ -284,6 +291,11 @@ class MemoryWatch:
         self._store, self._prefixes, self._from = store, prefixes, revision
         self._generation = store.generation
         self._closed = False
+        self._reached = revision - 1
+
+    @property
+    def reached(self) -> Mapping[str, int]:
+        return dict.fromkeys(self._prefixes, self._reached)
 
     def close(self) -> None:
         with self._store._changed:
@@ -293,7 +305,7 @@ class MemoryWatch:
     def __iter__(self) -> Iterator[Sequence[Event]]:
         with self._store._changed:
             if self._from < self._store._compacted:
-                raise Compacted(f"revision {self._from} has been compacted")
+                raise Compacted(f"revision {self._from} has been compacted", self._store._compacted)
             position = next(
                 (i for i, e in enumerate(self._store._history) if e.revision >= self._from),
                 len(self._store._history),
@@ -313,4 +325,5 @@ class MemoryWatch:
                     raise HistoryChanged("the store was restored from a backup")
                 new = self._store._history[position:]
                 position += len(new)
+                self._reached = max(self._reached, self._store._revision)
             yield [e for e in new if e.revision >= self._from and e.key.startswith(self._prefixes)]

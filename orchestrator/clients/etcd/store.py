@@ -92,6 +92,16 @@ class EtcdStore:
             found |= wire.found(reply)
         return found
 
+    def past(
+        self, readings: Sequence[tuple[str, int]]
+    ) -> Sequence[KeyValue | None]:
+        if not readings:
+            return ()
+        asked = [wire.reading(key, revision) for key, revision in readings]
+        reply = self._read("Txn", rpc.TxnRequest(success=asked), readings[0][0])
+        found = (response.response_range.kvs for response in reply.responses)
+        return [wire.key_value(kvs[0]) if kvs else None for kvs in found]
+
     def list(
         self, prefix: str, *, revision: int = 0, keys_only: bool = False
     ) -> tuple[int, list[KeyValue]]:

@@ -7,7 +7,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -58,6 +58,10 @@ class EtcdWatch:
         That a stream was opened does not count: one that breaks again and again brings nothing.
         """
         return time.monotonic() - self._heard
+
+    @property
+    def reached(self) -> Mapping[str, int]:
+        return {prefix: next_ - 1 for prefix, next_ in self._from.items()}
 
     def close(self) -> None:
         self._closed.set()
@@ -193,7 +197,8 @@ class _Stream:
         prefix = self._watched.get(reply.watch_id, "")
         if reply.compact_revision:
             raise Compacted(
-                f"the watch of {prefix} starts in history that etcd has dropped"
+                f"the watch of {prefix} starts in history that etcd has dropped",
+                reply.compact_revision,
             )
         if reply.canceled:
             raise self._canceled(reply.cancel_reason)

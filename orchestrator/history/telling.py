@@ -1,0 +1,233 @@
+"""What a change says: a sentence, and the time and the author where the record names them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from ..core.refs import Json, Ref
+from .changes import Change, Kind
+
+Document = Mapping[str, Json]
+"""A record as it may be shown: the JSON inside texts taken out, secrets masked."""
+
+_AUTHORS = ("who", "by", "author")
+"""The fields by which a record names who wrote it."""
+_REASONS = ("why",)
+_TIMES = ("at", "when", "since", "fetched")
+"""The fields by which a record says when it was written, or since when it holds."""
+
+
+def sentence(change: Change, document: Json) -> str:
+    """What happened, for people.
+
+    :param document: as it may be shown.
+    """
+    if change.value is None:
+        return _GONE.get(change.kind, "removed")
+    if change.kind is Kind.JOB:
+        return _job(document)
+    if not isinstance(document, dict):
+        return f"written, but it cannot be read: {document}"
+    told = _SAYS.get(change.kind, _other)(document)
+    if change.kind is Kind.CONFIG and change.created == change.revision:
+        told += ", a new resource"
+    return told + _why(document)
+
+
+def _why(document: Document) -> str:
+    reasons = (document.get(name) for name in _REASONS)
+    return "".join(f" ({reason})" for reason in reasons if reason)
+
+
+_GONE = {
+    Kind.CONFIG: "config removed",
+    Kind.HANDLED: "forgotten",
+    Kind.HELD: "no longer held",
+    Kind.JOB: "job removed",
+    Kind.RUN: "run removed",
+    Kind.STACK: "stack record removed",
+    Kind.STATE: "state removed",
+    Kind.FAILED: "no longer failed",
+    Kind.MONITORING: "monitoring record removed",
+    Kind.RETRY: "request dealt with",
+}
+
+
+def _config(document: Document) -> str:
+    version = document.get("version") or "(unversioned)"
+    if document.get("marked_for_deletion") is True:
+        return f"version {version} asks for the deletion"
+    return f"version {version} is wanted"
+
+
+def _handled(document: Document) -> str:
+    version = document.get("version")
+    if job := document.get("job"):
+        return f"version {version} became job {job}"
+    return f"version {version} was refused"
+
+
+def _held(document: Document) -> str:
+    version, reason = document.get("version"), document.get("reason", "")
+    return f"version {version} is held: {reason}"
+
+
+def _job(document: Json) -> str:
+    try:
+        job = document[1]
+        action = str(job["action"]).removeprefix("logical_")
+        return f"job to {action}, version {job['version']}"
+    except (IndexError, KeyError, TypeError):
+        return "written, but it is no job"
+
+
+def _run(document: Document) -> str:
+    step = str(document.get("step", ""))
+    says = _STEPS.get(step)
+    told = says(document) if says else f"step {step}"
+    marks = [mark for mark in ("overdue", "abandoned") if document.get(mark)]
+    return ", ".join([told, *marks])
+
+
+def _claimed(document: Document) -> str:
+    attempt = document.get("attempt", 0)
+    again = f" again, after {attempt} failed attempts" if attempt else ""
+    return f"a worker takes the job{again}"
+
+
+def _retried(document: Document) -> str:
+    attempt, delay = document.get("attempt", 0), document.get("delay", 0)
+    reason = document.get("reason", "")
+    return f"attempt {attempt} failed, next one in {delay:g} s: {reason}"
+
+
+def _waiting(document: Document) -> str:
+    return f"Heat has taken the request, stack {document.get('stack') or '?'}"
+
+
+def _done(document: Document) -> str:
+    if document.get("complete"):
+        return "the job is complete"
+    return f"the job failed: {document.get('reason', '')}"
+
+
+_STEPS: Mapping[str, Callable[[Document], str]] = {
+    "claimed": _claimed,
+    "retry": _retried,
+    "waiting": _waiting,
+    "ended": lambda _: "Heat is done",
+    "done": _done,
+}
+
+
+def _stack(document: Document) -> str:
+    status = str(document.get("stack_status", ""))
+    reason = document.get("status_reason", "")
+    return f"stack {status}" + (f": {reason}" if "FAILED" in status else "")
+
+
+def _state(document: Document) -> str:
+    state = document.get("state")
+    found = state if isinstance(state, dict) else {}
+    told = f"reported {found.get('worker_state', '?')}"
+    error = document.get("error", "")
+    told += f" for version {document.get('version', '?')}"
+    return told + (f": {error}" if error else "")
+
+
+def _failed(document: Document) -> str:
+    root = document.get("root")
+    cause = Ref.from_record(root) if isinstance(root, dict) else "?"
+    version = document.get("version")
+    return f"version {version} failed, cause {cause}: {document.get('error')}"
+
+
+def _retry(document: Document) -> str:
+    if tenant := document.get("gone"):
+        return f"a person says that project {tenant} is gone"
+    if document.get("confirm"):
+        return "a person lets the held deletion go"
+    force = ", with force" if document.get("force") else ""
+    return f"a person asks for another try{force}"
+
+
+def _monitoring(document: Document) -> str:
+    inner = document.get("monitoring")
+    told = inner if isinstance(inner, dict) else document
+    return "monitoring: " + ", ".join(
+        f"{name} {value}" for name, value in told.items() if name != "version"
+    )
+
+
+def _other(document: Document) -> str:
+    return "written"
+
+
+_SAYS: Mapping[Kind, Callable[[Document], str]] = {
+    Kind.CONFIG: _config,
+    Kind.HANDLED: _handled,
+    Kind.HELD: _held,
+    Kind.RUN: _run,
+    Kind.JOB_STATE: lambda _: "job state written",
+    Kind.STACK: _stack,
+    Kind.STATE: _state,
+    Kind.FAILED: _failed,
+    Kind.RETRY: _retry,
+    Kind.MONITORING: _monitoring,
+}
+
+
+# Who and when -------------------------------------------------------------------------------------
+
+
+def author(document: Json) -> str:
+    """Who wrote a record, as it says; empty where it does not."""
+    if not isinstance(document, dict):
+        return ""
+    named = (document.get(name) for name in _AUTHORS)
+    return next((name for name in named if isinstance(name, str) and name), "")
+
+
+def time_of(kind: Kind, document: Json, before: Json) -> float | None:
+    """When a record was written, as it says, in seconds since the epoch.
+
+    :param before: the same record's earlier version: a time that was in there tells of that one.
+    """
+    if not isinstance(document, dict):
+        return None
+    if kind is Kind.RUN:
+        return _run_time(document, before)
+    for name in _TIMES:
+        if (value := document.get(name)) and value != _field(before, name):
+            return _seconds(value)
+    return None
+
+
+def _run_time(document: Document, before: Json) -> float | None:
+    step, due = document.get("step"), _seconds(document.get("due"))
+    if step == "retry" and due is not None:
+        return due - (_seconds(document.get("delay")) or 0.0)
+    name = {"claimed": "since", "waiting": "asked_at"}.get(str(step), "")
+    value = document.get(name)
+    return None if value == _field(before, name) else _seconds(value)
+
+
+def _field(document: Json, name: str) -> Json:
+    return document.get(name) if isinstance(document, dict) else None
+
+
+def _seconds(value: Json) -> float | None:
+    """A time as records have it: seconds since the epoch, or ISO 8601."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value) if value > 0 and math.isfinite(value) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found.timestamp() if found.tzinfo else None

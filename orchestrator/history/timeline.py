@@ -1,0 +1,166 @@
+"""The changes of a resource as they are shown: in order, with sentences, times and differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..core.refs import Json, Ref
+from . import differences, telling
+from .changes import Change, Gap, Kind
+from .differences import ABSENT, Difference, Side
+from .veiling import Veiled
+
+_QUIET = frozenset({Kind.HANDLED, Kind.JOB_STATE})
+"""Records that say nothing to people that another one does not say."""
+_QUIET_REMOVALS = frozenset({Kind.RUN, Kind.HELD, Kind.FAILED, Kind.RETRY})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change as it is shown."""
+
+    change: Change
+    document: Json
+    """The record, masked; None of a removal."""
+    says: str
+    author: str
+    """Who, where the record says it; else empty."""
+    time: float | None
+    """When, in seconds since the epoch; None where nothing tells."""
+    source: str
+    """Whose the time is: ``record``, ``historian``, or empty."""
+    differences: tuple[Difference, ...]
+    """What differs from the same record's version before."""
+    quiet: bool = False
+    """Whether it says nothing to people that another one does not say."""
+
+    @property
+    def at_the_latest(self) -> bool:
+        """Whether the change may be much older than its time says."""
+        change = self.change
+        return self.source == "historian" and (change.late or change.listed)
+
+    def to_json(self) -> dict[str, Json]:
+        change = self.change
+        return {
+            "revision": change.revision,
+            "time": iso(self.time),
+            "time_from": self.source or None,
+            "at_the_latest": self.at_the_latest,
+            "record": change.kind.value,
+            "key": change.key,
+            "says": self.says,
+            "author": self.author or None,
+            "value": self.document,
+            "differences": [d.to_json() for d in self.differences],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What is known of a resource, the oldest first.
+
+    *notes* say what is not known, for people.
+    """
+
+    ref: Ref
+    entries: tuple[Entry, ...]
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "type": self.ref.type,
+            "id": self.ref.id,
+            "changes": [entry.to_json() for entry in self.entries],
+            "gaps": [gap_document(gap) for gap in self.gaps],
+            "notes": list(self.notes),
+        }
+
+
+def gap_document(gap: Gap) -> dict[str, Json]:
+    return {
+        "first": gap.first,
+        "last": gap.last,
+        "noticed": iso(gap.seen),
+        "reason": gap.reason,
+    }
+
+
+def iso(time: float | None) -> str | None:
+    """``2026-11-28T04:57:22.123Z``."""
+    if time is None:
+        return None
+    found = datetime.fromtimestamp(time, UTC)
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def entries(changes: Iterable[Change], veiled: Veiled) -> list[Entry]:
+    """The changes as they are shown, in the order in which they happened."""
+    ordered = sorted(changes, key=lambda change: change.place)
+    reported = {c.revision for c in ordered if c.kind is Kind.STATE and c.value}
+    before: dict[str, Side] = {}
+    found: list[Entry] = []
+    for change in ordered:
+        side = ABSENT if change.value is None else veiled.side(change.value)
+        earlier = before.get(change.key, ABSENT)
+        found.append(_entry(change, earlier, side, reported))
+        before[change.key] = side
+    return found
+
+
+def _entry(
+    change: Change, before: Side, side: Side, reported: set[int]
+) -> Entry:
+    there = change.value is not None
+    document = side.shown if there else None
+    time = telling.time_of(change.kind, document, before.shown)
+    source = "record" if time is not None else ""
+    if time is None and change.seen is not None:
+        time, source = change.seen, "historian"
+    over = change.revision in reported
+    return Entry(
+        change,
+        document,
+        _says(change, document, over),
+        telling.author(document),
+        time,
+        source,
+        tuple(differences.between(before, side)),
+        _is_quiet(change, over),
+    )
+
+
+def _says(change: Change, document: Json, over: bool) -> str:
+    if change.kind is Kind.JOB and change.value is None and not over:
+        return "the job is removed without an outcome: superseded, or never run"
+    return telling.sentence(change, document)
+
+
+def _is_quiet(change: Change, over: bool) -> bool:
+    if change.kind in _QUIET:
+        return True
+    if change.value is not None:
+        return False
+    return change.kind in _QUIET_REMOVALS or (change.kind is Kind.JOB and over)
+
+
+def since(listed: Sequence[Entry], moment: float) -> list[Entry]:
+    """The entries that are not older than *moment*.
+
+    One without a time is older when something with a revision as high is.
+    """
+    older = [
+        entry.change.place
+        for entry in listed
+        if entry.time is not None and entry.time < moment
+    ]
+    last = max(older, default=(0, 0, ""))[:2]
+    return [entry for entry in listed if entry.change.place[:2] > last]
+
+
+def visible(listed: Iterable[Entry]) -> Iterator[Entry]:
+    """Without those that say nothing to people."""
+    return (entry for entry in listed if not entry.quiet)

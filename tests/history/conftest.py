@@ -1,0 +1,176 @@
+"""A real etcd, with prefixes of its own for each test, and what writes into it like a bridge and its workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from orchestrator.clients import catalogue
+from orchestrator.clients.etcd import EtcdAccess, EtcdStore
+from orchestrator.clients.store import Event, Store
+from orchestrator.core.jobs import Action, Job, Param
+from orchestrator.core.keys import Keys, Prefixes
+from orchestrator.core.records import Failed, Handled, Held, Run, StackRecord, StateRecord
+from orchestrator.core.records.contract import JobState
+from orchestrator.core.records.runs import Step
+from orchestrator.core.refs import JobId, Ref
+from orchestrator.core.transactions import Transaction
+from orchestrator.sandbox import servers
+from orchestrator.sandbox.processes import Processes
+
+PREFIXES = ("CONFIG", "STATE", "MONITORING", "JOBS", "WORKER")
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    with Processes(tmp_path / "servers") as group:
+        yield group
+
+
+@pytest.fixture
+def etcd(processes: Processes) -> servers.Etcd:
+    """One of its own for each test: it is compacted, and its revisions are counted."""
+    try:
+        return servers.etcd(processes)
+    except servers.MissingServer as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def environment(etcd: servers.Etcd) -> dict[str, str]:
+    own = f"/{uuid.uuid4().hex}"
+    prefixes = {f"ORCHESTRATOR_{name}_PREFIX": f"{own}/{name.lower()}" for name in PREFIXES}
+    return {"ORCHESTRATOR_ETCD_ENDPOINTS": etcd.endpoint, **prefixes}
+
+
+@dataclass
+class World:
+    """An etcd, and what bridge and workers write to it, put down by hand."""
+
+    store: Store
+    keys: Keys
+    jobs: dict[Ref, int] = field(default_factory=dict)
+
+    def config(self, ref: Ref, version: int, *, marked: bool = False, **body: Any) -> int:
+        body = {"id": ref.id, "tenant_id": "t1", **body}
+        value = {"body": json.dumps(body), "version": version, "marked_for_deletion": marked}
+        return self.store.put(self.keys.below(self.keys.config, ref), json.dumps(value))
+
+    def decide(self, ref: Ref, version: int, action: Action = Action.CREATE, **body: Any) -> Job:
+        """The bridge makes a job of a version."""
+        self.jobs[ref] = number = self.jobs.get(ref, 0) + 1
+        job = Job(
+            id=JobId(f"{action.value}:heat_worker:{ref}:{version}:{number:05}"),
+            ref=ref,
+            action=action,
+            version=version,
+            params=(Param("name", "x"),),
+            dependency=(),
+            body={"id": ref.id, "tenant_id": "t1", **body},
+        )
+        handled = Handled(version, 7, job.id, ref.type, "t1", body=job.body)
+        held = self.keys.below(self.keys.held, ref)
+        self.store.commit(
+            Transaction(
+                puts={
+                    self.keys.job(job.id): job.to_json(),
+                    self.keys.below(self.keys.handled, ref): handled.to_json(),
+                },
+                deletes=(held,),
+            )
+        )
+        return job
+
+    def run(self, job: Job, run: Run, **more: str) -> int:
+        key = self.keys.run(job.tenant, job.id)
+        return self.store.commit(Transaction(puts={key: run.to_json(), **more}))
+
+    def carry_out(self, job: Job, error: str = "", retries: int = 0) -> int:
+        """A worker's writes, from the claim to the end; the revision of the state."""
+        keys, ref = self.keys, job.ref
+        job_state = keys.below(keys.job_states, ref)
+        since = 1795449345.0
+        self.run(job, Run(Step.CLAIMED, since=since), **{job_state: JobState().to_json()})
+        for attempt in range(1, retries + 1):
+            reason = "Heat answers 503: away"
+            self.run(job, Run(Step.RETRY, attempt=attempt, delay=2.0, reason=reason, since=since))
+            self.run(job, Run(Step.CLAIMED, attempt=attempt, since=since))
+        self.run(job, Run(Step.WAITING, stack="b1a7", since=since, asked_at=since + 1))
+        self.run(job, Run(Step.ENDED, stack="b1a7", since=since, asked_at=since + 1))
+        verb = {Action.CREATE: "CREATE", Action.MODIFY: "UPDATE", Action.DELETE: "DELETE"}
+        status = f"{verb[job.action]}_{'FAILED' if error else 'COMPLETE'}"
+        stack = StackRecord.of(ref, "t1", status, [], error)
+        filled = JobState(status).to_json()
+        self.store.commit(
+            Transaction(puts={keys.below(keys.stacks, ref): stack.to_json(), job_state: filled})
+        )
+        return self.end(job, status, error)
+
+    def end(self, job: Job, status: str, error: str) -> int:
+        keys, ref = self.keys, job.ref
+        state = StateRecord.of(job.action, status, [], job.version, error)
+        done = Run(Step.DONE, complete=not error, reason=error)
+        failed = keys.below(keys.failed, ref)
+        puts = {
+            keys.below(keys.state, ref): state.to_json(),
+            keys.run(job.tenant, job.id): done.to_json(),
+        }
+        gone = [keys.job(job.id), keys.below(keys.job_states, ref)]
+        if error:
+            puts[failed] = Failed(job.version, job.action, error, ref).to_json()
+        else:
+            gone.append(failed)
+        at = self.store.commit(Transaction(puts=puts, deletes=tuple(gone)))
+        self.store.delete(keys.run(job.tenant, job.id))
+        return at
+
+    def hold(self, ref: Ref, waits_for: Ref, version: int = 1) -> int:
+        held = Held(version, waits_for, f"refers to {waits_for}, which is not in the configuration")
+        return self.store.put(self.keys.below(self.keys.held, ref), held.to_json())
+
+    def clean(self, ref: Ref) -> int:
+        """The bridge removes all that is left of a resource whose config is gone."""
+        keys = self.keys
+        self.store.delete(keys.below(keys.config, ref))
+        folders = (keys.state, keys.stacks, keys.handled, keys.failed, keys.held)
+        return self.store.commit(
+            Transaction(deletes=tuple(keys.below(folder, ref) for folder in folders))
+        )
+
+    def events(self, revision: int = 1) -> list[Event]:
+        """Every change below our prefixes, by etcd's own watch."""
+        prefix = self.keys.prefixes.config.rpartition("/")[0] + "/"
+        now = self.store.put(f"{prefix}end", "x")
+        found: list[Event] = []
+        watch = self.store.watch([prefix], revision)
+        for batch in watch:
+            found += batch
+            if found and found[-1].revision == now:
+                break
+        watch.close()
+        return [event for event in found if not event.key.endswith("/end")]
+
+
+@pytest.fixture
+def world(environment: dict[str, str]) -> Iterator[World]:
+    prefixes = Prefixes(*(environment[f"ORCHESTRATOR_{name}_PREFIX"] for name in PREFIXES))
+    store = EtcdStore(EtcdAccess((environment["ORCHESTRATOR_ETCD_ENDPOINTS"],)))
+    yield World(store, Keys(prefixes, catalogue.load().schemas))
+    store.close()
+
+
+def compact(server: servers.Etcd, revision: int) -> None:
+    """By etcd's JSON gateway, so that nothing of ours is in between."""
+    body = json.dumps({"revision": revision, "physical": True}).encode()
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        urllib.request.Request(f"{server.url}/v3/kv/compaction", body), timeout=5
+    ).close()
