@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from . import environment, settings_checks
-from .clients import broker, certificates
+from .clients import broker, certificates, database
 from .clients.broker import BrokerAccess
 from .clients.etcd import EtcdAccess
 from .clients.schema_list import (
@@ -341,6 +341,28 @@ class Settings(BaseModel):
             " counts."
         ),
     )
+    history_database: Secret = Field(
+        "",
+        description=(
+            "Where the historian keeps the history: a file (SQLite), or"
+            " postgresql://user:password@host/name; empty: nowhere."
+        ),
+        repr=False,
+    )
+    history_days: float = Field(
+        90.0,
+        gt=0,
+        le=36500,
+        description="Days for which the historian keeps what was superseded.",
+    )
+    history_rows: int = Field(
+        10_000_000,
+        ge=1,
+        description=(
+            "Changes that the historian keeps at the most, besides the newest of each"
+            " record."
+        ),
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(
         "console",
@@ -411,6 +433,13 @@ class Settings(BaseModel):
         except InvalidInput as error:
             raise ValueError(str(error)) from error
         return listed
+
+    @field_validator("history_database")
+    @classmethod
+    def _history_database(cls, value: str) -> str:
+        if value:
+            database.parse(value)
+        return value
 
     @field_validator("log_level")
     @classmethod

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import json
+import logging
+import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from importlib import import_module
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from .. import log
+from .. import settings as configuration
 from ..core.refs import Json, Ref
-from ..errors import InvalidInput
-from ..history import reading, timeline
+from ..errors import (
+    InvalidInput,
+    OrchestratorError,
+    SettingsError,
+    StoreUnavailable,
+    TemporaryError,
+)
+from ..history import reading, sources, timeline
 from ..history.differences import NOTHING, Difference
 from ..history.moments import moment
 from ..history.timeline import Entry, Timeline
 from . import documents
+from .exits import Exit
 from .options import Output
 from .output import BAD, DOUBT, FAINT, GOOD, Format, Section, emit, hint, show
-from .session import Session, session
+from .session import Session, exit_code, session
 
 OneType = Annotated[
     str | None,
@@ -92,15 +106,64 @@ def command(
 
 def _read(doors: Session, kind: str, resource_id: str) -> Timeline:
     ref = _located(doors, kind, resource_id)
-    return reading.history(
-        doors.store, doors.keys, ref, doors.catalogue.templates
+    read = partial(
+        reading.history,
+        doors.store,
+        doors.keys,
+        ref,
+        doors.catalogue.templates,
     )
+    try:
+        with sources.archive(doors.settings.history_database) as archive:
+            return read(archive)
+    except StoreUnavailable:
+        raise
+    except TemporaryError as error:
+        hint(f"{error}. This is what etcd alone tells.")
+        return read()
 
 
 def _located(doors: Session, kind: str, resource_id: str) -> Ref:
     """The resource that a command line names, once it is known where it lies."""
     ref = documents.resource(doors.keys, kind, resource_id)
     return documents.place(doors.store, doors.keys, ref)
+
+
+def historian() -> None:
+    """Follow etcd's watch, and keep the history of all resources in a database.
+
+    Runs until it is told to stop (SIGTERM, Ctrl-C).
+    It resumes where it stopped. It may be killed at any time, and more than one may run.
+    The database is that of ORCHESTRATOR_HISTORY_DATABASE: a file, or a PostgreSQL server.
+    """
+    try:
+        settings = configuration.load()
+    except SettingsError as error:
+        log.tell_refused(error)
+        raise typer.Exit(Exit.INPUT) from error
+    log.configure(settings.log_level, settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    # Without a database its library need not be installed.
+    sources.address(settings.history_database)
+    service = import_module("orchestrator.history.service")
+    try:
+        service.run(settings, stop)
+    except OrchestratorError as error:
+        if settings.log_format != "json":
+            raise
+        logging.getLogger(__name__).error(
+            "The historian cannot run",
+            extra={"event": "historian_refused", "reason": str(error)},
+        )
+        raise typer.Exit(exit_code(error)) from error
+    except Exception as error:
+        logging.getLogger(__name__).exception(
+            "The historian ended by a defect",
+            extra={"event": "historian_defect"},
+        )
+        raise typer.Exit(Exit.DEFECT) from error
 
 
 # For people ---------------------------------------------------------------------------------------

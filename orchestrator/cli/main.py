@@ -545,6 +545,7 @@ def _demo_module() -> Any:
     return import_module("orchestrator.sandbox.demo")
 
 
+app.command("historian", epilog=HELP, rich_help_panel=_RUN)(history.historian)
 app.command("history", epilog=HELP, rich_help_panel=_LOOK)(history.command)
 app.add_typer(confirming.app, name="confirm", rich_help_panel=_CONFIG)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)

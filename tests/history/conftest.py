@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -11,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from orchestrator.clients import catalogue
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
@@ -23,7 +30,7 @@ from orchestrator.core.records.runs import Step
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.transactions import Transaction
 from orchestrator.sandbox import servers
-from orchestrator.sandbox.processes import Processes
+from orchestrator.sandbox.processes import Processes, free_port
 
 PREFIXES = ("CONFIG", "STATE", "MONITORING", "JOBS", "WORKER")
 
@@ -174,3 +181,66 @@ def compact(server: servers.Etcd, revision: int) -> None:
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
         urllib.request.Request(f"{server.url}/v3/kv/compaction", body), timeout=5
     ).close()
+
+
+# PostgreSQL ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server of its own; skipped where PostgreSQL is not installed, and an error in CI."""
+    programs = postgresql_programs()
+    if programs is None:
+        if "CI" in os.environ:
+            raise AssertionError("PostgreSQL is not installed")
+        pytest.skip("PostgreSQL is not installed")
+    folder = tmp_path_factory.mktemp("postgresql")
+    as_user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        # The server refuses to run as root.
+        shutil.chown(folder, "nobody")
+        for parent in [folder, *folder.parents]:
+            if parent.owner() == "root" and str(parent).startswith(tempfile.gettempdir() + "/"):
+                parent.chmod(0o755)
+        as_user = {"user": "nobody"}
+    data, port = folder / "data", free_port()
+    make = [programs / "initdb", "-D", data, "-U", "historian", "--auth=trust", "--no-sync"]
+    subprocess.run(make, check=True, capture_output=True, cwd=folder, **as_user)
+    serve = [programs / "postgres", "-D", data, "-p", str(port), "-k", folder, "-F"]
+    with subprocess.Popen(
+        serve, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user
+    ) as server:
+        address = f"postgresql://historian@127.0.0.1:{port}"
+        try:
+            wait_for(f"{address}/postgres", server)
+            yield address
+        finally:
+            server.send_signal(signal.SIGINT)
+
+
+def postgresql_programs() -> Path | None:
+    """The folder of the server's programs: beside `postgres` on PATH, or where Debian puts them."""
+    on_path = shutil.which("postgres")
+    found = [Path(on_path).resolve().parent] if on_path else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in found if (folder / "initdb").is_file()), None)
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    end, pause = time.monotonic() + 120, threading.Event()
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+            return
+        except psycopg.OperationalError:
+            assert server.poll() is None and time.monotonic() < end, "PostgreSQL does not answer"
+            pause.wait(0.1)
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str) -> str:
+    """The URL of an empty database."""
+    name = f"history_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{postgresql_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{postgresql_server}/{name}"

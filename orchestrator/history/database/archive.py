@@ -1,0 +1,133 @@
+"""What commands read of the historian's database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sql
+
+from ...clients.database import Address
+from ...core.refs import Ref
+from ..changes import Change, Gap, Kind
+from . import migrations
+from .opening import Connection, engine, transaction
+from .retention import HORIZON
+from .tables import changes, facts, gaps, live, pairs, positions
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How far the database has come, and how far back it goes."""
+
+    generation: int
+    cluster: str
+    positions: Mapping[str, int]
+    gaps: tuple[Gap, ...]
+    horizon: float | None = None
+    """Since when all is kept, in seconds since the epoch; None: nothing was dropped."""
+
+
+class Archive:
+    """The database, for reading.
+
+    Every method raises :class:`~.opening.DatabaseUnavailable`.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def known(self) -> Known:
+        run = self._connection.execute
+        told = pairs(self._connection, facts)
+        horizon = json.loads(told[HORIZON])["seen"] if HORIZON in told else None
+        found = run(sql.select(gaps).order_by(gaps.c.generation, gaps.c.last))
+        return Known(
+            int(told.get("generation", "0")),
+            told.get("cluster", ""),
+            pairs(self._connection, positions),
+            tuple(map(_gap, found.all())),
+            horizon,
+        )
+
+    def of(self, ref: Ref, keys: Collection[str]) -> list[Change]:
+        """The changes of a resource, in the order in which they happened.
+
+        :param keys: those of its records, which the historian may have known by no name.
+        """
+        own = (changes.c.type == ref.type) & (changes.c.resource == ref.id)
+        found = sql.select(changes).where(own | changes.c.key.in_(keys))
+        ordered = found.order_by(changes.c.generation, changes.c.revision)
+        return [_change(row) for row in self._connection.execute(ordered)]
+
+    def wanted_at(self, moment: float) -> list[Change]:
+        """Every config as it was last seen at a moment, in order of key."""
+        last = sql.select(sql.func.max(changes.c.id))
+        until = self._connection.execute(
+            last.where(changes.c.seen <= moment)
+        ).scalar()
+        wanted = live(until=until or 0).where(
+            changes.c.kind == Kind.CONFIG.value
+        )
+        found = self._connection.execute(wanted.order_by(changes.c.key))
+        return [_change(row) for row in found]
+
+    def all(self) -> Iterator[Change]:
+        """Every change, in the order of writing."""
+        found = sql.select(changes).order_by(changes.c.id)
+        for row in self._connection.execute(found):
+            yield _change(row)
+
+    def behind_at(self, moment: float) -> float | None:
+        """When the historian saw the first change after a moment, if it saw it late; else None."""
+        after = sql.select(changes.c.seen, changes.c.late).where(
+            changes.c.seen > moment
+        )
+        row = self._connection.execute(
+            after.order_by(changes.c.id).limit(1)
+        ).first()
+        return row.seen if row is not None and row.late else None
+
+    def began(self) -> float | None:
+        """When the historian saw its first change; None: it has seen none."""
+        first = sql.select(sql.func.min(changes.c.seen))
+        found: float | None = self._connection.execute(first).scalar()
+        return found
+
+
+@contextmanager
+def opened(address: Address) -> Iterator[Archive]:
+    """The database for as long as the block lasts, as of one moment.
+
+    :raises InvalidInput: it is of another release.
+    :raises DatabaseUnavailable: it is not there, or does not answer.
+    """
+    found = engine(address, create=False)
+    try:
+        with transaction(found, address) as connection:
+            migrations.check(connection)
+            yield Archive(connection)
+    finally:
+        found.dispose()
+
+
+def _gap(row: Any) -> Gap:
+    return Gap(row.first, row.last, row.seen, row.reason, row.generation)
+
+
+def _change(row: Any) -> Change:
+    return Change(
+        key=row.key,
+        kind=Kind(row.kind),
+        ref=Ref(row.type, row.resource) if row.type else None,
+        revision=row.revision,
+        created=row.created,
+        value=None if row.value is None else bytes(row.value),
+        seen=row.seen,
+        late=row.late,
+        listed=row.listed,
+        generation=row.generation,
+    )

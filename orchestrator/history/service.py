@@ -1,0 +1,70 @@
+"""The historian as a process: its doors, and what follows from a signal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from ..clients import catalogue, schema_list
+from ..clients.etcd import EtcdStore
+from ..clients.types import Types
+from ..errors import InvalidInput
+from ..settings import Settings
+from . import sources
+from .database.opening import DatabaseUnavailable
+from .database.retention import Retention
+from .database.writing import Recorder
+from .following import Historian
+
+log = logging.getLogger(__name__)
+
+_RETRY = 5.0
+"""Seconds between two tries to reach the database at the start."""
+
+
+def run(settings: Settings, stopping: threading.Event) -> None:
+    """The historian until *stopping* is set.
+
+    :raises InvalidInput: the database, the catalogue or the schema list cannot be used.
+    """
+    address = sources.address(settings.history_database)
+    if address is None:
+        raise InvalidInput(
+            "ORCHESTRATOR_HISTORY_DATABASE is empty: name a file, such as"
+            " /var/lib/orchestrator/history.db, or postgresql://user:password@host/name"
+        )
+    recorder = Recorder(address)
+    if not _prepare(recorder, stopping):
+        return
+    templates = catalogue.load(settings.templates)
+    source = schema_list.source(settings.schema_access, templates)
+    store = EtcdStore(settings.etcd)
+    types = Types(store, settings.prefixes, source.read)
+    keep = Retention(settings.history_days, settings.history_rows)
+    log.info(
+        "Historian started",
+        extra={"event": "historian_started", "database": str(address)},
+    )
+    Historian(store, types, recorder, keep).run(stopping)
+    log.info("Historian stopped", extra={"event": "historian_stopped"})
+    store.close()
+    recorder.close()
+
+
+def _prepare(recorder: Recorder, stopping: threading.Event) -> bool:
+    """Bring the tables up to date, as soon as the database answers; False: told to stop."""
+    while not stopping.is_set():
+        try:
+            applied = recorder.migrate()
+        except DatabaseUnavailable as error:
+            fields = {"event": "historian_waits", "reason": str(error)[:500]}
+            log.warning("Historian waits", extra={**fields, "seconds": _RETRY})
+            stopping.wait(_RETRY)
+            continue
+        if applied:
+            log.info(
+                "History database brought up to date",
+                extra={"event": "history_migrated", "versions": applied},
+            )
+        return True
+    return False

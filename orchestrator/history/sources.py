@@ -1,0 +1,50 @@
+"""The historian's database for whoever may do without it: loaded when a setting names one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..clients.database import Address, parse
+from ..errors import InvalidInput
+
+if TYPE_CHECKING:
+    from .database.archive import Archive
+
+
+def address(setting: str) -> Address | None:
+    """The database that the setting names; None when it is empty.
+
+    :raises InvalidInput: its libraries are not installed.
+    """
+    if not setting:
+        return None
+    found = parse(setting)
+    for library in ("sqlalchemy", *(() if found.file else ("psycopg",))):
+        try:
+            import_module(library)
+        except ImportError:
+            raise InvalidInput(
+                f"ORCHESTRATOR_HISTORY_DATABASE needs {library}, which is not installed:"
+                " pip install 'orchestrator[history]'"
+            ) from None
+    return found
+
+
+@contextmanager
+def archive(setting: str) -> Iterator[Archive | None]:
+    """The database for reading; None when the setting is empty.
+
+    :raises InvalidInput: it is of another release, or a library is not installed.
+    :raises DatabaseUnavailable: it is not there, or does not answer.
+    """
+    found = address(setting)
+    if found is None:
+        yield None
+        return
+    from .database.archive import opened
+
+    with opened(found) as database:
+        yield database
