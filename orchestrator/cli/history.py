@@ -1,25 +1,21 @@
-"""``orchestrator history``: what happened to a resource, in order."""
+"""``orchestrator history`` and ``orchestrator historian``."""
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from importlib import import_module
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from .. import log
 from .. import settings as configuration
-from ..core.refs import Json, Ref
+from ..core.refs import Ref
 from ..errors import (
     InvalidInput,
     OrchestratorError,
@@ -27,14 +23,14 @@ from ..errors import (
     StoreUnavailable,
     TemporaryError,
 )
-from ..history import reading, sources, timeline
-from ..history.differences import NOTHING, Difference
+from ..history import reading, sources, timeline, wanted
 from ..history.moments import moment
-from ..history.timeline import Entry, Timeline
-from . import documents
+from ..history.timeline import Timeline
+from ..history.wanted import Then
+from . import documents, history_text
 from .exits import Exit
 from .options import Output
-from .output import BAD, DOUBT, FAINT, GOOD, Format, Section, emit, hint, show
+from .output import Format, emit, hint, show
 from .session import Session, exit_code, session
 
 OneType = Annotated[
@@ -65,6 +61,16 @@ Diff = Annotated[
     bool,
     typer.Option("--diff", help="Show what differs from the version before."),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        help="Show the wanted configuration of that moment instead, from the"
+        " historian's database.",
+        metavar="WHEN",
+        show_default=False,
+    ),
+]
 
 
 def command(
@@ -72,40 +78,52 @@ def command(
     resource_id: OneId = None,
     since: Since = None,
     diff: Diff = False,
+    at: At = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Show what happened to a resource: every version of its config, each job and attempt, each
     report, failure and request of a person, in order.
 
-    It is read from etcd's own revisions, as far back as etcd has not compacted them.
-    etcd keeps no times: a change has one only where its record names it.
+    It is read from the historian's database, where ORCHESTRATOR_HISTORY_DATABASE names one.
+    What is not there is read from etcd's own revisions, as far back as etcd has not compacted them.
+    etcd keeps no times: a change has one where its record names it, or where a historian saw it.
     Secrets are masked.
 
     **Examples**
 
         orchestrator history port port-web
         orchestrator history port:port-web --since 1d --diff
+        orchestrator history --at 2026-11-28T04:00:00Z port -o yaml
     """
     kind, resource_id = documents.split(kind, resource_id)
+    if at is not None:
+        if since is not None or diff:
+            raise InvalidInput("--at goes with neither --since nor --diff")
+        _show_then(at, kind, resource_id, output)
+        return
     if kind is None or resource_id is None:
-        raise InvalidInput("name TYPE and ID of one resource")
+        raise InvalidInput("name TYPE and ID of one resource, or --at WHEN")
     after = moment(since, time.time(), "--since") if since else None
     with session() as doors:
-        found = _read(doors, kind, resource_id)
+        found = _read(doors, located(doors, kind, resource_id))
     if after is not None:
-        found = replace(
-            found, entries=tuple(timeline.since(found.entries, after))
-        )
+        kept = timeline.since(found.entries, after)
+        found = replace(found, entries=tuple(kept))
     if output is Format.TEXT:
-        show(_render(found, diff=diff))
+        show(history_text.history(found, diff=diff))
         for note in found.notes:
             hint(note)
     else:
         emit(found.to_json(), output)
 
 
-def _read(doors: Session, kind: str, resource_id: str) -> Timeline:
-    ref = _located(doors, kind, resource_id)
+def located(doors: Session, kind: str, resource_id: str) -> Ref:
+    """The resource that a command line names, once it is known where it lies."""
+    ref = documents.resource(doors.keys, kind, resource_id)
+    return documents.place(doors.store, doors.keys, ref)
+
+
+def _read(doors: Session, ref: Ref) -> Timeline:
     read = partial(
         reading.history,
         doors.store,
@@ -123,10 +141,41 @@ def _read(doors: Session, kind: str, resource_id: str) -> Timeline:
         return read()
 
 
-def _located(doors: Session, kind: str, resource_id: str) -> Ref:
-    """The resource that a command line names, once it is known where it lies."""
-    ref = documents.resource(doors.keys, kind, resource_id)
-    return documents.place(doors.store, doors.keys, ref)
+def _show_then(
+    at: str, kind: str | None, resource_id: str | None, output: Format
+) -> None:
+    """The wanted configuration of a moment."""
+    now = time.time()
+    then = moment(at, now, "--at")
+    if then > now:
+        raise InvalidInput(f"--at {at}: this is yet to come")
+    with session() as doors:
+        found = _then(doors, then, kind, resource_id)
+    if output is Format.TEXT:
+        show(history_text.configs(found.configs))
+    else:
+        emit(list(found.documents), output)
+    for note in found.notes:
+        hint(note)
+
+
+def _then(
+    doors: Session, then: float, kind: str | None, resource_id: str | None
+) -> Then:
+    keys = doors.keys
+    known = documents.check_type(keys, kind) if kind else None
+    templates = reading.templates_of(
+        doors.store, keys, doors.catalogue.templates
+    )
+    with sources.archive(doors.settings.history_database) as archive:
+        if archive is None:
+            raise InvalidInput(
+                "--at needs the historian's database, because etcd keeps no times: set"
+                " ORCHESTRATOR_HISTORY_DATABASE (docs/howto/history.md)"
+            )
+        return wanted.at(
+            archive, then, templates, kind=known, resource_id=resource_id
+        )
 
 
 def historian() -> None:
@@ -145,11 +194,10 @@ def historian() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    # Without a database its library need not be installed.
-    sources.address(settings.history_database)
-    service = import_module("orchestrator.history.service")
     try:
-        service.run(settings, stop)
+        # Without a database its library need not be installed.
+        sources.required(settings.history_database)
+        import_module("orchestrator.history.service").run(settings, stop)
     except OrchestratorError as error:
         if settings.log_format != "json":
             raise
@@ -159,88 +207,9 @@ def historian() -> None:
         )
         raise typer.Exit(exit_code(error)) from error
     except Exception as error:
+        # As of a bridge: whoever supervises it starts it again.
         logging.getLogger(__name__).exception(
             "The historian ended by a defect",
             extra={"event": "historian_defect"},
         )
         raise typer.Exit(Exit.DEFECT) from error
-
-
-# For people ---------------------------------------------------------------------------------------
-
-
-_COLUMNS = ("time", "revision", "record", "what", "who")
-
-
-def _render(found: Timeline, *, diff: bool) -> list[Section | Text]:
-    entries = list(timeline.visible(found.entries))
-    if not entries:
-        return [Text("Nothing happened.")]
-    if diff:
-        return list(_with_differences(found.entries))
-    authors = any(entry.author for entry in entries)
-    columns = _COLUMNS if authors else _COLUMNS[:-1]
-    rows = [_cells(entry)[: len(columns)] for entry in entries]
-    return [Section("", columns, rows, wide=frozenset({"what"}))]
-
-
-def _cells(entry: Entry) -> tuple[str | Text, ...]:
-    return (
-        _time(entry),
-        str(entry.change.revision),
-        entry.change.kind.value,
-        Text(entry.says, _style(entry)),
-        entry.author,
-    )
-
-
-def _time(entry: Entry) -> Text:
-    """In this machine's zone; ``≤`` where the change may be older."""
-    if entry.time is None:
-        return Text("-", FAINT)
-    local = datetime.fromtimestamp(entry.time).astimezone()
-    mark = "≤ " if entry.at_the_latest else ""
-    return Text(f"{mark}{local:%Y-%m-%d %H:%M:%S}")
-
-
-def _style(entry: Entry) -> str:
-    says = entry.says
-    if "FAILED" in says or "failed" in says:
-        return BAD
-    if says.startswith(("reported", "the job is complete")):
-        return GOOD
-    return DOUBT if entry.change.value is None else ""
-
-
-def _with_differences(entries: Iterable[Entry]) -> Iterator[Text]:
-    """One line for a change, and one for each value that differs."""
-    for entry in entries:
-        if entry.quiet:
-            continue
-        yield Text.assemble(
-            _time(entry),
-            (f"  revision {entry.change.revision}  ", FAINT),
-            (entry.change.kind.value, "bold cyan"),
-            "  ",
-            (entry.says, _style(entry)),
-            (f"  by {entry.author}" if entry.author else "", FAINT),
-        )
-        for difference in entry.differences:
-            yield difference_line(difference)
-
-
-def difference_line(difference: Difference) -> Text:
-    """``~ body.cidr: "192.0.2.0/24" → "192.0.2.0/25"``."""
-    path = difference.path or "(all)"
-    if difference.masked:
-        return Text(f"    ~ {path}: a secret has changed", DOUBT)
-    if difference.before is NOTHING:
-        return Text(f"    + {path}: {_value(difference.after)}", GOOD)
-    if difference.after is NOTHING:
-        return Text(f"    - {path}: {_value(difference.before)}", BAD)
-    before, after = _value(difference.before), _value(difference.after)
-    return Text(f"    ~ {path}: {before} → {after}", DOUBT)
-
-
-def _value(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -27,6 +27,7 @@ from . import (
     history,
     relations,
     retrying,
+    rollback,
     schemas,
     settings_view,
     showing,
@@ -547,6 +548,7 @@ def _demo_module() -> Any:
 
 app.command("historian", epilog=HELP, rich_help_panel=_RUN)(history.historian)
 app.command("history", epilog=HELP, rich_help_panel=_LOOK)(history.command)
+app.command("rollback", epilog=HELP, rich_help_panel=_CONFIG)(rollback.command)
 app.add_typer(confirming.app, name="confirm", rich_help_panel=_CONFIG)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
 app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)

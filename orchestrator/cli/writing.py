@@ -109,16 +109,26 @@ def _canonical(ref: Ref, body: Mapping[str, Json]) -> str:
 
 
 def put(
-    store: Store, keys: Keys, ref: Ref, body: Mapping[str, Json]
+    store: Store,
+    keys: Keys,
+    ref: Ref,
+    body: Mapping[str, Json],
+    *,
+    only: int | None = None,
 ) -> Written:
     """Write a resource with its next version, unless it is there already as it is wanted.
 
-    :raises InvalidInput: etcd refuses the value.
+    :param only: the revision of the write that may be replaced, 0: there is none; None: any.
+    :raises InvalidInput: etcd refuses the value, or somebody else has written it since.
     """
     key = config_key(keys, ref)
     for _ in range(_ATTEMPTS):
         there = store.get(key)
         now = stored(there.value) if there else None
+        if only is not None and only != (there.revision if there else 0):
+            raise InvalidInput(
+                f"{ref} was written by somebody else meanwhile: look at it again"
+            )
         if there and now and not now.marked and same(ref, now.body, body):
             return Written(
                 ref, key, Result.UNCHANGED, now.version, there.revision

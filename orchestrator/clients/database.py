@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 _SQLITE = "sqlite"
+_EXPECTED = (
+    "expected the path of a file, or postgresql://user:password@host/name"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,10 @@ def parse(text: str) -> Address:
     :raises ValueError: it names none. The text is not quoted, for it may hold a password.
     """
     match = _SCHEME.match(text)
-    if match is None:
+    if match is None and "://" not in text:
         return Address(file=text)
+    if match is None:
+        raise ValueError(_EXPECTED)
     scheme, rest = match[1].lower(), text[match.end() :]
     if scheme == _SQLITE:
         if len(rest) < 2 or not rest.startswith("/"):
@@ -48,9 +53,7 @@ def parse(text: str) -> Address:
             )
         return Address(file=rest[1:])
     if scheme not in _POSTGRES:
-        raise ValueError(
-            "expected the path of a file, or postgresql://user:password@host/name"
-        )
+        raise ValueError(_EXPECTED)
     _check_server(f"postgresql://{rest}")
     return Address(url=f"postgresql+psycopg://{rest}")
 

@@ -73,8 +73,6 @@ def between(before: Side, after: Side) -> list[Difference]:
 
 
 def _between(path: str, before: Side, after: Side) -> Iterator[Difference]:
-    if _same(before.real, after.real):
-        return
     if _both(dict, before, after):
         for name in dict.fromkeys((*before.real, *after.real)):
             inner = f"{path}.{name}" if path else str(name)
@@ -85,13 +83,21 @@ def _between(path: str, before: Side, after: Side) -> Iterator[Difference]:
             yield from _between(
                 inner, before.inner(number), after.inner(number)
             )
-    else:
+    elif not _same(before.real, after.real):
         yield Difference(path, before.shown, after.shown)
 
 
 def _same(one: Json, other: Json) -> bool:
-    """``1`` and ``true`` differ."""
-    return type(one) is type(other) and bool(one == other)
+    """Whether two values are alike, at any depth. ``1`` and ``true`` are not."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(
+            _same(value, other[name]) for name, value in one.items()
+        )
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
 
 
 def _both(kind: type, before: Side, after: Side) -> bool:

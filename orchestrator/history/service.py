@@ -8,7 +8,6 @@ import threading
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.types import Types
-from ..errors import InvalidInput
 from ..settings import Settings
 from . import sources
 from .database.opening import DatabaseUnavailable
@@ -27,12 +26,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
 
     :raises InvalidInput: the database, the catalogue or the schema list cannot be used.
     """
-    address = sources.address(settings.history_database)
-    if address is None:
-        raise InvalidInput(
-            "ORCHESTRATOR_HISTORY_DATABASE is empty: name a file, such as"
-            " /var/lib/orchestrator/history.db, or postgresql://user:password@host/name"
-        )
+    address = sources.required(settings.history_database)
     recorder = Recorder(address)
     if not _prepare(recorder, stopping):
         return

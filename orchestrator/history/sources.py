@@ -33,6 +33,20 @@ def address(setting: str) -> Address | None:
     return found
 
 
+def required(setting: str) -> Address:
+    """The database that the setting names, for whoever cannot do without one.
+
+    :raises InvalidInput: it names none, or its libraries are not installed.
+    """
+    found = address(setting)
+    if found is None:
+        raise InvalidInput(
+            "ORCHESTRATOR_HISTORY_DATABASE is empty: name a file, such as"
+            " /var/lib/orchestrator/history.db, or postgresql://user:password@host/name"
+        )
+    return found
+
+
 @contextmanager
 def archive(setting: str) -> Iterator[Archive | None]:
     """The database for reading; None when the setting is empty.

@@ -204,10 +204,10 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
                 parent.chmod(0o755)
         as_user = {"user": "nobody"}
     data, port = folder / "data", free_port()
-    make = [programs / "initdb", "-D", data, "-U", "historian", "--auth=trust", "--no-sync"]
+    make = [f"{programs}/initdb", "-D", f"{data}", "-U", "historian", "--auth=trust", "-N"]
     subprocess.run(make, check=True, capture_output=True, cwd=folder, **as_user)
-    serve = [programs / "postgres", "-D", data, "-p", str(port), "-k", folder, "-F"]
-    with subprocess.Popen(
+    serve = [f"{programs}/postgres", "-D", f"{data}", "-p", f"{port}", "-k", f"{folder}", "-F"]
+    with subprocess.Popen[bytes](
         serve, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user
     ) as server:
         address = f"postgresql://historian@127.0.0.1:{port}"

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,10 @@ def written(database: Address) -> int:
         return 0
 
 
+def has_more(database: Address, before: int) -> bool:
+    return written(database) > before
+
+
 def test_fifty_resources_and_some_hundred_changes_over_kills_are_what_etcd_has(
     world: World,
     etcd: servers.Etcd,
@@ -305,7 +310,7 @@ def test_fifty_resources_and_some_hundred_changes_over_kills_are_what_etcd_has(
             writer = threading.Thread(target=live_all, args=(world, refs, version))
             writer.start()
             if version < 5:
-                eventually(lambda before=before: written(database) > before)
+                eventually(partial(has_more, database, before))
                 time.sleep(dice.uniform(0.0, 0.3))
                 process.send_signal(signal.SIGKILL)
                 process.wait()

@@ -63,16 +63,14 @@ class Archive:
         ordered = found.order_by(changes.c.generation, changes.c.revision)
         return [_change(row) for row in self._connection.execute(ordered)]
 
-    def wanted_at(self, moment: float) -> list[Change]:
-        """Every config as it was last seen at a moment, in order of key."""
+    def at(self, moment: float, kinds: Collection[Kind]) -> list[Change]:
+        """The records of some kinds as they were last seen at a moment, in order of key."""
         last = sql.select(sql.func.max(changes.c.id))
         until = self._connection.execute(
             last.where(changes.c.seen <= moment)
         ).scalar()
-        wanted = live(until=until or 0).where(
-            changes.c.kind == Kind.CONFIG.value
-        )
-        found = self._connection.execute(wanted.order_by(changes.c.key))
+        there = live(until=until or 0).where(changes.c.kind.in_(kinds))
+        found = self._connection.execute(there.order_by(changes.c.key))
         return [_change(row) for row in found]
 
     def all(self) -> Iterator[Change]:

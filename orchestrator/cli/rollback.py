@@ -1,0 +1,159 @@
+"""``orchestrator rollback``: an earlier version of a config, written as a new one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ..clients.store import KeyValue
+from ..core.checks.bodies import Shapes
+from ..core.refs import Ref
+from ..core.source import Located
+from ..errors import InvalidInput
+from ..history import differences, reading, sources, wanted
+from ..history.changes import Kind, config_key
+from ..history.differences import NOTHING, Difference, Side
+from ..history.reading import Found
+from ..history.veiling import Veiled
+from ..history.wanted import Config
+from . import documents, history_text, relations, writing
+from .documents import Document, Raw
+from .finishing import finish, warn_of_api_server
+from .history import OneId, OneType, located
+from .options import Output, Timeout, Wait
+from .output import Format, hint
+from .session import Session, session
+from .waiting import Goal
+
+To = Annotated[
+    int,
+    typer.Option(
+        "--to",
+        help="The version to go back to; `orchestrator history` shows them.",
+        metavar="VERSION",
+        min=0,
+        show_default=False,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def command(
+    to: To,
+    kind: OneType = None,
+    resource_id: OneId = None,
+    yes: Yes = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Write an earlier version of a config as a new version.
+
+    The earlier version is taken from the history: the historian's database and etcd's revisions.
+    What differs is shown, and nothing is written before you agree.
+    The config is checked and written as `orchestrator apply` does it, so the version that is gone
+    back to gets a number of its own.
+    A config that is removed, or marked for deletion, is wanted again.
+
+    **Examples**
+
+        orchestrator rollback port port-web --to 3
+        orchestrator rollback port:port-web --to 3 --yes --wait
+    """
+    kind, resource_id = documents.split(kind, resource_id)
+    if kind is None or resource_id is None:
+        raise InvalidInput("name TYPE and ID of one resource")
+    if not yes and not sys.stdin.isatty():
+        raise InvalidInput(
+            "nobody can be asked here: --yes writes without a question"
+        )
+    with session(timeout if wait else None) as doors:
+        ref = located(doors, kind, resource_id)
+        found = _found(doors, ref)
+        config = _chosen(ref, found, to)
+        shapes = Shapes(doors.keys.schemas.json_schema)
+        document = _checked(doors, config, shapes)
+        there = doors.store.get(config_key(doors.keys, ref))
+        _tell(doors, found, config, there)
+        relations.tell_missing(doors.store, doors.keys, [document], shapes)
+        if not yes and not typer.confirm("Write it?", err=True):
+            hint("Nothing is written.")
+            return
+        written = [
+            writing.put(
+                doors.store,
+                doors.keys,
+                ref,
+                document.body,
+                only=there.revision if there else 0,
+            )
+        ]
+        warn_of_api_server(doors, written)
+        goal = Goal([ref]) if wait else None
+        finish(doors, written, goal, timeout, output)
+
+
+def _found(doors: Session, ref: Ref) -> Found:
+    with sources.archive(doors.settings.history_database) as archive:
+        return reading.changes(doors.store, doors.keys, ref, archive)
+
+
+def _chosen(ref: Ref, found: Found, version: int) -> Config:
+    """:raises InvalidInput: the history has no such version."""
+    config = wanted.version_of(found.changes, version)
+    if config is not None:
+        return config
+    known = ", ".join(map(str, wanted.versions(found.changes)))
+    raise InvalidInput(
+        f"the history has no version {version} of {ref} that can be written again;"
+        f" it has {known or 'none at all'}"
+    )
+
+
+def _checked(doors: Session, config: Config, shapes: Shapes) -> Document:
+    """The earlier config as a document, held to what `apply` holds documents to.
+
+    :raises InvalidInput: it does not fit its type any more.
+    """
+    ref = config.ref
+    value = {"type": ref.type, "id": ref.id, "body": config.body}
+    raw = Raw(f"version {config.version}", Located(value, 0, lambda path: 0))
+    (document,) = documents.check(doors.keys, [raw], shapes=shapes)
+    return document
+
+
+def _tell(
+    doors: Session, found: Found, config: Config, there: KeyValue | None
+) -> None:
+    """What differs between the config that is there and the one to be written, on stderr."""
+    templates = reading.templates_of(
+        doors.store, doors.keys, doors.catalogue.templates
+    )
+    changes = [
+        c for c in found.changes if c.kind in (Kind.CONFIG, Kind.HANDLED)
+    ]
+    veiled = Veiled(changes, templates)
+    now = veiled.side(there.value) if there else Side({}, {})
+    body = Side(config.body, veiled.shown(config.body))
+    told = differences.between(_body(now), body)
+    for line in _lines(config, told):
+        hint(line)
+    if there is None:
+        hint(f"{config.ref} is not in the configuration: it is made anew.")
+    elif isinstance(now.real, dict) and now.real.get("marked_for_deletion"):
+        hint(f"{config.ref} is marked for deletion: it is wanted again.")
+
+
+def _body(config: Side) -> Side:
+    """The body of a config; an empty one where there is none."""
+    body = config.inner("body")
+    return Side({}, {}) if body.real is NOTHING else body
+
+
+def _lines(config: Config, told: list[Difference]) -> list[str]:
+    if not told:
+        return [f"Version {config.version} says what is there already."]
+    lines = [str(history_text.difference_line(one)) for one in told]
+    return [f"Version {config.version} of {config.ref} would change:", *lines]
