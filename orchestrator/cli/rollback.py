@@ -45,6 +45,13 @@ def command(
     kind: OneType = None,
     resource_id: OneId = None,
     yes: Yes = False,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate/--no-validate",
+            help="Hold the body to the JSON schema of its type as it is now.",
+        ),
+    ] = True,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -74,10 +81,11 @@ def command(
         found = _found(doors, ref)
         config = _chosen(ref, found, to)
         shapes = Shapes(doors.keys.schemas.json_schema)
-        document = _checked(doors, config, shapes)
+        document = _checked(doors, config, shapes if validate else None)
         there = doors.store.get(config_key(doors.keys, ref))
         _tell(doors, found, config, there)
-        relations.tell_missing(doors.store, doors.keys, [document], shapes)
+        if validate:
+            relations.tell_missing(doors.store, doors.keys, [document], shapes)
         if not yes and not typer.confirm("Write it?", err=True):
             hint("Nothing is written.")
             return
@@ -112,7 +120,7 @@ def _chosen(ref: Ref, found: Found, version: int) -> Config:
     )
 
 
-def _checked(doors: Session, config: Config, shapes: Shapes) -> Document:
+def _checked(doors: Session, config: Config, shapes: Shapes | None) -> Document:
     """The earlier config as a document, held to what `apply` holds documents to.
 
     :raises InvalidInput: it does not fit its type any more.

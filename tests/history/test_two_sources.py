@@ -178,7 +178,7 @@ def test_secrets_of_versions_that_only_the_database_has_are_masked(
             ("history", "network", "n", "--diff"),
             ("history", "network", "n", "-o", "json"),
             ("history", "--at", "0s", "-o", "yaml"),
-            ("rollback", "network", "n", "--to", "1", "--yes"),
+            ("rollback", "network", "n", "--to", "1", "--yes", "--no-validate"),
         )
     ]
 

@@ -54,7 +54,15 @@ def test_the_first_config_of_a_key_is_a_new_resource() -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_can_be_removed_and_hold_anything(kind: Kind) -> None:
     assert telling.sentence(change(kind, value=None), None)
-    for document in ({}, [], "x", None, 7, {"root": 1, "step": 2, "state": 3, "monitoring": 4}):
+    documents: list[Json] = [
+        {},
+        [],
+        "x",
+        None,
+        7,
+        {"root": 1, "step": 2, "state": 3, "monitoring": 4},
+    ]
+    for document in documents:
         assert telling.sentence(change(kind), document)
         telling.time_of(kind, document, None)
         telling.author(document)
