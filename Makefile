@@ -69,7 +69,7 @@ fuzz: install ## Random inputs for mappings, patterns, templates, documents, par
 constraints: install ## Pin every dependency anew, with hashes, for each supported Python (constraints/)
 	$(BIN)/python -m pip install --quiet uv
 	for minor in 11 12 13 14; do \
-		$(BIN)/uv pip compile setup.cfg --quiet --upgrade --generate-hashes --python-version 3.$$minor --no-annotate \
+		$(BIN)/uv pip compile setup.cfg --extra history --quiet --upgrade --generate-hashes --python-version 3.$$minor --no-annotate \
 			--custom-compile-command "make constraints" --output-file constraints/python-3.$$minor.txt || exit 1; \
 	done
 

@@ -33,7 +33,10 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
-    types = Types(store, settings.prefixes, source.read)
+    # Only bridges ask an API server: without their list the historian waits.
+    asks = schema_list.is_address(settings.schemas)
+    own = None if asks else source.read
+    types = Types(store, settings.prefixes, own)
     keep = Retention(settings.history_days, settings.history_rows)
     log.info(
         "Historian started",

@@ -63,8 +63,8 @@ def scenes() -> dict[str, Manifest | None]:
     None: the folder is there. Else it is made, of this kustomization.
     """
     alone = [name for name in _names("components") if name != "sidecar"]
-    # These patch the Deployment that the component flower adds, so they come after it.
-    alone.sort(key=lambda name: name.startswith("redis"))
+    # These patch the Deployments that flower and historian add, so they come after them.
+    alone.sort(key=lambda name: name.startswith(("etcd", "redis")))
     more = [name for name in alone if name != "gohan"]
     return {
         "base": None,

@@ -14,7 +14,7 @@ from orchestrator import settings
 
 DOCKER = Path(__file__).resolve().parents[2] / "deploy" / "docker"
 FILES = ("compose.yaml", "gohan.yaml")
-OURS = ("bridge", "worker", "flower")
+OURS = ("bridge", "worker", "historian", "flower")
 
 
 def check(*files: Path) -> subprocess.CompletedProcess[str]:
@@ -77,3 +77,10 @@ def test_what_is_published_is_published_on_loopback_only() -> None:
     ports = [port for service in services().values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_history_lies_on_a_volume() -> None:
+    historian = services()["historian"]
+    file = Path(historian["environment"]["ORCHESTRATOR_HISTORY_DATABASE"])
+    assert historian["volumes"] == [f"history:{file.parent}"]
+    assert f"--owner 10001 {file.parent}" in (DOCKER / "Dockerfile").read_text()

@@ -175,7 +175,7 @@ def broker(variables: Mapping[str, str]) -> str:
     if "ORCHESTRATOR_BROKER_MASTER_NAME" in variables:
         return "sentinel://:change-me@sentinel-0:26379;sentinel://sentinel-1:26379/0"
     plain = example_secrets()["orchestrator-broker"]["url"]
-    tls = "ORCHESTRATOR_BROKER_CA" in variables
+    tls = variables.get("ORCHESTRATOR_BROKER_TLS") == "true"
     return plain.replace("redis://", "rediss://") if tls else plain
 
 
@@ -233,6 +233,11 @@ def test_every_image_is_pinned_and_ours_has_the_version_of_the_project(
 def test_no_probe_restarts_what_would_heal_by_itself(manifests: Manifests) -> None:
     """/health is 503 while etcd is away, and a ping over the broker fails while Redis is away."""
     for container in manifests.containers():
+        if container.name == "historian":
+            assert "livenessProbe" not in container.spec, (
+                "it has no state that a restart would mend"
+            )
+            continue
         probe = container.liveness
         asked = probe["httpGet"]["path"] if "httpGet" in probe else probe["exec"]["command"]
         assert asked == LIVENESS[container.name]
@@ -282,3 +287,38 @@ def test_the_network_policy_leaves_out_only_addresses_that_workers_refuse(copied
     for network in left_out:
         address = ip_network(network)[-1]
         assert addresses.Rules().refusal(str(address), address), network
+
+
+def test_the_historian_reaches_etcd_as_bridges_do(copied: Path) -> None:
+    rendered = render(copied, "all/standalone")
+    by_name = {
+        container.name: {
+            name: value
+            for name, value in rendered.variables(container).items()
+            if name.startswith("ORCHESTRATOR_ETCD_")
+        }
+        for container in rendered.containers()
+    }
+    assert by_name["historian"] == by_name["bridge"]
+    assert "ORCHESTRATOR_ETCD_CA" in by_name["historian"]
+    assert "ORCHESTRATOR_ETCD_PASSWORD_FILE" in by_name["historian"]
+
+
+def test_only_the_historian_gets_the_database(manifests: Manifests) -> None:
+    for container in manifests.containers():
+        secrets = {name for _, name in container.mounted()}
+        assert ("orchestrator-history" in secrets) == (container.name == "historian")
+
+
+def test_the_historian_s_file_lies_on_its_volume(copied: Path) -> None:
+    rendered = render(copied, "alone/historian")
+    (historian,) = (c for c in rendered.containers() if c.name == "historian")
+    claims = {
+        volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+        for volume in historian.pod["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    places = {mount["mountPath"]: mount["name"] for mount in historian.spec["volumeMounts"]}
+    file = Path(example_secrets()["orchestrator-history"]["database"])
+    rendered.named("PersistentVolumeClaim", claims[places[str(file.parent)]])
+    assert historian.deployment["spec"]["strategy"] == {"type": "Recreate"}

@@ -15,7 +15,12 @@ from orchestrator.bridge import systemd
 from orchestrator.errors import SettingsError
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
-UNITS = ("orchestrator-bridge", "orchestrator-worker@", "orchestrator-flower")
+UNITS = (
+    "orchestrator-bridge",
+    "orchestrator-worker@",
+    "orchestrator-historian",
+    "orchestrator-flower",
+)
 SECRETS = {"broker-url": "redis://:canary@redis:6379/0", "os-password": "canary"}
 """What lies in /etc/orchestrator/secrets."""
 _SPAN = {"s": 1.0, "": 1.0, "min": 60.0}
@@ -147,8 +152,16 @@ def verify(folder: Path, spoilt: str = "") -> subprocess.CompletedProcess[str]:
         if path == units / spoilt:
             text = text.replace("[Service]\n", "[Service]\nNoSuchThing=1\n")
         path.write_text(text)
-    names = ["orchestrator-bridge", "orchestrator-worker@1", "orchestrator-flower"]
+    names = ["orchestrator-bridge", "orchestrator-worker@1", "orchestrator-historian"]
+    names.append("orchestrator-flower")
     (units / "orchestrator-worker@1.service").symlink_to("orchestrator-worker@.service")
     files = [str(units / f"{name}.service") for name in names]
     command = ["systemd-analyze", "verify", "--man=no", *files]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_history_lies_in_the_folder_that_the_historian_may_write_to(tmp_path: Path) -> None:
+    unit = Unit.read("orchestrator-historian")
+    file = Path(settings.read(enter(unit, tmp_path)).settings.history_database)
+    assert file.parent == Path("/var/lib") / unit.one("StateDirectory")
+    assert (unit.one("StateDirectoryMode"), unit.one("UMask")) == ("0700", "0077")
