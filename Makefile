@@ -89,5 +89,5 @@ $(STAMP): setup.cfg pyproject.toml
 		$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	fi
 	@echo "Installing the project, a real Heat and the tools into $(VENV): about a minute"
-	@$(BIN)/python -m pip install --quiet --editable '.[sandbox,dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[sandbox,history,dev]'
 	@touch $@
