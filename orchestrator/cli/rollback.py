@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ from .options import Output, Timeout, Wait
 from .output import Format, hint
 from .session import Session, session
 from .waiting import Goal
+from .writing import Written
 
 To = Annotated[
     int,
@@ -78,29 +80,51 @@ def command(
         )
     with session(timeout if wait else None) as doors:
         ref = located(doors, kind, resource_id)
-        found = _found(doors, ref)
-        config = _chosen(ref, found, to)
-        shapes = Shapes(doors.keys.schemas.json_schema)
-        document = _checked(doors, config, shapes if validate else None)
-        there = doors.store.get(config_key(doors.keys, ref))
-        _tell(doors, found, config, there)
-        if validate:
-            relations.tell_missing(doors.store, doors.keys, [document], shapes)
+        proposed = _propose(doors, ref, to, validate=validate)
         if not yes and not typer.confirm("Write it?", err=True):
             hint("Nothing is written.")
             return
-        written = [
-            writing.put(
-                doors.store,
-                doors.keys,
-                ref,
-                document.body,
-                only=there.revision if there else 0,
-            )
-        ]
+        written = [_write(doors, ref, proposed)]
         warn_of_api_server(doors, written)
         goal = Goal([ref]) if wait else None
         finish(doors, written, goal, timeout, output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposed:
+    """What is to be written, and the revision of what it replaces; 0: nothing is there."""
+
+    document: Document
+    replaces: int
+
+
+def _propose(
+    doors: Session, ref: Ref, version: int, *, validate: bool
+) -> _Proposed:
+    """Find the version, check it, and tell what differs.
+
+    :raises InvalidInput: it is not there, or does not fit its type any more.
+    """
+    found = _found(doors, ref)
+    config = _chosen(ref, found, version)
+    shapes = Shapes(doors.keys.schemas.json_schema) if validate else None
+    document = _checked(doors, config, shapes)
+    there = doors.store.get(config_key(doors.keys, ref))
+    _tell(doors, found, config, there)
+    if shapes is not None:
+        relations.tell_missing(doors.store, doors.keys, [document], shapes)
+    return _Proposed(document, there.revision if there else 0)
+
+
+def _write(doors: Session, ref: Ref, proposed: _Proposed) -> Written:
+    """:raises InvalidInput: somebody else was faster."""
+    return writing.put(
+        doors.store,
+        doors.keys,
+        ref,
+        proposed.document.body,
+        only=proposed.replaces,
+    )
 
 
 def _found(doors: Session, ref: Ref) -> Found:

@@ -208,20 +208,21 @@ class Historian:
         stopping: threading.Event,
     ) -> None:
         """:param start: etcd's revision at the beginning: what is older is seen late."""
+        reached: Mapping[str, int] = {}
         while not stopping.is_set():
             self._prune()
             brought = feed.take(stopping)
-            if not brought:
-                continue
             found = [
                 change
                 for one in brought
                 for change in _changes(keys, one, start, generation)
             ]
-            written = self._recorder.write(
-                generation, found, brought[-1].reached
-            )
-            if written < 0 or any(c.key == keys.schema_list for c in found):
+            if not brought or (not found and brought[-1].reached == reached):
+                continue
+            reached = brought[-1].reached
+            if self._recorder.write(generation, found, reached) < 0:
+                return
+            if any(_is_newer_list(keys, change) for change in found):
                 return
 
     # Gaps -----------------------------------------------------------------------------------------
@@ -299,6 +300,12 @@ class Historian:
                 "Historian dropped old changes",
                 extra={"event": "historian_pruned", "changes": dropped},
             )
+
+
+def _is_newer_list(keys: Keys, change: Change) -> bool:
+    """Whether a schema list was stored after the one by which we follow."""
+    newer = change.revision > keys.schemas.origin.revision
+    return newer and change.key == keys.schema_list and change.value is not None
 
 
 def _changes(

@@ -133,5 +133,5 @@ def _newer(
 
 
 def _notes(read: past.Past, *, compacted: str) -> tuple[str, ...]:
-    told = [compacted] if read.compacted and compacted else []
-    return (*told, *([_CUT] if read.cut else []))
+    told = {compacted: read.compacted, _CUT: read.cut}
+    return tuple(note for note, holds in told.items() if note and holds)

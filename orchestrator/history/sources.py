@@ -22,7 +22,10 @@ def address(setting: str) -> Address | None:
     if not setting:
         return None
     found = parse(setting)
-    for library in ("sqlalchemy", *(() if found.file else ("psycopg",))):
+    libraries = ["sqlalchemy"]
+    if found.url:
+        libraries.append("psycopg")
+    for library in libraries:
         try:
             import_module(library)
         except ImportError:

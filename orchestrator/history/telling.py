@@ -85,21 +85,25 @@ def _job(document: Json) -> str:
 
 def _run(document: Document) -> str:
     step = str(document.get("step", ""))
-    says = _STEPS.get(step)
-    told = says(document) if says else f"step {step}"
+    told = _STEPS.get(step, _step)(document)
     marks = [mark for mark in ("overdue", "abandoned") if document.get(mark)]
     return ", ".join([told, *marks])
 
 
+def _step(document: Document) -> str:
+    return f"step {document.get('step')}"
+
+
 def _claimed(document: Document) -> str:
-    attempt = document.get("attempt", 0)
-    again = f" again, after {attempt} failed attempts" if attempt else ""
-    return f"a worker takes the job{again}"
+    told = "a worker takes the job"
+    if attempt := document.get("attempt"):
+        told += f" again, after {attempt} failed attempts"
+    return told
 
 
 def _retried(document: Document) -> str:
-    attempt, delay = document.get("attempt", 0), document.get("delay", 0)
-    reason = document.get("reason", "")
+    attempt, reason = document.get("attempt", 0), document.get("reason", "")
+    delay = _seconds(document.get("delay")) or 0.0
     return f"attempt {attempt} failed, next one in {delay:g} s: {reason}"
 
 
@@ -124,22 +128,22 @@ _STEPS: Mapping[str, Callable[[Document], str]] = {
 
 def _stack(document: Document) -> str:
     status = str(document.get("stack_status", ""))
-    reason = document.get("status_reason", "")
-    return f"stack {status}" + (f": {reason}" if "FAILED" in status else "")
+    if "FAILED" not in status:
+        return f"stack {status}"
+    return f"stack {status}: {document.get('status_reason', '')}"
 
 
 def _state(document: Document) -> str:
-    state = document.get("state")
-    found = state if isinstance(state, dict) else {}
-    told = f"reported {found.get('worker_state', '?')}"
-    error = document.get("error", "")
-    told += f" for version {document.get('version', '?')}"
-    return told + (f": {error}" if error else "")
+    outcome = _object(document.get("state")).get("worker_state", "?")
+    told = f"reported {outcome} for version {document.get('version', '?')}"
+    if error := document.get("error"):
+        told += f": {error}"
+    return told
 
 
 def _failed(document: Document) -> str:
-    root = document.get("root")
-    cause = Ref.from_record(root) if isinstance(root, dict) else "?"
+    root = _object(document.get("root"))
+    cause = Ref(root.get("resource_type", "?"), root.get("resource_id", "?"))
     version = document.get("version")
     return f"version {version} failed, cause {cause}: {document.get('error')}"
 
@@ -149,13 +153,13 @@ def _retry(document: Document) -> str:
         return f"a person says that project {tenant} is gone"
     if document.get("confirm"):
         return "a person lets the held deletion go"
-    force = ", with force" if document.get("force") else ""
-    return f"a person asks for another try{force}"
+    if document.get("force"):
+        return "a person asks for another try, with force"
+    return "a person asks for another try"
 
 
 def _monitoring(document: Document) -> str:
-    inner = document.get("monitoring")
-    told = inner if isinstance(inner, dict) else document
+    told = _object(document.get("monitoring")) or document
     return "monitoring: " + ", ".join(
         f"{name} {value}" for name, value in told.items() if name != "version"
     )
@@ -200,7 +204,7 @@ def time_of(kind: Kind, document: Json, before: Json) -> float | None:
     if kind is Kind.RUN:
         return _run_time(document, before)
     for name in _TIMES:
-        if (value := document.get(name)) and value != _field(before, name):
+        if (value := document.get(name)) and value != _object(before).get(name):
             return _seconds(value)
     return None
 
@@ -211,11 +215,14 @@ def _run_time(document: Document, before: Json) -> float | None:
         return due - (_seconds(document.get("delay")) or 0.0)
     name = {"claimed": "since", "waiting": "asked_at"}.get(str(step), "")
     value = document.get(name)
-    return None if value == _field(before, name) else _seconds(value)
+    if value == _object(before).get(name):
+        return None
+    return _seconds(value)
 
 
-def _field(document: Json, name: str) -> Json:
-    return document.get(name) if isinstance(document, dict) else None
+def _object(value: Json) -> Document:
+    """An object; an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _seconds(value: Json) -> float | None:

@@ -114,12 +114,15 @@ def entries(changes: Iterable[Change], veiled: Veiled) -> list[Entry]:
 def _entry(
     change: Change, before: Side, side: Side, reported: set[int]
 ) -> Entry:
-    there = change.value is not None
-    document = side.shown if there else None
+    document = None
+    if change.value is not None:
+        document = side.shown
     time = telling.time_of(change.kind, document, before.shown)
-    source = "record" if time is not None else ""
-    if time is None and change.seen is not None:
+    source = "record"
+    if time is None:
         time, source = change.seen, "historian"
+    if time is None:
+        source = ""
     over = change.revision in reported
     return Entry(
         change,

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from orchestrator.cli import writing
 from orchestrator.cli.main import app
 from orchestrator.clients.database import parse
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Ref
+from orchestrator.errors import InvalidInput
 from orchestrator.sandbox import servers
 from typer.testing import CliRunner, Result
 
@@ -357,6 +359,16 @@ def test_what_cannot_be_gone_back_to_is_refused_and_nothing_is_written(
     assert result.exit_code == 2
     assert says in result.stderr
     assert world.store.list(world.keys.config)[0] == before
+
+
+def test_a_config_that_somebody_else_wrote_meanwhile_is_left_alone(world: World) -> None:
+    shown = world.config(NET, 1, name="front")
+    world.config(NET, 2, name="somebody else's")
+
+    with pytest.raises(InvalidInput, match="written by somebody else meanwhile"):
+        writing.put(world.store, world.keys, NET, {"id": "n", "name": "back"}, only=shown)
+
+    assert wanted(world)[0] == 2
 
 
 def test_a_version_that_does_not_fit_its_type_any_more_is_refused(run: Run_, world: World) -> None:

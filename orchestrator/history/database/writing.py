@@ -193,14 +193,15 @@ def _add(
 
 
 def _row(change: Change, generation: int) -> dict[str, Any]:
+    kind, resource = change.ref or ("", "")
     return {
         "generation": generation,
         "key": change.key,
         "revision": change.revision,
         "created": change.created,
         "kind": change.kind.value,
-        "type": change.ref.type if change.ref else "",
-        "resource": change.ref.id if change.ref else "",
+        "type": kind,
+        "resource": resource,
         "value": change.value,
         "seen": change.seen or 0.0,
         "late": change.late,
