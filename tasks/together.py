@@ -278,8 +278,13 @@ class GatheringStore(Store):
     def lease(self, seconds: int, *, renew_for: float = math.inf) -> Lease:
         return self._store.lease(seconds, renew_for=renew_for)
 
-    def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
-        return self._store.watch(prefixes, revision)
+    def watch(
+        self,
+        prefixes: Iterable[str],
+        revision: int,
+        later: Mapping[str, int] | None = None,
+    ) -> Watch:
+        return self._store.watch(prefixes, revision, later)
 
     def close(self) -> None:
         self._store.close()

@@ -171,7 +171,15 @@ class Store(Protocol):
         :param renew_for: seconds after which it is renewed no more, and ends by itself.
         """
 
-    def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
-        """Changes below the prefixes from *revision* on."""
+    def watch(
+        self,
+        prefixes: Iterable[str],
+        revision: int,
+        later: Mapping[str, int] | None = None,
+    ) -> Watch:
+        """Changes below the prefixes from *revision* on.
+
+        :param later: by prefix, the revision from which on it is watched, where that is another.
+        """
 
     def close(self) -> None: ...

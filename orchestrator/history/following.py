@@ -179,7 +179,13 @@ class Historian:
             self._recorder.meet(self._store.cluster)
         prefixes = folders(keys)
         first = min(state.positions.get(prefix, 0) for prefix in prefixes) + 1
-        feed = Feed(self._store.watch(prefixes, first), self._clock)
+        later = {
+            prefix: revision + 1
+            for prefix, revision in state.positions.items()
+            if prefix in prefixes
+        }
+        watch = self._store.watch(prefixes, first, later)
+        feed = Feed(watch, self._clock)
         log.info(
             "Historian follows etcd",
             extra={

@@ -613,3 +613,18 @@ def test_a_watch_tells_how_far_each_prefix_has_been_given_out(
 
     eventually(lambda: listener.watch.reached[backend.key("a/")] >= last)
     assert set(listener.watch.reached) == {backend.key("a/"), backend.key("b/")}
+
+
+def test_each_prefix_may_be_watched_from_a_revision_of_its_own(backend: Backend) -> None:
+    a, b = backend.key("a/"), backend.key("b/")
+    first = backend.store.put(f"{a}1", "1")
+    backend.store.put(f"{b}1", "1")
+    later = backend.store.put(f"{a}2", "1")
+    listener = Listener(backend.store.watch([a, b], first, {a: later}))
+
+    try:
+        listener.until(lambda seen: len(seen.events) == 2)
+    finally:
+        listener.watch.close()
+
+    assert {event.key for event in listener.events} == {f"{a}2", f"{b}1"}

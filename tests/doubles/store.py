@@ -107,8 +107,13 @@ class MemoryStore:
         self._leases.append(lease)
         return lease
 
-    def watch(self, prefixes: Iterable[str], revision: int) -> MemoryWatch:
-        return MemoryWatch(self, tuple(prefixes), revision)
+    def watch(
+        self,
+        prefixes: Iterable[str],
+        revision: int,
+        later: Mapping[str, int] | None = None,
+    ) -> MemoryWatch:
+        return MemoryWatch(self, {**dict.fromkeys(prefixes, revision), **(later or {})})
 
     def close(self) -> None:
         """Nothing to close; the data stays."""
@@ -287,15 +292,16 @@ class MemoryWatch:
 
     silent_for = 0.0
 
-    def __init__(self, store: MemoryStore, prefixes: tuple[str, ...], revision: int) -> None:
-        self._store, self._prefixes, self._from = store, prefixes, revision
+    def __init__(self, store: MemoryStore, start: Mapping[str, int]) -> None:
+        revision = min(start.values())
+        self._store, self._start, self._from = store, dict(start), revision
         self._generation = store.generation
         self._closed = False
         self._reached = revision - 1
 
     @property
     def reached(self) -> Mapping[str, int]:
-        return dict.fromkeys(self._prefixes, self._reached)
+        return dict.fromkeys(self._start, self._reached)
 
     def close(self) -> None:
         with self._store._changed:
@@ -326,4 +332,10 @@ class MemoryWatch:
                 new = self._store._history[position:]
                 position += len(new)
                 self._reached = max(self._reached, self._store._revision)
-            yield [e for e in new if e.revision >= self._from and e.key.startswith(self._prefixes)]
+            yield [event for event in new if self._is_wanted(event)]
+
+    def _is_wanted(self, event: Event) -> bool:
+        return any(
+            event.key.startswith(prefix) and event.revision >= revision
+            for prefix, revision in self._start.items()
+        )

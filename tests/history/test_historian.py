@@ -21,6 +21,8 @@ from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.types import Types
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Ref
+from orchestrator.core.schema_list import SchemaList
+from orchestrator.core.transactions import Transaction
 from orchestrator.errors import OrchestratorError
 from orchestrator.history.changes import Change, classify
 from orchestrator.history.database.archive import Known, opened
@@ -47,17 +49,15 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> No
 
 @contextmanager
 def historian(
-    world: World, etcd: servers.Etcd, database: Address, until: int | None = None
+    world: World, etcd: servers.Etcd, database: Address, types: Types | None = None
 ) -> Iterator[None]:
-    """One in this process, until the block ends; it has come as far as *until* by then.
-
-    :param until: a revision; None: etcd's now.
-    """
+    """One in this process, until the block ends; by then it has all that etcd has."""
     recorder = Recorder(database)
     recorder.migrate()
     store = EtcdStore(EtcdAccess((etcd.endpoint,)))
     stopping = threading.Event()
-    one = Historian(store, Types.fixed(store, world.keys), recorder, FOREVER)
+    known = types or Types.fixed(store, world.keys)
+    one = Historian(store, known, recorder, FOREVER)
     thread = threading.Thread(target=one.run, args=(stopping,), daemon=True)
     thread.start()
     try:
@@ -253,6 +253,53 @@ def test_another_etcd_is_another_history(
     assert len(versions) == 2
     config = world.keys.below(world.keys.config, NET)
     assert [row.value for row in new if row.key == config] == [None]
+
+
+def test_only_a_newer_schema_list_makes_it_begin_anew(
+    world: World, etcd: servers.Etcd, database: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The list that is in force comes by again whenever it starts."""
+    caplog.set_level("INFO")
+    listed = SchemaList.of(LISTED, "a file", "2026-11-28T00:00:00Z")
+    store_list(world, listed)
+    types = Types(world.store, world.keys.prefixes, None)
+
+    with historian(world, etcd, database, types):
+        live(world, NET, 1)
+        caught_up(world, database)
+        before = begun(caplog)
+        store_list(world, SchemaList.of(LISTED, "another file", "2026-11-28T00:00:01Z"))
+        eventually(lambda: len(begun(caplog)) > len(before))
+
+    assert (len(before), len(begun(caplog))) == (1, 2)
+    assert recorded(database) == expected(world)
+
+
+LISTED = {
+    "schemas": [
+        {
+            "id": "network",
+            "prefix": "/v2.0/networks",
+            "metadata": {"template_path": "Cnetwork"},
+            "schema": {"type": "object", "properties": {}},
+        }
+    ]
+}
+
+
+def store_list(world: World, listed: SchemaList) -> int:
+    keys = world.keys
+    return world.store.commit(
+        Transaction(puts={keys.schema_list: listed.record(), keys.schema_data: listed.data()})
+    )
+
+
+def begun(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        record.message
+        for record in caplog.records
+        if getattr(record, "event", "") == "historian_follows"
+    ]
 
 
 # Killed -------------------------------------------------------------------------------------------

@@ -285,8 +285,14 @@ class EtcdStore:
             ask, "a lease", WRITE_TRY, min(WRITE_TIMEOUT, self._read_timeout)
         )
 
-    def watch(self, prefixes: Iterable[str], revision: int) -> Watch:
-        return EtcdWatch(self._connections, prefixes, revision)
+    def watch(
+        self,
+        prefixes: Iterable[str],
+        revision: int,
+        later: Mapping[str, int] | None = None,
+    ) -> Watch:
+        start = {**dict.fromkeys(prefixes, revision), **(later or {})}
+        return EtcdWatch(self._connections, start)
 
     def close(self) -> None:
         self._connections.close()

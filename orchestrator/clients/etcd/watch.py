@@ -7,7 +7,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -42,10 +42,11 @@ class EtcdWatch:
     """
 
     def __init__(
-        self, connections: Connections, prefixes: Iterable[str], revision: int
+        self, connections: Connections, start: Mapping[str, int]
     ) -> None:
+        """:param start: by prefix, the revision from which on it is watched."""
         self._connections = connections
-        self._from = dict.fromkeys(prefixes, revision)
+        self._from = dict(start)
         self._generation = connections.history.generation
         self._closed = threading.Event()
         self._heard = time.monotonic()
