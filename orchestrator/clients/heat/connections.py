@@ -26,15 +26,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
+    ConnectTimeoutError,
     HTTPError,
     NewConnectionError,
     ProxyError,
     SSLError,
 )
+from urllib3.util import Timeout
 
 from ...errors import EnvironmentUnusable, HeatUnavailable, OrchestratorError
 from .answers import QUOTED, Answer, plain
@@ -59,6 +62,14 @@ FOREIGN = (
 )
 """What the libraries below raise when an answer is broken, or an address is none."""
 
+
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+)
+_NO_CONNECTION_IN_TIME = (requests.ConnectTimeout, ConnectTimeoutError)
+_TOO_LATE = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 
 AGENT = "orchestrator"
 """Who asks, in the logs of Keystone and Heat."""
@@ -188,6 +199,17 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How requests get to one host.
+
+    :param prefix: what the path of a request begins with; only a proxy needs any.
+    """
+
+    pool: HTTPConnectionPool
+    prefix: str
+
+
 class Connections(requests.Session):
     """A session that reads the environment (proxies, certificates) once for each host, and no
     ``.netrc``: for every request anew it takes a quarter of the request's CPU time."""
@@ -198,6 +220,7 @@ class Connections(requests.Session):
         self.auth = _as_it_is
         self._silence = silence
         self._settings: dict[tuple[str, object, object], Any] = {}
+        self._ways: dict[tuple[str, object, object], _Way] = {}
         for scheme in ("http://", "https://"):
             self.mount(
                 scheme, _Adapter(pool_connections=_POOL, pool_maxsize=_POOL)
@@ -244,28 +267,72 @@ class Connections(requests.Session):
     ) -> Answer:
         """One request and its whole answer, whatever it is.
 
+        It goes through the pool of the host itself: what ``requests`` does around each request
+        (cookies, redirects, hooks) takes more time than the request.
+
         :raises HeatUnavailable: there is no whole answer in time.
         :raises EnvironmentUnusable: the address is none, or a file that is needed is missing.
         """
         try:
-            response = self.request(
+            times = self._begin()
+            way, target = self._way(url, trust)
+            response = way.pool.urlopen(
                 method,
-                url,
-                headers={"User-Agent": AGENT, **headers},
-                data=body,
-                verify=trust.verify,
-                cert=trust.cert,
-                allow_redirects=False,
+                way.prefix + target,
+                body,
+                {"User-Agent": AGENT, **headers},
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=Timeout(*times),
             )
         except OrchestratorError:
             raise
         except FOREIGN as error:
             raise unavailable(error, url) from error
         return Answer(
-            response.status_code,
+            response.status,
             {name.lower(): value for name, value in response.headers.items()},
-            response.content,
+            response.data,
         )
+
+    def _way(self, url: str, trust: Trust) -> tuple[_Way, str]:
+        """How to get to an address, and the part of it that the other side is asked for."""
+        scheme, _, rest = url.partition("://")
+        authority, _, target = rest.partition("/")
+        root = f"{scheme}://{authority}"
+        known = (root, trust.verify, trust.cert)
+        way = self._ways.get(known)
+        if way is None:
+            way = self._ways[known] = self._found_way(root, trust)
+        return way, f"/{target}"
+
+    def _found_way(self, root: str, trust: Trust) -> _Way:
+        """The pool of a host as ``requests`` makes it: proxies and certificates of the
+        environment, and its own."""
+        asked = requests.Request("GET", f"{root}/").prepare()
+        settings = self.merge_environment_settings(
+            asked.url, {}, None, trust.verify, trust.cert
+        )
+        proxies, verify = settings["proxies"], settings["verify"]
+        adapter = self.get_adapter(f"{root}/")
+        assert isinstance(adapter, HTTPAdapter)
+        pool = adapter.get_connection_with_tls_context(
+            asked, verify, proxies=proxies, cert=settings["cert"]
+        )
+        assert isinstance(pool, HTTPConnectionPool)
+        check: Callable[..., None] = adapter.cert_verify
+        check(pool, asked.url, verify, settings["cert"])
+        whole = adapter.request_url(asked, proxies)
+        return _Way(pool, whole.removesuffix("/"))
+
+    def _begin(self) -> tuple[float, float]:
+        """Before a request leaves: seconds to connect, and for the next part of the answer."""
+        if _limits.check is not None:
+            _limits.check()
+        _limits.silence = self._silence
+        left = _limits.next_read
+        return min(CONNECT, left), left
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -278,13 +345,7 @@ class Connections(requests.Session):
         return {**self._settings[known], "stream": stream}
 
     def send(self, request: Any, **kwargs: Any) -> Any:
-        if _limits.check is not None:
-            _limits.check()
-        _limits.silence = self._silence
-        left = _limits.next_read
-        return super().send(
-            request, **{**kwargs, "timeout": (min(CONNECT, left), left)}
-        )
+        return super().send(request, **{**kwargs, "timeout": self._begin()})
 
 
 def _as_it_is(request: Any) -> Any:
@@ -299,66 +360,59 @@ def unavailable(
     error: BaseException, url: str
 ) -> HeatUnavailable | EnvironmentUnusable:
     """An error of the libraries in our words: who did not answer, and how."""
-    place = host(url)
-    if isinstance(
-        error,
-        requests.exceptions.InvalidURL
-        | requests.exceptions.MissingSchema
-        | requests.exceptions.InvalidSchema,
-    ):
-        return EnvironmentUnusable(
+    wrong = _unusable(error, url)
+    if wrong is not None:
+        return EnvironmentUnusable(wrong)
+    return HeatUnavailable(_no_answer(error, host(url)))
+
+
+def _unusable(error: BaseException, url: str) -> str | None:
+    """What is wrong with our own settings, None when nothing is."""
+    if isinstance(error, _NO_ADDRESS):
+        return (
             f"{without_userinfo(url)!r} is no address: http:// or https://, a host, a"
             " port"
         )
-    if (
-        isinstance(error, OSError)
-        and "TLS" in str(error)
-        and "invalid path" in str(error)
-    ):
-        return EnvironmentUnusable(
-            f"{plain(str(error), QUOTED)}; check OS_CACERT, OS_CERT and OS_KEY of the"
-            " workers"
-        )
     if isinstance(error, requests.exceptions.InvalidProxyURL):
-        return EnvironmentUnusable(
+        return (
             "the address of the proxy cannot be used; check http_proxy, https_proxy and"
             " no_proxy"
         )
+    if isinstance(error, OSError):
+        words = str(error)
+        if "TLS" in words and "invalid path" in words:
+            return (
+                f"{plain(words, QUOTED)}; check OS_CACERT, OS_CERT and OS_KEY of the"
+                " workers"
+            )
+    return None
+
+
+def _no_answer(error: BaseException, place: str) -> str:
+    """How *place* failed to answer."""
     cause = _cause(error)
     words = plain(without_userinfo(str(cause)), QUOTED)
-    if isinstance(error, requests.ConnectTimeout):
-        return HeatUnavailable(
-            f"{place} does not answer: no connection within {CONNECT:.0f} s"
-        )
-    if (
-        isinstance(error, requests.Timeout | TimeoutError)
-        or isinstance(cause, TimeoutError)
-        or "timed out" in words
-    ):
-        return HeatUnavailable(
-            f"{place} does not answer: no complete answer in time"
-        )
-    if isinstance(error, requests.exceptions.ProxyError) or isinstance(
-        cause, ProxyError
-    ):
-        return HeatUnavailable(
+
+    def is_one(kinds: tuple[type[BaseException], ...]) -> bool:
+        return isinstance(error, kinds) or isinstance(cause, kinds)
+
+    if isinstance(cause, NewConnectionError):  # a kind of ConnectTimeoutError
+        return f"{place} does not answer: {words.rpartition(': ')[2]}"
+    if is_one(_NO_CONNECTION_IN_TIME):
+        return f"{place} does not answer: no connection within {CONNECT:.0f} s"
+    if is_one(_TOO_LATE) or "timed out" in words:
+        return f"{place} does not answer: no complete answer in time"
+    if is_one((requests.exceptions.ProxyError, ProxyError)):
+        return (
             f"the proxy before {place} does not answer: {words}; check http_proxy,"
             " https_proxy and no_proxy"
         )
-    if isinstance(error, requests.exceptions.SSLError) or isinstance(
-        cause, SSLError
-    ):
-        return HeatUnavailable(
+    if is_one((requests.exceptions.SSLError, SSLError)):
+        return (
             f"no TLS connection to {place}: {words}; check OS_CACERT and the server's"
             " certificate"
         )
-    if isinstance(cause, NewConnectionError):
-        return HeatUnavailable(
-            f"{place} does not answer: {words.rpartition(': ')[2]}"
-        )
-    return HeatUnavailable(
-        f"{place} gives no complete answer: {words or type(cause).__name__}"
-    )
+    return f"{place} gives no complete answer: {words or type(cause).__name__}"
 
 
 def host(url: str) -> str:
