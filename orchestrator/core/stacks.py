@@ -121,6 +121,11 @@ class Stack:
             if t.startswith(TAG_PREFIX) and not t.startswith(_OWNER_PREFIX)
         )
 
+    @property
+    def is_owned(self) -> bool:
+        """Whether a tag of ours says whose it is."""
+        return any(t.startswith(TAG_PREFIX) for t in self.tags)
+
     @classmethod
     def from_heat(cls, document: Mapping[str, Json]) -> Stack:
         """A stack of Heat's list or show."""

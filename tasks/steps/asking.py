@@ -204,8 +204,33 @@ def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
                 "Heat shows no stack, and may have taken a request for one a moment"
                 " ago; looking once more"
             )
+        case _ if stack is not None and _may_be_ours(work, stack):
+            return _doubtful(job, stack)
         case _:
             return Ended("DELETE_COMPLETE", live=False)
+
+
+def _may_be_ours(work: Work, stack: stacks.Stack) -> bool:
+    """Whether a request of ours may have made a stack that says of nobody that it is his: somebody
+    else's update takes our tags away."""
+    handled = work.handled
+    return handled is not None and handled.uncertain and not stack.is_owned
+
+
+def _doubtful(job: Job, stack: stacks.Stack) -> Ended:
+    """A stack that is not certainly ours is not deleted, and not forgotten either."""
+    why = (
+        f"Heat has a stack {stack.name} without our tags, and a request of ours may have"
+        " made it"
+    )
+    log.warning(
+        "Stack left unchanged",
+        extra={"event": "stack_left", "job": job.id, "reason": why},
+    )
+    again = f"orchestrator retry {job.ref.type} {job.ref.id} --force"
+    return effects.not_built(
+        job.action, f"{why}; delete it in Heat, or let us delete it: {again}"
+    )
 
 
 def _is_nowhere(work: Work) -> bool:
