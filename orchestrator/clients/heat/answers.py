@@ -25,12 +25,12 @@ The address itself answers without Heat's error document when no route fits: 404
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
+from ...core.documents import parse_json
 from ...core.refs import Json
 from ...core.stacks import Stack
 from ...core.texts import LONGEST_WORDS, cut
@@ -88,9 +88,9 @@ class Answer:
         return replace(self, body=body)
 
     def json(self) -> Json:
-        """The document; None where there is none (as for ``null``)."""
+        """The document; None where there is none (as for ``null``, and for ``NaN`` in it)."""
         try:
-            return json.loads(self.body)
+            return parse_json(self.body)
         except (ValueError, RecursionError):
             return None
 
