@@ -421,6 +421,13 @@ def _still_there(ledger: Ledger, ref: str, at: float) -> bool:
     )
 
 
+def _is_of_a_lost_time(ledger: Ledger, ref: str, at: float) -> bool:
+    """Whether what Heat has of the resource was asked for in a time that a restore has taken back: whoever goes by
+    the backup knows nothing of it (docs/reliability.md, what cannot be promised)."""
+    last = ledger.last_of_all_before(ref, at)
+    return last is not None and ledger.shaken(ref, at) and ledger.era(last.at) < ledger.era(at)
+
+
 def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> bool:
     """Whether the child wanted the parent still when the deletion was decided, or failed in Heat."""
     last = ledger.last_before(child, operation.at)
@@ -550,7 +557,8 @@ def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> I
         if not _has_cause(ledger, ref, report, config):
             yield f"v{report.version} is reported {report.worker_state} though nothing had failed: {report.error}"
     elif report.worker_state == "DELETE_COMPLETED":
-        if _still_there(ledger, ref, report.at):
+        there = _still_there(ledger, ref, report.at)
+        if there and not _is_of_a_lost_time(ledger, ref, report.at):
             yield f"v{report.version} is reported DELETE_COMPLETED while the stack was there"
     else:
         values = {write.value for write in _contents_of(ledger, ref, report, config)}

@@ -769,6 +769,28 @@ def test_what_a_restore_took_back_has_to_be_done_again() -> None:
     assert good().built("lost").restored("lost").rules() == {"final state", "leftover"}
 
 
+def deleted_while_it_is_there(*, asked_after: bool) -> Story:
+    """A deletion from the backup is reported; a stack was asked for before the restore, or after it."""
+    story = again(good().built("lost").restored("lost"), "lost")
+    if asked_after:
+        story.asked("lost", "update", 1)
+    else:
+        story.facts.operations.pop()  # what again() has asked for
+    story.config("lost", 2, marked=True)
+    story.state("lost", "DELETE_COMPLETED", 2)
+    return story
+
+
+def test_a_deletion_of_the_backup_knows_nothing_of_what_was_built_since() -> None:
+    told = "is reported DELETE_COMPLETED while the stack was there"
+    known, unknown = (
+        [v for v in check(deleted_while_it_is_there(asked_after=after).facts) if told in v.text]
+        for after in (True, False)
+    )
+    assert len(known) == 1
+    assert unknown == []
+
+
 def test_once_after_a_restore_is_once() -> None:
     story = good().built("lost").restored("lost")
     story.asked("lost")
