@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import __version__, environment, log
+from .. import __version__, log
 from .. import settings as configuration
 from ..bridge import service
 from ..core.checks.bodies import Shapes
 from ..errors import InvalidInput, OrchestratorError, SettingsError
+from ..settings import environment
 from . import (
     confirming,
     deleting,

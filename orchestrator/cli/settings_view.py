@@ -12,8 +12,8 @@ from rich.text import Text
 from .. import settings as configuration
 from ..core.masking import MASK, is_secret
 from ..core.refs import Json
-from ..environment import PREFIX, Found
 from ..settings import Loaded, Settings
+from ..settings.environment import PREFIX, Found
 from .output import FAINT, GOOD, Section
 
 _FILES = frozenset({"OS_CACERT", "OS_CERT", "OS_KEY"})

@@ -10,10 +10,11 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator import environment, settings
+from orchestrator import settings
 from orchestrator.cli import settings_view
 from orchestrator.clients import broker
 from orchestrator.errors import SettingsError
+from orchestrator.settings import environment
 
 from tests.certificates import certificate
 

@@ -1,6 +1,6 @@
 """Where settings come from: the environment, an environment file, and files of one secret each.
 
-The environment goes before the file. What is read here are texts; :mod:`.settings` says what they
+The environment goes before the file. What is read here are texts; :mod:`.reading` says what they
 mean.
 """
 
@@ -116,7 +116,7 @@ def _from_file(
     environ: Mapping[str, str], faults: list[str]
 ) -> Iterator[tuple[str, Found]]:
     named = environ.get(ENV_FILE)
-    path = Path(named if named is not None else ".env")
+    path = Path(environ.get(ENV_FILE, ".env"))
     if named is None and not path.exists():
         return
     if named == "":
@@ -177,8 +177,9 @@ def _unknown(
     """Why a variable is refused that is no setting; empty when it is no business of ours."""
     if not variable.startswith(PREFIX):
         upper = variable.upper()
-        ours = upper in variables or upper in file_variables
-        return f"{variable}: is written {upper}" if ours else ""
+        if upper in variables or upper in file_variables:
+            return f"{variable}: is written {upper}"
+        return ""
     if variable in _NO_SETTINGS or _is_service_link(variable, value):
         return ""
     if variable.removesuffix(_FILE) in variables:
@@ -235,9 +236,10 @@ def _secret(path: str) -> str:
         text = content.decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8") from None
-    except (OSError, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) else "no path"
-        raise ValueError(f"{path} cannot be read: {told}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ValueError(f"{path} cannot be read: no path") from None
     if len(content) > _LARGEST:
         raise ValueError(f"{path} has more than {_LARGEST} bytes")
     text = text.removesuffix("\n").removesuffix("\r")

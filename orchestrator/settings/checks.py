@@ -63,7 +63,9 @@ def form_fault(
     if text.startswith("tcp://"):
         told += "; Kubernetes sets this variable for a Service of that name: "
         told += "give the pod enableServiceLinks: false"
-    return f"{told}, not {text!r}" if text else told
+    if text:
+        return f"{told}, not {text!r}"
+    return told
 
 
 def file_fault(path: str) -> str:
@@ -71,9 +73,10 @@ def file_fault(path: str) -> str:
     try:
         with Path(path).open("rb") as stream:
             stream.read(1)
-    except (OSError, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) else "no path"
-        return f"{path} cannot be read: {told}"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except ValueError:
+        return f"{path} cannot be read: no path"
     return ""
 
 
