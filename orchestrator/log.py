@@ -23,6 +23,7 @@ from typing import Any
 from .core.masking import masked
 from .core.texts import clean, clean_json
 from .errors import SettingsError
+from .events import EventName, count
 from .tracebacks import told
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -170,6 +171,7 @@ def _log_uncaught(
 ) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
+    count(EventName.UNCAUGHT)
     fields = {"event": "uncaught"}
     logging.getLogger(__name__).critical(
         "The process ended by a defect",
@@ -181,6 +183,7 @@ def _log_uncaught(
 def _log_uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
     if caught.exc_value is None or issubclass(caught.exc_type, SystemExit):
         return
+    count(EventName.UNCAUGHT)
     fields = {
         "event": "uncaught",
         "of": caught.thread.name if caught.thread else "",

@@ -41,6 +41,7 @@ from ..core.records import (
 from ..core.refs import JobId, Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.world import World
+from ..events import EventName, count
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -95,6 +96,7 @@ def take_in(world: World, keys: Keys, entry: Entry) -> list[Fact]:
     found = list(of_config(keys, entry))
     for fact in found:
         if isinstance(fact, ConfigUnreadable):
+            count(EventName.CONFIG_REJECTED)
             fields = {
                 "event": "config_rejected",
                 "config": fact.key,
@@ -136,6 +138,7 @@ def read_poll(key: str, value: bytes) -> Poll | None:
 
 
 def _skipped(key: str, reason: str) -> None:
+    count(EventName.RECORD_UNREADABLE)
     fields = {"event": "record_unreadable", "record": key, "reason": reason}
     log.error("Record skipped", extra=fields)
 
@@ -265,6 +268,7 @@ def _load_jobs(
         try:
             job = Job.from_json(kv.value)
         except ValueError as error:
+            count(EventName.JOB_UNREADABLE)
             log.error(
                 "Job skipped",
                 extra={

@@ -18,6 +18,7 @@ from ..core.planning import Over, caused_by, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.world import Stack, World
+from ..events import EventName, count
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,7 @@ class Outcomes:
             handled = world.handled.get(ref)
             if handled and handled.job in world.graph.jobs:
                 continue  # It is being tried again already, and runs after its root.
+            count(EventName.ROOT_REPAIRED)
             log.info(
                 "Retry scheduled, its cause is repaired",
                 extra={
@@ -244,6 +246,7 @@ class Outcomes:
         for job in jobs:
             self.world.graph.overtake(job.id, deletion.id)
             self.dropped(job)
+            count(EventName.JOB_OVERTAKEN)
             log.warning(
                 "Job overtaken by a deletion",
                 extra={
@@ -323,6 +326,7 @@ class Outcomes:
                 self._later(UNSETTLED, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
+            count(EventName.JOB_NOT_RUN)
             log.warning(
                 "Job failed without running",
                 extra={

@@ -14,6 +14,7 @@ import grpc
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
 from ...errors import StoreForbidden, StoreUnavailable
+from ...events import EventName, count
 from ..store import Compacted, Event, HistoryChanged
 from . import wire
 from .connection import Channel, Connections
@@ -76,6 +77,7 @@ class EtcdWatch:
                     return
                 if (ended := self._ended_by(error)) is not None:
                     raise ended from error
+                count(EventName.WATCH_BROKEN)
                 log.warning(
                     "Watch ended, opening it again",
                     extra={"event": "watch_broken", "reason": str(error)[:200]},
