@@ -57,11 +57,9 @@ class ConsoleFormatter(logging.Formatter):
         line = (
             f"{time} {record.levelname:<7} {clean(record.getMessage())}{fields}"
         )
-        return (
-            f"{line}\n{_indented(_traceback(record))}"
-            if record.exc_info
-            else line
-        )
+        if record.exc_info:
+            return f"{line}\n{_indented(_traceback(record))}"
+        return line
 
 
 _SPACES = re.compile("  +")
@@ -79,8 +77,9 @@ def _indented(text: str) -> str:
 
 
 def _traceback(record: logging.LogRecord) -> str:
-    error = record.exc_info[1] if record.exc_info else None
-    return told(error) if error is not None else "no exception"
+    if record.exc_info and record.exc_info[1] is not None:
+        return told(record.exc_info[1])
+    return "no exception"
 
 
 class JsonFormatter(logging.Formatter):
@@ -118,9 +117,8 @@ def configure(level: str, style: str) -> None:
     :param style: ``console`` or ``json``.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter() if style == "json" else ConsoleFormatter()
-    )
+    formats = {"console": ConsoleFormatter, "json": JsonFormatter}
+    handler.setFormatter(formats[style]())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -130,11 +128,10 @@ def configure(level: str, style: str) -> None:
         threading.excepthook = _log_uncaught_in_thread
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         # "received" and "succeeded" for every task: what a step did, it says itself.
-        logging.getLogger(chatty).setLevel(
-            max(logging.WARNING, root.level)
-            if root.level > logging.DEBUG
-            else root.level
-        )
+        if root.level > logging.DEBUG:
+            logging.getLogger(chatty).setLevel(_at_least_warning(root))
+        else:
+            logging.getLogger(chatty).setLevel(root.level)
     for noisy in (
         "urllib3",
         "keystoneauth",
@@ -145,7 +142,11 @@ def configure(level: str, style: str) -> None:
         "heatclient",
     ):
         # Their DEBUG lines print request bodies, in which secrets are not recognisable any more.
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+        logging.getLogger(noisy).setLevel(_at_least_warning(root))
+
+
+def _at_least_warning(root: logging.Logger) -> int:
+    return max(logging.WARNING, root.level)
 
 
 def tell_refused(error: SettingsError) -> None:
@@ -184,10 +185,9 @@ def _log_uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
     if caught.exc_value is None or issubclass(caught.exc_type, SystemExit):
         return
     count(EventName.UNCAUGHT)
-    fields = {
-        "event": "uncaught",
-        "of": caught.thread.name if caught.thread else "",
-    }
+    fields = {"event": "uncaught", "of": ""}
+    if caught.thread:
+        fields["of"] = caught.thread.name
     logging.getLogger(__name__).critical(
         "A thread ended by a defect",
         exc_info=(caught.exc_type, caught.exc_value, caught.exc_traceback),

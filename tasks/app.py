@@ -65,6 +65,14 @@ def make_app(settings: Settings) -> Celery:
         _register(app, name, background, partial(_chains, context))
     for name in ROUNDS:
         _register(app, name, background, partial(_round, context))
+    _connect_signals(settings, context, background)
+    return app
+
+
+def _connect_signals(
+    settings: Settings, context: PerProcess, background: Background
+) -> None:
+    """What a worker does at its start and its end."""
     signals.setup_logging.connect(
         lambda **_: logs.configure(settings.log_level, settings.log_format),
         weak=False,
@@ -85,7 +93,6 @@ def make_app(settings: Settings) -> Celery:
     signals.worker_shutdown.connect(
         lambda **_: _close(background, context), weak=False
     )
-    return app
 
 
 def _refuse_cluster(settings: Settings) -> None:

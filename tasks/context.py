@@ -63,7 +63,10 @@ class Promptness:
 
     def note(self, kind: str, done: bool) -> None:
         """What the look found."""
-        self._missed[kind] = 0 if done else self._missed.get(kind, 0) + 1
+        if done:
+            self._missed[kind] = 0
+        else:
+            self._missed[kind] = self._missed.get(kind, 0) + 1
         self._unlooked[kind] = 0
 
 
@@ -89,7 +92,7 @@ class Sightings:
     def settled(self, operation: str, stack: Stack | None) -> bool:
         """Whether the stack has looked like this for long enough to be taken at its word."""
         now = self._clock()
-        shown = replace(stack, outputs=None) if stack else None
+        shown = stack and replace(stack, outputs=None)
         seen = self._seen.get(operation)
         if seen is None or seen[0] != shown:
             self._forget(now)
@@ -206,9 +209,10 @@ def open_context(settings: Settings) -> WorkerContext:
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
-    types = Types(
-        store, settings.prefixes, source.read if source.local else None
-    )
+    read = None
+    if source.local:
+        read = source.read
+    types = Types(store, settings.prefixes, read)
     return WorkerContext(
         types=types,
         store=store,

@@ -155,7 +155,10 @@ def _body(message: Mapping[str, Json]) -> str:
 
 def _chain(task: str, argument: Json, chain: Json) -> str:
     """The steps that follow: of the same jobs, by tasks that we have."""
-    for link in chain if isinstance(chain, list) else [chain] if chain else ():
+    links = chain or []
+    if not isinstance(links, list):
+        links = [links]
+    for link in links:
         known = isinstance(link, dict) and link.get("task") in (
             queue.WAIT,
             queue.RECORD,

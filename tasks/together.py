@@ -92,11 +92,10 @@ class _Call:
 
     def fail(self, error: Exception) -> None:
         """Every thread raises an error of its own where that is of use to anybody."""
-        self.error = (
-            type(error)(str(error))
-            if isinstance(error, StoreUnavailable)
-            else error
-        )
+        if isinstance(error, StoreUnavailable):
+            self.error = type(error)(str(error))
+        else:
+            self.error = error
 
 
 class GatheringStore(Store):

@@ -33,7 +33,9 @@ def search(store: Store, keys: Keys, ref: Ref) -> bool:
     locate(store, keys, [ref])
     kind = keys.schemas.get(ref.type)
     if kind is not None and not keys.is_placed(ref):
-        root = "/" if kind.outside_config else keys.config
+        root = keys.config
+        if kind.outside_config:
+            root = "/"
         for kv in store.list(f"{root}{kind.pattern.folder}/", keys_only=True)[
             1
         ]:

@@ -26,6 +26,13 @@ class KeyValue:
     revision: int
 
 
+def revision_of(kv: KeyValue | None) -> int:
+    """When a key was written last; 0 when it is not there, as etcd compares it."""
+    if kv is None:
+        return 0
+    return kv.revision
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A change of one key; *value* is None when it was removed."""

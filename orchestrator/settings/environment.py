@@ -73,10 +73,7 @@ def read(
     :param secrets: those of them that may lie in a file of their own, ``ORCHESTRATOR_…_FILE``.
     """
     faults: list[str] = []
-    found = dict(_from_file(environ, faults))
-    found |= {
-        name: Found(value, ENVIRONMENT) for name, value in environ.items()
-    }
+    found = _all_found(environ, faults)
     variables = {PREFIX + name.upper(): name for name in names}
     file_variables = {PREFIX + name.upper() + _FILE: name for name in secrets}
     settings: dict[str, Found] = {}
@@ -91,13 +88,27 @@ def read(
     for name, (variable, path) in in_files.items():
         if fault := _take_secret(settings, name, variable, path):
             faults.append(fault)
-    others = {
+    others = _of_other_programs(found)
+    faults += _openstack_secrets(others)
+    return Reading(settings, others, tuple(faults))
+
+
+def _all_found(
+    environ: Mapping[str, str], faults: list[str]
+) -> dict[str, Found]:
+    """All variables, of settings and others; the environment goes before the file."""
+    found = dict(_from_file(environ, faults))
+    for name, value in environ.items():
+        found[name] = Found(value, ENVIRONMENT)
+    return found
+
+
+def _of_other_programs(found: Mapping[str, Found]) -> dict[str, Found]:
+    return {
         name: value
         for name, value in found.items()
         if name.startswith(_PASSED_ON)
     }
-    faults += _openstack_secrets(others)
-    return Reading(settings, others, tuple(faults))
 
 
 def export(

@@ -100,23 +100,9 @@ def _ask_change(
         case stacks.Asked(stack):
             return _waiting(context, stack.id, prepared.timeout_mins)
         case stacks.Create():
-            try:
-                return _create(context, attempt, prepared)
-            except StackExists as error:
-                # With convergence, Heat shows a deletion as complete some seconds before the name
-                # is free.
-                raise StackBusy(
-                    "Heat shows no stack of this name, and does not give the name yet:"
-                    f" {error.reason}"
-                ) from error
+            return _create_absent(context, attempt, prepared)
         case stacks.Update(stack):
-            attempt.asked = True
-            try:
-                context.heat.update(prepared, stack, attempt.tags)
-            except StackMissing as error:
-                raise HeatUnavailable(
-                    f"the stack went away meanwhile: {error}"
-                ) from error
+            _update(context, attempt, prepared, stack)
             return _waiting(context, stack.id, prepared.timeout_mins)
         case stacks.Delete(stack):
             attempt.asked = True
@@ -130,15 +116,47 @@ def _ask_change(
                 f"the stack is in {stack.status}; our turn comes after it"
             )
         case stacks.Leave(why):
-            log.warning(
-                "Stack left unchanged",
-                extra={"event": "stack_left", "job": job.id, "reason": why},
-            )
-            return effects.not_built(
-                job.action, _left(job, why, stack), live=is_built(work)
-            )
+            return _leave(work, why, stack)
         case stacks.Gone():
             raise AssertionError("only a deletion finds nothing to do")
+
+
+def _leave(work: Work, why: str, stack: stacks.Stack | None) -> Ended:
+    """A stack that is not to be changed ends the job."""
+    job = work.job
+    fields = {"event": "stack_left", "job": job.id, "reason": why}
+    log.warning("Stack left unchanged", extra=fields)
+    left = _left(job, why, stack)
+    return effects.not_built(job.action, left, live=is_built(work))
+
+
+def _create_absent(
+    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+) -> Run | Ended:
+    """Build the stack that Heat does not show."""
+    try:
+        return _create(context, attempt, prepared)
+    except StackExists as error:
+        # With convergence, Heat shows a deletion as complete some seconds before the name is free.
+        raise StackBusy(
+            "Heat shows no stack of this name, and does not give the name yet:"
+            f" {error.reason}"
+        ) from error
+
+
+def _update(
+    context: WorkerContext,
+    attempt: Attempt,
+    prepared: rendering.StackRequest,
+    stack: stacks.Stack,
+) -> None:
+    attempt.asked = True
+    try:
+        context.heat.update(prepared, stack, attempt.tags)
+    except StackMissing as error:
+        raise HeatUnavailable(
+            f"the stack went away meanwhile: {error}"
+        ) from error
 
 
 def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:
@@ -182,11 +200,9 @@ def _is_known_by_id(work: Work, stack: stacks.Stack | None) -> bool:
 def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
     again = f"orchestrator retry {job.ref.type} {job.ref.id}"
     suspended = stack is not None and stack.suspended
-    return (
-        f"{why}; then: {again}"
-        if suspended
-        else f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
-    )
+    if suspended:
+        return f"{why}; then: {again}"
+    return f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
 
 
 def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:

@@ -57,19 +57,17 @@ def record(
         case stacks.InProgress():
             _look_again(context, work)
         case stacks.Lost(why):
-            log.warning(
-                "Heat dropped the request",
-                extra={
-                    "event": "request_lost",
-                    "job": work.job.id,
-                    "reason": why,
-                },
-            )
-            try_again(context, work, StackBusy(f"{why}; asking again"))
+            _request_lost(context, work, why)
         case stacks.Complete(built):
             finish(context, work, _ended(built))
         case stacks.StackFailed():
             _stack_failed(context, work, verdict)
+
+
+def _request_lost(context: WorkerContext, work: Work, why: str) -> None:
+    fields = {"event": "request_lost", "job": work.job.id, "reason": why}
+    log.warning("Heat dropped the request", extra=fields)
+    try_again(context, work, StackBusy(f"{why}; asking again"))
 
 
 def _stack_failed(

@@ -37,9 +37,9 @@ def told(node: ast.AST) -> set[str]:
         else:
             continue
         for key, value in pairs:
-            if isinstance(key, ast.Constant) and key.value == "event":
-                if isinstance(value, ast.Constant):
-                    names.add(str(value.value))
+            is_event = isinstance(key, ast.Constant) and key.value == "event"
+            if is_event and isinstance(value, ast.Constant):
+                names.add(str(value.value))
     return names
 
 

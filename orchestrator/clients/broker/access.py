@@ -10,6 +10,8 @@ from typing import Any
 from ...core.refs import Json
 from .url import SENTINEL, TLS, VERIFIED, Address, parse_url
 
+_CERTIFICATES = {True: ssl.CERT_REQUIRED, False: ssl.CERT_NONE}
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccess:
@@ -71,7 +73,7 @@ class BrokerAccess:
             "ssl_keyfile": query.get("ssl_keyfile") or self.key,
         }
         return {
-            "ssl_cert_reqs": ssl.CERT_REQUIRED if verified else ssl.CERT_NONE,
+            "ssl_cert_reqs": _CERTIFICATES[verified],
             "ssl_check_hostname": (
                 query.get("ssl_check_hostname", "true").lower() != "false"
             ),

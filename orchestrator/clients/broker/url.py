@@ -99,7 +99,9 @@ def parse_url(text: str) -> Address:
         raise ValueError(f"expected {_FORMS}{_other_scheme(scheme, found)}")
     if scheme == SOCKET:
         return _socket(rest)
-    parts = _NEXT_SENTINEL.split(text) if scheme == SENTINEL else [text]
+    parts = [text]
+    if scheme == SENTINEL:
+        parts = _NEXT_SENTINEL.split(text)
     return _together([_one(scheme, part.partition("://")[2]) for part in parts])
 
 

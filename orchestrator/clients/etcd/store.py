@@ -74,7 +74,9 @@ class EtcdStore:
 
     def get(self, key: str) -> KeyValue | None:
         reply = self._read("Range", rpc.RangeRequest(key=wire.raw(key)), key)
-        return wire.key_value(reply.kvs[0]) if reply.kvs else None
+        if reply.kvs:
+            return wire.key_value(reply.kvs[0])
+        return None
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
         if not keys:
@@ -198,7 +200,9 @@ class EtcdStore:
         keys: Sequence[str],
         lease: Lease | None = None,
     ) -> tuple[int, Mapping[str, KeyValue]]:
-        lease_id = lease.id if isinstance(lease, EtcdLease) else 0
+        lease_id = 0
+        if isinstance(lease, EtcdLease):
+            lease_id = lease.id
         request = wire.transaction(transaction, keys, lease_id)
         about = next(iter((*transaction.puts, *transaction.deletes)), "")
         reply = self._write(

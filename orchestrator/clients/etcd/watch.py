@@ -231,11 +231,9 @@ class _Stream:
     def _canceled(self, reason: str) -> Exception:
         text = f"etcd ended the watch: {reason}"
         meaning = from_text(self._channel.endpoint, text)
-        return (
-            meaning
-            if isinstance(meaning, StoreUnavailable)
-            else StoreUnavailable(str(meaning))
-        )
+        if isinstance(meaning, StoreUnavailable):
+            return meaning
+        return StoreUnavailable(str(meaning))
 
     def _heartbeat(self) -> None:
         """Ask for progress, and end a stream that is deaf, or whose connection nobody uses any

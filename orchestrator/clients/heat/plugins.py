@@ -86,11 +86,9 @@ class Plugins:
             if not hasattr(plugin, "get_access"):
                 return Token(dict(plugin.get_headers(self._session) or {}), "")
             access = plugin.get_access(self._session)
-            life = (
-                (access.expires - access.issued).total_seconds()
-                if access.issued
-                else 3600.0
-            )
+            life = 3600.0
+            if access.issued:
+                life = (access.expires - access.issued).total_seconds()
             return made(
                 {"X-Auth-Token": access.auth_token},
                 access.project_id or "",
@@ -106,14 +104,16 @@ class Plugins:
         used = self.credentials
         known = plugin_options(used.kind, used.options.get("auth_methods", ()))
         scoped = any(option.dest == "project_id" for option in known)
-        options = used.for_plugin(tenant if scoped else "")
+        if not scoped:
+            tenant = ""
+        options = used.for_plugin(tenant)
         return loading.get_plugin_loader(used.kind).load_from_options(**options)
 
 
 def _catalog(access: Any) -> Any:
-    return (
-        access.service_catalog.catalog if access.has_service_catalog() else None
-    )
+    if access.has_service_catalog():
+        return access.service_catalog.catalog
+    return None
 
 
 def _renamed(error: Exception, credentials: Credentials) -> OrchestratorError:

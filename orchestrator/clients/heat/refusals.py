@@ -99,7 +99,9 @@ class Refusals:
     ) -> None:
         with self._lock:
             before = self._known.get(tenant)
-            times = before.times + 1 if before else 1
+            times = 1
+            if before:
+                times = before.times + 1
             pause = PAUSES[min(times, len(PAUSES)) - 1] * random.uniform(
                 0.8, 1.2
             )
