@@ -13,12 +13,12 @@ nothing of the message but a task's name.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from orchestrator.clients import queue
+from orchestrator.core.documents import parse_json
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Json
 
@@ -138,7 +138,7 @@ def _headers(headers: Mapping[str, Json]) -> str:
 def _body(message: Mapping[str, Json]) -> str:
     task = message["headers"]["task"]
     try:
-        body = json.loads(base64.b64decode(message["body"], validate=True))
+        body = parse_json(base64.b64decode(message["body"], validate=True))
     except (ValueError, RecursionError):
         return f"{task}: its body is not JSON"
     match body:

@@ -5,7 +5,6 @@ Heat's are in :mod:`.work`; its addresses and passwords are OpenStack's own vari
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated
@@ -16,6 +15,7 @@ from ..clients import broker
 from ..clients.broker import BrokerAccess
 from ..clients.etcd import EtcdAccess
 from ..clients.schema_list import AUTHENTICATIONS, SchemaAccess, source_fault
+from ..core.documents import parse_json
 from ..core.refs import Json
 from .forms import File, Folder, Group, Mark, Seconds, Secret, parts_of
 
@@ -137,9 +137,11 @@ class BrokerSettings(Group):
         if not isinstance(value, str):
             return broker.parse_options(dict(value))
         try:
-            document = json.loads(value or "{}", parse_constant=_no_constant)
+            document = parse_json(value or "{}")
         except ValueError:
             raise ValueError("it is not JSON") from None
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
         return broker.parse_options(document)
 
     @property
@@ -236,10 +238,6 @@ class CatalogueSettings(Group):
             cloud=self.schemas_os_cloud,
             ca=self.schemas_ca,
         )
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(name)
 
 
 def endpoints(parts: Iterable[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from keystoneauth1 import exceptions, loading
 from keystoneauth1 import session as keystone
 
+from ...core.documents import parse_json
 from ...errors import (
     CredentialsRejected,
     EnvironmentUnusable,
@@ -146,8 +147,13 @@ def _renamed(error: Exception, credentials: Credentials) -> OrchestratorError:
 def _is_keystones(error: Any) -> bool:
     """Whether the refusal is Keystone's own document, and not a page of what stands before it."""
     try:
-        return bool(
-            error.response.json()["error"]["code"] == error.response.status_code
-        )
-    except (AttributeError, ValueError, LookupError, TypeError):
+        document = parse_json(error.response.content)
+        return bool(document["error"]["code"] == error.response.status_code)
+    except (
+        AttributeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        RecursionError,
+    ):
         return False
