@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import typer
 
 from ..core.refs import Ref
-from . import documents, snapshot, users, waiting, writing
+from ..views.outlook import Goal
+from ..views.reading import read_all
+from . import documents, users, waiting, writing
 from .documents import Raw
 from .finishing import finish, warn_of_api_server, written_table
 from .output import Format, emit, hint, show
 from .session import Session
-from .waiting import Goal
 from .writing import Result, Written
 
 
@@ -95,7 +96,7 @@ def _with_users(doors: Session, refs: list[Ref], choice: Choice) -> list[Ref]:
     """
     if choice.force and not choice.cascade:
         return refs
-    found = snapshot.load(doors.store, doors.keys)
+    found = read_all(doors.store, doors.keys)
     if choice.cascade:
         return users.with_users(found, refs)
     users.refuse_used(found, refs)
@@ -134,4 +135,4 @@ def _wait_and_remove(
             "wait": waiting.as_document(outlook),
         }
         emit(document, output)
-    raise typer.Exit(outlook.exit)
+    raise typer.Exit(waiting.exit_of(outlook))

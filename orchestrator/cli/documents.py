@@ -24,7 +24,6 @@ from ..core.checks.findings import Finding, did_you_mean
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
 from ..core.resources import Wanted, parse_config
-from ..core.schemas import HEAT_TEMPLATES_PATH
 from ..core.source import JsonPath, Located, SourceError
 from ..core.templates import TEMPLATE_TYPE, parse_template
 from ..errors import InvalidInput
@@ -426,11 +425,3 @@ def place(store: Store, keys: Keys, ref: Ref) -> Ref:
             f" /{kind.pattern if kind else ''}"
         )
     return ref
-
-
-def config_key(keys: Keys, ref: Ref) -> str:
-    """Where the wanted configuration lies; templates have their place even when the schema list
-    does not name them."""
-    if keys.schemas.get(ref.type) is None and ref.type == TEMPLATE_TYPE:
-        return f"{keys.config}{HEAT_TEMPLATES_PATH}/{ref.id}"
-    return keys.below(keys.config, ref)

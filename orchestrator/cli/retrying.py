@@ -11,10 +11,12 @@ from ..core.keys import Keys
 from ..core.records import RetryAsked
 from ..core.refs import Ref
 from ..errors import InvalidInput
-from . import documents, snapshot
+from ..views.jobs import Stage
+from ..views.reading import read_all, read_some
+from ..views.snapshot import Snapshot
+from ..views.standings import Phase, Progress, Standing
+from . import documents
 from .output import hint
-from .progress import Phase, Progress, Stage, Standing
-from .snapshot import Snapshot
 from .writing import Result, Written
 
 
@@ -132,7 +134,7 @@ def ask(
     :param force: the stack in Heat is to be taken as it is, whoever built it.
     :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
-    found = snapshot.load(store, keys)
+    found = _read(store, keys, meant)
     chosen = choose(found, meant)
     if told := tell_in_progress(in_progress(found, chosen)):
         hint(told)
@@ -144,6 +146,12 @@ def ask(
             Written(ref, key, Result.RETRIED, _version_of(found, ref))
         )
     return written
+
+
+def _read(store: Store, keys: Keys, meant: Meant) -> Snapshot:
+    if meant.ref is None:
+        return read_all(store, keys)
+    return read_some(store, keys, [meant.ref])
 
 
 def _version_of(found: Snapshot, ref: Ref) -> int:

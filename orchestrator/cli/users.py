@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.refs import Ref
 from ..errors import InvalidInput
-from .snapshot import Snapshot
+from ..views.snapshot import Snapshot
 
 _NAMED = 3
 """How many users a sentence names."""

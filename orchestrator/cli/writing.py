@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..clients.places import config_key
 from ..clients.store import KeyValue, Store
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
@@ -18,7 +19,7 @@ from ..core.resources import UNVERSIONED
 from ..core.templates import TEMPLATE_TYPE
 from ..core.transactions import Transaction, unchanged
 from ..errors import InvalidInput, StoreUnavailable
-from .documents import config_key, value_of
+from .documents import value_of
 
 _ATTEMPTS = 20
 

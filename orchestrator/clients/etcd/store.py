@@ -76,12 +76,13 @@ class EtcdStore:
         reply = self._read("Range", rpc.RangeRequest(key=wire.raw(key)), key)
         return wire.key_value(reply.kvs[0]) if reply.kvs else None
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+    def get_many(
+        self, keys: Sequence[str], *, revision: int = 0
+    ) -> Mapping[str, KeyValue]:
         if not keys:
             return {}
         wanted = list(dict.fromkeys(keys))
         found: dict[str, KeyValue] = {}
-        revision = 0
         for start in range(
             0, len(wanted), 100
         ):  # etcd takes 128 operations a transaction
