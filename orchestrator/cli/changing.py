@@ -9,7 +9,7 @@ import typer
 from ..core.checks.bodies import Shapes
 from ..errors import InvalidInput
 from ..views.outlook import Goal
-from . import deleting, documents, relations, retrying, writing
+from . import deleting, documents, naming, relations, retrying, writing
 from .finishing import finish, warn_of_api_server
 from .options import Files, OneId, OneType, Output, Timeout, Wait
 from .output import Format
@@ -49,24 +49,21 @@ def apply(
         )
     found = documents.read(files)
     with session(timeout if wait else None) as doors:
-        shapes = Shapes(doors.keys.schemas.json_schema)
-        checked = documents.check(
-            doors.keys, found, shapes=shapes if validate else None
-        )
+        shapes = None
         if validate:
+            shapes = Shapes(doors.keys.schemas.json_schema)
+        checked = documents.check(doors.keys, found, shapes=shapes)
+        if shapes is not None:
             relations.tell_missing(doors.store, doors.keys, checked, shapes)
         written = [
             writing.put(doors.store, doors.keys, document.ref, document.body)
             for document in checked
         ]
         warn_of_api_server(doors, written)
-        finish(
-            doors,
-            written,
-            Goal([w.ref for w in written]) if wait else None,
-            timeout,
-            output,
-        )
+        goal = None
+        if wait:
+            goal = Goal([w.ref for w in written])
+        finish(doors, written, goal, timeout, output)
 
 
 def delete(
@@ -111,7 +108,7 @@ def delete(
         orchestrator delete -f service.yaml --wait
     """
     found = documents.read(files or ())
-    kind, resource_id = documents.split(kind, resource_id)
+    kind, resource_id = naming.split(kind, resource_id)
     if resource_id is not None and kind is not None:
         found = [documents.of_command_line(kind, resource_id), *found]
     elif kind is not None or not found:
@@ -119,11 +116,11 @@ def delete(
             "nothing to delete: name TYPE and ID, or a file with -f FILE"
         )
     chosen = deleting.Choice(cascade=cascade, force=force, now=now)
-    again = deleting.typed_again(kind, resource_id, files, chosen)
+    again = None
+    if not wait:
+        again = deleting.typed_again(kind, resource_id, files, chosen)
     with session(timeout if wait else None) as doors:
-        deleting.run(
-            doors, found, chosen, again if not wait else None, timeout, output
-        )
+        deleting.run(doors, found, chosen, again, timeout, output)
 
 
 def retry(
@@ -171,11 +168,13 @@ def retry(
     """
     if force and (kind is None or (resource_id is None and ":" not in kind)):
         raise InvalidInput("--force is for one resource: name its TYPE and ID")
-    kind, resource_id = documents.split(kind, resource_id)
+    kind, resource_id = naming.split(kind, resource_id)
     with session(timeout if wait else None) as doors:
         meant = retrying.meant(
             doors.keys, kind, resource_id, root=root, everything=everything
         )
         written = retrying.ask(doors.store, doors.keys, meant, force=force)
-        goal = Goal([w.ref for w in written]) if wait and written else None
+        goal = None
+        if wait and written:
+            goal = Goal([w.ref for w in written])
         finish(doors, written, goal, timeout, output)

@@ -12,7 +12,7 @@ import typer
 from ..core.refs import Ref
 from ..views.outlook import Goal
 from ..views.reading import read_all
-from . import documents, users, waiting, writing
+from . import documents, naming, users, waiting, writing
 from .documents import Raw
 from .finishing import finish, warn_of_api_server, written_table
 from .output import Format, emit, hint, show
@@ -48,7 +48,7 @@ def run(
     # Files name first what others need, and the others have to go first.
     checked = documents.check(doors.keys, found, need_body=False)
     refs = [
-        documents.place(doors.store, doors.keys, document.ref)
+        naming.place(doors.store, doors.keys, document.ref)
         for document in checked
     ]
     refs = _with_users(doors, refs[::-1], choice)
@@ -122,12 +122,10 @@ def _wait_and_remove(
         if w.ref in gone
     ]
     if output is Format.TEXT:
-        show(
-            [
-                *waiting.troubles(outlook),
-                *([written_table(removed)] if removed else []),
-            ]
-        )
+        parts = waiting.troubles(outlook)
+        if removed:
+            parts.append(written_table(removed))
+        show(parts)
     else:
         answer = {w.ref: w for w in (*written, *removed)}
         document = {

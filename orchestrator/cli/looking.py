@@ -11,7 +11,7 @@ from ..errors import InvalidInput
 from ..views.overview import overview
 from ..views.reading import read_all, read_one
 from ..views.resource import resources
-from . import documents, schemas, showing, status, status_document, waiting
+from . import naming, schemas, showing, status, status_document, waiting
 from .options import OneId, OneType, Output, Timeout
 from .output import Format, emit, hint, on_terminal, show
 from .session import Session, session
@@ -33,7 +33,7 @@ def get(
         orchestrator get port port-web
         orchestrator get load_balancer_interface lbif-http -o json
     """
-    kind, resource_id = documents.split(kind, resource_id)
+    kind, resource_id = naming.split(kind, resource_id)
     with session() as doors:
         if kind is not None and resource_id is not None:
             _get_one(doors, kind, resource_id, output)
@@ -44,8 +44,8 @@ def get(
 def _get_one(
     doors: Session, kind: str, resource_id: str, output: Format
 ) -> None:
-    named = documents.resource(doors.keys, kind, resource_id)
-    ref = documents.place(doors.store, doors.keys, named)
+    named = naming.resource(doors.keys, kind, resource_id)
+    ref = naming.place(doors.store, doors.keys, named)
     found = read_one(doors.store, doors.keys, ref)
     showing.show_one(found, ref, doors.catalogue.templates, output)
 
@@ -53,7 +53,7 @@ def _get_one(
 def _get_all(doors: Session, kind: str | None, output: Format) -> None:
     """All resources, or those of one type."""
     if kind is not None:
-        kind = documents.check_type(doors.keys, kind)
+        kind = naming.check_type(doors.keys, kind)
     listed = resources(read_all(doors.store, doors.keys), kind)
     if output is Format.TEXT:
         show(showing.table(listed))
@@ -111,7 +111,7 @@ def wait(
     Answers 0 when all is complete, 1 when something failed or is held back, and 3 when time was
     over.
     """
-    kind, resource_id = documents.split(kind, resource_id)
+    kind, resource_id = naming.split(kind, resource_id)
     with session(timeout) as doors:
         goal = waiting.goal_of(doors.store, doors.keys, kind, resource_id)
         outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)

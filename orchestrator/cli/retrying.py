@@ -15,7 +15,7 @@ from ..views.jobs import Stage
 from ..views.reading import read_all, read_some
 from ..views.snapshot import Snapshot
 from ..views.standings import Phase, Progress, Standing
-from . import documents
+from . import naming
 from .output import hint
 from .writing import Result, Written
 
@@ -47,13 +47,13 @@ def meant(
             f"--root {root}: expected TYPE:ID, such as --root network:net-front"
         )
     return Meant(
-        kind=documents.check_type(keys, kind) if kind else None,
+        kind=naming.check_type(keys, kind) if kind else None,
         ref=(
-            documents.resource(keys, kind, resource_id)
+            naming.resource(keys, kind, resource_id)
             if kind and resource_id
             else None
         ),
-        root=documents.resource(keys, *root.split(":", 1)) if root else None,
+        root=naming.resource(keys, *root.split(":", 1)) if root else None,
         everything=everything,
     )
 
@@ -117,7 +117,9 @@ def tell_in_progress(stuck: Mapping[Ref, str]) -> str:
     if not stuck:
         return ""
     first = next(iter(stuck))
-    more = f" and {len(stuck) - 1} more" if len(stuck) > 1 else ""
+    more = ""
+    if len(stuck) > 1:
+        more = f" and {len(stuck) - 1} more"
     return (
         f"Heat had the stack of {first}{more} in {stuck[first]}. The next try waits"
         " until Heat ends that. If an engine of Heat died over it, Heat never does:"
@@ -158,4 +160,6 @@ def _version_of(found: Snapshot, ref: Ref) -> int:
     wanted, failed = found.wanted.get(ref), found.failed.get(ref)
     if wanted:
         return wanted.version
-    return failed.version if failed else 0
+    if failed:
+        return failed.version
+    return 0

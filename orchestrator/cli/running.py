@@ -115,9 +115,8 @@ def run_doctor(
             show([check.line()])
     if output is not Format.TEXT:
         emit([check.to_json() for check in checks], output)
-    raise typer.Exit(
-        Exit.OK if all(check.good for check in checks) else Exit.PROBLEM
-    )
+    if not all(check.good for check in checks):
+        raise typer.Exit(Exit.PROBLEM)
 
 
 def version() -> None:
@@ -159,7 +158,9 @@ def demo(
     The cloud behind Heat is simulated.
     Everything listens on free loopback ports and goes when you press Ctrl-C.
     """
-    pace = {} if delay is None else {"delay": delay}
+    pace = {}
+    if delay is not None:
+        pace["delay"] = delay
     raise typer.Exit(_demo_module().run(once=once, logs=keep_logs, **pace))
 
 

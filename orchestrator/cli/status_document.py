@@ -44,13 +44,15 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
 
 
 def _bridge(found: Overview) -> dict[str, Json]:
-    stopped = found.identity_trouble
+    stopped = ""
+    if found.identity_trouble:
+        stopped = found.identity_trouble.reason
     return {
         "revision": found.revision,
         "leader": _copy(found.leader),
         "schemas": _copy(found.schema_list),
         "schemas_trouble": _schema_trouble(found.schema_trouble),
-        "stopped": stopped.reason if stopped else "",
+        "stopped": stopped,
     }
 
 

@@ -15,7 +15,7 @@ from ..views.reading import read_some
 from ..views.resource import unknown
 from ..views.snapshot import Snapshot
 from ..views.standings import Phase, Standing
-from . import documents
+from . import naming
 from .exits import Exit
 from .output import (
     BAD,
@@ -46,9 +46,9 @@ def goal_of(
     if kind is None:
         return Goal()
     if resource_id is None:
-        return Goal(kind=documents.check_type(keys, kind))
-    named = documents.resource(keys, kind, resource_id)
-    ref = documents.place(store, keys, named)
+        return Goal(kind=naming.check_type(keys, kind))
+    named = naming.resource(keys, kind, resource_id)
+    ref = naming.place(store, keys, named)
     if ref not in read_some(store, keys, [ref]).refs():
         raise unknown(keys, ref)
     return Goal([ref])

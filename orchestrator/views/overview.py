@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import filterfalse
+from operator import attrgetter
 
 from ..core.records import Brake, IdentityTrouble
 from ..core.refs import Json, Ref
@@ -85,21 +87,18 @@ class Overview:
 def overview(snapshot: Snapshot) -> Overview:
     """Where everything stands."""
     progress = Progress(snapshot)
-    by_phase: defaultdict[Phase, list[Standing]] = defaultdict(list)
-    views: list[JobView] = []
-    for standing in progress.everything():
-        by_phase[standing.phase].append(standing)
-        views += progress.jobs(standing.ref)
+    standings = progress.everything()
+    views = [view for one in standings for view in progress.jobs(one.ref)]
 
     def of(phase: Phase) -> Standings:
-        return tuple(by_phase.get(phase, ()))
+        return tuple(one for one in standings if one.phase is phase)
 
     return Overview(
         revision=snapshot.revision,
         leader=snapshot.leader,
-        phases={phase: len(of(phase)) for phase in Phase if of(phase)},
-        running=tuple(view for view in views if not view.waits),
-        waiting=tuple(view for view in views if view.waits),
+        phases=_numbers(standings),
+        running=tuple(filterfalse(_waits, views)),
+        waiting=tuple(filter(_waits, views)),
         pending=of(Phase.PENDING),
         held=of(Phase.HELD),
         failures=_by_root(of(Phase.FAILED)),
@@ -115,6 +114,15 @@ def overview(snapshot: Snapshot) -> Overview:
         brake=snapshot.brake,
         identity_trouble=snapshot.identity_trouble,
     )
+
+
+_waits = attrgetter("waits")
+
+
+def _numbers(standings: Sequence[Standing]) -> Mapping[Phase, int]:
+    """How many resources are in each phase, in the order of the phases."""
+    number = Counter(standing.phase for standing in standings)
+    return {phase: number[phase] for phase in Phase if number[phase]}
 
 
 def held_deletions(snapshot: Snapshot) -> list[Ref]:
