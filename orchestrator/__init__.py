@@ -9,6 +9,7 @@ The tour, in the order in which data flows:
 * ``tasks`` (the package next door) are the Celery tasks that talk to Heat and write the outcome.
 * :mod:`orchestrator.settings` are all settings; :mod:`orchestrator.events` names what happens, for
   logs and for counters.
+* :mod:`orchestrator.views` computes what is shown: where each resource stands, and why.
 * :mod:`orchestrator.cli` is what a person types; :mod:`orchestrator.sandbox` starts real servers.
 
 The words used everywhere are in ``docs/glossary.md``.

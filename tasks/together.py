@@ -138,7 +138,11 @@ class GatheringStore(Store):
             if complete:
                 self._perform_all()
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+    def get_many(
+        self, keys: Sequence[str], *, revision: int = 0
+    ) -> Mapping[str, KeyValue]:
+        if revision:
+            return self._store.get_many(keys, revision=revision)
         return self._performed(_Call(None, keys)).found
 
     def commit(

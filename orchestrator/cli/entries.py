@@ -106,12 +106,9 @@ class Entry:
 
     @property
     def description(self) -> str:
-        schema = self.schema.value if self.schema else None
-        return (
-            str(schema.get("description", ""))
-            if isinstance(schema, dict)
-            else ""
-        )
+        if self.schema and isinstance(self.schema.value, dict):
+            return str(self.schema.value.get("description", ""))
+        return ""
 
 
 def read(folder: Path) -> list[Entry]:
@@ -197,11 +194,9 @@ def _kind(schema: Source, attempt: _Attempts) -> ResourceType | None:
         schema.file, lambda: next(iter(parse_schemas([schema.value])), None)
     )
     if kind is not None and kind.fault:
-        path = (
-            ("metadata", "template_path")
-            if kind.fault.startswith("template_path")
-            else ("metadata", "sync_key_template")
-        )
+        path = ("metadata", "sync_key_template")
+        if kind.fault.startswith("template_path"):
+            path = ("metadata", "template_path")
         attempt.add(
             [Problem(schema.file, schema.located.line_of(path), kind.fault)]
         )

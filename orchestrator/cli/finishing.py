@@ -7,10 +7,10 @@ from rich.text import Text
 
 from ..clients.schema_list import is_address
 from ..core.resources import UNVERSIONED
+from ..views.outlook import Goal
 from . import waiting
 from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, show
 from .session import Session
-from .waiting import Goal
 from .writing import Result, Written
 
 _RESULTS = {
@@ -21,6 +21,9 @@ _RESULTS = {
     Result.RETRIED: GOOD,
     Result.CONFIRMED: DOUBT,
 }
+
+_NAMED = 3
+"""How many resources a sentence names."""
 
 
 def finish(
@@ -52,7 +55,7 @@ def finish(
             "wait": waiting.as_document(outlook),
         }
         emit(document, output)
-    raise typer.Exit(outlook.exit)
+    raise typer.Exit(waiting.exit_of(outlook))
 
 
 def warn_of_api_server(doors: Session, written: list[Written]) -> None:
@@ -66,8 +69,10 @@ def warn_of_api_server(doors: Session, written: list[Written]) -> None:
     ]
     if not owned:
         return
-    names = ", ".join(str(w.ref) for w in owned[:3])
-    more = f" and {len(owned) - 3} more" if len(owned) > 3 else ""
+    names = ", ".join(str(w.ref) for w in owned[:_NAMED])
+    more = ""
+    if len(owned) > _NAMED:
+        more = f" and {len(owned) - _NAMED} more"
     hint(
         f"An API server owns {names}{more}: it does not know of this version and will"
         " write the same number again, with its own body. Change the resource there as"
@@ -76,11 +81,15 @@ def warn_of_api_server(doors: Session, written: list[Written]) -> None:
 
 
 def written_table(written: list[Written]) -> Section:
-    rows = [
-        (_result(w.result), str(w.ref), f"v{w.version}" if w.version else "")
-        for w in written
-    ]
+    """What became of each document."""
+    rows = [(_result(w.result), str(w.ref), _version(w)) for w in written]
     return Section("", ("result", "resource", "version"), rows)
+
+
+def _version(written: Written) -> str:
+    if written.version:
+        return f"v{written.version}"
+    return ""
 
 
 def _result(result: Result) -> Text:

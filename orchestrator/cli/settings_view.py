@@ -167,9 +167,9 @@ def render(own: list[Setting], cloud: list[Setting]) -> list[Section | Text]:
 
 
 def _cells(setting: Setting) -> tuple[str | Text, ...]:
-    source = Text(
-        setting.source, FAINT if setting.source == "default" else GOOD
-    )
+    source = Text(setting.source, GOOD)
+    if setting.source == "default":
+        source = Text(setting.source, FAINT)
     return setting.variable, _value(setting), source, setting.description
 
 

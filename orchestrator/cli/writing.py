@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..clients.places import config_key
 from ..clients.store import KeyValue, Store
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
@@ -18,7 +19,7 @@ from ..core.resources import UNVERSIONED
 from ..core.templates import TEMPLATE_TYPE
 from ..core.transactions import Transaction, unchanged
 from ..errors import InvalidInput, StoreUnavailable
-from .documents import config_key, value_of
+from .documents import value_of
 
 _ATTEMPTS = 20
 
@@ -75,7 +76,8 @@ def stored(value: bytes) -> Stored:
     try:
         document = json.loads(value)
         body = document.get("body")
-        body = json.loads(body) if isinstance(body, str) else body
+        if isinstance(body, str):
+            body = json.loads(body)
         version, marked = (
             document.get("version"),
             document.get("marked_for_deletion", False),
@@ -89,8 +91,11 @@ def stored(value: bytes) -> Stored:
         and not isinstance(version, bool)
         and version >= UNVERSIONED
     )
-    usable = body if whole and isinstance(body, dict) else None
-    return Stored(version if whole else 0, usable, marked is True)
+    if not whole:
+        return Stored(0, None, marked is True)
+    if not isinstance(body, dict):
+        body = None
+    return Stored(version, body, marked is True)
 
 
 def same(
@@ -179,9 +184,9 @@ def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
     :param revision: only while this is its last write; 0: whatever it is.
     """
     key = config_key(keys, ref)
-    transaction = Transaction(
-        (unchanged(key, revision),) if revision else (), deletes=(key,)
-    )
+    transaction = Transaction(deletes=(key,))
+    if revision:
+        transaction = Transaction((unchanged(key, revision),), deletes=(key,))
     there = store.get(key)
     if there is None:
         return Written(ref, key, Result.ABSENT)
@@ -208,11 +213,8 @@ def _next_version(
     ):
         try:
             parsed = json.loads(record.value)
-            handled = (
-                parsed["version"]
-                if parsed["incarnation"] == there.created
-                else 0
-            )
+            if parsed["incarnation"] == there.created:
+                handled = parsed["version"]
         except (ValueError, KeyError, TypeError):
             handled = 0
     return int(max(now.version, handled)) + 1

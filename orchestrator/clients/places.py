@@ -8,7 +8,17 @@ from collections.abc import Iterable
 from ..core.keys import Keys
 from ..core.records import Handled
 from ..core.refs import Ref
+from ..core.schemas import HEAT_TEMPLATES_PATH
+from ..core.templates import TEMPLATE_TYPE
 from .store import Store
+
+
+def config_key(keys: Keys, ref: Ref) -> str:
+    """Where the wanted configuration lies; templates have their place even when the schema list
+    does not name them."""
+    if keys.schemas.get(ref.type) is None and ref.type == TEMPLATE_TYPE:
+        return f"{keys.config}{HEAT_TEMPLATES_PATH}/{ref.id}"
+    return keys.below(keys.config, ref)
 
 
 def locate(store: Store, keys: Keys, refs: Iterable[Ref]) -> None:

@@ -109,8 +109,13 @@ class Store(Protocol):
 
     def get(self, key: str) -> KeyValue | None: ...
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
-        """Those of the keys that are there, all read at one revision."""
+    def get_many(
+        self, keys: Sequence[str], *, revision: int = 0
+    ) -> Mapping[str, KeyValue]:
+        """Those of the keys that are there, all read at one revision.
+
+        :param revision: read as of this revision; 0 for now.
+        """
 
     def list(
         self, prefix: str, *, revision: int = 0, keys_only: bool = False

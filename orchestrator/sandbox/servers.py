@@ -223,17 +223,14 @@ def heat(
         environment["SANDBOX_HEAT_DELAY"] = str(delay)
     command = [
         *(sys.executable, "-m", "orchestrator.sandbox.heat_server"),
-        *(
-            "--port",
-            str(port),
-            "--data",
-            str(_data(processes, name)),
-            "--workers",
-            str(workers),
-        ),
-        *(["--convergence"] if convergence else []),
-        *(["--plugins", str(plugins)] if plugins else []),
+        f"--port={port}",
+        f"--data={_data(processes, name)}",
+        f"--workers={workers}",
     ]
+    if convergence:
+        command.append("--convergence")
+    if plugins:
+        command.append(f"--plugins={plugins}")
     process = processes.start(name, command, env=environment)
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/sandbox/stacks?limit=1"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.sandbox.odd_answers import OddAnswer, odd_answers
-from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat, ScriptedStack
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from orchestrator.sandbox.scripted_stacks import Script, ScriptedStack
 
 from .facts import Operation, Standing
 

@@ -11,7 +11,7 @@ from orchestrator.core.refs import JobId, StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, tag
 from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
-from orchestrator.sandbox import scripted_heat
+from orchestrator.sandbox import scripted_heat, scripted_stacks
 
 from tests import doubles
 
@@ -43,7 +43,7 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield Cloud(double, finish, lambda: [taken.method for taken in double.requests])
         return
     with scripted_heat.ScriptedHeat(
-        script=lambda *_: scripted_heat.Script(duration=1e6)
+        script=lambda *_: scripted_stacks.Script(duration=1e6)
     ) as scripted:
         for name, value in scripted.environment().items():
             monkeypatch.setenv(name, value)

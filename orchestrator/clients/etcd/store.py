@@ -78,12 +78,13 @@ class EtcdStore:
             return wire.key_value(reply.kvs[0])
         return None
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+    def get_many(
+        self, keys: Sequence[str], *, revision: int = 0
+    ) -> Mapping[str, KeyValue]:
         if not keys:
             return {}
         wanted = list(dict.fromkeys(keys))
         found: dict[str, KeyValue] = {}
-        revision = 0
         for start in range(
             0, len(wanted), 100
         ):  # etcd takes 128 operations a transaction

@@ -1,17 +1,14 @@
-"""Everything that etcd knows about the resources, read at one revision and then kept up to date by
-a watch.
-
-``progress`` judges it; ``show``, ``status`` and ``waiting`` put it on the screen.
-"""
+"""What etcd knows about the resources: every record parsed, and kept up to date by events."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
-from ..clients.store import Event, KeyValue, Store
+from ..clients.store import Event, KeyValue
 from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.records import (
@@ -37,7 +34,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ReportedState:
     """What was reported: the record below ``/state``, and the revision at which it was written."""
 
     worker_state: str
@@ -46,35 +43,47 @@ class State:
     error: str
     revision: int
 
+    def is_about(self, wanted: Wanted) -> bool:
+        """Whether the wanted version of this incarnation is reported."""
+        later = self.revision > wanted.incarnation
+        return later and self.version == wanted.version
+
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class RecordedStack:
     """What is recorded of the stack."""
 
     status: str
     tenant: str
     outputs: int
+    """How many outputs it has."""
     reason: str
+    monitored: bool = False
+    """Whether it has monitoring targets."""
 
     @property
     def live(self) -> bool:
+        """Whether Heat has the stack."""
         return self.status != "DELETE_COMPLETE"
 
 
 @dataclass(slots=True)
 class Snapshot:
     """By resource, what is wanted, recorded and reported; and the jobs.
-    Unreadable records are left out."""
+    Records that cannot be read are left out."""
 
     keys: Keys
     revision: int = 0
+    """Of the newest change that is in it."""
     listed_at: int = 0
+    """The revision at which it was read."""
     raw: dict[str, KeyValue] = field(default_factory=dict)
+    """Every key as it was last written."""
     wanted: dict[Ref, Wanted] = field(default_factory=dict)
     rejected: dict[str, Rejected] = field(default_factory=dict)
     templates: dict[str, Template | BadTemplate] = field(default_factory=dict)
-    stacks: dict[Ref, Stack] = field(default_factory=dict)
-    states: dict[Ref, State] = field(default_factory=dict)
+    stacks: dict[Ref, RecordedStack] = field(default_factory=dict)
+    states: dict[Ref, ReportedState] = field(default_factory=dict)
     monitoring: dict[Ref, MonitoringRecord] = field(default_factory=dict)
     jobs: dict[JobId, Job] = field(default_factory=dict)
     runs: dict[JobId, Run] = field(default_factory=dict)
@@ -112,7 +121,7 @@ class Snapshot:
     # Keeping up -----------------------------------------------------------------------------------
 
     def take(self, events: Iterable[Event]) -> None:
-        """What a watch brought; what is older than the listing is in there already."""
+        """Take in what a watch brought. What is older than the reading is in there already."""
         for event in events:
             if event.revision <= self.listed_at:
                 continue
@@ -129,20 +138,13 @@ class Snapshot:
 
     def follow_types(self) -> None:
         """Read everything by the schema list in force, if that is another one than before."""
-        record, data = (
-            self.raw.get(self.keys.schema_list),
-            self.raw.get(self.keys.schema_data),
-        )
-        if (
-            record is None
-            or data is None
-            or record.revision == self.keys.schemas.origin.revision
-        ):
+        record = self.raw.get(self.keys.schema_list)
+        data = self.raw.get(self.keys.schema_data)
+        if record is None or data is None or self.knows_types(record):
             return
         try:
-            types = SchemaList.from_stored(record.value, data.value).schemas(
-                record.revision
-            )
+            listed = SchemaList.from_stored(record.value, data.value)
+            types = listed.schemas(record.revision)
             keys = Keys(self.keys.prefixes, types)
         except (ValueError, InvalidInput):
             return  # Of another release: what was known stays.
@@ -153,46 +155,51 @@ class Snapshot:
         for kv in known:
             self.put(kv)
 
+    def knows_types(self, record: KeyValue) -> bool:
+        """Whether everything is read by the schema list of this record."""
+        return record.revision == self.keys.schemas.origin.revision
+
     def put(self, kv: KeyValue) -> None:
+        """Take in a key as it was read."""
         self.remove(kv.key)
         self.raw[kv.key] = kv
-        keys = self.keys
-        if keys.is_config(kv.key):
+        if self.keys.is_config(kv.key):
             self._put_config(kv)
-        elif kv.key.startswith(keys.jobs):
-            self._job(kv)
-        elif kv.key.startswith(keys.runs):
-            self._keep(
-                self.runs,
-                keys.run_job(kv.key),
-                kv,
-                lambda: Run.from_json(kv.value),
-            )
-        elif kv.key.startswith(keys.polls):
-            self._keep(
-                self.polls,
-                keys.poll_tenant(kv.key),
-                kv,
-                lambda: Poll.from_json(kv.value),
-            )
-        elif kv.key == keys.leader:
-            self.leader = _object(kv.value) or {}
-        elif kv.key.startswith(keys.schema_list):
-            self._put_schemas(kv)
-        elif kv.key == keys.brake:
-            self.brake = _readable(lambda: Brake.from_json(kv.value))
-        elif kv.key == keys.identity_trouble:
-            self.identity_trouble = _readable(
-                lambda: IdentityTrouble.from_json(kv.value)
-            )
-        else:
+        elif not self._put_single(kv) and not self._put_job(kv):
             self._put_record(kv)
 
-    def _put_schemas(self, kv: KeyValue) -> None:
-        if kv.key == self.keys.schema_list:
-            self.schema_list = _object(kv.value)
-        elif kv.key == self.keys.schema_trouble:
-            self.schema_trouble = _readable(lambda: Trouble.from_json(kv.value))
+    def _put_single(self, kv: KeyValue) -> bool:
+        """Take in a key of which there is one; whether this is one."""
+        keys, value = self.keys, kv.value
+        if kv.key == keys.leader:
+            self.leader = _object(value) or {}
+        elif kv.key == keys.schema_list:
+            self.schema_list = _object(value)
+        elif kv.key == keys.schema_trouble:
+            self.schema_trouble = _readable(lambda: Trouble.from_json(value))
+        elif kv.key == keys.brake:
+            self.brake = _readable(lambda: Brake.from_json(value))
+        elif kv.key == keys.identity_trouble:
+            self.identity_trouble = _readable(
+                lambda: IdentityTrouble.from_json(value)
+            )
+        else:
+            return False
+        return True
+
+    def _put_job(self, kv: KeyValue) -> bool:
+        """Take in a job, a run or a poll; whether this is one."""
+        keys, key, value = self.keys, kv.key, kv.value
+        if key.startswith(keys.jobs):
+            _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
+        elif key.startswith(keys.runs):
+            _keep(self.runs, keys.run_job(key), lambda: Run.from_json(value))
+        elif key.startswith(keys.polls):
+            tenant = keys.poll_tenant(key)
+            _keep(self.polls, tenant, lambda: Poll.from_json(value))
+        else:
+            return False
+        return True
 
     def _put_config(self, kv: KeyValue) -> None:
         template_id = self.keys.template_id(kv.key)
@@ -217,52 +224,47 @@ class Snapshot:
             case Ignored():
                 pass
 
-    def _job(self, kv: KeyValue) -> None:
-        self._keep(
-            self.jobs,
-            self.keys.job_id(kv.key),
-            kv,
-            lambda: Job.from_json(kv.value),
-        )
-
     def _put_record(self, kv: KeyValue) -> None:
-        keys = self.keys
-        readers: Mapping[str, tuple[dict[Ref, Json], Callable[[], Json]]] = {
-            keys.state: (self.states, lambda: _state(kv)),
-            keys.stacks: (self.stacks, lambda: _stack(kv.value)),
-            keys.monitoring: (
-                self.monitoring,
-                lambda: MonitoringRecord.from_json(kv.value),
-            ),
-            keys.handled: (self.handled, lambda: Handled.from_json(kv.value)),
-            keys.held: (self.held, lambda: Held.from_json(kv.value)),
-            keys.failed: (self.failed, lambda: Failed.from_json(kv.value)),
-            keys.retries: (self.retried, lambda: True),
-        }
-        for folder, (known, read) in readers.items():
-            if kv.key.startswith(folder) and (ref := keys.ref(folder, kv.key)):
-                self._keep(known, ref, kv, read)
+        """Take in a record of one resource."""
+        for folder, known in self._folders().items():
+            if not kv.key.startswith(folder):
+                continue
+            if ref := self.keys.ref(folder, kv.key):
+                _keep(known, ref, partial(self._reader(folder), kv))
 
-    @staticmethod
-    def _keep(
-        known: dict[T, Json], name: T, kv: KeyValue, read: Callable[[], Json]
-    ) -> None:
-        try:
-            known[name] = read()
-        except UNREADABLE:
-            # Somebody else's writing; `get` shows it as it is.
-            known.pop(name, None)
+    def _folders(self) -> Mapping[str, dict[Ref, Json]]:
+        """The folders of one resource's records, and where each of them is kept."""
+        keys = self.keys
+        return {
+            keys.state: self.states,
+            keys.stacks: self.stacks,
+            keys.monitoring: self.monitoring,
+            keys.handled: self.handled,
+            keys.held: self.held,
+            keys.failed: self.failed,
+            keys.retries: self.retried,
+        }
+
+    def _reader(self, folder: str) -> Callable[[KeyValue], Json]:
+        """What reads the records of a folder."""
+        keys = self.keys
+        readers: Mapping[str, Callable[[KeyValue], Json]] = {
+            keys.state: _state,
+            keys.stacks: _stack,
+            keys.monitoring: lambda kv: MonitoringRecord.from_json(kv.value),
+            keys.handled: lambda kv: Handled.from_json(kv.value),
+            keys.held: lambda kv: Held.from_json(kv.value),
+            keys.failed: lambda kv: Failed.from_json(kv.value),
+            keys.retries: lambda kv: True,
+        }
+        return readers[folder]
 
     def remove(self, key: str) -> None:
+        """Take in that a key is gone."""
         self.raw.pop(key, None)
         keys = self.keys
         if keys.is_config(key):
-            self.rejected.pop(key, None)
-            self.templates.pop(keys.template_id(key) or "", None)
-            if (ref := keys.ref(keys.config, key)) and keys.below(
-                keys.config, ref
-            ) == key:
-                self.wanted.pop(ref, None)
+            self._remove_config(key)
         elif key.startswith(keys.jobs):
             self.jobs.pop(keys.job_id(key), None)
         elif key.startswith(keys.runs):
@@ -273,6 +275,14 @@ class Snapshot:
             setattr(self, single[key], None)
         else:
             self._remove_record(key)
+
+    def _remove_config(self, key: str) -> None:
+        keys = self.keys
+        self.rejected.pop(key, None)
+        self.templates.pop(keys.template_id(key) or "", None)
+        ref = keys.ref(keys.config, key)
+        if ref and keys.below(keys.config, ref) == key:
+            self.wanted.pop(ref, None)
 
     def _single(self) -> Mapping[str, str]:
         """The keys of which there is one, and the attributes that hold their values."""
@@ -286,46 +296,17 @@ class Snapshot:
         }
 
     def _remove_record(self, key: str) -> None:
-        keys = self.keys
-        folders: Mapping[str, dict[Ref, Json]] = {
-            keys.state: self.states,
-            keys.stacks: self.stacks,
-            keys.monitoring: self.monitoring,
-            keys.handled: self.handled,
-            keys.held: self.held,
-            keys.failed: self.failed,
-            keys.retries: self.retried,
-        }
-        for folder, known in folders.items():
-            if key.startswith(folder) and (ref := keys.ref(folder, key)):
+        for folder, known in self._folders().items():
+            if key.startswith(folder) and (ref := self.keys.ref(folder, key)):
                 known.pop(ref, None)
 
 
-def folders(keys: Keys) -> tuple[str, ...]:
-    """What a snapshot is made of."""
-    return (
-        *keys.config_folders,
-        keys.state,
-        keys.monitoring,
-        keys.jobs,
-        keys.stacks,
-        keys.job_states,
-        keys.own,
-    )
-
-
-def load(store: Store, keys: Keys) -> Snapshot:
-    """Everything, at one revision."""
-    snapshot = Snapshot(keys)
-    for folder in folders(keys):
-        snapshot.revision, listed = store.list(
-            folder, revision=snapshot.revision
-        )
-        for kv in listed:
-            snapshot.put(kv)
-    snapshot.listed_at = snapshot.revision
-    snapshot.follow_types()
-    return snapshot
+def _keep(known: dict[T, Json], name: T, read: Callable[[], Json]) -> None:
+    """Keep a record, unless it cannot be read: then `get` shows it as it is."""
+    try:
+        known[name] = read()
+    except UNREADABLE:
+        known.pop(name, None)
 
 
 def _readable(read: Callable[[], T]) -> T | None:
@@ -341,12 +322,14 @@ def _object(value: bytes | str) -> dict[str, Json] | None:
         document = json.loads(value)
     except ValueError:
         return None
-    return document if isinstance(document, dict) else None
+    if isinstance(document, dict):
+        return document
+    return None
 
 
-def _state(kv: KeyValue) -> State:
+def _state(kv: KeyValue) -> ReportedState:
     record = StateRecord.from_json(kv.value)
-    return State(
+    return ReportedState(
         record.worker_state,
         record.status,
         record.version,
@@ -355,8 +338,12 @@ def _state(kv: KeyValue) -> State:
     )
 
 
-def _stack(value: bytes) -> Stack:
-    record = StackRecord.from_json(value)
-    return Stack(
-        record.status, record.tenant, len(record.outputs), record.reason
+def _stack(kv: KeyValue) -> RecordedStack:
+    record = StackRecord.from_json(kv.value)
+    return RecordedStack(
+        record.status,
+        record.tenant,
+        len(record.outputs),
+        record.reason,
+        record.monitored,
     )
