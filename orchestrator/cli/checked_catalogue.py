@@ -16,7 +16,7 @@ from ..core.templates import Template
 from ..errors import InvalidInput
 from . import cases
 from .cases import Made
-from .entries import Case, Entry
+from .entries import Case, CatalogueEntry
 
 Names = frozenset[str]
 
@@ -37,7 +37,7 @@ class CheckedCatalogue:
     Cases are rendered when they are first needed."""
 
     def __init__(
-        self, entries: list[Entry], heat: HeatTypes, schemas: Schemas
+        self, entries: list[CatalogueEntry], heat: HeatTypes, schemas: Schemas
     ) -> None:
         self.heat = heat
         self.schemas = schemas
@@ -87,7 +87,7 @@ class CheckedCatalogue:
 
 
 def _render(
-    entry: Entry, schemas: Schemas, templates: Mapping[str, Template]
+    entry: CatalogueEntry, schemas: Schemas, templates: Mapping[str, Template]
 ) -> RenderedCases:
     rendered = RenderedCases()
     for case in entry.cases:

@@ -19,7 +19,7 @@ from ..core.templates import Template
 from ..errors import InvalidInput
 from .checked_catalogue import CheckedCatalogue, RenderedCases, hot_or_none
 from .checking_cases import check_case
-from .entries import CASES, Entry, Problem
+from .entries import CASES, CatalogueEntry, Problem
 
 _NO_CASE = "there is no worked case; write at least one for each way through the template"
 
@@ -28,13 +28,15 @@ _NO_CASE = "there is no worked case; write at least one for each way through the
 class Checked:
     """One entry and what was found."""
 
-    entry: Entry
+    entry: CatalogueEntry
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()
 
 
 def check(
-    entries: Iterable[Entry], heat: HeatTypes, names: Iterable[str] = ()
+    entries: Iterable[CatalogueEntry],
+    heat: HeatTypes,
+    names: Iterable[str] = (),
 ) -> list[Checked]:
     """Every entry, or those that are named.
 
@@ -54,7 +56,7 @@ def check(
     return [_checked(entry, catalogue, clashes) for entry in chosen]
 
 
-def _schemas(entries: list[Entry]) -> tuple[Schemas, list[Problem]]:
+def _schemas(entries: list[CatalogueEntry]) -> tuple[Schemas, list[Problem]]:
     """The types, without those that cannot be told apart from one before."""
     kinds: list[ResourceType] = []
     clashes: list[Problem] = []
@@ -73,7 +75,7 @@ def _schemas(entries: list[Entry]) -> tuple[Schemas, list[Problem]]:
 
 
 def _checked(
-    entry: Entry, catalogue: CheckedCatalogue, clashes: list[Problem]
+    entry: CatalogueEntry, catalogue: CheckedCatalogue, clashes: list[Problem]
 ) -> Checked:
     own = [
         problem
@@ -95,7 +97,7 @@ def _checked(
 
 
 def _check_entry(
-    entry: Entry, catalogue: CheckedCatalogue
+    entry: CatalogueEntry, catalogue: CheckedCatalogue
 ) -> Iterator[Problem]:
     if entry.schema:
         known = [kind.id for kind in catalogue.schemas]
@@ -117,7 +119,7 @@ def _check_entry(
 
 
 def _check_template(
-    entry: Entry, template: Template, catalogue: CheckedCatalogue
+    entry: CatalogueEntry, template: Template, catalogue: CheckedCatalogue
 ) -> Iterator[Problem]:
     assert entry.mapping is not None
     used = template_text.variables(template.text)
@@ -142,7 +144,7 @@ def _check_template(
 
 
 def _check_coverage(
-    entry: Entry, template: Template, rendered: RenderedCases
+    entry: CatalogueEntry, template: Template, rendered: RenderedCases
 ) -> Iterator[Problem]:
     """Lines that no case renders: what is wrong in them shows only when somebody needs them."""
     made = [found for _, found, _ in rendered.cases if found is not None]
@@ -163,7 +165,7 @@ def _check_coverage(
 
 
 def _check_unused(
-    entry: Entry, template: Template, rendered: RenderedCases
+    entry: CatalogueEntry, template: Template, rendered: RenderedCases
 ) -> Iterator[Problem]:
     """Parameters that are declared and used in no case."""
     hots = [

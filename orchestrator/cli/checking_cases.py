@@ -15,14 +15,14 @@ from ..errors import InvalidInput, TemplateError
 from . import cases
 from .cases import Made
 from .checked_catalogue import CheckedCatalogue, hot_of, part
-from .entries import Case, Entry, Problem
+from .entries import Case, CatalogueEntry, Problem
 
 _LINE = re.compile(r"line (\d+)")
 _PARAMETER = re.compile(r"\bparameter (\w+):|(heat_timeout) should")
 
 
 def check_case(
-    entry: Entry,
+    entry: CatalogueEntry,
     case: Case,
     made: Made | None,
     error: InvalidInput | None,
@@ -48,7 +48,7 @@ def check_case(
         yield from _check_rendered(entry, case, made, catalogue)
 
 
-def _unbuilt(entry: Entry, case: Case, error: InvalidInput) -> Problem:
+def _unbuilt(entry: CatalogueEntry, case: Case, error: InvalidInput) -> Problem:
     """A case that comes to nothing: the template's fault, or the case's."""
     named = _PARAMETER.search(str(error))
     if entry.mapping and named:
@@ -68,7 +68,7 @@ def _unbuilt(entry: Entry, case: Case, error: InvalidInput) -> Problem:
 
 
 def _check_bodies(
-    entry: Entry, case: Case, catalogue: CheckedCatalogue
+    entry: CatalogueEntry, case: Case, catalogue: CheckedCatalogue
 ) -> Iterator[Finding]:
     """The bodies of a case fit their types; the outputs it gives are outputs."""
     for finding in catalogue.shapes.of(entry.name).check(
@@ -115,7 +115,7 @@ def _check_given_outputs(
 
 
 def _check_rendered(
-    entry: Entry, case: Case, made: Made, catalogue: CheckedCatalogue
+    entry: CatalogueEntry, case: Case, made: Made, catalogue: CheckedCatalogue
 ) -> Iterator[Problem]:
     problem = _at_line(entry, case, made)
     try:
@@ -140,7 +140,7 @@ def _check_rendered(
 
 
 def _check_declared(
-    entry: Entry, made: Made, hot: Located, catalogue: CheckedCatalogue
+    entry: CatalogueEntry, made: Made, hot: Located, catalogue: CheckedCatalogue
 ) -> Iterator[Problem]:
     """The parameters that the template declares, against those that its mappings give."""
     declared = part(hot, "parameters")
@@ -154,7 +154,7 @@ def _check_declared(
 
 
 def _check_by_heat(
-    entry: Entry,
+    entry: CatalogueEntry,
     made: Made,
     hot: Located,
     catalogue: CheckedCatalogue,
@@ -174,7 +174,9 @@ def _check_by_heat(
             )
 
 
-def _at_line(entry: Entry, case: Case, made: Made) -> Callable[..., Problem]:
+def _at_line(
+    entry: CatalogueEntry, case: Case, made: Made
+) -> Callable[..., Problem]:
     """Makes problems of lines of the rendered template: at the line of the template's text, or as
     near as is known."""
 
@@ -189,6 +191,6 @@ def _at_line(entry: Entry, case: Case, made: Made) -> Callable[..., Problem]:
     return problem
 
 
-def _text_file(entry: Entry, made: Made) -> Path:
+def _text_file(entry: CatalogueEntry, made: Made) -> Path:
     """A type may be served by another folder's template."""
     return entry.folder.parent / made.template.id / entry.text_file.name

@@ -25,7 +25,7 @@ from .options import Output, Timeout, Wait
 from .output import BAD, Format, count, hint, show
 from .session import Session, session
 from .status import by_type
-from .writing import Result, Written
+from .writing import WriteResult, Written
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,7 +81,7 @@ def deletions(
 
 def _confirmed(doors: Session, ref: Ref) -> Written:
     return Written(
-        ref, doors.keys.below(doors.keys.retries, ref), Result.CONFIRMED
+        ref, doors.keys.below(doors.keys.retries, ref), WriteResult.CONFIRMED
     )
 
 

@@ -17,7 +17,7 @@ from .documents import Raw
 from .finishing import finish, warn_of_api_server, written_table
 from .output import Format, emit, hint, show
 from .session import Session
-from .writing import Result, Written
+from .writing import WriteResult, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ def run(
     written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
     warn_of_api_server(doors, written)
     marked = [
-        w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)
+        w
+        for w in written
+        if w.result in (WriteResult.MARKED, WriteResult.ALREADY_MARKED)
     ]
     if again is None:
         _wait_and_remove(doors, written, marked, timeout, output)

@@ -11,15 +11,15 @@ from ..views.outlook import Goal
 from . import waiting
 from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, show
 from .session import Session
-from .writing import Result, Written
+from .writing import WriteResult, Written
 
 _RESULTS = {
-    Result.CREATED: GOOD,
-    Result.UPDATED: GOOD,
-    Result.MARKED: DOUBT,
-    Result.REMOVED: DOUBT,
-    Result.RETRIED: GOOD,
-    Result.CONFIRMED: DOUBT,
+    WriteResult.CREATED: GOOD,
+    WriteResult.UPDATED: GOOD,
+    WriteResult.MARKED: DOUBT,
+    WriteResult.REMOVED: DOUBT,
+    WriteResult.RETRIED: GOOD,
+    WriteResult.CONFIRMED: DOUBT,
 }
 
 _NAMED = 3
@@ -92,5 +92,5 @@ def _version(written: Written) -> str:
     return ""
 
 
-def _result(result: Result) -> Text:
+def _result(result: WriteResult) -> Text:
     return Text(result.value, _RESULTS.get(result, FAINT))

@@ -17,7 +17,7 @@ from ..views.snapshot import Snapshot
 from ..views.standings import Phase, Progress, Standing
 from . import naming
 from .output import hint
-from .writing import Result, Written
+from .writing import WriteResult, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def ask(
         key = keys.below(keys.retries, ref)
         store.put(key, RetryAsked(force).to_json())
         written.append(
-            Written(ref, key, Result.RETRIED, _version_of(found, ref))
+            Written(ref, key, WriteResult.RETRIED, _version_of(found, ref))
         )
     return written
 

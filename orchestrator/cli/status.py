@@ -21,7 +21,7 @@ from ..core.refs import Ref
 from ..core.schema_list import Trouble
 from ..views.following import follow
 from ..views.jobs import JobView, Stage
-from ..views.overview import Failure, Overview, overview
+from ..views.overview import FailureGroup, Overview, overview
 from ..views.standings import Phase, Standing
 from .exits import Exit
 from .output import (
@@ -300,7 +300,7 @@ def _held(standing: Standing) -> tuple[str, str, str, str]:
     return str(standing.ref), _version(standing), waits_for, standing.reason
 
 
-def _failure(failure: Failure) -> tuple[str, str, str]:
+def _failure(failure: FailureGroup) -> tuple[str, str, str]:
     others = ", ".join(str(other.ref) for other in failure.others)
     return str(failure.root), others, failure.error
 

@@ -8,7 +8,7 @@ from ..core.records import Run, Step
 from ..core.refs import Json, Ref
 from ..core.schema_list import Trouble
 from ..views.jobs import JobView, Stage
-from ..views.overview import Failure, Overview
+from ..views.overview import FailureGroup, Overview
 from ..views.standings import Phase, Standing
 
 _NO_RUN = Run(Step.CLAIMED)
@@ -96,7 +96,7 @@ def _ref(ref: Ref | None) -> dict[str, str] | None:
     return ref.to_record()
 
 
-def _failure(failure: Failure) -> dict[str, Json]:
+def _failure(failure: FailureGroup) -> dict[str, Json]:
     return {
         "root": failure.root.to_record(),
         "error": failure.error,

@@ -12,11 +12,11 @@ from ..core.texts import clean
 from ..errors import InvalidInput
 from . import cases, entries
 from .check_report import shown_path
-from .entries import Entry
+from .entries import CatalogueEntry
 from .output import FAINT, Format, as_yaml, console, emit, on_terminal
 
 
-def show_files(entry: Entry, output: Format) -> None:
+def show_files(entry: CatalogueEntry, output: Format) -> None:
     """Type, mappings and template of an entry, and the names of its cases."""
     names = (entries.SCHEMA, entries.MAPPING, entries.TEMPLATE)
     files = {
@@ -45,7 +45,10 @@ def show_files(entry: Entry, output: Format) -> None:
 
 
 def show_case(
-    entry: Entry, name: str, found: Sequence[Entry], output: Format
+    entry: CatalogueEntry,
+    name: str,
+    found: Sequence[CatalogueEntry],
+    output: Format,
 ) -> None:
     """What Heat would be asked for one of an entry's cases.
 

@@ -25,7 +25,7 @@ from . import (
     writing,
 )
 from .checking import Checked
-from .entries import Entry
+from .entries import CatalogueEntry
 from .exits import HELP, Exit
 from .options import Output
 from .output import FAINT, Format, Section, emit, show
@@ -218,7 +218,7 @@ def list_templates(folder: Folder = None, output: Output = Format.TEXT) -> None:
     show([Section("", columns, [_entry_row(entry) for entry in found])])
 
 
-def _entry_row(entry: Entry) -> tuple[str | Text, ...]:
+def _entry_row(entry: CatalogueEntry) -> tuple[str | Text, ...]:
     cases = _if_any(len(entry.cases))
     return entry.name, *_built(entry), cases, entry.description
 
@@ -228,7 +228,7 @@ def _if_any(number: int) -> str:
     return str(number or "")
 
 
-def _built(entry: Entry) -> tuple[str | Text, str]:
+def _built(entry: CatalogueEntry) -> tuple[str | Text, str]:
     if entry.template is None:
         return Text("not built", FAINT), ""
     names = [name for name, _ in entry.template.mappings]
@@ -237,7 +237,7 @@ def _built(entry: Entry) -> tuple[str | Text, str]:
     return str(parameters), _if_any(jinja)
 
 
-def _entry_document(entry: Entry) -> Json:
+def _entry_document(entry: CatalogueEntry) -> Json:
     parameters: list[str] = []
     if entry.template:
         parameters = [name for name, _ in entry.template.mappings]

@@ -24,7 +24,7 @@ from .documents import value_of
 _ATTEMPTS = 20
 
 
-class Result(StrEnum):
+class WriteResult(StrEnum):
     """What became of one document."""
 
     CREATED = "created"
@@ -47,7 +47,7 @@ class Written:
 
     ref: Ref
     key: str
-    result: Result
+    result: WriteResult
     version: int = 0
     revision: int = 0
     before: int | None = field(default=None, compare=False)
@@ -63,7 +63,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredConfig:
     """What lies at a key now; *body* is None when it cannot be read."""
 
     version: int
@@ -71,7 +71,7 @@ class Stored:
     marked: bool
 
 
-def stored(value: bytes) -> Stored:
+def stored(value: bytes) -> StoredConfig:
     """A value below ``/config``, whoever wrote it. Never raises."""
     try:
         document = json.loads(value)
@@ -83,7 +83,7 @@ def stored(value: bytes) -> Stored:
             document.get("marked_for_deletion", False),
         )
     except (ValueError, AttributeError, RecursionError):
-        return Stored(0, None, False)
+        return StoredConfig(0, None, False)
     if version is None:
         version = UNVERSIONED
     whole = (
@@ -92,10 +92,10 @@ def stored(value: bytes) -> Stored:
         and version >= UNVERSIONED
     )
     if not whole:
-        return Stored(0, None, marked is True)
+        return StoredConfig(0, None, marked is True)
     if not isinstance(body, dict):
         body = None
-    return Stored(version, body, marked is True)
+    return StoredConfig(version, body, marked is True)
 
 
 def same(
@@ -126,11 +126,11 @@ def put(
         now = stored(there.value) if there else None
         if there and now and not now.marked and same(ref, now.body, body):
             return Written(
-                ref, key, Result.UNCHANGED, now.version, there.revision
+                ref, key, WriteResult.UNCHANGED, now.version, there.revision
             )
         version = _next_version(store, keys, ref, there, now)
         if revision := _write(store, there, key, value_of(dict(body), version)):
-            result = Result.UPDATED if there else Result.CREATED
+            result = WriteResult.UPDATED if there else WriteResult.CREATED
             return Written(
                 ref,
                 key,
@@ -155,11 +155,15 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
     for _ in range(_ATTEMPTS):
         there = store.get(key)
         if there is None:
-            return Written(ref, key, Result.ABSENT)
+            return Written(ref, key, WriteResult.ABSENT)
         now = stored(there.value)
         if now.marked:
             return Written(
-                ref, key, Result.ALREADY_MARKED, now.version, there.revision
+                ref,
+                key,
+                WriteResult.ALREADY_MARKED,
+                now.version,
+                there.revision,
             )
         if now.body is None:
             raise InvalidInput(
@@ -171,7 +175,7 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
             store, there, key, value_of(now.body, version, marked=True)
         ):
             return Written(
-                ref, key, Result.MARKED, version, revision, now.version
+                ref, key, WriteResult.MARKED, version, revision, now.version
             )
     raise StoreUnavailable(
         f"{key} is written by somebody else all the time; try again"
@@ -189,11 +193,13 @@ def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
         transaction = Transaction((unchanged(key, revision),), deletes=(key,))
     there = store.get(key)
     if there is None:
-        return Written(ref, key, Result.ABSENT)
+        return Written(ref, key, WriteResult.ABSENT)
     if not store.commit(transaction):
         now = stored(there.value)
-        return Written(ref, key, Result.UPDATED, now.version, there.revision)
-    return Written(ref, key, Result.REMOVED)
+        return Written(
+            ref, key, WriteResult.UPDATED, now.version, there.revision
+        )
+    return Written(ref, key, WriteResult.REMOVED)
 
 
 def _next_version(
@@ -201,7 +207,7 @@ def _next_version(
     keys: Keys,
     ref: Ref,
     there: KeyValue | None,
-    now: Stored | None,
+    now: StoredConfig | None,
 ) -> int:
     """One more than the highest that was ever seen of this incarnation: also when what is there now
     cannot be read, or is older than what was handled."""

@@ -19,7 +19,7 @@ Standings = tuple[Standing, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureGroup:
     """One cause, and everything that failed because of it."""
 
     root: Ref
@@ -48,7 +48,7 @@ class Overview:
     waiting: tuple[JobView, ...] = ()
     pending: Standings = ()
     held: Standings = ()
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[FailureGroup, ...] = ()
     trouble: Standings = ()
     stale: Standings = ()
     unconfirmed: Standings = ()
@@ -166,12 +166,12 @@ def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:
             yield Standing(ref, Phase.COMPLETE, reason, handled.version)
 
 
-def _by_root(failed: Sequence[Standing]) -> tuple[Failure, ...]:
+def _by_root(failed: Sequence[Standing]) -> tuple[FailureGroup, ...]:
     groups: dict[Ref, list[Standing]] = {}
     for standing in failed:
         groups.setdefault(standing.root or standing.ref, []).append(standing)
     return tuple(
-        Failure(root, _error_of(root, members), tuple(members))
+        FailureGroup(root, _error_of(root, members), tuple(members))
         for root, members in groups.items()
     )
 

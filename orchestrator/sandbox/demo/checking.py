@@ -17,17 +17,17 @@ from orchestrator.core.keys import Keys
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
 
-from .documents import Document
+from .documents import DemoDocument
 from .following import Follower
 
-Wanted = Mapping[Ref, tuple[int, Document]]
+Wanted = Mapping[Ref, tuple[int, DemoDocument]]
 """What was applied, by resource: its version and its document."""
 
 
 class HeatApi:
     """Heat as anybody sees it who knows no more than its address."""
 
-    def __init__(self, heat: servers.Heat) -> None:
+    def __init__(self, heat: servers.HeatServer) -> None:
         self._endpoint = heat.endpoint
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({})
@@ -96,7 +96,7 @@ def monitored(follower: Follower, ref: Ref, version: int) -> bool:
 
 
 def problems(
-    store: Store, keys: Keys, heat: servers.Heat, wanted: Wanted
+    store: Store, keys: Keys, heat: servers.HeatServer, wanted: Wanted
 ) -> list[str]:
     """Everything that is not as it should be, one sentence each; the newest version of each
     resource is looked at."""
@@ -129,7 +129,7 @@ class _Expected:
     keys: Keys
     ref: Ref
     version: int
-    document: Document
+    document: DemoDocument
 
     def read(self, folder: str) -> Any:
         """The record as it is, None when there is none."""
@@ -265,7 +265,7 @@ def passing(follower: Follower, keys: Keys, wanted: Wanted) -> Iterator[str]:
 
 
 def _job(
-    ref: Ref, version: int, document: Document, job: dict[str, Any]
+    ref: Ref, version: int, document: DemoDocument, job: dict[str, Any]
 ) -> Iterator[str]:
     action = "modify"
     if version == 1:

@@ -37,12 +37,12 @@ class Demo(Members):
         started: Callable[[Started], None] = lambda member: None,
     ) -> None:
         super().__init__(folder, delay, flower, environment, started)
-        self.wanted: dict[Ref, tuple[int, documents.Document]] = {}
+        self.wanted: dict[Ref, tuple[int, documents.DemoDocument]] = {}
         """What was applied so far, by resource: its version and its document."""
 
     # Working with it ------------------------------------------------------------------------------
 
-    def apply(self, group: Sequence[documents.Document]) -> None:
+    def apply(self, group: Sequence[documents.DemoDocument]) -> None:
         """Write these documents' configs, as the API server does."""
         documents.apply(self.store, self.keys, group)
         for document in group:

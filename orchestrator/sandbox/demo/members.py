@@ -64,8 +64,8 @@ class Members:
         self.keys = Keys(Prefixes(), catalogue.load().schemas)
         self.etcd: servers.Etcd
         self.redis: servers.Redis
-        self.heat: servers.Heat
-        self.collector: servers.Collector
+        self.heat: servers.HeatServer
+        self.collector: servers.CollectorServer
         self.store: Store
         self.follower: Follower
         self._with_flower = flower
@@ -130,7 +130,7 @@ class Members:
         """Start everything side by side.
         Heat takes longest by far, and nobody else needs it to be ready."""
         heat_port = free_port()
-        self.heat = servers.Heat(None, heat_port, lambda: False)  # type: ignore[arg-type]  # its address, for the others
+        self.heat = servers.HeatServer(None, heat_port, lambda: False)  # type: ignore[arg-type]  # its address, for the others
         with ThreadPoolExecutor(8) as pool:
             try:
                 self._start_in(pool, heat_port)
@@ -296,7 +296,7 @@ class Members:
             process.kill()
         else:
             process.stop()
-        server: servers.Server | None = {
+        server: servers.SandboxServer | None = {
             "etcd": self.etcd,
             "redis": self.redis,
             "heat": self.heat,

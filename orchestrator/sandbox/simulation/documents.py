@@ -217,7 +217,7 @@ def nothing(identity: str, properties: Document, facts: Document) -> Document:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class SimulatedKind:
     """What is particular to a resource type: the facts chosen when it is made, and the document
     made of them."""
 
@@ -225,18 +225,20 @@ class Kind:
     facts: Callable[[str, Document, Document], Document] | None = None
 
 
-KINDS: Mapping[str, Kind] = {
-    "OS::Neutron::Net": Kind(net_document),
-    "OS::Neutron::ProviderNet": Kind(net_document),
-    "OS::Neutron::Subnet": Kind(subnet_document, subnet_facts),
-    "OS::Neutron::Port": Kind(port_document, port_facts),
-    "OS::Neutron::Router": Kind(router_document),
-    "OS::Neutron::FloatingIP": Kind(floating_ip_document),
-    "OS::Nova::Server": Kind(server_document, server_facts),
-    "OS::Nova::KeyPair": Kind(key_pair_document),
-    "OS::Octavia::LoadBalancer": Kind(balancer_document, balancer_facts),
-    "OS::Octavia::Listener": Kind(listener_document),
-    "OS::Octavia::Pool": Kind(pool_document),
+KINDS: Mapping[str, SimulatedKind] = {
+    "OS::Neutron::Net": SimulatedKind(net_document),
+    "OS::Neutron::ProviderNet": SimulatedKind(net_document),
+    "OS::Neutron::Subnet": SimulatedKind(subnet_document, subnet_facts),
+    "OS::Neutron::Port": SimulatedKind(port_document, port_facts),
+    "OS::Neutron::Router": SimulatedKind(router_document),
+    "OS::Neutron::FloatingIP": SimulatedKind(floating_ip_document),
+    "OS::Nova::Server": SimulatedKind(server_document, server_facts),
+    "OS::Nova::KeyPair": SimulatedKind(key_pair_document),
+    "OS::Octavia::LoadBalancer": SimulatedKind(
+        balancer_document, balancer_facts
+    ),
+    "OS::Octavia::Listener": SimulatedKind(listener_document),
+    "OS::Octavia::Pool": SimulatedKind(pool_document),
 }
 """Types of which more can be said than their properties. All others say their properties, an id and
 a status."""

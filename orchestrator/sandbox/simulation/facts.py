@@ -41,7 +41,7 @@ def mac_for(identity: str) -> str:
 
 
 @dataclasses.dataclass
-class Cloud:
+class SimulatedCloud:
     """What resources of different stacks must know of each other: subnets by network, addresses,
     ports.
 
@@ -112,7 +112,7 @@ class Cloud:
             self.taken.discard((fixed["subnet_id"], fixed["ip_address"]))
 
 
-CLOUD = Cloud()
+CLOUD = SimulatedCloud()
 
 
 def _hosts(cidr: str, owner: str) -> Iterator[str]:

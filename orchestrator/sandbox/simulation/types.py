@@ -171,7 +171,9 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
             "tenant_id": self.stack.context.project_id,
             "project_id": self.stack.context.project_id,
         }
-        kind = documents.KINDS.get(self.simulated_type, documents.Kind())
+        kind = documents.KINDS.get(
+            self.simulated_type, documents.SimulatedKind()
+        )
         if kind.facts and not self._facts():
             return document  # failed before it was given any
         return {
