@@ -241,7 +241,7 @@ def _described(stack: BenchStack, now: float, outputs: str = "") -> str:
     )
 
 
-class Connection(asyncio.Protocol):
+class BenchConnection(asyncio.Protocol):
     """HTTP/1.1 with keep-alive, one request after the other; nothing that the contenders do not send."""
 
     def __init__(self, cloud: BenchCloud) -> None:
@@ -310,7 +310,9 @@ class Connection(asyncio.Protocol):
 
 async def serve(port: int, cloud: BenchCloud) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(cloud), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(
+        lambda: BenchConnection(cloud), "127.0.0.1", port, backlog=1024
+    )
     print(f"serving on {port}", flush=True)
     await server.serve_forever()
 

