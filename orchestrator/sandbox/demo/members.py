@@ -130,12 +130,14 @@ class Members:
         """Start everything side by side.
         Heat takes longest by far, and nobody else needs it to be ready."""
         heat_port = free_port()
-        self.heat = servers.HeatServer(None, heat_port, lambda: False)  # type: ignore[arg-type]  # its address, for the others
+        # Its address, for the others.
+        self.heat = servers.HeatServer(None, heat_port, lambda: False)  # type: ignore[arg-type]
         with ThreadPoolExecutor(8) as pool:
             try:
                 self._start_in(pool, heat_port)
             except BaseException:
-                self.processes.stop()  # so that nobody in the pool waits for what will not come
+                # So that nobody in the pool waits for what will not come.
+                self.processes.stop()
                 raise
 
     def _start_in(self, pool: ThreadPoolExecutor, heat_port: int) -> None:
