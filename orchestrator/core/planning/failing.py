@@ -1,0 +1,51 @@
+"""Which waiting jobs fail with a job that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..jobs import Action, Job
+from ..refs import JobId, Ref
+
+
+def caused_by(through: Ref, root: Ref, error: str) -> str:
+    """The error text of a resource that fails because another did: the root and its own reason.
+
+    :param through: the resource that this one refers to directly.
+    """
+    way = "" if through == root else f" (through {through})"
+    plain_error = error.partition("which failed: ")[2] or error
+    return f"not built, because it depends on {root}{way}, which failed: {plain_error}"
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A job that is over, as far as others are concerned; its record is gone by then."""
+
+    id: JobId
+    ref: Ref
+    action: Action
+    references: frozenset[Ref]
+
+
+def fails_with(
+    dependent: Job, ended: Over, built_from: frozenset[Ref] | None = None
+) -> bool:
+    """Whether a waiting job fails because a job that it waited for failed.
+
+    :param built_from: what the dependent's own version refers to.
+        Its params name those of the version before as well, for which it waits and no more: a
+        change may leave a failed one behind.
+        Where it is not known, all that the params name.
+
+    Building on something that could not be built fails, and so does deleting something under a
+    dependent that could not be deleted. Waiting for one's turn on the same resource does not.
+    """
+    if ended.ref == dependent.ref:
+        return False
+    if dependent.action is Action.DELETE:
+        return (
+            ended.action is Action.DELETE and dependent.ref in ended.references
+        )
+    refers_to = dependent.references() if built_from is None else built_from
+    return ended.action is not Action.DELETE and ended.ref in refers_to
