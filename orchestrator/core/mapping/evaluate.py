@@ -179,15 +179,22 @@ def _concat(node: Concat, scope: Scope, references: list[Ref]) -> str:
 
 def _field(node: Field, scope: Scope, references: list[Ref]) -> Json:
     if not node.path:
-        return (
-            scope.here
-            if node.name == ""
-            else _property(scope.here, node.name, scope)
-        )
+        return _here(node.name, scope)
     target = _follow(node.path, node.ignore_missing, scope, references)
     if target is None:
-        return "" if node.ignore_missing else None
+        return _NULL[node.ignore_missing]
     return _property(scope.lookup(target), node.name, scope)
+
+
+_NULL: Mapping[bool, Json] = {True: "", False: None}
+"""What a path gives that ends at a null id, by ``ignore_missing``."""
+
+
+def _here(name: str, scope: Scope) -> Json:
+    """A property of the resource itself; with no name, the element of a loop."""
+    if name == "":
+        return scope.here
+    return _property(scope.here, name, scope)
 
 
 def _output(
@@ -195,7 +202,7 @@ def _output(
 ) -> Json | OutputOf:
     target = _follow(node.path, node.ignore_missing, scope, references)
     if target is None:
-        return "" if node.ignore_missing else None
+        return _NULL[node.ignore_missing]
     return OutputOf(target, node.key)
 
 
@@ -214,41 +221,52 @@ def _follow(
     here, properties = scope.here, scope.properties
     for hop in path:
         scope.budget.take(1)
-        wanted = (
-            here if hop.property == "" else _property(here, hop.property, scope)
-        )
+        wanted = here
+        if hop.property != "":
+            wanted = _property(here, hop.property, scope)
         if wanted is None or wanted == "":
             if not ignore_missing:
                 scope.budget.refer(len(taken))
                 references += taken
             return None
-        kind = hop.type or properties.relations.get(hop.property)
-        if kind is None:
-            raise MappingError(
-                f"{scope.ref}: property {hop.property!r} has no relation in the schema;"
-                ' name the type in the hop: {"type": …, "id": …}'
-            )
-        if not isinstance(wanted, (str, int)) or isinstance(wanted, bool):
-            raise MappingError(
-                f"{scope.ref}: property {hop.property!r} should hold the id of a"
-                f" {kind}, not {_kind(wanted)}"
-            )
-        target = Ref(kind, str(wanted))
-        if len(target.id) > ID_LIMIT:
-            raise MappingError(
-                f"{scope.ref}: property {hop.property!r} is longer than {ID_LIMIT}"
-                " characters, so it is no id"
-            )
+        target = _target(hop, wanted, properties, scope)
         body = scope.lookup(target)
         if body is None:
             if ignore_missing:
                 return None
             raise Missing(target)
         taken.append(target)
-        here, properties = body, scope.types(kind)
+        here, properties = body, scope.types(target.type)
     scope.budget.refer(len(taken))
     references += taken
     return taken[-1]
+
+
+def _target(
+    hop: Hop, wanted: Json, properties: Properties, scope: Scope
+) -> Ref:
+    """The resource that a hop leads to.
+
+    :param wanted: its id, as it stands in the body; not null.
+    """
+    kind = hop.type or properties.relations.get(hop.property)
+    if kind is None:
+        raise MappingError(
+            f"{scope.ref}: property {hop.property!r} has no relation in the schema;"
+            ' name the type in the hop: {"type": …, "id": …}'
+        )
+    if not isinstance(wanted, (str, int)) or isinstance(wanted, bool):
+        raise MappingError(
+            f"{scope.ref}: property {hop.property!r} should hold the id of a"
+            f" {kind}, not {_kind(wanted)}"
+        )
+    target = Ref(kind, str(wanted))
+    if len(target.id) > ID_LIMIT:
+        raise MappingError(
+            f"{scope.ref}: property {hop.property!r} is longer than {ID_LIMIT}"
+            " characters, so it is no id"
+        )
+    return target
 
 
 def _if(node: If, scope: Scope, references: list[Ref]) -> Any:
@@ -261,12 +279,13 @@ def _if(node: If, scope: Scope, references: list[Ref]) -> Any:
             f"{scope.ref}: a stack output can be neither concatenated nor compared: it"
             " is known only when the job runs"
         )
-    holds = (
-        _same(left, right, scope)
-        if node.test == "equal"
-        else _matches(node, left, right, scope)
-    )
-    return _value(node.then if holds else node.otherwise, scope, references)
+    if node.test == "equal":
+        holds = _same(left, right, scope)
+    else:
+        holds = _matches(node, left, right, scope)
+    if holds:
+        return _value(node.then, scope, references)
+    return _value(node.otherwise, scope, references)
 
 
 def _matches(node: If, left: Json, right: Json, scope: Scope) -> bool:
@@ -309,7 +328,9 @@ def _for_each(
             f"{scope.ref}: a loop over outputs inside another loop is not supported"
         )
     # Whether the list reads outputs is a property of the mapping, not of today's elements.
-    return ListOf(tuple(elements)) if reads_outputs(node.body) else elements
+    if reads_outputs(node.body):
+        return ListOf(tuple(elements))
+    return elements
 
 
 def _element_properties(items: Node, scope: Scope) -> Properties:

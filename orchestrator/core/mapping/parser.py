@@ -204,39 +204,52 @@ def _parse_object(
     if keys == {"version"}:
         return _version(mapping["version"], mapping)
     if keys in ({"field"}, {"field", "path"}):
-        field = mapping["field"]
-        if not isinstance(field, str):
-            raise MappingSyntaxError(
-                mapping, "field must be the name of a property"
-            )
-        return Field(field, _path(mapping, allowance), ignore_missing)
+        return _field_object(mapping, allowance, ignore_missing)
     if keys == {"output_key", "path"}:
-        path = _path(mapping, allowance)
-        if not path:
-            raise MappingSyntaxError(
-                mapping,
-                "an output belongs to another resource: path must not be empty",
-            )
-        return Output(
-            _name(mapping["output_key"], mapping), path, ignore_missing
-        )
+        return _output_object(mapping, allowance, ignore_missing)
     if keys == {"if_mapping", "then_mapping", "else_mapping"}:
         return _if(mapping, depth, allowance)
     if keys == {"for_field", "for_mapping"}:
-        items = mapping["for_field"]
-        node = (
-            Field(items)
-            if isinstance(items, str)
-            else _parse(items, depth + 1, allowance)
-        )
-        return ForEach(
-            node, _parse(mapping["for_mapping"], depth + 1, allowance)
-        )
+        return _for_each(mapping, depth, allowance)
     raise MappingSyntaxError(
         mapping,
         "its keys fit none of: constant; version; field [path]; output_key path; "
         "if_mapping then_mapping else_mapping; for_field for_mapping",
     )
+
+
+def _field_object(
+    mapping: dict[str, Json], allowance: Allowance, ignore_missing: bool
+) -> Field:
+    field = mapping["field"]
+    if not isinstance(field, str):
+        raise MappingSyntaxError(
+            mapping, "field must be the name of a property"
+        )
+    return Field(field, _path(mapping, allowance), ignore_missing)
+
+
+def _output_object(
+    mapping: dict[str, Json], allowance: Allowance, ignore_missing: bool
+) -> Output:
+    path = _path(mapping, allowance)
+    if not path:
+        raise MappingSyntaxError(
+            mapping,
+            "an output belongs to another resource: path must not be empty",
+        )
+    return Output(_name(mapping["output_key"], mapping), path, ignore_missing)
+
+
+def _for_each(
+    mapping: dict[str, Json], depth: int, allowance: Allowance
+) -> ForEach:
+    items = mapping["for_field"]
+    if isinstance(items, str):
+        node: Node = Field(items)
+    else:
+        node = _parse(items, depth + 1, allowance)
+    return ForEach(node, _parse(mapping["for_mapping"], depth + 1, allowance))
 
 
 def _constant(mapping: dict[str, Json]) -> Constant:

@@ -41,9 +41,7 @@ def start(
     """
     world, ref = subject.world, subject.ref
     source = wanted or recorded_config(world, ref, handled)
-    at_home = source
-    if action is Action.DELETE:
-        at_home = replace(source, body=body_at_home(world, source))
+    at_home = _at_home(world, source, action)
     earlier = _earlier(subject, wanted, handled, action, template, params)
     all_params = with_earlier_references(params, earlier)
     place = find_place(world, action, at_home, all_params)
@@ -70,6 +68,13 @@ def start(
         revisions_of_retried(world, place.superseded),
         first_of_two,
     )
+
+
+def _at_home(world: World, source: Wanted, action: Action) -> Wanted:
+    """What the job is made of: a deletion names the project in which the stack is."""
+    if action is not Action.DELETE:
+        return source
+    return replace(source, body=body_at_home(world, source))
 
 
 def _earlier(
