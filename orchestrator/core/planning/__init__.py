@@ -36,7 +36,7 @@ from .decisions import (
     Report,
     Start,
 )
-from .failing import Over, caused_by, fails_with
+from .failing import Over, fails_with
 
 __all__ = [
     "SCHEMA_TYPE",
@@ -51,7 +51,6 @@ __all__ = [
     "Refuse",
     "Report",
     "Start",
-    "caused_by",
     "decide",
     "fails_with",
     "refuse",

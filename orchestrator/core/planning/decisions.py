@@ -113,18 +113,21 @@ Decision: TypeAlias = (
 class Refusal:
     """Why a version cannot become a job. :mod:`.refusing` makes the decision of it."""
 
-    error: str
+    why: str
+    """What is wrong with *root* and what to do, for people."""
     root: Ref
     """The resource, template or schema whose own failure is the cause."""
     through: Ref | None = None
     """The resource that the refused one refers to directly."""
+    inherited: bool = False
+    """Whether the version is refused only because *through* failed."""
 
 
 Obstacle: TypeAlias = Refusal | Hold
 """What keeps a config from becoming a job until something else changes."""
 
 
-def held(wanted: Wanted, waits_for: Ref, reason: str) -> Hold:
+def held(wanted: Wanted, waits_for: Ref, why: str) -> Hold:
     """The config waits until *waits_for* changes."""
-    record = Held(wanted.version, waits_for, reason, wanted.incarnation)
+    record = Held(wanted.version, waits_for, why, wanted.incarnation)
     return Hold(record, wanted)

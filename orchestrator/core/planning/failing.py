@@ -8,16 +8,6 @@ from ..jobs import Action, Job
 from ..refs import JobId, Ref
 
 
-def caused_by(through: Ref, root: Ref, error: str) -> str:
-    """The error text of a resource that fails because another did: the root and its own reason.
-
-    :param through: the resource that this one refers to directly.
-    """
-    way = "" if through == root else f" (through {through})"
-    plain_error = error.partition("which failed: ")[2] or error
-    return f"not built, because it depends on {root}{way}, which failed: {plain_error}"
-
-
 @dataclass(frozen=True, slots=True)
 class Over:
     """A job that is over, as far as others are concerned; its record is gone by then."""
@@ -47,5 +37,8 @@ def fails_with(
         return (
             ended.action is Action.DELETE and dependent.ref in ended.references
         )
-    refers_to = dependent.references() if built_from is None else built_from
-    return ended.action is not Action.DELETE and ended.ref in refers_to
+    if ended.action is Action.DELETE:
+        return False
+    if built_from is None:
+        built_from = dependent.references()
+    return ended.ref in built_from

@@ -20,7 +20,6 @@ from .decisions import (
     Subject,
     held,
 )
-from .failing import caused_by
 
 
 def obstacle_among(
@@ -83,8 +82,8 @@ def _waits(
         )
     if waits_for_us(subject, other):
         return _waits_in_cycle(world, wanted, other, hard)
-    if reason := world.held.get(other):
-        return held(wanted, other, f"waits for {other}, which {reason.reason}")
+    if earlier := world.held.get(other):
+        return Hold(earlier.passed_on(wanted, other), wanted)
     return None
 
 
@@ -113,8 +112,7 @@ def _failed(subject: Subject, other: Ref, hard: bool) -> Refusal | None:
     if not hard and failed_through_us(subject, other):
         # It was in a cycle with us, which this version may be about to break.
         return None
-    error = caused_by(other, failed.root, failed.error)
-    return Refusal(error, failed.root, other)
+    return Refusal(failed.why, failed.root, other, inherited=True)
 
 
 def _is_being_replaced(world: World, other: Ref) -> bool:

@@ -25,9 +25,10 @@ def refused(
     failed = Failed(
         wanted.version,
         _refused_action(world, wanted),
-        without(refusal.error, secrets(dict(wanted.body))),
+        without(refusal.why, secrets(dict(wanted.body))),
         refusal.root,
         through=refusal.through,
+        inherited=refusal.inherited,
     )
     return Refuse(wanted, _remembered(world, wanted), failed)
 
