@@ -3,13 +3,13 @@ section 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
-from .documents import canonical, parse_json
+from .documents import canonical, inside, parse_json
 from .keys import Keys, is_text
 from .refs import Json, Ref
 from .schemas import ResourceType
@@ -190,8 +190,10 @@ def parse_config(
         JSON document inside a string or an object.
     """
     ref = keys.ref(keys.config, key)
-    kind = keys.schemas.get(ref.type) if ref else None
-    if ref is None or kind is None:
+    if ref is None:
+        return _of_nobody(keys, key)
+    kind = keys.schemas.get(ref.type)
+    if kind is None:
         return _of_nobody(keys, key)
     if not kind.is_resource:
         return Ignored(key)
@@ -335,18 +337,9 @@ def _deeper_than(value: Json, limit: int) -> bool:
         return True
     return any(
         _deeper_than(item, limit - 1)
-        for item in _items(value)
+        for item in inside(value)
         if isinstance(item, (dict, list))
     )
-
-
-def _items(value: Json) -> Iterable[Json]:
-    match value:
-        case dict():
-            return value.values()
-        case list():
-            return value
-    return ()
 
 
 def _kind(value: Json) -> str:

@@ -84,7 +84,9 @@ def give_time_up(keys: Keys, job: Job, run: Run, revision: int) -> Transaction:
     What Heat works on counts as ended, so that it is looked at now; what is to be tried again is
     tried for the last time.
     """
-    step = Step.ENDED if run.step is Step.WAITING else run.step
+    step = run.step
+    if run.step is Step.WAITING:
+        step = Step.ENDED
     key = keys.run(job.tenant, job.id)
     return Transaction(
         (unchanged(key, revision),),

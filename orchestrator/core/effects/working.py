@@ -41,11 +41,9 @@ def claim(
         a one nothing needs to be known.
     """
     job, key = job_of(run_id), keys.runs + run_id
-    free = (
-        (unchanged(keys.job(job), basis.job), unchanged(key, basis.run))
-        if basis
-        else (exists(keys.job(job)), absent(key))
-    )
+    free = (exists(keys.job(job)), absent(key))
+    if basis is not None:
+        free = (unchanged(keys.job(job), basis.job), unchanged(key, basis.run))
     return Transaction(
         requires=free,
         puts={

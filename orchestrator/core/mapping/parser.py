@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...errors import MappingSyntaxError, shortened
+from ..documents import inside
 from ..refs import Json
 from .nodes import (
     Concat,
@@ -82,11 +83,9 @@ def _parse(mapping: Json, depth: int, allowance: Allowance) -> Node:
             mapping, f"nested deeper than {_DEPTH_LIMIT} levels"
         )
     if isinstance(mapping, str):
-        inner = (
-            mapping.count("&") + mapping.count(":")
-            if mapping[:1] in _COMPOSED
-            else 0
-        )
+        inner = 0
+        if mapping[:1] in _COMPOSED:
+            inner = mapping.count("&") + mapping.count(":")
         allowance.take(mapping, 1 + inner)
         return _parse_short(mapping)
     if isinstance(mapping, dict):
@@ -269,11 +268,7 @@ def _depth(value: Json) -> int:
         item for item in level if isinstance(item, (list, dict)) and item
     ]:
         depth += 1
-        level = [
-            inner
-            for item in level
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = [inner for item in level for inner in inside(item)]
     return depth
 
 
@@ -319,7 +314,9 @@ def _if(mapping: dict[str, Json], depth: int, allowance: Allowance) -> If:
     pattern = None
     if test == "regexp" and isinstance(right, Constant):
         pattern = _pattern(mapping, text_of(right.value), allowance)
-    kind: Literal["equal", "regexp"] = "equal" if test == "equal" else "regexp"
+    kind: Literal["equal", "regexp"] = "regexp"
+    if test == "equal":
+        kind = "equal"
     return If(
         kind,
         left,

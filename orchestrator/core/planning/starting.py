@@ -45,28 +45,33 @@ def start(
     earlier = _earlier(subject, wanted, handled, action, template, params)
     all_params = with_earlier_references(params, earlier)
     place = find_place(world, action, at_home, all_params)
-    job = Job(
-        id=job_id(action, ref, source.version, subject.suffix()),
-        ref=ref,
-        action=action,
-        version=source.version,
-        params=all_params,
-        dependency=place.dependency,
-        body=at_home.body,
-    )
+    job = _job(subject, at_home, action, all_params, place)
     config = world.wanted.get(ref)
     first_of_two = wanted is None and config is not None
     if first_of_two:
-        # It clears the way for the config that is there: its end is nobody's state.
+        # It clears the way for the config that is there: its outcome is not reported.
         place = replace(place, outlived=place.outlived | {job.id})
-    used = _used(handled, action, params)
-    return Start(
-        job,
-        _remembered(world, source, handled, job, template, place, used),
-        config,
-        place.superseded,
-        revisions_of_retried(world, place.superseded),
-        first_of_two,
+    used = _used(handled, job, params)
+    record = _remembered(world, source, handled, job, template, place, used)
+    retried = revisions_of_retried(world, place.superseded)
+    return Start(job, record, config, place.superseded, retried, first_of_two)
+
+
+def _job(
+    subject: Subject,
+    source: Wanted,
+    action: Action,
+    params: tuple[Param, ...],
+    place: Place,
+) -> Job:
+    return Job(
+        id=job_id(action, source.ref, source.version, subject.suffix()),
+        ref=source.ref,
+        action=action,
+        version=source.version,
+        params=params,
+        dependency=place.dependency,
+        body=source.body,
     )
 
 
@@ -97,10 +102,10 @@ def _earlier(
 
 
 def _used(
-    handled: Handled | None, action: Action, params: tuple[Param, ...]
+    handled: Handled | None, job: Job, params: tuple[Param, ...]
 ) -> Mapping[str, tuple[Ref, ...]]:
     """What the stack uses once the job is over, by parameter."""
-    if handled is not None and action is Action.DELETE:
+    if handled is not None and job.action is Action.DELETE:
         # Until a deleted stack is gone, it still uses what it was built from.
         return handled.references
     return {

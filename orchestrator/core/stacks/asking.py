@@ -90,21 +90,25 @@ def next_request(
     With convergence a second update overtakes one in progress, so we wait for our turn.
     """
     if stack is None or stack.status == "DELETE_COMPLETE":
-        return Gone() if action is Action.DELETE else Create()
+        if action is Action.DELETE:
+            return Gone()
+        return Create()
     taken = grounds.force or owns(
         job_ref(job), stack, recorded=grounds.recorded
     )
     if action is Action.DELETE:
-        return _deletion(stack) if taken else Gone()
-    return (
-        _change(job, stack, grounds) if taken else Leave(_not_ours(job, stack))
-    )
+        if taken:
+            return _deletion(stack)
+        return Gone()
+    if taken:
+        return _change(job, stack, grounds)
+    return Leave(_not_ours(job, stack))
 
 
 def _deletion(stack: Stack) -> Request:
-    return (
-        Asked(stack) if stack.status == "DELETE_IN_PROGRESS" else Delete(stack)
-    )
+    if stack.status == "DELETE_IN_PROGRESS":
+        return Asked(stack)
+    return Delete(stack)
 
 
 def _change(job: JobId, stack: Stack, grounds: Grounds) -> Request:
@@ -136,9 +140,7 @@ def _not_ours(job: JobId, stack: Stack) -> str:
         ),
         "",
     )
-    whose = (
-        f"it is that of {owner}"
-        if owner
-        else "nothing says that it was built from this resource"
-    )
+    whose = "nothing says that it was built from this resource"
+    if owner:
+        whose = f"it is that of {owner}"
     return f"Heat has a stack {stack.name} already, and {whose}"

@@ -87,15 +87,16 @@ def judge(
 
     :param stack: as Heat shows it, None when Heat knows it no more.
     """
-    verdict = (
-        _judge_deletion(stack)
-        if action is Action.DELETE
-        else _judge_change(action, job, stack, sight)
-    )
+    if action is Action.DELETE:
+        verdict = _judge_deletion(stack)
+    else:
+        verdict = _judge_change(action, job, stack, sight)
     if not isinstance(verdict, InProgress):
         return verdict
     if stack is not None and stack.in_progress:
-        return StackFailed(stack, _stuck(stack)) if sight.overdue else verdict
+        if sight.overdue:
+            return StackFailed(stack, _stuck(stack))
+        return verdict
     if not sight.settled:
         return verdict
     if stack is None:
@@ -112,7 +113,9 @@ def judge(
 def _judge_deletion(stack: Stack | None) -> Verdict:
     if stack is None or stack.status == "DELETE_COMPLETE":
         return Complete(None)
-    return _failure(stack) if stack.status == "DELETE_FAILED" else InProgress()
+    if stack.status == "DELETE_FAILED":
+        return _failure(stack)
+    return InProgress()
 
 
 def _judge_change(
@@ -130,7 +133,9 @@ def _judge_change(
         # Somebody else has changed the stack in mid-operation: it is not our success.
         return InProgress()
     if stack.action in _OURS[action] or stack.action in _AFTERWARDS:
-        return Complete(stack) if stack.complete else _failure(stack)
+        if stack.complete:
+            return Complete(stack)
+        return _failure(stack)
     return _failure(stack)
 
 
@@ -138,7 +143,9 @@ def _judge_deleted(stack: Stack, sight: Sight) -> Verdict:
     """A stack that somebody deleted: the one before ours, as long as Heat shows it, or ours."""
     if not sight.settled:
         return InProgress()
-    left = stack if stack.status == "DELETE_FAILED" else None
+    left = None
+    if stack.status == "DELETE_FAILED":
+        left = stack
     return StackFailed(
         left,
         "the stack was deleted behind the orchestrator's back; to build it anew, try"
@@ -171,11 +178,9 @@ def advice(
     """
     if action is Action.DELETE:
         what = "remove what still uses the stack's resources"
-        then = (
-            "then mark it for deletion again with the next version"
-            if config_there
-            else "the deletion is tried again by itself"
-        )
+        then = "the deletion is tried again by itself"
+        if config_there:
+            then = "then mark it for deletion again with the next version"
         return f"{error}; {what}; {then}"
     again = f"orchestrator retry {ref.type} {ref.id}"
     return (

@@ -26,7 +26,10 @@ def tag(job: JobId, tries: int = 0) -> str:
         its own.
     """
     _, version, suffix = job.rsplit(":", 2)
-    return f"{TAG_PREFIX}{version}-{suffix}" + (f"-{tries}" if tries else "")
+    name = f"{TAG_PREFIX}{version}-{suffix}"
+    if tries:
+        return f"{name}-{tries}"
+    return name
 
 
 def owner_tag(ref: Ref) -> str:

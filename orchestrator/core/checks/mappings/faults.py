@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...documents import members
 from ...mapping.nodes import (
     Concat,
     Field,
@@ -17,7 +18,7 @@ from ...mapping.nodes import (
 )
 from ...refs import Json
 from ..findings import did_you_mean
-from .views import Around, View, members
+from .views import Around, View
 
 
 def faults_of(node: Node, view: View, around: Around) -> Iterator[str]:

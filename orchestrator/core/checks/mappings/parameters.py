@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...documents import members
 from ...mapping.nodes import Field, Node, Output
 from ...refs import Json
 from ...schemas import ResourceType
 from ...templates import Template
 from ..bodies import ALWAYS
 from ..findings import Finding, Findings, hint
-from .views import View, members, type_names
+from .views import View, type_names
 
 _PLAIN = ("string", "number", "boolean")
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...documents import members
 from ...refs import Json
 from ...schemas import ResourceType, Schemas
 from ..bodies import ALWAYS
-
-_NOTHING: Mapping[str, Json] = {}
-
-
-def members(schema: Json) -> Mapping[str, Json]:
-    """The members of a part of a JSON schema; none when it is no object."""
-    if isinstance(schema, dict):
-        return schema
-    return _NOTHING
 
 
 def type_names(schema: Json) -> list[str] | None:
