@@ -74,7 +74,7 @@ def still_ours(keys: Keys, job: Job, basis: Basis) -> tuple[Require, ...]:
 
 
 def mark_ended(runs: Sequence[tuple[Run, str, int]]) -> Transaction:
-    """One run of a look's finds: it is about to be recorded. Each as (run, key, revision)."""
+    """Runs that a poll found ended, about to be recorded. Each as (run, key, revision)."""
     return Transaction(
         requires=tuple(unchanged(key, revision) for _, key, revision in runs),
         puts={key: run.to_json() for run, key, _ in runs},
