@@ -14,7 +14,7 @@ from ..core import effects
 from ..core.backoff import Backoff
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
-from ..core.planning import Over, caused_by, fails_with
+from ..core.planning import Over, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.world import Stack, World
@@ -187,13 +187,8 @@ class Outcomes:
                 and not self.clears(dependent)
                 and fails_with(dependent, over, self._built_from(dependent))
             ):
-                error = caused_by(over.ref, failed.root, failed.error)
-                doomed = Failed(
-                    dependent.version,
-                    dependent.action,
-                    error,
-                    failed.root,
-                    through=over.ref,
+                doomed = failed.passed_on(
+                    dependent.version, dependent.action, over.ref
                 )
                 self._doomed.setdefault(dependent.id, (doomed, over.id))
             waits = graph.waits_for(dependent.id)

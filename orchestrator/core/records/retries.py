@@ -42,8 +42,8 @@ class RetryAsked:
         if not isinstance(record, dict):
             return cls()
         seen, gone = record.get("confirm"), record.get("gone")
-        return cls(
-            record.get("force") is True,
-            seen if type(seen) is int else 0,
-            gone if isinstance(gone, str) else "",
-        )
+        if type(seen) is not int:
+            seen = 0
+        if not isinstance(gone, str):
+            gone = ""
+        return cls(record.get("force") is True, seen, gone)
