@@ -110,7 +110,7 @@ class EventName(StrEnum):
     STACK_LEFT = "stack_left", "A stack of that name is not to be changed."
     SUBMIT_LATE = "submit_late", "Another worker has the job, or it has ended."
     REQUEST_LOST = "request_lost", "Heat took a request and dropped it."
-    LOOK_FAILED = "look_failed", "One stack could not be polled."
+    STACK_POLL_FAILED = "stack_poll_failed", "One stack could not be polled."
     OUTPUT_UNRESOLVED = "output_unresolved", "Heat cannot give an output yet."
     JOB_DONE = "job_done", "A job ended."
     JOB_RETRY = "job_retry", "A job is tried again later."

@@ -35,7 +35,7 @@ STEPS: dict[str, steps.TaskFunction] = {
 Explicit names: moving a function never breaks a message that is already queued."""
 
 ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {
-    queue.LOOK: steps.look,
+    queue.LOOK: steps.poll,
     queue.MONITOR: following.monitor,
 }
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
@@ -162,13 +162,13 @@ def _chains(context: Callable[[], WorkerContext], task: Any, runs: Any) -> Work:
 
 
 def _round(context: Callable[[], WorkerContext], task: Any, about: Any) -> Work:
-    look, leaving = ROUNDS[task.name], LEAVING.get(task.name)
+    carry_out, leaving = ROUNDS[task.name], LEAVING.get(task.name)
     if leaving is None:
-        return Work(task.name, about, lambda: look(context(), about))
+        return Work(task.name, about, lambda: carry_out(context(), about))
     return Work(
         task.name,
         about,
-        lambda: look(context(), about),
+        lambda: carry_out(context(), about),
         lambda: leaving(context(), about),
         f"{task.name} {about}",
     )

@@ -169,7 +169,7 @@ def _links(ref: Ref, stack: KeyValue) -> Iterator[str]:
             "asked": monitoring.MOST_TARGETS,
         }
         log.warning(
-            "Too many monitoring targets, the last ones are not polled",
+            "Too many monitoring targets, the last ones are not probed",
             extra=fields,
         )
     yield from links[: monitoring.MOST_TARGETS]

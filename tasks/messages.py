@@ -3,7 +3,7 @@
 Whoever can write to Redis can put anything into the queues, and so can a program that was given the
 wrong database. Celery and kombu stumble over much of it: an envelope without properties, an
 unhashable task name or a body that is a number ends the worker (celery 5.7.0, kombu 5.7.0). So a
-message is looked at before Celery gets it, and what cannot be used is dropped with one line in the
+message is checked before Celery gets it, and what cannot be used is dropped with one line in the
 log.
 
 All functions are pure. They answer with the reason, empty when there is none; a reason quotes

@@ -28,7 +28,7 @@ more than the last. Compiling takes 3 µs a character at the most, and the slowe
 ms in all (measured)."""
 GRACE = 0.1
 """Seconds of CPU more, after which the process is ended if it could not be interrupted: within one
-call Python does not look at signals."""
+call Python handles no signals."""
 MEMORY_LIMIT = 64 * 1024 * 1024
 """Bytes of memory for one template. One of 150 KB takes 43 MiB (measured), those of the catalogue 1
 MiB at the most."""

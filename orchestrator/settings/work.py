@@ -16,7 +16,7 @@ class HeatSettings(Group):
 
     heat_poll_interval: Seconds = Field(
         1.0,
-        description="Seconds between looks at the stacks in progress of one tenant.",
+        description="Seconds between polls of the stacks in progress of one tenant.",
     )
     heat_timeout: Seconds = Field(
         60.0, description="Seconds for which Heat or Keystone may send nothing."
@@ -53,7 +53,7 @@ class MonitoringSettings(Group):
     """Which monitoring targets are asked, and how often."""
 
     monitoring_interval: Seconds = Field(
-        60.0, description="Seconds between looks at the monitoring targets."
+        60.0, description="Seconds between probes of a monitoring target."
     )
     monitoring_timeout: Seconds = Field(
         5.0,

@@ -114,7 +114,7 @@ def until(
                 found = replace(settled, seconds=found.seconds)
             if found.over or patience.is_over():
                 return found
-            if follower.next(patience.next_look()):
+            if follower.next(patience.told_again_in()):
                 patience.heard()
             elif patience.wants_a_sign():
                 # A watch repairs itself for ever; a person wants to know that etcd is away.
@@ -144,7 +144,7 @@ class _Patience:
         left = self._left()
         return left is not None and left <= 0
 
-    def next_look(self) -> float:
+    def told_again_in(self) -> float:
         """Seconds after which the outlook is told anew, though nothing has changed."""
         left = self._left()
         if left is None:

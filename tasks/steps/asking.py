@@ -218,7 +218,7 @@ def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
         case _ if stack is None and not _is_certainly_absent(work):
             raise NotSeenYet(
                 "Heat shows no stack, and may have taken a request for one a moment"
-                " ago; looking once more"
+                " ago; asking once more"
             )
         case _ if stack is not None and _may_be_ours(work, stack):
             return _doubtful(job, stack)
@@ -259,8 +259,8 @@ def _is_nowhere(work: Work) -> bool:
 
 
 def _is_certainly_absent(work: Work) -> bool:
-    """Whether one look is enough: what Heat shows is not older than a request that may have reached
-    it."""
+    """Whether one answer is enough: what Heat shows is not older than a request that may have
+    reached it."""
     handled, run = work.handled, work.run
     if handled is None or handled.built or not handled.uncertain:
         return True

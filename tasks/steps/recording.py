@@ -43,7 +43,7 @@ def record(
             verdict = judge(context, work, show(context, work))
         except (TemporaryError, HeatRefused) as failure:
             tell_poll_failed(context, work, failure)
-            _look_again(context, work)
+            _poll_again(context, work)
             return
     faults.reach("worker-before-end")
     if is_unresolved(work.run, verdict):
@@ -51,11 +51,11 @@ def record(
             "Heat could not compute an output, polling again",
             extra={"event": "output_unresolved", "job": work.job.id},
         )
-        _look_again(context, work, unresolved=work.run.unresolved + 1)
+        _poll_again(context, work, unresolved=work.run.unresolved + 1)
         return
     match verdict:
         case stacks.InProgress():
-            _look_again(context, work)
+            _poll_again(context, work)
         case stacks.Lost(why):
             _request_lost(context, work, why)
         case stacks.Complete(built):
@@ -100,10 +100,10 @@ def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
     return Ended(stack.status, stack.outputs or (), stack.reason, error)
 
 
-def _look_again(
+def _poll_again(
     context: WorkerContext, work: Work, *, unresolved: int = 0
 ) -> None:
-    """Not done after all: back to where the tenant's looks find it."""
+    """Not done after all: back to where the tenant's polls find it."""
     assert work.run is not None
     if work.run.step is Step.ENDED or unresolved:
         run = replace(

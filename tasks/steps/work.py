@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Work:
     """A job as it stands in etcd, and the revisions that were read.
 
-    *verdict* is what a look at Heat just said, where there was one; *read* everything that was read
+    *verdict* is what a poll of Heat just said, where there was one; *read* everything that was read
     with the claim, by key.
     """
 

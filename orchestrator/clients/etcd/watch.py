@@ -29,7 +29,7 @@ DEAF_AFTER = 12.0
 GIVEN_UP_AFTER = 45.0
 """Seconds for which a watch is opened anew and anew; then whoever listens begins anew."""
 _LOOK = 0.5
-"""Seconds between looks whether the connection has been given up."""
+"""Seconds between two checks whether the connection has been given up."""
 
 
 class EtcdWatch:

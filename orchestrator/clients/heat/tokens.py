@@ -19,7 +19,7 @@ LIFE = 3600.0
 """Seconds of a token whose life cannot be read."""
 EARLY = 120.0
 """Seconds before its end at which a token is renewed; of a short one, half of its life. A request
-may wait in a busy Heat before the token is looked at (30 s were seen on two cores)."""
+may wait in a busy Heat before the token is checked (30 s were seen on two cores)."""
 
 
 @dataclass(frozen=True, slots=True)
