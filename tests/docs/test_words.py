@@ -22,7 +22,6 @@ NOT_YET: dict[str, tuple[str, ...]] = {
         "docs/celery.md",
         "docs/design.md",
         "docs/engineering-log.md",
-        "docs/howto/connect-openstack.md",
         "docs/performance.md",
         "docs/records.md",
         "orchestrator/bridge",

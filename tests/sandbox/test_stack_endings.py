@@ -15,7 +15,7 @@ from orchestrator.core.records import Step
 from orchestrator.core.refs import Ref
 
 from .playing import Cell, Engine, Play
-from .states import Subject
+from .states import PlayedStack
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ class EndingStory:
     convergence tells it, where that is another one.
     """
 
-    happens: Callable[[Subject], object]
+    happens: Callable[[PlayedStack], object]
     asked: tuple[str, ...] = ("update",)
     error: str = ""
     held: bool = False
@@ -44,25 +44,25 @@ class EndingStory:
 # What happens to an update ------------------------------------------------------------------------
 
 
-def completes(subject: Subject) -> None:
+def completes(subject: PlayedStack) -> None:
     subject.say()
     subject.until("UPDATE_COMPLETE")
 
 
-def fails(subject: Subject) -> None:
+def fails(subject: PlayedStack) -> None:
     subject.say("fail UPDATE")
     subject.until("UPDATE_FAILED")
     subject.say()
 
 
-def goes_on(subject: Subject) -> None:
+def goes_on(subject: PlayedStack) -> None:
     subject.until("UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
-def followed_by(action: str, status: str) -> Callable[[Subject], None]:
+def followed_by(action: str, status: str) -> Callable[[PlayedStack], None]:
     """The update is complete, then somebody begins something else."""
 
-    def happens(subject: Subject) -> None:
+    def happens(subject: PlayedStack) -> None:
         completes(subject)
         subject.found()
         subject.bring(action, status)
@@ -72,16 +72,16 @@ def followed_by(action: str, status: str) -> Callable[[Subject], None]:
     return happens
 
 
-def is_cancelled(subject: Subject) -> None:
+def is_cancelled(subject: PlayedStack) -> None:
     subject.cancel()
     subject.say()  # Heat lets end what has begun
     subject.until("ROLLBACK_COMPLETE")
 
 
-def overtaken(tags: str) -> Callable[[Subject], None]:
+def overtaken(tags: str) -> Callable[[PlayedStack], None]:
     """Somebody else's update comes after ours, with tags of its own."""
 
-    def happens(subject: Subject) -> None:
+    def happens(subject: PlayedStack) -> None:
         completes(subject)
         subject.tags = tags
         subject.update("theirs")
@@ -90,7 +90,7 @@ def overtaken(tags: str) -> Callable[[Subject], None]:
     return happens
 
 
-def loses_its_engine(subject: Subject) -> None:
+def loses_its_engine(subject: PlayedStack) -> None:
     completes(subject)
     subject.set("UPDATE", "FAILED", "Engine went down during stack UPDATE")
 
@@ -98,18 +98,18 @@ def loses_its_engine(subject: Subject) -> None:
 # What happens to a deletion -----------------------------------------------------------------------
 
 
-def is_gone(subject: Subject) -> None:
+def is_gone(subject: PlayedStack) -> None:
     subject.say()
     subject.until("DELETE_COMPLETE")
 
 
-def cannot_be_deleted(subject: Subject) -> None:
+def cannot_be_deleted(subject: PlayedStack) -> None:
     subject.say("fail DELETE")
     subject.until("DELETE_FAILED")
     subject.say()
 
 
-def is_dropped(subject: Subject) -> None:
+def is_dropped(subject: PlayedStack) -> None:
     cannot_be_deleted(subject)
     subject.set("UPDATE", "COMPLETE")
 

@@ -15,7 +15,7 @@ _OUTAGES = (Cause.UNAVAILABLE, Cause.BUSY)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JobPlace:
     """The place of a new job among the unfinished ones."""
 
     dependency: tuple[JobId, ...]
@@ -28,7 +28,7 @@ class Place:
 
 def find_place(
     world: World, action: Action, source: Wanted, params: tuple[Param, ...]
-) -> Place:
+) -> JobPlace:
     """The place of a new job.
 
     :param source: what it is made of, in the tenant of the job.
@@ -49,7 +49,7 @@ def find_place(
     idle = _superseded(world, ref, action, dependency, others)
     superseded = (*stuck, *idle)
     removed = {job.id for job in superseded}
-    return Place(
+    return JobPlace(
         tuple(job for job in dependency if job not in removed),
         superseded,
         outlived,

@@ -13,7 +13,7 @@ from ..resources import Wanted
 from ..world import World
 from .comparing import is_rewritten
 from .decisions import Start, Subject
-from .ordering import Place, find_place, replaced, revisions_of_retried
+from .ordering import JobPlace, find_place, replaced, revisions_of_retried
 from .parameters import earlier_references
 from .recorded import (
     body_at_home,
@@ -62,7 +62,7 @@ def _job(
     source: Wanted,
     action: Action,
     params: tuple[Param, ...],
-    place: Place,
+    place: JobPlace,
 ) -> Job:
     return Job(
         id=job_id(action, source.ref, source.version, subject.suffix()),
@@ -119,7 +119,7 @@ def _remembered(
     handled: Handled | None,
     job: Job,
     template: str,
-    place: Place,
+    place: JobPlace,
     used: Mapping[str, tuple[Ref, ...]],
 ) -> Handled:
     """What is remembered of a config with its job."""
