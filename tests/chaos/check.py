@@ -125,6 +125,8 @@ def _explained(
 ) -> bool:
     """Whether a failure has a cause that lasts: Heat failed this very content, or one that it is built from."""
     own = ledger.asked_for(ref, config.created, config.value)
+    if not own and _is_nobodys(ledger, ref, report):
+        return True
     if own:
         return own[-1].outcome == "FAILED" and own[-1].reason in report.error
     return depth < 50 and any(
@@ -620,12 +622,26 @@ def _somebody_else_was_the_cause(
     foreign = [o for o in ledger.all_of.get(stack_name(ref), ()) if o.foreign and o.at <= report.at]
     if any(o.method == "suspend" for o in foreign) and "SUSPEND" in report.error:
         return True
+    if _is_nobodys(ledger, ref, report):
+        return True
     values = {write.value for write in _contents_of(ledger, ref, report, config)}
     asked = [o.at for value in values for o in ledger.asked_for(ref, config.created, value)]
     meanwhile = [o for o in foreign if asked and o.at >= min(asked)]
     return (
         any(o.method == "delete" for o in meanwhile)
         and "behind the orchestrator's back" in report.error
+    )
+
+
+def _is_nobodys(ledger: Ledger, ref: str, report: LedgerReport) -> bool:
+    """Whether the stack was made in a time that a restore took back, and somebody else's update has taken its tags
+    away since: neither etcd nor Heat tells whose it is, so a person has to (`orchestrator retry --force`)."""
+    last = ledger.last_of_all_before(ref, report.at)
+    return (
+        "nothing says that it was built from this resource" in report.error
+        and last is not None
+        and last.foreign
+        and _is_of_a_lost_time(ledger, ref, report.at)
     )
 
 

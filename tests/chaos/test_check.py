@@ -795,6 +795,22 @@ def test_a_deletion_of_the_backup_knows_nothing_of_what_was_built_since() -> Non
     assert unknown == []
 
 
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_stack_without_tags_is_nobodys_only_when_a_restore_took_its_job_back(
+    restored: bool,
+) -> None:
+    story = good().built("lost")
+    story.asked("lost", "update", foreign=True, value="theirs")
+    if restored:
+        story.restored("lost")
+    story.config("lost", 2)
+    why = "Heat has a stack already, and nothing says that it was built from this resource"
+    story.state("lost", "CREATE_FAILED", 2, why)
+    blamed = [v for v in check(story.facts) if why in v.text]
+
+    assert bool(blamed) is not restored
+
+
 def test_once_after_a_restore_is_once() -> None:
     story = good().built("lost").restored("lost")
     story.asked("lost")
