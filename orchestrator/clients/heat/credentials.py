@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import TenantUnusable
-from .answers import plain
-from .connections import NORMAL_TRUST, Trust, host
+from .answer import plain
+from .connections import NORMAL_TRUST, Trust
+from .failures import host
 
 PASSWORD = ("password", "v3password")
 APPLICATION_CREDENTIAL = ("v3applicationcredential",)

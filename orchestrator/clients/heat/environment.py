@@ -16,14 +16,15 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ...errors import EnvironmentUnusable
-from .answers import QUOTED, plain
-from .connections import Trust, without_userinfo
+from .answer import QUOTED, plain
+from .connections import Trust
 from .credentials import (
     APPLICATION_CREDENTIAL,
     NO_AUTHENTICATION,
     PASSWORD,
     Credentials,
 )
+from .failures import without_userinfo
 
 _WORDS = {
     **dict.fromkeys(("", "1", "true", "yes", "on"), True),

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from ...core.refs import Json
 from ...errors import HeatUnavailable
-from .answers import QUOTED, Answer, plain
-from .connections import host
+from .answer import QUOTED, Answer, plain
 from .credentials import APPLICATION_CREDENTIAL, Credentials
+from .failures import host
 
 
 class Refused(Exception):

@@ -24,14 +24,15 @@ from ...errors import (
     OrchestratorError,
     ProjectRefused,
 )
-from .answers import Answer
-from .connections import Connections, host
+from .answer import Answer
+from .connections import Connections
 from .credentials import (
     APPLICATION_CREDENTIAL,
     NO_AUTHENTICATION,
     PASSWORD,
     Credentials,
 )
+from .failures import host
 from .heat_address import heat_address
 from .identity import (
     Refused,

@@ -22,10 +22,11 @@ from ...errors import (
     OrchestratorError,
     ProjectRefused,
 )
-from .answers import QUOTED, plain
-from .connections import FOREIGN, Connections, unavailable, without_userinfo
+from .answer import QUOTED, plain
+from .connections import Connections
 from .credentials import Credentials
 from .environment import plugin_options
+from .failures import FOREIGN, unavailable, without_userinfo
 from .keystone import Token, Tokens, bound_elsewhere, made
 from .logins import Account, Logins
 
