@@ -18,7 +18,7 @@ _LARGEST = 64 * 1024 * 1024
 """Bytes of one answer. A page of 1,000 stacks is about one megabyte."""
 
 
-class Limits(threading.local):
+class RequestLimits(threading.local):
     """What the request of each thread has to keep to: *until* by the monotonic clock."""
 
     until: float = float("inf")
@@ -41,7 +41,7 @@ class Limits(threading.local):
         return min(left, self.silence)
 
 
-limits = Limits()
+limits = RequestLimits()
 
 
 class _BoundedReads(io.RawIOBase):
