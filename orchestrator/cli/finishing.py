@@ -20,6 +20,7 @@ _RESULTS = {
     Result.REMOVED: DOUBT,
     Result.RETRIED: GOOD,
     Result.CONFIRMED: DOUBT,
+    Result.REBUILT: GOOD,
 }
 
 _NAMED = 3
