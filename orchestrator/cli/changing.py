@@ -13,6 +13,7 @@ from . import deleting, documents, naming, relations, retrying, writing
 from .finishing import finish, warn_of_api_server
 from .options import Files, OneId, OneType, Output, Timeout, Wait
 from .output import Format
+from .planning import command as planning
 from .session import session
 
 
@@ -25,6 +26,8 @@ def apply(
             help="Hold bodies to the JSON schemas of their types.",
         ),
     ] = True,
+    saved_plan: planning.SavedPlan = None,
+    dry_run: planning.DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -42,7 +45,15 @@ def apply(
         orchestrator apply -f service.yaml
         orchestrator apply -f service.yaml --wait --timeout 300
         generate-config | orchestrator apply -f -
+        orchestrator apply -f service.yaml --dry-run
+        orchestrator apply --plan service.plan --wait
     """
+    if saved_plan is not None:
+        planning.refuse_with_plan(files, dry_run=dry_run)
+        planning.carry_out(
+            saved_plan, wait=wait, timeout=timeout, output=output
+        )
+        return
     if not files:
         raise InvalidInput(
             "nothing to apply: name a file with -f FILE, or -f - for standard input"
@@ -55,6 +66,9 @@ def apply(
         checked = documents.check(doors.keys, found, shapes=shapes)
         if shapes is not None:
             relations.tell_missing(doors.store, doors.keys, checked, shapes)
+        if dry_run:
+            planning.dry_run(doors, checked, output)
+            return
         written = [
             writing.put(doors.store, doors.keys, document.ref, document.body)
             for document in checked

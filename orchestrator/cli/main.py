@@ -12,6 +12,7 @@ from ..settings import environment
 from . import changing, confirming, looking, running, schemas, templates, types
 from .exits import HELP
 from .output import on_terminal, printable
+from .planning import command as planning
 from .session import Commands
 from .usage import without_boxes
 
@@ -68,6 +69,12 @@ app.command(rich_help_panel=_RUN)(running.version)
 _CONFIG = "Wanted configuration"
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.apply)
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.delete)
+app.command(
+    "plan",
+    cls=planning.ManyIds,
+    epilog=planning.PLAN_HELP,
+    rich_help_panel=_CONFIG,
+)(planning.plan)
 
 _LOOK = "Looking"
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.get)

@@ -27,6 +27,7 @@ from ..core.keys import Keys
 from ..errors import (
     InvalidInput,
     OrchestratorError,
+    PlanStale,
     StoreForbidden,
     StoreUnavailable,
     TemporaryError,
@@ -135,6 +136,8 @@ class Commands(PlainUsage):
 def exit_code(error: OrchestratorError) -> Exit:
     """What a command answers that ends by this error."""
     match error:
+        case PlanStale():
+            return Exit.STALE
         case InvalidInput():
             return Exit.INPUT
         case TemporaryError():

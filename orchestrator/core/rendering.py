@@ -125,6 +125,14 @@ def pick_outputs(
     return found, absent
 
 
+def needs_output(output: OutputOf, why: str) -> str:
+    """Why a job cannot be put to Heat.
+
+    :param why: the output cannot be had, as :func:`pick_outputs` gives it.
+    """
+    return f"needs output {output.key!r} of the stack of {output.ref}, {why}"
+
+
 def output_error(output: Json) -> str:
     """Why Heat could not compute an output; empty when it could.
     Such an output is shown with the value null."""

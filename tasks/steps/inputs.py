@@ -55,10 +55,7 @@ def _make_request(
     inputs = read_inputs(context, work, found)
     if inputs.absent:
         output = min(inputs.absent, key=lambda o: (o.ref, o.key))
-        error = (
-            f"needs output {output.key!r} of the stack of {output.ref},"
-            f" {inputs.absent[output]}"
-        )
+        error = rendering.needs_output(output, inputs.absent[output])
         return effects.not_built(
             job.action,
             error,
