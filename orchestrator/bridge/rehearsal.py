@@ -6,7 +6,7 @@ taken to succeed: it goes on as if each had ended well, so that what waits for t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from ..core import rendering
 from ..core.facts import Entry, TemplateChanged
@@ -14,7 +14,7 @@ from ..core.forecast.journal import Journal, Ran
 from ..core.jobs import Action, Job, job_action, job_ref
 from ..core.keys import Keys
 from ..core.records import Failed, Run, Step
-from ..core.refs import JobId, Ref
+from ..core.refs import JobId, Json, Ref
 from ..core.removals import BrakeLimits
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.transactions import Transaction
@@ -47,11 +47,16 @@ class Rehearsal:
         loaded: loading.Loaded,
         keys: Keys,
         brake: BrakeLimits,
+        outputs: Callable[[Ref], Mapping[str, Json]],
     ) -> None:
+        """:param outputs: those of a stack by key, as its record has them."""
         self.world = loaded.world
         self.journal = Journal(keys)
         self._keys = keys
         self._leadership = _OnPaper(self.journal, loaded.revision)
+        self._outputs_of = outputs
+        self._built: set[Ref] = set()
+        """What was built on paper: its outputs are taken to be there."""
         self._timers: list[tuple[Ref, bool]] = []
         self._outcomes = Outcomes(
             self.world,
@@ -143,6 +148,10 @@ class Rehearsal:
                 reason=error,
                 root=root if error else None,
             )
+            if built and not error:
+                self._built.add(job.ref)
+            else:
+                self._built.discard(job.ref)
             ended = self._leadership.commit(Transaction())
             self._outcomes.ended(job.id, job.ref, job.action, run, ended)
 
@@ -151,17 +160,22 @@ class Rehearsal:
         it could."""
         if job.action is Action.DELETE:
             return "", job.ref
-        gone = [
+        needed = [
             output
             for output in rendering.needed_outputs(job)
-            if not self.world.is_live(output.ref)
+            if output.ref not in self._built
         ]
-        if not gone:
+        given = {str(one.ref): self._recorded(one.ref) for one in needed}
+        _, absent = rendering.pick_outputs(needed, given)
+        if not absent:
             return "", job.ref
-        _, absent = rendering.pick_outputs(gone, {})
         output = min(absent, key=lambda one: (one.ref, one.key))
         error = rendering.needs_output(output, absent[output])
         return error, output.ref
+
+    def _recorded(self, ref: Ref) -> Mapping[str, Json]:
+        """The outputs of a stack that is there and that nobody has built in this rehearsal."""
+        return self._outputs_of(ref) if self.world.is_live(ref) else {}
 
     def _let_time_pass(self) -> None:
         timers, self._timers = self._timers, []

@@ -74,7 +74,8 @@ def make(ground: Ground, edits: Edits) -> Made:
     keys, store = ground.keys, Overlay(ground.store)
     loaded = loading.load(store, keys, ground.templates)
     before = Before.of(loaded.world)
-    rehearsal = Rehearsal(loaded, keys, ground.brake)
+    outputs = _outputs(store, keys)
+    rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
     reads = Reads()
     rehearsal.settle()
     undecided = len(rehearsal.journal.made)
@@ -93,7 +94,7 @@ def make(ground: Ground, edits: Edits) -> Made:
         rehearsal.world,
         rehearsal.journal,
         _intent(store, keys, edits),
-        Doors(_outputs(store, keys), ground.render),
+        Doors(outputs, ground.render),
     )
     # What is looked at only to tell the plan is no reason to make it anew.
     noted, asked = set(reads.refs), set(reads.templates)

@@ -42,7 +42,7 @@ _COUNTED = {
     What.REPLACE: "to replace",
     What.MOVE: "to move",
     What.DELETE: "to delete",
-    What.NOTHING: "with nothing to do",
+    What.NOTHING: "without a request",
     What.HELD: "held",
     What.REFUSED: "refused",
 }
@@ -91,6 +91,8 @@ def _headline(change: Change) -> Text:
     """``  ~   update   port:p1                  v1 → v2``."""
     mark, style = _MARKS[change.what]
     word = change.what.value
+    if change.what is What.NOTHING and change.body:
+        word = "write"  # A template, or a type without stacks.
     if change.what.destroys:
         # It stands out where there are no colours, too.
         word = word.upper()

@@ -233,7 +233,11 @@ class Explainer:
         self, ref: Ref, write: Write, now: Asked | None, then: Asked | None
     ) -> Hiding:
         asked = [one for one in (now, then) if one is not None]
-        jobs = ((one.job, one.template, one.request) for one in asked)
+        jobs = [
+            (job, one.template, one.request)
+            for one in asked
+            for job in (one.job, one.resolved)
+        ]
         template = next((one.template for one in asked if one.template), None)
         bodies = (
             (document.body, template)
@@ -353,14 +357,14 @@ class _Told:
         """What cannot be said before it happens."""
         if self.then is None:
             return ()
-        told = [
-            f"output {output.key} of {output.ref}: known after {output.ref}"
-            for output in self.then.missing
-        ]
+        told: list[str] = []
         if self.then.problem:
             told.append(f"it will fail: {self.then.problem}")
         elif self.then.text is None:
-            told.append("the rendered template: it needs one of these outputs")
+            outputs = ", ".join(
+                f"{o.key} of {o.ref}" for o in self.then.missing
+            )
+            told.append(f"the rendered template: it needs output {outputs}")
         return tuple(map(self.hiding.text, told))
 
 

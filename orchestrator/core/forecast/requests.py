@@ -68,6 +68,15 @@ class Asked:
     """Why the template does not render."""
 
     @property
+    def resolved(self) -> Job:
+        """The job with the outputs in their places, as far as they are known."""
+        params = (
+            replace(param, value=self.parameters[param.name])
+            for param in self.job.params
+        )
+        return replace(self.job, params=tuple(params))
+
+    @property
     def text(self) -> str | None:
         """The rendered template, None when it cannot be said."""
         return self.request.template if self.request else None

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.cli.planning import saved
 from orchestrator.cli.planning.edits import NONE, Edits
 from orchestrator.cli.planning.making import Ground, Made, make
+from orchestrator.core import records
 from orchestrator.core.forecast.plans import Change, What
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.removals import BrakeLimits
@@ -214,6 +215,32 @@ def test_no_secret_is_in_a_plan_only_that_it_changes(bench: Planned) -> None:
         one.to_json() for one in change(made, N1).body
     ]
     assert "hunter22" in str(made.writes)
+
+
+def test_a_secret_output_of_another_stack_is_not_in_a_plan(bench: Planned) -> None:
+    secret = {"output_key": "admin_password", "output_value": "hunter22"}
+    outputs = [{"output_key": "id", "output_value": "cloud"}, secret]
+    record = records.StackRecord.of(N1, "t1", "CREATE_COMPLETE", outputs)
+    bench.store.put(bench.keys.below(bench.keys.stacks, N1), record.to_json())
+    n9 = factories.network("n9")
+    template = {
+        "id": "port",
+        "template_file": factories.HOT + "# {{ jinja_other }}\n",
+        "parameter_mappings": {
+            "login": "Mnetwork:network_id:admin_password",
+            "plain": "Mnetwork:network_id:id",
+            # Not known yet, so that the template cannot be rendered.
+            "jinja_other": {"path": [{"type": "network", "id": "other_id"}], "output_key": "id"},
+        },
+    }
+    p9 = factories.port("p9")
+    edits = {TEMPLATE: template, n9: body(n9), p9: body(p9, network_id="n1", other_id="n9")}
+    told = change(bench.plan(Edits(edits)), p9)
+
+    assert told.parameters["login"] == (None, "changed")
+    assert told.parameters["plain"] == (None, "cloud")
+    assert "hunter22" not in str(told.to_json())
+    assert any(one.startswith("the rendered template") for one in told.unknown)
 
 
 def test_a_template_tells_which_stacks_are_outdated_by_it(bench: Planned) -> None:
