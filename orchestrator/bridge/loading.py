@@ -78,6 +78,7 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
     _find_deployed(world, done)
     _find_lost_jobs(world, done, since.handled)
     _find_retries(world, since.failed, pushed)
+    _find_held_again(world)
     _find_failed_deletions(world)
     for known in (
         world.handled,
@@ -196,6 +197,17 @@ def _find_deployed(world: World, done: set[JobId]) -> None:
         under_way = handled.job in done or handled.job in world.graph.jobs
         if handled.stands_on and not under_way and ref not in world.failed:
             world.completed(ref)
+
+
+def _find_held_again(world: World) -> None:
+    """Versions that were handled before, and are held: a person has asked for them again."""
+    for ref, held in world.held.items():
+        wanted, handled = world.wanted.get(ref), world.handled.get(ref)
+        if wanted is None or handled is None:
+            continue
+        of_one = held.incarnation == wanted.incarnation == handled.incarnation
+        if of_one and held.version == wanted.version <= handled.version:
+            world.try_again(ref)
 
 
 def _find_failed_deletions(world: World) -> None:

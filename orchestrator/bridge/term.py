@@ -425,6 +425,8 @@ class Term:
                 self.world.touch(ref)
         elif ref is not None and asked.gone:
             self._abandon(ref, asked.gone)
+        elif ref is not None and asked.rebuild:
+            self._rebuild(ref, asked.rebuild)
         elif ref is not None and self._may_retry(ref):
             count(EventName.RETRY_ASKED)
             log.info(
@@ -433,6 +435,23 @@ class Term:
             )
             self.world.try_again(ref, force=asked.force)
         self._finished.add(kv.key, kv.revision)
+
+    def _rebuild(self, ref: Ref, last: JobId) -> None:
+        """Build a version again as it is, if its last job is still the one that was seen."""
+        handled, wanted = (
+            self.world.handled.get(ref),
+            self.world.wanted.get(ref),
+        )
+        if handled is None or handled.job != last:
+            return  # It was asked before, or there is a later version.
+        if wanted is None or wanted.marked_for_deletion:
+            return
+        count(EventName.REBUILD_ASKED)
+        log.info(
+            "Rebuild requested",
+            extra={"event": "rebuild_asked", "resource": str(ref)},
+        )
+        self.world.try_again(ref)
 
     def _abandon(self, ref: Ref, tenant: str) -> None:
         """Deletions in a project that is gone, as a person says, are tried for the last time."""

@@ -20,6 +20,7 @@ _RESULTS = {
     WriteResult.REMOVED: DOUBT,
     WriteResult.RETRIED: GOOD,
     WriteResult.CONFIRMED: DOUBT,
+    WriteResult.REBUILT: GOOD,
 }
 
 _NAMED = 3

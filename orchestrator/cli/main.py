@@ -13,6 +13,7 @@ from . import changing, confirming, looking, running, schemas, templates, types
 from .exits import HELP
 from .output import on_terminal, printable
 from .planning import command as planning
+from .planning import rebuilding
 from .session import Commands
 from .usage import without_boxes
 
@@ -81,6 +82,7 @@ app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.get)
 app.command("status", epilog=HELP, rich_help_panel=_LOOK)(looking.show_status)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.wait)
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.retry)
+app.command(epilog=HELP, rich_help_panel=_CONFIG)(rebuilding.rebuild)
 
 _LEARN = "Trying and checking"
 app.command(epilog=HELP, rich_help_panel=_LEARN)(running.demo)

@@ -36,6 +36,7 @@ class WriteResult(StrEnum):
     ABSENT = "not there"
     RETRIED = "will be retried"
     CONFIRMED = "confirmed"
+    REBUILT = "will be rebuilt"
 
 
 @dataclass(frozen=True, slots=True)

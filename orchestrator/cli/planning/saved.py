@@ -21,7 +21,7 @@ from ...core.templates import TEMPLATE_TYPE
 from ...core.transactions import LARGEST, Require, Transaction, unchanged
 from ...errors import InvalidInput, PlanStale
 from .. import writing
-from ..writing import Result, Written
+from ..writing import WriteResult, Written
 from .making import Made
 
 _TOGETHER = 100
@@ -215,12 +215,12 @@ def _written(
     for key, value in transaction.puts.items():
         now = writing.stored(value.encode())
         new = not saved.reads.get(key)
-        result = Result.CREATED if new else Result.UPDATED
+        result = WriteResult.CREATED if new else WriteResult.UPDATED
         if now.marked:
-            result = Result.MARKED
+            result = WriteResult.MARKED
         yield Written(_resource(keys, key), key, result, now.version, revision)
     for key in transaction.deletes:
-        yield Written(_resource(keys, key), key, Result.REMOVED)
+        yield Written(_resource(keys, key), key, WriteResult.REMOVED)
 
 
 def _resource(keys: Keys, key: str) -> Ref:
