@@ -66,6 +66,13 @@ Show = Annotated[
         show_default=False,
     ),
 ]
+Validate = Annotated[
+    bool,
+    typer.Option(
+        "--validate/--no-validate",
+        help="Hold bodies to the JSON schemas of their types.",
+    ),
+]
 ExitCode = Annotated[
     bool,
     typer.Option("--exit-code", help="Answer 5 when there is something to do."),
@@ -144,6 +151,7 @@ def plan(
     files: Files = None,
     delete: Deletions = None,
     template: Templates = None,
+    validate: Validate = True,
     save: Save = None,
     show_saved: Show = None,
     exit_code: ExitCode = False,
@@ -178,7 +186,11 @@ def plan(
         return
     with session() as doors:
         wanted = edits.of_command(
-            doors.keys, files or (), template or (), delete or ()
+            doors.keys,
+            files or (),
+            template or (),
+            delete or (),
+            validate=validate,
         )
         known_kind = naming.check_type(doors.keys, kind) if kind else None
         made = making.make(making.Ground.of(doors), wanted)
