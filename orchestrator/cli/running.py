@@ -14,9 +14,8 @@ import typer
 
 from .. import __version__, log
 from .. import settings as configuration
-from ..bridge import service
 from ..errors import InvalidInput, OrchestratorError, SettingsError
-from . import doctor, settings_view
+from . import settings_view
 from .exits import Exit
 from .options import Output
 from .output import Format, emit, show
@@ -39,6 +38,8 @@ def bridge() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    # Only this command needs the broker, so the others start without it.
+    service = import_module("orchestrator.bridge.service")
     try:
         service.run(settings, stop)
     except OrchestratorError as error:
@@ -109,6 +110,8 @@ def run_doctor(
     # What is wrong is in the answer.
     log.configure("CRITICAL", settings.log_format)
     checks = []
+    # Only this command needs the OpenStack clients, so the others start without them.
+    doctor = import_module("orchestrator.cli.doctor")
     for check in doctor.examine(settings, project or ""):
         checks.append(check)
         if output is Format.TEXT:

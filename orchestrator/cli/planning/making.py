@@ -5,7 +5,9 @@ Etcd gets nothing but reads, and nobody else is asked anything.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -71,6 +73,24 @@ def make(ground: Ground, edits: Edits) -> Made:
 
     :raises InvalidInput: an edit cannot be written, or others use what is to be deleted.
     """
+    with _uncollected():
+        return _make(ground, edits)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave out garbage collection: it would go through each record that is read again and again,
+    and take a fifth of the time (measured). Nothing in a world is garbage."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _make(ground: Ground, edits: Edits) -> Made:
     keys, store = ground.keys, Overlay(ground.store)
     loaded = loading.load(store, keys, ground.templates)
     before = Before.of(loaded.world)
