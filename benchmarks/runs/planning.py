@@ -15,7 +15,7 @@ from pathlib import Path
 from .. import filling, traffic
 from ..ground import Ground, ground, nodes, settle
 from ..measuring import percentile
-from ..report import Result
+from ..report import BenchResult
 
 _CHANGED = 10
 
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> None:
         (what, *(f"{percentile(seconds, share):.2f} s" for share in (0.5, 0.95)))
         for what, seconds in (("at rest", rest), (f"beside {rate:.0f} jobs/s", loaded))
     ]
-    Result(
+    BenchResult(
         "planning",
         f"A plan that changes {_CHANGED} of {options.resources:,} resources",
         ("when", "p50", "p95"),

@@ -57,7 +57,7 @@ METHODS: Mapping[What, tuple[str, ...]] = {
 class Recorder:
     """Stands before a Heat, passes every request on, and notes those that Heat has taken."""
 
-    heat: servers.Heat
+    heat: servers.HeatServer
     changes: list[tuple[str, str]] = field(default_factory=list)
     """Method and stack of each request that changes something."""
     asked: Counter[str] = field(default_factory=Counter)
@@ -78,7 +78,7 @@ class Recorder:
 
 
 @contextmanager
-def recorded(heat: servers.Heat) -> Iterator[Recorder]:
+def recorded(heat: servers.HeatServer) -> Iterator[Recorder]:
     recorder = Recorder(heat)
 
     class Handler(BaseHTTPRequestHandler):
