@@ -75,8 +75,7 @@ class Overlay:
     def revision_of(self, key: str) -> int:
         """The mod revision of a key in etcd; 0 when it is not there."""
         self.get(key)
-        found = self.read.get(key)
-        return found.revision if found else 0
+        return _modified(self.read.get(key))
 
     def _is_listed(self, key: str) -> bool:
         return any(map(key.startswith, self._folders))
@@ -103,8 +102,7 @@ class Overlay:
             return 0
         revision = self._next
         for key, value in transaction.puts.items():
-            before = self._now.get(key)
-            created = before.created if before else revision
+            created = _created(self._now.get(key)) or revision
             kv = KeyValue(key, value.encode(), created, revision)
             self._now[key] = kv
             self.written.append(Event(key, kv.value, created, revision))
@@ -133,8 +131,9 @@ class Overlay:
     @property
     def _next(self) -> int:
         """The revision of the next write, as etcd would count if nobody else wrote."""
-        last = self.written[-1].revision if self.written else self.revision
-        return last + 1
+        if self.written:
+            return self.written[-1].revision + 1
+        return self.revision + 1
 
     def _holds(self, require: Require) -> bool:
         found = self.get(require.key)
@@ -142,9 +141,9 @@ class Overlay:
             case "exists":
                 return found is not None
             case "create":
-                return (found.created if found else 0) == require.revision
+                return _created(found) == require.revision
             case _:
-                return (found.revision if found else 0) == require.revision
+                return _modified(found) == require.revision
 
     # What needs a server --------------------------------------------------------------------------
 
@@ -156,3 +155,17 @@ class Overlay:
 
     def close(self) -> None:
         """The store below belongs to somebody else."""
+
+
+def _created(kv: KeyValue | None) -> int:
+    """The create revision; 0 when there is no such key."""
+    if kv is None:
+        return 0
+    return kv.created
+
+
+def _modified(kv: KeyValue | None) -> int:
+    """The mod revision; 0 when there is no such key."""
+    if kv is None:
+        return 0
+    return kv.revision

@@ -262,5 +262,7 @@ def carry_out(
                 emit({"stale": keys, "written": done}, output)
             raise
         warn_of_api_server(doors, written)
-        goal = Goal([w.ref for w in written]) if wait else None
+        goal = None
+        if wait:
+            goal = Goal([w.ref for w in written])
         finish(doors, written, goal, timeout, output)

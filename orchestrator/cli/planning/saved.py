@@ -60,7 +60,9 @@ class Stale(PlanStale):
         self, moved: Sequence[Moved], written: Sequence[Written] = ()
     ) -> None:
         names = "\n".join(one.key for one in moved)
-        done = "nothing was written" if not written else _partly(written)
+        done = "nothing was written"
+        if written:
+            done = _partly(written)
         super().__init__(
             "the plan is stale: these keys were written since it was made;"
             f" {done}. Make the plan anew\n{names}"
@@ -214,10 +216,11 @@ def _written(
 ) -> Iterator[Written]:
     for key, value in transaction.puts.items():
         now = writing.stored(value.encode())
-        new = not saved.reads.get(key)
-        result = WriteResult.CREATED if new else WriteResult.UPDATED
+        result = WriteResult.CREATED
         if now.marked:
             result = WriteResult.MARKED
+        elif saved.reads.get(key):
+            result = WriteResult.UPDATED
         yield Written(_resource(keys, key), key, result, now.version, revision)
     for key in transaction.deletes:
         yield Written(_resource(keys, key), key, WriteResult.REMOVED)

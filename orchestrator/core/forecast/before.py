@@ -12,6 +12,13 @@ from ..templates import BadTemplate, Template
 from ..world import Stack, World
 
 
+def usable(template: Template | BadTemplate | None) -> Template | None:
+    """A template, if it can be used."""
+    if isinstance(template, Template):
+        return template
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """A world as it was: the rehearsal goes on to change it."""
@@ -40,8 +47,7 @@ class Before:
 
     def template(self, template_id: str) -> Template | None:
         """A template that can be used."""
-        found = self.templates.get(template_id)
-        return found if isinstance(found, Template) else None
+        return usable(self.templates.get(template_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,28 @@ class PlannedWrite:
 
     before: BodyVersion | None
     after: BodyVersion | None
+
+    @property
+    def versions(self) -> tuple[int | None, int | None]:
+        return _version(self.before), _version(self.after)
+
+    @property
+    def bodies(
+        self,
+    ) -> tuple[Mapping[str, Json] | None, Mapping[str, Json] | None]:
+        return _body(self.before), _body(self.after)
+
+
+def _version(document: BodyVersion | None) -> int | None:
+    if document is None:
+        return None
+    return document.version
+
+
+def _body(document: BodyVersion | None) -> Mapping[str, Json] | None:
+    if document is None:
+        return None
+    return document.body
 
 
 @dataclass(frozen=True, slots=True)

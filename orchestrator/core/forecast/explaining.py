@@ -12,14 +12,15 @@ from ..records import Handled
 from ..refs import Json, Ref
 from ..rendering import Render
 from ..resources import Wanted, parsed
-from ..templates import TEMPLATE_TYPE, Template
+from ..templates import TEMPLATE_TYPE
 from ..world import World
 from . import hiding, patches, requests
-from .before import Before, BodyVersion, Intent, PlannedWrite
+from .before import Before, BodyVersion, Intent, PlannedWrite, usable
 from .hiding import Hiding
 from .journal import Journal
 from .plans import Change, Then, What
 from .requests import ForecastRequest, Outputs
+from .told import Told
 
 CONFIG, ASKED, TEMPLATE = "config", "asked", "template"
 UNCHANGED = "unchanged"
@@ -101,14 +102,13 @@ class Explainer:
         write = self.intent.writes.get(ref) or self._seen(ref)
         now, then = self._asked_before(ref, what), self._asked_after(ref)
         hidden = self._hiding(ref, write, now, then)
-        told = _Explained(now, then, hidden)
+        told = Told(now, then, hidden)
         return Change(
             ref,
             what,
             hidden.text(self._because(ref, what)),
-            write.before.version if write.before else None,
-            write.after.version if write.after else None,
-            tuple(map(hidden.operation, _patch(write))),
+            *write.versions,
+            tuple(map(hidden.operation, patches.diff(*write.bodies))),
             told.parameters(),
             told.hot(),
             tuple(self._then(ref, what)),
@@ -125,11 +125,13 @@ class Explainer:
         if not jobs:
             return self._standstill(ref)
         if not built:
-            there = any(self._may_be_there(job) for job in deleted)
-            return What.DELETE if there else What.NOTHING
+            if any(self._may_be_there(job) for job in deleted):
+                return What.DELETE
+            return What.NOTHING
+        if deleted and deleted[-1].tenant != built[-1].tenant:
+            return What.MOVE
         if deleted:
-            moved = deleted[-1].tenant != built[-1].tenant
-            return What.MOVE if moved else What.REPLACE
+            return What.REPLACE
         return self._built(ref, built[-1])
 
     def _may_be_there(self, job: Job) -> bool:
@@ -141,7 +143,9 @@ class Explainer:
         held = ref in self.journal.held and ref in self.after.held
         if held or self.after.removals.holds(ref):
             return What.HELD
-        return What.REFUSED if ref in self.journal.refused else What.NOTHING
+        if ref in self.journal.refused:
+            return What.REFUSED
+        return What.NOTHING
 
     def _built(self, ref: Ref, job: Job) -> What:
         if self._is_replaced(ref, job):
@@ -149,8 +153,9 @@ class Explainer:
         if job.action is Action.CREATE:
             return What.CREATE
         handled = self.before.handled.get(ref)
-        again = handled is not None and _is_same(handled, job)
-        return What.REBUILD if again else What.UPDATE
+        if handled is not None and _is_same(handled, job):
+            return What.REBUILD
+        return What.UPDATE
 
     def _is_replaced(self, ref: Ref, job: Job) -> bool:
         """Whether the stack cannot be updated, so that the worker deletes it first."""
@@ -163,14 +168,18 @@ class Explainer:
 
     def _because(self, ref: Ref, what: What) -> str:
         if what is What.HELD:
-            held = self.after.held.get(ref)
-            return held.reason if held else _KEPT
+            if held := self.after.held.get(ref):
+                return held.reason
+            return _KEPT
         if what is What.REFUSED:
             return self.journal.refused[ref].error
         if ref in self.intent.rebuilds:
             return ASKED
-        if write := self.intent.writes.get(ref):
-            return UNCHANGED if write.before == write.after else CONFIG
+        write = self.intent.writes.get(ref)
+        if write is not None and write.before == write.after:
+            return UNCHANGED
+        if write is not None:
+            return CONFIG
         if held := self.before.held.get(ref):
             return f"waited for {held.waits_for}"
         if failed := self.before.failed.get(ref):
@@ -226,10 +235,9 @@ class Explainer:
         handled = self.after.handled.get(ref)
         if not built or handled is None:
             return None
-        template = self.after.templates.get(handled.template)
-        usable = template if isinstance(template, Template) else None
+        template = usable(self.after.templates.get(handled.template))
         outputs = self._outputs(before=False)
-        return requests.asked(built[-1], usable, outputs, self.doors.render)
+        return requests.asked(built[-1], template, outputs, self.doors.render)
 
     def _hiding(
         self,
@@ -245,11 +253,7 @@ class Explainer:
             for job in (one.job, one.resolved)
         ]
         template = next((one.template for one in asked if one.template), None)
-        bodies = (
-            (document.body, template)
-            for document in (write.before, write.after)
-            if document and document.body is not None
-        )
+        bodies = ((body, template) for body in write.bodies if body is not None)
         return Hiding(hiding.of_jobs(jobs) | hiding.of_bodies(bodies))
 
     # What follows ---------------------------------------------------------------------------------
@@ -276,9 +280,7 @@ class Explainer:
         handled = self.after.handled.get(user)
         if handled is None or not self.after.is_live(user):
             return False
-        template = self.after.templates.get(handled.template)
-        if not isinstance(template, Template):
-            return False
+        template = usable(self.after.templates.get(handled.template))
         job = requests.job_of(self.after, _as_wanted(user, handled), template)
         if job is None:
             return False
@@ -308,16 +310,15 @@ class Explainer:
         if not self.after.is_live(ref) or ref in self.intent.writes:
             return
         now = self._asked_before(ref, What.REBUILD)
-        template = self.after.templates.get(handled.template)
-        usable = template if isinstance(template, Template) else None
-        job = requests.job_of(self.after, _as_wanted(ref, handled), usable)
+        template = usable(self.after.templates.get(handled.template))
+        job = requests.job_of(self.after, _as_wanted(ref, handled), template)
         if now is None or job is None:
             return
         then = requests.asked(
-            job, usable, self._outputs(before=False), self.doors.render
+            job, template, self._outputs(before=False), self.doors.render
         )
         here = PlannedWrite(None, None)
-        told = _Explained(now, then, self._hiding(ref, here, now, then))
+        told = Told(now, then, self._hiding(ref, here, now, then))
         parameters, hot = told.parameters(), told.hot()
         if parameters or hot or then.problem:
             yield Change(
@@ -332,48 +333,6 @@ class Explainer:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Explained:
-    """What Heat was asked, what it will be asked, and the difference without secrets."""
-
-    now: ForecastRequest | None
-    then: ForecastRequest | None
-    hiding: Hiding
-
-    def parameters(self) -> dict[str, tuple[Json, Json]]:
-        if self.then is None:
-            return {}
-        before = self.now.parameters if self.now else {}
-        changed = requests.changed_parameters(before, self.then.parameters)
-        return {
-            name: self.hiding.parameter(name, *pair)
-            for name, pair in changed.items()
-        }
-
-    def hot(self) -> str:
-        after = self.then.text if self.then else None
-        if after is None:
-            return ""
-        before = (self.now.text if self.now else None) or ""
-        return requests.unified(
-            self.hiding.text(before), self.hiding.text(after)
-        )
-
-    def unknown(self) -> tuple[str, ...]:
-        """What cannot be said before it happens."""
-        if self.then is None:
-            return ()
-        told: list[str] = []
-        if self.then.problem:
-            told.append(f"it will fail: {self.then.problem}")
-        elif self.then.text is None:
-            outputs = ", ".join(
-                f"{o.key} of {o.ref}" for o in self.then.missing
-            )
-            told.append(f"the rendered template: it needs output {outputs}")
-        return tuple(map(self.hiding.text, told))
-
-
 def _as_wanted(ref: Ref, handled: Handled) -> Wanted:
     """A version as it was handled."""
     return Wanted(
@@ -386,9 +345,3 @@ def _is_same(handled: Handled, job: Job) -> bool:
     return handled.version == job.version and canonical(
         dict(handled.body)
     ) == canonical(dict(job.body))
-
-
-def _patch(write: PlannedWrite) -> tuple[patches.PatchOperation, ...]:
-    before = write.before.body if write.before else None
-    after = write.after.body if write.after else None
-    return patches.diff(before, after)
