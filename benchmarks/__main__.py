@@ -21,6 +21,7 @@ BENCHMARKS = (
     "waiting",
     "shape",
     "existing",
+    "planning",
     "monitoring",
     "scaling",
     "neighbours",

@@ -100,6 +100,7 @@ def fill(etcd: str, count: int, link: Callable[[str], str] | None = None) -> int
                     )
                     assert isinstance(wanted, Wanted) and not wanted.fault
                     world.apply(ConfigWritten(wanted))
+                    world.decided(wanted.ref)  # In what order does not matter here.
             records = [
                 record
                 for n in numbers

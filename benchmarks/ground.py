@@ -72,7 +72,7 @@ def document(body: Mapping[str, Any], version: int = 1, *, marked: bool = False)
 
 
 @dataclass
-class Heat:
+class BenchHeat:
     """The benchmark's Heat, a process of its own."""
 
     process: Process
@@ -106,7 +106,7 @@ class Ground:
     processes: Processes
     etcd: servers.Etcd
     redis: servers.Redis
-    heat: Heat
+    heat: BenchHeat
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     parties: dict[str, list[Process]] = field(default_factory=dict)
@@ -184,7 +184,7 @@ class Ground:
         }
         return {**ours, **{name: cpu_seconds(pid) for name, pid in servers_.items()}}
 
-    def load(self, writes: Sequence[Sequence[Any]], timeout: float = 900) -> Load:
+    def load(self, writes: Sequence[Sequence[Any]], timeout: float = 900) -> BenchLoad:
         """Have the generator write all this and wait for the states; it runs in a process of its own."""
         plan = json.dumps({"etcd": self.etcd.endpoint, "timeout": timeout, "writes": list(writes)})
         before = self.spent()
@@ -199,7 +199,7 @@ class Ground:
         if done.returncode:
             raise RuntimeError(f"the load generator failed:\n{done.stderr[-2000:]}")
         spent = {name: seconds - before.get(name, 0.0) for name, seconds in self.spent().items()}
-        return Load(**json.loads(done.stdout), cpu=spent)
+        return BenchLoad(**json.loads(done.stdout), cpu=spent)
 
     def etcd_metric(self, name: str) -> float:
         """The sum of one of etcd's own metrics over its labels."""
@@ -271,7 +271,7 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class Load:
+class BenchLoad:
     """What the load generator saw, by state key; times by the wall clock. *cpu*: seconds by party."""
 
     started: float
@@ -289,7 +289,7 @@ class Load:
     def rate(self) -> float:
         return len(self.reported) / self.seconds
 
-    def check(self) -> Load:
+    def check(self) -> BenchLoad:
         """:raises RuntimeError: not everything was reported in time."""
         if not self.complete:
             missing = sorted(set(self.written) - set(self.reported))
@@ -316,7 +316,7 @@ def ground(duration: float = 0.0, link: str = "", **settings: str) -> Iterator[G
         process = processes.start("heat", [sys.executable, *command], env={"PYTHONPATH": str(ROOT)})
         process.wait_until(lambda: "serving" in process.log_tail(), timeout=30, what="serving")
         (folder / "schemas.json").write_text(json.dumps(SCHEMAS))
-        running = Ground(processes, etcd, redis, Heat(process, port), folder, dict(settings))
+        running = Ground(processes, etcd, redis, BenchHeat(process, port), folder, dict(settings))
         yield running
 
 

@@ -42,7 +42,7 @@ _PAGE = 1000
 
 
 @dataclass(slots=True)
-class Stack:
+class BenchStack:
     """A stack; whether it is done is told by the clock alone."""
 
     id: str
@@ -54,7 +54,7 @@ class Stack:
     outputs: tuple[str, ...] = ()
 
 
-class Cloud:
+class BenchCloud:
     """All stacks of all tenants, and what was asked."""
 
     def __init__(self, duration: float, link: str) -> None:
@@ -65,8 +65,8 @@ class Cloud:
         self.status = "UP"
         self.latency = 0.0
         self.hangs: dict[str, str] = {}
-        self.stacks: defaultdict[str, dict[str, Stack]] = defaultdict(dict)
-        self.busy: defaultdict[str, dict[str, Stack]] = defaultdict(dict)
+        self.stacks: defaultdict[str, dict[str, BenchStack]] = defaultdict(dict)
+        self.busy: defaultdict[str, dict[str, BenchStack]] = defaultdict(dict)
         self.log: list[tuple[float, str, str, str]] = []
         self.calls: Counter[str] = Counter()
         self._made = 0
@@ -121,7 +121,7 @@ class Cloud:
                 return 200, b"{}", ""
         return 404, b"{}", ""
 
-    def _asked(self, method: str, stack: Stack) -> None:
+    def _asked(self, method: str, stack: BenchStack) -> None:
         self.calls[method] += 1
         self.log.append((time.time(), method, stack.tenant, stack.name))
         if stack.done_at > time.time():
@@ -134,7 +134,7 @@ class Cloud:
         self._made += 1
         identity = f"{self._made:08x}-0000-4000-8000-000000000000"
         outputs = _outputs(str(wanted.get("template") or ""))
-        stack = Stack(identity, name, tenant, wanted.get("tags") or "", "CREATE", 0.0, outputs)
+        stack = BenchStack(identity, name, tenant, wanted.get("tags") or "", "CREATE", 0.0, outputs)
         stack.done_at = time.time() + next(
             (s for begin, s in self.durations.items() if name.startswith(begin)), self.duration
         )
@@ -225,7 +225,7 @@ def _outputs(template: str) -> tuple[str, ...]:
     return tuple(key[1] for key in keys if key and not key[1].endswith("monitoring_link"))
 
 
-def _described(stack: Stack, now: float, outputs: str = "") -> str:
+def _described(stack: BenchStack, now: float, outputs: str = "") -> str:
     """A stack as Heat tells it: the fields of a list, and the outputs when it is shown."""
     status = "COMPLETE" if stack.done_at <= now else "IN_PROGRESS"
     shown = (
@@ -241,10 +241,10 @@ def _described(stack: Stack, now: float, outputs: str = "") -> str:
     )
 
 
-class Connection(asyncio.Protocol):
+class BenchConnection(asyncio.Protocol):
     """HTTP/1.1 with keep-alive, one request after the other; nothing that the contenders do not send."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: BenchCloud) -> None:
         self._cloud = cloud
         self._buffer = b""
         self._dripped = False
@@ -308,9 +308,11 @@ class Connection(asyncio.Protocol):
         return int(self._transport.get_extra_info("sockname")[1])
 
 
-async def serve(port: int, cloud: Cloud) -> None:
+async def serve(port: int, cloud: BenchCloud) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(cloud), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(
+        lambda: BenchConnection(cloud), "127.0.0.1", port, backlog=1024
+    )
     print(f"serving on {port}", flush=True)
     await server.serve_forever()
 
@@ -326,7 +328,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     gc.disable()  # nothing here is cyclic, and a pause would be taken for the contenders'
-    asyncio.run(serve(options.port, Cloud(options.duration, options.link)))
+    asyncio.run(serve(options.port, BenchCloud(options.duration, options.link)))
 
 
 if __name__ == "__main__":

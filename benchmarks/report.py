@@ -22,7 +22,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 @dataclass
-class Result:
+class BenchResult:
     """One benchmark's outcome.
 
     :param columns: headings; the first column says what a row is about.

@@ -8,6 +8,7 @@
     │   ├── MappingError          a mapping cannot be evaluated on this resource
     │   ├── TemplateError         a template does not parse or render, or is not HOT
     │   ├── SettingsError         the environment
+    │   ├── PlanStale             what a saved plan was made from has changed
     │   └── SchemasDenied         the API server does not let us read its schema list
     ├── TemporaryError            the same request will work later; carries no delay, policy does
     │   ├── StoreUnavailable      etcd
@@ -112,6 +113,10 @@ class SettingsError(InvalidInput):
                 [f"{len(self.faults)} settings cannot be used:", *self.faults]
             )
         )
+
+
+class PlanStale(InvalidInput):
+    """What a saved plan was made from has changed: it is not carried out."""
 
 
 class SchemasDenied(InvalidInput):

@@ -23,6 +23,7 @@ from typing import Any
 from .core.masking import masked
 from .core.texts import clean, clean_json
 from .errors import SettingsError
+from .events import EventName, count
 from .tracebacks import told
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -56,11 +57,9 @@ class ConsoleFormatter(logging.Formatter):
         line = (
             f"{time} {record.levelname:<7} {clean(record.getMessage())}{fields}"
         )
-        return (
-            f"{line}\n{_indented(_traceback(record))}"
-            if record.exc_info
-            else line
-        )
+        if record.exc_info:
+            return f"{line}\n{_indented(_traceback(record))}"
+        return line
 
 
 _SPACES = re.compile("  +")
@@ -78,8 +77,9 @@ def _indented(text: str) -> str:
 
 
 def _traceback(record: logging.LogRecord) -> str:
-    error = record.exc_info[1] if record.exc_info else None
-    return told(error) if error is not None else "no exception"
+    if record.exc_info and record.exc_info[1] is not None:
+        return told(record.exc_info[1])
+    return "no exception"
 
 
 class JsonFormatter(logging.Formatter):
@@ -117,9 +117,8 @@ def configure(level: str, style: str) -> None:
     :param style: ``console`` or ``json``.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter() if style == "json" else ConsoleFormatter()
-    )
+    formats = {"console": ConsoleFormatter, "json": JsonFormatter}
+    handler.setFormatter(formats[style]())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -129,11 +128,10 @@ def configure(level: str, style: str) -> None:
         threading.excepthook = _log_uncaught_in_thread
     for chatty in ("celery.app.trace", "celery.worker.strategy"):
         # "received" and "succeeded" for every task: what a step did, it says itself.
-        logging.getLogger(chatty).setLevel(
-            max(logging.WARNING, root.level)
-            if root.level > logging.DEBUG
-            else root.level
-        )
+        if root.level > logging.DEBUG:
+            logging.getLogger(chatty).setLevel(_at_least_warning(root))
+        else:
+            logging.getLogger(chatty).setLevel(root.level)
     for noisy in (
         "urllib3",
         "keystoneauth",
@@ -144,7 +142,11 @@ def configure(level: str, style: str) -> None:
         "heatclient",
     ):
         # Their DEBUG lines print request bodies, in which secrets are not recognisable any more.
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+        logging.getLogger(noisy).setLevel(_at_least_warning(root))
+
+
+def _at_least_warning(root: logging.Logger) -> int:
+    return max(logging.WARNING, root.level)
 
 
 def tell_refused(error: SettingsError) -> None:
@@ -170,6 +172,7 @@ def _log_uncaught(
 ) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
+    count(EventName.UNCAUGHT)
     fields = {"event": "uncaught"}
     logging.getLogger(__name__).critical(
         "The process ended by a defect",
@@ -181,10 +184,10 @@ def _log_uncaught(
 def _log_uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
     if caught.exc_value is None or issubclass(caught.exc_type, SystemExit):
         return
-    fields = {
-        "event": "uncaught",
-        "of": caught.thread.name if caught.thread else "",
-    }
+    count(EventName.UNCAUGHT)
+    fields = {"event": "uncaught", "of": ""}
+    if caught.thread:
+        fields["of"] = caught.thread.name
     logging.getLogger(__name__).critical(
         "A thread ended by a defect",
         exc_info=(caught.exc_type, caught.exc_value, caught.exc_traceback),

@@ -35,7 +35,7 @@ STEPS: dict[str, steps.TaskFunction] = {
 Explicit names: moving a function never breaks a message that is already queued."""
 
 ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {
-    queue.LOOK: steps.look,
+    queue.LOOK: steps.poll,
     queue.MONITOR: following.monitor,
 }
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
@@ -65,6 +65,14 @@ def make_app(settings: Settings) -> Celery:
         _register(app, name, background, partial(_chains, context))
     for name in ROUNDS:
         _register(app, name, background, partial(_round, context))
+    _connect_signals(settings, context, background)
+    return app
+
+
+def _connect_signals(
+    settings: Settings, context: PerProcess, background: Background
+) -> None:
+    """What a worker does at its start and its end."""
     signals.setup_logging.connect(
         lambda **_: logs.configure(settings.log_level, settings.log_format),
         weak=False,
@@ -85,7 +93,6 @@ def make_app(settings: Settings) -> Celery:
     signals.worker_shutdown.connect(
         lambda **_: _close(background, context), weak=False
     )
-    return app
 
 
 def _refuse_cluster(settings: Settings) -> None:
@@ -155,13 +162,13 @@ def _chains(context: Callable[[], WorkerContext], task: Any, runs: Any) -> Work:
 
 
 def _round(context: Callable[[], WorkerContext], task: Any, about: Any) -> Work:
-    look, leaving = ROUNDS[task.name], LEAVING.get(task.name)
+    carry_out, leaving = ROUNDS[task.name], LEAVING.get(task.name)
     if leaving is None:
-        return Work(task.name, about, lambda: look(context(), about))
+        return Work(task.name, about, lambda: carry_out(context(), about))
     return Work(
         task.name,
         about,
-        lambda: look(context(), about),
+        lambda: carry_out(context(), about),
         lambda: leaving(context(), about),
         f"{task.name} {about}",
     )

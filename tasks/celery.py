@@ -2,8 +2,9 @@
 
 import os
 
-from orchestrator import environment, log, settings
+from orchestrator import log, settings
 from orchestrator.errors import SettingsError
+from orchestrator.settings import environment
 
 from .app import make_app
 

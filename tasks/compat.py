@@ -56,12 +56,14 @@ class _Told:
 class _Reasons(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            told = (
-                _Told(a) if isinstance(a, BaseException) else a
-                for a in record.args
-            )
-            record.args = tuple(told)
+            record.args = tuple(map(_without_traceback, record.args))
         return True
+
+
+def _without_traceback(argument: object) -> object:
+    if isinstance(argument, BaseException):
+        return _Told(argument)
+    return argument
 
 
 def tell_reasons() -> None:
@@ -100,23 +102,18 @@ def _no_banner(instance: Any = None, **_: Any) -> None:
 def _instead_of_banner(
     sender: str = "", instance: Any = None, **_: Any
 ) -> None:
-    fields = {
-        "event": "worker_started",
-        "hostname": sender,
-        "concurrency": getattr(instance, "concurrency", None),
-        "broker": instance.app.connection().as_uri()
-        if instance is not None
-        else "",
-        "queues": sorted(instance.app.amqp.queues)
-        if instance is not None
-        else [],
-    }
+    fields: dict[str, Any] = {"event": "worker_started", "hostname": sender}
+    if instance is not None:
+        fields["concurrency"] = instance.concurrency
+        fields["broker"] = instance.app.connection().as_uri()
+        fields["queues"] = sorted(instance.app.amqp.queues)
     log.info("Worker started", extra=fields)
 
 
 def _say(message: str, *_: Any) -> None:
     """In a signal handler: a logger might be holding a lock that this thread waits for."""
     text = logs.line(logging.INFO, str(message), event="worker_says")
-    os.write(
-        sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{text}\n".encode()
-    )
+    stderr = 2
+    if sys.__stderr__:
+        stderr = sys.__stderr__.fileno()
+    os.write(stderr, f"{text}\n".encode())

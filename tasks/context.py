@@ -41,35 +41,38 @@ log = logging.getLogger(__name__)
 
 
 class Promptness:
-    """Which types of resources Heat builds so fast that a look right after the request is worth
-    it."""
+    """Which types of resources Heat builds so fast that it is worth polling a stack right after the
+    request."""
 
     MISSES = 3
-    """After so many looks in a row that found Heat still at work, a type counts as slow: of one of
-    which only every tenth stack takes its time, the others are not to wait for the tenant's look.
+    """How often in a row Heat was still at work before a type counts as slow.
+    One slow stack in ten must not make the whole type count as slow.
     """
-    LOOK_AGAIN = 16
-    """At a slow type, one request of so many is followed by a look."""
+    POLL_AGAIN = 16
+    """Of a slow type, one stack of so many is polled right after its request."""
 
     def __init__(self) -> None:
         self._missed: dict[str, int] = {}
-        self._unlooked: dict[str, int] = {}
+        self._unpolled: dict[str, int] = {}
 
-    def worth_a_look(self, kind: str) -> bool:
+    def worth_polling(self, kind: str) -> bool:
         if self._missed.get(kind, 0) < self.MISSES:
             return True
-        self._unlooked[kind] = self._unlooked.get(kind, 0) + 1
-        return self._unlooked[kind] >= self.LOOK_AGAIN
+        self._unpolled[kind] = self._unpolled.get(kind, 0) + 1
+        return self._unpolled[kind] >= self.POLL_AGAIN
 
     def note(self, kind: str, done: bool) -> None:
-        """What the look found."""
-        self._missed[kind] = 0 if done else self._missed.get(kind, 0) + 1
-        self._unlooked[kind] = 0
+        """What the poll found."""
+        if done:
+            self._missed[kind] = 0
+        else:
+            self._missed[kind] = self._missed.get(kind, 0) + 1
+        self._unpolled[kind] = 0
 
 
 class Sightings:
     """Since when this process has seen stacks that are at rest as they are, by its own monotonic
-    clock: the clocks of those who asked and those who look may disagree."""
+    clock: the clocks of those who asked and those who poll may disagree."""
 
     _LONGEST = 600.0
     """Seconds after which a sighting that nobody came back to is forgotten."""
@@ -89,7 +92,7 @@ class Sightings:
     def settled(self, operation: str, stack: Stack | None) -> bool:
         """Whether the stack has looked like this for long enough to be taken at its word."""
         now = self._clock()
-        shown = replace(stack, outputs=None) if stack else None
+        shown = stack and replace(stack, outputs=None)
         seen = self._seen.get(operation)
         if seen is None or seen[0] != shown:
             self._forget(now)
@@ -206,9 +209,10 @@ def open_context(settings: Settings) -> WorkerContext:
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
-    types = Types(
-        store, settings.prefixes, source.read if source.local else None
-    )
+    read = None
+    if source.local:
+        read = source.read
+    types = Types(store, settings.prefixes, read)
     return WorkerContext(
         types=types,
         store=store,

@@ -22,7 +22,7 @@ from functools import lru_cache
 
 from orchestrator import faults
 from orchestrator.clients.places import locate
-from orchestrator.clients.store import KeyValue
+from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.clients.targets import CONCURRENCY
 from orchestrator.core import monitoring, records
 from orchestrator.core.records import MonitoringRecord
@@ -169,7 +169,7 @@ def _links(ref: Ref, stack: KeyValue) -> Iterator[str]:
             "asked": monitoring.MOST_TARGETS,
         }
         log.warning(
-            "Too many monitoring targets, the last ones are not polled",
+            "Too many monitoring targets, the last ones are not probed",
             extra=fields,
         )
     yield from links[: monitoring.MOST_TARGETS]
@@ -224,7 +224,9 @@ def _ask_one(
             SLOW.failed(link, took)
         raise
     SLOW.answered(link)
-    return monitoring.parse_target(*answer) if answer is not None else None
+    if answer is not None:
+        return monitoring.parse_target(*answer)
+    return None
 
 
 @dataclass(slots=True)
@@ -263,11 +265,11 @@ class Slow:
         with self._lock:
             times = self._known.pop(link, (0, 0.0))[0] + 1
             beyond = times - self.PATIENCE
-            pause = (
-                min(self.FACTOR * took * 2.0 ** min(beyond, 20), self.LONGEST)
-                if beyond >= 0
-                else 0.0
-            )
+            pause = 0.0
+            if beyond >= 0:
+                pause = min(
+                    self.FACTOR * took * 2.0 ** min(beyond, 20), self.LONGEST
+                )
             self._known[link] = (times, time.monotonic() + pause)
             if len(self._known) > self.MOST:
                 self._known.popitem(last=False)
@@ -325,7 +327,7 @@ def _write(
         exists(keys.below(keys.config, resource.ref)),
         unchanged(resource.stack.key, resource.stack.revision),
         unchanged(resource.state.key, resource.state.revision),
-        unchanged(key, resource.old.revision if resource.old else 0),
+        unchanged(key, revision_of(resource.old)),
     )
     if told is None:
         return bool(context.store.commit(Transaction(requires, deletes=(key,))))

@@ -3,7 +3,7 @@
 Whoever can write to Redis can put anything into the queues, and so can a program that was given the
 wrong database. Celery and kombu stumble over much of it: an envelope without properties, an
 unhashable task name or a body that is a number ends the worker (celery 5.7.0, kombu 5.7.0). So a
-message is looked at before Celery gets it, and what cannot be used is dropped with one line in the
+message is checked before Celery gets it, and what cannot be used is dropped with one line in the
 log.
 
 All functions are pure. They answer with the reason, empty when there is none; a reason quotes
@@ -13,12 +13,12 @@ nothing of the message but a task's name.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from orchestrator.clients import queue
+from orchestrator.core.documents import parse_json
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Json
 
@@ -138,7 +138,7 @@ def _headers(headers: Mapping[str, Json]) -> str:
 def _body(message: Mapping[str, Json]) -> str:
     task = message["headers"]["task"]
     try:
-        body = json.loads(base64.b64decode(message["body"], validate=True))
+        body = parse_json(base64.b64decode(message["body"], validate=True))
     except (ValueError, RecursionError):
         return f"{task}: its body is not JSON"
     match body:
@@ -155,7 +155,10 @@ def _body(message: Mapping[str, Json]) -> str:
 
 def _chain(task: str, argument: Json, chain: Json) -> str:
     """The steps that follow: of the same jobs, by tasks that we have."""
-    for link in chain if isinstance(chain, list) else [chain] if chain else ():
+    links = chain or []
+    if not isinstance(links, list):
+        links = [links]
+    for link in links:
         known = isinstance(link, dict) and link.get("task") in (
             queue.WAIT,
             queue.RECORD,

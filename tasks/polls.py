@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 
-from orchestrator.clients.store import KeyValue
+from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.core import effects
 from orchestrator.core.records import Cause, Poll
 from orchestrator.errors import HeatRefused, TemporaryError
@@ -35,7 +35,7 @@ def goes_on(context: WorkerContext, tenant: str) -> Undo:
     if before.under_way:
         # Another poll of the tenant goes on, and has told so.
         return lambda: None
-    transaction = effects.poll_goes_on(key, before, _revision(found))
+    transaction = effects.poll_goes_on(key, before, revision_of(found))
     revision = context.store.commit(transaction, context.claims.lease())
     if not revision:
         return lambda: None
@@ -54,9 +54,9 @@ def failed(
     found = context.store.get(key)
     before = _read(found)
     # A list that Heat refuses with a document of its own is refused to our user.
-    cause = (
-        cause_of(error) if isinstance(error, TemporaryError) else Cause.PROJECT
-    )
+    cause = Cause.PROJECT
+    if isinstance(error, TemporaryError):
+        cause = cause_of(error)
     failures = before.failures + 1
     since = before.since or round(context.clock.now(), 3)
     poll = Poll(
@@ -69,7 +69,7 @@ def failed(
         "reason": poll.reason,
     }
     log.warning("Poll of a tenant's stacks failed", extra=fields)
-    context.store.commit(effects.poll_failed(key, poll, _revision(found)))
+    context.store.commit(effects.poll_failed(key, poll, revision_of(found)))
 
 
 def answered(context: WorkerContext, tenant: str) -> None:
@@ -83,10 +83,8 @@ def answered(context: WorkerContext, tenant: str) -> None:
 def _read(found: KeyValue | None) -> Poll:
     """What is known of the polls before; nothing where the record cannot be read."""
     try:
-        return Poll.from_json(found.value) if found else Poll()
+        if found:
+            return Poll.from_json(found.value)
+        return Poll()
     except (ValueError, KeyError, TypeError, AttributeError):
         return Poll()
-
-
-def _revision(found: KeyValue | None) -> int:
-    return found.revision if found else 0

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 
     :param arguments: the worker's name; ``worker@`` and the name of this host if there is none.
     """
-    node = arguments[0] if arguments else f"worker@{socket.gethostname()}"
+    node = next(iter(arguments), f"worker@{socket.gethostname()}")
     try:
         broker = Queue(settings.load().broker)
     except SettingsError as error:
@@ -42,12 +42,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     finally:
         broker.close()
-    print(
-        f"{node} answers"
-        if well
-        else f"{node} has not answered for {PATIENCE:g} s"
-    )
-    return 0 if well else 1
+    if well:
+        print(f"{node} answers")
+        return 0
+    print(f"{node} has not answered for {PATIENCE:g} s")
+    return 1
 
 
 if __name__ == "__main__":

@@ -92,11 +92,10 @@ class _Call:
 
     def fail(self, error: Exception) -> None:
         """Every thread raises an error of its own where that is of use to anybody."""
-        self.error = (
-            type(error)(str(error))
-            if isinstance(error, StoreUnavailable)
-            else error
-        )
+        if isinstance(error, StoreUnavailable):
+            self.error = type(error)(str(error))
+        else:
+            self.error = error
 
 
 class GatheringStore(Store):
@@ -139,7 +138,11 @@ class GatheringStore(Store):
             if complete:
                 self._perform_all()
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+    def get_many(
+        self, keys: Sequence[str], *, revision: int = 0
+    ) -> Mapping[str, KeyValue]:
+        if revision:
+            return self._store.get_many(keys, revision=revision)
         return self._performed(_Call(None, keys)).found
 
     def commit(

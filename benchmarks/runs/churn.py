@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ground import nodes, orchestra
 from ..measuring import memory_mib
-from ..report import Result
+from ..report import BenchResult
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +80,6 @@ def run(options: argparse.Namespace) -> None:
         "at the end",
         "growth since the tenth",
     )
-    Result("churn", title, columns, rows, notes, {"samples": seen, "left": left}, plot).publish(
-        save=options.save
-    )
+    BenchResult(
+        "churn", title, columns, rows, notes, {"samples": seen, "left": left}, plot
+    ).publish(save=options.save)

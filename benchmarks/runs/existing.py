@@ -17,7 +17,7 @@ from orchestrator.sandbox.processes import Process
 from .. import filling, traffic
 from ..ground import Ground, ground, settle
 from ..measuring import cpu_seconds, memory_mib, peak_mib, percentile
-from ..report import Result
+from ..report import BenchResult
 
 _FEW = 10
 """Resources of the other system, which the large one's latency is compared with."""
@@ -237,7 +237,7 @@ def _publish(
         axes.set_ylabel("share of the changes")
         axes.legend(title="resources")
 
-    Result(
+    BenchResult(
         "existing",
         f"What exists: {count:,} built resources",
         ("measured", "value"),

@@ -16,7 +16,7 @@ import redis
 from orchestrator.sandbox.processes import Process
 
 from ..ground import Ground, nodes, orchestra, settle
-from ..report import Result
+from ..report import BenchResult
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> None:
         )
         axes.set_xlabel("seconds")
 
-    Result(
+    BenchResult(
         "faults",
         "What a fault costs",
         ("fault", "times", "median", "most"),

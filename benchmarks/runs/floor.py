@@ -6,8 +6,8 @@ import argparse
 from statistics import median
 from typing import Any
 
-from ..ground import Ground, Load, ground, nodes, settle
-from ..report import Result
+from ..ground import BenchLoad, Ground, ground, nodes, settle
+from ..report import BenchResult
 
 CONTENDERS = {
     "ours": "orchestrator",
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slots", type=int, default=4)
 
 
-def start(running: Ground, contender: str, slots: int) -> Load:
+def start(running: Ground, contender: str, slots: int) -> BenchLoad:
     """Start a contender and put some jobs through, so that every process is warm."""
     if contender == "ours":
         running.bridge()
@@ -58,7 +58,7 @@ def start(running: Ground, contender: str, slots: int) -> Load:
 
 
 def run(options: argparse.Namespace) -> None:
-    loads: dict[str, list[Load]] = {name: [] for name in CONTENDERS}
+    loads: dict[str, list[BenchLoad]] = {name: [] for name in CONTENDERS}
     with ground() as running:
         running.push_template()
         for round_ in range(options.rounds):
@@ -105,4 +105,4 @@ def run(options: argparse.Namespace) -> None:
         axes.set_xlabel("jobs a second")
 
     columns = ("contender", "jobs/s median [range]", "CPU ms a job", "ours as a share of it")
-    Result("floor", title, columns, rows, notes, data, plot).publish(save=options.save)
+    BenchResult("floor", title, columns, rows, notes, data, plot).publish(save=options.save)

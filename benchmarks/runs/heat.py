@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ..ground import Ground, ground
-from ..report import Result
+from ..report import BenchResult
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +70,6 @@ def run(options: argparse.Namespace) -> None:
         axes.set_ylabel("requests a second")
 
     columns = ("clients", "requests a second, creates and looks in turn", "CPU of Heat for one")
-    Result(
+    BenchResult(
         "heat", "The benchmark's Heat alone", columns, rows, data={"runs": found}, plot=plot
     ).publish(save=options.save)

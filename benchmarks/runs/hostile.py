@@ -15,7 +15,7 @@ from typing import Any
 
 from ..ground import SCHEMAS, TEMPLATE, Ground, document, nodes, orchestra
 from ..measuring import percentile
-from ..report import Result
+from ..report import BenchResult
 
 QUANTILES = (0.5, 0.95, 0.99)
 TENANT = "hostile"
@@ -93,7 +93,7 @@ def hostile(kinds: Mapping[str, dict[str, Any]], seconds: float, rate: float) ->
     return writes
 
 
-class Memory:
+class MemoryUse:
     """How much the bridge and the workers grow, with all that they start: looked at ten times a
     second."""
 
@@ -177,7 +177,7 @@ def measure(
                 [*others, *hostile(kinds, options.seconds, options.hostile)],
                 key=lambda write: write[0],
             )
-            memory = Memory(running)
+            memory = MemoryUse(running)
             with memory.watched():
                 load = running.load(writes).check()
             assert all(
@@ -231,6 +231,6 @@ def run(options: argparse.Namespace) -> None:
         f"Two bridges, {options.workers} workers of {options.slots} slots. Three others write {options.rate:g} changes/s for "
         f"{options.seconds:g} s, the hostile tenant {options.hostile:g} changes/s; the times are the others', from config to state."
     ]
-    Result("hostile", "Hostile mappings and templates", columns, rows, notes, data).publish(
+    BenchResult("hostile", "Hostile mappings and templates", columns, rows, notes, data).publish(
         save=options.save
     )

@@ -6,9 +6,9 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from ..ground import Load, node, nodes, orchestra, settle
+from ..ground import BenchLoad, node, nodes, orchestra, settle
 from ..measuring import percentile
-from ..report import Result
+from ..report import BenchResult
 
 QUANTILES = (0.5, 0.95, 0.99)
 SLOW = 1.7
@@ -33,10 +33,10 @@ def name_of(key: str) -> str:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenJobs:
     """What the generator and Heat saw of one load, by names of nodes; seconds."""
 
-    load: Load
+    load: BenchLoad
     asked: dict[str, float]
 
     def of(self, *kinds: str) -> list[str]:
@@ -92,9 +92,9 @@ def run(options: argparse.Namespace) -> None:
             )
         )
 
-    def measure(writes: list[list[Any]]) -> Seen:
+    def measure(writes: list[list[Any]]) -> SeenJobs:
         load = running.load(sorted(writes, key=lambda write: write[0])).check()
-        return Seen(load, {name: when for when, _, _, name in reversed(running.heat.asked())})
+        return SeenJobs(load, {name: when for when, _, _, name in reversed(running.heat.asked())})
 
     look = f"a look every {options.look:g} s"
     with orchestra(ORCHESTRATOR_HEAT_POLL_INTERVAL=str(options.look)) as running:
@@ -148,4 +148,4 @@ def run(options: argparse.Namespace) -> None:
         axes.set_ylabel("share of changes")
         axes.legend(fontsize=6)
 
-    Result("latency", "Latency", columns, rows, [], data, plot).publish(save=options.save)
+    BenchResult("latency", "Latency", columns, rows, [], data, plot).publish(save=options.save)

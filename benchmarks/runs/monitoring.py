@@ -16,7 +16,7 @@ from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 from .. import filling, traffic
 from ..ground import Ground, ground
 from ..measuring import percentile
-from ..report import Result
+from ..report import BenchResult
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,7 +161,7 @@ def _publish(options: argparse.Namespace, quiet: dict[str, Any], lags: list[floa
         axes.set_ylabel("looks in a second")
         axes.set_ylim(bottom=0)
 
-    Result(
+    BenchResult(
         "monitoring",
         f"Monitoring: {options.targets:,} targets, a look every {options.interval:.0f} s",
         ("measured", "value"),

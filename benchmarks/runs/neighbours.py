@@ -10,7 +10,7 @@ from typing import Any
 
 from ..ground import Ground, node, nodes, orchestra
 from ..measuring import percentile
-from ..report import Result
+from ..report import BenchResult
 
 HOSTILE = "hostile"
 QUANTILES = (0.5, 0.95, 0.99)
@@ -127,4 +127,4 @@ def run(options: argparse.Namespace) -> None:
         f"One worker of {options.slots} slots. Five others write {options.rate:g} changes/s for {options.seconds:g} s; "
         f"Heat takes {SLOW:g} s for half of them, whose end is found by a poll."
     ]
-    Result("neighbours", "Neighbours", columns, rows, notes, data).publish(save=options.save)
+    BenchResult("neighbours", "Neighbours", columns, rows, notes, data).publish(save=options.save)

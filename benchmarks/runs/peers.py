@@ -19,8 +19,8 @@ from typing import Any
 from orchestrator import __version__
 
 from .. import peers
-from ..ground import Ground, Load, ground, nodes, settle
-from ..report import Result
+from ..ground import BenchLoad, Ground, ground, nodes, settle
+from ..report import BenchResult
 
 WORK = {"at once": 0.0, "after 1 s": 1.0, "after 10 s": 10.0}
 """How long Heat takes for a stack."""
@@ -181,7 +181,7 @@ def _prefix(contender: Contender, number: int, work: str) -> str:
     return f"{contender.name}-{number}-{work.replace(' ', '-')}"
 
 
-def _check_once(running: Ground, load: Load) -> None:
+def _check_once(running: Ground, load: BenchLoad) -> None:
     """:raises RuntimeError: a stack was not made exactly once, or was changed afterwards."""
     wanted = {f"node_{key.rpartition('/')[2]}" for key in load.written}
     asked = Counter(name for _, _, _, name in running.heat.asked() if name in wanted)
@@ -289,6 +289,6 @@ def publish(
         "without Heat",
         "our rate is",
     )
-    Result(
+    BenchResult(
         "peers", "The same work by us and by OpenStack TaskFlow", columns, rows, notes, data, plot
     ).publish(save=save)

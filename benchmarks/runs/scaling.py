@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from ..ground import nodes, orchestra
-from ..report import Result
+from ..report import BenchResult
 
 PARTIES = ("bridge", "worker", "etcd", "Redis")
 
@@ -85,7 +85,9 @@ def run(options: argparse.Namespace) -> None:
         axes.legend()
 
     title = f"Scale-out on one machine of two cores: {options.jobs:,} creates, 20 tenants"
-    Result("scaling", title, columns, rows, [], {"runs": data}, plot).publish(save=options.save)
+    BenchResult("scaling", title, columns, rows, [], {"runs": data}, plot).publish(
+        save=options.save
+    )
 
 
 def etcd_counts(running: Any) -> dict[str, float]:

@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..ground import ROOT, SCHEMAS, Ground, Load, document, ground, node, nodes, settle
+from ..ground import ROOT, SCHEMAS, BenchLoad, Ground, document, ground, node, nodes, settle
 from ..measuring import percentile
-from ..report import Result
+from ..report import BenchResult
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
     rows: list[tuple[str, ...]] = []
     data: dict[str, Any] = {}
 
-    def measure(running: Ground, what: str, writes: list[list[Any]]) -> Load:
+    def measure(running: Ground, what: str, writes: list[list[Any]]) -> BenchLoad:
         load = running.load(writes).check()
         cpu = sum(load.cpu.values()) - load.cpu["Heat"]
         rows.append(
@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> None:
         axes.set_ylim(bottom=0)
 
     columns = ("shape", "resources", "first config → last state", "jobs/s", "CPU ms a job")
-    Result(
+    BenchResult(
         "shape",
         "Shapes of dependency, stacks that complete at once",
         columns,

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
-from ..ground import Ground, Load, nodes, orchestra, settle
-from ..report import Result
+from ..ground import BenchLoad, Ground, nodes, orchestra, settle
+from ..report import BenchResult
 
 PARTIES = ("bridge", "worker", "etcd", "Redis")
 Samples = list[tuple[float, float]]
@@ -49,7 +49,7 @@ def _sampling(running: Ground) -> Iterator[Samples]:
         sampler.join()
 
 
-def _along(load: Load, samples: Samples, parts: int = 10) -> list[float]:
+def _along(load: BenchLoad, samples: Samples, parts: int = 10) -> list[float]:
     """Milliseconds of CPU for a job, in each tenth of the jobs."""
     done = sorted(load.reported.values())
     counted = [(bisect_right(done, at), cpu) for at, cpu in samples]
@@ -125,6 +125,6 @@ def run(options: argparse.Namespace) -> None:
             f"Along the {sizes[-1]:,}, CPU ms a job by tenths: {', '.join(f'{each:.1f}' for each in along)}."
         )
     data = {"runs": found, "along_ms": along}
-    Result(
+    BenchResult(
         "throughput", title, columns, rows, notes, data, lambda axes: _show(found, along, axes)
     ).publish(save=options.save)

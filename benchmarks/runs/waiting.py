@@ -11,7 +11,7 @@ from typing import Any
 
 from ..ground import Ground, nodes, orchestra
 from ..measuring import memory_mib, percentile
-from ..report import Result
+from ..report import BenchResult
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +140,9 @@ def run(options: argparse.Namespace) -> None:
         axes.set_ylabel("stacks")
         axes.legend()
 
-    Result("waiting", title, ("measured", "value"), rows, [], data, plot).publish(save=options.save)
+    BenchResult("waiting", title, ("measured", "value"), rows, [], data, plot).publish(
+        save=options.save
+    )
 
 
 def _rates(samples: list[dict[str, Any]]) -> float | None:

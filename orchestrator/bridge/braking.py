@@ -11,6 +11,7 @@ from ..core.keys import Keys
 from ..core.records import Brake
 from ..core.removals import BrakeLimits
 from ..core.world import World
+from ..events import EventName, count
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class DeletionBrake:
                 effects.release_deletions(self._keys)
             ):
                 removals.release()
+                count(EventName.DELETIONS_RELEASED)
                 log.info(
                     "Deletions released", extra={"event": "deletions_released"}
                 )
@@ -59,6 +61,7 @@ class DeletionBrake:
         )
         if self._leadership.commit(effects.hold_deletions(self._keys, brake)):
             removals.hold()
+            count(EventName.DELETIONS_HELD)
             log.error(
                 "Deletions are held",
                 extra={

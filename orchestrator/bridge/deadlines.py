@@ -17,6 +17,7 @@ from ..core.jobs import Action, job_action
 from ..core.records import Cause, Run, Step
 from ..core.refs import JobId
 from ..core.stacks import DELETE_ATTEMPTS
+from ..events import EventName, count
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,7 @@ class Skew:
             and self._clock() - self._told >= _SKEW_AGAIN
         ):
             self._told = self._clock()
+            count(EventName.CLOCK_SKEW)
             log.warning(
                 "Clocks of worker and bridge differ",
                 extra={

@@ -31,6 +31,7 @@ from ..core.keys import job_of, run_id
 from ..core.records import Cause, Poll, Run, Step
 from ..core.refs import JobId, Ref, RunId
 from ..errors import BrokerUnavailable
+from ..events import EventName, count
 from .backlog import Backlog
 from .outage import Outage
 from .polls import Polls
@@ -312,6 +313,7 @@ class Dispatcher:
         if lane.open:
             lane.hold_off()
             if lane.failures == OPENS_AFTER:
+                count(EventName.CIRCUIT_OPEN)
                 log.warning(
                     "Circuit opened",
                     extra={
@@ -330,6 +332,7 @@ class Dispatcher:
         """Heat answers for this tenant: close the circuit, and let go all who waited for that."""
         lane = self._lane(tenant)
         if lane.open:
+            count(EventName.CIRCUIT_CLOSED)
             log.info(
                 "Circuit closed",
                 extra={"event": "circuit_closed", "tenant": tenant},
@@ -625,6 +628,7 @@ class Dispatcher:
             if lane is not None and poll.refused:
                 self._note_refused_poll(tenant, lane, poll.reason)
         elif self._polls.note_over(tenant) and lane is not None:
+            count(EventName.POLL_ANSWERED)
             log.info(
                 "Polls are answered again",
                 extra={"event": "poll_answered", "tenant": tenant},
@@ -686,6 +690,7 @@ class Dispatcher:
             lost = self._queue.lost_everything()
             self.outage.over()
             if lost:
+                count(EventName.BROKER_LOST_DATA)
                 fields = {
                     "event": "broker_lost_data",
                     "jobs": len(self._submits) + len(self._records),
@@ -703,6 +708,7 @@ class Dispatcher:
                 job for job, sent in self._records.items() if sent.overdue(now)
             ]
             if (submits or records) and self._queue.depth() == 0:
+                count(EventName.MESSAGES_LOST)
                 fields = {
                     "event": "messages_lost",
                     "jobs": len(submits) + len(records),

@@ -1,36 +1,23 @@
 """Is this bridge well? ``/health`` and ``/live`` for probes, ``/metrics`` for Prometheus.
 
-``/health`` says whether the bridge can do its work. A leader whose loop hangs, or whose watch is
-deaf, and any bridge that etcd does not answer or let in, says 503 and why. ``/live`` says whether a
-restart would help: 503 only when the loop hangs. A probe that restarts bridges because etcd is away
-would only keep them away longer.
-
-Counters come from the log: every record that carries an ``event`` is counted under that name, so
-that what is told is also counted.
+``/health`` answers 503 when the bridge cannot do its work, ``/live`` when only a restart helps.
+:mod:`orchestrator.views.health` judges which it is, by what the bridge's threads have told.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-
 from ..clients.store import Watch
 from ..errors import SettingsError
+from ..views.health import Pulse
+from .metrics import Metric, Metrics
 
-LOOP_SILENCE = 15.0
-"""Seconds for which the leader's loop may be busy with one thing."""
-WATCH_SILENCE = 30.0
-"""Seconds for which the watch may be deaf; it is opened anew after 12
-(clients.etcd.watch.DEAF_AFTER)."""
-STANDBY_SILENCE = 10.0
-"""Seconds for which etcd may leave a standby without an answer; it is asked every second."""
 HANGS = 120.0
 """Seconds after which only a restart helps. One read of etcd is tried for 20 s
 (clients.etcd.store.READ_TIMEOUT), and a frozen Redis holds the leader's loop up for about as
@@ -49,41 +36,9 @@ class Health:
         self._hangs_after = math.inf
         self._watch: Watch | None = None
         self._trouble = ""
-        self.registry = CollectorRegistry()
-        self._events = Counter(
-            "orchestrator_events",
-            "What happened, by the event of the log.",
-            ["event"],
-            registry=self.registry,
-        )
-        self._leading = Gauge(
-            "orchestrator_leading",
-            "1 while this bridge leads.",
-            registry=self.registry,
-        )
-        self._size = Gauge(
-            "orchestrator_world",
-            "Things the leader knows.",
-            ["kind"],
-            registry=self.registry,
-        )
+        self.metrics = Metrics()
         self._notes: dict[str, str] = {}
-        self._refused = Gauge(
-            "orchestrator_schemas_refused",
-            "1 while a newer schema list cannot be used.",
-            registry=self.registry,
-        )
-        self._wait = Gauge(
-            "orchestrator_message_wait_seconds",
-            "How long messages wait for a worker at the moment.",
-            registry=self.registry,
-        )
-        self._broker = Gauge(
-            "orchestrator_broker_available",
-            "0 while the broker takes no messages of the leader.",
-            registry=self.registry,
-        )
-        self._broker.set(1)
+        self.metrics.set(Metric.BROKER_AVAILABLE, 1)
         self.broker = ""
         """Why the broker takes no messages; empty while it does, and on a standby."""
 
@@ -110,8 +65,8 @@ class Health:
 
     def _not_leading(self) -> None:
         self.role, self._hangs_after, self._watch = "standby", HANGS, None
-        self._leading.set(0)
-        self._wait.set(0.0)
+        self.metrics.set(Metric.LEADING, 0)
+        self.metrics.set(Metric.MESSAGE_WAIT, 0.0)
         self.schemas("", refused=False)  # Only the leader looks at the list,
         self.tell("deletions", "")  # and holds deletions.
         self._note_broker("")
@@ -119,12 +74,12 @@ class Health:
     def leading(self, watch: Watch) -> None:
         self.role, self._hangs_after, self._watch = "leader", HANGS, watch
         self._trouble = ""
-        self._leading.set(1)
+        self.metrics.set(Metric.LEADING, 1)
         self.beat({}, 0.0)
 
     def _note_broker(self, reason: str) -> None:
         self.broker = reason
-        self._broker.set(0 if reason else 1)
+        self.metrics.set(Metric.BROKER_AVAILABLE, not reason)
 
     def beat(
         self, sizes: dict[str, int], wait: float, broker: str = ""
@@ -137,9 +92,9 @@ class Health:
         """
         self._note_broker(broker)
         self._beat = time.monotonic()
-        self._wait.set(wait)
+        self.metrics.set(Metric.MESSAGE_WAIT, wait)
         for kind, size in sizes.items():
-            self._size.labels(kind).set(size)
+            self.metrics.set(Metric.WORLD, size, kind=kind)
 
     def schemas(self, note: str, *, refused: bool) -> None:
         """Whether the schema list in force is the newest.
@@ -149,7 +104,7 @@ class Health:
         :param refused: whether there is a newer one that cannot be used.
         """
         self.tell("schemas", note)
-        self._refused.set(refused)
+        self.metrics.set(Metric.SCHEMAS_REFUSED, refused)
 
     def tell(self, about: str, note: str) -> None:
         """What a person should know though this bridge does its work; an empty *note* when there is
@@ -160,49 +115,25 @@ class Health:
     def note(self) -> str:
         return "; ".join(filter(None, self._notes.values()))
 
-    def count(self, event: str) -> None:
-        self._events.labels(event).inc()
-
     def fault(self) -> str:
         """Why this bridge cannot do its work; empty when it can."""
-        if self._trouble:
-            return self._trouble
-        silence = time.monotonic() - self._beat
-        if self.role == "standby" and silence > STANDBY_SILENCE:
-            return f"etcd has not answered for {silence:.0f} s"
-        if self.role != "leader":
-            return ""
-        if silence > LOOP_SILENCE:
-            return f"the loop has not come round for {silence:.0f} s"
-        if (
-            self._watch is not None
-            and (silence := self._watch.silent_for) > WATCH_SILENCE
-        ):
-            return f"the watch has been silent for {silence:.0f} s"
-        return ""
+        return self._pulse().fault
 
     def hangs(self) -> str:
         """Why only a restart helps; empty when none would."""
-        silence = time.monotonic() - self._beat
-        return (
-            f"the loop has not come round for {silence:.0f} s"
-            if silence > self._hangs_after
-            else ""
+        return self._pulse().hangs
+
+    def _pulse(self) -> Pulse:
+        watch_silence = 0.0
+        if self._watch is not None:
+            watch_silence = self._watch.silent_for
+        return Pulse(
+            self.role,
+            time.monotonic() - self._beat,
+            self._hangs_after,
+            watch_silence,
+            self._trouble,
         )
-
-
-class CountEvents(logging.Filter):
-    """Counts log records by their event; lets every record pass."""
-
-    def __init__(self, health: Health) -> None:
-        super().__init__()
-        self._health = health
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        event = getattr(record, "event", None)
-        if isinstance(event, str):
-            self._health.count(event)
-        return True
 
 
 def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
@@ -225,9 +156,7 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
                 self._answer_fault(health.hangs())
             elif self.path == "/metrics":
                 self._answer(
-                    200,
-                    generate_latest(health.registry),
-                    "text/plain; version=0.0.4",
+                    200, health.metrics.text(), "text/plain; version=0.0.4"
                 )
             else:
                 self._answer(404, b"/health, /live or /metrics\n", "text/plain")
@@ -236,11 +165,11 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
             """*more* is no fault, and left out where there is nothing to say."""
             told = {name: text for name, text in more.items() if text}
             document = {"role": health.role, "fault": fault, **told}
-            self._answer(
-                503 if fault else 200,
-                json.dumps(document).encode(),
-                "application/json",
-            )
+            status = 200
+            if fault:
+                status = 503
+            body = json.dumps(document).encode()
+            self._answer(status, body, "application/json")
 
         def _answer(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)

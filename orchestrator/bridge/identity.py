@@ -18,6 +18,7 @@ from ..core.records import Identity, IdentityTrouble
 from ..core.removals import BrakeLimits
 from ..core.world import World
 from ..errors import TemporaryError
+from ..events import EventName, count
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class IdentityGuard:
                 raise self._refused(
                     leadership, keys, before, ours, f"{lost} of {built}"
                 )
+            count(EventName.IDENTITY_CONFIRMED)
             log.warning(
                 "Identity change confirmed",
                 extra={"event": "identity_confirmed"},
@@ -87,6 +89,7 @@ class IdentityGuard:
         try:
             return Identity.from_json(found.value) if found else None
         except (ValueError, KeyError, TypeError):
+            count(EventName.RECORD_UNREADABLE)
             log.error(
                 "Record skipped",
                 extra={"event": "record_unreadable", "record": key},

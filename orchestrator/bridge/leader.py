@@ -16,6 +16,7 @@ from ..clients.store import Compacted, HistoryChanged, Lease, Store, Watch
 from ..core.keys import Keys
 from ..core.transactions import Require, Transaction, unchanged
 from ..errors import OrchestratorError, StoreForbidden, StoreUnavailable
+from ..events import EventName, count
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +147,7 @@ def campaign(
                 store, keys, seconds, who, leader.revision if leader else 0
             )
         ):
+            count(EventName.LEADING)
             log.info(
                 "Leadership acquired",
                 extra={
@@ -156,6 +158,7 @@ def campaign(
             return leadership
         heard()
         if not announced:
+            count(EventName.STANDING_BY)
             log.info(
                 "Another bridge leads, standing by",
                 extra={"event": "standing_by"},
@@ -264,6 +267,7 @@ def _stand_by(
     if sentry.error is not None and not isinstance(
         sentry.error, Compacted | HistoryChanged
     ):
+        count(EventName.WATCH_BROKEN)
         log.warning(
             "Standby's watch ended",
             extra={"event": "watch_broken", "reason": str(sentry.error)[:200]},

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from ..clients.store import Compacted, HistoryChanged, Store
 from ..core.keys import Keys
 from ..errors import StoreUnavailable
+from ..events import EventName, count
 from .health import Health
 from .identity import IdentityDiffers
 from .leader import Leadership, LeadershipLost, campaign, identity
@@ -54,6 +55,7 @@ class Leading:
                 try:
                     self._one_term(stopping)
                 except LeadershipLost as error:
+                    count(EventName.LEADERSHIP_LOST)
                     log.warning(
                         "Leadership lost",
                         extra={
@@ -63,6 +65,7 @@ class Leading:
                     )
                     self._resign()
                 except HistoryChanged as error:
+                    count(EventName.HISTORY_CHANGED)
                     log.warning(
                         "etcd was restored or replaced, starting a new term",
                         extra={
@@ -73,6 +76,7 @@ class Leading:
                     self._health.troubled(str(error))
                     self._resign()
                 except IdentityDiffers as error:
+                    count(EventName.IDENTITY_DIFFERS)
                     log.error(
                         "Decisions stopped",
                         extra={
@@ -84,6 +88,7 @@ class Leading:
                     self._resign()  # Another bridge may be the right one.
                     stopping.wait(_LONGEST_PAUSE)
                 except StoreUnavailable as error:
+                    count(EventName.TERM_ENDED)
                     log.warning(
                         "State of etcd unknown, starting a new term",
                         extra={"event": "term_ended", "reason": str(error)},

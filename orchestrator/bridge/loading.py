@@ -41,6 +41,7 @@ from ..core.records import (
 from ..core.refs import JobId, Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.world import World
+from ..events import EventName, count
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -77,6 +78,7 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
     _find_deployed(world, done)
     _find_lost_jobs(world, done, since.handled)
     _find_retries(world, since.failed, pushed)
+    _find_held_again(world)
     _find_failed_deletions(world)
     for known in (
         world.handled,
@@ -95,6 +97,7 @@ def take_in(world: World, keys: Keys, entry: Entry) -> list[Fact]:
     found = list(of_config(keys, entry))
     for fact in found:
         if isinstance(fact, ConfigUnreadable):
+            count(EventName.CONFIG_REJECTED)
             fields = {
                 "event": "config_rejected",
                 "config": fact.key,
@@ -136,6 +139,7 @@ def read_poll(key: str, value: bytes) -> Poll | None:
 
 
 def _skipped(key: str, reason: str) -> None:
+    count(EventName.RECORD_UNREADABLE)
     fields = {"event": "record_unreadable", "record": key, "reason": reason}
     log.error("Record skipped", extra=fields)
 
@@ -193,6 +197,17 @@ def _find_deployed(world: World, done: set[JobId]) -> None:
         under_way = handled.job in done or handled.job in world.graph.jobs
         if handled.stands_on and not under_way and ref not in world.failed:
             world.completed(ref)
+
+
+def _find_held_again(world: World) -> None:
+    """Versions that were handled before, and are held: a person has asked for them again."""
+    for ref, held in world.held.items():
+        wanted, handled = world.wanted.get(ref), world.handled.get(ref)
+        if wanted is None or handled is None:
+            continue
+        of_one = held.incarnation == wanted.incarnation == handled.incarnation
+        if of_one and held.version == wanted.version <= handled.version:
+            world.try_again(ref)
 
 
 def _find_failed_deletions(world: World) -> None:
@@ -265,6 +280,7 @@ def _load_jobs(
         try:
             job = Job.from_json(kv.value)
         except ValueError as error:
+            count(EventName.JOB_UNREADABLE)
             log.error(
                 "Job skipped",
                 extra={

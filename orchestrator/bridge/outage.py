@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import time
 
+from ..events import EventName, count
+
 log = logging.getLogger(__name__)
 
 REMINDER = 60.0
@@ -30,6 +32,7 @@ class Outage:
         self.reason = reason
         if not self._told or now - self._told >= REMINDER:
             self._told = now
+            count(EventName.BROKER_UNAVAILABLE)
             fields = {
                 "event": "broker_unavailable",
                 "reason": reason,
@@ -45,6 +48,7 @@ class Outage:
             return
         seconds = round(time.monotonic() - self._since, 1)
         self.reason = ""
+        count(EventName.BROKER_AVAILABLE)
         log.info(
             "Broker available again",
             extra={"event": "broker_available", "seconds": seconds},

@@ -14,10 +14,11 @@ from ..core import effects
 from ..core.backoff import Backoff
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
-from ..core.planning import Over, caused_by, fails_with
+from ..core.planning import Over, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.world import Stack, World
+from ..events import EventName, count
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,7 @@ class Outcomes:
             handled = world.handled.get(ref)
             if handled and handled.job in world.graph.jobs:
                 continue  # It is being tried again already, and runs after its root.
+            count(EventName.ROOT_REPAIRED)
             log.info(
                 "Retry scheduled, its cause is repaired",
                 extra={
@@ -185,13 +187,8 @@ class Outcomes:
                 and not self.clears(dependent)
                 and fails_with(dependent, over, self._built_from(dependent))
             ):
-                error = caused_by(over.ref, failed.root, failed.error)
-                doomed = Failed(
-                    dependent.version,
-                    dependent.action,
-                    error,
-                    failed.root,
-                    through=over.ref,
+                doomed = failed.passed_on(
+                    dependent.version, dependent.action, over.ref
                 )
                 self._doomed.setdefault(dependent.id, (doomed, over.id))
             waits = graph.waits_for(dependent.id)
@@ -244,6 +241,7 @@ class Outcomes:
         for job in jobs:
             self.world.graph.overtake(job.id, deletion.id)
             self.dropped(job)
+            count(EventName.JOB_OVERTAKEN)
             log.warning(
                 "Job overtaken by a deletion",
                 extra={
@@ -323,6 +321,7 @@ class Outcomes:
                 self._later(UNSETTLED, job.ref)
                 continue
             faults.reach("bridge-after-cascade")
+            count(EventName.JOB_NOT_RUN)
             log.warning(
                 "Job failed without running",
                 extra={

@@ -31,6 +31,7 @@ from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction, merged
 from ..core.world import World
 from ..errors import StoreRefused
+from ..events import EventName, count
 from .batching import Batch
 from .braking import DeletionBrake
 from .leader import Leadership
@@ -217,6 +218,7 @@ class Reconciler:
         world.set_held(ref, held)
         # What those wait for in the end is another resource now.
         world.touch(*world.waiting_for(ref))
+        count(EventName.HELD)
         fields = {
             "event": "held",
             "resource": str(ref),
@@ -234,6 +236,7 @@ class Reconciler:
         world.set_handled(ref, decision.handled)
         world.set_failed(ref, failed)
         world.removals.done(ref)
+        count(EventName.REFUSED)
         fields = {
             "event": "refused",
             "resource": str(ref),
@@ -251,6 +254,7 @@ class Reconciler:
                 raise AssertionError("nobody waits for a job that is dropped")
             self._outcomes.dropped(job)
         self.world.forget(ref)
+        count(EventName.CLEANED)
         fields = {"event": "cleaned", "resource": str(ref)}
         log.info("Records removed", extra=fields)
         self._decided(ref)
@@ -276,11 +280,13 @@ class Reconciler:
         self.world.started(job, handled, decision.superseded)
         for old in decision.superseded:
             self._outcomes.dropped(old)
+            count(EventName.JOB_SUPERSEDED)
             log.info(
                 "Job superseded",
                 extra={"event": "job_superseded", "job": old.id, "by": job.id},
             )
         waits = self.world.graph.waits_for(job.id)
+        count(EventName.JOB_MADE)
         log.info(
             "Job created",
             extra={"event": "job_made", "job": job.id, "waits_for": len(waits)},

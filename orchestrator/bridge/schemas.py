@@ -26,6 +26,7 @@ from ..errors import (
     StoreUnavailable,
     TemporaryError,
 )
+from ..events import EventName, count
 from .health import Health
 from .leader import Leadership, LeadershipLost
 from .using import types_missing
@@ -37,8 +38,8 @@ _FRESH = 10.0
 _WAIT = 3.0
 """Seconds between two attempts to get a first list."""
 
-_REFUSED = ("Schema list refused", "schemas_refused")
-_UNAVAILABLE = ("Schema list cannot be read", "schemas_unavailable")
+_REFUSED = ("Schema list refused", EventName.SCHEMAS_REFUSED)
+_UNAVAILABLE = ("Schema list cannot be read", EventName.SCHEMAS_UNAVAILABLE)
 """What is logged, and its event."""
 
 
@@ -115,6 +116,7 @@ class SchemaKeeper:
         try:
             return self._stored() is not None
         except StoreUnavailable as error:
+            count(EventName.SCHEMAS_UNKNOWN)
             fields = {"event": "schemas_unknown", "reason": str(error)}
             log.warning("Stored schema list not read", extra=fields)
             return False
@@ -126,6 +128,7 @@ class SchemaKeeper:
                 stored.listed.schemas()
             return stored
         except (ValueError, InvalidInput) as error:
+            count(EventName.SCHEMAS_UNREADABLE)
             log.error(
                 "Stored schema list cannot be read",
                 extra={"event": "schemas_unreadable", "reason": str(error)},
@@ -191,6 +194,7 @@ class SchemaKeeper:
                 "types": len(listed.entries),
                 "revision": revision,
             }
+            count(EventName.SCHEMAS_IN_FORCE)
             log.info(
                 "Schema list taken in",
                 extra={"event": "schemas_in_force", **fields},
@@ -242,11 +246,13 @@ class SchemaKeeper:
             except LeadershipLost:
                 continue
             except StoreUnavailable as error:
+                count(EventName.SCHEMAS_UNKNOWN)
                 log.info(
                     "Schema list not read",
                     extra={"event": "schemas_unknown", "reason": str(error)},
                 )
             except Exception:
+                count(EventName.SCHEMAS_DEFECT)
                 log.exception(
                     "Schema list not read because of a bug",
                     extra={"event": "schemas_defect"},
@@ -274,6 +280,7 @@ class SchemaKeeper:
             self._untell()
             if listed.digest != in_force.listed.digest:
                 self._candidate = _Candidate(listed, time.monotonic())
+                count(EventName.SCHEMAS_CHANGED)
                 log.info(
                     "Schema list changed, starting a new term",
                     extra={"event": "schemas_changed", "source": listed.source},
@@ -310,9 +317,12 @@ class SchemaKeeper:
             else _now()
         )
         self._trouble = Trouble(str(error), self._source.name, since, refused)
-        message, event = _REFUSED if refused else _UNAVAILABLE
+        message, event = _UNAVAILABLE
+        if refused:
+            message, event = _REFUSED
+        count(event)
         fields = {
-            "event": event,
+            "event": event.value,
             "source": self._source.name,
             "reason": str(error),
         }
@@ -320,6 +330,7 @@ class SchemaKeeper:
 
     def _untell(self) -> None:
         if self._trouble is not None:
+            count(EventName.SCHEMAS_USABLE)
             log.info(
                 "Schema list can be used again",
                 extra={"event": "schemas_usable", "source": self._source.name},

@@ -10,10 +10,11 @@ from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.queue import Queue
 from ..core.removals import BrakeLimits
+from ..events import EventName, count
 from ..settings import Settings
 from . import loading, systemd
 from .deadlines import Limits
-from .health import CountEvents, Health, serve
+from .health import Health, serve
 from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
@@ -56,9 +57,6 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         ),
     )
     health = Health()
-    count = CountEvents(health)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(count)
     server = (
         serve(health, settings.health_address, settings.health_port)
         if settings.health_port
@@ -90,8 +88,6 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         )
 
     Leading(store, types.keys, settings.lease_ttl, begin, health).run(stopping)
-    for handler in logging.getLogger().handlers:
-        handler.removeFilter(count)
     if server is not None:
         server.shutdown()
     if supervised is not None:
@@ -107,6 +103,7 @@ def _end_in_time(stopping: threading.Event, ended: threading.Event) -> None:
     stopping.wait()
     if ended.wait(STOP_TIMEOUT):
         return
+    count(EventName.STOP_FORCED)
     fields = {"event": "stop_forced", "seconds": STOP_TIMEOUT}
     log.warning(
         "Bridge stopped without an answer from etcd, its lease expires by itself",

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..events import EventName, count
 from .health import Health
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def supervision(environ: Mapping[str, str], pid: int) -> Supervision | None:
     if not address:
         return None
     if address[0] not in "/@":  # such as vsock:…, for virtual machines
+        count(EventName.NOTIFY_UNKNOWN)
         fields = {"event": "notify_unknown", "address": address}
         log.warning("Kind of socket of systemd unknown", extra=fields)
         return None
@@ -133,6 +135,7 @@ class Reporter:
                 self._supervision.address,
             )
         except OSError as error:
+            count(EventName.NOTIFY_FAILED)
             log.debug(
                 "systemd not told",
                 extra={"event": "notify_failed", "reason": str(error)},

@@ -22,6 +22,7 @@ from ..core.records import RetryAsked, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.removals import BrakeLimits
 from ..core.templates import TEMPLATE_TYPE, Template
+from ..events import EventName, count
 from . import loading
 from .deadlines import IN_HEAT_LONG, Deadlines, Limits, Skew
 from .dispatching import SUPERVISION, TARGETS_PER_PORTION, Dispatcher
@@ -154,6 +155,7 @@ class Term:
             1
         ]:
             self._note_poll(kv.key, kv.value, kv.revision)
+        count(EventName.TERM_BEGUN)
         log.info(
             "Term started",
             extra={
@@ -339,6 +341,7 @@ class Term:
         is given up in the end.
         (One that lives and gives up says so.)"""
         if deaths < CLAIMS_LOST_LIMIT or self._outcomes.clears(job):
+            count(EventName.CLAIM_LOST)
             log.warning(
                 "Worker lost its claim, sending the job again",
                 extra={"event": "claim_lost", "job": job.id, "times": deaths},
@@ -370,6 +373,7 @@ class Term:
                 or run.step not in (Step.WAITING, Step.RETRY)
             ):
                 continue
+            count(EventName.JOB_OVERDUE)
             log.warning(
                 "Job is overdue",
                 extra={
@@ -413,6 +417,7 @@ class Term:
         )
         if ref is not None and asked.confirm:
             if self.world.removals.confirm(ref, asked.confirm):
+                count(EventName.DELETION_CONFIRMED)
                 log.info(
                     "Deletion confirmed",
                     extra={"event": "deletion_confirmed", "resource": str(ref)},
@@ -420,13 +425,33 @@ class Term:
                 self.world.touch(ref)
         elif ref is not None and asked.gone:
             self._abandon(ref, asked.gone)
+        elif ref is not None and asked.rebuild:
+            self._rebuild(ref, asked.rebuild)
         elif ref is not None and self._may_retry(ref):
+            count(EventName.RETRY_ASKED)
             log.info(
                 "Retry requested",
                 extra={"event": "retry_asked", "resource": str(ref)},
             )
             self.world.try_again(ref, force=asked.force)
         self._finished.add(kv.key, kv.revision)
+
+    def _rebuild(self, ref: Ref, last: JobId) -> None:
+        """Build a version again as it is, if its last job is still the one that was seen."""
+        handled, wanted = (
+            self.world.handled.get(ref),
+            self.world.wanted.get(ref),
+        )
+        if handled is None or handled.job != last:
+            return  # It was asked before, or there is a later version.
+        if wanted is None or wanted.marked_for_deletion:
+            return
+        count(EventName.REBUILD_ASKED)
+        log.info(
+            "Rebuild requested",
+            extra={"event": "rebuild_asked", "resource": str(ref)},
+        )
+        self.world.try_again(ref)
 
     def _abandon(self, ref: Ref, tenant: str) -> None:
         """Deletions in a project that is gone, as a person says, are tried for the last time."""
@@ -440,6 +465,7 @@ class Term:
             if run.step is Step.RETRY and self._leadership.commit(
                 effects.abandon(self._keys, job, run, kv.revision)
             ):
+                count(EventName.DELETION_ABANDONED)
                 log.warning(
                     "Deletion given up, as asked",
                     extra={

@@ -269,4 +269,6 @@ def _path(path: Json) -> str:
 
 def _short(value: Json) -> str:
     text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}…"
+    if len(text) <= 120:
+        return text
+    return f"{text[:117]}…"

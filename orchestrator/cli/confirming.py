@@ -15,16 +15,17 @@ from ..core.records import Cause, RetryAsked, Run, Step
 from ..core.refs import Ref
 from ..core.transactions import Transaction
 from ..errors import InvalidInput
-from . import snapshot
+from ..views.outlook import Goal
+from ..views.overview import held_deletions
+from ..views.reading import read_all
+from ..views.snapshot import Snapshot
 from .exits import HELP
 from .finishing import finish
-from .held import by_type, held_deletions
 from .options import Output, Timeout, Wait
 from .output import BAD, Format, count, hint, show
 from .session import Session, session
-from .snapshot import Snapshot
-from .waiting import Goal
-from .writing import Result, Written
+from .status import by_type
+from .writing import WriteResult, Written
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,7 +58,7 @@ def deletions(
     To keep a stack, write its config again instead.
     """
     with session() as doors:
-        found = snapshot.load(doors.store, doors.keys)
+        found = read_all(doors.store, doors.keys)
         refs = held_deletions(found)
         if not refs:
             raise InvalidInput("no deletion is held; see `orchestrator status`")
@@ -80,7 +81,7 @@ def deletions(
 
 def _confirmed(doors: Session, ref: Ref) -> Written:
     return Written(
-        ref, doors.keys.below(doors.keys.retries, ref), Result.CONFIRMED
+        ref, doors.keys.below(doors.keys.retries, ref), WriteResult.CONFIRMED
     )
 
 
@@ -104,7 +105,7 @@ def project(
     A stack that is there all the same stays in Heat, and the orchestrator forgets it.
     """
     with session() as doors:
-        found = snapshot.load(doors.store, doors.keys)
+        found = read_all(doors.store, doors.keys)
         refs = refused_deletions(found, tenant)
         if not refs:
             raise InvalidInput(
@@ -137,7 +138,7 @@ def identity(yes: Yes = False) -> None:
     Deletions that follow are held once more, until `orchestrator confirm deletions`.
     """
     with session() as doors:
-        found = snapshot.load(doors.store, doors.keys)
+        found = read_all(doors.store, doors.keys)
         trouble = found.identity_trouble
         if trouble is None:
             raise InvalidInput(

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import typer
 
 from ..core.refs import Ref
-from . import documents, snapshot, users, waiting, writing
+from ..views.outlook import Goal
+from ..views.reading import read_all
+from . import documents, naming, users, waiting, writing
 from .documents import Raw
 from .finishing import finish, warn_of_api_server, written_table
 from .output import Format, emit, hint, show
 from .session import Session
-from .waiting import Goal
-from .writing import Result, Written
+from .writing import WriteResult, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def run(
     # Files name first what others need, and the others have to go first.
     checked = documents.check(doors.keys, found, need_body=False)
     refs = [
-        documents.place(doors.store, doors.keys, document.ref)
+        naming.place(doors.store, doors.keys, document.ref)
         for document in checked
     ]
     refs = _with_users(doors, refs[::-1], choice)
@@ -59,7 +60,9 @@ def run(
     written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
     warn_of_api_server(doors, written)
     marked = [
-        w for w in written if w.result in (Result.MARKED, Result.ALREADY_MARKED)
+        w
+        for w in written
+        if w.result in (WriteResult.MARKED, WriteResult.ALREADY_MARKED)
     ]
     if again is None:
         _wait_and_remove(doors, written, marked, timeout, output)
@@ -95,7 +98,7 @@ def _with_users(doors: Session, refs: list[Ref], choice: Choice) -> list[Ref]:
     """
     if choice.force and not choice.cascade:
         return refs
-    found = snapshot.load(doors.store, doors.keys)
+    found = read_all(doors.store, doors.keys)
     if choice.cascade:
         return users.with_users(found, refs)
     users.refuse_used(found, refs)
@@ -121,12 +124,10 @@ def _wait_and_remove(
         if w.ref in gone
     ]
     if output is Format.TEXT:
-        show(
-            [
-                *waiting.troubles(outlook),
-                *([written_table(removed)] if removed else []),
-            ]
-        )
+        parts = waiting.troubles(outlook)
+        if removed:
+            parts.append(written_table(removed))
+        show(parts)
     else:
         answer = {w.ref: w for w in (*written, *removed)}
         document = {
@@ -134,4 +135,4 @@ def _wait_and_remove(
             "wait": waiting.as_document(outlook),
         }
         emit(document, output)
-    raise typer.Exit(outlook.exit)
+    raise typer.Exit(waiting.exit_of(outlook))

@@ -9,25 +9,22 @@ YAML is read as JSON has it: see :mod:`orchestrator.core.source`.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..clients import places
-from ..clients.store import Store
 from ..core import jinja, source
 from ..core.checks.bodies import Shapes
 from ..core.checks.findings import Finding, did_you_mean
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
 from ..core.resources import Wanted, parse_config
-from ..core.schemas import HEAT_TEMPLATES_PATH
 from ..core.source import JsonPath, Located, SourceError
 from ..core.templates import TEMPLATE_TYPE, parse_template
 from ..errors import InvalidInput
+from . import naming
 
 STDIN = "-"
 _KEYS = ("type", "id", "body")
@@ -49,9 +46,6 @@ _FOREIGN = {
     "apiVersion": "there is no 'apiVersion' here; leave it out",
 }
 
-_STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,254}")
-"""What Heat takes for the name of a stack, which is made of type and id."""
-
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -67,7 +61,7 @@ class Raw:
     def where(self, path: JsonPath = ()) -> str:
         """``service.yaml:12``: the line of a part."""
         line = self.located.line_of(path)
-        return f"{self.file}:{line}" if line else self.file
+        return _place(self.file, line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +71,12 @@ class Document:
     ref: Ref
     body: dict[str, Json]
     raw: Raw
+
+
+def _place(file: str, line: int) -> str:
+    if line:
+        return f"{file}:{line}"
+    return file
 
 
 def of_command_line(kind: str, resource_id: str) -> Raw:
@@ -99,7 +99,7 @@ def parse_text(text: str, name: str) -> list[Raw]:
     try:
         loaded = _parse(text.removeprefix("\ufeff"), name)
     except SourceError as error:
-        place = f"{name}:{error.line}" if error.line else name
+        place = _place(name, error.line)
         raise InvalidInput(f"{place}: {error.why}") from None
     return [Raw(name, part) for located in loaded for part in _parts(located)]
 
@@ -140,7 +140,9 @@ def read(files: Iterable[str]) -> list[Raw]:
     """
     found: list[Raw] = []
     for file in files:
-        name = "standard input" if file == STDIN else file
+        name = file
+        if file == STDIN:
+            name = "standard input"
         documents = parse_text(_content(file, name), name)
         if not documents:
             raise InvalidInput(f"{name}: there is no document in it")
@@ -150,11 +152,9 @@ def read(files: Iterable[str]) -> list[Raw]:
 
 def _content(file: str, name: str) -> str:
     try:
-        return (
-            sys.stdin.read()
-            if file == STDIN
-            else Path(file).read_text(encoding="utf-8")
-        )
+        if file == STDIN:
+            return sys.stdin.read()
+        return Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{name}: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -222,19 +222,16 @@ def _check(keys: Keys, raw: Raw, need_body: bool) -> Document:
     if strangers := [key for key in value if key not in _KEYS]:
         raise _Faults(*(Finding((key,), _stranger(key)) for key in strangers))
     kind = value.get("type")
+    if kind is None:
+        raise _fault("the type is missing", "type")
     if not isinstance(kind, str) or not kind:
-        raise _fault(
-            "the type is missing"
-            if kind is None
-            else "the type should be a text",
-            "type",
-        )
+        raise _fault("the type should be a text", "type")
     try:
-        known = check_type(keys, kind)
+        known = naming.check_type(keys, kind)
     except InvalidInput as error:
         raise _fault(str(error), "type") from None
     try:
-        ref = Ref(known, check_id(keys, known, value.get("id")))
+        ref = Ref(known, naming.check_id(keys, known, value.get("id")))
     except InvalidInput as error:
         raise _fault(str(error), "id") from None
     if not need_body and value.get("body") is None:
@@ -254,16 +251,11 @@ def _stranger(key: str) -> str:
 
 
 def _body(keys: Keys, ref: Ref, value: dict[str, Json]) -> dict[str, Json]:
-    body = value.get("body")
+    if "body" not in value:
+        raise _fault(f"{ref}: the body is missing", "body")
+    body = value["body"]
     if not isinstance(body, dict):
-        raise _fault(
-            (
-                f"{ref}: the body is missing"
-                if "body" not in value
-                else f"{ref}: the body should be an object"
-            ),
-            "body",
-        )
+        raise _fault(f"{ref}: the body should be an object", "body")
     if body.get("id", ref.id) != ref.id:
         raise _fault(
             f"{ref}: the body has another id; leave it out, it is put in",
@@ -311,15 +303,10 @@ def _template_findings(document: Document) -> Iterator[Finding]:
     try:
         template = parse_template(document.ref.id, document.body)
     except InvalidInput as error:
-        yield Finding(
-            (
-                "body",
-                "parameter_mappings"
-                if "parameter" in str(error)
-                else "template_file",
-            ),
-            str(error),
-        )
+        part = "template_file"
+        if "parameter" in str(error):
+            part = "parameter_mappings"
+        yield Finding(("body", part), str(error))
         return
     if fault := jinja.syntax_fault(template.text):
         yield Finding(("body", "template_file"), fault)
@@ -336,101 +323,3 @@ def value_of(
             "marked_for_deletion": marked,
         }
     )
-
-
-# Names that people type ---------------------------------------------------------------------------
-
-
-def check_type(keys: Keys, kind: str) -> str:
-    """The type's id; its plural, or its path below the config, will do too.
-
-    :raises InvalidInput: with the names that come near.
-    """
-    names = {known.id: known.id for known in keys.schemas} | {
-        TEMPLATE_TYPE: TEMPLATE_TYPE
-    }
-    paths = {
-        known.path.rpartition("/")[2]: known.id for known in keys.schemas
-    } | {known.path: known.id for known in keys.schemas}
-    found = names.get(kind) or paths.get(kind.strip("/"))
-    if found is None:
-        origin = keys.schemas.origin
-        where = (
-            f" in {origin}, by which the bridge works"
-            if origin.revision
-            else ""
-        )
-        raise InvalidInput(
-            f"unknown type {kind!r}{where}; {did_you_mean(kind, sorted(names))}"
-        )
-    return found
-
-
-def check_id(keys: Keys, kind: str, resource_id: Json) -> str:
-    """An id that can be a key, and the end of a stack's name where there is a stack.
-
-    :raises InvalidInput: it cannot.
-    """
-    if resource_id is None or resource_id == "":
-        raise InvalidInput("the id is missing")
-    if not isinstance(resource_id, str):
-        raise InvalidInput(
-            f"the id should be a text; put it in quotes: {resource_id!r}"
-        )
-    if (
-        "/" in resource_id
-        or not resource_id.isprintable()
-        or resource_id != resource_id.strip()
-    ):
-        raise InvalidInput(
-            f"the id {resource_id!r} cannot be used: no '/', no control characters, no"
-            " spaces around it"
-        )
-    known = keys.schemas.get(kind)
-    if (
-        known
-        and known.template
-        and not _STACK_NAME.fullmatch(f"{kind}_{resource_id}")
-    ):
-        raise InvalidInput(
-            f"the id {resource_id!r} cannot be used: it is part of the stack's name,"
-            " where Heat takes letters, digits, '_', '.' and '-', 255 of them at most"
-        )
-    return resource_id
-
-
-def split(
-    kind: str | None, resource_id: str | None
-) -> tuple[str | None, str | None]:
-    """Type and id of a command line, where ``TYPE:ID``, as every answer writes it, is both."""
-    if kind is not None and resource_id is None and ":" in kind:
-        kind, _, resource_id = kind.partition(":")
-    return kind, resource_id
-
-
-def resource(keys: Keys, kind: str, resource_id: str) -> Ref:
-    """The resource that a command line names."""
-    known = check_type(keys, kind)
-    return Ref(known, check_id(keys, known, resource_id))
-
-
-def place(store: Store, keys: Keys, ref: Ref) -> Ref:
-    """The same resource, once it is known where it lies.
-
-    :raises InvalidInput: its type's keys are made of more than the id, and there is none for it.
-    """
-    if not places.search(store, keys, ref):
-        kind = keys.schemas.get(ref.type)
-        raise InvalidInput(
-            f"nothing is known of {ref}: there is no key of the form"
-            f" /{kind.pattern if kind else ''}"
-        )
-    return ref
-
-
-def config_key(keys: Keys, ref: Ref) -> str:
-    """Where the wanted configuration lies; templates have their place even when the schema list
-    does not name them."""
-    if keys.schemas.get(ref.type) is None and ref.type == TEMPLATE_TYPE:
-        return f"{keys.config}{HEAT_TEMPLATES_PATH}/{ref.id}"
-    return keys.below(keys.config, ref)

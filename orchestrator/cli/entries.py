@@ -47,7 +47,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """One file of a catalogue, as it is written."""
 
     file: Path
@@ -70,7 +70,7 @@ class Source:
 class Case:
     """A worked case."""
 
-    source: Source
+    source: SourceFile
 
     @property
     def document(self) -> Mapping[str, Json]:
@@ -83,7 +83,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """One folder of the catalogue: a type, and the template that goes with it if there is one.
 
     *kind* is what was read of the type; *faults* are those of the files themselves.
@@ -92,9 +92,9 @@ class Entry:
 
     name: str
     folder: Path
-    schema: Source | None = None
+    schema: SourceFile | None = None
     kind: ResourceType | None = None
-    mapping: Source | None = None
+    mapping: SourceFile | None = None
     template: Template | None = None
     cases: tuple[Case, ...] = ()
     faults: tuple[Problem, ...] = ()
@@ -106,15 +106,12 @@ class Entry:
 
     @property
     def description(self) -> str:
-        schema = self.schema.value if self.schema else None
-        return (
-            str(schema.get("description", ""))
-            if isinstance(schema, dict)
-            else ""
-        )
+        if self.schema and isinstance(self.schema.value, dict):
+            return str(self.schema.value.get("description", ""))
+        return ""
 
 
-def read(folder: Path) -> list[Entry]:
+def read(folder: Path) -> list[CatalogueEntry]:
     """Every entry of a catalogue; the folder of a single entry is a catalogue of one.
 
     :raises InvalidInput: there is no such folder, or nothing in it.
@@ -163,7 +160,7 @@ class _Attempts:
         self.faults += problems
 
 
-def read_entry(folder: Path) -> Entry:
+def read_entry(folder: Path) -> CatalogueEntry:
     """One folder. Never raises."""
     attempt = _Attempts()
     schema = attempt(folder / SCHEMA, lambda: _source(folder / SCHEMA))
@@ -176,7 +173,7 @@ def read_entry(folder: Path) -> Entry:
         if (source := attempt(file, lambda file=file: _source(file)))  # type: ignore[misc]
     ]
     cases = [Case(source) for source in sources if _is_case(source, attempt)]
-    return Entry(
+    return CatalogueEntry(
         folder.name,
         folder,
         schema,
@@ -188,20 +185,18 @@ def read_entry(folder: Path) -> Entry:
     )
 
 
-def _source(file: Path) -> Source:
-    return Source(file, read_document(file))
+def _source(file: Path) -> SourceFile:
+    return SourceFile(file, read_document(file))
 
 
-def _kind(schema: Source, attempt: _Attempts) -> ResourceType | None:
+def _kind(schema: SourceFile, attempt: _Attempts) -> ResourceType | None:
     kind = attempt(
         schema.file, lambda: next(iter(parse_schemas([schema.value])), None)
     )
     if kind is not None and kind.fault:
-        path = (
-            ("metadata", "template_path")
-            if kind.fault.startswith("template_path")
-            else ("metadata", "sync_key_template")
-        )
+        path = ("metadata", "sync_key_template")
+        if kind.fault.startswith("template_path"):
+            path = ("metadata", "template_path")
         attempt.add(
             [Problem(schema.file, schema.located.line_of(path), kind.fault)]
         )
@@ -213,7 +208,7 @@ def _kind(schema: Source, attempt: _Attempts) -> ResourceType | None:
 
 def _read_template(
     folder: Path, attempt: _Attempts
-) -> tuple[Source | None, Template | None]:
+) -> tuple[SourceFile | None, Template | None]:
     mapping_file, text_file = folder / MAPPING, folder / TEMPLATE
     if not mapping_file.exists() and not text_file.exists():
         return None, None
@@ -228,7 +223,7 @@ def _read_template(
     return mapping, _template(folder.name, mapping, text, attempt)
 
 
-def _check_mapping_keys(mapping: Source, attempt: _Attempts) -> bool:
+def _check_mapping_keys(mapping: SourceFile, attempt: _Attempts) -> bool:
     if not isinstance(mapping.value, dict) or not isinstance(
         mapping.value.get("parameter_mappings", {}), dict
     ):
@@ -272,7 +267,7 @@ def _check_mapping_keys(mapping: Source, attempt: _Attempts) -> bool:
 
 
 def _template(
-    name: str, mapping: Source, text: str, attempt: _Attempts
+    name: str, mapping: SourceFile, text: str, attempt: _Attempts
 ) -> Template | None:
     """The template without the mappings that do not parse, each of which is told."""
     document = {**mapping.value, "id": name, "template_file": text}
@@ -289,7 +284,11 @@ def _template(
 
 
 def _parses(
-    template: str, name: str, value: Json, mapping: Source, attempt: _Attempts
+    template: str,
+    name: str,
+    value: Json,
+    mapping: SourceFile,
+    attempt: _Attempts,
 ) -> bool:
     one = {"template_file": "x", "parameter_mappings": {name: value}}
     try:
@@ -352,7 +351,7 @@ _CASE = Shape(
 """What a worked case looks like. Null is as good as nothing."""
 
 
-def _is_case(source: Source, attempt: _Attempts) -> bool:
+def _is_case(source: SourceFile, attempt: _Attempts) -> bool:
     if not isinstance(source.value, dict):
         attempt.add(
             [source.problem(Finding((), "a case is one document: an object"))]

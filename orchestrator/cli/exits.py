@@ -19,6 +19,10 @@ class Exit(IntEnum):
     """The time was over before it was done."""
     UNAVAILABLE = 4
     """etcd, or another server that was needed, does not answer."""
+    CHANGES = 5
+    """A plan has something to do, and `--exit-code` asks for that."""
+    STALE = 6
+    """A saved plan is stale: what it was made from has changed, and nothing was written."""
     DEFECT = 70
     """A mistake in this program; please report it."""
     INTERRUPTED = 130

@@ -7,20 +7,24 @@ from rich.text import Text
 
 from ..clients.schema_list import is_address
 from ..core.resources import UNVERSIONED
+from ..views.outlook import Goal
 from . import waiting
 from .output import DOUBT, FAINT, GOOD, Format, Section, emit, hint, show
 from .session import Session
-from .waiting import Goal
-from .writing import Result, Written
+from .writing import WriteResult, Written
 
 _RESULTS = {
-    Result.CREATED: GOOD,
-    Result.UPDATED: GOOD,
-    Result.MARKED: DOUBT,
-    Result.REMOVED: DOUBT,
-    Result.RETRIED: GOOD,
-    Result.CONFIRMED: DOUBT,
+    WriteResult.CREATED: GOOD,
+    WriteResult.UPDATED: GOOD,
+    WriteResult.MARKED: DOUBT,
+    WriteResult.REMOVED: DOUBT,
+    WriteResult.RETRIED: GOOD,
+    WriteResult.CONFIRMED: DOUBT,
+    WriteResult.REBUILT: GOOD,
 }
+
+_NAMED = 3
+"""How many resources a sentence names."""
 
 
 def finish(
@@ -52,7 +56,7 @@ def finish(
             "wait": waiting.as_document(outlook),
         }
         emit(document, output)
-    raise typer.Exit(outlook.exit)
+    raise typer.Exit(waiting.exit_of(outlook))
 
 
 def warn_of_api_server(doors: Session, written: list[Written]) -> None:
@@ -66,8 +70,10 @@ def warn_of_api_server(doors: Session, written: list[Written]) -> None:
     ]
     if not owned:
         return
-    names = ", ".join(str(w.ref) for w in owned[:3])
-    more = f" and {len(owned) - 3} more" if len(owned) > 3 else ""
+    names = ", ".join(str(w.ref) for w in owned[:_NAMED])
+    more = ""
+    if len(owned) > _NAMED:
+        more = f" and {len(owned) - _NAMED} more"
     hint(
         f"An API server owns {names}{more}: it does not know of this version and will"
         " write the same number again, with its own body. Change the resource there as"
@@ -76,12 +82,16 @@ def warn_of_api_server(doors: Session, written: list[Written]) -> None:
 
 
 def written_table(written: list[Written]) -> Section:
-    rows = [
-        (_result(w.result), str(w.ref), f"v{w.version}" if w.version else "")
-        for w in written
-    ]
+    """What became of each document."""
+    rows = [(_result(w.result), str(w.ref), _version(w)) for w in written]
     return Section("", ("result", "resource", "version"), rows)
 
 
-def _result(result: Result) -> Text:
+def _version(written: Written) -> str:
+    if written.version:
+        return f"v{written.version}"
+    return ""
+
+
+def _result(result: WriteResult) -> Text:
     return Text(result.value, _RESULTS.get(result, FAINT))

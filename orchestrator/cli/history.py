@@ -27,26 +27,12 @@ from ..history import reading, sources, timeline, wanted
 from ..history.moments import moment
 from ..history.timeline import Timeline
 from ..history.wanted import Then
-from . import documents, history_text
+from . import history_text, naming
 from .exits import Exit
-from .options import Output
+from .options import OneId, OneType, Output
 from .output import Format, emit, hint, show
 from .session import Session, exit_code, session
 
-OneType = Annotated[
-    str | None,
-    typer.Argument(
-        help="A type, such as port; port:port-web names type and id in one.",
-        metavar="TYPE",
-        show_default=False,
-    ),
-]
-OneId = Annotated[
-    str | None,
-    typer.Argument(
-        help="The id of one resource.", metavar="ID", show_default=False
-    ),
-]
 Since = Annotated[
     str | None,
     typer.Option(
@@ -95,7 +81,7 @@ def command(
         orchestrator history port:port-web --since 1d --diff
         orchestrator history --at 2026-11-28T04:00:00Z port -o yaml
     """
-    kind, resource_id = documents.split(kind, resource_id)
+    kind, resource_id = naming.split(kind, resource_id)
     if at is not None:
         if since is not None or diff:
             raise InvalidInput("--at goes with neither --since nor --diff")
@@ -119,8 +105,8 @@ def command(
 
 def located(doors: Session, kind: str, resource_id: str) -> Ref:
     """The resource that a command line names, once it is known where it lies."""
-    ref = documents.resource(doors.keys, kind, resource_id)
-    return documents.place(doors.store, doors.keys, ref)
+    ref = naming.resource(doors.keys, kind, resource_id)
+    return naming.place(doors.store, doors.keys, ref)
 
 
 def _read(doors: Session, ref: Ref) -> Timeline:
@@ -163,7 +149,7 @@ def _then(
     doors: Session, then: float, kind: str | None, resource_id: str | None
 ) -> Then:
     keys = doors.keys
-    known = documents.check_type(keys, kind) if kind else None
+    known = naming.check_type(keys, kind) if kind else None
     templates = reading.templates_of(
         doors.store, keys, doors.catalogue.templates
     )

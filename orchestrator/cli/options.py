@@ -42,3 +42,18 @@ Timeout = Annotated[
         show_default=False,
     ),
 ]
+
+OneType = Annotated[
+    str | None,
+    typer.Argument(
+        help="A type, such as port; port:port-web names type and id in one.",
+        metavar="TYPE",
+        show_default=False,
+    ),
+]
+OneId = Annotated[
+    str | None,
+    typer.Argument(
+        help="The id of one resource.", metavar="ID", show_default=False
+    ),
+]

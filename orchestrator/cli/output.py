@@ -1,7 +1,8 @@
 """What every command writes with: colours and tables on a terminal, plain columns in a pipe, JSON
 and YAML for scripts.
 
-Nothing reaches a screen unmasked: values pass :func:`shown` first.
+Nothing reaches a screen unmasked: values are masked where they are made (:mod:`..views.resource`,
+:mod:`.settings_view`).
 Nor does a character that is not seen: keys, ids and reasons are written by others, and an escape
 sequence in them would be the terminal's to carry out.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -22,7 +23,6 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..core import masking
 from ..core.refs import Json
 from ..core.texts import clean, clean_json, clean_yaml, is_odd
 
@@ -96,7 +96,9 @@ def seen(text: Cell) -> Text:
     if isinstance(text, str):
         return Text(clean(text))
     plain = clean(text.plain)
-    return text if plain == text.plain else Text(plain, text.style)
+    if plain == text.plain:
+        return text
+    return Text(plain, text.style)
 
 
 def on_terminal() -> bool:
@@ -108,9 +110,10 @@ def on_terminal() -> bool:
 
 def emit(value: Json, form: Format) -> None:
     """A document, for programs: never coloured, never wrapped."""
-    sys.stdout.write(
-        as_yaml(value) if form is Format.YAML else as_json(value) + "\n"
-    )
+    text = f"{as_json(value)}\n"
+    if form is Format.YAML:
+        text = as_yaml(value)
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
@@ -123,13 +126,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = (
-        '"'
-        if any(is_odd(letter) for letter in value if letter != "\n")
-        else "|"
-        if "\n" in value
-        else None
-    )
+    style = None
+    if any(is_odd(letter) for letter in value if letter != "\n"):
+        style = '"'
+    elif "\n" in value:
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -145,16 +146,6 @@ def as_yaml(value: Json) -> str:
             allow_unicode=True,
             width=120,
         )
-    )
-
-
-def shown(value: Json, hidden: Collection[str] = ()) -> Json:
-    """A copy that may be looked at: secrets masked by their names, and *hidden* texts wherever they
-    are."""
-    return (
-        masking.Veil(hidden).over_all(masking.masked(value))
-        if hidden
-        else masking.masked(value)
     )
 
 
@@ -175,11 +166,12 @@ class Section:
 
 def as_table(section: Section) -> RenderableType:
     """For a terminal."""
+    title = None
+    if section.title:
+        title = Text(clean(section.title), section.style)
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=Text(clean(section.title), section.style)
-        if section.title
-        else None,
+        title=title,
         title_justify="left",
         header_style="bold",
         pad_edge=False,
@@ -187,11 +179,10 @@ def as_table(section: Section) -> RenderableType:
         border_style=FAINT,
     )
     for column in section.columns:
-        table.add_column(
-            column,
-            overflow="fold",
-            min_width=10 if column in section.wide else None,
-        )
+        least = None
+        if column in section.wide:
+            least = 10
+        table.add_column(column, overflow="fold", min_width=least)
     for row in section.rows:
         table.add_row(*map(seen, row))
     return table
@@ -213,7 +204,9 @@ def as_columns(section: Section) -> str:
         ).rstrip()
         for row in rows
     ]
-    return "\n".join([section.title, *lines] if section.title else lines)
+    if section.title:
+        lines.insert(0, section.title)
+    return "\n".join(lines)
 
 
 def _line(cell: Cell) -> str:
@@ -229,9 +222,10 @@ def as_renderable(parts: Iterable[Section | Text]) -> RenderableType:
             isinstance(part, Section) or isinstance(before, Section)
         ):
             pieces.append(Text())
-        pieces.append(
-            as_table(part) if isinstance(part, Section) else seen(part)
-        )
+        if isinstance(part, Section):
+            pieces.append(as_table(part))
+        else:
+            pieces.append(seen(part))
         before = part
     return Group(*pieces)
 
@@ -245,20 +239,22 @@ def show(parts: Iterable[Section | Text]) -> None:
     for number, part in enumerate(parts):
         if number and isinstance(part, Section) and part.title:
             sys.stdout.write("\n")
-        sys.stdout.write(
-            (
-                as_columns(part)
-                if isinstance(part, Section)
-                else clean(str(part))
-            )
-            + "\n"
-        )
+        sys.stdout.write(f"{_plain(part)}\n")
     sys.stdout.flush()
+
+
+def _plain(part: Section | Text) -> str:
+    """For a pipe."""
+    if isinstance(part, Section):
+        return as_columns(part)
+    return clean(str(part))
 
 
 def count(number: int, one: str, many: str = "") -> str:
     """``1 network``, ``2 networks``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    if number == 1:
+        return f"1 {one}"
+    return f"{number} {many or one + 's'}"
 
 
 def duration(seconds: float) -> str:

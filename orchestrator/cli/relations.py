@@ -25,7 +25,7 @@ _TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingReference:
     """A reference to something that is neither in etcd nor among the documents."""
 
     document: Document
@@ -43,7 +43,7 @@ class Missing:
 
 def missing(
     store: Store, keys: Keys, documents: Sequence[Document], shapes: Shapes
-) -> list[Missing]:
+) -> list[MissingReference]:
     """Every such reference, in the order of the documents."""
     own = {document.ref for document in documents}
     found = [
@@ -58,7 +58,9 @@ def missing(
     return [lead for lead in found if lead.ref not in there]
 
 
-def _leads(document: Document, shapes: Shapes, keys: Keys) -> Iterator[Missing]:
+def _leads(
+    document: Document, shapes: Shapes, keys: Keys
+) -> Iterator[MissingReference]:
     for path, ref in shapes.of(document.ref.type).relations(document.body):
         kind = keys.schemas.get(ref.type)
         if (
@@ -69,7 +71,7 @@ def _leads(document: Document, shapes: Shapes, keys: Keys) -> Iterator[Missing]:
             or "/" in ref.id
         ):
             continue
-        yield Missing(document, ("body", *path), ref)
+        yield MissingReference(document, ("body", *path), ref)
 
 
 def _existing(store: Store, keys: Keys, refs: Iterable[Ref]) -> Iterator[Ref]:

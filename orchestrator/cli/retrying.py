@@ -11,11 +11,13 @@ from ..core.keys import Keys
 from ..core.records import RetryAsked
 from ..core.refs import Ref
 from ..errors import InvalidInput
-from . import documents, snapshot
+from ..views.jobs import Stage
+from ..views.reading import read_all, read_some
+from ..views.snapshot import Snapshot
+from ..views.standings import Phase, Progress, Standing
+from . import naming
 from .output import hint
-from .progress import Phase, Progress, Stage, Standing
-from .snapshot import Snapshot
-from .writing import Result, Written
+from .writing import WriteResult, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,13 @@ def meant(
             f"--root {root}: expected TYPE:ID, such as --root network:net-front"
         )
     return Meant(
-        kind=documents.check_type(keys, kind) if kind else None,
+        kind=naming.check_type(keys, kind) if kind else None,
         ref=(
-            documents.resource(keys, kind, resource_id)
+            naming.resource(keys, kind, resource_id)
             if kind and resource_id
             else None
         ),
-        root=documents.resource(keys, *root.split(":", 1)) if root else None,
+        root=naming.resource(keys, *root.split(":", 1)) if root else None,
         everything=everything,
     )
 
@@ -115,7 +117,9 @@ def tell_in_progress(stuck: Mapping[Ref, str]) -> str:
     if not stuck:
         return ""
     first = next(iter(stuck))
-    more = f" and {len(stuck) - 1} more" if len(stuck) > 1 else ""
+    more = ""
+    if len(stuck) > 1:
+        more = f" and {len(stuck) - 1} more"
     return (
         f"Heat had the stack of {first}{more} in {stuck[first]}. The next try waits"
         " until Heat ends that. If an engine of Heat died over it, Heat never does:"
@@ -132,7 +136,7 @@ def ask(
     :param force: the stack in Heat is to be taken as it is, whoever built it.
     :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
-    found = snapshot.load(store, keys)
+    found = _read(store, keys, meant)
     chosen = choose(found, meant)
     if told := tell_in_progress(in_progress(found, chosen)):
         hint(told)
@@ -141,13 +145,21 @@ def ask(
         key = keys.below(keys.retries, ref)
         store.put(key, RetryAsked(force).to_json())
         written.append(
-            Written(ref, key, Result.RETRIED, _version_of(found, ref))
+            Written(ref, key, WriteResult.RETRIED, _version_of(found, ref))
         )
     return written
+
+
+def _read(store: Store, keys: Keys, meant: Meant) -> Snapshot:
+    if meant.ref is None:
+        return read_all(store, keys)
+    return read_some(store, keys, [meant.ref])
 
 
 def _version_of(found: Snapshot, ref: Ref) -> int:
     wanted, failed = found.wanted.get(ref), found.failed.get(ref)
     if wanted:
         return wanted.version
-    return failed.version if failed else 0
+    if failed:
+        return failed.version
+    return 0

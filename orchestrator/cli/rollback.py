@@ -19,14 +19,14 @@ from ..history.differences import NOTHING, Difference, Side
 from ..history.reading import Found
 from ..history.veiling import Veiled
 from ..history.wanted import Config
-from . import documents, history_text, relations, writing
+from ..views.outlook import Goal
+from . import documents, history_text, naming, relations, writing
 from .documents import Document, Raw
 from .finishing import finish, warn_of_api_server
-from .history import OneId, OneType, located
-from .options import Output, Timeout, Wait
+from .history import located
+from .options import OneId, OneType, Output, Timeout, Wait
 from .output import Format, hint
 from .session import Session, session
-from .waiting import Goal
 from .writing import Written
 
 To = Annotated[
@@ -71,7 +71,7 @@ def command(
         orchestrator rollback port port-web --to 3
         orchestrator rollback port:port-web --to 3 --yes --wait
     """
-    kind, resource_id = documents.split(kind, resource_id)
+    kind, resource_id = naming.split(kind, resource_id)
     if kind is None or resource_id is None:
         raise InvalidInput("name TYPE and ID of one resource")
     if not yes and not sys.stdin.isatty():

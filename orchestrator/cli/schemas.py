@@ -86,16 +86,13 @@ def reload(timeout: Timeout = None) -> None:
         trouble, types = _trouble(doors), doors.types.refresh().keys.schemas
     show([_headline(types, stored=True), *_told(trouble)])
     if trouble is not None:
-        raise typer.Exit(Exit.PROBLEM if trouble.refused else Exit.UNAVAILABLE)
-    same = before is not None and before["revision"] == types.origin.revision
-    show(
-        [
-            Text(
-                "It was the newest already." if same else "It is new.",
-                FAINT if same else GOOD,
-            )
-        ]
-    )
+        if trouble.refused:
+            raise typer.Exit(Exit.PROBLEM)
+        raise typer.Exit(Exit.UNAVAILABLE)
+    news = Text("It is new.", GOOD)
+    if before is not None and before["revision"] == types.origin.revision:
+        news = Text("It was the newest already.", FAINT)
+    show([news])
 
 
 class _NobodyLeads(OrchestratorError):
@@ -104,7 +101,9 @@ class _NobodyLeads(OrchestratorError):
 
 def _done(doors: Session, asked: int, timeout: float | None) -> bool:
     """Whether the leader has dealt with the request, waiting for it."""
-    end = time.monotonic() + (_PATIENCE if timeout is None else timeout)
+    if timeout is None:
+        timeout = _PATIENCE
+    end = time.monotonic() + timeout
     while True:
         request = doors.store.get(doors.types.none.schema_reload)
         if request is None or request.revision > asked:
@@ -127,13 +126,16 @@ def difference(source: Source, record: Mapping[str, Json] | None) -> str:
     if record is None:
         return ""
     if not source.local:
-        other = record["source"] != source.name
-        return _differs(source, record) if other else ""
+        if record["source"] == source.name:
+            return ""
+        return _differs(source, record)
     try:
         own = source.read()
     except InvalidInput as error:
         return f"This machine's schema list cannot be used: {error}."
-    return _differs(source, record) if own.digest != record["digest"] else ""
+    if own.digest == record["digest"]:
+        return ""
+    return _differs(source, record)
 
 
 def _differs(source: Source, record: Mapping[str, Json]) -> str:
@@ -165,8 +167,10 @@ def _record(doors: Session) -> dict[str, Json] | None:
 
 def _trouble(doors: Session) -> Trouble | None:
     found = doors.store.get(doors.types.none.schema_trouble)
+    if found is None:
+        return None
     try:
-        return Trouble.from_json(found.value) if found else None
+        return Trouble.from_json(found.value)
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -177,7 +181,10 @@ def _trouble(doors: Session) -> Trouble | None:
 def _headline(types: Schemas, *, stored: bool) -> Text:
     text = f"{count(len(types), 'type')} of {types.origin}"
     if stored:
-        return Text(f"{text} {'is' if len(types) == 1 else 'are'} in force.")
+        verb = "are"
+        if len(types) == 1:
+            verb = "is"
+        return Text(f"{text} {verb} in force.")
     return Text(
         f"{text}; no leader has stored a list yet, so this is this machine's own.",
         DOUBT,
@@ -187,17 +194,11 @@ def _headline(types: Schemas, *, stored: bool) -> Text:
 def _told(trouble: Trouble | None) -> list[Section | Text]:
     if trouble is None:
         return []
-    what = (
-        "A newer list is refused"
-        if trouble.refused
-        else "The list cannot be read"
-    )
-    style = BAD if trouble.refused else DOUBT
-    return [
-        Text.assemble(
-            (f"{what} since {trouble.since}: ", style), trouble.reason
-        )
-    ]
+    since = f"since {trouble.since}: "
+    what = Text(f"The list cannot be read {since}", DOUBT)
+    if trouble.refused:
+        what = Text(f"A newer list is refused {since}", BAD)
+    return [Text.assemble(what, trouble.reason)]
 
 
 def _table(types: Schemas) -> Section:
@@ -220,11 +221,9 @@ def _what(kind: ResourceType) -> Text:
         return Text(kind.fault, BAD)
     if not kind.is_resource:
         return Text("no resource", FAINT)
-    return (
-        Text("a stack")
-        if kind.template is not None
-        else Text("nothing to build", FAINT)
-    )
+    if kind.template is None:
+        return Text("nothing to build", FAINT)
+    return Text("a stack")
 
 
 def _as_document(

@@ -27,6 +27,7 @@ from ..core.keys import Keys
 from ..errors import (
     InvalidInput,
     OrchestratorError,
+    PlanStale,
     StoreForbidden,
     StoreUnavailable,
     TemporaryError,
@@ -84,11 +85,9 @@ def session(within: float | None = None) -> Iterator[Session]:
     )
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
-    patience = (
-        PATIENCE
-        if within is None
-        else min(PATIENCE, max(within, _LEAST_PATIENCE))
-    )
+    patience = PATIENCE
+    if within is not None:
+        patience = min(PATIENCE, max(within, _LEAST_PATIENCE))
     store = EtcdStore(settings.etcd, read_timeout=patience)
     try:
         yield Session(
@@ -109,11 +108,10 @@ class Commands(PlainUsage):
         try:
             return super().invoke(ctx)
         except OrchestratorError as error:
-            complain(
-                _etcd_away(error)
-                if isinstance(error, StoreUnavailable)
-                else str(error)
-            )
+            text = str(error)
+            if isinstance(error, StoreUnavailable):
+                text = _etcd_away(error)
+            complain(text)
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(Exit.INTERRUPTED) from error
@@ -138,6 +136,8 @@ class Commands(PlainUsage):
 def exit_code(error: OrchestratorError) -> Exit:
     """What a command answers that ends by this error."""
     match error:
+        case PlanStale():
+            return Exit.STALE
         case InvalidInput():
             return Exit.INPUT
         case TemporaryError():

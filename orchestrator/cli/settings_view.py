@@ -12,8 +12,8 @@ from rich.text import Text
 from .. import settings as configuration
 from ..core.masking import MASK, is_secret
 from ..core.refs import Json
-from ..environment import PREFIX, Found
 from ..settings import Loaded, Settings
+from ..settings.environment import PREFIX, Found
 from .output import FAINT, GOOD, Section
 
 _FILES = frozenset({"OS_CACERT", "OS_CERT", "OS_KEY"})
@@ -24,7 +24,7 @@ _OPTION_SECRETS = ("password", "secret", "token", "credential")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ShownSetting:
     """One variable. *source* is ``environment``, ``default``, or the path of a file."""
 
     variable: str
@@ -99,7 +99,7 @@ def _options_without_secrets(options: Mapping[str, Json]) -> dict[str, Json]:
     return found
 
 
-def settings(loaded: Loaded) -> list[Setting]:
+def settings(loaded: Loaded) -> list[ShownSetting]:
     """Our own settings, in the order in which they are declared."""
     found = []
     for name, field in Settings.model_fields.items():
@@ -110,7 +110,7 @@ def settings(loaded: Loaded) -> list[Setting]:
             value = loaded.settings.broker.address.masked
         source = loaded.sources.get(name, "default")
         found.append(
-            Setting(
+            ShownSetting(
                 f"{PREFIX}{name.upper()}",
                 value,
                 source,
@@ -125,11 +125,11 @@ def _is_all_secret(name: str) -> bool:
     return is_secret(name) and configuration.hidden(name)
 
 
-def openstack(others: Mapping[str, Found]) -> list[Setting]:
+def openstack(others: Mapping[str, Found]) -> list[ShownSetting]:
     """The credentials' variables that are set: the workers use them, keystoneauth reads them."""
     description = "OpenStack credentials, read by the workers."
     return [
-        Setting(
+        ShownSetting(
             name, _openstack_value(name, found.value), found.source, description
         )
         for name, found in sorted(others.items())
@@ -141,7 +141,9 @@ def _openstack_value(name: str, value: str) -> Json:
     return visible(value, secret=is_secret(name) and name not in _FILES)
 
 
-def render(own: list[Setting], cloud: list[Setting]) -> list[Section | Text]:
+def render(
+    own: list[ShownSetting], cloud: list[ShownSetting]
+) -> list[Section | Text]:
     """For people."""
     parts: list[Section | Text] = [
         Section(
@@ -166,14 +168,14 @@ def render(own: list[Setting], cloud: list[Setting]) -> list[Section | Text]:
     return parts
 
 
-def _cells(setting: Setting) -> tuple[str | Text, ...]:
-    source = Text(
-        setting.source, FAINT if setting.source == "default" else GOOD
-    )
+def _cells(setting: ShownSetting) -> tuple[str | Text, ...]:
+    source = Text(setting.source, GOOD)
+    if setting.source == "default":
+        source = Text(setting.source, FAINT)
     return setting.variable, _value(setting), source, setting.description
 
 
-def _value(setting: Setting) -> str:
+def _value(setting: ShownSetting) -> str:
     match setting.value:
         case bool():
             return "on" if setting.value else "off"

@@ -1,16 +1,14 @@
 """``orchestrator status``: what runs, what waits and on whom, what is held back, failed or
 rejected, and why.
 
-:func:`overview` works it out from a snapshot, :func:`render` makes tables of it,
-:func:`as_document` JSON.
+:func:`render` makes tables of an :class:`~orchestrator.views.overview.Overview`.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from rich.live import Live
 from rich.text import Text
@@ -18,11 +16,14 @@ from rich.text import Text
 from ..clients.store import Store
 from ..core.jobs import Action, job_ref
 from ..core.keys import Keys
-from ..core.records import Brake, IdentityTrouble
-from ..core.refs import Json, Ref
+from ..core.records import Run
+from ..core.refs import Ref
 from ..core.schema_list import Trouble
+from ..views.following import follow
+from ..views.jobs import JobView, Stage
+from ..views.overview import FailureGroup, Overview, overview
+from ..views.standings import Phase, Standing
 from .exits import Exit
-from .held import by_type
 from .output import (
     BAD,
     BUSY,
@@ -30,271 +31,19 @@ from .output import (
     DOUBT,
     FAINT,
     GOOD,
+    Cell,
     Section,
     as_renderable,
     console,
     count,
     duration,
 )
-from .progress import JobView, Phase, Progress, Stage, Standing
-from .snapshot import Snapshot
-from .waiting import follow
 
 VERB = {
     Action.CREATE: "create",
     Action.MODIFY: "modify",
     Action.DELETE: "delete",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One cause, and everything that failed because of it.
-    *error* is the cause's own, if it has one on record."""
-
-    root: Ref
-    error: str
-    members: tuple[Standing, ...]
-
-    @property
-    def others(self) -> tuple[Standing, ...]:
-        return tuple(
-            member for member in self.members if member.ref != self.root
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """The whole picture at one revision."""
-
-    revision: int
-    leader: Mapping[str, Json] | None
-    phases: Mapping[Phase, int]
-    running: tuple[JobView, ...] = ()
-    waiting: tuple[JobView, ...] = ()
-    pending: tuple[Standing, ...] = ()
-    held: tuple[Standing, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    trouble: tuple[Standing, ...] = ()
-    stale: tuple[Standing, ...] = ()
-    unconfirmed: tuple[Standing, ...] = ()
-    broken: tuple[Standing, ...] = ()
-    deleted: tuple[Standing, ...] = ()
-    rewritten: tuple[Standing, ...] = ()
-    rejected: Mapping[str, str] | None = None
-    schema_list: Mapping[str, Json] | None = None
-    schema_trouble: Trouble | None = None
-    brake: Brake | None = None
-    identity_trouble: IdentityTrouble | None = None
-
-    @property
-    def exit(self) -> Exit:
-        stuck = any(not held.moving for held in self.held)
-        refused = (
-            self.schema_trouble is not None and self.schema_trouble.refused
-        )
-        troubled = (
-            self.failures
-            or self.trouble
-            or self.stale
-            or self.broken
-            or self.rejected
-        )
-        braked = self.unconfirmed or self.identity_trouble
-        return (
-            Exit.PROBLEM if stuck or refused or troubled or braked else Exit.OK
-        )
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.running or self.waiting or self.pending)
-
-
-def overview(snapshot: Snapshot) -> Overview:
-    """Where everything stands."""
-    progress = Progress(snapshot)
-    standings = progress.everything()
-    views = [
-        view
-        for ref in dict.fromkeys(standing.ref for standing in standings)
-        for view in progress.jobs(ref)
-    ]
-    by_phase: dict[Phase, list[Standing]] = {phase: [] for phase in Phase}
-    for standing in standings:
-        by_phase[standing.phase].append(standing)
-    counts = Counter(standing.phase for standing in standings)
-    return Overview(
-        revision=snapshot.revision,
-        leader=snapshot.leader,
-        phases={phase: counts[phase] for phase in Phase if counts[phase]},
-        running=tuple(
-            view for view in views if view.stage is not Stage.WAITING
-        ),
-        waiting=tuple(view for view in views if view.stage is Stage.WAITING),
-        pending=tuple(by_phase[Phase.PENDING]),
-        held=tuple(by_phase[Phase.HELD]),
-        failures=_by_root(by_phase[Phase.FAILED]),
-        trouble=tuple(by_phase[Phase.TROUBLE]),
-        stale=tuple(by_phase[Phase.STALE]),
-        unconfirmed=tuple(by_phase[Phase.UNCONFIRMED]),
-        broken=tuple(by_phase[Phase.BROKEN]),
-        deleted=tuple(by_phase[Phase.DELETED]),
-        rewritten=tuple(_rewritten(snapshot)),
-        rejected={
-            key: rejected.reason
-            for key, rejected in sorted(snapshot.rejected.items())
-        },
-        schema_list=_schema_list(snapshot),
-        schema_trouble=snapshot.schema_trouble,
-        brake=snapshot.brake,
-        identity_trouble=snapshot.identity_trouble,
-    )
-
-
-def _schema_list(snapshot: Snapshot) -> Mapping[str, Json] | None:
-    """The leader's record of the list in force, and its revision; None when there is none."""
-    record = snapshot.raw.get(snapshot.keys.schema_list)
-    if record is None or snapshot.schema_list is None:
-        return None
-    known = {
-        name: snapshot.schema_list.get(name)
-        for name in ("source", "fetched", "types", "digest")
-    }
-    return {"revision": record.revision, **known}
-
-
-def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:
-    """The versions that were written a second time with another content, and built."""
-    for ref, handled in snapshot.handled.items():
-        wanted = snapshot.wanted.get(ref)
-        if (
-            handled.rewritten
-            and wanted
-            and wanted.version == handled.version
-            and wanted.incarnation == handled.incarnation
-        ):
-            reason = (
-                "was written again with another body and built; an API server takes in"
-                " only the first report of a version"
-            )
-            yield Standing(ref, Phase.COMPLETE, reason, handled.version)
-
-
-def _by_root(failed: Sequence[Standing]) -> tuple[Failure, ...]:
-    groups: dict[Ref, list[Standing]] = {}
-    for standing in failed:
-        groups.setdefault(standing.root or standing.ref, []).append(standing)
-    found = []
-    for root, members in groups.items():
-        own = next(
-            (member.reason for member in members if member.ref == root), ""
-        )
-        found.append(Failure(root, own or members[0].reason, tuple(members)))
-    return tuple(found)
-
-
-# For programs -------------------------------------------------------------------------------------
-
-
-def as_document(found: Overview, now: float) -> dict[str, Json]:
-    """The keys are stable: scripts rely on them."""
-    return {
-        "revision": found.revision,
-        "leader": dict(found.leader) if found.leader is not None else None,
-        "schemas": dict(found.schema_list)
-        if found.schema_list is not None
-        else None,
-        "schemas_trouble": _schema_trouble(found.schema_trouble),
-        "stopped": found.identity_trouble.reason
-        if found.identity_trouble
-        else "",
-        "resources": {
-            phase.value: found.phases.get(phase, 0) for phase in Phase
-        },
-        "running": [_job(view, now) for view in found.running],
-        "waiting": [_job(view, now) for view in found.waiting],
-        "pending": [_standing(standing) for standing in found.pending],
-        "held": [
-            {
-                **_standing(held),
-                "waits_for": held.waits_for.to_record()
-                if held.waits_for
-                else None,
-            }
-            for held in found.held
-        ],
-        "failed": [
-            {
-                "root": failure.root.to_record(),
-                "error": failure.error,
-                "resources": [_standing(member) for member in failure.members],
-            }
-            for failure in found.failures
-        ],
-        "trouble": [
-            {**_standing(standing), "since": standing.since}
-            for standing in found.trouble
-        ],
-        "stale": [_standing(standing) for standing in found.stale],
-        "unconfirmed": [_standing(standing) for standing in found.unconfirmed],
-        "broken": [_standing(standing) for standing in found.broken],
-        "deleted": [_standing(standing) for standing in found.deleted],
-        "rewritten": [_standing(standing) for standing in found.rewritten],
-        "rejected": [
-            {"key": key, "reason": reason}
-            for key, reason in (found.rejected or {}).items()
-        ],
-    }
-
-
-def _schema_trouble(trouble: Trouble | None) -> dict[str, Json] | None:
-    if trouble is None:
-        return None
-    return {
-        "reason": trouble.reason,
-        "source": trouble.source,
-        "since": trouble.since,
-        "refused": trouble.refused,
-    }
-
-
-def _standing(standing: Standing) -> dict[str, Json]:
-    return {
-        "type": standing.ref.type,
-        "id": standing.ref.id,
-        "version": standing.version,
-        "reason": standing.reason,
-    }
-
-
-def _job(view: JobView, now: float) -> dict[str, Json]:
-    run = view.run
-    return {
-        "job": view.job.id,
-        "type": view.job.ref.type,
-        "id": view.job.ref.id,
-        "action": view.job.action.value,
-        "version": view.job.version,
-        "stage": view.stage.name.lower(),
-        "waits_for": list(view.waits_for),
-        "stack": run.stack if run else "",
-        "seconds_in_heat": (
-            round(now - run.asked_at, 1)
-            if run and run.asked_at and view.stage is Stage.IN_HEAT
-            else None
-        ),
-        "attempt": run.tries if run else 0,
-        "retry_after": (
-            round(run.resumed(now).delay, 1)
-            if run and view.stage is Stage.RETRY
-            else None
-        ),
-        "reason": run.reason if run else "",
-    }
-
-
-# For people ---------------------------------------------------------------------------------------
-
 _PHASE_STYLES = {
     Phase.COMPLETE: GOOD,
     Phase.RUNNING: BUSY,
@@ -308,85 +57,89 @@ _PHASE_STYLES = {
     Phase.BROKEN: BAD,
     Phase.DELETED: FAINT,
 }
+_WIDE = frozenset({"reason", "error", "note", "ids"})
+"""Columns that take what room there is."""
+_EXAMPLES = 3
+"""How many ids of a type are named."""
+
+Parts = Iterator[Section | Text]
+
+
+def exit_of(found: Overview) -> Exit:
+    """What the command answers."""
+    if found.well:
+        return Exit.OK
+    return Exit.PROBLEM
 
 
 def phase_text(phase: Phase) -> Text:
+    """A phase in its colour."""
     return Text(phase.value, _PHASE_STYLES[phase])
 
 
 def render(found: Overview, now: float) -> list[Section | Text]:
-    """Everything that is not as it should be yet; of what is complete, only how many there are."""
-    parts: list[Section | Text] = [
+    """Everything that is not as it should be yet; of what is complete, only how many there are.
+
+    :param now: seconds since the epoch.
+    """
+    return [
         _headline(found),
         *_stopped(found),
         *_types(found),
         _counts(found),
+        *_in_progress(found, now),
+        *_troubles(found),
+        *_deleted(found),
     ]
-    parts += _in_progress(found, now)
-    parts += _troubles(found, now)
-    if found.deleted:
-        rows = [
-            (str(standing.ref), f"v{standing.version}")
-            for standing in found.deleted
-        ]
-        parts.append(
-            Section(
-                "Deleted: the stacks are gone, the config may be removed",
-                ("resource", "version"),
-                rows,
-            )
-        )
-    return parts
+
+
+# The bridge ---------------------------------------------------------------------------------------
 
 
 def _headline(found: Overview) -> Text:
-    if found.leader is None:
-        who = Text(
+    return _leader(found).append(f"  revision {found.revision}", FAINT)
+
+
+def _leader(found: Overview) -> Text:
+    leader = found.leader
+    if leader is None:
+        return Text(
             "No bridge leads: nothing happens before `orchestrator bridge` runs.",
             BAD,
         )
-    else:
-        who = Text.assemble(
-            "The bridge on ",
-            (f"{found.leader.get('host')}", "bold"),
-            f" (pid {found.leader.get('pid')}) leads.",
-        )
-    return who.append(f"  revision {found.revision}", FAINT)
+    return Text.assemble(
+        "The bridge on ",
+        (f"{leader.get('host')}", "bold"),
+        f" (pid {leader.get('pid')}) leads.",
+    )
 
 
-def _stopped(found: Overview) -> list[Section | Text]:
+def _stopped(found: Overview) -> Parts:
     """Why the bridge decides nothing."""
-    trouble = found.identity_trouble
-    return (
-        [
-            Text(
-                f"The bridge has stopped, since {trouble.since}: {trouble.reason}.",
-                BAD,
-            )
-        ]
-        if trouble
-        else []
-    )
-
-
-def _types(found: Overview) -> list[Section | Text]:
-    """What keeps the newest schema list from being in force."""
-    if found.schema_trouble is None:
-        return []
-    kept = found.schema_list or {}
-    what = (
-        "A newer schema list is refused"
-        if found.schema_trouble.refused
-        else "The schema list cannot be read"
-    )
-    style = BAD if found.schema_trouble.refused else DOUBT
-    return [
-        Text.assemble(
-            (f"{what} since {found.schema_trouble.since}: ", style),
-            f"{found.schema_trouble.reason}. The list of"
-            f" {kept.get('fetched', 'an earlier time')} stays in force.",
+    if trouble := found.identity_trouble:
+        told = (
+            f"The bridge has stopped, since {trouble.since}: {trouble.reason}."
         )
-    ]
+        yield Text(told, BAD)
+
+
+def _types(found: Overview) -> Parts:
+    """What keeps the newest schema list from being in force."""
+    trouble = found.schema_trouble
+    if trouble is None:
+        return
+    what, style = _schema_trouble(trouble)
+    kept = (found.schema_list or {}).get("fetched", "an earlier time")
+    yield Text.assemble(
+        (f"{what} since {trouble.since}: ", style),
+        f"{trouble.reason}. The list of {kept} stays in force.",
+    )
+
+
+def _schema_trouble(trouble: Trouble) -> tuple[str, str]:
+    if trouble.refused:
+        return "A newer schema list is refused", BAD
+    return "The schema list cannot be read", DOUBT
 
 
 def _counts(found: Overview) -> Text:
@@ -395,223 +148,200 @@ def _counts(found: Overview) -> Text:
         return Text(
             "Nothing is wanted yet; `orchestrator apply -f FILE` writes what should be."
         )
-    text = Text.assemble(
-        (count(total, "resource"), "bold"), ": " if total else ""
-    )
-    for place, (phase, number) in enumerate(found.phases.items()):
-        text.append(", " if place else "").append(
-            f"{number} {phase.value}", _PHASE_STYLES[phase]
-        )
+    text = Text.assemble((count(total, "resource"), "bold"))
+    before = ": "
+    for phase, number in found.phases.items():
+        text.append(before)
+        text.append(f"{number} {phase.value}", _PHASE_STYLES[phase])
+        before = ", "
     if found.rejected:
         text.append(f"; {count(len(found.rejected), 'key')} rejected", BAD)
     return text
 
 
-def _in_progress(found: Overview, now: float) -> list[Section | Text]:
-    parts: list[Section | Text] = []
-    if found.running:
-        running = [
-            (
-                str(v.job.ref),
-                VERB[v.job.action],
-                f"v{v.job.version}",
-                *_stage(v, now),
-            )
-            for v in found.running
-        ]
-        parts.append(
-            Section(
-                "Running",
-                ("resource", "action", "version", "where", "note"),
-                running,
-                BUSY,
-                frozenset({"note"}),
-            )
-        )
-    if found.waiting:
-        stuck = {failure.root for failure in found.failures}
-        waiting = [
-            (
-                str(v.job.ref),
-                VERB[v.job.action],
-                f"v{v.job.version}",
-                _names(v, stuck),
-            )
-            for v in found.waiting
-        ]
-        parts.append(
-            Section(
-                "Waiting for other jobs",
-                ("resource", "action", "version", "waits for"),
-                waiting,
-                CALM,
-            )
-        )
-    if found.pending:
-        pending = [(str(s.ref), _version(s), s.reason) for s in found.pending]
-        parts.append(
-            Section(
-                "Not looked at yet",
-                ("resource", "version", "why"),
-                pending,
-                CALM,
-            )
-        )
-    return parts
+# In progress --------------------------------------------------------------------------------------
+
+
+def _in_progress(found: Overview, now: float) -> Parts:
+    yield from _section(
+        "Running",
+        ("resource", "action", "version", "where", "note"),
+        [(*_job(view), *_stage(view, now)) for view in found.running],
+        BUSY,
+    )
+    stuck = {failure.root for failure in found.failures}
+    yield from _section(
+        "Waiting for other jobs",
+        ("resource", "action", "version", "waits for"),
+        [(*_job(view), _names(view, stuck)) for view in found.waiting],
+        CALM,
+    )
+    yield from _section(
+        "Not looked at yet",
+        ("resource", "version", "why"),
+        _reasons(found.pending),
+        CALM,
+    )
+
+
+def _job(view: JobView) -> tuple[str, str, str]:
+    job = view.job
+    return str(job.ref), VERB[job.action], f"v{job.version}"
 
 
 def _stage(view: JobView, now: float) -> tuple[str, str]:
+    """Where a job stands, and a note about it."""
     run = view.run
-    attempts = (
-        f"after {count(run.tries, 'attempt')} that did not work"
-        if run and run.tries
-        else ""
-    )
+    if run is None:
+        return view.stage.value, ""
+    attempts = ""
+    if run.tries:
+        attempts = f"after {count(run.tries, 'attempt')} that did not work"
     match view.stage:
-        case Stage.IN_HEAT if run and run.asked_at:
-            limit = (
-                f"at most {count(run.timeout_mins, 'minute')}"
-                if run.timeout_mins
-                else ""
-            )
+        case Stage.IN_HEAT if run.asked_at:
+            notes = filter(None, (_limit(run), attempts))
             return f"in Heat for {duration(now - run.asked_at)}", ", ".join(
-                filter(None, (limit, attempts))
+                notes
             )
-        case Stage.CLAIMED if run and run.since:
-            return (
-                f"{view.stage.value}, for {duration(now - run.since)}",
-                attempts,
-            )
-        case Stage.RETRY if run:
-            return (
-                f"attempt {run.tries + 1} in {run.resumed(now).delay:.1f} s",
-                run.reason,
-            )
+        case Stage.CLAIMED if run.since:
+            told = f"{view.stage.value}, for {duration(now - run.since)}"
+            return told, attempts
+        case Stage.RETRY:
+            delay = run.resumed(now).delay
+            return f"attempt {run.tries + 1} in {delay:.1f} s", run.reason
         case _:
             return view.stage.value, attempts
 
 
-def _names(view: JobView, stuck: Collection[Ref] = ()) -> str:
+def _limit(run: Run) -> str:
+    if run.timeout_mins:
+        return f"at most {count(run.timeout_mins, 'minute')}"
+    return ""
+
+
+def _names(view: JobView, stuck: Collection[Ref]) -> str:
     """The resources whose jobs have to end first, instead of long job ids; marked where Heat keeps
     failing them."""
-    refs = dict.fromkeys(job_ref(job) for job in view.waits_for)
-    named = {
-        ref: "its own earlier job" if ref == view.job.ref else str(ref)
-        for ref in refs
-    }
     return ", ".join(
-        f"{name} (fails)" if ref in stuck else name
-        for ref, name in named.items()
+        _name(ref, view.job.ref, ref in stuck)
+        for ref in dict.fromkeys(map(job_ref, view.waits_for))
     )
 
 
-def _troubles(found: Overview, now: float) -> list[Section | Text]:
-    parts: list[Section | Text] = []
-    wide = frozenset({"reason", "error"})
-    parts += _held_deletions(found)
-    if found.held:
-        held = [
-            (str(s.ref), _version(s), str(s.waits_for or ""), s.reason)
-            for s in found.held
-        ]
-        parts.append(
-            Section(
-                "Held back",
-                ("resource", "version", "waits for", "reason"),
-                held,
-                DOUBT,
-                wide,
-            )
-        )
-    if found.failures:
-        failed = [
-            (
-                str(f.root),
-                ", ".join(str(other.ref) for other in f.others),
-                f.error,
-            )
-            for f in found.failures
-        ]
-        parts.append(
-            Section(
-                "Failed",
-                ("cause", "failed with it", "error"),
-                failed,
-                BAD,
-                wide,
-            )
-        )
-    if found.trouble:
-        trouble = [(str(s.ref), _version(s), s.reason) for s in found.trouble]
-        parts.append(
-            Section(
-                "In trouble: tried again, but somebody has to act",
-                ("resource", "version", "reason"),
-                trouble,
-                BAD,
-                wide,
-            )
-        )
-    if found.stale:
-        stale = [(str(s.ref), _version(s), s.reason) for s in found.stale]
-        parts.append(
-            Section(
-                "Ignored", ("resource", "version", "reason"), stale, DOUBT, wide
-            )
-        )
-    if found.broken:
-        broken = [(str(s.ref), _version(s), s.reason) for s in found.broken]
-        parts.append(
-            Section(
-                "Broken: what they were built from is gone",
-                ("resource", "version", "reason"),
-                broken,
-                BAD,
-                wide,
-            )
-        )
-    if found.rewritten:
-        rewritten = [
-            (str(s.ref), _version(s), s.reason) for s in found.rewritten
-        ]
-        parts.append(
-            Section(
-                "Written twice with one version",
-                ("resource", "version", "reason"),
-                rewritten,
-                DOUBT,
-                wide,
-            )
-        )
-    if found.rejected:
-        parts.append(
-            Section(
-                "Rejected",
-                ("key", "reason"),
-                list(found.rejected.items()),
-                BAD,
-                wide,
-            )
-        )
-    return parts
+def _name(ref: Ref, own: Ref, fails: bool) -> str:
+    name = str(ref)
+    if ref == own:
+        name = "its own earlier job"
+    if fails:
+        return f"{name} (fails)"
+    return name
 
 
-def _held_deletions(found: Overview) -> list[Section | Text]:
-    """What a brake holds, by type: it may be everything."""
-    if not found.unconfirmed or found.brake is None:
-        return []
-    refs = [standing.ref for standing in found.unconfirmed]
-    told = (
-        f"More than {found.brake.limit} configs of built resources were removed within"
-        f" ten minutes, without a mark. Since {found.brake.since} their deletions are"
-        " held. `orchestrator confirm deletions` lets them go; writing the configs"
-        " again keeps the stacks."
+# Troubles -----------------------------------------------------------------------------------------
+
+
+def _troubles(found: Overview) -> Parts:
+    yield from _held_deletions(found)
+    yield from _section(
+        "Held back",
+        ("resource", "version", "waits for", "reason"),
+        [_held(standing) for standing in found.held],
+        DOUBT,
     )
-    return [by_type(refs), Text(told, DOUBT)]
+    yield from _section(
+        "Failed",
+        ("cause", "failed with it", "error"),
+        [_failure(failure) for failure in found.failures],
+        BAD,
+    )
+    because = ("resource", "version", "reason")
+    for title, standings, style in (
+        (
+            "In trouble: tried again, but somebody has to act",
+            found.trouble,
+            BAD,
+        ),
+        ("Ignored", found.stale, DOUBT),
+        ("Broken: what they were built from is gone", found.broken, BAD),
+        ("Written twice with one version", found.rewritten, DOUBT),
+    ):
+        yield from _section(title, because, _reasons(standings), style)
+    rejected = list((found.rejected or {}).items())
+    yield from _section("Rejected", ("key", "reason"), rejected, BAD)
+
+
+def _deleted(found: Overview) -> Parts:
+    yield from _section(
+        "Deleted: the stacks are gone, the config may be removed",
+        ("resource", "version"),
+        [(str(s.ref), f"v{s.version}") for s in found.deleted],
+        "bold",
+    )
+
+
+def _section(
+    title: str,
+    columns: tuple[str, ...],
+    rows: Sequence[Sequence[Cell]],
+    style: str,
+) -> Iterator[Section]:
+    """A table, if there is anything in it."""
+    if rows:
+        wide = _WIDE.intersection(columns)
+        yield Section(title, columns, rows, style, wide)
+
+
+def _reasons(standings: Iterable[Standing]) -> list[tuple[str, str, str]]:
+    return [(str(s.ref), _version(s), s.reason) for s in standings]
+
+
+def _held(standing: Standing) -> tuple[str, str, str, str]:
+    waits_for = str(standing.waits_for or "")
+    return str(standing.ref), _version(standing), waits_for, standing.reason
+
+
+def _failure(failure: FailureGroup) -> tuple[str, str, str]:
+    others = ", ".join(str(other.ref) for other in failure.others)
+    return str(failure.root), others, failure.error
 
 
 def _version(standing: Standing) -> str:
-    return f"v{standing.version}" if standing.version else ""
+    if standing.version:
+        return f"v{standing.version}"
+    return ""
+
+
+def _held_deletions(found: Overview) -> Parts:
+    """What a brake holds, by type: it may be everything."""
+    if not found.unconfirmed or found.brake is None:
+        return
+    yield by_type([standing.ref for standing in found.unconfirmed])
+    yield Text(
+        f"More than {found.brake.limit} configs of built resources were removed within"
+        f" ten minutes, without a mark. Since {found.brake.since} their deletions are"
+        " held. `orchestrator confirm deletions` lets them go; writing the configs"
+        " again keeps the stacks.",
+        DOUBT,
+    )
+
+
+def by_type(refs: Sequence[Ref]) -> Section:
+    """How many held deletions there are of each type, with examples."""
+    number = Counter(ref.type for ref in refs)
+    rows = [(kind, str(number[kind]), _examples(refs, kind)) for kind in number]
+    columns = ("type", "number", "ids")
+    return Section("Deletions that are held", columns, rows, BAD, _WIDE)
+
+
+def _examples(refs: Sequence[Ref], kind: str) -> str:
+    ids = [ref.id for ref in refs if ref.type == kind]
+    named = ", ".join(ids[:_EXAMPLES])
+    if len(ids) > _EXAMPLES:
+        return f"{named} and {len(ids) - _EXAMPLES} more"
+    return named
+
+
+# On a terminal ------------------------------------------------------------------------------------
 
 
 def watch(store: Store, keys: Keys) -> Exit:
@@ -634,4 +364,4 @@ def watch(store: Store, keys: Keys) -> Exit:
                     )
                     follower.next(1.0)
         except KeyboardInterrupt:
-            return found.exit
+            return exit_of(found)

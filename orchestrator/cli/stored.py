@@ -15,14 +15,14 @@ from ..core.keys import Keys
 from ..core.schemas import HEAT_TEMPLATES_PATH, Schemas
 from ..core.source import Located
 from ..core.templates import BadTemplate, Template, parse_template_value
-from .entries import Entry, Problem, Source
+from .entries import CatalogueEntry, Problem, SourceFile
 
 _TEXT, _MAPPINGS = "template_file", "parameter_mappings"
 
 
 def entries(
-    store: Store, keys: Keys, catalogue: list[Entry]
-) -> tuple[list[Entry], list[str]]:
+    store: Store, keys: Keys, catalogue: list[CatalogueEntry]
+) -> tuple[list[CatalogueEntry], list[str]]:
     """All entries, those of etcd in place of the catalogue's, and the names of those that come from
     etcd."""
     folder = f"{keys.config}{HEAT_TEMPLATES_PATH}/"
@@ -33,12 +33,14 @@ def entries(
     ]
 
 
-def with_types(catalogue: list[Entry], schemas: Schemas) -> list[Entry]:
+def with_types(
+    catalogue: list[CatalogueEntry], schemas: Schemas
+) -> list[CatalogueEntry]:
     """The catalogue's entries with the types of the schema list, and those types that it does not
     have."""
     names = {entry.name for entry in catalogue}
     others = [
-        Entry(kind.id, Path(kind.id), kind=kind)
+        CatalogueEntry(kind.id, Path(kind.id), kind=kind)
         for kind in schemas
         if kind.id not in names
     ]
@@ -51,9 +53,11 @@ def with_types(catalogue: list[Entry], schemas: Schemas) -> list[Entry]:
     ]
 
 
-def _entry(kv: KeyValue, folder: str, own: Mapping[str, Entry]) -> Entry:
+def _entry(
+    kv: KeyValue, folder: str, own: Mapping[str, CatalogueEntry]
+) -> CatalogueEntry:
     name, key = kv.key.removeprefix(folder), Path(kv.key)
-    base = own.get(name, Entry(name, key))
+    base = own.get(name, CatalogueEntry(name, key))
     template = parse_template_value(name, kv.value)
     if isinstance(template, BadTemplate):
         return replace(
@@ -63,7 +67,7 @@ def _entry(kv: KeyValue, folder: str, own: Mapping[str, Entry]) -> Entry:
             mapping=None,
             faults=(Problem(key, 0, template.reason),),
         )
-    mapping = Source(key / _MAPPINGS, _without_lines(template))
+    mapping = SourceFile(key / _MAPPINGS, _without_lines(template))
     return replace(
         base,
         folder=key,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.syntax import Syntax
 from rich.text import Text
 
 from .. import settings as configuration
@@ -16,27 +15,20 @@ from ..clients import catalogue, heat_types
 from ..core.refs import Json, Ref
 from ..core.schemas import Schemas
 from ..core.templates import TEMPLATE_TYPE
-from ..core.texts import clean
 from ..errors import InvalidInput
-from . import cases, checking, entries, stored, writing
+from . import (
+    check_report,
+    checking,
+    entries,
+    stored,
+    template_files,
+    writing,
+)
 from .checking import Checked
-from .entries import Entry, Problem
+from .entries import CatalogueEntry
 from .exits import HELP, Exit
 from .options import Output
-from .output import (
-    BAD,
-    DOUBT,
-    FAINT,
-    GOOD,
-    Format,
-    Section,
-    as_yaml,
-    console,
-    count,
-    emit,
-    on_terminal,
-    show,
-)
+from .output import FAINT, Format, Section, emit, show
 from .session import session
 
 app = typer.Typer(
@@ -70,8 +62,9 @@ def chosen_folder(folder: Path | None) -> Path:
     """The catalogue that a command works on."""
     if folder is not None:
         return folder
-    chosen = configuration.load().templates
-    return Path(chosen) if chosen else catalogue.default_folder()
+    if chosen := configuration.load().templates:
+        return Path(chosen)
+    return catalogue.default_folder()
 
 
 @app.command(epilog=HELP)
@@ -100,18 +93,16 @@ def check(
     Mappings are checked against the types: properties, relations, outputs.
     Faults are told with file and line; hints refuse nothing.
     """
-    found = (
-        _check_stored(names or [], folder)
-        if etcd
-        else _check(names or [], folder)
-    )
+    chosen_check = _check
+    if etcd:
+        chosen_check = _check_stored
+    found = chosen_check(names or [], folder)
     if output is Format.TEXT:
-        show(_report(found))
+        show(check_report.table(found))
     else:
-        emit([_as_document(checked) for checked in found], output)
-    raise typer.Exit(
-        Exit.PROBLEM if any(checked.problems for checked in found) else Exit.OK
-    )
+        emit([check_report.as_document(checked) for checked in found], output)
+    if any(checked.problems for checked in found):
+        raise typer.Exit(Exit.PROBLEM)
 
 
 def _check(names: list[str], folder: Path | None) -> list[Checked]:
@@ -131,11 +122,9 @@ def _check_stored(names: list[str], folder: Path | None) -> list[Checked]:
     with session() as doors:
         found, own = stored.entries(doors.store, doors.keys, entries.read(root))
     _chosen(own, names)
-    return (
-        checking.check(found, heat_types.load(root), names or own)
-        if own
-        else []
-    )
+    if not own:
+        return []
+    return checking.check(found, heat_types.load(root), names or own)
 
 
 def _is_path(name: str) -> bool:
@@ -151,87 +140,6 @@ def _check_path(path: Path) -> list[Checked]:
             entries.read(root), heat_types.load(root), [resolved.name]
         )
     return checking.check(entries.read(path), heat_types.load(path))
-
-
-def _report(found: list[Checked]) -> list[Section | Text]:
-    parts: list[Section | Text] = []
-    rows = [
-        _row(checked)
-        for checked in found
-        if checked.entry.template or checked.entry.cases or checked.problems
-    ]
-    parts.append(
-        Section("", ("template", "parameters", "cases", "result"), rows)
-    )
-    parts += [
-        problem_line(problem)
-        for checked in found
-        for problem in checked.problems
-    ]
-    parts += [problem_line(hint) for checked in found for hint in checked.hints]
-    problems = sum(len(checked.problems) for checked in found)
-    cases = sum(len(checked.entry.cases) for checked in found)
-    templates = sum(1 for checked in found if checked.entry.template)
-    total = f"{count(templates, 'template')}, {count(cases, 'case')}: "
-    parts.append(
-        Text.assemble(
-            total,
-            (count(problems, "problem"), BAD)
-            if problems
-            else ("all is well", GOOD),
-        )
-    )
-    return parts
-
-
-def problem_line(problem: Problem) -> Text:
-    """``templates/port/mapping.yaml:7: …``, as compilers write it, so that editors find it."""
-    place = (
-        f"{shown_path(problem.file)}:{problem.line}: "
-        if problem.line
-        else f"{shown_path(problem.file)}: "
-    )
-    return Text.assemble(
-        (place, "bold"), ("hint: ", DOUBT) if problem.hint else "", problem.text
-    )
-
-
-def _row(checked: Checked) -> tuple[str | Text, ...]:
-    entry, problems = checked.entry, len(checked.problems)
-    mappings = str(len(entry.template.mappings)) if entry.template else ""
-    result = (
-        Text(count(problems, "problem"), BAD) if problems else Text("ok", GOOD)
-    )
-    return entry.name, mappings, str(len(entry.cases)), result
-
-
-def shown_path(file: Path) -> str:
-    """The path as short as it can be written from here."""
-    try:
-        return str(file.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(file)
-
-
-def _as_document(checked: Checked) -> Json:
-    entry = checked.entry
-    return {
-        "name": entry.name,
-        "template": entry.template is not None,
-        "cases": [case.name for case in entry.cases],
-        "problems": [
-            _problem_document(problem) for problem in checked.problems
-        ],
-        "hints": [_problem_document(hint) for hint in checked.hints],
-    }
-
-
-def _problem_document(problem: Problem) -> Json:
-    return {
-        "file": str(problem.file),
-        "line": problem.line,
-        "problem": problem.text,
-    }
 
 
 @app.command(epilog=HELP)
@@ -267,18 +175,8 @@ def push(
             if name in chosen
         ]
     if output is Format.TEXT:
-        show(
-            [
-                Section(
-                    "",
-                    ("result", "template", "version"),
-                    [
-                        (w.result.value, w.ref.id, str(w.version))
-                        for w in written
-                    ],
-                )
-            ]
-        )
+        rows = [(w.result.value, w.ref.id, str(w.version)) for w in written]
+        show([Section("", ("result", "template", "version"), rows)])
     else:
         emit([w.to_json() for w in written], output)
 
@@ -295,7 +193,9 @@ def _refuse_faulty(root: Path, names: Iterable[str], types: Schemas) -> None:
     problems = [problem for checked in found for problem in checked.problems]
     if problems:
         raise InvalidInput(
-            "\n".join(problem_line(problem).plain for problem in problems)
+            "\n".join(
+                check_report.problem_line(problem).plain for problem in problems
+            )
         )
 
 
@@ -314,44 +214,38 @@ def list_templates(folder: Folder = None, output: Output = Format.TEXT) -> None:
     if output is not Format.TEXT:
         emit([_entry_document(entry) for entry in found], output)
         return
-    rows = [
-        (
-            entry.name,
-            *_built(entry),
-            str(len(entry.cases)) if entry.cases else "",
-            entry.description,
-        )
-        for entry in found
-    ]
-    show(
-        [
-            Section(
-                "", ("type", "parameters", "jinja", "cases", "what it is"), rows
-            )
-        ]
-    )
+    columns = ("type", "parameters", "jinja", "cases", "what it is")
+    show([Section("", columns, [_entry_row(entry) for entry in found])])
 
 
-def _built(entry: Entry) -> tuple[str | Text, str]:
+def _entry_row(entry: CatalogueEntry) -> tuple[str | Text, ...]:
+    cases = _if_any(len(entry.cases))
+    return entry.name, *_built(entry), cases, entry.description
+
+
+def _if_any(number: int) -> str:
+    """A number; nothing for 0."""
+    return str(number or "")
+
+
+def _built(entry: CatalogueEntry) -> tuple[str | Text, str]:
     if entry.template is None:
         return Text("not built", FAINT), ""
     names = [name for name, _ in entry.template.mappings]
     jinja = sum(name.startswith("jinja_") for name in names)
-    return str(len(names) - jinja - ("heat_timeout" in names)), (
-        str(jinja) if jinja else ""
-    )
+    parameters = len(names) - jinja - ("heat_timeout" in names)
+    return str(parameters), _if_any(jinja)
 
 
-def _entry_document(entry: Entry) -> Json:
+def _entry_document(entry: CatalogueEntry) -> Json:
+    parameters: list[str] = []
+    if entry.template:
+        parameters = [name for name, _ in entry.template.mappings]
     return {
         "name": entry.name,
         "description": entry.description,
         "built": entry.template is not None,
-        "parameters": (
-            [name for name, _ in entry.template.mappings]
-            if entry.template
-            else []
-        ),
+        "parameters": parameters,
         "cases": [case.name for case in entry.cases],
     }
 
@@ -373,103 +267,9 @@ def show_template(
     """Show a template with its mappings; or, with --case, the parameters and the HOT that come of a
     worked case."""
     found = entries.read(chosen_folder(folder))
-    entry = next(
-        (
-            entry
-            for entry in found
-            if entry.name in _chosen([e.name for e in found], [name])
-        ),
-        None,
-    )
-    assert entry is not None
+    _chosen([entry.name for entry in found], [name])
+    entry = next(entry for entry in found if entry.name == name)
     if case:
-        _show_case(entry, case, found, output)
+        template_files.show_case(entry, case, found, output)
     else:
-        _show_files(entry, output)
-
-
-def _show_files(entry: Entry, output: Format) -> None:
-    names = (entries.SCHEMA, entries.MAPPING, entries.TEMPLATE)
-    files = {
-        name: (entry.folder / name).read_text(encoding="utf-8")
-        for name in names
-        if (entry.folder / name).exists()
-    }
-    if output is not Format.TEXT:
-        emit(
-            {
-                "name": entry.name,
-                "folder": str(entry.folder),
-                "cases": [c.name for c in entry.cases],
-                "files": files,
-            },
-            output,
-        )
-        return
-    for name, text in files.items():
-        _print_file(shown_path(entry.folder / name), text)
-    if entry.cases:
-        console().print(
-            Text(f"Cases: {', '.join(c.name for c in entry.cases)}", FAINT),
-            soft_wrap=True,
-        )
-
-
-def _show_case(
-    entry: Entry, name: str, found: list[Entry], output: Format
-) -> None:
-    known = {case.name: case for case in entry.cases}
-    if name not in known:
-        raise InvalidInput(
-            f"{entry.name} has no case {name!r}; known are {', '.join(known) or 'none'}"
-        )
-    schemas = Schemas([other.kind for other in found if other.kind is not None])
-    made = cases.make(
-        entry.name,
-        known[name],
-        schemas,
-        {other.name: other.template for other in found if other.template},
-    )
-    if made is None:
-        raise InvalidInput(
-            f"{entry.name}, case {name}: there is nothing to build"
-        )
-    request = made.request
-    asked = {
-        "stack_name": request.name,
-        "tenant": request.tenant,
-        "timeout_mins": request.timeout_mins,
-    }
-    if output is not Format.TEXT:
-        emit(
-            {
-                **asked,
-                "parameters": dict(request.parameters),
-                "template": request.template,
-            },
-            output,
-        )
-        return
-    _print_file(
-        "asked", as_yaml({**asked, "parameters": dict(request.parameters)})
-    )
-    _print_file("template", request.template)
-
-
-def _print_file(title: str, text: str) -> None:
-    target = console()
-    target.print(Text(f"# {clean(title)}", "bold cyan"), soft_wrap=True)
-    text = clean(text.rstrip(), keep="\n\t")
-    if on_terminal():
-        target.print(
-            Syntax(
-                text,
-                "yaml",
-                theme="ansi_dark",
-                background_color="default",
-                word_wrap=True,
-            )
-        )
-    else:
-        target.print(text, soft_wrap=True)
-    target.print()
+        template_files.show_files(entry, output)

@@ -13,11 +13,12 @@ from ..clients import catalogue, heat_types
 from ..core.refs import Json
 from ..errors import InvalidInput
 from . import checking, entries
+from .check_report import problem_line, shown_path
 from .entries import CASES, MAPPING, SCHEMA, TEMPLATE
 from .exits import HELP, Exit
 from .options import Output
 from .output import GOOD, Format, emit, show
-from .templates import Folder, chosen_folder, problem_line, shown_path
+from .templates import Folder, chosen_folder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +76,8 @@ def new(
             "problems": [p.text for p in problems],
         }
         emit(document, output)
-    raise typer.Exit(Exit.PROBLEM if problems else Exit.OK)
+    if problems:
+        raise typer.Exit(Exit.PROBLEM)
 
 
 def _root(folder: Path | None) -> Path:
@@ -99,7 +101,9 @@ def _check_name(name: str, entry: Path) -> None:
 
 
 def _option(folder: Path | None) -> str:
-    return f" --folder {folder}" if folder else ""
+    if folder:
+        return f" --folder {folder}"
+    return ""
 
 
 def _write(file: Path, text: str) -> Path:
@@ -136,7 +140,9 @@ def _filled(text: str, words: dict[str, str]) -> str:
 def _plural(name: str) -> str:
     if name.endswith("y") and name[-2:-1] not in "aeiou":
         return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("s", "x", "ch", "sh")) else f"{name}s"
+    if name.endswith(("s", "x", "ch", "sh")):
+        return f"{name}es"
+    return f"{name}s"
 
 
 _SCHEMA = """\

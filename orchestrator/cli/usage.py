@@ -52,7 +52,9 @@ class PlainUsage(TyperGroup):
                 raise
             _tell(error)
             sys.exit(getattr(error, "exit_code", Exit.INPUT))
-        sys.exit(code if isinstance(code, int) else Exit.OK)
+        if not isinstance(code, int):
+            code = Exit.OK
+        sys.exit(code)
 
 
 _NO_LINES = Box("    \n" * 8)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.refs import Ref
 from ..errors import InvalidInput
-from .snapshot import Snapshot
+from ..views.snapshot import Snapshot
 
 _NAMED = 3
 """How many users a sentence names."""
@@ -51,12 +51,9 @@ def refuse_used(found: Snapshot, refs: Sequence[Ref]) -> None:
         staying = [user for user in using.get(ref, ()) if user not in going]
         if staying:
             names = ", ".join(map(str, staying[:_NAMED]))
-            more = (
-                f" and {len(staying) - _NAMED} more"
-                if len(staying) > _NAMED
-                else ""
-            )
-            sentences.append(f"{ref} is used by {names}{more}")
+            if len(staying) > _NAMED:
+                names += f" and {len(staying) - _NAMED} more"
+            sentences.append(f"{ref} is used by {names}")
     if sentences:
         raise InvalidInput(
             f"{'; '.join(sentences)}. Nothing is deleted. "

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..clients.places import config_key
 from ..clients.store import KeyValue, Store
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
@@ -18,12 +19,12 @@ from ..core.resources import UNVERSIONED
 from ..core.templates import TEMPLATE_TYPE
 from ..core.transactions import Transaction, unchanged
 from ..errors import InvalidInput, StoreUnavailable
-from .documents import config_key, value_of
+from .documents import value_of
 
 _ATTEMPTS = 20
 
 
-class Result(StrEnum):
+class WriteResult(StrEnum):
     """What became of one document."""
 
     CREATED = "created"
@@ -35,6 +36,7 @@ class Result(StrEnum):
     ABSENT = "not there"
     RETRIED = "will be retried"
     CONFIRMED = "confirmed"
+    REBUILT = "will be rebuilt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Written:
 
     ref: Ref
     key: str
-    result: Result
+    result: WriteResult
     version: int = 0
     revision: int = 0
     before: int | None = field(default=None, compare=False)
@@ -62,7 +64,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredConfig:
     """What lies at a key now; *body* is None when it cannot be read."""
 
     version: int
@@ -70,18 +72,19 @@ class Stored:
     marked: bool
 
 
-def stored(value: bytes) -> Stored:
+def stored(value: bytes) -> StoredConfig:
     """A value below ``/config``, whoever wrote it. Never raises."""
     try:
         document = json.loads(value)
         body = document.get("body")
-        body = json.loads(body) if isinstance(body, str) else body
+        if isinstance(body, str):
+            body = json.loads(body)
         version, marked = (
             document.get("version"),
             document.get("marked_for_deletion", False),
         )
     except (ValueError, AttributeError, RecursionError):
-        return Stored(0, None, False)
+        return StoredConfig(0, None, False)
     if version is None:
         version = UNVERSIONED
     whole = (
@@ -89,8 +92,11 @@ def stored(value: bytes) -> Stored:
         and not isinstance(version, bool)
         and version >= UNVERSIONED
     )
-    usable = body if whole and isinstance(body, dict) else None
-    return Stored(version if whole else 0, usable, marked is True)
+    if not whole:
+        return StoredConfig(0, None, marked is True)
+    if not isinstance(body, dict):
+        body = None
+    return StoredConfig(version, body, marked is True)
 
 
 def same(
@@ -131,11 +137,11 @@ def put(
             )
         if there and now and not now.marked and same(ref, now.body, body):
             return Written(
-                ref, key, Result.UNCHANGED, now.version, there.revision
+                ref, key, WriteResult.UNCHANGED, now.version, there.revision
             )
         version = _next_version(store, keys, ref, there, now)
         if revision := _write(store, there, key, value_of(dict(body), version)):
-            result = Result.UPDATED if there else Result.CREATED
+            result = WriteResult.UPDATED if there else WriteResult.CREATED
             return Written(
                 ref,
                 key,
@@ -160,11 +166,15 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
     for _ in range(_ATTEMPTS):
         there = store.get(key)
         if there is None:
-            return Written(ref, key, Result.ABSENT)
+            return Written(ref, key, WriteResult.ABSENT)
         now = stored(there.value)
         if now.marked:
             return Written(
-                ref, key, Result.ALREADY_MARKED, now.version, there.revision
+                ref,
+                key,
+                WriteResult.ALREADY_MARKED,
+                now.version,
+                there.revision,
             )
         if now.body is None:
             raise InvalidInput(
@@ -176,7 +186,7 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
             store, there, key, value_of(now.body, version, marked=True)
         ):
             return Written(
-                ref, key, Result.MARKED, version, revision, now.version
+                ref, key, WriteResult.MARKED, version, revision, now.version
             )
     raise StoreUnavailable(
         f"{key} is written by somebody else all the time; try again"
@@ -189,16 +199,18 @@ def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
     :param revision: only while this is its last write; 0: whatever it is.
     """
     key = config_key(keys, ref)
-    transaction = Transaction(
-        (unchanged(key, revision),) if revision else (), deletes=(key,)
-    )
+    transaction = Transaction(deletes=(key,))
+    if revision:
+        transaction = Transaction((unchanged(key, revision),), deletes=(key,))
     there = store.get(key)
     if there is None:
-        return Written(ref, key, Result.ABSENT)
+        return Written(ref, key, WriteResult.ABSENT)
     if not store.commit(transaction):
         now = stored(there.value)
-        return Written(ref, key, Result.UPDATED, now.version, there.revision)
-    return Written(ref, key, Result.REMOVED)
+        return Written(
+            ref, key, WriteResult.UPDATED, now.version, there.revision
+        )
+    return Written(ref, key, WriteResult.REMOVED)
 
 
 def _next_version(
@@ -206,7 +218,7 @@ def _next_version(
     keys: Keys,
     ref: Ref,
     there: KeyValue | None,
-    now: Stored | None,
+    now: StoredConfig | None,
 ) -> int:
     """One more than the highest that was ever seen of this incarnation: also when what is there now
     cannot be read, or is older than what was handled."""
@@ -218,11 +230,8 @@ def _next_version(
     ):
         try:
             parsed = json.loads(record.value)
-            handled = (
-                parsed["version"]
-                if parsed["incarnation"] == there.created
-                else 0
-            )
+            if parsed["incarnation"] == there.created:
+                handled = parsed["version"]
         except (ValueError, KeyError, TypeError):
             handled = 0
     return int(max(now.version, handled)) + 1

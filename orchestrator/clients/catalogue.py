@@ -39,7 +39,9 @@ def default_folder() -> Path:
     checkout."""
     package = Path(str(files("orchestrator")))
     installed = package / _INSTALLED
-    return installed if installed.is_dir() else package.parent / "templates"
+    if installed.is_dir():
+        return installed
+    return package.parent / "templates"
 
 
 def is_installed(folder: Path) -> bool:
@@ -55,7 +57,7 @@ def load(folder: str | Path = "") -> Catalogue:
 
     :raises InvalidInput: naming the file at fault.
     """
-    root = Path(folder) if folder else default_folder()
+    root = Path(folder or default_folder())
     if not root.is_dir():
         raise InvalidInput(
             f"{root}: there is no such folder of templates; set ORCHESTRATOR_TEMPLATES"

@@ -35,7 +35,9 @@ def _unreadable(path: str) -> str:
         content = Path(path).read_bytes()
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
-    return "" if b"-----BEGIN" in content else f"{path} is not a PEM file"
+    if b"-----BEGIN" in content:
+        return ""
+    return f"{path} is not a PEM file"
 
 
 def _no_authority(path: str) -> str:

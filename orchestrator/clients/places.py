@@ -8,7 +8,17 @@ from collections.abc import Iterable
 from ..core.keys import Keys
 from ..core.records import Handled
 from ..core.refs import Ref
+from ..core.schemas import HEAT_TEMPLATES_PATH
+from ..core.templates import TEMPLATE_TYPE
 from .store import Store
+
+
+def config_key(keys: Keys, ref: Ref) -> str:
+    """Where the wanted configuration lies; templates have their place even when the schema list
+    does not name them."""
+    if keys.schemas.get(ref.type) is None and ref.type == TEMPLATE_TYPE:
+        return f"{keys.config}{HEAT_TEMPLATES_PATH}/{ref.id}"
+    return keys.below(keys.config, ref)
 
 
 def locate(store: Store, keys: Keys, refs: Iterable[Ref]) -> None:
@@ -33,7 +43,9 @@ def search(store: Store, keys: Keys, ref: Ref) -> bool:
     locate(store, keys, [ref])
     kind = keys.schemas.get(ref.type)
     if kind is not None and not keys.is_placed(ref):
-        root = "/" if kind.outside_config else keys.config
+        root = keys.config
+        if kind.outside_config:
+            root = "/"
         for kv in store.list(f"{root}{kind.pattern.folder}/", keys_only=True)[
             1
         ]:

@@ -69,13 +69,13 @@ class QueueDoor(Protocol):
         """Send a poll of a tenant's stacks."""
 
     def monitor(self, refs: Sequence[str]) -> None:
-        """Send a poll of the monitoring targets of resources, ``type:id`` each."""
+        """Send a probe of the monitoring targets of resources, ``type:id`` each."""
 
     def depth(self) -> int:
         """Messages that no worker has taken yet."""
 
     def looks_waiting(self) -> int:
-        """Polls that no worker has taken yet."""
+        """Polls and probes that no worker has taken yet."""
 
     def lost_everything(self) -> bool:
         """Whether the broker has lost its data since the last call. The first call always returns

@@ -29,13 +29,13 @@ from .broker import BrokerAccess
 SUBMIT = "orchestrator.submit"
 """Prepare a job's request and ask Heat. Argument: the run ids of some jobs."""
 WAIT = "orchestrator.wait"
-"""Look at the stack once; go on only if Heat is done. Argument: the same."""
+"""Poll the stack once; go on only if Heat is done. Argument: the same."""
 RECORD = "orchestrator.record"
 """Write the outcome. Argument: the same."""
 LOOK = "orchestrator.look"
-"""Look which stacks of a tenant are done. Argument: tenant."""
+"""Poll a tenant's stacks: which are done? Argument: tenant."""
 MONITOR = "orchestrator.monitor"
-"""Look at the monitoring targets of resources. Argument: a list of ``type:id``."""
+"""Probe the monitoring targets of resources. Argument: a list of ``type:id``."""
 
 QUEUES = JOBS, RESULTS, LOOKS = (
     "orchestrator.jobs",
@@ -148,11 +148,11 @@ class Queue:
         self._send(RECORD, list(runs))
 
     def look(self, tenant: str) -> None:
-        """Send a look at a tenant's stacks."""
+        """Send a poll of a tenant's stacks."""
         self._send(LOOK, tenant)
 
     def monitor(self, refs: Sequence[str]) -> None:
-        """Send a look at the monitoring targets of resources, ``type:id`` each."""
+        """Send a probe of the monitoring targets of resources, ``type:id`` each."""
         self._send(MONITOR, list(refs))
 
     def _send(self, task: str, argument: str | list[str]) -> None:
@@ -167,13 +167,13 @@ class Queue:
             return sum(map(connection.default_channel.length, (JOBS, RESULTS)))
 
     def looks_waiting(self) -> int:
-        """Looks, at stacks and at targets, that no worker has taken yet."""
+        """Polls and probes that no worker has taken yet."""
         with self._told(), self._app.connection_or_acquire() as connection:
             return int(connection.default_channel.length(LOOKS))
 
     def lost_everything(self) -> bool:
         """Whether the broker has forgotten everything since this was last asked: it was flushed, or
-        came back without its data. The first question of all also answers yes."""
+        came back without its data. The first call always returns True."""
         with self._told(), self._app.connection_or_acquire() as connection:
             client = connection.default_channel.client
             return bool(client.set(_EPOCH, secrets.token_hex(8), nx=True))

@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
+from ..core.documents import parse_json
 from ..core.refs import Json
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Inbox:
         if len(raw) > LARGEST:
             return None, f"it has {len(raw)} bytes, and {LARGEST} are allowed"
         try:
-            message = loads(bytes_to_str(raw))
+            message = parse_json(raw)
         except Exception as error:  # whatever a decoder makes of foreign bytes
             return None, f"it is not JSON ({type(error).__name__})"
         return message, self.fault(message)

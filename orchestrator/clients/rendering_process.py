@@ -28,7 +28,7 @@ more than the last. Compiling takes 3 µs a character at the most, and the slowe
 ms in all (measured)."""
 GRACE = 0.1
 """Seconds of CPU more, after which the process is ended if it could not be interrupted: within one
-call Python does not look at signals."""
+call Python handles no signals."""
 MEMORY_LIMIT = 64 * 1024 * 1024
 """Bytes of memory for one template. One of 150 KB takes 43 MiB (measured), those of the catalogue 1
 MiB at the most."""
@@ -41,6 +41,7 @@ RENDERED, REFUSED, TOO_LONG, TOO_MUCH = b"+", b"-", b"T", b"M"
 
 FIT, WORN = b".", b"w"
 """The second byte says whether the process is to be used again."""
+_FITNESS = {True: WORN, False: FIT}
 SPENT = struct.Struct("!f")
 """Then comes how many seconds of CPU it took."""
 
@@ -76,7 +77,7 @@ def main() -> None:
             send(
                 channel,
                 kind,
-                WORN if worn else FIT,
+                _FITNESS[worn],
                 SPENT.pack(time.process_time() - began),
                 text,
             )
@@ -174,11 +175,9 @@ def takes_too_long(text: str) -> str:
 
 def exhausted(template_id: str, bound: str, line: int | None = None) -> bytes:
     """The error's text for a template that reached a limit."""
-    place = (
-        f"template {template_id}, line {line}"
-        if line
-        else f"template {template_id}"
-    )
+    place = f"template {template_id}"
+    if line:
+        place += f", line {line}"
     return f"{place}: {bound}".encode(errors="replace")
 
 
@@ -190,7 +189,9 @@ def send(channel: socket.socket, *parts: bytes) -> None:
 def receive(channel: socket.socket) -> bytes | None:
     """The next message, None when the other side has closed the socket."""
     header = _read(channel, _HEADER.size)
-    return _read(channel, *_HEADER.unpack(header)) if header else None
+    if header:
+        return _read(channel, *_HEADER.unpack(header))
+    return None
 
 
 def _read(channel: socket.socket, size: int) -> bytes | None:

@@ -26,6 +26,13 @@ class KeyValue:
     revision: int
 
 
+def revision_of(kv: KeyValue | None) -> int:
+    """When a key was written last; 0 when it is not there, as etcd compares it."""
+    if kv is None:
+        return 0
+    return kv.revision
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A change of one key; *value* is None when it was removed."""
@@ -113,8 +120,13 @@ class Store(Protocol):
 
     def get(self, key: str) -> KeyValue | None: ...
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
-        """Those of the keys that are there, all read at one revision."""
+    def get_many(
+        self, keys: Sequence[str], *, revision: int = 0
+    ) -> Mapping[str, KeyValue]:
+        """Those of the keys that are there, all read at one revision.
+
+        :param revision: read as of this revision; 0 for now.
+        """
 
     def past(
         self, readings: Sequence[tuple[str, int]]

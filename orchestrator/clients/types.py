@@ -17,7 +17,7 @@ from ..core.schema_list import SchemaList
 from ..core.schemas import Schemas
 from ..core.transactions import Require, unchanged
 from ..errors import InvalidInput, TemporaryError
-from .store import KeyValue, Store
+from .store import KeyValue, Store, revision_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Now:
 
         :param record: of the list in force, as it was just read.
         """
-        return self.revision == (record.revision if record else 0)
+        return self.revision == revision_of(record)
 
 
 _TRIES = 3
@@ -144,9 +144,10 @@ class Types:
         with self._lock:
             try:
                 stored = read_stored(self._store, self.none)
-                types = (
-                    stored.listed.schemas(stored.revision) if stored else None
-                )
+                if stored:
+                    types = stored.listed.schemas(stored.revision)
+                else:
+                    types = None
             except (ValueError, InvalidInput) as error:
                 told = f"the schema list in etcd cannot be read: {error}"
                 raise TemporaryError(
@@ -164,9 +165,10 @@ class Types:
     def _as_of(self, types: Schemas, revision: int) -> Now:
         """Where resources lie stays known, as far as their types are the same."""
         keys = Keys(self.none.prefixes, types)
-        for ref, place in (
-            dict(self._now.keys.places).items() if self._now else ()
-        ):
+        known = {}
+        if self._now:
+            known = dict(self._now.keys.places)
+        for ref, place in known.items():
             kind = types.get(ref.type)
             if kind is not None and kind.pattern.match(place):
                 keys.places[ref] = place

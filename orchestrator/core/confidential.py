@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import yaml
 
+from .documents import inside, members
 from .jobs import Job
 from .mapping.evaluate import ListOf, OutputOf
 from .mapping.nodes import Concat, Field, ForEach, If, Node, ObjectField, Output
@@ -100,7 +101,7 @@ def _own_properties(node: Node) -> Iterator[tuple[str, ...]]:
 
 def _at(body: Json, path: tuple[str, ...]) -> Json:
     for name in path:
-        body = _mapping(body).get(name)
+        body = members(body).get(name)
     return body
 
 
@@ -119,7 +120,9 @@ def _plain(value: Json) -> Json:
 
 def _named(job: Job, template: Template | None) -> frozenset[str]:
     """The parameters that take something with a secret name."""
-    by_mapping = secret_parameters(template) if template else frozenset()
+    by_mapping: frozenset[str] = frozenset()
+    if template:
+        by_mapping = secret_parameters(template)
     return by_mapping | {
         param.name
         for param in job.params
@@ -157,7 +160,9 @@ def _declared(
     told."""
     if request is not None:
         return declared_hidden(request.template)
-    return _declared_in_source(template.text) if template else None
+    if template:
+        return _declared_in_source(template.text)
+    return None
 
 
 @lru_cache(maxsize=256)
@@ -179,7 +184,8 @@ def _without_jinja(text: str) -> str:
             # (To look for the other kinds would take quadratic time.)
         ):
             return "".join(pieces)
-        pieces.append("x" if begin[0] == "{{" else "")
+        if begin[0] == "{{":
+            pieces.append("x")
         place = end + len("}}")
     return "".join([*pieces, text[place:]])
 
@@ -193,20 +199,24 @@ def declared_hidden(text: str) -> Mapping[str, Json] | None:
         document = yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
-    parameters = _mapping(_mapping(document).get("parameters")) or _mapping(
-        _mapping(document).get("Parameters")
+    parameters = members(members(document).get("parameters")) or members(
+        members(document).get("Parameters")
     )
     found = {
         str(name): _default(about)
         for name, about in parameters.items()
-        if _is_hidden(_mapping(about))
+        if _is_hidden(members(about))
     }
-    return found if _is_small(found) else None
+    if _is_small(found):
+        return found
+    return None
 
 
 def _default(parameter: Json) -> Json:
-    value = _mapping(parameter).get("default")
-    return None if value in ("", "null", "~") else value
+    value = members(parameter).get("default")
+    if value in ("", "null", "~"):
+        return None
+    return value
 
 
 def _is_small(value: Json) -> bool:
@@ -215,8 +225,7 @@ def _is_small(value: Json) -> bool:
     while rest and seen <= _MOST_VALUES:
         item = rest.pop()
         seen += 1
-        if isinstance(item, (dict, list)):
-            rest.extend(item.values() if isinstance(item, dict) else item)
+        rest.extend(inside(item))
     return seen <= _MOST_VALUES
 
 
@@ -225,7 +234,3 @@ def _is_hidden(about: Mapping[str, Json]) -> bool:
         isinstance(about.get(word), str) and about[word].lower() not in _NOT
         for word in _SAYS_HIDDEN
     )
-
-
-def _mapping(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}

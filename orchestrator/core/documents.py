@@ -4,6 +4,7 @@ read it."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
 from .refs import Json
@@ -29,7 +30,43 @@ def parse_json(text: str | bytes) -> Json:
     :raises ValueError: it is none: ``NaN``, ``Infinity`` and ``1e999`` included.
     :raises RecursionError: it is nested too deeply.
     """
-    return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
+    if isinstance(text, bytes):
+        text = text.decode()
+    return _DECODER.decode(text)
+
+
+_NO_MEMBERS: Mapping[str, Json] = {}
+
+
+def members(value: Json) -> Mapping[str, Json]:
+    """The members of an object; of anything else, none."""
+    if isinstance(value, Mapping):
+        return value
+    return _NO_MEMBERS
+
+
+def elements(value: Json) -> Sequence[Json]:
+    """The elements of a list; of anything else, none."""
+    if isinstance(value, list):
+        return value
+    return ()
+
+
+def one_or_more(value: Json) -> Sequence[Json]:
+    """The elements of a list; anything else stands for itself."""
+    if isinstance(value, list):
+        return value
+    return (value,)
+
+
+def inside(value: Json) -> Iterable[Json]:
+    """What is directly inside a value: of an object, the values of its members."""
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+    return ()
 
 
 def canonical(value: Json) -> str:

@@ -214,9 +214,9 @@ def _written(
 def _resource(keys: Keys, key: str) -> Ref | None:
     """The resource whose config lies at this key, and nowhere else."""
     ref = keys.ref(keys.config, key)
-    return (
-        ref if ref is not None and keys.below(keys.config, ref) == key else None
-    )
+    if ref is not None and keys.below(keys.config, ref) == key:
+        return ref
+    return None
 
 
 def of_run(keys: Keys, entry: Entry) -> RunMoved | RunRemoved | Unreadable:

@@ -32,11 +32,9 @@ class JobGraph:
         self._on[job.ref][job.id] = None
         for ref in job.references():
             self._about[ref][job.id] = None
-        waits = (
-            {d for d in job.dependency if d in self.jobs}
-            if unfinished is None
-            else set(unfinished)
-        )
+        if unfinished is None:
+            unfinished = (d for d in job.dependency if d in self.jobs)
+        waits = set(unfinished)
         self._waits_for[job.id] = waits
         for dependency in waits:
             self._dependents[dependency][job.id] = None

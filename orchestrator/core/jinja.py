@@ -136,11 +136,9 @@ def render(template_id: str, text: str, variables: Mapping[str, Json]) -> str:
         return _rendered(text, variables)
     except Exception as error:
         line = line_of(error, text)
-        place = (
-            f"template {template_id}, line {line}"
-            if line
-            else f"template {template_id}"
-        )
+        place = f"template {template_id}"
+        if line:
+            place = f"{place}, line {line}"
         raise TemplateError(f"{place}: {_what(error, text)}") from error
 
 
@@ -149,8 +147,12 @@ def syntax_fault(text: str) -> str:
     try:
         _UNOPTIMIZED.compile(text)
     except Exception as error:
-        line = error.lineno if isinstance(error, TemplateSyntaxError) else None
-        place = f"line {line} of the template: " if line else ""
+        line = None
+        if isinstance(error, TemplateSyntaxError):
+            line = error.lineno
+        place = ""
+        if line:
+            place = f"line {line} of the template: "
         return f"{place}{_what(error, text)}"
     return ""
 
@@ -176,7 +178,9 @@ def line_of(error: BaseException, text: str) -> int | None:
     if isinstance(error, SyntaxError) and error.filename == _FILE:
         return _line_of_code(error.lineno or 0, _code(text))
     line = _innermost(error.__traceback__)
-    return _compiled(text).get_corresponding_lineno(line) if line else None
+    if line:
+        return _compiled(text).get_corresponding_lineno(line)
+    return None
 
 
 def _innermost(traceback: TracebackType | None) -> int | None:
@@ -196,17 +200,17 @@ def _code(text: str) -> str:
 
 def _line_of_code(line: int, code: str) -> int | None:
     found = _LINES.search(code)
-    pairs = (
-        [pair.split("=") for pair in found[1].split("&")]
-        if found and found[1]
-        else []
-    )
+    pairs = []
+    if found and found[1]:
+        pairs = [pair.split("=") for pair in found[1].split("&")]
     before = [
         int(of_template)
         for of_template, of_code in pairs
         if int(of_code) <= line
     ]
-    return before[-1] if before else None
+    if before:
+        return before[-1]
+    return None
 
 
 def _what(error: Exception, text: str) -> str:

@@ -111,7 +111,9 @@ class Job:
     def tenant(self) -> str:
         """The project in which the stack lives, ``""`` for that of the credentials."""
         tenant = self.body.get("tenant_id")
-        return tenant if isinstance(tenant, str) else ""
+        if isinstance(tenant, str):
+            return tenant
+        return ""
 
     def references(self) -> frozenset[Ref]:
         """Every resource that the parameters refer to."""

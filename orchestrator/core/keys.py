@@ -223,16 +223,17 @@ class Keys:
             raise KeyError(ref.type)
         if kind.key_template is None or folder.startswith(self.own):
             return f"{folder}{kind.path}/{ref.id}"
-        root = "/" if kind.outside_config and folder == self.config else folder
+        root = folder
+        if kind.outside_config and folder == self.config:
+            root = "/"
         return root + self._place(kind, ref)
 
     def _place(self, kind: ResourceType, ref: Ref) -> str:
         """The path of a resource whose type has a key template."""
-        place = (
-            self.places.get(ref)
-            if kind.pattern.needs_body
-            else kind.pattern.fill({"id": ref.id})
-        )
+        if kind.pattern.needs_body:
+            place = self.places.get(ref)
+        else:
+            place = kind.pattern.fill({"id": ref.id})
         if place is None:
             raise UnknownPlace(ref)
         return place
@@ -280,7 +281,9 @@ class Keys:
             # Our own records lie at the type's path, whatever the API server makes its keys of.
             kind_path, _, resource_id = path.rpartition("/")
             kind = self.schemas.by_folder(kind_path)
-            return (kind, resource_id) if kind and resource_id else None
+            if kind and resource_id:
+                return (kind, resource_id)
+            return None
         owner = self.schemas.owner(path)
         if (
             owner
@@ -293,9 +296,9 @@ class Keys:
     def _path(self, folder: str, key: str) -> str | None:
         if key.startswith(folder):
             return key[len(folder) :]
-        return (
-            key[1:] if folder == self.config and self.is_config(key) else None
-        )
+        if folder == self.config and self.is_config(key):
+            return key[1:]
+        return None
 
     def template(self, template_id: str) -> str:
         return f"{self.config}{HEAT_TEMPLATES_PATH}/{template_id}"
@@ -303,11 +306,9 @@ class Keys:
     def template_id(self, key: str) -> str | None:
         """The id of the template that lies at *key*, or None when no template does."""
         folder = f"{self.config}{HEAT_TEMPLATES_PATH}/"
-        return (
-            key.removeprefix(folder)
-            if key.startswith(folder) and key != folder
-            else None
-        )
+        if key.startswith(folder) and key != folder:
+            return key.removeprefix(folder)
+        return None
 
     # One job --------------------------------------------------------------------------------------
 
@@ -357,7 +358,9 @@ def _tenant_folder(tenant: str) -> str:
 
 
 def _tenant(folder: str) -> str:
-    return "" if folder == NO_TENANT else unquote(folder)
+    if folder == NO_TENANT:
+        return ""
+    return unquote(folder)
 
 
 def is_text(key: str) -> bool:

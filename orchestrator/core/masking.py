@@ -74,7 +74,9 @@ lists of settings."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _APART = re.compile(r"[\W_]+")
 _ASSIGNED = re.compile(
-    r"""(?P<name>[A-Za-z_][\w.-]{0,99})['"]?(?:\s*[:=]\s*(?:[ub]?(?P<quote>['"])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote))"""
+    r"""(?P<name>[A-Za-z_][\w.-]{0,99})['"]?"""
+    r"""(?:\s*[:=]\s*(?:[ub]?(?P<quote>['"])"""
+    r"""(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote))"""
     r"""|=(?P<bare>[^\s'",;&)\]}]+))"""
 )
 """``password='x'``, ``"password": "x"``, ``password=x``: a value with its name before it."""
@@ -98,18 +100,26 @@ def masked(value: Json) -> Json:
     if isinstance(value, dict):
         apart = _named_apart(value)
         return {
-            k: (
-                MASK
-                if (is_secret(str(k)) or k == apart) and v not in (None, "")
-                else masked(v)
-            )
-            for k, v in value.items()
+            name: _masked_member(name, inner, apart)
+            for name, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [masked(item) for item in value]
     if isinstance(value, str) and (inside := list(_secrets_inside(value))):
         return Veil(inside).over(value)
     return value
+
+
+def _masked_member(name: str, value: Json, apart: str | None) -> Json:
+    """A member of an object.
+
+    :param apart: the name of the member that holds a secret whose name stands elsewhere.
+    """
+    if value in (None, ""):
+        return value
+    if is_secret(str(name)) or name == apart:
+        return MASK
+    return masked(value)
 
 
 def _named_apart(value: Mapping[str, Json]) -> str | None:
@@ -129,11 +139,10 @@ def secrets(value: Json) -> Iterator[str]:
     if isinstance(value, dict):
         apart = _named_apart(value)
         for name, inner in value.items():
-            yield from (
-                texts(inner)
-                if is_secret(str(name)) or name == apart
-                else secrets(inner)
-            )
+            if is_secret(str(name)) or name == apart:
+                yield from texts(inner)
+            else:
+                yield from secrets(inner)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from secrets(inner)
@@ -210,8 +219,9 @@ class Veil:
             (match.start(group), match.end(group))
             for match, group in _assigned(searched)
         ]
-        for view in views(searched) if self._secrets else ():
-            spans += self._found(view)
+        if self._secrets:
+            for view in views(searched):
+                spans += self._found(view)
         return _hidden(searched, spans) + mark
 
     def over_all(self, value: Json) -> Json:
@@ -222,11 +232,9 @@ class Veil:
             return [self.over_all(inner) for inner in value]
         if isinstance(value, str):
             return self.over(value)
-        return (
-            MASK
-            if str(value) in self._secrets and not isinstance(value, bool)
-            else value
-        )
+        if str(value) in self._secrets and not isinstance(value, bool):
+            return MASK
+        return value
 
     def _found(self, view: Spelled) -> Iterator[tuple[int, int]]:
         for form in self._forms[view.squeezed]:
@@ -255,7 +263,9 @@ def _searched(hidden: Iterable[str]) -> Iterator[str]:
 def _assigned(text: str) -> Iterator[tuple[re.Match[str], str]]:
     """The values that stand behind a secret name, as (match, name of its group)."""
     for match in _ASSIGNED.finditer(text):
-        group = "text" if match["quote"] else "bare"
+        group = "bare"
+        if match["quote"]:
+            group = "text"
         if is_secret(match["name"].rpartition(".")[2]) and match[group]:
             yield match, group
 
@@ -266,11 +276,8 @@ def _hidden(text: str, spans: Iterable[tuple[int, int]]) -> str:
     position = 0
     for start, end in sorted(spans):
         if start >= position:
-            pieces += (
-                [text[position:start], MASK]
-                if start > position or not pieces
-                else []
-            )
+            if start > position or not pieces:
+                pieces += [text[position:start], MASK]
             position = end
         else:
             position = max(position, end)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..errors import TargetUnavailable
+from .documents import inside, members
 from .records import MonitoringRecord, is_monitoring_link
 from .refs import Json
 
@@ -55,9 +56,9 @@ def parse_target(document: Json, now: datetime) -> Status | None:
     """
     if not isinstance(document, Mapping):
         return None
-    etcd = _object(_object(document.get("syncer_properties")).get("etcd"))
+    etcd = members(members(document.get("syncer_properties")).get("etcd"))
     key, version = (
-        _object(etcd.get("status")).get("key"),
+        members(etcd.get("status")).get("key"),
         _version(document.get(_VERSION)),
     )
     entry = _status(document.get("values"))
@@ -68,7 +69,7 @@ def parse_target(document: Json, now: datetime) -> Status | None:
         key,
         entry["value"],
         version,
-        _settled(entry, _object(etcd.get("hold_options")), now),
+        _settled(entry, members(etcd.get("hold_options")), now),
     )
 
 
@@ -76,7 +77,9 @@ def _version(version: Json) -> int | None:
     """A version that a config can have, None for anything else (``true`` is a number to Python)."""
     if not isinstance(version, int) or isinstance(version, bool):
         return None
-    return version if 0 <= version <= _LARGEST_VERSION else None
+    if 0 <= version <= _LARGEST_VERSION:
+        return version
+    return None
 
 
 def _status(values: Json) -> Mapping[str, Json] | None:
@@ -84,9 +87,11 @@ def _status(values: Json) -> Mapping[str, Json] | None:
     if not isinstance(values, list):
         return None
     entry: Mapping[str, Json] = next(
-        (value for value in values if _object(value).get("key") == "status"), {}
+        (value for value in values if members(value).get("key") == "status"), {}
     )
-    return entry if "value" in entry else None
+    if "value" in entry:
+        return entry
+    return None
 
 
 def _check(key: str, value: Json) -> None:
@@ -99,7 +104,7 @@ def _check(key: str, value: Json) -> None:
         raise TargetUnavailable(
             f"the target's status value is nested deeper than {DEEPEST_VALUE} levels"
         )
-    size = len(value) if isinstance(value, str) else len(json.dumps(value))
+    size = _size(value)
     if size > LARGEST_VALUE:
         raise TargetUnavailable(
             f"the target's status value has {size:,} characters; at most"
@@ -107,24 +112,21 @@ def _check(key: str, value: Json) -> None:
         )
 
 
+def _size(value: Json) -> int:
+    """Characters of a value, as it is shown."""
+    if isinstance(value, str):
+        return len(value)
+    return len(json.dumps(value))
+
+
 def _deeper_than(value: Json, limit: int) -> bool:
     """Level by level, for a recursive look might end in a RecursionError."""
     level = [value]
     for _ in range(limit):
-        level = [inner for outer in level for inner in _inside(outer)]
+        level = [inner for outer in level for inner in inside(outer)]
         if not level:
             return False
     return True
-
-
-def _inside(value: Json) -> Iterable[Json]:
-    return (
-        value.values()
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list)
-        else ()
-    )
 
 
 def _settled(
@@ -146,11 +148,9 @@ def _time(text: Json) -> datetime | None:
         parsed = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def _object(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}
+    if parsed.tzinfo:
+        return parsed
+    return parsed.replace(tzinfo=UTC)
 
 
 def record(
@@ -178,4 +178,6 @@ def record(
         version = max(status.version, version)
     if told:
         return MonitoringRecord(version, told)
-    return old if statuses else None
+    if statuses:
+        return old
+    return None

@@ -19,6 +19,9 @@ class Variable:
 
     name: str
 
+    def __str__(self) -> str:
+        return f"{{{{{self.name}}}}}"
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
@@ -36,10 +39,7 @@ class Pattern:
         return cls((*folder.split("/"), Variable("id")))
 
     def __str__(self) -> str:
-        return "/".join(
-            f"{{{{{part.name}}}}}" if isinstance(part, Variable) else part
-            for part in self.parts
-        )
+        return "/".join(map(str, self.parts))
 
     @property
     def needs_body(self) -> bool:
@@ -77,11 +77,7 @@ class Pattern:
         """The path of a resource, None when one of the properties cannot be part of a key."""
         filled: list[str] = []
         for part in self.parts:
-            text = (
-                part
-                if isinstance(part, str)
-                else _text(properties.get(part.name))
-            )
+            text = _filled(part, properties)
             if not text or "/" in text:
                 return None
             filled.append(text)
@@ -131,12 +127,16 @@ def _part(part: str) -> str | Variable:
     return part
 
 
+def _filled(part: str | Variable, properties: Mapping[str, Json]) -> str | None:
+    if isinstance(part, str):
+        return part
+    return _text(properties.get(part.name))
+
+
 def _text(value: Json) -> str | None:
     """A property inside a key: a text, or a whole number as JSON writes it."""
     if isinstance(value, str):
         return value
-    return (
-        str(value)
-        if isinstance(value, int) and not isinstance(value, bool)
-        else None
-    )
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None

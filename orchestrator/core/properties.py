@@ -53,9 +53,9 @@ def parse_properties(schema: Json) -> Properties:
         for name, properties in below.items()
         if properties is not NO_PROPERTIES
     }
-    return (
-        Properties(relations, nested) if relations or nested else NO_PROPERTIES
-    )
+    if relations or nested:
+        return Properties(relations, nested)
+    return NO_PROPERTIES
 
 
 def _elements(items: Json) -> Properties:
@@ -69,13 +69,10 @@ def relations_of(schema: Json) -> dict[str, Json]:
     if not isinstance(schema, dict):
         return {}
     if isinstance(items := schema.get("items"), dict):
-        relation = items.get("relation")
-        below: dict[str, Json] = (
-            {"relation": relation}
-            if isinstance(relation, str)
-            else relations_of(items)
-        )
-        return {"items": below} if below else {}
+        below = _relation_of(items)
+        if below:
+            return {"items": below}
+        return {}
     listed = schema.get("properties")
     if not isinstance(listed, dict):
         return {}
@@ -85,16 +82,16 @@ def relations_of(schema: Json) -> dict[str, Json]:
         if isinstance(entry, dict)
     }
     kept = {name: entry for name, entry in kept.items() if entry}
-    return {"properties": kept} if kept else {}
+    if kept:
+        return {"properties": kept}
+    return {}
 
 
 def _relation_of(entry: Json) -> dict[str, Json]:
     relation = entry.get("relation")
-    return (
-        {"relation": relation}
-        if isinstance(relation, str)
-        else relations_of(entry)
-    )
+    if isinstance(relation, str):
+        return {"relation": relation}
+    return relations_of(entry)
 
 
 _TOLD = frozenset(
@@ -133,8 +130,6 @@ def body_schema_of(schema: Json) -> Json:
 def _kept(word: str, value: Json) -> Json:
     if word in _NAMES and isinstance(value, dict):
         return {name: body_schema_of(inner) for name, inner in value.items()}
-    return (
-        value
-        if word in ("enum", "const", "required")
-        else body_schema_of(value)
-    )
+    if word in ("enum", "const", "required"):
+        return value
+    return body_schema_of(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -85,14 +86,10 @@ def request(
 def _timeout(template_id: str, value: Json) -> int | None:
     if value is None or value == "":
         return None
-    try:
-        minutes = (
-            0
-            if isinstance(value, float) and not value.is_integer()
-            else int(value)
-        )
-    except (TypeError, ValueError):
-        minutes = 0
+    minutes = 0
+    if not isinstance(value, float) or value.is_integer():
+        with suppress(TypeError, ValueError):
+            minutes = int(value)
     if isinstance(value, bool) or not 1 <= minutes <= LONGEST_TIMEOUT:
         raise TemplateError(
             f"template {template_id}: heat_timeout should be whole minutes from 1 to"
@@ -128,11 +125,17 @@ def pick_outputs(
     return found, absent
 
 
+def needs_output(output: OutputOf, why: str) -> str:
+    """Why a job cannot be put to Heat.
+
+    :param why: the output cannot be had, as :func:`pick_outputs` gives it.
+    """
+    return f"needs output {output.key!r} of the stack of {output.ref}, {why}"
+
+
 def output_error(output: Json) -> str:
     """Why Heat could not compute an output; empty when it could.
     Such an output is shown with the value null."""
-    return (
-        str(output.get("output_error") or "")
-        if isinstance(output, Mapping)
-        else ""
-    )
+    if isinstance(output, Mapping):
+        return str(output.get("output_error") or "")
+    return ""

@@ -4,12 +4,12 @@ section 2)."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from .documents import canonical, parse_json
+from .documents import canonical, inside, parse_json
 from .keys import Keys, is_text
 from .refs import Json, Ref
 from .schemas import ResourceType
@@ -54,11 +54,10 @@ class Body(Mapping[str, Json]):
     @property
     def parsed(self) -> Mapping[str, Json]:
         """Shared by all who ask: not to be changed."""
-        body: Mapping[str, Json] = (
-            _parsed(self._text)
-            if self.size <= _LARGE
-            else _parsed_large(self._text)
-        )
+        read = _parsed
+        if self.size > _LARGE:
+            read = _parsed_large
+        body: Mapping[str, Json] = read(self._text)
         return body
 
     def __getitem__(self, name: str) -> Json:
@@ -88,7 +87,9 @@ def _parsed_large(text: str) -> Json:
 
 def parsed(body: Mapping[str, Json]) -> Mapping[str, Json]:
     """The body as plain JSON."""
-    return body.parsed if isinstance(body, Body) else body
+    if isinstance(body, Body):
+        return body.parsed
+    return body
 
 
 def digest_of(content: Json) -> str:
@@ -121,7 +122,9 @@ class Wanted:
         """The project in which the stack lives, ``""`` when the body names none that could be
         one."""
         tenant = self.body.get("tenant_id")
-        return tenant if isinstance(tenant, str) else ""
+        if not isinstance(tenant, str):
+            return ""
+        return tenant
 
     def digest(self) -> str:
         """What is wanted, as a short text: two writes of the same have the same."""
@@ -187,8 +190,10 @@ def parse_config(
         JSON document inside a string or an object.
     """
     ref = keys.ref(keys.config, key)
-    kind = keys.schemas.get(ref.type) if ref else None
-    if ref is None or kind is None:
+    if ref is None:
+        return _of_nobody(keys, key)
+    kind = keys.schemas.get(ref.type)
+    if kind is None:
         return _of_nobody(keys, key)
     if not kind.is_resource:
         return Ignored(key)
@@ -212,32 +217,51 @@ def parse_config(
             "no version: expected a whole number from 0, got"
             f" {_kind(document.get('version'))}",
         )
-    marked, raw = (
-        document.get("marked_for_deletion", False),
+    written = _Written(ref, version, incarnation, revision)
+    return _wanted(key, value, document, written)
+
+
+class _Written(NamedTuple):
+    """Which write of a config it is."""
+
+    ref: Ref
+    version: int
+    incarnation: int
+    revision: int
+
+
+def _wanted(
+    key: str, value: bytes, document: Mapping[str, Json], written: _Written
+) -> Wanted:
+    """The config that a document asks for; what cannot be used of it is its fault."""
+    raw, marked = (
         document.get("body"),
+        document.get("marked_for_deletion", False),
     )
     body, fault = _body(raw)
     if not isinstance(marked, bool):
-        marked, fault = (
-            False,
+        fault = (
             fault
-            or f"marked_for_deletion should be true or false, not {_kind(marked)}",
+            or f"marked_for_deletion should be true or false, not {_kind(marked)}"
         )
+        marked = False
     if len(value) > SIZE_LIMIT:
         fault = f"the value has {len(value)} bytes; the limit is {SIZE_LIMIT}"
-    fault = fault or _id_fault(body, ref)
-    kept = Body(raw) if isinstance(raw, str) and body else body
-    unusable = blake2b(value, digest_size=_DIGEST).hexdigest() if fault else ""
-    return Wanted(
-        ref,
-        version,
-        kept,
+    fault = fault or _id_fault(body, written.ref)
+    if isinstance(raw, str) and body:
+        body = Body(raw)
+    wanted = Wanted(
+        written.ref,
+        written.version,
+        body,
         marked,
-        incarnation,
-        revision,
-        f"{key}: {fault}" if fault else "",
-        unusable,
+        written.incarnation,
+        written.revision,
     )
+    if not fault:
+        return wanted
+    digest = blake2b(value, digest_size=_DIGEST).hexdigest()
+    return replace(wanted, fault=f"{key}: {fault}", unusable=digest)
 
 
 def _of_nobody(keys: Keys, key: str) -> Rejected | Ignored:
@@ -261,11 +285,9 @@ def _of_nobody(keys: Keys, key: str) -> Rejected | Ignored:
             " must not",
         )
     origin = keys.schemas.origin
-    hidden = (
-        ", and let the token's role read it"
-        if origin.source.startswith("http")
-        else ""
-    )
+    hidden = ""
+    if origin.source.startswith("http"):
+        hidden = ", and let the token's role read it"
     return Rejected(
         key,
         f"no resource type of {origin} has this path; write below the type's path, or"
@@ -279,18 +301,20 @@ def _version(kind: ResourceType, version: Json) -> int | None:
         return UNVERSIONED
     if not isinstance(version, int) or isinstance(version, bool):
         return None
-    return version if UNVERSIONED <= version <= _LARGEST_VERSION else None
+    if not UNVERSIONED <= version <= _LARGEST_VERSION:
+        return None
+    return version
 
 
 def _id_fault(body: Mapping[str, Json], ref: Ref) -> str:
     """API servers may count ids: a number is the same id as its digits in the key."""
     own = body.get("id", ref.id)
-    same = own == ref.id or (
-        isinstance(own, int)
-        and not isinstance(own, bool)
-        and str(own) == ref.id
-    )
-    return "" if same else "the body's id is not the id in the key"
+    if own == ref.id:
+        return ""
+    number = isinstance(own, int) and not isinstance(own, bool)
+    if number and str(own) == ref.id:
+        return ""
+    return "the body's id is not the id in the key"
 
 
 def _body(body: Json) -> tuple[Mapping[str, Json], str]:
@@ -311,16 +335,9 @@ def _body(body: Json) -> tuple[Mapping[str, Json], str]:
 def _deeper_than(value: Json, limit: int) -> bool:
     if limit == 0:
         return True
-    below = (
-        value.values()
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list)
-        else ()
-    )
     return any(
         _deeper_than(item, limit - 1)
-        for item in below
+        for item in inside(value)
         if isinstance(item, (dict, list))
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from ..errors import InvalidInput, MappingSyntaxError
+from .documents import members
 from .mapping.nodes import Node
 from .mapping.parser import parse
 from .paths import Pattern, parse_key_template
@@ -83,17 +84,18 @@ class Origin:
     fetched: str = ""
 
     def __str__(self) -> str:
-        details = (
-            f"revision {self.revision}" if self.revision else "",
-            f"read at {self.fetched}" if self.fetched else "",
-        )
-        told = ", ".join(filter(None, details))
-        named = (
-            f"the schema list of {self.source}"
-            if self.source
-            else "the schema list"
-        )
-        return f"{named} ({told})" if told else named
+        details: list[str] = []
+        if self.revision:
+            details.append(f"revision {self.revision}")
+        if self.fetched:
+            details.append(f"read at {self.fetched}")
+        told = ", ".join(details)
+        named = "the schema list"
+        if self.source:
+            named = f"the schema list of {self.source}"
+        if told:
+            return f"{named} ({told})"
+        return named
 
 
 class Schemas:
@@ -142,7 +144,9 @@ class Schemas:
     def json_schema(self, kind: str) -> Json:
         """What the bodies of a type should look like; None when nobody says."""
         known = self._by_id.get(kind)
-        return known.json_schema if known else None
+        if known:
+            return known.json_schema
+        return None
 
     def at(self, path: str) -> ResourceType | None:
         """The type whose resources lie in this folder."""
@@ -160,7 +164,9 @@ class Schemas:
         """
         folder, _, resource_id = path.rpartition("/")
         if (kind := self._by_path.get(folder)) is not None:
-            return (kind, resource_id) if resource_id else None
+            if resource_id:
+                return (kind, resource_id)
+            return None
         for pattern, kind in self._by_template:
             if (variables := pattern.match(path)) is not None:
                 return kind, variables["id"]
@@ -246,9 +252,9 @@ def entries_of(document: Json) -> list[Json]:
 
     :raises InvalidInput: it is none.
     """
-    entries = (
-        document.get("schemas") if isinstance(document, dict) else document
-    )
+    entries = document
+    if isinstance(document, dict):
+        entries = document.get("schemas")
     if not isinstance(entries, list):
         raise InvalidInput(
             'a schema list looks like {"schemas": [{"id": …, "prefix": …, "schema":'
@@ -259,7 +265,7 @@ def entries_of(document: Json) -> list[Json]:
 
 def used_of(entry: Mapping[str, Json]) -> dict[str, Json]:
     """What of an entry is read here: :func:`parse_schemas` makes the same type of it."""
-    metadata = _object(entry.get("metadata"))
+    metadata = members(entry.get("metadata"))
     used: dict[str, Json] = {
         name: entry[name] for name in ("id", "url", "prefix") if entry.get(name)
     }
@@ -284,7 +290,7 @@ def _is_abstract(entry: Json) -> bool:
 def _parse_type(entry: Json, kept: bool) -> ResourceType:
     kind = _type_id(entry)
     path = _path(kind, entry)
-    metadata = _object(entry.get("metadata"))
+    metadata = members(entry.get("metadata"))
     template, fault = _template(kind, metadata.get("template_path"))
     key_template, key_fault = _key_template(
         kind, metadata.get("sync_key_template")
@@ -302,12 +308,16 @@ def _parse_type(entry: Json, kept: bool) -> ResourceType:
         and metadata.get("sync_skip_config_prefix") is True,
         is_resource=not metaschema
         and not any(metadata.get(name) for name in _NO_RESOURCES),
-        json_schema=entry.get("bodies" if kept else "schema"),
+        json_schema=entry.get(_BODIES[kept]),
     )
 
 
+_BODIES = {True: "bodies", False: "schema"}
+"""Where an entry has the JSON schema of bodies, by whether the list is one that we stored."""
+
+
 def _type_id(entry: Json) -> str:
-    kind = entry.get("id") if isinstance(entry, dict) else None
+    kind = members(entry).get("id")
     if not isinstance(kind, str) or not kind:
         raise InvalidInput(f"a schema without id: {str(entry)[:120]}")
     if ":" in kind or "/" in kind:
@@ -347,7 +357,3 @@ def _key_template(kind: str, text: Json) -> tuple[Pattern | None, str]:
         return parse_key_template(text), ""
     except InvalidInput as error:
         return None, f"sync_key_template of type {kind}: {error}"
-
-
-def _object(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}

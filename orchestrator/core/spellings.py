@@ -24,7 +24,10 @@ would be found across the words of a sentence."""
 
 _BACKSLASH = re.compile(
     r"\\(?:u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})"
-    r"|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2})|(?P<letter>[abfnrtv0'\"\\/]))"
+    r"|u(?P<u>[0-9a-fA-F]{4})"
+    r"|U(?P<U>000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})"
+    r"|x(?P<x>[0-9a-fA-F]{2})"
+    r"|(?P<letter>[abfnrtv0'\"\\/]))"
 )
 _LETTERS = {
     "a": "\a",
@@ -136,7 +139,9 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _octet(match: re.Match[str]) -> str:
-    return " " if match[0] == "+" else chr(int(match[0][1:], 16))
+    if match[0] == "+":
+        return " "
+    return chr(int(match[0][1:], 16))
 
 
 _DECODINGS: tuple[

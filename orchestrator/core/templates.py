@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import InvalidInput, MappingSyntaxError, TemplateError, shortened
-from .documents import parse_json
+from .documents import members, parse_json
 from .mapping.nodes import Node
 from .mapping.parser import Allowance, parse
 from .refs import Json
@@ -92,11 +92,10 @@ def parse_template_value(
 ) -> Template | BadTemplate:
     """The template of a raw value below ``/config/v2.0/heat_templates/``. Never raises."""
     try:
-        document = parse_json(value)
-        body = document.get("body") if isinstance(document, dict) else None
-        return parse_template(
-            template_id, parse_json(body) if isinstance(body, str) else body
-        )
+        body = members(parse_json(value)).get("body")
+        if isinstance(body, str):
+            body = parse_json(body)
+        return parse_template(template_id, body)
     except InvalidInput as error:
         return BadTemplate(template_id, str(error))
     except (ValueError, RecursionError) as error:

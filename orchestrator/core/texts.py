@@ -31,7 +31,9 @@ def cut(text: str, most: int = LONGEST_REASON) -> str:
 
     :param most: characters of the result, at most; more than the mark needs.
     """
-    return text if len(text) <= most else "".join(split(text, most))
+    if len(text) <= most:
+        return text
+    return "".join(split(text, most))
 
 
 def split(text: str, most: int) -> tuple[str, str]:
@@ -41,12 +43,12 @@ def split(text: str, most: int) -> tuple[str, str]:
     """
     earlier = _MARK.search(text, max(len(text) - _LONGEST_MARK, 0))
     if len(text) <= most:
-        return (
-            (text[: earlier.start()], earlier.group())
-            if earlier
-            else (text, "")
-        )
-    mark = earlier.group() if earlier else f"… (cut: {len(text):,} characters)"
+        if earlier:
+            return (text[: earlier.start()], earlier.group())
+        return (text, "")
+    mark = f"… (cut: {len(text):,} characters)"
+    if earlier:
+        mark = earlier.group()
     return text[: max(most - len(mark), 0)], mark
 
 
@@ -97,9 +99,13 @@ def escaped(letter: str) -> str:
     number = ord(letter)
     if number <= 0xFF:
         return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+    if number <= 0xFFFF:
+        return f"\\u{number:04x}"
+    return f"\\U{number:08x}"
 
 
 def _json_escaped(letter: str) -> str:
     """As JSON writes it: beyond ``\\uffff`` as two surrogates."""
-    return json.dumps(letter)[1:-1] if letter != "\x7f" else "\\u007f"
+    if letter != "\x7f":
+        return json.dumps(letter)[1:-1]
+    return "\\u007f"

@@ -84,7 +84,7 @@ def number(text: str) -> int | float | str:
     return text
 
 
-class Targets:
+class CollectorTargets:
     """All targets, by `<type>/<id>`. A target is known from the first time it is asked for."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Collector(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__(address, Handler)
-        self.targets = Targets()
+        self.targets = CollectorTargets()
 
 
 class Handler(BaseHTTPRequestHandler):

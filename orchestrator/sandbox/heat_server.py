@@ -183,7 +183,7 @@ def prepare_database(data: Path) -> None:
 
 def restore_cloud(data: Path) -> None:
     """Tell the simulated cloud of the resources that were made before this start."""
-    from orchestrator.sandbox.simulation import documents
+    from orchestrator.sandbox.simulation import facts
 
     query = (
         "SELECT resource.nova_instance, resource_data.value FROM resource_data JOIN"
@@ -191,8 +191,8 @@ def restore_cloud(data: Path) -> None:
         " resource_data.key = ?"
     )
     with contextlib.closing(sqlite3.connect(data / DATABASE)) as connection:
-        rows = connection.execute(query, (documents.FACTS,)).fetchall()
-    documents.CLOUD.restore(
+        rows = connection.execute(query, (facts.FACTS,)).fetchall()
+    facts.CLOUD.restore(
         (identity, json.loads(facts)) for identity, facts in rows
     )
 
@@ -255,7 +255,7 @@ def build(
     return project_from_path(application)
 
 
-def main() -> None:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m orchestrator.sandbox.heat_server",
         description="Run a real Heat.",
@@ -292,8 +292,11 @@ def main() -> None:
         default=[],
         help="folder with further resource types",
     )
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    options = _options()
     # Nothing needs an orderly end: SQLite's journal is made for it, and a restart resets what was
     # in progress.
     for number in (signal.SIGTERM, signal.SIGINT):

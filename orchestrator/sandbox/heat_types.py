@@ -237,8 +237,11 @@ def main() -> int:
     same = FILE.exists() and gzip.decompress(
         FILE.read_bytes()
     ) == gzip.decompress(content)
-    print(f"{FILE} is {'what' if same else 'not what'} the installed Heat says")
-    return 0 if same else 1
+    if same:
+        print(f"{FILE} is what the installed Heat says")
+        return 0
+    print(f"{FILE} is not what the installed Heat says")
+    return 1
 
 
 if __name__ == "__main__":

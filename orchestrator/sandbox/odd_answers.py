@@ -42,8 +42,11 @@ class OddAnswer:
 
     def send(self, to: socket.socket) -> None:
         with suppress(OSError):  # whoever asked has gone
-            to.sendall(self.data[: self.slow_from] if self.pause else self.data)
-            for byte in self.data[self.slow_from :] if self.pause else b"":
+            at_once = len(self.data)
+            if self.pause:
+                at_once = self.slow_from
+            to.sendall(self.data[:at_once])
+            for byte in self.data[at_once:]:
                 time.sleep(self.pause)
                 to.sendall(bytes([byte]))
             to.shutdown(socket.SHUT_RDWR)
@@ -65,13 +68,15 @@ def answer(
 
     :param length: what the header says of the body's length; -1: the truth, None: nothing.
     """
-    said = len(body) if length == -1 else length
+    if length == -1:
+        length = len(body)
     lines = [
         f"HTTP/1.1 {status} {_PHRASES.get(status, 'Whatever')}",
         f"Content-Type: {kind}",
     ]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    lines += [f"Content-Length: {said}"] if said is not None else []
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
     return OddAnswer(
         "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
     )
@@ -94,16 +99,12 @@ def fault(
 
     :param code: what the document says of the status; default: the truth.
     """
-    inner = {
-        "type": kind,
-        "traceback": None,
-        **({"message": message} if message else {}),
-    }
-    explanation = (
-        "The resource could not be found."
-        if status == 404
-        else "Something is wrong."
-    )
+    inner: dict[str, Any] = {"type": kind, "traceback": None}
+    if message:
+        inner["message"] = message
+    explanation = "Something is wrong."
+    if status == 404:
+        explanation = "The resource could not be found."
     body = {
         "code": code or status,
         "title": title,
@@ -131,39 +132,35 @@ def stack(name: str, stack_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def odd_answers(
-    name: str = "somebody_elses", stack_id: str = OTHER
-) -> dict[str, OddAnswer]:
+CLIENT_ERRORS = (
+    *(200, 201, 300),
+    *(400, 401, 402, 403, 404, 405, 409, 410, 413, 418, 429),
+)
+SERVER_ERRORS = (500, 501, 502, 503, 504)
+
+Answers = dict[str, OddAnswer]
+
+
+def odd_answers(name: str = "somebody_elses", stack_id: str = OTHER) -> Answers:
     """Every wrong answer, by what it is.
 
     :param name: the stack that was asked for, so that a document has one thing wrong and no more.
     """
-
-    def broken(**changes: Any) -> dict[str, Any]:
-        """One field is not as it should be: in the shape of a look at one stack, and of a list."""
-        found = stack(name, stack_id, **changes)
-        return {"stack": found, "stacks": [found]}
-
     return {
-        **_pages(
-            (
-                200,
-                201,
-                300,
-                400,
-                401,
-                402,
-                403,
-                404,
-                405,
-                409,
-                410,
-                413,
-                418,
-                429,
-            )
-        ),
-        **_pages((500, 501, 502, 503, 504)),
+        **_pages(CLIENT_ERRORS),
+        **_pages(SERVER_ERRORS),
+        **_other_documents(),
+        **_broken_stacks(name, stack_id),
+        **_other_stacks(),
+        **_errors(),
+        **_redirects(),
+        **_no_documents(),
+    }
+
+
+def _other_documents() -> Answers:
+    """JSON that is not what was asked for."""
+    return {
         "an empty object": document(200, {}),
         "null": document(200, None),
         "an empty list": document(200, []),
@@ -176,6 +173,18 @@ def odd_answers(
         "a created stack without an id": document(
             201, {"stack": {"id": None, "links": []}}
         ),
+    }
+
+
+def _broken_stacks(name: str, stack_id: str) -> Answers:
+    """A stack of which one field is not as it should be."""
+
+    def broken(**changes: Any) -> dict[str, Any]:
+        """In the shape of one stack, and of a list."""
+        found = stack(name, stack_id, **changes)
+        return {"stack": found, "stacks": [found]}
+
+    return {
         "a stack without an id": document(200, broken(id=None)),
         "a stack whose id is a number": document(200, broken(id=5)),
         "a stack without a name": document(200, broken(stack_name=None)),
@@ -192,6 +201,12 @@ def odd_answers(
         "a stack whose outputs are an object": document(
             200, broken(outputs={}, tags=5)
         ),
+    }
+
+
+def _other_stacks() -> Answers:
+    """Another stack than was asked for, or none."""
+    return {
         "another stack": document(
             200, {"stack": stack("somebody_elses", OTHER)}
         ),
@@ -199,6 +214,12 @@ def odd_answers(
             201, {"stack": stack("somebody_elses", OTHER)}
         ),
         "a list of texts": document(200, {"stacks": ["one"], "stack": ["one"]}),
+    }
+
+
+def _errors() -> Answers:
+    """Errors that say nothing about the stack."""
+    return {
         "nothing with 200": answer(200, b"", "application/json"),
         "nothing with 404": answer(404, b"", "application/json"),
         "a route that is not there": document(
@@ -234,6 +255,12 @@ def odd_answers(
         "Heat without its queue": fault(
             500, "MessagingTimeout", "Timed out waiting for a reply."
         ),
+    }
+
+
+def _redirects() -> Answers:
+    """Redirects that lead nowhere."""
+    return {
         "a redirect to elsewhere": answer(
             301, PAGE, headers={"Location": "http://127.0.0.1:9/x"}
         ),
@@ -244,6 +271,12 @@ def odd_answers(
         "a redirect with 307": answer(
             307, PAGE, headers={"Location": "http://127.0.0.1:9/x"}
         ),
+    }
+
+
+def _no_documents() -> Answers:
+    """Answers that break off, or that are none."""
+    return {
         "a body that breaks off": answer(
             200, b'{"stacks": [', "application/json", length=500
         ),

@@ -8,108 +8,24 @@ For what must be true of Heat itself, tests use the real engine (:mod:`.heat_ser
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..core.refs import Json
 from .odd_answers import OddAnswer
+from .scripted_http import Answer, Query, ScriptedHandler, ScriptedServer
 from .scripted_keystone import ScriptedKeystone
+from .scripted_stacks import Script, ScriptedStack, TakenRequest
 
-Answer = tuple[int, Json, dict[str, str]]
+Refusal = tuple[int, str, str]
+"""Status, type of the error, message."""
 
 _ROUTE = re.compile(r"/v1/([^/]+)/stacks(?:/detail)?(?:/([^/]+))?(?:/([^/]+))?")
 _ACTIONS = ("suspend", "resume", "check")
-
-
-@dataclass(slots=True)
-class ScriptedStack:
-    """One stack; its status is a matter of time."""
-
-    tenant: str
-    name: str
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    action: str = "CREATE"
-    outcome: str = "COMPLETE"
-    reason: str = ""
-    ends: float = 0.0
-    tags: tuple[str, ...] = ()
-    outputs: list[Json] = field(default_factory=list)
-    parameters: Json = None
-    window: float = 0.0
-    """Seconds for which a deleted stack still has its name."""
-
-    @property
-    def in_progress(self) -> bool:
-        return time.monotonic() < self.ends
-
-    @property
-    def gone(self) -> bool:
-        return (
-            self.action == "DELETE"
-            and not self.in_progress
-            and self.outcome == "COMPLETE"
-        )
-
-    @property
-    def keeps_name(self) -> bool:
-        """Whether no other stack can have the name (convergence gives it free later than it says
-        DELETE_COMPLETE)."""
-        return not self.gone or time.monotonic() < self.ends + self.window
-
-    @property
-    def status(self) -> str:
-        return f"{self.action}_{'IN_PROGRESS' if self.in_progress else self.outcome}"
-
-    def document(self, outputs: bool) -> dict[str, Json]:
-        shown = {
-            "id": self.id,
-            "stack_name": self.name,
-            "stack_status": self.status,
-            "tags": list(self.tags),
-            "links": [],
-        }
-        shown["stack_status_reason"] = (
-            f"Stack {self.action} started" if self.in_progress else self.reason
-        )
-        return {**shown, "outputs": self.outputs} if outputs else shown
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One create, update or delete that was taken, at *at*; it ends at *ends* (seconds since the
-    epoch)."""
-
-    method: str
-    tenant: str
-    stack: str
-    tag: str
-    at: float
-    parameters: Json = None
-    ends: float = 0.0
-    outcome: str = "COMPLETE"
-    reason: str = ""
-    stack_id: str = ""
-    foreign: bool = False
-    """Whether it came by :meth:`ScriptedHeat.somebody_else`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """How an operation goes: *duration* in seconds, and how it ends."""
-
-    duration: float = 0.0
-    outcome: str = "COMPLETE"
-    reason: str = "scripted"
 
 
 class ScriptedHeat:
@@ -130,33 +46,22 @@ class ScriptedHeat:
         script: Callable[[str, str, str], Script] | None = None,
         window: float = 1.0,
     ) -> None:
-        self.script = script or (lambda method, tenant, name: Script())
-        self.refuse: Callable[[str, str, str], tuple[int, str, str] | None] = (
-            lambda method, tenant, path: None
-        )
-        self.odd: Callable[[str, str, str], OddAnswer | None] = (
-            lambda method, tenant, name: None
-        )
+        self.script = script or _at_once
+        self.refuse: Callable[[str, str, str], Refusal | None] = _nothing
+        self.odd: Callable[[str, str, str], OddAnswer | None] = _nothing
+        self.arrived: Callable[[str, str, str], object] = _nothing
+        self.outputs: Callable[[ScriptedStack], list[Json]] = _an_id
         self.keystone: ScriptedKeystone | None = None
         self.inner_address = ""
         self.window = window
-        self.arrived: Callable[[str, str, str], object] = (
-            lambda method, tenant, path: None
-        )
-        self.outputs: Callable[[ScriptedStack], list[Json]] = lambda stack: [
-            {
-                "output_key": "id",
-                "output_value": f"{stack.name}-id",
-                "description": "The id.",
-            }
-        ]
-        self.requests: list[Request] = []
+        self.requests: list[TakenRequest] = []
         self.calls: Counter[str] = Counter()
         self.stacks: dict[tuple[str, str], ScriptedStack] = {}
         self._by_id: dict[str, ScriptedStack] = {}
         self._lock = threading.Lock()
         self._foreign = False
-        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self._server = ScriptedServer(("127.0.0.1", port), ScriptedHandler)
+        self._server.heat = self
         self.port = self._server.server_address[1]
 
     def __enter__(self) -> ScriptedHeat:
@@ -250,18 +155,13 @@ class ScriptedHeat:
         refusal = {
             "error": {"code": 401, "title": "Unauthorized", "message": message}
         }
-        return (
-            None
-            if valid
-            else (
-                401,
-                refusal,
-                {"WWW-Authenticate": f'Keystone uri="{self.keystone.url}"'},
-            )
-        )
+        if valid:
+            return None
+        asks_for_one = f'Keystone uri="{self.keystone.url}"'
+        return 401, refusal, {"WWW-Authenticate": asks_for_one}
 
     def odd_answer(
-        self, method: str, path: str, query: Mapping[str, list[str]], body: Json
+        self, method: str, path: str, query: Query, body: Json
     ) -> OddAnswer | None:
         """What is sent in the place of Heat's answer, None: Heat answers."""
         match = _ROUTE.fullmatch(path)
@@ -269,76 +169,80 @@ class ScriptedHeat:
             return None
         tenant, name, _ = match.groups()
         named = query.get("name", [""])[0]
-        posted = body.get("stack_name", "") if isinstance(body, dict) else ""
-        return self.odd(method, tenant, name or posted or named)
+        if isinstance(body, dict):
+            named = body.get("stack_name") or named
+        return self.odd(method, tenant, name or named)
 
     def answer(
-        self, method: str, path: str, query: Mapping[str, list[str]], body: Json
+        self, method: str, path: str, query: Query, body: Json
     ) -> Answer:
+        """What Heat answers to a request."""
         match = _ROUTE.fullmatch(path)
         if not match:
-            message = "The resource could not be found."
-            return (
-                404,
-                {
-                    "message": message,
-                    "code": "404 Not Found",
-                    "title": "Not Found",
-                },
-                {},
-            )
+            return 404, _NO_ROUTE, {}
         tenant, name, stack_id = match.groups()
         self.arrived(method, tenant, path)
         with self._lock:
-            self.calls[
-                f"{method} {'list' if method == 'GET' and not name else 'stack'}"
-            ] += 1
+            self._count(method, name)
             if refusal := self.refuse(method, tenant, path):
                 return _error(*refusal)
-            if not name:
-                return (
-                    self._create(tenant, body)
-                    if method == "POST"
-                    else self._list(tenant, query)
+            if name:
+                stack = self._find(tenant, name, stack_id)
+                if stack is None or (stack.gone and method != "GET"):
+                    return _not_found(name)
+                return self._on_stack(
+                    method, stack, bool(stack_id), query, body
                 )
-            stack = self._by_id.get(stack_id or name) or self.stacks.get(
-                (tenant, name)
-            )
-            if (
-                stack is None
-                or stack.tenant != tenant
-                or not (stack.keeps_name or stack_id)
-            ):
-                return _error(
-                    404,
-                    "EntityNotFound",
-                    f"The Stack ({name}) could not be found.",
-                )
-            if method == "GET" and not stack_id and self.inner_address:
-                place = f"{self.inner_address}/v1/{tenant}/stacks/{stack.name}/{stack.id}"
-                return (
-                    302,
-                    {"code": "302 Found", "title": "Found"},
-                    {"Location": place},
-                )
-            if method == "GET":
-                outputs = (
-                    query.get("resolve_outputs", ["true"])[0].lower() != "false"
-                )
-                return 200, {"stack": stack.document(outputs)}, {}
-            if stack.gone:
-                return _error(
-                    404,
-                    "EntityNotFound",
-                    f"The Stack ({name}) could not be found.",
-                )
-            return (
-                self._delete(stack)
-                if method == "DELETE"
-                else self._update(stack, body)
-            )
+            if method == "POST":
+                return self._create(tenant, body)
+            return self._list(tenant, query)
 
-    def _list(self, tenant: str, query: Mapping[str, list[str]]) -> Answer:
+    def _count(self, method: str, name: str | None) -> None:
+        kind = "stack"
+        if method == "GET" and not name:
+            kind = "list"
+        self.calls[f"{method} {kind}"] += 1
+
+    def _find(
+        self, tenant: str, name: str, stack_id: str | None
+    ) -> ScriptedStack | None:
+        stack = self._by_id.get(stack_id or name) or self.stacks.get(
+            (tenant, name)
+        )
+        if stack is None or stack.tenant != tenant:
+            return None
+        if stack.keeps_name or stack_id:
+            return stack
+        return None
+
+    def _on_stack(
+        self,
+        method: str,
+        stack: ScriptedStack,
+        by_id: bool,
+        query: Query,
+        body: Json,
+    ) -> Answer:
+        """The answer to a request about one stack.
+
+        :param by_id: whether the path has its id too.
+        """
+        if method == "GET":
+            return self._show(stack, by_id, query)
+        if method == "DELETE":
+            return self._delete(stack)
+        return self._update(stack, body)
+
+    def _show(self, stack: ScriptedStack, by_id: bool, query: Query) -> Answer:
+        if not by_id and self.inner_address:
+            place = f"/v1/{stack.tenant}/stacks/{stack.name}/{stack.id}"
+            found = {"code": "302 Found", "title": "Found"}
+            return 302, found, {"Location": self.inner_address + place}
+        resolve = query.get("resolve_outputs", ["true"])[0]
+        outputs = resolve.lower() != "false"
+        return 200, {"stack": stack.document(outputs)}, {}
+
+    def _list(self, tenant: str, query: Query) -> Answer:
         busy = query.get("status") == ["IN_PROGRESS"]
         names = query.get("name")
         found = [
@@ -399,38 +303,59 @@ class ScriptedHeat:
 
     def _begin(self, method: str, stack: ScriptedStack, body: Json) -> None:
         script = self.script(method, stack.tenant, stack.name)
+        stack.begin(method, script)
         tag = body.get("tags") or ""
-        stack.action, stack.outcome, stack.reason = (
-            method.upper(),
-            script.outcome,
-            script.reason,
-        )
-        stack.ends = time.monotonic() + script.duration
-        stack.tags = tuple(tag.split(",")) if tag else ()
+        stack.tags = tuple(filter(None, tag.split(",")))
         if method in ("create", "update"):
-            stack.parameters = body.get("parameters")
-            stack.outputs = (
-                self.outputs(stack) if script.outcome == "COMPLETE" else []
-            )
+            stack.parameters, stack.outputs = body.get("parameters"), []
+            if script.outcome == "COMPLETE":
+                stack.outputs = self.outputs(stack)
         now = time.time()
-        how = (
+        taken = TakenRequest(
+            method,
+            stack.tenant,
+            stack.name,
+            tag,
+            now,
+            body.get("parameters"),
             now + script.duration,
             script.outcome,
             script.reason,
             stack.id,
             self._foreign,
         )
-        self.requests.append(
-            Request(
-                method,
-                stack.tenant,
-                stack.name,
-                tag,
-                now,
-                body.get("parameters"),
-                *how,
-            )
-        )
+        self.requests.append(taken)
+
+
+def _at_once(method: str, tenant: str, name: str) -> Script:
+    """Every operation ends well, and at once."""
+    return Script()
+
+
+def _nothing(method: str, tenant: str, what: str) -> None:
+    """Nothing gets in the way of a request."""
+
+
+def _an_id(stack: ScriptedStack) -> list[Json]:
+    output = {
+        "output_key": "id",
+        "output_value": f"{stack.name}-id",
+        "description": "The id.",
+    }
+    return [output]
+
+
+_NO_ROUTE = {
+    "message": "The resource could not be found.",
+    "code": "404 Not Found",
+    "title": "Not Found",
+}
+
+
+def _not_found(name: str) -> Answer:
+    return _error(
+        404, "EntityNotFound", f"The Stack ({name}) could not be found."
+    )
 
 
 def _error(status: int, kind: str, message: str) -> Answer:
@@ -440,48 +365,3 @@ def _error(status: int, kind: str, message: str) -> Answer:
         {"code": status, "title": kind, "explanation": message, "error": inner},
         {},
     )
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 1024
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what the tests are about, not worth a traceback."""
-
-
-def _handler(heat: ScriptedHeat) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Quiet: the request log is in memory."""
-
-        def _answer(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            parts = urlsplit(self.path)
-            asked = (self.command, unquote(parts.path), parse_qs(parts.query))
-            body = json.loads(raw) if raw else {}
-            if odd := heat.odd_answer(*asked, body):
-                if odd.after:
-                    heat.answer(*asked, body)
-                self.close_connection = True
-                odd.send(self.connection)
-                return
-            refusal = heat.without_token(
-                asked[1], self.headers.get("X-Auth-Token")
-            )
-            status, document, headers = refusal or heat.answer(*asked, body)
-            data = b"" if document is None else json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the base class calls them so
-
-    return Handler

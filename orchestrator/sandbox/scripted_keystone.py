@@ -70,7 +70,7 @@ class ScriptedKeystone:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> ScriptedKeystone:
-        self._server = _Server(("127.0.0.1", self.port), _handler(self))
+        self._server = _KeystoneServer(("127.0.0.1", self.port), _handler(self))
         self.port = self._server.server_address[1]
         threading.Thread(
             target=self._server.serve_forever, args=(0.01,), daemon=True
@@ -286,7 +286,7 @@ def _error(status: int, message: str) -> tuple[int, Json, dict[str, str]]:
     )
 
 
-class _Server(ThreadingHTTPServer):
+class _KeystoneServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 

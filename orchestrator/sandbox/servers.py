@@ -28,7 +28,7 @@ from orchestrator.sandbox.processes import Process, Processes, free_port
 #: The folder the package `orchestrator` is imported from; the children must find it as well.
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
-S = TypeVar("S", bound="Server")
+S = TypeVar("S", bound="SandboxServer")
 
 
 class MissingServer(OrchestratorError):
@@ -36,7 +36,7 @@ class MissingServer(OrchestratorError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Server:
+class SandboxServer:
     """A started server: its process, where it listens, and how to see that it answers."""
 
     process: Process
@@ -66,7 +66,7 @@ class Server:
         self.wait()
 
 
-class Etcd(Server):
+class Etcd(SandboxServer):
     """A real etcd of one member."""
 
     @property
@@ -79,7 +79,7 @@ class Etcd(Server):
         return f"http://{self.address}"
 
 
-class Redis(Server):
+class Redis(SandboxServer):
     """A real Redis."""
 
     @property
@@ -92,7 +92,7 @@ class Redis(Server):
         return f"redis://{self.address}/0"
 
 
-class Heat(Server):
+class HeatServer(SandboxServer):
     """A real Heat, API and engine in one process, with simulated resource types and without
     Keystone."""
 
@@ -111,7 +111,7 @@ class Heat(Server):
         return {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": self.endpoint}
 
 
-class Collector(Server):
+class CollectorServer(SandboxServer):
     """The monitoring collector of `orchestrator.sandbox.collector`."""
 
     @property
@@ -200,7 +200,7 @@ def heat(
     name_window: float = 1.5,
     plugins: Path | None = None,
     env: Mapping[str, str] | None = None,
-) -> Heat:
+) -> HeatServer:
     """Start a real Heat; `delay` is how long each simulated operation takes, in seconds.
 
     `convergence` is the mode that clouds run by default.
@@ -223,27 +223,26 @@ def heat(
         environment["SANDBOX_HEAT_DELAY"] = str(delay)
     command = [
         *(sys.executable, "-m", "orchestrator.sandbox.heat_server"),
-        *(
-            "--port",
-            str(port),
-            "--data",
-            str(_data(processes, name)),
-            "--workers",
-            str(workers),
-        ),
-        *(["--convergence"] if convergence else []),
-        *(["--plugins", str(plugins)] if plugins else []),
+        f"--port={port}",
+        f"--data={_data(processes, name)}",
+        f"--workers={workers}",
     ]
+    if convergence:
+        command.append("--convergence")
+    if plugins:
+        command.append(f"--plugins={plugins}")
     process = processes.start(name, command, env=environment)
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/sandbox/stacks?limit=1"
     )
-    return _ready(Heat(process, port, lambda: _http_ok(request), timeout=90.0))
+    return _ready(
+        HeatServer(process, port, lambda: _http_ok(request), timeout=90.0)
+    )
 
 
 def collector(
     processes: Processes, name: str = "collector", port: int | None = None
-) -> Collector:
+) -> CollectorServer:
     """Start the monitoring collector."""
     port = port or free_port()
     command = [
@@ -255,7 +254,7 @@ def collector(
     ]
     process = processes.start(name, command, env=_python_environment(None))
     request = urllib.request.Request(f"http://127.0.0.1:{port}/targets")
-    return _ready(Collector(process, port, lambda: _http_ok(request)))
+    return _ready(CollectorServer(process, port, lambda: _http_ok(request)))
 
 
 def binary(program: str, module: str, distribution: str, package: str) -> str:

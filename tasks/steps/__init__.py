@@ -10,7 +10,7 @@ Of several, each has a chain of its own (:func:`run_chains`).
 """
 
 from .chains import run_chain, run_chains, wait_for
-from .polling import look
+from .polling import poll
 from .recording import record
 from .submitting import submit
 from .waiting import wait
@@ -20,7 +20,7 @@ __all__ = [
     "TaskFunction",
     "Work",
     "load",
-    "look",
+    "poll",
     "record",
     "run_chain",
     "run_chains",

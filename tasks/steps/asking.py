@@ -100,23 +100,9 @@ def _ask_change(
         case stacks.Asked(stack):
             return _waiting(context, stack.id, prepared.timeout_mins)
         case stacks.Create():
-            try:
-                return _create(context, attempt, prepared)
-            except StackExists as error:
-                # With convergence, Heat shows a deletion as complete some seconds before the name
-                # is free.
-                raise StackBusy(
-                    "Heat shows no stack of this name, and does not give the name yet:"
-                    f" {error.reason}"
-                ) from error
+            return _create_absent(context, attempt, prepared)
         case stacks.Update(stack):
-            attempt.asked = True
-            try:
-                context.heat.update(prepared, stack, attempt.tags)
-            except StackMissing as error:
-                raise HeatUnavailable(
-                    f"the stack went away meanwhile: {error}"
-                ) from error
+            _update(context, attempt, prepared, stack)
             return _waiting(context, stack.id, prepared.timeout_mins)
         case stacks.Delete(stack):
             attempt.asked = True
@@ -130,15 +116,47 @@ def _ask_change(
                 f"the stack is in {stack.status}; our turn comes after it"
             )
         case stacks.Leave(why):
-            log.warning(
-                "Stack left unchanged",
-                extra={"event": "stack_left", "job": job.id, "reason": why},
-            )
-            return effects.not_built(
-                job.action, _left(job, why, stack), live=is_built(work)
-            )
+            return _leave(work, why, stack)
         case stacks.Gone():
             raise AssertionError("only a deletion finds nothing to do")
+
+
+def _leave(work: Work, why: str, stack: stacks.Stack | None) -> Ended:
+    """A stack that is not to be changed ends the job."""
+    job = work.job
+    fields = {"event": "stack_left", "job": job.id, "reason": why}
+    log.warning("Stack left unchanged", extra=fields)
+    left = _left(job, why, stack)
+    return effects.not_built(job.action, left, live=is_built(work))
+
+
+def _create_absent(
+    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+) -> Run | Ended:
+    """Build the stack that Heat does not show."""
+    try:
+        return _create(context, attempt, prepared)
+    except StackExists as error:
+        # With convergence, Heat shows a deletion as complete some seconds before the name is free.
+        raise StackBusy(
+            "Heat shows no stack of this name, and does not give the name yet:"
+            f" {error.reason}"
+        ) from error
+
+
+def _update(
+    context: WorkerContext,
+    attempt: Attempt,
+    prepared: rendering.StackRequest,
+    stack: stacks.Stack,
+) -> None:
+    attempt.asked = True
+    try:
+        context.heat.update(prepared, stack, attempt.tags)
+    except StackMissing as error:
+        raise HeatUnavailable(
+            f"the stack went away meanwhile: {error}"
+        ) from error
 
 
 def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:
@@ -182,11 +200,9 @@ def _is_known_by_id(work: Work, stack: stacks.Stack | None) -> bool:
 def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
     again = f"orchestrator retry {job.ref.type} {job.ref.id}"
     suspended = stack is not None and stack.suspended
-    return (
-        f"{why}; then: {again}"
-        if suspended
-        else f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
-    )
+    if suspended:
+        return f"{why}; then: {again}"
+    return f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
 
 
 def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
@@ -202,10 +218,35 @@ def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
         case _ if stack is None and not _is_certainly_absent(work):
             raise NotSeenYet(
                 "Heat shows no stack, and may have taken a request for one a moment"
-                " ago; looking once more"
+                " ago; asking once more"
             )
+        case _ if stack is not None and _may_be_ours(work, stack):
+            return _doubtful(job, stack)
         case _:
             return Ended("DELETE_COMPLETE", live=False)
+
+
+def _may_be_ours(work: Work, stack: stacks.Stack) -> bool:
+    """Whether a request of ours may have made a stack that says of nobody that it is his: somebody
+    else's update takes our tags away."""
+    handled = work.handled
+    return handled is not None and handled.uncertain and not stack.is_owned
+
+
+def _doubtful(job: Job, stack: stacks.Stack) -> Ended:
+    """A stack that is not certainly ours is not deleted, and not forgotten either."""
+    why = (
+        f"Heat has a stack {stack.name} without our tags, and a request of ours may have"
+        " made it"
+    )
+    log.warning(
+        "Stack left unchanged",
+        extra={"event": "stack_left", "job": job.id, "reason": why},
+    )
+    again = f"orchestrator retry {job.ref.type} {job.ref.id} --force"
+    return effects.not_built(
+        job.action, f"{why}; delete it in Heat, or let us delete it: {again}"
+    )
 
 
 def _is_nowhere(work: Work) -> bool:
@@ -218,8 +259,8 @@ def _is_nowhere(work: Work) -> bool:
 
 
 def _is_certainly_absent(work: Work) -> bool:
-    """Whether one look is enough: what Heat shows is not older than a request that may have reached
-    it."""
+    """Whether one answer is enough: what Heat shows is not older than a request that may have
+    reached it."""
     handled, run = work.handled, work.run
     if handled is None or handled.built or not handled.uncertain:
         return True

@@ -43,11 +43,9 @@ def run_chain(
 
 def _why(error: BaseException) -> str:
     """Why a chain ended early, without what a defect's own words might quote."""
-    return (
-        str(error)
-        if isinstance(error, TemporaryError)
-        else f"the worker gave up: {type(error).__name__}"
-    )
+    if isinstance(error, TemporaryError):
+        return str(error)
+    return f"the worker gave up: {type(error).__name__}"
 
 
 def run_chains(

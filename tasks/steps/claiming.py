@@ -48,12 +48,9 @@ def _try_to_claim(
     is about."""
     keys, ref = now.keys, job_ref(job_of(run_id))
     locate(context.store, keys, [ref])
-    usual = context.usual_template(ref.type)
-    wanted = [
-        *about(keys, run_id),
-        *([keys.template(usual)] if usual else []),
-        keys.schema_list,
-    ]
+    wanted = [*about(keys, run_id), keys.schema_list]
+    if usual := context.usual_template(ref.type):
+        wanted.append(keys.template(usual))
     first = effects.claim(keys, run_id, claimed).also(now.unchanged)
     context.claims.claiming(lease)
     revision, found = context.store.commit_and_read(first, wanted, lease)

@@ -44,36 +44,36 @@ def try_again(
         Without it, Heat took the request and it came to nothing: that is counted apart, so that an
         outage does not use up the tries of a deletion.
     """
-    assert work.run is not None
-    failures = work.run.failures if attempt else work.run.failures + 1
+    before = work.run
+    assert before is not None
+    failures = before.failures
+    if not attempt:
+        failures += 1
     seconds = delay(error, attempt or failures, context.policies)
+    thoroughly = not isinstance(error, RendererUnavailable)
     run = Run(
         Step.RETRY,
         attempt=attempt,
         failures=failures,
         delay=seconds,
         due=round(context.clock.now() + seconds, 3),
-        reason=veil_of(
-            context, work, thoroughly=not isinstance(error, RendererUnavailable)
-        ).over(str(error)),
+        reason=veil_of(context, work, thoroughly=thoroughly).over(str(error)),
         cause=cause_of(error).value,
-        since=work.run.since,
-        stack=work.run.stack,
-        tagged=work.run.tagged,
-        asked=work.run.asked,
-        absent=work.run.absent or isinstance(error, NotSeenYet),
-        abandoned=work.run.abandoned,
+        since=before.since,
+        stack=before.stack,
+        tagged=before.tagged,
+        asked=before.asked,
+        absent=before.absent or isinstance(error, NotSeenYet),
+        abandoned=before.abandoned,
     )
-    log.warning(
-        "Job retry scheduled",
-        extra={
-            "event": "job_retry",
-            "job": work.job.id,
-            "delay": run.delay,
-            "reason": run.reason,
-        },
-    )
+    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
+    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
+
+
+def _tell_retry(work: Work, run: Run) -> None:
+    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
+    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
 
 
 def finish(
@@ -104,9 +104,9 @@ def _without_secret_error(output: Json, veil: Veil) -> Json:
     """An output as Heat gave it; where Heat could not compute it, its words about that may quote
     anything."""
     error = rendering.output_error(output)
-    return (
-        {**output, "output_error": cut(veil.over(error))} if error else output
-    )
+    if error:
+        return {**output, "output_error": cut(veil.over(error))}
+    return output
 
 
 def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
@@ -123,14 +123,12 @@ def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
             return  # Somebody else has ended it, or will.
         work = again  # The config has gone, or come back, meanwhile.
     faults.reach("worker-after-end")
-    level = logging.WARNING if ended.error else logging.INFO
-    fields = {
-        "event": "job_done",
-        "job": job.id,
-        "status": ended.status,
-        **({"reason": ended.error} if ended.error else {}),
-    }
-    log.log(level, "Job ended", extra=fields)
+    fields = {"event": "job_done", "job": job.id, "status": ended.status}
+    if ended.error:
+        fields["reason"] = ended.error
+        log.warning("Job ended", extra=fields)
+    else:
+        log.info("Job ended", extra=fields)
 
 
 def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
@@ -160,11 +158,8 @@ def veil_of(
     with contextlib.suppress(TemplateError, RendererUnavailable):
         inputs = read_inputs(context, work, work.read)
         template = inputs.template
-        request = (
-            None
-            if inputs.absent
-            else rendering.request(
+        if not inputs.absent:
+            request = rendering.request(
                 work.job, template, inputs.outputs, context.renderer.render
             )
-        )
     return Veil(confidential.of_job(work.job, template, request))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.clients.places import locate
-from orchestrator.clients.store import KeyValue
+from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.core import effects, rendering
 from orchestrator.core.effects import Ended
 from orchestrator.core.jobs import Action
@@ -38,11 +38,13 @@ def prepare(
 
 def _is_corrected(context: WorkerContext, work: Work) -> bool:
     """Whether the template has changed since the claim, with which it was read."""
-    key = context.keys.template(work.handled.template) if work.handled else ""
+    key = ""
+    if work.handled:
+        key = context.keys.template(work.handled.template)
     if key not in work.read:
         return False  # It was read after the claim.
     before, now = work.read[key], context.store.get(key)
-    return (before.revision if before else 0) != (now.revision if now else 0)
+    return revision_of(before) != revision_of(now)
 
 
 def _make_request(
@@ -53,10 +55,7 @@ def _make_request(
     inputs = read_inputs(context, work, found)
     if inputs.absent:
         output = min(inputs.absent, key=lambda o: (o.ref, o.key))
-        error = (
-            f"needs output {output.key!r} of the stack of {output.ref},"
-            f" {inputs.absent[output]}"
-        )
+        error = rendering.needs_output(output, inputs.absent[output])
         return effects.not_built(
             job.action,
             error,
@@ -66,6 +65,9 @@ def _make_request(
     return rendering.request(
         job, inputs.template, inputs.outputs, context.renderer.render
     )
+
+
+_TEMPLATE_GONE = "the template is gone; push it and write the config again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +90,18 @@ def read_inputs(
         keys.below(keys.stacks, output.ref): str(output.ref)
         for output in needed
     }
-    template_key = keys.template(work.handled.template) if work.handled else ""
+    if work.handled is None:
+        raise TemplateError(_TEMPLATE_GONE)
+    template_key = keys.template(work.handled.template)
     if records or template_key not in found:
-        found = context.store.get_many(
-            [*records, *([template_key] if template_key else [])]
-        )
-    template = (
-        context.template(
-            job.ref.type, work.handled.template, found.get(template_key)
-        )
-        if work.handled
-        else None
+        found = context.store.get_many([*records, template_key])
+    template = context.template(
+        job.ref.type, work.handled.template, found.get(template_key)
     )
-    if template is None or isinstance(template, BadTemplate):
-        raise TemplateError(
-            template.reason
-            if template
-            else "the template is gone; push it and write the config again"
-        )
+    if template is None:
+        raise TemplateError(_TEMPLATE_GONE)
+    if isinstance(template, BadTemplate):
+        raise TemplateError(template.reason)
     given = {
         ref: _outputs(stored)
         for key, ref in records.items()

@@ -26,10 +26,10 @@ from .work import read_record
 log = logging.getLogger(__name__)
 
 _MARKS_PER_TRANSACTION = 50
-"""Runs a look marks at once; etcd takes 128 comparisons."""
+"""Runs that a poll marks at once; etcd takes 128 comparisons."""
 
 
-def look(context: WorkerContext, tenant: str) -> int:
+def poll(context: WorkerContext, tenant: str) -> int:
     """Find which of a tenant's stacks are done, with one list. How many were found."""
     waiting = list(_waiting_runs(context, tenant))
     if not waiting:
@@ -55,8 +55,8 @@ def look(context: WorkerContext, tenant: str) -> int:
             for start in range(0, len(marked), PORTION)
         )
         try:
-            for portion in others:
-                context.queue.record(portion)
+            for group in others:
+                context.queue.record(group)
         finally:
             run_chains(context, (record,), here)
     return len(marked)
@@ -86,7 +86,7 @@ def _waiting_runs(
 def _marked(
     context: WorkerContext, ended: Sequence[tuple[Run, str, int]]
 ) -> Iterator[str]:
-    """The keys of the runs that we, and no other look, found ended."""
+    """The keys of the runs that we, and no other poll, found ended."""
     for start in range(0, len(ended), _MARKS_PER_TRANSACTION):
         batch = ended[start : start + _MARKS_PER_TRANSACTION]
         if context.store.commit(effects.mark_ended(batch)):

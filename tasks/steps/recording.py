@@ -43,7 +43,7 @@ def record(
             verdict = judge(context, work, show(context, work))
         except (TemporaryError, HeatRefused) as failure:
             tell_poll_failed(context, work, failure)
-            _look_again(context, work)
+            _poll_again(context, work)
             return
     faults.reach("worker-before-end")
     if is_unresolved(work.run, verdict):
@@ -51,25 +51,23 @@ def record(
             "Heat could not compute an output, polling again",
             extra={"event": "output_unresolved", "job": work.job.id},
         )
-        _look_again(context, work, unresolved=work.run.unresolved + 1)
+        _poll_again(context, work, unresolved=work.run.unresolved + 1)
         return
     match verdict:
         case stacks.InProgress():
-            _look_again(context, work)
+            _poll_again(context, work)
         case stacks.Lost(why):
-            log.warning(
-                "Heat dropped the request",
-                extra={
-                    "event": "request_lost",
-                    "job": work.job.id,
-                    "reason": why,
-                },
-            )
-            try_again(context, work, StackBusy(f"{why}; asking again"))
+            _request_lost(context, work, why)
         case stacks.Complete(built):
             finish(context, work, _ended(built))
         case stacks.StackFailed():
             _stack_failed(context, work, verdict)
+
+
+def _request_lost(context: WorkerContext, work: Work, why: str) -> None:
+    fields = {"event": "request_lost", "job": work.job.id, "reason": why}
+    log.warning("Heat dropped the request", extra=fields)
+    try_again(context, work, StackBusy(f"{why}; asking again"))
 
 
 def _stack_failed(
@@ -102,10 +100,10 @@ def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
     return Ended(stack.status, stack.outputs or (), stack.reason, error)
 
 
-def _look_again(
+def _poll_again(
     context: WorkerContext, work: Work, *, unresolved: int = 0
 ) -> None:
-    """Not done after all: back to where the tenant's looks find it."""
+    """Not done after all: back to where the tenant's polls find it."""
     assert work.run is not None
     if work.run.step is Step.ENDED or unresolved:
         run = replace(

@@ -7,9 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 from orchestrator import faults
+from orchestrator.clients.store import Lease
 from orchestrator.core import effects
 from orchestrator.core.effects import Ended
 from orchestrator.core.jobs import Action, Job
+from orchestrator.core.records import Run
 from orchestrator.core.refs import Ref, RunId
 from orchestrator.core.templates import TEMPLATE_TYPE
 from orchestrator.errors import (
@@ -39,52 +41,46 @@ def submit(
     lease = context.claims.lease()
     work = claim(context, run_id, lease)
     if work is None or work.run is None:
-        log.info(
-            "Job already finished or claimed elsewhere",
-            extra={"event": "submit_late", "run": run_id},
-        )
+        fields = {"event": "submit_late", "run": run_id}
+        log.info("Job already finished or claimed elsewhere", extra=fields)
         return None
     faults.reach("worker-after-claim")
-    attempt = Attempt(work, work.run.asked)
+    asked = _asked(context, work, work.run, lease)
+    if asked is None:
+        return None
+    faults.reach("worker-after-heat")
+    fields = {"event": "stack_submitted", "job": work.job.id}
+    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
+    # Not written yet: the claim holds until wait() knows what there is to write.
+    before = work.run
+    run = replace(asked, failures=before.failures, since=before.since)
+    return replace(work, run=run)
+
+
+def _asked(
+    context: WorkerContext, work: Work, before: Run, lease: Lease
+) -> Run | None:
+    """Ask Heat. Without a request, the job is ended or tried again here; the answer is None."""
+    attempt = Attempt(work, before.asked)
     try:
         with context.heat.only_while(partial(still_ours, context, lease)):
             asked = ask(context, attempt)
     except StoreUnavailable:
         raise
     except TemporaryError as error:
-        _not_now(
-            context,
-            replace(work, run=replace(work.run, asked=attempt.asked)),
-            error,
-        )
+        run = replace(before, asked=attempt.asked)
+        _not_now(context, replace(work, run=run), error)
         return None
     except (TemplateError, HeatRefused) as error:
-        finish(
-            context,
-            work,
-            _refused(work, error, met=attempt.met),
-            ours=isinstance(error, TemplateError),
-        )
+        ended = _refused(work, error, met=attempt.met)
+        ours = isinstance(error, TemplateError)
+        finish(context, work, ended, ours=ours)
         return None
     if isinstance(asked, Ended):
-        finish(
-            context, work, replace(asked, asked=attempt.asked or attempt.met)
-        )
+        reached = attempt.asked or attempt.met
+        finish(context, work, replace(asked, asked=reached))
         return None
-    faults.reach("worker-after-heat")
-    log.info(
-        "Request sent to Heat",
-        extra={
-            "event": "stack_submitted",
-            "job": work.job.id,
-            "stack": asked.stack,
-        },
-    )
-    # Not written yet: the claim holds until wait() knows what there is to write.
-    return replace(
-        work,
-        run=replace(asked, failures=work.run.failures, since=work.run.since),
-    )
+    return asked
 
 
 def _refused(
@@ -98,11 +94,10 @@ def _refused(
     """
     job = work.job
     # A template that does not render is the root of the failure: a better one repairs it.
-    root = (
-        Ref(TEMPLATE_TYPE, work.handled.template)
-        if work.handled and isinstance(error, TemplateError)
-        else None
-    )
+    if work.handled and isinstance(error, TemplateError):
+        root = Ref(TEMPLATE_TYPE, work.handled.template)
+    else:
+        root = None
     asked = met or (work.run is not None and work.run.asked)
     return effects.not_built(
         job.action,
@@ -191,9 +186,7 @@ def _advice(job: Job, error: TemplateError | HeatRefused) -> str:
             f"{error}; raise that limit in Heat, then: {again}; or make the stack"
             " smaller with the next version"
         )
-    what = (
-        "the template or its mapping"
-        if isinstance(error, TemplateError)
-        else "the configuration, the template or the quota"
-    )
+    what = "the configuration, the template or the quota"
+    if isinstance(error, TemplateError):
+        what = "the template or its mapping"
     return f"{error}; correct {what} and write the config with the next version"

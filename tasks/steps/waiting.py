@@ -28,19 +28,19 @@ def wait(
     context: WorkerContext, run_id: RunId, work: Work | None = None
 ) -> Work | None:
     """Whether Heat is done already, so that the chain goes on.
-    If not, the tenant's looks take over.
+    If not, the tenant's polls take over.
 
-    A look costs Heat as much as a request, so it is taken only at kinds of stacks that Heat has
-    been seen to finish at once.
+    To poll one stack costs Heat as much as a request.
+    So only types are polled that Heat has been seen to finish at once.
     """
     claimed = work is not None
     work = work or load(context, run_id)
     if work is None or work.run is None or work.run.step is not Step.WAITING:
         return None
-    # The first look of a process also tells whether this Heat keeps tags.
+    # The first answer of a process also tells whether this Heat keeps tags.
     if not (
         claimed and context.sightings.keeps_tags
-    ) or context.prompt.worth_a_look(work.job.ref.type):
+    ) or context.prompt.worth_polling(work.job.ref.type):
         try:
             verdict = judge(context, work, show(context, work))
         except (TemporaryError, HeatRefused) as error:
@@ -66,7 +66,7 @@ def tell_poll_failed(
 ) -> None:
     reason = cut(veil_of(context, work).over(str(error)))
     fields = {
-        "event": "look_failed",
+        "event": "stack_poll_failed",
         "run": run_id(work.job.tenant, work.job.id),
         "reason": reason,
     }
@@ -95,17 +95,17 @@ def judge(
     return verdict
 
 
-_LOOKS_AT_OUTPUTS = 3
-"""Looks at a stack some of whose outputs Heat cannot compute: a service that it asks may be away
-for a moment."""
+_POLLS_FOR_OUTPUTS = 3
+"""How often a stack is polled some of whose outputs Heat cannot compute: a service that Heat asks
+may be away for a moment."""
 
 
 def is_unresolved(run: Run, verdict: stacks.Verdict) -> bool:
-    """Whether another look may bring an output that Heat could not compute."""
+    """Whether another poll may bring an output that Heat could not compute."""
     if (
         not isinstance(verdict, stacks.Complete)
         or verdict.stack is None
-        or run.unresolved >= _LOOKS_AT_OUTPUTS
+        or run.unresolved >= _POLLS_FOR_OUTPUTS
     ):
         return False
     return any(map(rendering.output_error, verdict.stack.outputs or ()))

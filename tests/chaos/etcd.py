@@ -15,7 +15,7 @@ import grpc
 from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
-from .facts import Event, Restore
+from .facts import ObservedEvent, Restore
 from .ledger import ref_of
 
 _OPTIONS = [
@@ -145,10 +145,10 @@ class Recorder:
     """
 
     def __init__(
-        self, endpoints: Sequence[str], heard: Callable[[Event], None] = lambda event: None
+        self, endpoints: Sequence[str], heard: Callable[[ObservedEvent], None] = lambda event: None
     ) -> None:
         self._endpoints, self._heard = endpoints, heard
-        self.events: list[Event] = []
+        self.events: list[ObservedEvent] = []
         self.restores: list[Restore] = []
         self.revision = 0
         """The last one that was seen, as etcd counts at present."""
@@ -204,12 +204,14 @@ class Recorder:
             self.restores.append(Restore(at, now + 1, tuple(touched)))
             self.revision = revision
 
-    def _take_back(self, key: str, event: Event | None, revision: int, at: float) -> None:
+    def _take_back(self, key: str, event: ObservedEvent | None, revision: int, at: float) -> None:
         if event is None or event.value is None:
-            self._note(Event(revision, at, key, None, 0, restored=True))
+            self._note(ObservedEvent(revision, at, key, None, 0, restored=True))
         else:
             self._note(
-                Event(revision, at, key, event.value, event.created, restored=True, born=event.born)
+                ObservedEvent(
+                    revision, at, key, event.value, event.created, restored=True, born=event.born
+                )
             )
 
     def _run(self, endpoint: str) -> None:
@@ -255,18 +257,18 @@ class Recorder:
                         self._note(self._event(event))
                     self.revision = revision
 
-    def _event(self, event: Any) -> Event:
+    def _event(self, event: Any) -> ObservedEvent:
         kv, key = event.kv, event.kv.key.decode()
         revision, created = self._life.recorded(key, kv.mod_revision, kv.create_revision)
         value = None if event.type == 1 else kv.value.decode()
-        return Event(revision, time.time(), key, value, created, born=kv.create_revision)
+        return ObservedEvent(revision, time.time(), key, value, created, born=kv.create_revision)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: ObservedEvent) -> None:
         self.events.append(event)
         self._heard(event)
 
 
-def _jobs_of(events: Sequence[Event]) -> set[str]:
+def _jobs_of(events: Sequence[ObservedEvent]) -> set[str]:
     """The resources that job and run records are about."""
     found = set()
     for event in events:

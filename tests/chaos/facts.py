@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ObservedEvent:
     """One change of one key. *value* is None when it was removed; *at* is when the recorder saw it.
 
     Revisions rise also over a restore of etcd, by an offset. *restored* are changes that nobody has written: what a
@@ -63,7 +63,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ObservedStanding:
     """A stack that Heat has at the end."""
 
     tenant: str
@@ -76,9 +76,9 @@ class Standing:
 class Facts:
     """All of it; *events* in order of revision, *operations* in the order in which Heat took them."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[ObservedEvent] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
-    stacks: list[Standing] = field(default_factory=list)
+    stacks: list[ObservedStanding] = field(default_factory=list)
     restores: list[Restore] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
@@ -89,9 +89,9 @@ class Facts:
     @classmethod
     def load(cls, folder: Path) -> Facts:
         return cls(
-            [Event(**item) for item in _read(folder / "events.jsonl")],
+            [ObservedEvent(**item) for item in _read(folder / "events.jsonl")],
             [Operation(**item) for item in _read(folder / "operations.jsonl")],
-            [Standing(**item) for item in _read(folder / "stacks.jsonl")],
+            [ObservedStanding(**item) for item in _read(folder / "stacks.jsonl")],
             [Restore(**item) for item in _read(folder / "restores.jsonl")],
         )
 

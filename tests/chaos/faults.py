@@ -22,10 +22,9 @@ from redis.exceptions import RedisError
 
 from tests.faults.poison import FOREIGN, raw
 
-from .cluster import Cluster
-from .cluster import Member as EtcdMember
+from .cluster import Cluster, EtcdMember
 from .proxy import Link, Mode
-from .setting import HEAT_TIMEOUT, LEASE, Member, Setting
+from .setting import HEAT_TIMEOUT, LEASE, ChaosProcess, ChaosSetting
 
 AT_ONCE = 3
 """Faults that may last at the same time."""
@@ -69,7 +68,7 @@ class Takeover:
 class Injector:
     """Seeded choice of what happens next; how long everything takes is up to the machine."""
 
-    setting: Setting
+    setting: ChaosSetting
     seed: int
     every: float
     profile: str = "all"
@@ -178,7 +177,7 @@ class Injector:
         self._lifted.wait(seconds)
 
     @staticmethod
-    def _pick(own: random.Random, members: list[Member]) -> Member | None:
+    def _pick(own: random.Random, members: list[ChaosProcess]) -> ChaosProcess | None:
         """One that no other fault is at work on, its lock taken."""
         for member in own.sample(members, len(members)):
             if member.busy.acquire(blocking=False):
@@ -188,7 +187,11 @@ class Injector:
     # Processes ----------------------------------------------------------------------------------------
 
     def _down(
-        self, own: random.Random, members: list[Member], kind: str, end: Callable[[Member], None]
+        self,
+        own: random.Random,
+        members: list[ChaosProcess],
+        kind: str,
+        end: Callable[[ChaosProcess], None],
     ) -> None:
         if member := self._pick(own, members):
             try:
@@ -201,18 +204,18 @@ class Injector:
                 member.busy.release()
 
     def _kill_bridge(self, own: random.Random) -> None:
-        self._down(own, self.setting.bridges, "bridge killed", Member.kill)
+        self._down(own, self.setting.bridges, "bridge killed", ChaosProcess.kill)
 
     def _stop_bridge(self, own: random.Random) -> None:
-        self._down(own, self.setting.bridges, "bridge terminated", Member.stop)
+        self._down(own, self.setting.bridges, "bridge terminated", ChaosProcess.stop)
 
     def _kill_worker(self, own: random.Random) -> None:
-        self._down(own, self.setting.workers, "worker killed", Member.kill)
+        self._down(own, self.setting.workers, "worker killed", ChaosProcess.kill)
 
     def _stop_worker(self, own: random.Random) -> None:
-        self._down(own, self.setting.workers, "worker terminated", Member.stop)
+        self._down(own, self.setting.workers, "worker terminated", ChaosProcess.stop)
 
-    def _paused(self, member: Member, kind: str, seconds: float) -> None:
+    def _paused(self, member: ChaosProcess, kind: str, seconds: float) -> None:
         self._note(kind, member.name, seconds)
         member.pause()
         self._last(seconds)
@@ -330,7 +333,7 @@ class Injector:
             regain(setting.etcd, member, how)
             leader.start()
 
-    def _undisturbed_leader(self) -> Member | None:
+    def _undisturbed_leader(self) -> ChaosProcess | None:
         """The leading bridge, once the others stand by."""
         leader = self.setting.leader()
         if leader is None or not all(bridge.process.alive for bridge in self.setting.bridges):
@@ -409,7 +412,7 @@ class Injector:
     def _cut(
         self,
         own: random.Random,
-        members: list[Member],
+        members: list[ChaosProcess],
         where: str,
         modes: list[Mode],
         longest: float,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .etcd import Client
-from .facts import Event
+from .facts import ObservedEvent
 from .ledger import PARENT_FIELDS, STATE, TYPES, ref_of
 
 UNVERSIONED_EVERY = 4
@@ -96,7 +96,7 @@ class Generator:
 
     # What the API server hears ------------------------------------------------------------------------
 
-    def heard(self, event: Event) -> None:
+    def heard(self, event: ObservedEvent) -> None:
         """Called by the recorder with every event: note reports; answer them later, from our own thread."""
         if (
             not event.key.startswith(STATE)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.sandbox.odd_answers import OddAnswer, odd_answers
-from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat, ScriptedStack
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from orchestrator.sandbox.scripted_stacks import Script, ScriptedStack
 
-from .facts import Operation, Standing
+from .facts import ObservedStanding, Operation
 
 WINDOW = 1.5
 """Seconds for which a deleted stack keeps its name, as with convergence."""
@@ -145,10 +146,10 @@ def _overtaken(operations: list[Operation]) -> list[Operation]:
     return found
 
 
-def standing(heat: ScriptedHeat) -> list[Standing]:
+def standing(heat: ScriptedHeat) -> list[ObservedStanding]:
     """The stacks that Heat has, of every tenant."""
     return [
-        Standing(stack.tenant, stack.name, stack.status, dict(stack.parameters or {}))
+        ObservedStanding(stack.tenant, stack.name, stack.status, dict(stack.parameters or {}))
         for stack in list(heat.stacks.values())
         if not stack.gone
     ]

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from .facts import Event, Facts, Operation
+from .facts import Facts, ObservedEvent, Operation
 
 TYPES = {"v1/nodes": "node", "v1/links": "link"}
 """The types of the chaos run by their path."""
@@ -69,7 +69,7 @@ GONE = Write(0, 0.0, 0, 0, gone=True)
 
 
 @dataclass(slots=True)
-class Job:
+class LedgerJob:
     """A job record: from when to when it was there."""
 
     id: str
@@ -85,7 +85,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LedgerReport:
     """One write of a state."""
 
     revision: int
@@ -116,17 +116,17 @@ class Ledger:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.writes: defaultdict[str, list[Write]] = defaultdict(list)
-        self.reports: defaultdict[str, list[Report]] = defaultdict(list)
-        self.jobs: dict[str, Job] = {}
-        self.jobs_on: defaultdict[str, list[Job]] = defaultdict(list)
-        self.final: dict[str, Event] = {}
+        self.reports: defaultdict[str, list[LedgerReport]] = defaultdict(list)
+        self.jobs: dict[str, LedgerJob] = {}
+        self.jobs_on: defaultdict[str, list[LedgerJob]] = defaultdict(list)
+        self.final: dict[str, ObservedEvent] = {}
         self.of: defaultdict[str, list[Operation]] = defaultdict(list)
         self.all_of: defaultdict[str, list[Operation]] = defaultdict(list)
         """Those of somebody else included."""
         self._contents: defaultdict[tuple[str, int], dict[tuple[int, str, bool], Write]] = (
             defaultdict(dict)
         )
-        self._by_tag: dict[tuple[str, str], Job] = {}
+        self._by_tag: dict[tuple[str, str], LedgerJob] = {}
         self._shaken: list[tuple[float, frozenset[str]]] = []
         for event in facts.events:
             self._note(event)
@@ -139,7 +139,7 @@ class Ledger:
         for restore in facts.restores:
             self._shaken.append((restore.at, self._relatives(frozenset(restore.touched))))
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: ObservedEvent) -> None:
         if event.value is None:
             self.final.pop(event.key, None)
         else:
@@ -157,9 +157,11 @@ class Ledger:
             if event.value is not None:
                 self.reports[ref].append(_report(event))
             elif event.restored:
-                self.reports[ref].append(Report(event.revision, event.at, 0, "", "", restored=True))
+                self.reports[ref].append(
+                    LedgerReport(event.revision, event.at, 0, "", "", restored=True)
+                )
 
-    def _note_job(self, event: Event) -> None:
+    def _note_job(self, event: ObservedEvent) -> None:
         job_id = event.key.removeprefix(JOBS)
         if event.value is None:
             if job_id in self.jobs:
@@ -172,7 +174,7 @@ class Ledger:
             ref = f"{kind}:{name}"
             incarnation = self.config(ref, event.revision).created
             value = _value_of_job(event)
-            job = Job(
+            job = LedgerJob(
                 job_id,
                 ref,
                 action,
@@ -232,7 +234,7 @@ class Ledger:
         """The write with which a body came."""
         return next((w for w in self.contents(ref, incarnation) if w.value == value), None)
 
-    def job_of(self, operation: Operation) -> Job | None:
+    def job_of(self, operation: Operation) -> LedgerJob | None:
         """The job for which Heat was asked, by the tag. A deletion carries no tag of its own.
 
         A try after Heat failed the job carries its number as well: ``orchestrator-<version>-<suffix>-<number>``.
@@ -300,7 +302,7 @@ def ref_of(key: str) -> str | None:
     return f"{kind}:{name}" if kind and name else None
 
 
-def _write(event: Event) -> Write:
+def _write(event: ObservedEvent) -> Write:
     if event.value is None:
         return Write(event.revision, event.at, 0, 0, gone=True)
     document = json.loads(event.value)
@@ -314,14 +316,14 @@ def _write(event: Event) -> Write:
     )
 
 
-def _report(event: Event) -> Report:
+def _report(event: ObservedEvent) -> LedgerReport:
     document = json.loads(event.value or "")
     state = document["state"]
     outputs = json.loads(state.get("heat_outputs") or "[]")
     value = next(
         (output["output_value"] for output in outputs if output["output_key"] == "value"), ""
     )
-    return Report(
+    return LedgerReport(
         event.revision,
         event.at,
         document["version"],
@@ -332,7 +334,7 @@ def _report(event: Event) -> Report:
     )
 
 
-def _value_of_job(event: Event) -> str:
+def _value_of_job(event: ObservedEvent) -> str:
     """What the job asks for: the value of the body that it carries."""
     handler_job_number = json.loads(event.value or "[]")
     return (

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .run import Result
+from .run import ChaosResult
 
 SHOWN = 25
 """Violations shown with their evidence; the folder has the rest."""
 
 
-def table(result: Result) -> str:
+def table(result: ChaosResult) -> str:
     """Everything that is worth a number, and every violation."""
     return "\n".join(_lines(result))
 
 
-def _lines(result: Result) -> Iterator[str]:
+def _lines(result: ChaosResult) -> Iterator[str]:
     options = result.options
     yield f"seed {options.seed}, {options.seconds:g} s of trouble, quiet {result.settled:.1f} s later, {result.took:.0f} s in all"
     processes = f"{options.bridges} bridges, {options.workers} workers"

@@ -13,9 +13,9 @@ from typing import Any
 
 from . import check, heat
 from .check import Violation
-from .facts import Event, Facts
+from .facts import Facts, ObservedEvent
 from .faults import Injector
-from .setting import Setting, setting
+from .setting import ChaosSetting, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class Result:
+class ChaosResult:
     """What came of it."""
 
     options: Options
@@ -57,10 +57,10 @@ class Result:
         return {**shown, "folder": self.folder if self.violations else ""}
 
 
-def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Result:
+def run(options: Options, say: Callable[[str], None] = lambda text: None) -> ChaosResult:
     """Start everything, make trouble, wait for quiet, and check."""
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{options.seed}-"))
-    result = Result(options, str(folder))
+    result = ChaosResult(options, str(folder))
     wanted = {
         name: getattr(options, name)
         for name in ("bridges", "workers", "resources", "tenants", "rate")
@@ -87,10 +87,10 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Res
 
 
 def _make_trouble(
-    running: Setting,
+    running: ChaosSetting,
     injector: Injector,
     options: Options,
-    result: Result,
+    result: ChaosResult,
     say: Callable[[str], None],
 ) -> None:
     started = time.monotonic()
@@ -127,7 +127,7 @@ def _make_trouble(
     result.took = time.monotonic() - started
 
 
-def _await_quiet(running: Setting, seconds: float) -> list[str]:
+def _await_quiet(running: ChaosSetting, seconds: float) -> list[str]:
     """What is still under way when the time is over; twice nothing in a row is quiet."""
     end = time.monotonic() + seconds
     still = 0
@@ -140,12 +140,12 @@ def _await_quiet(running: Setting, seconds: float) -> list[str]:
         time.sleep(0.5)
 
 
-def _under_way(running: Setting) -> list[str]:
+def _under_way(running: ChaosSetting) -> list[str]:
     folders = ("/jobs/all/", "/esi-worker/job_state/", "/esi-worker/orchestrator/runs/")
     return [key for folder in folders for key in running.client.keys(folder)]
 
 
-def _collect(running: Setting) -> Facts:
+def _collect(running: ChaosSetting) -> Facts:
     """The facts, once the recorder has seen everything."""
     heat.await_idle(running.heat)
     end = running.client.put("/chaos/end", "now")
@@ -158,7 +158,7 @@ def _collect(running: Setting) -> Facts:
     )
 
 
-def _count(running: Setting, injector: Injector, facts: Facts, result: Result) -> None:
+def _count(running: ChaosSetting, injector: Injector, facts: Facts, result: ChaosResult) -> None:
     result.operations = dict(sorted(running.generator.counts.items()))
     result.faults = dict(sorted(injector.counts().items()))
     result.heat = check.kinds(facts)
@@ -185,7 +185,7 @@ def _count(running: Setting, injector: Injector, facts: Facts, result: Result) -
     }
 
 
-def _begins_to_lead(event: Event) -> bool:
+def _begins_to_lead(event: ObservedEvent) -> bool:
     leader = event.key.endswith("/orchestrator/leader") and event.value is not None
     return leader and not event.restored and event.created == event.revision
 

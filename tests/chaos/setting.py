@@ -84,7 +84,7 @@ TEMPLATES = (_template("node", "parent"), _template("link", "left", "right"))
 
 
 @dataclass(slots=True)
-class Member:
+class ChaosProcess:
     """A bridge or a worker, and its ways to the outside. *down* while a fault keeps it so; *busy* serialises faults on it."""
 
     name: str
@@ -133,7 +133,7 @@ class Member:
 
 
 @dataclass(slots=True)
-class Setting:
+class ChaosSetting:
     """Everything that runs."""
 
     folder: Path
@@ -144,16 +144,16 @@ class Setting:
     client: Client
     recorder: Recorder
     generator: Generator
-    bridges: list[Member]
-    workers: list[Member]
+    bridges: list[ChaosProcess]
+    workers: list[ChaosProcess]
     etcd_busy: threading.Lock = field(default_factory=threading.Lock)
     redis_busy: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def members(self) -> list[Member]:
+    def members(self) -> list[ChaosProcess]:
         return [*self.bridges, *self.workers]
 
-    def leader(self) -> Member | None:
+    def leader(self) -> ChaosProcess | None:
         """The bridge that leads, by the pid in its key."""
         value = self.client.get("/esi-worker/orchestrator/leader")
         pid = json.loads(value)["pid"] if value else None
@@ -178,7 +178,7 @@ def setting(
     resources: int,
     tenants: int,
     rate: float,
-) -> Iterator[Setting]:
+) -> Iterator[ChaosSetting]:
     """Start everything, and end it."""
     with ExitStack() as stack:
         loop = Loop()
@@ -216,7 +216,7 @@ def setting(
                 60,
                 "ready",
             )
-        made = Setting(folder, etcd, redis, heat, mood, client, recorder, generator, *running)
+        made = ChaosSetting(folder, etcd, redis, heat, mood, client, recorder, generator, *running)
         try:
             yield made
         finally:
@@ -234,7 +234,7 @@ class _Starter:
     heat: int
     folder: Path
 
-    def _member(self, name: str, command: list[str]) -> Member:
+    def _member(self, name: str, command: list[str]) -> ChaosProcess:
         ways = {"etcd": self._ports_for(name), "heat": [self.heat]}
         links = {
             what: tuple(Link(self.loop, f"{name}-{what}", port) for port in ports)
@@ -255,17 +255,17 @@ class _Starter:
         process = self.processes.start(
             name, [sys.executable, *command], env=environment, cwd=servers.PACKAGE_ROOT
         )
-        return Member(name, process, links)
+        return ChaosProcess(name, process, links)
 
     def _ports_for(self, name: str) -> list[int]:
         """The members of etcd, beginning with another one for each process: it uses the first that answers."""
         first = int(name[-1]) % len(self.etcd)
         return self.etcd[first:] + self.etcd[:first]
 
-    def bridge(self, name: str) -> Member:
+    def bridge(self, name: str) -> ChaosProcess:
         return self._member(name, ["-c", "from orchestrator.cli import main; main()", "bridge"])
 
-    def worker(self, name: str) -> Member:
+    def worker(self, name: str) -> ChaosProcess:
         options = [
             "--loglevel=INFO",
             "--concurrency=4",

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from .check import check, latencies, repeated_deletes
-from .facts import Event, Facts, Operation, Restore, Standing
+from .facts import Facts, ObservedEvent, ObservedStanding, Operation, Restore
 
 OWN = "/esi-worker/orchestrator"
 
 
-class Story:
+class CheckedStory:
     """Writes a history: each call is one revision and one second later."""
 
     def __init__(self) -> None:
@@ -28,12 +28,14 @@ class Story:
     def put(self, key: str, value: Any) -> None:
         self.now += 1
         created = self._created.setdefault(key, self.now)
-        self.facts.events.append(Event(self.now, float(self.now), key, json.dumps(value), created))
+        self.facts.events.append(
+            ObservedEvent(self.now, float(self.now), key, json.dumps(value), created)
+        )
 
     def drop(self, key: str) -> None:
         self.now += 1
         self._created.pop(key, None)
-        self.facts.events.append(Event(self.now, float(self.now), key, None, 0))
+        self.facts.events.append(ObservedEvent(self.now, float(self.now), key, None, 0))
 
     def config(
         self,
@@ -119,12 +121,12 @@ class Story:
         value: str = "",
     ) -> None:
         self.facts.stacks.append(
-            Standing(tenant, f"node_{name}", status, {"value": value or f"1.{version}"})
+            ObservedStanding(tenant, f"node_{name}", status, {"value": value or f"1.{version}"})
         )
 
     # Whole chapters -----------------------------------------------------------------------------------
 
-    def built(self, name: str, parent: str = "", suffix: str = "aaaaa") -> Story:
+    def built(self, name: str, parent: str = "", suffix: str = "aaaaa") -> CheckedStory:
         """Created, reported, and standing at the end."""
         self.config(name, parent=parent)
         job = self.job(name, suffix=suffix)
@@ -134,7 +136,7 @@ class Story:
         self.stands(name)
         return self
 
-    def updated(self, name: str, version: int = 2, parent: str = "") -> Story:
+    def updated(self, name: str, version: int = 2, parent: str = "") -> CheckedStory:
         self.config(name, version, parent)
         job = self.job(name, version, "modify", "bbbbb")
         self.asked(name, "update", version, "bbbbb")
@@ -144,7 +146,7 @@ class Story:
         self.stands(name, version, "UPDATE_COMPLETE")
         return self
 
-    def deleted(self, name: str, version: int = 2, parent: str = "") -> Story:
+    def deleted(self, name: str, version: int = 2, parent: str = "") -> CheckedStory:
         self.config(name, version, parent, marked=True)
         job = self.job(name, version, "logical_delete", "ccccc")
         self.asked(name, "delete", 1)
@@ -155,7 +157,7 @@ class Story:
         self.facts.stacks = [s for s in self.facts.stacks if s.name != f"node_{name}"]
         return self
 
-    def restored(self, *names: str) -> Story:
+    def restored(self, *names: str) -> CheckedStory:
         """etcd goes back to a time before the states of these nodes were written: their jobs are there again."""
         self.now += 1
         for name in names:
@@ -173,17 +175,17 @@ class Story:
 
     def _bring_back(self, key: str, value: str | None, created: int) -> None:
         self.facts.events.append(
-            Event(self.now, float(self.now), key, value, created, restored=True)
+            ObservedEvent(self.now, float(self.now), key, value, created, restored=True)
         )
 
     def rules(self) -> set[str]:
         return {violation.rule for violation in check(self.facts)}
 
 
-def good() -> Story:
+def good() -> CheckedStory:
     """A bit of everything, without a fault."""
     story = (
-        Story()
+        CheckedStory()
         .built("p")
         .built("c", "p")
         .updated("p")
@@ -246,8 +248,8 @@ def test_a_marked_config_is_left() -> None:
     assert story.rules() == {"final state"}
 
 
-def failing(error: str, outcome: str = "FAILED") -> Story:
-    story = Story()
+def failing(error: str, outcome: str = "FAILED") -> CheckedStory:
+    story = CheckedStory()
     story.config("f")
     job = story.job("f")
     story.asked("f", outcome=outcome)
@@ -346,7 +348,7 @@ def test_a_request_of_no_job() -> None:
 
 
 def test_an_older_version_after_a_newer_one() -> None:
-    story = Story()
+    story = CheckedStory()
     story.config("o", 1)
     old = story.job("o")
     story.drop(old)
@@ -368,8 +370,8 @@ def test_repeated_deletions_are_counted() -> None:
 # (c) -----------------------------------------------------------------------------------------------
 
 
-def child_while(parent: Callable[[Story], None]) -> set[str]:
-    story = Story()
+def child_while(parent: Callable[[CheckedStory], None]) -> set[str]:
+    story = CheckedStory()
     story.config("p")
     story.config("c", parent="p")
     job = story.job("p")
@@ -398,7 +400,7 @@ def test_a_child_after_its_parent() -> None:
 
 
 def test_a_child_built_on_an_older_version_of_its_parent() -> None:
-    story = Story().built("p")
+    story = CheckedStory().built("p")
     story.config("p", 2)
     story.config("c", parent="p")
     story.job("c")
@@ -407,14 +409,14 @@ def test_a_child_built_on_an_older_version_of_its_parent() -> None:
 
 
 def test_a_child_is_changed_while_its_parents_replacement_waits_for_it() -> None:
-    story = Story().built("p").built("c", "p")
+    story = CheckedStory().built("p").built("c", "p")
     story.remove("p")
     story.config("p")
     assert "child before parent" not in story.updated("c", parent="p").rules()
 
 
 def test_a_parent_is_deleted_before_its_child() -> None:
-    story = Story().built("p").built("c", "p")
+    story = CheckedStory().built("p").built("c", "p")
     story.config("c", 2, "p", marked=True)
     story.now += 10
     story.deleted("p")
@@ -422,7 +424,7 @@ def test_a_parent_is_deleted_before_its_child() -> None:
 
 
 def test_a_parent_is_deleted_while_its_child_is_being_deleted() -> None:
-    story = Story().built("p").built("c", "p")
+    story = CheckedStory().built("p").built("c", "p")
     story.config("c", 2, "p", marked=True)
     story.job("c", 2, "logical_delete", "ccccc")
     story.now += 10
@@ -432,11 +434,13 @@ def test_a_parent_is_deleted_while_its_child_is_being_deleted() -> None:
 
 
 def test_a_parent_is_deleted_though_its_child_wants_it() -> None:
-    assert "parent before child" not in Story().built("p").built("c", "p").deleted("p").rules()
+    assert (
+        "parent before child" not in CheckedStory().built("p").built("c", "p").deleted("p").rules()
+    )
 
 
 def test_a_parent_is_deleted_while_its_child_is_about_to_leave() -> None:
-    story = Story().built("p").built("q").built("c", "p")
+    story = CheckedStory().built("p").built("q").built("c", "p")
     story.config("c", 2, "q")
     story.now += 10
     story.deleted("p")
@@ -445,7 +449,7 @@ def test_a_parent_is_deleted_while_its_child_is_about_to_leave() -> None:
 
 def test_a_parent_is_deleted_though_its_child_cannot_leave() -> None:
     """What the child's newest version refers to is not there: that may last for ever."""
-    story = Story().built("p").built("c", "p")
+    story = CheckedStory().built("p").built("c", "p")
     story.config("c", 2, "nowhere")
     story.now += 10
     story.deleted("p")
@@ -453,7 +457,7 @@ def test_a_parent_is_deleted_though_its_child_cannot_leave() -> None:
 
 
 def test_a_parent_is_changed_while_its_child_is_built() -> None:
-    story = Story().built("p")
+    story = CheckedStory().built("p")
     story.config("c", parent="p")
     story.job("c")
     story.asked("c", took=100)
@@ -491,7 +495,7 @@ def test_a_report_without_a_config() -> None:
 
 
 def test_a_report_before_heat_was_done() -> None:
-    story = Story()
+    story = CheckedStory()
     story.config("q")
     job = story.job("q")
     story.state("q")
@@ -548,7 +552,7 @@ def test_a_job_is_made_when_nobody_leads() -> None:
 
 
 def test_latencies_leave_out_what_was_held_back() -> None:
-    story = Story().built("p")
+    story = CheckedStory().built("p")
     assert latencies(story.facts) == [3.0]
     story.config("h")
     story.put(f"{OWN}/held/v1/nodes/h", {})
@@ -563,7 +567,7 @@ def test_latencies_leave_out_what_was_held_back() -> None:
 # Contents ----------------------------------------------------------------------------------------
 
 
-def rewritten(name: str, version: int, value: str, *, reported: str = "") -> Story:
+def rewritten(name: str, version: int, value: str, *, reported: str = "") -> CheckedStory:
     """Built as version 1, and written once more with *version* and another body, which is built too."""
     story = good()
     story.config(name)
@@ -644,7 +648,7 @@ def test_a_deletion_that_failed_is_asked_for_again_with_the_next_version() -> No
 # Moves -------------------------------------------------------------------------------------------
 
 
-def moved(*, first_deleted: bool) -> Story:
+def moved(*, first_deleted: bool) -> CheckedStory:
     story = good().built("m")
     story.config("m", 2, tenant="t2")
     if first_deleted:
@@ -684,7 +688,7 @@ def test_a_move_to_another_tenant_than_wanted() -> None:
 
 def meddled(
     method: str, *, again: bool = True, reported: str = "CREATE_COMPLETED", error: str = ""
-) -> Story:
+) -> CheckedStory:
     """Somebody else is at work on a stack while it is built; it is asked for again, or not."""
     story = good()
     story.config("s")
@@ -715,7 +719,7 @@ def test_somebody_elses_change_is_reported_as_success() -> None:
 BEHIND = "the stack was deleted behind the orchestrator's back"
 
 
-def failed(story: Story) -> bool:
+def failed(story: CheckedStory) -> bool:
     """Whether a failure is found without a cause. (That it lasts is another matter.)"""
     return "report" in story.rules()
 
@@ -753,7 +757,7 @@ def test_a_parent_that_somebody_else_deleted_does_not_hold_up_its_child() -> Non
 # Restores ------------------------------------------------------------------------------------------
 
 
-def again(story: Story, name: str) -> Story:
+def again(story: CheckedStory, name: str) -> CheckedStory:
     """The job that the backup brought back is done once more."""
     story.asked(name)
     story.state(name)
@@ -767,6 +771,44 @@ def test_what_a_restore_took_back_may_be_done_and_reported_again() -> None:
 
 def test_what_a_restore_took_back_has_to_be_done_again() -> None:
     assert good().built("lost").restored("lost").rules() == {"final state", "leftover"}
+
+
+def deleted_while_it_is_there(*, asked_after: bool) -> CheckedStory:
+    """A deletion from the backup is reported; a stack was asked for before the restore, or after it."""
+    story = again(good().built("lost").restored("lost"), "lost")
+    if asked_after:
+        story.asked("lost", "update", 1)
+    else:
+        story.facts.operations.pop()  # what again() has asked for
+    story.config("lost", 2, marked=True)
+    story.state("lost", "DELETE_COMPLETED", 2)
+    return story
+
+
+def test_a_deletion_of_the_backup_knows_nothing_of_what_was_built_since() -> None:
+    told = "is reported DELETE_COMPLETED while the stack was there"
+    known, unknown = (
+        [v for v in check(deleted_while_it_is_there(asked_after=after).facts) if told in v.text]
+        for after in (True, False)
+    )
+    assert len(known) == 1
+    assert unknown == []
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_stack_without_tags_is_nobodys_only_when_a_restore_took_its_job_back(
+    restored: bool,
+) -> None:
+    story = good().built("lost")
+    story.asked("lost", "update", foreign=True, value="theirs")
+    if restored:
+        story.restored("lost")
+    story.config("lost", 2)
+    why = "Heat has a stack already, and nothing says that it was built from this resource"
+    story.state("lost", "CREATE_FAILED", 2, why)
+    blamed = [v for v in check(story.facts) if why in v.text]
+
+    assert bool(blamed) is not restored
 
 
 def test_once_after_a_restore_is_once() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from orchestrator.sandbox.scripted_stacks import Script
 
 from .heat import operations, outputs, standing
 

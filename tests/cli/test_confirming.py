@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from orchestrator.cli import status
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import Exit
-from orchestrator.cli.held import held_deletions
-from orchestrator.cli.progress import Phase, Progress
-from orchestrator.cli.snapshot import load
+from orchestrator.cli.status import exit_of
 from orchestrator.cli.users import with_users
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import Brake, Cause, Identity, IdentityTrouble, RetryAsked, Run, Step
 from orchestrator.core.refs import Ref
+from orchestrator.views.overview import held_deletions, overview
+from orchestrator.views.reading import read_all
+from orchestrator.views.standings import Phase, Progress
 
 from .conftest import Records, Run_
 
@@ -38,7 +38,7 @@ def remove(records: Records, *refs: Ref) -> None:
 
 
 def phase(records: Records, ref: Ref) -> Phase:
-    return Progress(load(records.store, records.keys)).of(ref).phase
+    return Progress(read_all(records.store, records.keys)).of(ref).phase
 
 
 # Projects that are gone ---------------------------------------------------------------------------
@@ -79,11 +79,11 @@ def test_what_the_brake_holds_is_kept_until_it_is_written_again(memory: Records)
     remove(memory, NET, SUB)
     assert phase(memory, NET) is Phase.PENDING
     brake(memory)
-    assert held_deletions(load(memory.store, memory.keys)) == [NET, SUB]
+    assert held_deletions(read_all(memory.store, memory.keys)) == [NET, SUB]
 
     memory.config(NET)
 
-    assert held_deletions(load(memory.store, memory.keys)) == [SUB]
+    assert held_deletions(read_all(memory.store, memory.keys)) == [SUB]
 
 
 def test_a_deletion_that_is_under_way_is_not_held(memory: Records) -> None:
@@ -91,7 +91,7 @@ def test_a_deletion_that_is_under_way_is_not_held(memory: Records) -> None:
     remove(memory, NET)
     brake(memory)
     memory.job(NET, action=Action.DELETE)
-    assert held_deletions(load(memory.store, memory.keys)) == []
+    assert held_deletions(read_all(memory.store, memory.keys)) == []
 
 
 def test_status_tells_of_held_deletions_by_type_and_what_to_do(run: Run_, written: Records) -> None:
@@ -118,7 +118,7 @@ def test_exactly_what_was_seen_is_confirmed(run: Run_, written: Records) -> None
         built(written, ref)
     remove(written, NET)
     brake(written)
-    seen = load(written.store, written.keys).revision
+    seen = read_all(written.store, written.keys).revision
 
     result = run("confirm", "deletions", "--yes", "-o", "json")
 
@@ -234,7 +234,7 @@ def test_users_that_are_deleted_too_are_no_reason_to_refuse(run: Run_, service: 
 def test_a_circle_of_users_is_deleted_once(memory: Records) -> None:
     built(memory, NET, PORT)
     built(memory, PORT, NET)
-    assert with_users(load(memory.store, memory.keys), [NET]) == [PORT, NET]
+    assert with_users(read_all(memory.store, memory.keys), [NET]) == [PORT, NET]
 
 
 def test_what_stands_on_what_is_gone_is_not_complete(memory: Records) -> None:
@@ -247,11 +247,11 @@ def test_what_stands_on_what_is_gone_is_not_complete(memory: Records) -> None:
     memory.report(NET, 2, Action.DELETE)
 
     assert phase(memory, PORT) is Phase.BROKEN
-    found = status.overview(load(memory.store, memory.keys))
+    found = overview(read_all(memory.store, memory.keys))
     assert [(one.ref, one.reason) for one in found.broken] == [
         (PORT, "was built from network:n, which is gone")
     ]
-    assert found.exit is Exit.PROBLEM
+    assert exit_of(found) is Exit.PROBLEM
 
 
 def test_what_reads_a_value_of_a_type_without_stacks_is_complete(memory: Records) -> None:

@@ -17,8 +17,9 @@ from orchestrator.core.records import Login, LoginState
 from orchestrator.core.schemas import Schemas
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
-from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
+from orchestrator.sandbox.scripted_stacks import Script
 from typer.testing import CliRunner, Result
 
 pytestmark = pytest.mark.integration

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from orchestrator.cli import documents
+from orchestrator.cli import documents, naming
 from orchestrator.core.checks.bodies import Shapes
 from orchestrator.core.keys import Keys
 from orchestrator.core.refs import Ref
@@ -262,7 +262,7 @@ def test_a_document_that_multiplies_itself_is_stopped() -> None:
 
 @pytest.mark.parametrize("name", ["port", "ports", "v2.0/ports", "/v2.0/ports"])
 def test_a_type_goes_by_its_name_its_plural_and_its_path(keys: Keys, name: str) -> None:
-    assert documents.resource(keys, name, "a") == Ref("port", "a")
+    assert naming.resource(keys, name, "a") == Ref("port", "a")
 
 
 @pytest.mark.parametrize(
@@ -276,4 +276,4 @@ def test_a_type_goes_by_its_name_its_plural_and_its_path(keys: Keys, name: str) 
     ],
 )
 def test_what_an_answer_calls_a_resource_can_be_typed(given: Any, understood: Any) -> None:
-    assert documents.split(*given) == understood
+    assert naming.split(*given) == understood

@@ -7,16 +7,19 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from orchestrator.cli import snapshot, status, waiting
+from orchestrator.cli import status, status_document, waiting
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.output import Section
-from orchestrator.cli.progress import Phase, Progress, Stage, Standing
 from orchestrator.cli.retrying import Meant, choose, in_progress, tell_in_progress
-from orchestrator.cli.waiting import Goal
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.errors import InvalidInput
+from orchestrator.views.jobs import Stage
+from orchestrator.views.outlook import Goal, outlook, until
+from orchestrator.views.overview import Overview, overview
+from orchestrator.views.reading import read_all, read_some
+from orchestrator.views.standings import Phase, Progress, Standing
 
 from .conftest import Records
 
@@ -26,11 +29,14 @@ GOOD_TEMPLATE = "heat_template_version: 2018-08-31"
 
 
 def standing(memory: Records, ref: Ref) -> Standing:
-    return Progress(snapshot.load(memory.store, memory.keys)).of(ref)
+    """Where a resource stands: the same, whether everything is read or only what it needs."""
+    found = Progress(read_all(memory.store, memory.keys)).of(ref)
+    assert Progress(read_some(memory.store, memory.keys, [ref])).of(ref) == found
+    return found
 
 
-def overview(memory: Records) -> status.Overview:
-    return status.overview(snapshot.load(memory.store, memory.keys))
+def overview_of(memory: Records) -> Overview:
+    return overview(read_all(memory.store, memory.keys))
 
 
 def complete(m: Records) -> None:
@@ -172,7 +178,7 @@ def test_a_job_waits_for_what_stands_in_for_a_replaced_one(memory: Records) -> N
     memory.end(old)
     memory.handle(NET, version=1, incarnation=1, replaced={old: new})
 
-    (view,) = overview(memory).waiting
+    (view,) = overview_of(memory).waiting
 
     assert (view.job.ref, view.stage, view.waits_for) == (PORT, Stage.WAITING, (new,))
 
@@ -187,14 +193,14 @@ def test_failures_are_grouped_by_their_cause(memory: Records) -> None:
     memory.report(SUB, error="because", root=NET)
     memory.report(PORT, error="because", root=NET)
 
-    (failure,) = overview(memory).failures
+    (failure,) = overview_of(memory).failures
 
     assert (failure.root, failure.error) == (NET, "quota")
     assert [other.ref for other in failure.others] == [PORT, SUB]
 
 
 def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: Records) -> None:
-    assert status.as_document(overview(memory), now=0.0) == {
+    assert status_document.as_document(overview_of(memory), now=0.0) == {
         "revision": 1,
         "leader": None,
         "schemas": None,
@@ -222,7 +228,7 @@ def test_a_job_tells_how_long_it_has_been_where_it_is(memory: Records) -> None:
     memory.job(NET, run=Run(Step.WAITING, stack="s", asked_at=100.0, timeout_mins=3))
     memory.job(PORT, run=Run(Step.RETRY, attempt=2, delay=4.25, reason="Heat is away"))
 
-    found = overview(memory)
+    found = overview_of(memory)
     running = next(part for part in status.render(found, now=165.0) if isinstance(part, Section))
 
     assert [tuple(map(str, row)) for row in running.rows] == [
@@ -250,7 +256,7 @@ def test_the_exit_code_of_status(
 ) -> None:
     write(memory)
 
-    assert overview(memory).exit is expected
+    assert status.exit_of(overview_of(memory)) is expected
 
 
 # Waiting -----------------------------------------------------------------------------------------------
@@ -270,7 +276,7 @@ def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refuse
     assert (found.phase, found.since) == (Phase.TROUBLE, 5.0)
     assert found.reason == "the stacks in progress of project t1 cannot be polled: no role"
     with pytest.raises(InvalidInput, match="is under way"):
-        choose(snapshot.load(memory.store, memory.keys), Meant(ref=NET))
+        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
 
 
 def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
@@ -281,7 +287,7 @@ def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
     with pytest.raises(
         InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"
     ):
-        choose(snapshot.load(memory.store, memory.keys), Meant(ref=NET))
+        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
 
     record = {
         "stack_id": "network_n",
@@ -292,7 +298,7 @@ def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
     memory.store.put(
         memory.keys.below(memory.keys.stacks, NET), json.dumps({**record, "status_reason": ""})
     )
-    stuck = in_progress(snapshot.load(memory.store, memory.keys), [NET])
+    stuck = in_progress(read_all(memory.store, memory.keys), [NET])
     assert "network:n in CREATE_IN_PROGRESS. The next try waits" in tell_in_progress(stuck)
     assert tell_in_progress({}) == ""
 
@@ -302,10 +308,10 @@ def test_waiting_ends_with_the_change_and_not_with_a_look(memory: Records) -> No
     seen = threading.Event()
     threading.Thread(target=lambda: (seen.wait(5), memory.report(PORT))).start()
 
-    found = waiting.until(memory.store, memory.keys, Goal([PORT]), 10, lambda *_: seen.set())
+    found = until(memory.store, memory.keys, Goal([PORT]), 10, lambda *_: seen.set())
 
     assert [good.ref for good in found.good] == [PORT]
-    assert found.exit is Exit.OK
+    assert waiting.exit_of(found) is Exit.OK
     assert found.seconds < 5
 
 
@@ -314,37 +320,38 @@ def test_a_picture_between_two_writes_does_not_end_the_waiting(memory: Records) 
     memory.config(PORT)
     memory.report(PORT, error="the first time")
     job = memory.job(PORT)
-    loaded = snapshot.load(memory.store, memory.keys)
+    loaded = read_all(memory.store, memory.keys)
     memory.report(PORT)
     memory.end(job)
     loaded.remove(memory.keys.job(job))
-    assert waiting.outlook(loaded, Goal()).bad  # what the watch alone would make of it
+    assert outlook(loaded, Goal()).bad  # what the watch alone would make of it
 
-    assert waiting.until(memory.store, memory.keys, Goal(), 5).exit is Exit.OK
+    assert waiting.exit_of(until(memory.store, memory.keys, Goal(), 5)) is Exit.OK
 
 
 def test_time_runs_out(memory: Records) -> None:
     memory.config(PORT)
 
-    found = waiting.until(memory.store, memory.keys, Goal(), 0.05)
+    found = until(memory.store, memory.keys, Goal(), 0.05)
 
-    assert ([left.ref for left in found.moving], found.exit) == ([PORT], Exit.TIMEOUT)
+    assert ([left.ref for left in found.moving], waiting.exit_of(found)) == ([PORT], Exit.TIMEOUT)
 
 
 def test_waiting_for_one_type_looks_at_no_other(memory: Records) -> None:
     memory.config(NET)
     complete(memory)
 
-    assert waiting.until(memory.store, memory.keys, Goal(kind="port"), 0.05).exit is Exit.OK
+    assert waiting.exit_of(until(memory.store, memory.keys, Goal(kind="port"), 0.05)) is Exit.OK
 
 
 def test_what_is_to_be_gone_is_waited_for_until_nothing_is_left(memory: Records) -> None:
     orphan(memory)
-    assert (
-        waiting.until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05).exit is Exit.TIMEOUT
-    )
+    found = until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05)
+    assert waiting.exit_of(found) is Exit.TIMEOUT
 
     for folder in (memory.keys.state, memory.keys.stacks):
         memory.store.delete(memory.keys.below(folder, PORT))
 
-    assert waiting.until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05).exit is Exit.OK
+    assert (
+        waiting.exit_of(until(memory.store, memory.keys, Goal([PORT], gone=True), 0.05)) is Exit.OK
+    )

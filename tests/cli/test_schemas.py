@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator.cli import waiting
 from orchestrator.core import effects
 from orchestrator.core.refs import Ref
 from orchestrator.core.schema_list import SchemaList, Trouble
+from orchestrator.views.following import follow
 
 from tests.gohan.types import entry
 
@@ -133,7 +133,7 @@ def test_a_list_that_is_not_taken_in_is_told(
 
 def test_a_picture_that_is_kept_up_to_date_follows_a_new_list(memory: Records) -> None:
     """As with --watch: everything is read anew by it."""
-    with waiting.follow(memory.store, memory.keys) as follower:
+    with follow(memory.store, memory.keys) as follower:
         memory.store.put("/config/v2.0/disks/d1", json.dumps({"body": {"id": "d1"}, "version": 1}))
         while not follower.snapshot.rejected:
             follower.next(5)

@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from orchestrator.cli import settings_view, showing, snapshot
+from orchestrator.cli import settings_view, showing
 from orchestrator.cli.output import Section, as_columns, duration
-from orchestrator.cli.progress import Progress
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.errors import InvalidInput
 from orchestrator.settings import Settings, read
+from orchestrator.views.reading import read_all
+from orchestrator.views.resource import records, resource
+from orchestrator.views.standings import Progress
 
 from .conftest import Records
 
@@ -27,7 +29,7 @@ def test_every_record_of_a_resource_is_shown_with_its_key(memory: Records) -> No
     memory.report(PORT)
     memory.put(memory.keys.monitoring, PORT, '{"vmi": "UP", "version": 1}')
 
-    found = showing.records(snapshot.load(memory.store, memory.keys), PORT)
+    found = records(read_all(memory.store, memory.keys), PORT)
 
     assert [(record.name, record.key) for record in found] == [
         ("wanted", "/config/v2.0/ports/p"),
@@ -50,9 +52,9 @@ def test_the_run_of_another_resource_is_not_among_them(memory: Records) -> None:
     memory.config(PORT)
     memory.job(Ref("port", "p:1"), run=Run(Step.WAITING))
 
-    assert [
-        record.name for record in showing.records(snapshot.load(memory.store, memory.keys), PORT)
-    ] == ["wanted"]
+    assert [record.name for record in records(read_all(memory.store, memory.keys), PORT)] == [
+        "wanted"
+    ]
 
 
 def test_no_secret_is_shown_wherever_it_stands(memory: Records) -> None:
@@ -68,10 +70,8 @@ def test_no_secret_is_shown_wherever_it_stands(memory: Records) -> None:
         memory.keys.state, PORT, json.dumps({"state": json.dumps(state), "version": 1, "error": ""})
     )
 
-    found = snapshot.load(memory.store, memory.keys)
-    document = showing.one_as_document(
-        showing.row(found, Progress(found), PORT), showing.records(found, PORT)
-    )
+    found = read_all(memory.store, memory.keys)
+    document = showing.one_as_document(resource(found, Progress(found), PORT), records(found, PORT))
 
     assert "canary" not in json.dumps(document)
     assert document["records"][0]["value"]["body"]["note"] == "*** in a sentence"
@@ -81,14 +81,14 @@ def test_no_secret_is_shown_wherever_it_stands(memory: Records) -> None:
 def test_what_is_not_json_is_not_shown(memory: Records) -> None:
     memory.store.put("/config/v2.0/ports/p", "password: canary")
 
-    (record,) = showing.records(snapshot.load(memory.store, memory.keys), PORT)
+    (record,) = records(read_all(memory.store, memory.keys), PORT)
 
     assert record.value == "(16 bytes that are not JSON)"
 
 
 def test_a_resource_of_which_nothing_is_known(memory: Records) -> None:
     with pytest.raises(InvalidInput, match="nothing is known of port:p: there is no /config/v2"):
-        showing.records(snapshot.load(memory.store, memory.keys), PORT)
+        records(read_all(memory.store, memory.keys), PORT)
 
 
 # Settings ----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from orchestrator.cli import writing
-from orchestrator.cli.writing import Result, Written
+from orchestrator.cli.writing import WriteResult, Written
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import InvalidInput
@@ -27,7 +27,7 @@ def put(memory: Records, body: dict[str, Json], ref: Ref = A) -> Written:
 def test_the_first_version_is_written_as_the_api_server_writes_it(memory: Records) -> None:
     result = put(memory, {"id": "a", "name": "x"})
 
-    assert result == Written(A, KEY, Result.CREATED, 1, 2)
+    assert result == Written(A, KEY, WriteResult.CREATED, 1, 2)
     kv = memory.store.get(KEY)
     assert kv
     assert json.loads(kv.value) == {
@@ -41,23 +41,25 @@ def test_a_change_gets_the_next_version_and_no_change_writes_nothing(memory: Rec
     put(memory, {"name": "x", "n": 1})
     revision = memory.store.list(KEY)[0]
 
-    assert put(memory, {"n": 1, "name": "x"}).result is Result.UNCHANGED
+    assert put(memory, {"n": 1, "name": "x"}).result is WriteResult.UNCHANGED
     assert memory.store.list(KEY)[0] == revision
-    assert put(memory, {"n": True, "name": "x"}) == Written(A, KEY, Result.UPDATED, 2, revision + 1)
+    assert put(memory, {"n": True, "name": "x"}) == Written(
+        A, KEY, WriteResult.UPDATED, 2, revision + 1
+    )
 
 
 def test_the_order_of_a_templates_mappings_is_part_of_it(memory: Records) -> None:
     assert (
         put(memory, {"parameter_mappings": {"a": "Ca", "b": "Cb"}}, TEMPLATE).result
-        is Result.CREATED
+        is WriteResult.CREATED
     )
     assert (
         put(memory, {"parameter_mappings": {"a": "Ca", "b": "Cb"}}, TEMPLATE).result
-        is Result.UNCHANGED
+        is WriteResult.UNCHANGED
     )
     assert (
         put(memory, {"parameter_mappings": {"b": "Cb", "a": "Ca"}}, TEMPLATE).result
-        is Result.UPDATED
+        is WriteResult.UPDATED
     )
 
 
@@ -65,28 +67,28 @@ def test_what_is_marked_for_deletion_and_applied_again_is_wanted_again(memory: R
     put(memory, {"name": "x"})
     assert writing.mark(memory.store, memory.keys, A).version == 2
 
-    assert put(memory, {"name": "x"}) == Written(A, KEY, Result.UPDATED, 3, 4)
+    assert put(memory, {"name": "x"}) == Written(A, KEY, WriteResult.UPDATED, 3, 4)
     assert memory.wanted(A) == {"body": {"name": "x"}, "version": 3, "marked_for_deletion": False}
 
 
 def test_a_mark_keeps_the_body(memory: Records) -> None:
     put(memory, {"name": "x", "tenant_id": "t"})
 
-    assert writing.mark(memory.store, memory.keys, A) == Written(A, KEY, Result.MARKED, 2, 3)
+    assert writing.mark(memory.store, memory.keys, A) == Written(A, KEY, WriteResult.MARKED, 2, 3)
     assert memory.wanted(A) == {
         "body": {"name": "x", "tenant_id": "t"},
         "version": 2,
         "marked_for_deletion": True,
     }
     assert writing.mark(memory.store, memory.keys, A) == Written(
-        A, KEY, Result.ALREADY_MARKED, 2, 3
+        A, KEY, WriteResult.ALREADY_MARKED, 2, 3
     )
     assert memory.store.list(KEY)[0] == 3
 
 
 def test_what_is_not_there_need_not_be_deleted(memory: Records) -> None:
-    assert writing.mark(memory.store, memory.keys, A) == Written(A, KEY, Result.ABSENT)
-    assert writing.remove(memory.store, memory.keys, A) == Written(A, KEY, Result.ABSENT)
+    assert writing.mark(memory.store, memory.keys, A) == Written(A, KEY, WriteResult.ABSENT)
+    assert writing.remove(memory.store, memory.keys, A) == Written(A, KEY, WriteResult.ABSENT)
 
 
 def test_a_template_is_removed_and_not_marked_for_the_catalogues_serves_again(
@@ -94,7 +96,7 @@ def test_a_template_is_removed_and_not_marked_for_the_catalogues_serves_again(
 ) -> None:
     put(memory, {"template_file": "x"}, TEMPLATE)
 
-    assert writing.mark(memory.store, memory.keys, TEMPLATE).result is Result.REMOVED
+    assert writing.mark(memory.store, memory.keys, TEMPLATE).result is WriteResult.REMOVED
     assert memory.wanted(TEMPLATE) is None
 
 
@@ -120,7 +122,7 @@ def test_rubbish_cannot_be_marked(memory: Records) -> None:
 
     with pytest.raises(InvalidInput, match=f"{KEY}: what is there cannot be read"):
         writing.mark(memory.store, memory.keys, A)
-    assert writing.remove(memory.store, memory.keys, A).result is Result.REMOVED
+    assert writing.remove(memory.store, memory.keys, A).result is WriteResult.REMOVED
 
 
 class Contended(MemoryStore):
@@ -143,12 +145,14 @@ def test_whoever_was_slower_decides_anew(memory: Records) -> None:
 
     result = writing.put(store, memory.keys, A, {"name": "ours"})
 
-    assert result == Written(A, KEY, Result.UPDATED, 5, 3)
+    assert result == Written(A, KEY, WriteResult.UPDATED, 5, 3)
 
 
 def test_the_key_is_removed_only_while_it_is_the_one_that_was_reported(memory: Records) -> None:
     marked = put(memory, {"name": "x"})
     memory.config(A, version=2)
 
-    assert writing.remove(memory.store, memory.keys, A, marked.revision).result is Result.UPDATED
+    assert (
+        writing.remove(memory.store, memory.keys, A, marked.revision).result is WriteResult.UPDATED
+    )
     assert memory.wanted(A) is not None

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.sandbox.processes import Processes
-from orchestrator.sandbox.servers import PACKAGE_ROOT, Server
+from orchestrator.sandbox.servers import PACKAGE_ROOT, SandboxServer
 
 from . import configuration, servers
-from .identity import Identity
+from .identity import CloudIdentity
 from .installing import install
 
 ADMIN_PASSWORD = "admin-password"
@@ -28,7 +28,7 @@ PLUGINS = PACKAGE_ROOT / "orchestrator" / "sandbox" / "heat_plugins"
 
 
 @dataclass
-class Cloud:
+class RealCloud:
     """A running cloud."""
 
     processes: Processes
@@ -36,17 +36,17 @@ class Cloud:
     database: servers.Database
     messages: servers.Messages
     keystone: servers.Api
-    identity: Identity
+    identity: CloudIdentity
     heat: servers.Api
     heat_settings: Path
     user: str
     """The id of the orchestrator's user."""
-    engines: dict[str, Server] = field(default_factory=dict)
+    engines: dict[str, SandboxServer] = field(default_factory=dict)
     password: str = PASSWORD
     projects: dict[str, str] = field(default_factory=dict)
     """Ids by name."""
 
-    def start_engine(self, name: str) -> Server:
+    def start_engine(self, name: str) -> SandboxServer:
         """Start an engine, or start it again after it was killed."""
         if name in self.engines:
             self.engines[name].restart()
@@ -78,7 +78,7 @@ class Cloud:
 
 
 @contextmanager
-def running(folder: Path, *, expiration: int = 3600) -> Iterator[Cloud]:
+def running(folder: Path, *, expiration: int = 3600) -> Iterator[RealCloud]:
     """Install what is missing, and start the cloud.
 
     :param expiration: seconds for which a token is valid.
@@ -92,7 +92,7 @@ def running(folder: Path, *, expiration: int = 3600) -> Iterator[Cloud]:
         yield cloud
 
 
-def _start(processes: Processes, python: Path, expiration: int) -> Cloud:
+def _start(processes: Processes, python: Path, expiration: int) -> RealCloud:
     database = servers.database(processes, ("keystone", "heat"))
     messages = servers.messages(processes)
     folder = processes.folder / "keystone"
@@ -103,7 +103,7 @@ def _start(processes: Processes, python: Path, expiration: int) -> Cloud:
     keystone = servers.api(
         processes, "keystone", python, settings, {"OS_KEYSTONE_CONFIG_DIR": str(folder)}
     )
-    identity = Identity(f"{keystone.url}/v3", ADMIN_PASSWORD)
+    identity = CloudIdentity(f"{keystone.url}/v3", ADMIN_PASSWORD)
     user = _prepare_identity(identity)
     heat_settings = configuration.write_heat(
         processes.folder / "heat",
@@ -118,7 +118,7 @@ def _start(processes: Processes, python: Path, expiration: int) -> Cloud:
     address = f"{heat.url}/v1/%(tenant_id)s"
     urls = {"public": address, "internal": address}
     identity.service("orchestration", "heat", urls, configuration.REGION)
-    return Cloud(
+    return RealCloud(
         processes, python, database, messages, keystone, identity, heat, heat_settings, user
     )
 
@@ -132,7 +132,7 @@ def _prepare_keystone(python: Path, settings: Path) -> None:
     _run(*manage, "bootstrap", "--bootstrap-password", ADMIN_PASSWORD, *region)
 
 
-def _prepare_identity(identity: Identity) -> str:
+def _prepare_identity(identity: CloudIdentity) -> str:
     """The users and projects that Heat needs, and the orchestrator's user, whose id is returned."""
     identity.login()
     urls = {"public": identity.url, "internal": identity.url, "admin": identity.url}

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 from . import cloud as clouds
-from .cloud import Cloud
+from .cloud import RealCloud
 from .installing import CannotInstall
 
 WHY_NOT = "needs a cloud: run by `make cloud`, where root may install packages"
@@ -51,7 +51,7 @@ TOKEN_LIFE = int(os.environ.get("CLOUD_TOKEN_LIFE", "60"))
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCloud]:
     try:
         with clouds.running(tmp_path_factory.mktemp("cloud"), expiration=TOKEN_LIFE) as started:
             yield started
@@ -63,7 +63,7 @@ Start = Callable[..., AbstractContextManager[System]]
 
 
 @pytest.fixture
-def nodes(cloud: Cloud, tmp_path: Path) -> Iterator[System]:
+def nodes(cloud: RealCloud, tmp_path: Path) -> Iterator[System]:
     """An orchestrator with the type ``node``, whose stack takes as many seconds as its body says."""
     # No brake: a test removes what it has built.
     settings = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": "1", "ORCHESTRATOR_DELETIONS_AT_ONCE": "100000"}

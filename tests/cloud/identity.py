@@ -10,7 +10,7 @@ import requests
 Json = Any
 
 
-class Identity:
+class CloudIdentity:
     """Projects, users and roles.
 
     :param url: Keystone's, with ``/v3``.

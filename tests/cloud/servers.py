@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.sandbox.processes import Processes, free_port
-from orchestrator.sandbox.servers import PACKAGE_ROOT, Server
+from orchestrator.sandbox.servers import PACKAGE_ROOT, SandboxServer
 
 from .installing import program
 
@@ -37,7 +37,7 @@ disk_free_limit.absolute = 50MB
 """
 
 
-class Database(Server):
+class Database(SandboxServer):
     """A MariaDB with small buffers."""
 
     def url(self, name: str) -> str:
@@ -45,7 +45,7 @@ class Database(Server):
         return f"mysql+pymysql://root@{self.address}/{name}?charset=utf8"
 
 
-class Messages(Server):
+class Messages(SandboxServer):
     """A RabbitMQ."""
 
     @property
@@ -55,7 +55,7 @@ class Messages(Server):
 
 
 @dataclasses.dataclass(frozen=True)
-class Api(Server):
+class Api(SandboxServer):
     """An API behind waitress, with a log of requests."""
 
     log: Path = Path()
@@ -142,7 +142,7 @@ def api(
     return server
 
 
-def engine(processes: Processes, name: str, python: Path, settings: Path) -> Server:
+def engine(processes: Processes, name: str, python: Path, settings: Path) -> SandboxServer:
     """Start a heat-engine, and wait until it takes requests."""
     own = settings.with_name(f"{name}.conf")
     own.write_text(f"[DEFAULT]\nhost = {name}\n")
@@ -150,7 +150,7 @@ def engine(processes: Processes, name: str, python: Path, settings: Path) -> Ser
     command = [str(python.with_name("heat-engine")), *files]
     process = processes.start(name, command, env=_environment(None))
     ready = "Starting engine_worker"
-    server = Server(process, 0, lambda: ready in process.log_tail(10_000), timeout=120)
+    server = SandboxServer(process, 0, lambda: ready in process.log_tail(10_000), timeout=120)
     server.wait()
     return server
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tests.integration.system import System
 
-from .cloud import Cloud
+from .cloud import RealCloud
 
 ROUNDS, STACKS = 5, 12
 LONG = 600.0
 
 
-def test_twelve_ids_are_deleted_and_made_anew_five_times(cloud: Cloud, nodes: System) -> None:
+def test_twelve_ids_are_deleted_and_made_anew_five_times(cloud: RealCloud, nodes: System) -> None:
     project = cloud.project("again")
     made: set[str] = set()
     for _ in range(ROUNDS):

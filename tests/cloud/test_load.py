@@ -18,7 +18,7 @@ from orchestrator.core.refs import Ref
 from tests.integration.system import System
 
 from . import cloud as clouds
-from .cloud import Cloud
+from .cloud import RealCloud
 from .servers import Api
 
 STACKS = int(os.environ.get("CLOUD_STACKS", "60"))
@@ -80,7 +80,7 @@ def requests(api: Api, start: int) -> int:
     return sum(request["agent"] == "orchestrator" for request in api.requests(start))
 
 
-def logs_in(cloud: Cloud) -> bool:
+def logs_in(cloud: RealCloud) -> bool:
     """Whether the workers' account is not locked."""
     project = next(iter(cloud.projects))
     return bool(cloud.identity.token(clouds.USER, cloud.password, project))
@@ -92,7 +92,7 @@ def clean(nodes: System, refs: Sequence[Ref]) -> None:
     nodes.until(lambda: not nodes.below(nodes.keys.stacks), LONG)
 
 
-def test_many_stacks_in_many_projects_cost_few_requests(cloud: Cloud, nodes: System) -> None:
+def test_many_stacks_in_many_projects_cost_few_requests(cloud: RealCloud, nodes: System) -> None:
     projects = [cloud.project(f"load{n}") for n in range(PROJECTS)]
     keystone, heat = cloud.keystone.mark(), cloud.heat.mark()
     refs = put_all(nodes, projects, "n", STACKS)
@@ -109,7 +109,7 @@ def test_many_stacks_in_many_projects_cost_few_requests(cloud: Cloud, nodes: Sys
     assert logs_in(cloud)
 
 
-def test_a_frozen_keystone_fails_nothing(cloud: Cloud, nodes: System) -> None:
+def test_a_frozen_keystone_fails_nothing(cloud: RealCloud, nodes: System) -> None:
     projects = [cloud.project(f"frozen{n}") for n in range(3)]
     before = put_all(nodes, projects, "before", 6, SLOW)
     nodes.until(lambda: in_heat(nodes, before) > 0, LONG)
@@ -126,7 +126,7 @@ def test_a_frozen_keystone_fails_nothing(cloud: Cloud, nodes: System) -> None:
 
 
 def test_stacks_that_a_dead_engine_leaves_in_progress_can_be_deleted(
-    cloud: Cloud, nodes: System
+    cloud: RealCloud, nodes: System
 ) -> None:
     """With convergence, Heat lets some of them be in progress until their timeout is over."""
     project = cloud.project("engines")
@@ -144,7 +144,7 @@ def test_stacks_that_a_dead_engine_leaves_in_progress_can_be_deleted(
 
 
 def test_a_password_that_is_rotated_under_running_stacks_fails_and_locks_nothing(
-    cloud: Cloud, nodes: System
+    cloud: RealCloud, nodes: System
 ) -> None:
     project = cloud.project("rotated")
     refs = put_all(nodes, [project], "n", 12, SLOW)
@@ -171,7 +171,9 @@ def is_refused_login(request: dict[str, object]) -> bool:
     return login and request["status"] == 401 and request["agent"] == "orchestrator"
 
 
-def test_a_role_that_is_taken_and_given_again_fails_nothing(cloud: Cloud, nodes: System) -> None:
+def test_a_role_that_is_taken_and_given_again_fails_nothing(
+    cloud: RealCloud, nodes: System
+) -> None:
     project, other = cloud.project("taken"), cloud.project("kept")
     refs = put_all(nodes, [project], "n", 6, SLOW)
     nodes.until(lambda: in_heat(nodes, refs) > 0, LONG)
@@ -189,7 +191,7 @@ def test_a_role_that_is_taken_and_given_again_fails_nothing(cloud: Cloud, nodes:
     clean(nodes, [*refs, *more, *others])
 
 
-def test_a_project_that_is_removed_is_given_up_by_a_person(cloud: Cloud, nodes: System) -> None:
+def test_a_project_that_is_removed_is_given_up_by_a_person(cloud: RealCloud, nodes: System) -> None:
     project = cloud.project("removed")
     refs = put_all(nodes, [project], "n", 3)
     await_all(nodes, refs)

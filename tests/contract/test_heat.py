@@ -11,7 +11,7 @@ from orchestrator.core.refs import JobId, StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, tag
 from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
-from orchestrator.sandbox import scripted_heat
+from orchestrator.sandbox import scripted_heat, scripted_stacks
 
 from tests import doubles
 
@@ -22,7 +22,7 @@ FIRST, SECOND = (tag(JobId(f"create:heat_worker:network:n1:{version}:aaaaa")) fo
 
 
 @dataclass
-class Cloud:
+class HeatUnderTest:
     """A door to Heat, how long Heat works at everything (for ever, or not at all), and what it took."""
 
     heat: Heat | doubles.MemoryHeat
@@ -31,7 +31,9 @@ class Cloud:
 
 
 @pytest.fixture(params=["double", "http"])
-def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[HeatUnderTest]:
     if request.param == "double":
         double = doubles.MemoryHeat()
         outputs = [{"output_key": "id", "output_value": "x", "description": ""}]
@@ -40,10 +42,10 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             for tenant, stack in double.working():
                 double.finish(stack.name, "COMPLETE", outputs, tenant=tenant)
 
-        yield Cloud(double, finish, lambda: [taken.method for taken in double.requests])
+        yield HeatUnderTest(double, finish, lambda: [taken.method for taken in double.requests])
         return
     with scripted_heat.ScriptedHeat(
-        script=lambda *_: scripted_heat.Script(duration=1e6)
+        script=lambda *_: scripted_stacks.Script(duration=1e6)
     ) as scripted:
         for name, value in scripted.environment().items():
             monkeypatch.setenv(name, value)
@@ -52,16 +54,16 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             for stack in scripted.stacks.values():
                 stack.ends = 0.0
 
-        yield Cloud(Heat(), end, lambda: [taken.method for taken in scripted.requests])
+        yield HeatUnderTest(Heat(), end, lambda: [taken.method for taken in scripted.requests])
 
 
-def shown(cloud: Cloud, *, outputs: bool = False) -> Stack:
+def shown(cloud: HeatUnderTest, *, outputs: bool = False) -> Stack:
     stack = cloud.heat.show("t1", "network_n1", outputs=outputs)
     assert stack is not None
     return stack
 
 
-def test_a_stack_from_its_creation_to_its_end(cloud: Cloud) -> None:
+def test_a_stack_from_its_creation_to_its_end(cloud: HeatUnderTest) -> None:
     stack_id = cloud.heat.create(REQUEST, FIRST)
 
     assert list(cloud.heat.in_progress("t1")) == [stack_id]
@@ -84,14 +86,14 @@ def test_a_stack_from_its_creation_to_its_end(cloud: Cloud) -> None:
     assert cloud.taken() == ["create", "update", "delete"]
 
 
-def test_another_tenant_sees_nothing_of_it(cloud: Cloud) -> None:
+def test_another_tenant_sees_nothing_of_it(cloud: HeatUnderTest) -> None:
     cloud.heat.create(REQUEST, FIRST)
 
     assert list(cloud.heat.in_progress("t2")) == []
     assert cloud.heat.show("t2", "network_n1", outputs=False) is None
 
 
-def test_a_second_stack_of_the_name_is_refused(cloud: Cloud) -> None:
+def test_a_second_stack_of_the_name_is_refused(cloud: HeatUnderTest) -> None:
     cloud.heat.create(REQUEST, FIRST)
 
     with pytest.raises(StackExists):
@@ -99,7 +101,7 @@ def test_a_second_stack_of_the_name_is_refused(cloud: Cloud) -> None:
     assert cloud.taken() == ["create"]
 
 
-def test_a_busy_stack_takes_no_update(cloud: Cloud) -> None:
+def test_a_busy_stack_takes_no_update(cloud: HeatUnderTest) -> None:
     cloud.heat.create(REQUEST, FIRST)
 
     with pytest.raises(StackBusy):
@@ -107,7 +109,7 @@ def test_a_busy_stack_takes_no_update(cloud: Cloud) -> None:
     assert cloud.taken() == ["create"]
 
 
-def test_what_is_not_there_cannot_be_updated_and_need_not_be_deleted(cloud: Cloud) -> None:
+def test_what_is_not_there_cannot_be_updated_and_need_not_be_deleted(cloud: HeatUnderTest) -> None:
     nobody = Stack("00000000-0000-4000-8000-000000000000", "network_n1", "CREATE_COMPLETE")
 
     assert cloud.heat.show("t1", "network_n1", outputs=True) is None
@@ -117,7 +119,7 @@ def test_what_is_not_there_cannot_be_updated_and_need_not_be_deleted(cloud: Clou
     assert cloud.taken() == []
 
 
-def test_a_request_that_must_not_leave_does_not(cloud: Cloud) -> None:
+def test_a_request_that_must_not_leave_does_not(cloud: HeatUnderTest) -> None:
     """The claim was lost while the process stood still: what it was about to ask, another asks now."""
 
     def lost() -> None:

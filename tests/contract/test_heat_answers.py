@@ -448,3 +448,18 @@ def test_only_our_errors_leave_the_door(door: Heat, scripted: ScriptedHeat) -> N
         error = raised(lambda: door.show("t1", f"{NAME}/{ID}", outputs=True))
         assert error is None or isinstance(error, OrchestratorError), f"{length}: {error!r}"
         assert error is not None
+
+
+@pytest.mark.parametrize("number", ["NaN", "-1e999", "1e999"])
+def test_a_number_that_json_does_not_have_is_no_answer(
+    number: str, door: Heat, scripted: ScriptedHeat
+) -> None:
+    def answer(value: str) -> OddAnswer:
+        output = {"output_key": "id", "output_value": "PLACE"}
+        whole = document(200, {"stack": {**odd_answers.stack(NAME, ID), "outputs": [output]}}).data
+        return OddAnswer(whole.replace(b'"PLACE"', value.rjust(7).encode()))
+
+    scripted.odd = always(answer("5.5"))
+    assert raised(lambda: door.show("t1", f"{NAME}/{ID}", outputs=True)) is None
+    scripted.odd = always(answer(number))
+    assert type(raised(lambda: door.show("t1", f"{NAME}/{ID}", outputs=True))) is HeatUnavailable

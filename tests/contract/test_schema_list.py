@@ -124,7 +124,7 @@ def test_the_certificate_is_verified_against_the_ca_that_is_named(tmp_path: Path
 
 
 @dataclass
-class Keystone:
+class FakeKeystone:
     """As much of a Keystone as a login with a password needs. Every login makes another token."""
 
     password: str = "right"
@@ -166,9 +166,9 @@ class Keystone:
 
 
 @pytest.fixture
-def keystone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keystone]:
+def keystone(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKeystone]:
     """One that the ``OS_*`` variables of this process lead to."""
-    server = Keystone()
+    server = FakeKeystone()
     with serving(server) as port:
         credentials = {"USERNAME": "reader", "PASSWORD": "right", "PROJECT_NAME": "admin"}
         domains = {"USER_DOMAIN_NAME": "Default", "PROJECT_DOMAIN_NAME": "Default"}
@@ -182,7 +182,7 @@ def keystone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keystone]:
 
 
 def test_keystone_makes_the_token_and_a_new_one_when_the_server_refuses_it(
-    gohan: Gohan, keystone: Keystone
+    gohan: Gohan, keystone: FakeKeystone
 ) -> None:
     gohan.tokens = {"token-0": None}
     source = schema_list.source(SchemaAccess(address(gohan), authentication=KEYSTONE), CATALOGUE)
@@ -195,7 +195,7 @@ def test_keystone_makes_the_token_and_a_new_one_when_the_server_refuses_it(
 
 
 def test_what_keystone_refuses_and_what_the_server_refuses_are_told_apart(
-    gohan: Gohan, keystone: Keystone
+    gohan: Gohan, keystone: FakeKeystone
 ) -> None:
     source = SchemaAccess(address(gohan), authentication=KEYSTONE)
     with pytest.raises(

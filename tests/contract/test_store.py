@@ -120,6 +120,19 @@ def test_the_past_that_is_compacted_is_refused(backend: Backend) -> None:
         backend.store.past([(backend.key("a"), first)])
 
 
+def test_get_many_reads_as_of_an_earlier_revision(backend: Backend) -> None:
+    a, b, gone = backend.key("a"), backend.key("b"), backend.key("gone")
+    backend.store.put(gone, "1")
+    then = backend.store.put(a, "1")
+    backend.store.put(a, "2")
+    backend.store.put(b, "1")
+    backend.store.delete(gone)
+
+    found = backend.store.get_many([a, b, gone], revision=then)
+
+    assert {key: kv.value for key, kv in found.items()} == {a: b"1", gone: b"1"}
+
+
 def test_get_many_takes_any_number_of_keys(backend: Backend) -> None:
     keys = [backend.key(f"{n:03}") for n in range(250)]
     for start in (0, 100, 200):

@@ -31,7 +31,7 @@ Script = Callable[[socket.socket], object]
 
 
 @dataclass
-class Server:
+class TargetServer:
     """Plays one script on every connection; *requests* are the heads of what was asked, *closed* counts
     connections that the client has closed."""
 
@@ -41,7 +41,7 @@ class Server:
     connections: int = 0
     closed: queue.SimpleQueue[bool] = field(default_factory=queue.SimpleQueue)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> TargetServer:
         self._listening = socket.create_server((self.host, 0))
         self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -123,7 +123,7 @@ def targets() -> Targets:
 
 
 def test_a_document_and_the_time_at_the_collector(targets: Targets) -> None:
-    with Server(answer(headers=["Date: Mon, 01 Jan 2024 12:00:30 GMT"])) as server:
+    with TargetServer(answer(headers=["Date: Mon, 01 Jan 2024 12:00:30 GMT"])) as server:
         assert targets.get(server.url) == (DOCUMENT, datetime(2024, 1, 1, 12, 0, 30, tzinfo=UTC))
     assert server.requests[0].startswith("GET /t?version=1 HTTP/1.1\r\n")
     assert "Accept-Encoding: identity" in server.requests[0]
@@ -140,14 +140,14 @@ def test_a_document_and_the_time_at_the_collector(targets: Targets) -> None:
     ],
 )
 def test_a_collector_without_a_clock_is_taken_to_have_ours(targets: Targets, date: str) -> None:
-    with Server(answer(headers=[f"Date: {date}"])) as server:
+    with TargetServer(answer(headers=[f"Date: {date}"])) as server:
         found = targets.get(server.url)
     assert found is not None and found[1].tzinfo is not None
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_target_that_is_gone(targets: Targets, status: int) -> None:
-    with Server(answer(b"<html>no", status)) as server:
+    with TargetServer(answer(b"<html>no", status)) as server:
         assert targets.get(server.url) is None
 
 
@@ -242,7 +242,7 @@ def test_a_wrong_answer_is_told_in_time_and_the_connection_closed(
     targets: Targets, script: Script, why: str
 ) -> None:
     """Those that never end would go on for as long as somebody listens."""
-    with Server(script) as server:
+    with TargetServer(script) as server:
         with pytest.raises(TargetUnavailable, match=why):
             targets.get(server.url)
         assert server.closed.get(timeout=10), "the socket is closed, so nothing of it is left"
@@ -251,8 +251,8 @@ def test_a_wrong_answer_is_told_in_time_and_the_connection_closed(
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirection_is_not_followed(targets: Targets, status: int) -> None:
     with (
-        Server(answer()) as other,
-        Server(answer(b"", status, [f"Location: {other.url}"])) as server,
+        TargetServer(answer()) as other,
+        TargetServer(answer(b"", status, [f"Location: {other.url}"])) as server,
     ):
         with pytest.raises(TargetUnavailable, match=f"answers {status}"):
             targets.get(server.url)
@@ -260,19 +260,19 @@ def test_a_redirection_is_not_followed(targets: Targets, status: int) -> None:
 
 
 def test_nobody_listens(targets: Targets) -> None:
-    with Server(answer()) as server:
+    with TargetServer(answer()) as server:
         pass
     with pytest.raises(TargetUnavailable, match="does not answer: Connection refused"):
         targets.get(server.url)
 
 
 def test_there_may_be_less_time_than_the_timeout() -> None:
-    with Server(silent) as server, pytest.raises(TargetUnavailable):
+    with TargetServer(silent) as server, pytest.raises(TargetUnavailable):
         Targets(3600).get(server.url, 0.1)
 
 
 def test_sixteen_that_drip_leave_no_thread_behind(targets: Targets) -> None:
-    with Server(for_ever(b" ", b"HTTP/1.1 200 OK\r\n\r\n", 0.05)) as server:
+    with TargetServer(for_ever(b" ", b"HTTP/1.1 200 OK\r\n\r\n", 0.05)) as server:
 
         def ask() -> None:
             with suppress(TargetUnavailable):
@@ -290,7 +290,7 @@ def test_sixteen_that_drip_leave_no_thread_behind(targets: Targets) -> None:
 
 
 def test_a_connection_is_used_again(targets: Targets) -> None:
-    with Server(answer()) as server:
+    with TargetServer(answer()) as server:
         for _ in range(5):
             targets.get(server.url)
         assert (server.connections, len(server.requests)) == (1, 5)
@@ -301,21 +301,21 @@ def test_a_connection_that_the_collector_closed_meanwhile_is_made_anew(targets: 
         answer()(connection)
         connection.shutdown(socket.SHUT_RDWR)
 
-    with Server(once) as server:
+    with TargetServer(once) as server:
         for _ in range(3):
             assert targets.get(server.url)
         assert server.connections == 3
 
 
 def test_a_connection_is_kept_for_no_other_host(targets: Targets) -> None:
-    with Server(answer()) as one, Server(answer({"other": 1})) as other:
+    with TargetServer(answer()) as one, TargetServer(answer({"other": 1})) as other:
         assert targets.get(one.url) != targets.get(other.url)
 
 
 # Where it leads ------------------------------------------------------------------------------------
 
 
-class Names:
+class FixedNames:
     """What a name server says, one answer after the other."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
@@ -329,8 +329,8 @@ class Names:
 
 def test_the_address_that_was_checked_is_the_one_that_is_asked() -> None:
     """A name that leads somewhere else when it is looked up again: it is not looked up again."""
-    names = Names(["127.0.0.1"], ["169.254.169.254"])
-    with Server(answer()) as server:
+    names = FixedNames(["127.0.0.1"], ["169.254.169.254"])
+    with TargetServer(answer()) as server:
         targets = Targets(TIMEOUT, look_up=names)
         assert targets.get(f"http://rebinding.example:{server.port}/")
         assert names.asked == ["rebinding.example"]
@@ -348,24 +348,24 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked() -> None:
 )
 def test_a_name_that_leads_where_no_collector_is_is_refused(addresses: list[str], why: str) -> None:
     with pytest.raises(TargetUnavailable, match=f"may not be asked: .*{why}"):
-        Targets(TIMEOUT, look_up=Names(addresses)).get("http://metadata.example/")
+        Targets(TIMEOUT, look_up=FixedNames(addresses)).get("http://metadata.example/")
 
 
 def test_of_several_addresses_those_that_are_allowed_are_asked() -> None:
-    with Server(answer()) as server:
-        names = Names(["169.254.169.254", "127.0.0.1"])
+    with TargetServer(answer()) as server:
+        names = FixedNames(["169.254.169.254", "127.0.0.1"])
         assert Targets(TIMEOUT, look_up=names).get(f"http://both.example:{server.port}/")
 
 
 def test_an_address_that_answers_goes_before_one_that_does_not() -> None:
     """127.0.0.2 is ours as well, and nobody listens there."""
-    with Server(answer()) as server:
-        names = Names(["127.0.0.2", "127.0.0.1"])
+    with TargetServer(answer()) as server:
+        names = FixedNames(["127.0.0.2", "127.0.0.1"])
         assert Targets(TIMEOUT, look_up=names).get(f"http://both.example:{server.port}/")
 
 
 def test_only_what_is_listed_is_asked() -> None:
-    with Server(answer()) as server:
+    with TargetServer(answer()) as server:
         with pytest.raises(TargetUnavailable, match="ORCHESTRATOR_MONITORING_ALLOW"):
             Targets(TIMEOUT, Rules.parse(["192.0.2.0/24"])).get(server.url)
         assert Targets(TIMEOUT, Rules.parse(["127.0.0.0/8"])).get(server.url)
@@ -386,7 +386,7 @@ def test_a_name_server_that_does_not_answer_holds_nobody_for_longer_than_the_tim
         with pytest.raises(TargetUnavailable, match=r"looked up"):
             targets.get(f"http://h{number}.example/")
     assert len(asked) <= 16, "no more threads than that are left with it"
-    with Server(answer()) as server:
+    with TargetServer(answer()) as server:
         assert targets.get(server.url), "an address needs no name server"
     never.set()
 
@@ -403,7 +403,7 @@ def test_a_name_that_does_not_exist() -> None:
 
 
 def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server(answer()) as proxy:
+    with TargetServer(answer()) as proxy:
         monkeypatch.setenv("http_proxy", f"http://user:p%40ss@127.0.0.1:{proxy.port}")
         monkeypatch.delenv("no_proxy", raising=False)
         assert Targets(TIMEOUT).get("http://collector.example/t")
@@ -414,7 +414,7 @@ def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_tunnel_through_a_proxy_that_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server(answer(b"", 407)) as proxy:
+    with TargetServer(answer(b"", 407)) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
         with pytest.raises(TargetUnavailable, match=r"the proxy 127\.0\.0\.1:\d+ answers 407"):
             Targets(TIMEOUT).get("https://collector.example/t")
@@ -450,5 +450,8 @@ def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_handshake_that_never_ends_ends(targets: Targets) -> None:
-    with Server(silent) as server, pytest.raises(TargetUnavailable, match="did not answer within"):
+    with (
+        TargetServer(silent) as server,
+        pytest.raises(TargetUnavailable, match="did not answer within"),
+    ):
         targets.get(server.url.replace("http:", "https:"))

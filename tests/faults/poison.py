@@ -85,6 +85,10 @@ FOREIGN: dict[str, Any] = {
     "no body": without(message(), "body"),
     "a body that is none": message(body=5),
     "a body that is no base64": message(body="%%%"),
+    "a number that JSON does not have": message(properties={"priority": float("nan")}),
+    "a body with a number that JSON does not have": message(
+        body=body([[RUN]], {}, {"errbacks": None, "chain": None, "more": float("inf")})
+    ),
     "a body that is a number": message(body=base64.b64encode(b"7").decode()),
     "a body of protocol 1": message(body=base64.b64encode(b'{"args": 5}').decode()),
     "a pickle": message(body=PICKLED) | {"content-type": "application/x-python-serialize"},

@@ -374,7 +374,7 @@ def test_a_bridge_that_was_paused_hears_again_however_much_it_missed(
 # Users and rights ---------------------------------------------------------------------------------
 
 
-class Guarded:
+class GuardedCluster:
     """The same etcd with users, as docs/howto/run-in-production.md names them."""
 
     def __init__(self, etcd: Cluster) -> None:
@@ -433,7 +433,7 @@ def test_a_right_that_is_missing_for_a_moment_ends_nobody_and_fails_nothing(tmp_
         ) as nodes,
     ):
         nodes.put("heat_template", "node", **NODE_TEMPLATE)
-        guarded = Guarded(etcd)
+        guarded = GuardedCluster(etcd)
         nodes.store = EtcdStore(EtcdAccess(etcd.endpoints, user="root", password="root-password"))
         first = bridge(nodes, etcd, 0, ORCHESTRATOR_HEALTH_PORT=str(ports[0]))
         leads(nodes, first)

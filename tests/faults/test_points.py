@@ -46,11 +46,11 @@ def test_a_process_that_dies_there_leaves_nothing_lost_and_nothing_done_twice(
 ) -> None:
     for time in range(TIMES):
         (tmp_path / "died").unlink(missing_ok=True)
-        Story(dying, heat, f"{point}-{time}").play()
+        PointStory(dying, heat, f"{point}-{time}").play()
         assert (tmp_path / "died").exists(), f"nobody came by {point}"
 
 
-class Story:
+class PointStory:
     """A chain, a slow one, one with nothing to build, one that fails and one that fails with it: built,
     changed, deleted and removed, while somebody dies on the way."""
 

@@ -21,7 +21,7 @@ from orchestrator.core.refs import Ref
 from orchestrator.sandbox.processes import free_port
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
-from tests.faults.brokers import MASTER, Guarded, flower, guarded
+from tests.faults.brokers import MASTER, GuardedBroker, flower, guarded
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
 HALF_A_MINUTE = 30.0
@@ -36,13 +36,13 @@ def heat() -> Iterator[ScriptedHeat]:
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Guarded]:
+def redis(tmp_path: Path) -> Iterator[GuardedBroker]:
     with guarded(tmp_path / "redis") as running:
         yield running
 
 
 @pytest.fixture
-def nodes(tmp_path: Path, heat: ScriptedHeat, redis: Guarded) -> Iterator[System]:
+def nodes(tmp_path: Path, heat: ScriptedHeat, redis: GuardedBroker) -> Iterator[System]:
     settings: dict[str, Any] = {
         "ORCHESTRATOR_BROKER_URL": f"sentinel://127.0.0.1:{redis.sentinel_port}/0",
         "ORCHESTRATOR_BROKER_MASTER_NAME": MASTER,
@@ -85,7 +85,7 @@ def built(nodes: System, name: str, timeout: float = 40) -> None:
     nodes.await_state(nodes.put("node", name), "CREATE_COMPLETED", timeout=timeout)
 
 
-def switched(nodes: System, redis: Guarded) -> None:
+def switched(nodes: System, redis: GuardedBroker) -> None:
     nodes.until(redis.in_step, HALF_A_MINUTE)
     old = redis.master
     redis.switch()
@@ -106,7 +106,9 @@ def open_sockets(process: int) -> int:
     return found
 
 
-def test_the_master_dies_under_load_and_all_jobs_complete(nodes: System, redis: Guarded) -> None:
+def test_the_master_dies_under_load_and_all_jobs_complete(
+    nodes: System, redis: GuardedBroker
+) -> None:
     dashboard = flower(nodes)
     built(nodes, "before")
     dashboard.await_events(nodes)
@@ -127,7 +129,7 @@ def test_the_master_dies_under_load_and_all_jobs_complete(nodes: System, redis: 
     assert "orchestrator.jobs" in dashboard.get("/broker")
 
 
-def test_a_switch_of_masters_loses_nothing(nodes: System, redis: Guarded) -> None:
+def test_a_switch_of_masters_loses_nothing(nodes: System, redis: GuardedBroker) -> None:
     """The old master lives on as a replica, and answers READONLY (celery#7946)."""
     built(nodes, "before")
     with Load(nodes) as load:
@@ -137,7 +139,9 @@ def test_a_switch_of_masters_loses_nothing(nodes: System, redis: Guarded) -> Non
     all_live(nodes)
 
 
-def test_the_master_freezes_and_jobs_go_on_with_the_other(nodes: System, redis: Guarded) -> None:
+def test_the_master_freezes_and_jobs_go_on_with_the_other(
+    nodes: System, redis: GuardedBroker
+) -> None:
     built(nodes, "before")
     old = redis.master
     os.kill(old.process.pid, signal.SIGSTOP)
@@ -150,7 +154,9 @@ def test_the_master_freezes_and_jobs_go_on_with_the_other(nodes: System, redis: 
     all_live(nodes)
 
 
-def test_failover_after_failover_leaves_no_connection_open(nodes: System, redis: Guarded) -> None:
+def test_failover_after_failover_leaves_no_connection_open(
+    nodes: System, redis: GuardedBroker
+) -> None:
     """kombu#1108: connections to Sentinels were never closed."""
     built(nodes, "before")
     before = open_sockets(nodes.workers[0].pid)

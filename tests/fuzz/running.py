@@ -23,7 +23,7 @@ Kind: TypeAlias = str
 """What an input came to, for the counts."""
 
 
-class Finding(Exception):
+class FuzzFinding(Exception):
     """An input that does not keep to the limits, or raises what is not documented."""
 
 
@@ -63,12 +63,14 @@ class Fuzzer(Generic[Input]):
         try:
             kind = self.run(made)
         except Exception as error:
-            raise Finding(f"{self.name}, seed {number}: {type(error).__name__}: {error}") from error
+            raise FuzzFinding(
+                f"{self.name}, seed {number}: {type(error).__name__}: {error}"
+            ) from error
         used = _cpu() - before
         if used > CPU_LIMIT:
-            raise Finding(f"{self.name}, seed {number}: it took {used:.1f} s of CPU")
+            raise FuzzFinding(f"{self.name}, seed {number}: it took {used:.1f} s of CPU")
         if (memory := _memory()) > MEMORY_LIMIT:
-            raise Finding(f"{self.name}, seed {number}: a process took {memory} MiB")
+            raise FuzzFinding(f"{self.name}, seed {number}: a process took {memory} MiB")
         self.counts[kind] += 1
         self.slowest = max(self.slowest, used)
 

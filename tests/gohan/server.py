@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.clients.store import Event, Store, Watch
 
-from .types import Kind
+from .types import GohanKind
 
 STATE = "/state_watch/state"
 MONITORING = "/state_watch/monitoring"
@@ -26,7 +26,7 @@ Answer = tuple[int, Mapping[str, str], bytes]
 class Row:
     """A resource in the database, and the columns of its state."""
 
-    kind: Kind
+    kind: GohanKind
     body: dict[str, Any]
     config_version: int = 1
     state_version: int = 0
@@ -79,7 +79,7 @@ class Gohan:
 
     def start(self) -> None:
         """Answer requests, at the address as before."""
-        self._server = _Server(("127.0.0.1", self.port), _handler(self))
+        self._server = _GohanServer(("127.0.0.1", self.port), _handler(self))
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -95,8 +95,8 @@ class Gohan:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def kinds(self) -> dict[str, Kind]:
-        return {listed["id"]: Kind(listed) for listed in self.entries}
+    def kinds(self) -> dict[str, GohanKind]:
+        return {listed["id"]: GohanKind(listed) for listed in self.entries}
 
     # What people ask it for ---------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ def as_json(status: int, document: Any) -> Answer:
     return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
-class _Server(ThreadingHTTPServer):
+class _GohanServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 

@@ -15,7 +15,7 @@ _OWN = ("schema", "policy", "extension", "event", "namespace", "version")
 
 
 @dataclass(frozen=True)
-class Kind:
+class GohanKind:
     """One type, with what its metadata means for the keys in etcd."""
 
     entry: Mapping[str, Any]

@@ -35,13 +35,15 @@ def nodes(tmp_path: Path, scripted: ScriptedHeat) -> Iterator[System]:
 
 
 @pytest.fixture(scope="module")
-def real_heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Heat]:
+def real_heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.HeatServer]:
     with Processes(tmp_path_factory.mktemp("heat")) as processes:
         yield servers.heat(processes)
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory, real_heat: servers.Heat) -> Iterator[System]:
+def real(
+    tmp_path_factory: pytest.TempPathFactory, real_heat: servers.HeatServer
+) -> Iterator[System]:
     """The system on a real Heat engine, with the project's own catalogue."""
     with system(tmp_path_factory.mktemp("real"), real_heat.environment()) as running:
         yield running

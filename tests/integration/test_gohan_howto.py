@@ -187,7 +187,9 @@ class Behind:
 
 
 @pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory, real_heat: servers.Heat) -> Iterator[Behind]:
+def behind(
+    tmp_path_factory: pytest.TempPathFactory, real_heat: servers.HeatServer
+) -> Iterator[Behind]:
     """Steps 1 to 5; the API server is down whenever a process starts, but for the first bridge of all."""
     folder = tmp_path_factory.mktemp("gohan")
     with system(folder, real_heat.environment(), bridges=0, workers=0) as running:

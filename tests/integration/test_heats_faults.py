@@ -51,7 +51,7 @@ CHILD = template(
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[servers.Heat, System]]:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[servers.HeatServer, System]]:
     pytest.importorskip("heat", reason="openstack-heat is not installed")
     with Processes(tmp_path_factory.mktemp("heat")) as processes:
         heat = servers.heat(processes, delay=4.0)
@@ -100,7 +100,7 @@ def troubled(running: System) -> list[str]:
 
 
 def test_a_template_for_which_heat_always_answers_500_is_in_trouble_and_slows_nobody_down(
-    real: tuple[servers.Heat, System],
+    real: tuple[servers.HeatServer, System],
 ) -> None:
     _, running = real
     faults = [running.put("fault", f"f{n}", tenant_id=TENANT) for n in range(4)]
@@ -113,7 +113,7 @@ def test_a_template_for_which_heat_always_answers_500_is_in_trouble_and_slows_no
 
 
 def test_whoever_needs_an_output_that_heat_cannot_compute_fails_and_says_why(
-    real: tuple[servers.Heat, System],
+    real: tuple[servers.HeatServer, System],
 ) -> None:
     _, running = real
     parent = running.put("parent", "p", tenant_id=TENANT)
@@ -127,7 +127,7 @@ def test_whoever_needs_an_output_that_heat_cannot_compute_fails_and_says_why(
 
 
 def test_an_engine_that_is_restarted_while_it_builds_fails_nothing(
-    real: tuple[servers.Heat, System],
+    real: tuple[servers.HeatServer, System],
 ) -> None:
     heat, running = real
     ref = running.put("net", "cut", tenant_id=TENANT)

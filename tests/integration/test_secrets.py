@@ -16,7 +16,8 @@ from urllib.parse import quote
 import pytest
 import redis
 from orchestrator.core.texts import is_odd
-from orchestrator.sandbox.scripted_heat import Script, ScriptedHeat
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from orchestrator.sandbox.scripted_stacks import Script
 
 from .system import NODE_TEMPLATE, System
 

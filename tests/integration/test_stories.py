@@ -14,7 +14,7 @@ from orchestrator.sandbox import servers
 from .system import System, system
 
 
-def stack(heat: servers.Heat, name: str, tenant: str = "t1") -> Any:
+def stack(heat: servers.HeatServer, name: str, tenant: str = "t1") -> Any:
     """What the real Heat shows of a stack, None when there is none: one that is deleted may still have its name."""
     try:
         with urllib.request.urlopen(f"{heat.url}/v1/{tenant}/stacks/{name}", timeout=10) as reply:
@@ -30,7 +30,7 @@ def outputs(shown: Any) -> dict[str, Any]:
 
 
 def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
-    real: System, real_heat: servers.Heat
+    real: System, real_heat: servers.HeatServer
 ) -> None:
     """Everything arrives at once and backwards; outputs flow; deletion goes the other way round."""
     port = real.put("port", "p1", network_id="n1", fixed_ips=[{"subnet_id": "s1"}], name="p1")
@@ -88,7 +88,7 @@ def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
 
 
 def test_removing_the_config_without_a_mark_deletes_the_stack_from_what_is_recorded(
-    real: System, real_heat: servers.Heat
+    real: System, real_heat: servers.HeatServer
 ) -> None:
     network = real.put("network", "bare", name="bare")
     real.await_state(network, "CREATE_COMPLETED")
@@ -101,7 +101,7 @@ def test_removing_the_config_without_a_mark_deletes_the_stack_from_what_is_recor
 
 
 def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(
-    real: System, real_heat: servers.Heat
+    real: System, real_heat: servers.HeatServer
 ) -> None:
     refused = real.put("subnet", "refused", network_id="nf", cidr="not-a-cidr", name="refused")
     failing = real.put("network", "nf", name="fail-create-once")
@@ -125,7 +125,7 @@ def test_what_heat_refuses_and_what_fails_in_heat_says_why_and_what_to_do(
 
 
 def test_a_stack_of_somebody_else_is_taken_over_when_asked_and_an_update_builds_the_one_that_is_not(
-    real: System, real_heat: servers.Heat
+    real: System, real_heat: servers.HeatServer
 ) -> None:
     template = {
         "heat_template_version": "2018-08-31",
@@ -157,7 +157,7 @@ def test_a_stack_of_somebody_else_is_taken_over_when_asked_and_an_update_builds_
 
 
 def test_bridge_and_worker_are_killed_in_mid_run_and_every_stack_is_created_once(
-    tmp_path: Path, real_heat: servers.Heat
+    tmp_path: Path, real_heat: servers.HeatServer
 ) -> None:
     """On a system of its own, with the real engine: it finishes, and Heat began each stack exactly once."""
     with system(tmp_path / "own", real_heat.environment()) as own:

@@ -28,13 +28,13 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
 
 
 @pytest.fixture(scope="session")
-def heat_server(processes: Processes) -> servers.Heat:
+def heat_server(processes: Processes) -> servers.HeatServer:
     pytest.importorskip("heat", reason="openstack-heat is not installed")
     return servers.heat(processes)
 
 
 @pytest.fixture
-def project(heat_server: servers.Heat) -> Project:
+def project(heat_server: servers.HeatServer) -> Project:
     """A project of this test's own."""
     return Project(heat_server, uuid.uuid4().hex)
 

@@ -14,7 +14,7 @@ from orchestrator.sandbox import servers
 class Project:
     """One project of a Heat."""
 
-    def __init__(self, server: servers.Heat, name: str) -> None:
+    def __init__(self, server: servers.HeatServer, name: str) -> None:
         self.name = name
         self.base = server.endpoint % {"tenant_id": name}
 

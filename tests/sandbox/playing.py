@@ -25,7 +25,7 @@ from tests.unit.system.driver import System
 
 from . import states
 from .heat_api import Project
-from .states import Subject
+from .states import PlayedStack
 
 SETTLING = 3.0
 """Seconds after which what Heat shows counts as the truth; in production it is 15."""
@@ -109,11 +109,11 @@ class Engine:
     """Where the gates are."""
     convergence: bool
 
-    def subject(self, ref: Ref) -> Subject:
+    def subject(self, ref: Ref) -> PlayedStack:
         """The stack of a resource, as somebody has it who knows whose it is."""
         tags = f"orchestrator-0-other,{owner_tag(ref)}"
         gate = self.folder / f"{ref.id}.gate"
-        return Subject(self.project, ref.stack_name, gate, tags, self.database)
+        return PlayedStack(self.project, ref.stack_name, gate, tags, self.database)
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Cell:
     """One resource with its stack, and what became of it."""
 
     ref: Ref
-    subject: Subject
+    subject: PlayedStack
     held: tuple[str, ...] = ()
     """What Heat was asked before its operation in progress ended."""
 

@@ -38,7 +38,7 @@ _LONG = 60.0
 """Seconds after which a state counts as out of reach."""
 
 
-class Subject:
+class PlayedStack:
     """A stack that a test brings into a state.
 
     :param gate: the file that its resource reads.

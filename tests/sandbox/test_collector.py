@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def collector(processes: Processes) -> servers.Collector:
+def collector(processes: Processes) -> servers.CollectorServer:
     return servers.collector(processes)
 
 
@@ -31,7 +31,7 @@ def call(method: str, url: str, body: Any = None) -> tuple[int, Any]:
 
 
 def test_a_target_is_up_with_the_version_and_the_key_of_its_link(
-    collector: servers.Collector,
+    collector: servers.CollectorServer,
 ) -> None:
     status, target = call(
         "GET", collector.target("load_balancer_interface", "a") + "?version=2&key=interface"
@@ -44,7 +44,7 @@ def test_a_target_is_up_with_the_version_and_the_key_of_its_link(
     assert (value["key"], value["value"], value["fail_counter"]) == ("status", "UP", 0)
 
 
-def test_hold_options_come_from_the_link(collector: servers.Collector) -> None:
+def test_hold_options_come_from_the_link(collector: servers.CollectorServer) -> None:
     _, target = call("GET", collector.target("x", "held") + "?version=1&key=s&hold=30")
     assert target["syncer_properties"]["etcd"]["hold_options"] == {
         "positive_status": ["UP"],
@@ -52,7 +52,7 @@ def test_hold_options_come_from_the_link(collector: servers.Collector) -> None:
     }
 
 
-def test_a_link_without_a_key_has_no_syncer_properties(collector: servers.Collector) -> None:
+def test_a_link_without_a_key_has_no_syncer_properties(collector: servers.CollectorServer) -> None:
     assert call("GET", collector.target("x", "plain") + "?version=1")[1]["syncer_properties"] == {}
 
 
@@ -60,7 +60,7 @@ def test_a_link_without_a_key_has_no_syncer_properties(collector: servers.Collec
     "status", ["DOWN", {"primary": "UP", "secondary": "DOWN"}], ids=["a word", "an object"]
 )
 def test_put_changes_the_status_for_every_version(
-    collector: servers.Collector, status: Any
+    collector: servers.CollectorServer, status: Any
 ) -> None:
     url = collector.target("x", "changing")
     assert call("PUT", url, {"status": status})[0] == 200
@@ -70,7 +70,7 @@ def test_put_changes_the_status_for_every_version(
         assert value["fail_counter"] > 0
 
 
-def test_a_deleted_target_is_missing_until_the_next_put(collector: servers.Collector) -> None:
+def test_a_deleted_target_is_missing_until_the_next_put(collector: servers.CollectorServer) -> None:
     url = collector.target("x", "deleted")
     call("DELETE", url)
     assert call("GET", url)[0] == 404
@@ -78,7 +78,7 @@ def test_a_deleted_target_is_missing_until_the_next_put(collector: servers.Colle
     assert call("GET", url)[0] == 200
 
 
-def test_targets_are_listed(collector: servers.Collector) -> None:
+def test_targets_are_listed(collector: servers.CollectorServer) -> None:
     call("PUT", collector.target("listed", "one"), {"status": "DOWN"})
     _, document = call("GET", f"{collector.url}/targets")
     assert ("listed/one", "DOWN") in [
@@ -87,11 +87,11 @@ def test_targets_are_listed(collector: servers.Collector) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/targets/only-a-type", "/targets/a/b/c"])
-def test_other_pages_are_missing(collector: servers.Collector, path: str) -> None:
+def test_other_pages_are_missing(collector: servers.CollectorServer, path: str) -> None:
     assert call("GET", collector.url + path)[0] == 404
 
 
-def test_a_wrong_body_is_refused_with_a_sentence(collector: servers.Collector) -> None:
+def test_a_wrong_body_is_refused_with_a_sentence(collector: servers.CollectorServer) -> None:
     status, document = call("PUT", collector.target("x", "y"), ["UP"])
     assert status == 400
     assert "status" in document["error"]

@@ -201,7 +201,7 @@ def test_an_operation_is_slow_on_demand_and_keeps_others_out(project: Project) -
     assert 1.5 <= time.monotonic() - started < 6
 
 
-def test_projects_are_kept_apart(heat_server: servers.Heat, project: Project) -> None:
+def test_projects_are_kept_apart(heat_server: servers.HeatServer, project: Project) -> None:
     project.create("mine", net("a"))
     identity = project.done("mine")["id"]
     other = Project(heat_server, uuid.uuid4().hex)

@@ -15,7 +15,7 @@ from orchestrator.core.records import Step
 from orchestrator.core.refs import Ref
 
 from .playing import Cell, Engine, Play
-from .states import Subject
+from .states import PlayedStack
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +24,7 @@ AFTERWARDS = ("CHECK", "SNAPSHOT", "SUSPEND", "RESUME")
 
 
 @dataclass(frozen=True)
-class Story:
+class EndingStory:
     """What happens on the stack, and what follows.
 
     *happens* leads from the operation in progress to what the orchestrator finds. *held*: Heat still
@@ -33,36 +33,36 @@ class Story:
     convergence tells it, where that is another one.
     """
 
-    happens: Callable[[Subject], object]
+    happens: Callable[[PlayedStack], object]
     asked: tuple[str, ...] = ("update",)
     error: str = ""
     held: bool = False
     job: str = "modify"
-    legacy: Story | None = None
+    legacy: EndingStory | None = None
 
 
 # What happens to an update ------------------------------------------------------------------------
 
 
-def completes(subject: Subject) -> None:
+def completes(subject: PlayedStack) -> None:
     subject.say()
     subject.until("UPDATE_COMPLETE")
 
 
-def fails(subject: Subject) -> None:
+def fails(subject: PlayedStack) -> None:
     subject.say("fail UPDATE")
     subject.until("UPDATE_FAILED")
     subject.say()
 
 
-def goes_on(subject: Subject) -> None:
+def goes_on(subject: PlayedStack) -> None:
     subject.until("UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
-def followed_by(action: str, status: str) -> Callable[[Subject], None]:
+def followed_by(action: str, status: str) -> Callable[[PlayedStack], None]:
     """The update is complete, then somebody begins something else."""
 
-    def happens(subject: Subject) -> None:
+    def happens(subject: PlayedStack) -> None:
         completes(subject)
         subject.found()
         subject.bring(action, status)
@@ -72,16 +72,16 @@ def followed_by(action: str, status: str) -> Callable[[Subject], None]:
     return happens
 
 
-def is_cancelled(subject: Subject) -> None:
+def is_cancelled(subject: PlayedStack) -> None:
     subject.cancel()
     subject.say()  # Heat lets end what has begun
     subject.until("ROLLBACK_COMPLETE")
 
 
-def overtaken(tags: str) -> Callable[[Subject], None]:
+def overtaken(tags: str) -> Callable[[PlayedStack], None]:
     """Somebody else's update comes after ours, with tags of its own."""
 
-    def happens(subject: Subject) -> None:
+    def happens(subject: PlayedStack) -> None:
         completes(subject)
         subject.tags = tags
         subject.update("theirs")
@@ -90,7 +90,7 @@ def overtaken(tags: str) -> Callable[[Subject], None]:
     return happens
 
 
-def loses_its_engine(subject: Subject) -> None:
+def loses_its_engine(subject: PlayedStack) -> None:
     completes(subject)
     subject.set("UPDATE", "FAILED", "Engine went down during stack UPDATE")
 
@@ -98,46 +98,46 @@ def loses_its_engine(subject: Subject) -> None:
 # What happens to a deletion -----------------------------------------------------------------------
 
 
-def is_gone(subject: Subject) -> None:
+def is_gone(subject: PlayedStack) -> None:
     subject.say()
     subject.until("DELETE_COMPLETE")
 
 
-def cannot_be_deleted(subject: Subject) -> None:
+def cannot_be_deleted(subject: PlayedStack) -> None:
     subject.say("fail DELETE")
     subject.until("DELETE_FAILED")
     subject.say()
 
 
-def is_dropped(subject: Subject) -> None:
+def is_dropped(subject: PlayedStack) -> None:
     cannot_be_deleted(subject)
     subject.set("UPDATE", "COMPLETE")
 
 
 BEHIND = "deleted behind the orchestrator's back"
 
-STORIES: Mapping[str, Story] = {
-    "completes": Story(completes),
-    "fails": Story(fails, error="Heat ended in UPDATE_FAILED: "),
-    "goes on": Story(goes_on, held=True),
-    "is cancelled": Story(
+STORIES: Mapping[str, EndingStory] = {
+    "completes": EndingStory(completes),
+    "fails": EndingStory(fails, error="Heat ended in UPDATE_FAILED: "),
+    "goes on": EndingStory(goes_on, held=True),
+    "is cancelled": EndingStory(
         is_cancelled,
         error="Heat ended in ROLLBACK_COMPLETE",
         # It gives the stack its former tags back: our request is not to be seen any more.
-        legacy=Story(is_cancelled, asked=("update", "update")),
+        legacy=EndingStory(is_cancelled, asked=("update", "update")),
     ),
-    "loses its engine": Story(loses_its_engine, asked=("update", "update")),
-    "is overtaken by another job": Story(
+    "loses its engine": EndingStory(loses_its_engine, asked=("update", "update")),
+    "is overtaken by another job": EndingStory(
         overtaken("orchestrator-9-other"), asked=("update", "update")
     ),
-    "is overtaken by a stranger": Story(overtaken(""), asked=("update", "update")),
-    "is followed by a restore": Story(
+    "is overtaken by a stranger": EndingStory(overtaken(""), asked=("update", "update")),
+    "is followed by a restore": EndingStory(
         followed_by("RESTORE", "COMPLETE"), asked=("update", "update")
     ),
-    "is followed by a deletion": Story(followed_by("DELETE", "COMPLETE"), error=BEHIND),
-    "is followed by half a deletion": Story(followed_by("DELETE", "FAILED"), error=BEHIND),
+    "is followed by a deletion": EndingStory(followed_by("DELETE", "COMPLETE"), error=BEHIND),
+    "is followed by half a deletion": EndingStory(followed_by("DELETE", "FAILED"), error=BEHIND),
     **{
-        f"is followed by {action}_{status}": Story(
+        f"is followed by {action}_{status}": EndingStory(
             followed_by(action, status),
             error=f"Heat ended in {action}_FAILED" if status == "FAILED" else "",
             held=status == "IN_PROGRESS",
@@ -145,10 +145,10 @@ STORIES: Mapping[str, Story] = {
         for action in AFTERWARDS
         for status in ("COMPLETE", "FAILED", "IN_PROGRESS")
     },
-    "deletion: is done": Story(is_gone, asked=("delete",), job="delete"),
-    "deletion: goes on": Story(goes_on, asked=("delete",), held=True, job="delete"),
-    "deletion: fails": Story(cannot_be_deleted, asked=("delete", "delete"), job="delete"),
-    "deletion: is dropped": Story(is_dropped, asked=("delete", "delete"), job="delete"),
+    "deletion: is done": EndingStory(is_gone, asked=("delete",), job="delete"),
+    "deletion: goes on": EndingStory(goes_on, asked=("delete",), held=True, job="delete"),
+    "deletion: fails": EndingStory(cannot_be_deleted, asked=("delete", "delete"), job="delete"),
+    "deletion: is dropped": EndingStory(is_dropped, asked=("delete", "delete"), job="delete"),
 }
 
 
@@ -157,7 +157,7 @@ STORIES: Mapping[str, Story] = {
 
 @dataclass
 class StoryCell(Cell):
-    story: Story = STORIES["completes"]
+    story: EndingStory = STORIES["completes"]
     name: str = ""
     reported: bool = False
     """Whether the version was reported while Heat still had something in progress."""

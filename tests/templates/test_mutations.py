@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from orchestrator.cli import checking, entries
-from orchestrator.cli.entries import Entry, Problem
+from orchestrator.cli.entries import CatalogueEntry, Problem
 from orchestrator.clients import catalogue, heat_types
 
 from .mutations import Mutant, mutants
@@ -51,13 +51,13 @@ class Checker:
         finally:
             file.write_text(before, encoding="utf-8")
 
-    def _with(self, changed: str) -> list[Entry]:
+    def _with(self, changed: str) -> list[CatalogueEntry]:
         return [
             entries.read_entry(self.folder / name) if name == changed else entry
             for name, entry in self._good.items()
         ]
 
-    def _check(self, names: list[str], all_entries: list[Entry]) -> list[Problem]:
+    def _check(self, names: list[str], all_entries: list[CatalogueEntry]) -> list[Problem]:
         return [
             problem
             for found in checking.check(all_entries, self._heat, names)

@@ -10,10 +10,11 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator import environment, settings
+from orchestrator import settings
 from orchestrator.cli import settings_view
 from orchestrator.clients import broker
 from orchestrator.errors import SettingsError
+from orchestrator.settings import environment
 
 from tests.certificates import certificate
 
@@ -508,6 +509,8 @@ def test_a_broker_url_is_handed_to_kombu_in_a_form_that_it_understands(
         ({"BROKER_TRANSPORT_OPTIONS": '{"socket_timout": 5}'}, "did you mean 'socket_timeout'?"),
         ({"BROKER_TRANSPORT_OPTIONS": '{"socket_timeout": "5"}'}, "socket_timeout is a number"),
         ({"BROKER_TRANSPORT_OPTIONS": '{"socket_timeout": NaN}'}, "it is not JSON"),
+        ({"BROKER_TRANSPORT_OPTIONS": '{"socket_timeout": 1e999}'}, "it is not JSON"),
+        ({"BROKER_TRANSPORT_OPTIONS": "[" * 100_000}, "it is nested too deeply"),
         ({"BROKER_TRANSPORT_OPTIONS": '{"sep": ":"}'}, "unknown option 'sep'"),
     ],
 )

@@ -35,7 +35,7 @@ _ENGINES: dict[str, dict[str, Any]] = {
 """The first is Octavia's default; the engine makes itself an executor of so many threads for each job."""
 
 
-class Claims:
+class ConductorClaims:
     """The claims of this process, extended every quarter of their time when half of it is over."""
 
     def __init__(self, board: JobBoard) -> None:
@@ -107,7 +107,7 @@ class Durable(_AsOctavia, NonBlockingConductor):
 def conductor(name: str, engine: str, slots: int, claims: int, wait: float) -> ExecutorConductor:
     persistence = work.persistence()
     board = work.board(persistence)
-    held = Claims(board)
+    held = ConductorClaims(board)
     made: ExecutorConductor
     if persistence is None:
         made = InMemory(

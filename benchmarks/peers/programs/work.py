@@ -113,7 +113,7 @@ class Submit(task.Task):
         }
 
 
-class Wait(task.Task):
+class PeerWait(task.Task):
     """Look at the stack until it is done."""
 
     default_provides = "stack"
@@ -169,7 +169,7 @@ class Record(task.Task):
 
 def flow() -> linear_flow.Flow:
     """The job; a factory, because a flow that is kept in a database is made again from its factory's name."""
-    return linear_flow.Flow("node").add(Submit(), Wait(), Record())
+    return linear_flow.Flow("node").add(Submit(), PeerWait(), Record())
 
 
 def board(persistence: Backend | None) -> JobBoard:

@@ -290,9 +290,9 @@ class Connections:
         :raises HistoryChanged: etcd was restored from a backup, or is another one.
         """
         mark, witness = self.history.mark(), self.history.witness
-        key, revision = (
-            (witness.key, witness.revision) if witness else (_ANY_KEY, 0)
-        )
+        key, revision = _ANY_KEY, 0
+        if witness:
+            key, revision = witness.key, witness.revision
         try:
             reply = self._read(channel, key, revision, seconds)
         except grpc.RpcError as error:
@@ -338,11 +338,9 @@ class Connections:
 def _not_connected(channel: Channel, error: grpc.RpcError) -> StoreUnavailable:
     """Nothing that was asked for has been sent yet."""
     meaning = understood(channel.endpoint, error)
-    return (
-        meaning
-        if isinstance(meaning, StoreForbidden | NotSent)
-        else NotSent(str(meaning))
-    )
+    if isinstance(meaning, StoreForbidden | NotSent):
+        return meaning
+    return NotSent(str(meaning))
 
 
 def _open(endpoint: str, access: EtcdAccess) -> Channel:
@@ -370,4 +368,6 @@ def _open(endpoint: str, access: EtcdAccess) -> Channel:
 
 
 def _content(path: str) -> bytes | None:
-    return Path(path).read_bytes() if path else None
+    if path:
+        return Path(path).read_bytes()
+    return None

@@ -164,7 +164,9 @@ def tls_fault(details: str) -> str:
     told = next((sentence for part, sentence in _TLS if part in lowered), "")
     if told:
         return f"TLS: {told}"
-    return _IN_THE_CLEAR if lowered.rstrip(" .").endswith(_CLOSED) else ""
+    if lowered.rstrip(" .").endswith(_CLOSED):
+        return _IN_THE_CLEAR
+    return ""
 
 
 def understood(endpoint: str, error: grpc.RpcError) -> OrchestratorError:
@@ -198,8 +200,11 @@ def _sentence(
 ) -> str:
     if kind is StoreRefused:
         return f"etcd refuses the request: {details}"
-    verb = " refuses us" if kind is StoreForbidden else ""
-    return f"{place}{verb}: {details}" + (f"; {advice}" if advice else "")
+    if kind is StoreForbidden:
+        place += " refuses us"
+    if advice:
+        details += f"; {advice}"
+    return f"{place}: {details}"
 
 
 def breaks_connection(error: grpc.RpcError, meaning: OrchestratorError) -> bool:

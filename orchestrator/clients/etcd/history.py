@@ -118,9 +118,9 @@ class History:
         """Forget what was known, once. Returns the error to raise."""
         with self._lock:
             if mark.generation == self._mark.generation:
-                cluster, floor = (
-                    (header.cluster_id, header.revision) if header else (0, 0)
-                )
+                cluster, floor = 0, 0
+                if header:
+                    cluster, floor = header.cluster_id, header.revision
                 self._mark = Mark(mark.generation + 1, cluster, floor)
                 self._witness = None
         return HistoryChanged(

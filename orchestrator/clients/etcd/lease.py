@@ -12,6 +12,7 @@ from etcd3.etcdrpc import rpc_pb2 as rpc
 
 from ...core.backoff import Backoff
 from ...errors import StoreUnavailable
+from ...events import EventName, count
 from .connection import Channel, Connections
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class EtcdLease:
                 )
             )
         except StoreUnavailable:
+            count(EventName.LEASE_LEFT)
             log.info(
                 "Lease not revoked, it expires by itself",
                 extra={"event": "lease_left"},

@@ -74,14 +74,17 @@ class EtcdStore:
 
     def get(self, key: str) -> KeyValue | None:
         reply = self._read("Range", rpc.RangeRequest(key=wire.raw(key)), key)
-        return wire.key_value(reply.kvs[0]) if reply.kvs else None
+        if reply.kvs:
+            return wire.key_value(reply.kvs[0])
+        return None
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+    def get_many(
+        self, keys: Sequence[str], *, revision: int = 0
+    ) -> Mapping[str, KeyValue]:
         if not keys:
             return {}
         wanted = list(dict.fromkeys(keys))
         found: dict[str, KeyValue] = {}
-        revision = 0
         for start in range(
             0, len(wanted), 100
         ):  # etcd takes 128 operations a transaction
@@ -208,7 +211,9 @@ class EtcdStore:
         keys: Sequence[str],
         lease: Lease | None = None,
     ) -> tuple[int, Mapping[str, KeyValue]]:
-        lease_id = lease.id if isinstance(lease, EtcdLease) else 0
+        lease_id = 0
+        if isinstance(lease, EtcdLease):
+            lease_id = lease.id
         request = wire.transaction(transaction, keys, lease_id)
         about = next(iter((*transaction.puts, *transaction.deletes)), "")
         reply = self._write(

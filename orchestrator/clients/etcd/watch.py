@@ -14,6 +14,7 @@ import grpc
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
 from ...errors import StoreForbidden, StoreUnavailable
+from ...events import EventName, count
 from ..store import Compacted, Event, HistoryChanged
 from . import wire
 from .connection import Channel, Connections
@@ -28,7 +29,7 @@ DEAF_AFTER = 12.0
 GIVEN_UP_AFTER = 45.0
 """Seconds for which a watch is opened anew and anew; then whoever listens begins anew."""
 _LOOK = 0.5
-"""Seconds between looks whether the connection has been given up."""
+"""Seconds between two checks whether the connection has been given up."""
 
 
 class EtcdWatch:
@@ -81,6 +82,7 @@ class EtcdWatch:
                     return
                 if (ended := self._ended_by(error)) is not None:
                     raise ended from error
+                count(EventName.WATCH_BROKEN)
                 log.warning(
                     "Watch ended, opening it again",
                     extra={"event": "watch_broken", "reason": str(error)[:200]},
@@ -235,11 +237,9 @@ class _Stream:
     def _canceled(self, reason: str) -> Exception:
         text = f"etcd ended the watch: {reason}"
         meaning = from_text(self._channel.endpoint, text)
-        return (
-            meaning
-            if isinstance(meaning, StoreUnavailable)
-            else StoreUnavailable(str(meaning))
-        )
+        if isinstance(meaning, StoreUnavailable):
+            return meaning
+        return StoreUnavailable(str(meaning))
 
     def _heartbeat(self) -> None:
         """Ask for progress, and end a stream that is deaf, or whose connection nobody uses any

@@ -58,7 +58,9 @@ def key_value(kv: Any) -> KeyValue:
 
 def event(happened: Any) -> Event:
     kv = happened.kv
-    value = None if happened.type == _DELETE else kv.value
+    value = kv.value
+    if happened.type == _DELETE:
+        value = None
     return Event(text(kv.key), value, kv.create_revision, kv.mod_revision)
 
 

@@ -25,162 +25,17 @@ The address itself answers without Heat's error document when no route fits: 404
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from ...core.refs import Json
 from ...core.stacks import Stack
-from ...core.texts import LONGEST_WORDS, cut
-from ...errors import (
-    HeatFault,
-    HeatRefused,
-    HeatUnavailable,
-    LimitExceeded,
-    OrchestratorError,
-    StackBusy,
-    StackExists,
-    StackMissing,
-)
-
-QUOTED = 200
-"""Characters that a reason quotes of an answer that is none of Heat's."""
+from ...errors import StackMissing
+from .answer import QUOTED, Answer
+from .meaning import no_answer, refusal
 
 _STATUS = re.compile(r"[A-Z]+_(IN_PROGRESS|COMPLETE|FAILED)")
-_NOT_FOUND = re.compile(
-    r"The (?P<entity>[^()]+) \((?P<name>[^()]*)\) could not be found"
-)
-_FORBIDDEN = re.compile(r"not authorized to use (?P<action>\S+?)\.?$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-_MISSING = frozenset({"EntityNotFound", "NotFound", "StackNotFound"})
-_BUSY = frozenset({"ActionInProgress", "ActionNotComplete", "StopActionFailed"})
-_WRONG_PLACE = frozenset(
-    {"HTTPMethodNotAllowed", "HTTPNotFound", "HTTPNotAcceptable"}
-)
-"""Heat answers so to a path or a method that it does not have: the address is wrong, not the
-request."""
-_NO_ROLE = frozenset({"HTTPForbidden", "InvalidTenant", "NotAuthorized"})
-_OUTAGE = re.compile(
-    r"Messag|RPC|DB|Database|OperationalError|Timeout|TimedOut|Connect|Connection|Disconnected|Unavailable"
-    r"|DiscoveryFailure|Unauthorized|AuthorizationFailure|EndpointNotFound"
-)
-"""Types of a 500 that tell of Heat's own surroundings (its queue, its database, Keystone), not of
-the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: *headers* by their names in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def without(self, secrets: Iterable[str]) -> Answer:
-        """The same without some texts, should the other side quote them."""
-        body = self.body
-        for secret in secrets:
-            if len(secret) >= 4:  # else "1" would hide the answer itself
-                body = body.replace(secret.encode(), b"***")
-        return replace(self, body=body)
-
-    def json(self) -> Json:
-        """The document; None where there is none (as for ``null``)."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
-
-    def __str__(self) -> str:
-        kind = (
-            self.headers.get("content-type", "").partition(";")[0]
-            or "no content type"
-        )
-        place = (
-            f" to {plain(self.headers.get('location', ''), 80)}"
-            if 300 <= self.status < 400
-            else ""
-        )
-        return f"{self.status}{place}, {plain(kind, 60)}: {self.words}"
-
-    @property
-    def words(self) -> str:
-        """The first words of the body."""
-        return (
-            plain(self.body[: 4 * QUOTED].decode("utf-8", "replace"), QUOTED)
-            or "nothing"
-        )
-
-
-class TokenRefused(HeatUnavailable):
-    """401: the token has expired or was revoked. A new one is fetched and the request is made
-    again."""
-
-
-class RoleMissing(HeatUnavailable):
-    """403 about the user, not about the request. Heat and Keystone remember roles for some
-    minutes.
-
-    :param explained: whether Heat says what is not allowed. Where Keystone refuses Heat a trust,
-        it does not.
-    """
-
-    def __init__(self, reason: str, *, explained: bool = True) -> None:
-        super().__init__(reason)
-        self.explained = explained
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Heat's own error document."""
-
-    status: int
-    kind: str
-    reason: str
-    message: str
-    """What the error itself says; empty where Heat does not pass it on."""
-
-
-def plain(text: str, most: int) -> str:
-    """A text that fits into a line of a log: no control characters, no more than *most*
-    characters."""
-    line = " ".join(_CONTROL.sub(" ", text).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def fault_of(answer: Answer) -> Fault | None:
-    """Heat's error document, None when the answer is none."""
-    document = answer.json()
-    if not isinstance(document, dict):
-        return None
-    code, inner = document.get("code"), document.get("error")
-    if (
-        isinstance(code, bool)
-        or code != answer.status
-        or not isinstance(document.get("title"), str)
-    ):
-        return None
-    if (
-        not isinstance(inner, dict)
-        or not isinstance(inner.get("type"), str)
-        or not inner["type"]
-    ):
-        return None
-    message = inner.get("message")
-    message = message.strip() if isinstance(message, str) else ""
-    explanation = document.get("explanation")
-    reason = (
-        message
-        or (explanation.strip() if isinstance(explanation, str) else "")
-        or "no reason given"
-    )
-    # An error of validation may quote a whole template.
-    reason = cut(plain(reason, len(reason)), LONGEST_WORDS)
-    return Fault(answer.status, plain(inner["type"], 80), reason, message)
-
 
 # The six requests ---------------------------------------------------------------------------------
 
@@ -192,12 +47,12 @@ def created(answer: Answer, name: str) -> str:
     """
     document = _inner(answer, "stack") if answer.status == 201 else None
     if document is None:
-        raise _refusal(answer, name)
+        raise refusal(answer, name)
     stack_id = _text(document, "id")
     if not stack_id or any(
         place != (name, stack_id) for place in _self_links(document)
     ):
-        raise _no_answer(answer)
+        raise no_answer(answer)
     return stack_id
 
 
@@ -213,7 +68,7 @@ def updated(answer: Answer, name: str, stack_id: str) -> None:
         or b"202 Accepted" in answer.body[:QUOTED]
     )
     if answer.status != 202 or not accepted:
-        raise _refusal(answer, name, stack_id)
+        raise refusal(answer, name, stack_id)
 
 
 def deleted(answer: Answer, name: str, stack_id: str) -> None:
@@ -223,7 +78,7 @@ def deleted(answer: Answer, name: str, stack_id: str) -> None:
     :raises OrchestratorError: what else the answer means.
     """
     if answer.status != 204:
-        raise _refusal(answer, name, stack_id)
+        raise refusal(answer, name, stack_id)
 
 
 def shown(
@@ -238,12 +93,12 @@ def shown(
     """
     document = _inner(answer, "stack") if answer.status == 200 else None
     if document is None:
-        raise _refusal(answer, name, stack_id)
+        raise refusal(answer, name, stack_id)
     stack = _stack(document)
     if stack is None or stack.name != name or stack_id not in ("", stack.id):
-        raise _no_answer(answer)
+        raise no_answer(answer)
     if outputs and stack.outputs is None and stack.status != "DELETE_COMPLETE":
-        raise _no_answer(answer)
+        raise no_answer(answer)
     return stack
 
 
@@ -259,11 +114,11 @@ def located(answer: Answer, name: str) -> str | None:
     if answer.status == 302:
         place = _place(answer.headers.get("location", ""))
         if place is None or place[0] != name:
-            raise _no_answer(answer)
+            raise no_answer(answer)
         return place[1]
     if answer.status == 200:  # a Heat that does not redirect
         return shown(answer, name, "").id
-    error = _refusal(answer, name)
+    error = refusal(answer, name)
     if isinstance(error, StackMissing):
         return None
     raise error
@@ -276,16 +131,16 @@ def listed(answer: Answer) -> list[Stack]:
     """
     document = answer.json() if answer.status == 200 else None
     if document is None:
-        raise _refusal(answer)
+        raise refusal(answer)
     items = document.get("stacks") if isinstance(document, dict) else None
     if not isinstance(items, list):
-        raise _no_answer(answer)
+        raise no_answer(answer)
     stacks = [
         _stack(item) if isinstance(item, dict) else None for item in items
     ]
     whole = [stack for stack in stacks if stack is not None]
     if len(whole) < len(stacks):
-        raise _no_answer(answer)
+        raise no_answer(answer)
     return whole
 
 
@@ -365,115 +220,3 @@ def _place(address: str) -> tuple[str, str] | None:
         if len(parts) >= 3 and parts[-3] == "stacks" and parts[-2] and parts[-1]
         else None
     )
-
-
-# What an answer means that is not the one hoped for -----------------------------------------------
-
-
-def _no_answer(answer: Answer) -> HeatUnavailable:
-    return HeatUnavailable(
-        f"what answered is not Heat's API ({answer}); check the address of Heat, and"
-        " what stands between it and the worker"
-    )
-
-
-def _refusal(
-    answer: Answer, name: str = "", stack_id: str = ""
-) -> OrchestratorError:
-    """The error for an answer that did not succeed.
-
-    :param name: the stack that was asked for; empty for a list.
-    :param stack_id: its id where the request named one.
-    """
-    fault = fault_of(answer)
-    if answer.status == 401 and (fault or _of_the_token_filter(answer)):
-        return TokenRefused(f"Heat refuses the token ({answer})")
-    if fault is None or fault.kind in _WRONG_PLACE:
-        return _no_answer(answer)
-    if fault.status == 404:
-        return _missing(answer, fault, name, stack_id)
-    if fault.kind in _BUSY:
-        return StackBusy(fault.reason)
-    if fault.status == 403 or _lacks_roles(fault):
-        return _forbidden(fault)
-    if fault.status == 409:
-        exists = fault.kind == "StackExists"
-        return (
-            StackExists(409, fault.reason, fault.kind)
-            if exists
-            else StackBusy(f"Heat answers 409: {fault.reason}")
-        )
-    if fault.status == 500 and not _OUTAGE.search(fault.kind):
-        return HeatFault(fault.kind, fault.reason)
-    if fault.status in (408, 429) or fault.status >= 500:
-        return HeatUnavailable(
-            f"Heat answers {fault.status} ({fault.kind}): {fault.reason}"
-        )
-    return _refused(fault)
-
-
-def _of_the_token_filter(answer: Answer) -> bool:
-    """Whether the 401 comes from the filter before Heat that asks Keystone about tokens."""
-    document = answer.json()
-    inner = document.get("error") if isinstance(document, dict) else None
-    keystone = (
-        answer.headers.get("www-authenticate", "")
-        .lower()
-        .startswith("keystone ")
-    )
-    return keystone or (isinstance(inner, dict) and inner.get("code") == 401)
-
-
-def _missing(
-    answer: Answer, fault: Fault, name: str, stack_id: str
-) -> OrchestratorError:
-    """404 of Heat: about the very stack, about something that the template names, or about nothing
-    we asked for."""
-    if fault.kind not in _MISSING or not name:
-        return _no_answer(answer)
-    found = _NOT_FOUND.search(fault.message)
-    if found and found["entity"].strip() != "Stack":
-        return _refused(fault)
-    if found and found["name"] in (name, stack_id):
-        return StackMissing(fault.reason)
-    if not found and any(
-        _names(fault.message, text) for text in (name, stack_id) if text
-    ):
-        return StackMissing(fault.reason)
-    return _no_answer(answer)
-
-
-def _names(message: str, text: str) -> bool:
-    return (
-        re.search(rf"(?<![\w.-]){re.escape(text)}(?![\w-])", message)
-        is not None
-    )
-
-
-def _forbidden(fault: Fault) -> OrchestratorError:
-    """403 of Heat: because of the user's roles, or because of what the template wants to use."""
-    action = _FORBIDDEN.search(fault.message)
-    if action and action["action"].startswith(("resource_types:", "OS::")):
-        return _refused(fault)
-    if fault.kind in _NO_ROLE or action or _lacks_roles(fault):
-        return RoleMissing(
-            f"Heat answers {fault.status} ({fault.kind}): {fault.reason}"
-        )
-    if fault.kind == "Forbidden":
-        return RoleMissing(
-            f"Heat answers 403: {fault.reason}", explained=bool(fault.message)
-        )
-    return _refused(fault)
-
-
-def _lacks_roles(fault: Fault) -> bool:
-    """Whether the user has not the roles that Heat wants to delegate
-    (``trusts_delegated_roles``)."""
-    return fault.kind == "MissingCredentialError" and "roles" in fault.message
-
-
-def _refused(fault: Fault) -> HeatRefused:
-    kind = (
-        LimitExceeded if fault.kind == "RequestLimitExceeded" else HeatRefused
-    )
-    return kind(fault.status, fault.reason, fault.kind)

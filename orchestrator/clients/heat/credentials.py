@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import TenantUnusable
-from .answers import plain
-from .connections import NORMAL_TRUST, Trust, host
+from .answer import plain
+from .connections import NORMAL_TRUST, Trust
+from .failures import host
 
 PASSWORD = ("password", "v3password")
 APPLICATION_CREDENTIAL = ("v3applicationcredential",)
@@ -80,13 +81,17 @@ class Credentials:
                 "application_credential_name", "application_credential_id"
             )
             what = f"application credential {name}"
-        return f"{what} at {host(self.auth_url)}" if self.auth_url else what
+        if self.auth_url:
+            return f"{what} at {host(self.auth_url)}"
+        return what
 
     @property
     def cure(self) -> str:
         """What a person has to do once they are wrong. A file is read again when it changes, the
         environment is not."""
-        restart = "" if self.files else " and restart the workers"
+        restart = " and restart the workers"
+        if self.files:
+            restart = ""
         return f"correct {self.source}{restart}"
 
     @property
@@ -123,7 +128,9 @@ class Credentials:
         if self._first("system_scope"):
             return {"system": {"all": True}}
         domain = self._named("domain")
-        return {"domain": domain} if domain else {}
+        if domain:
+            return {"domain": domain}
+        return {}
 
     @property
     def account(self) -> str:
@@ -204,4 +211,6 @@ def endpoint_of(template: str, tenant: str) -> str:
     for mark in _MARKS:
         address = address.replace(mark, quoted)
     address = address.rstrip("/")
-    return address if address.endswith(f"/{quoted}") else f"{address}/{quoted}"
+    if address.endswith(f"/{quoted}"):
+        return address
+    return f"{address}/{quoted}"

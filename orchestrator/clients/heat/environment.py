@@ -16,14 +16,15 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ...errors import EnvironmentUnusable
-from .answers import QUOTED, plain
-from .connections import Trust, without_userinfo
+from .answer import QUOTED, plain
+from .connections import Trust
 from .credentials import (
     APPLICATION_CREDENTIAL,
     NO_AUTHENTICATION,
     PASSWORD,
     Credentials,
 )
+from .failures import without_userinfo
 
 _WORDS = {
     **dict.fromkeys(("", "1", "true", "yes", "on"), True),
@@ -50,15 +51,19 @@ _REQUIRED = {
 """By the kind of credentials: options of which one has to be given, and the variable to set."""
 
 
+_TRUST_KEYS = {"verify", "insecure", "cacert", "cert"}
+"""Keys of a tenant's file that say how Keystone's and Heat's certificates are checked."""
+
+
 def of_environment() -> Credentials:
     """The credentials of this process: ``OS_*`` variables, or ``OS_CLOUD`` and ``clouds.yaml``.
 
     :raises EnvironmentUnusable: naming what is wrong.
     """
     cloud = os.environ.get("OS_CLOUD", "")
-    source = (
-        f"cloud {cloud!r} of clouds.yaml" if cloud else "the OS_* variables"
-    )
+    source = "the OS_* variables"
+    if cloud:
+        source = f"cloud {cloud!r} of clouds.yaml"
     with _told(source):
         # Half a second to import: only those who talk to Heat pay.
         from openstack import config
@@ -106,23 +111,14 @@ def of_file(path: str, base: Credentials | None) -> Credentials:
         )
     if base is None:
         return found
-    given = document.keys() & {
-        "region_name",
-        "verify",
-        "insecure",
-        "cacert",
-        "cert",
-        "interface",
-    }
-    return replace(
-        found,
-        region=found.region if "region_name" in given else base.region,
-        interface=found.interface if "interface" in given else base.interface,
-        trust=found.trust
-        if given - {"region_name", "interface"}
-        else base.trust,
-        endpoint=found.endpoint or base.endpoint,
-    )
+    inherited: dict[str, Any] = {"endpoint": found.endpoint or base.endpoint}
+    if "region_name" not in document:
+        inherited["region"] = base.region
+    if "interface" not in document:
+        inherited["interface"] = base.interface
+    if not document.keys() & _TRUST_KEYS:
+        inherited["trust"] = base.trust
+    return replace(found, **inherited)
 
 
 def tenant_file(folder: str, tenant: str) -> str:
@@ -179,10 +175,10 @@ def _words(error: Exception) -> str:
 
     if isinstance(error, exceptions.NoMatchingPlugin):
         return f"auth_type (OS_AUTH_TYPE) {error.name!r} is unknown"
-    text = plain(without_userinfo(str(error)), QUOTED)
-    return (
-        f"cannot be used ({type(error).__name__}{': ' + text if text else ''})"
-    )
+    what = type(error).__name__
+    if text := plain(without_userinfo(str(error)), QUOTED):
+        what += f": {text}"
+    return f"cannot be used ({what})"
 
 
 def _check_cloud(cloud: str, loader: Any) -> None:
@@ -215,8 +211,12 @@ def _clouds(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         words = plain(str(error), QUOTED)
         raise EnvironmentUnusable(f"{path}: {words}; correct it") from error
-    clouds = document.get("clouds") if isinstance(document, dict) else None
-    return clouds if isinstance(clouds, dict) else {}
+    if not isinstance(document, dict):
+        return {}
+    clouds = document.get("clouds")
+    if not isinstance(clouds, dict):
+        return {}
+    return clouds
 
 
 def _credentials(
@@ -251,7 +251,8 @@ def _options(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     given = config.get("auth") or {}
     found: dict[str, Any] = {}
     methods = given.get("auth_methods") or config.get("auth_methods") or []
-    methods = methods.split(",") if isinstance(methods, str) else methods
+    if isinstance(methods, str):
+        methods = methods.split(",")
     if methods:
         given = {**given, "auth_methods": methods}
     for option in plugin_options(kind, methods):
@@ -270,7 +271,9 @@ def _check(found: Credentials) -> None:
     missing."""
     for names, variable in _REQUIRED.get(found.kind, ()):
         if not any(found.options.get(name) for name in names):
-            whose = f" for {found.who}" if variable in _PROOFS else ""
+            whose = ""
+            if variable in _PROOFS:
+                whose = f" for {found.who}"
             raise EnvironmentUnusable(
                 f"{found.source}: {variable} not set{whose}"
             )
@@ -314,7 +317,10 @@ def _trust(region: Any, source: str) -> Trust:
         word = verify.strip().lower()
         verify = _WORDS.get(word, verify)
     _check_file(verify, source, "the CA file (OS_CACERT)")
-    for path in cert if isinstance(cert, tuple) else (cert,):
+    paths = cert
+    if not isinstance(cert, tuple):
+        paths = (cert,)
+    for path in paths:
         _check_file(
             path, source, "the client certificate or its key (OS_CERT, OS_KEY)"
         )

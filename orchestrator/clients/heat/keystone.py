@@ -6,113 +6,68 @@ refuses is told apart from a password that it refuses: Keystone's own answer, 40
 both. An application credential gives the token of its one project. All other kinds of
 authentication go through keystoneauth.
 
-An answer of Keystone counts only in its own shape: a token, or ``{"error": {"code": <status>,
-"message", "title"}}``.
+:mod:`.identity` knows the shapes of the API, :mod:`.tokens` keeps the tokens.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from urllib.parse import quote
 
 from ...core.refs import Json
 from ...errors import (
     CredentialsRejected,
-    EnvironmentUnusable,
-    HeatUnavailable,
     OrchestratorError,
     ProjectRefused,
 )
-from .answers import QUOTED, Answer, plain
-from .connections import Connections, host
+from .answer import Answer
+from .connections import Connections
 from .credentials import (
     APPLICATION_CREDENTIAL,
     NO_AUTHENTICATION,
     PASSWORD,
     Credentials,
-    endpoint_of,
+)
+from .failures import host
+from .heat_address import heat_address
+from .identity import (
+    Refused,
+    inner_of,
+    is_refusal,
+    login_request,
+    no_answer,
 )
 from .logins import Account, Logins
+from .tokens import (
+    Access,
+    NoKeystone,
+    Token,
+    Tokens,
+    bound_elsewhere,
+    life,
+    made,
+)
+
+__all__ = (
+    "Access",
+    "Keystone",
+    "Token",
+    "Tokens",
+    "access",
+    "bound_elsewhere",
+    "heat_address",
+    "made",
+)
 
 _LOGIN, _OWN = "", "/own"
 """Beside the projects: the token of the login, and that of the scope that the credentials name. No
 project is called so."""
-_LIFE = 3600.0
-"""Seconds of a token whose life cannot be read."""
-_EARLY = 120.0
-"""Seconds before its end at which a token is renewed; of a short one, half of its life. A request
-may wait in a busy Heat before the token is looked at (30 s were seen on two cores)."""
 _LOGIN_TIME = 150.0
 """Seconds that a login may take, as others see it: after that it counts as broken off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token, and where Heat is for its project.
-
-    *headers* carry it; *project* is the id of the project that it is for, empty when it is for
-    none. *made* and *renew* (when it is time for a new one) are by the monotonic clock.
-    """
-
-    headers: Mapping[str, str] = field(repr=False)
-    project: str
-    catalog: Json = field(repr=False, default=None)
-    made: float = 0.0
-    renew: float = float("inf")
-
-    @property
-    def value(self) -> str:
-        return self.headers.get("X-Auth-Token", "")
-
-    @property
-    def fresh(self) -> bool:
-        return time.monotonic() < self.renew
-
-
-class Refused(Exception):
-    """Keystone said no, in its own document. Never leaves this module."""
-
-    def __init__(self, answer: Answer) -> None:
-        document = answer.json()
-        super().__init__(
-            f"{answer.status}:"
-            f" {plain(str(document['error'].get('message') or ''), QUOTED)}"
-        )
-        self.status = answer.status
-
-
-class Access(Protocol):
-    """Tokens of some credentials."""
-
-    credentials: Credentials
-
-    def token(self, tenant: str) -> Token:
-        """A token for the project.
-
-        :raises CredentialsRejected: a person has to correct the credentials.
-        :raises ProjectRefused: the credentials are good, but not for this project.
-        :raises HeatUnavailable: Keystone does not answer.
-        """
-
-    def drop(self, tenant: str, token: Token) -> None:
-        """Heat refused the token: the next one is a new one."""
-
-    def check(self) -> Token:
-        """Any token at all: are the credentials good?
-
-        :raises CredentialsRejected: they are not.
-        :raises HeatUnavailable: Keystone does not answer.
-        """
-
-    def gone(self, tenant: str) -> bool | None:
-        """Whether there is no such project any more; None when Keystone does not tell us."""
 
 
 def access(
@@ -127,66 +82,6 @@ def access(
     from .plugins import Plugins  # imports keystoneauth, which few need
 
     return Plugins(credentials, connections, logins)
-
-
-class NoKeystone:
-    """A Heat that lets everybody in: the project is the one in the address."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self.credentials = credentials
-
-    def token(self, tenant: str) -> Token:
-        return Token({}, tenant)
-
-    def drop(self, tenant: str, token: Token) -> None:
-        """There is no other."""
-
-    def check(self) -> Token:
-        return Token({}, "")
-
-    def gone(self, tenant: str) -> bool | None:
-        return None
-
-
-class Tokens:
-    """The tokens of a process, by project; each is fetched by one thread at a time."""
-
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-        self._known: dict[str, Token] = {}
-        self._locks: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def get(self, tenant: str, fetch: Callable[[], Token]) -> Token:
-        known = self._known.get(tenant)
-        if known is not None and known.fresh:
-            return known
-        with self._alone(tenant):
-            known = self._known.get(tenant)
-            if known is None or not known.fresh:
-                known = self._known[tenant] = fetch()
-            return known
-
-    def drop(self, tenant: str, token: Token) -> None:
-        """Forget this very token; another thread may have fetched a new one by now."""
-        with self._lock:
-            if self._known.get(tenant) is token:
-                del self._known[tenant]
-
-    @contextmanager
-    def _alone(self, tenant: str) -> Iterator[None]:
-        with self._lock:
-            lock = self._locks.setdefault(tenant, threading.Lock())
-        if not lock.acquire(
-            timeout=max(min(self._connections.left, threading.TIMEOUT_MAX), 0.0)
-        ):
-            raise HeatUnavailable(
-                "Keystone has not answered another request of this process yet"
-            )
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 class Keystone:
@@ -214,9 +109,11 @@ class Keystone:
         return self._tokens.get(tenant, lambda: self._of_project(tenant))
 
     def drop(self, tenant: str, token: Token) -> None:
-        self._tokens.drop(_LOGIN if self.credentials.bound else tenant, token)
         if self.credentials.bound:
+            self._tokens.drop(_LOGIN, token)
             self._doubt = time.time()
+        else:
+            self._tokens.drop(tenant, token)
 
     def check(self) -> Token:
         """A token of the scope that the credentials name, or of none: are they good?
@@ -239,15 +136,13 @@ class Keystone:
             )
         except OrchestratorError:
             return None
-        project = _inner(answer, "project")
-        if (
-            answer.status == 200
-            and project is not None
-            and project.get("id") == tenant
-        ):
-            return False
         # Keystone says 403, and not 404, to those who may not see projects.
-        return True if answer.status == 404 and _is_refusal(answer) else None
+        if answer.status == 404 and is_refusal(answer):
+            return True
+        project = inner_of(answer, "project") or {}
+        if answer.status == 200 and project.get("id") == tenant:
+            return False
+        return None
 
     # With a password ------------------------------------------------------------------------------
 
@@ -301,28 +196,29 @@ class Keystone:
         answer = self._ask(
             "GET", "/auth/tokens", login, {"X-Subject-Token": login.value}
         )
-        if answer.status == 200 and _inner(answer, "token") is not None:
+        if answer.status == 200 and inner_of(answer, "token") is not None:
             return True
-        if _is_refusal(answer):
+        if is_refusal(answer):
             return False
-        raise _no_answer(answer, self._url)
+        raise no_answer(answer, self._url)
 
     def _direct(self, tenant: str, mine: Mapping[str, bool]) -> Token:
         """A project's token, made of the password: for a Keystone that makes no token of
         another."""
         auth = {
-            **_login_request(self.credentials),
+            **login_request(self.credentials),
             "scope": {"project": {"id": tenant}},
         }
         try:
-            with self._logins.attempt(
-                self._account,
-                self._doubt,
-                min(self._connections.left, _LOGIN_TIME),
-            ):
+            with self._attempt():
                 return self._tokens_request(auth)
         except Refused as error:
             raise self._why_not(tenant, mine) from error
+
+    def _attempt(self) -> AbstractContextManager[None]:
+        """A try of the password, by one process at a time."""
+        seconds = min(self._connections.left, _LOGIN_TIME)
+        return self._logins.attempt(self._account, self._doubt, seconds)
 
     def _why_not(self, tenant: str, mine: Mapping[str, bool]) -> ProjectRefused:
         """What is wrong with the project. The login is good, or there would be no saying."""
@@ -333,16 +229,13 @@ class Keystone:
             )
         gone, who = self.gone(tenant), self.credentials.who
         if gone:
-            place = host(self._url)
             return ProjectRefused(
                 tenant,
-                f"Keystone at {place} has no such project; correct tenant_id",
+                f"Keystone at {host(self._url)} has no such project; correct tenant_id",
             )
-        what = (
-            "no role in it"
-            if gone is False
-            else "no role in it, or there is no such project"
-        )
+        what = "no role in it"
+        if gone is None:
+            what += ", or there is no such project"
         return ProjectRefused(
             tenant,
             f"{who} has {what}; give it a role there, or correct tenant_id",
@@ -352,9 +245,14 @@ class Keystone:
         """The projects in which the user has a role, and whether they are enabled. Empty when
         Keystone does not say."""
         answer = self._ask("GET", "/auth/projects", self._login())
-        document = answer.json() if answer.status == 200 else None
-        found = document.get("projects") if isinstance(document, dict) else None
-        listed = found if isinstance(found, list) else []
+        if answer.status != 200:
+            return {}
+        document = answer.json()
+        if not isinstance(document, dict):
+            return {}
+        listed = document.get("projects")
+        if not isinstance(listed, list):
+            return {}
         return {
             str(project.get("id")): bool(project.get("enabled", True))
             for project in listed
@@ -368,15 +266,12 @@ class Keystone:
         return self._tokens.get(_LOGIN, self._log_in)
 
     def _log_in(self) -> Token:
-        with self._logins.attempt(
-            self._account, self._doubt, min(self._connections.left, _LOGIN_TIME)
-        ):
+        with self._attempt():
             try:
-                return self._tokens_request(_login_request(self.credentials))
+                return self._tokens_request(login_request(self.credentials))
             except Refused as error:
-                raise CredentialsRejected(
-                    _rejected(self.credentials, str(error))
-                ) from error
+                told = _rejected(self.credentials, str(error))
+                raise CredentialsRejected(told) from error
 
     # Keystone's API -------------------------------------------------------------------------------
 
@@ -385,19 +280,17 @@ class Keystone:
         answer = self._exchange(
             "POST", "/auth/tokens", {"Content-Type": "application/json"}, body
         )
-        if answer.status in (400, 401, 403, 404) and _is_refusal(answer):
+        if answer.status in (400, 401, 403, 404) and is_refusal(answer):
             raise Refused(answer)
-        token = _inner(answer, "token") if answer.status in (200, 201) else None
+        token = inner_of(answer, "token")
         value = answer.headers.get("x-subject-token")
-        if token is None or not value:
-            raise _no_answer(answer, self._url)
-        project = token.get("project")
-        return made(
-            {"X-Auth-Token": value},
-            str(project.get("id") or "") if isinstance(project, dict) else "",
-            token.get("catalog"),
-            _life(token),
-        )
+        if answer.status not in (200, 201) or token is None or not value:
+            raise no_answer(answer, self._url)
+        project = ""
+        if isinstance(token.get("project"), dict):
+            project = str(token["project"].get("id") or "")
+        headers = {"X-Auth-Token": value}
+        return made(headers, project, token.get("catalog"), life(token))
 
     def _ask(
         self,
@@ -424,32 +317,9 @@ class Keystone:
             body,
             self.credentials.trust,
         )
-        return (
-            answer
-            if answer.status < 300
-            else answer.without(self.credentials.secrets)
-        )
-
-
-def made(
-    headers: Mapping[str, str], project: str, catalog: Json, life: float
-) -> Token:
-    """A token of now that is good for *life* seconds."""
-    now = time.monotonic()
-    return Token(
-        headers, project, catalog, now, now + life - min(_EARLY, life / 2)
-    )
-
-
-def bound_elsewhere(
-    credentials: Credentials, project: str, tenant: str
-) -> ProjectRefused:
-    return ProjectRefused(
-        tenant,
-        f"the workers use {credentials.who}, which is bound to project"
-        f" {project or 'unknown'}; give the workers credentials for {tenant}, or a user"
-        " with a role in it",
-    )
+        if answer.status < 300:
+            return answer
+        return answer.without(self.credentials.secrets)
 
 
 def _rejected(credentials: Credentials, reason: str) -> str:
@@ -457,136 +327,3 @@ def _rejected(credentials: Credentials, reason: str) -> str:
         f"Keystone rejects {credentials.who} ({reason}): the password or secret is"
         f" wrong or expired, or the account is disabled or locked; {credentials.cure}"
     )
-
-
-def _login_request(credentials: Credentials) -> dict[str, Json]:
-    """What is sent to log in: scoped to nothing, or to what the credentials are bound to."""
-    option = credentials.options.get
-    user: dict[str, Json] = (
-        {"id": option("user_id")}
-        if option("user_id")
-        else {"name": option("username")}
-    )
-    if "name" in user:
-        names = option("user_domain_name") or option("default_domain_name")
-        ids = (
-            option("user_domain_id")
-            or option("default_domain_id")
-            or ("" if names else "default")
-        )
-        user["domain"] = {"id": ids} if ids else {"name": names}
-    if credentials.kind in APPLICATION_CREDENTIAL:
-        secret = str(option("application_credential_secret"))
-        named = {"name": option("application_credential_name"), "user": user}
-        which = (
-            {"id": option("application_credential_id")}
-            if option("application_credential_id")
-            else named
-        )
-        return {
-            "identity": {
-                "methods": ["application_credential"],
-                "application_credential": {**which, "secret": secret},
-            }
-        }
-    identity = {
-        "methods": ["password"],
-        "password": {"user": {**user, "password": str(option("password"))}},
-    }
-    scope: Json = (
-        {"OS-TRUST:trust": {"id": option("trust_id")}}
-        if option("trust_id")
-        else "unscoped"
-    )
-    return {"identity": identity, "scope": scope}
-
-
-# Where Heat is ------------------------------------------------------------------------------------
-
-
-def heat_address(credentials: Credentials, token: Token, tenant: str) -> str:
-    """Heat's address for a project.
-
-    :raises EnvironmentUnusable: the catalogue does not say it for this region and interface.
-    """
-    if credentials.endpoint:
-        return endpoint_of(credentials.endpoint, tenant)
-    services = [
-        service for service in token.catalog or () if isinstance(service, dict)
-    ]
-    ends = [
-        end
-        for service in services
-        if service.get("type") == "orchestration"
-        for end in service.get("endpoints") or ()
-    ]
-    found = [end for end in ends if _serves(end, credentials)]
-    if found and isinstance(found[0].get("url"), str):
-        return str(found[0]["url"]).rstrip("/")
-    if not ends:
-        raise EnvironmentUnusable(
-            f"Keystone's catalogue for project {tenant} names no service of type"
-            " orchestration; register Heat there, or set"
-            " OS_ORCHESTRATION_ENDPOINT_OVERRIDE"
-        )
-    known = sorted(
-        {
-            f"{end.get('region_id') or end.get('region')}/{end.get('interface')}"
-            for end in ends
-            if isinstance(end, dict)
-        }
-    )
-    raise EnvironmentUnusable(
-        f"Keystone's catalogue names Heat for {', '.join(known)}, but not for region"
-        f" {credentials.region or 'any'}, interface {credentials.interface}; correct"
-        " OS_REGION_NAME or OS_INTERFACE"
-    )
-
-
-def _serves(end: Json, credentials: Credentials) -> bool:
-    if (
-        not isinstance(end, dict)
-        or end.get("interface") != credentials.interface
-    ):
-        return False
-    return credentials.region in ("", end.get("region_id"), end.get("region"))
-
-
-# The shape of answers -----------------------------------------------------------------------------
-
-
-def _is_refusal(answer: Answer) -> bool:
-    """Whether it is Keystone's own error document."""
-    error = _inner(answer, "error")
-    return error is not None and error.get("code") == answer.status
-
-
-def _inner(answer: Answer, name: str) -> Mapping[str, Json] | None:
-    document = answer.json()
-    inner = document.get(name) if isinstance(document, dict) else None
-    return inner if isinstance(inner, dict) else None
-
-
-def _no_answer(answer: Answer, url: str) -> HeatUnavailable:
-    if answer.status in (429, 500, 502, 503, 504) and _is_refusal(answer):
-        return HeatUnavailable(
-            f"Keystone at {host(url)} answers {answer.status}: {answer.words}"
-        )
-    return HeatUnavailable(
-        f"what answered at {host(url)} is not Keystone's API ({answer}); check"
-        " OS_AUTH_URL"
-    )
-
-
-def _life(token: Mapping[str, Json]) -> float:
-    """Seconds from the making of a token to its end, by Keystone's clock alone."""
-    try:
-        ends = datetime.fromisoformat(str(token["expires_at"]))
-        return max(
-            (
-                ends - datetime.fromisoformat(str(token["issued_at"]))
-            ).total_seconds(),
-            1.0,
-        )
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return _LIFE

@@ -196,7 +196,9 @@ class Logins:
                 or last.state is not LoginState.TRYING
                 or now > last.until
             ):
-                refusals = last.refusals if last else 0
+                refusals = 0
+                if last:
+                    refusals = last.refusals
                 trying = Login(
                     LoginState.TRYING,
                     account.who,
@@ -234,12 +236,13 @@ class Logins:
                 )
 
     def _refused(self, account: Account, current: _Try, reason: str) -> None:
-        last, revision = (
-            (current.before, current.revision)
-            if current.alone
-            else self._memory.read(account)
-        )
-        refusals = (last.refusals if last else 0) + 1
+        if current.alone:
+            last, revision = current.before, current.revision
+        else:
+            last, revision = self._memory.read(account)
+        refusals = 1
+        if last:
+            refusals += last.refusals
         now = time.time()
         until = now + PAUSES[min(refusals, len(PAUSES)) - 1] * random.uniform(
             0.8, 1.2

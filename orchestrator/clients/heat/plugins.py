@@ -14,6 +14,7 @@ from typing import Any
 from keystoneauth1 import exceptions, loading
 from keystoneauth1 import session as keystone
 
+from ...core.documents import parse_json
 from ...errors import (
     CredentialsRejected,
     EnvironmentUnusable,
@@ -21,10 +22,11 @@ from ...errors import (
     OrchestratorError,
     ProjectRefused,
 )
-from .answers import QUOTED, plain
-from .connections import FOREIGN, Connections, unavailable, without_userinfo
+from .answer import QUOTED, plain
+from .connections import Connections
 from .credentials import Credentials
 from .environment import plugin_options
+from .failures import FOREIGN, unavailable, without_userinfo
 from .keystone import Token, Tokens, bound_elsewhere, made
 from .logins import Account, Logins
 
@@ -86,11 +88,9 @@ class Plugins:
             if not hasattr(plugin, "get_access"):
                 return Token(dict(plugin.get_headers(self._session) or {}), "")
             access = plugin.get_access(self._session)
-            life = (
-                (access.expires - access.issued).total_seconds()
-                if access.issued
-                else 3600.0
-            )
+            life = 3600.0
+            if access.issued:
+                life = (access.expires - access.issued).total_seconds()
             return made(
                 {"X-Auth-Token": access.auth_token},
                 access.project_id or "",
@@ -106,14 +106,16 @@ class Plugins:
         used = self.credentials
         known = plugin_options(used.kind, used.options.get("auth_methods", ()))
         scoped = any(option.dest == "project_id" for option in known)
-        options = used.for_plugin(tenant if scoped else "")
+        if not scoped:
+            tenant = ""
+        options = used.for_plugin(tenant)
         return loading.get_plugin_loader(used.kind).load_from_options(**options)
 
 
 def _catalog(access: Any) -> Any:
-    return (
-        access.service_catalog.catalog if access.has_service_catalog() else None
-    )
+    if access.has_service_catalog():
+        return access.service_catalog.catalog
+    return None
 
 
 def _renamed(error: Exception, credentials: Credentials) -> OrchestratorError:
@@ -146,8 +148,13 @@ def _renamed(error: Exception, credentials: Credentials) -> OrchestratorError:
 def _is_keystones(error: Any) -> bool:
     """Whether the refusal is Keystone's own document, and not a page of what stands before it."""
     try:
-        return bool(
-            error.response.json()["error"]["code"] == error.response.status_code
-        )
-    except (AttributeError, ValueError, LookupError, TypeError):
+        document = parse_json(error.response.content)
+        return bool(document["error"]["code"] == error.response.status_code)
+    except (
+        AttributeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        RecursionError,
+    ):
         return False

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...errors import CredentialsRejected, ProjectRefused, TemporaryError
-from .answers import RoleMissing, TokenRefused
 from .credentials import NO_AUTHENTICATION, Credentials
+from .meaning import RoleMissing, TokenRefused
 
 PAUSES = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds for which the first, second … refusal in a row is remembered, each times a random 0.8 to
@@ -99,7 +99,9 @@ class Refusals:
     ) -> None:
         with self._lock:
             before = self._known.get(tenant)
-            times = before.times + 1 if before else 1
+            times = 1
+            if before:
+                times = before.times + 1
             pause = PAUSES[min(times, len(PAUSES)) - 1] * random.uniform(
                 0.8, 1.2
             )

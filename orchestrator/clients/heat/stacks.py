@@ -26,11 +26,13 @@ from ...errors import (
     StackMissing,
 )
 from . import answers, credentials, keystone
-from .answers import Answer, RoleMissing, TokenRefused
+from .answer import Answer
+from .asked import fields, identity
 from .cloud import Cloud
 from .connections import Connections
 from .keystone import Access, Token
 from .logins import Logins
+from .meaning import RoleMissing, TokenRefused
 from .refusals import Refusals
 from .wire import Wire
 
@@ -159,7 +161,7 @@ class Heat:
 
         :raises StackExists: there is one of that name.
         """
-        body = {"stack_name": request.name, **_fields(request, tag)}
+        body = {"stack_name": request.name, **fields(request, tag)}
         with self.within(self._deadline):
             try:
                 made = self._call(
@@ -177,12 +179,12 @@ class Heat:
 
         :raises StackBusy: another action is in progress on it.
         """
-        fields = _fields(request, tag)
+        asked = fields(request, tag)
         with self.within(self._deadline):
             self._call(
                 request.tenant,
                 lambda stacks: stacks.update(
-                    _identity(stack.name, stack.id), **fields
+                    identity(stack.name, stack.id), **asked
                 ),
                 lambda answer: answers.updated(answer, stack.name, stack.id),
             )
@@ -194,7 +196,7 @@ class Heat:
                 self._call(
                     tenant,
                     lambda stacks: stacks.delete(
-                        _identity(stack.name, stack.id)
+                        identity(stack.name, stack.id)
                     ),
                     lambda answer: answers.deleted(
                         answer, stack.name, stack.id
@@ -211,7 +213,7 @@ class Heat:
         return self._call(
             tenant,
             lambda stacks: stacks.get(
-                _identity(name, stack_id), resolve_outputs=outputs
+                identity(name, stack_id), resolve_outputs=outputs
             ),
             lambda answer: answers.shown(answer, name, stack_id, outputs),
         )
@@ -382,20 +384,3 @@ class _Line:
     access: Access
     token: Token
     url: str
-
-
-def _identity(name: str, stack_id: str) -> str:
-    """A stack as the paths of Heat's API name it."""
-    return f"{quote(name, safe='')}/{quote(stack_id, safe='')}"
-
-
-def _fields(request: StackRequest, tag: str) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "template": request.template,
-        "parameters": dict(request.parameters),
-        "disable_rollback": True,
-        "tags": tag,
-    }
-    if request.timeout_mins is not None:
-        fields["timeout_mins"] = request.timeout_mins
-    return fields

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from .answers import Answer
+from .answer import Answer
 
 T = TypeVar("T")
 

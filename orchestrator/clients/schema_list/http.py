@@ -37,11 +37,9 @@ class Server:
     def __init__(self, access: SchemaAccess, name: str) -> None:
         """:param name: the address as people may see it."""
         self._access, self._name = access, name
-        self._keystone = (
-            Keystone(access.cloud)
-            if access.authentication == KEYSTONE
-            else None
-        )
+        self._keystone: Keystone | None = None
+        if access.authentication == KEYSTONE:
+            self._keystone = Keystone(access.cloud)
 
     def get(self) -> Json:
         """The document that the server answers with.
@@ -154,11 +152,9 @@ class Server:
     def _denial(self, status: int) -> str:
         access = self._access
         if self._keystone is not None:
-            whose = (
-                "ORCHESTRATOR_SCHEMAS_OS_CLOUD"
-                if access.cloud
-                else "the OS_* variables"
-            )
+            whose = "the OS_* variables"
+            if access.cloud:
+                whose = "ORCHESTRATOR_SCHEMAS_OS_CLOUD"
             return (
                 f"the API server does not let the user of {whose} read the list"
                 f" ({status}); {_ROLE}"
@@ -169,9 +165,9 @@ class Server:
                 " ORCHESTRATOR_SCHEMAS_TOKEN or ORCHESTRATOR_SCHEMAS_TOKEN_FILE, or"
                 " ORCHESTRATOR_SCHEMAS_AUTH=keystone where it uses Keystone"
             )
-        where = (
-            f"ORCHESTRATOR_SCHEMAS_TOKEN{'_FILE' if access.token_file else ''}"
-        )
+        where = "ORCHESTRATOR_SCHEMAS_TOKEN"
+        if access.token_file:
+            where += "_FILE"
         return (
             f"the API server refuses the token of {where} ({status}): it is unknown or"
             f" over, or its role is too small; {_ROLE}"

@@ -40,11 +40,9 @@ def source(access: SchemaAccess, catalogue: Catalogue) -> Source:
     """The source that the settings name."""
     if is_address(access.source):
         return _Address(access)
-    return (
-        _File(Path(access.source))
-        if access.source
-        else _OwnCatalogue(catalogue)
-    )
+    if access.source:
+        return _File(Path(access.source))
+    return _OwnCatalogue(catalogue)
 
 
 def _made(document: Json, source: str) -> SchemaList:

@@ -172,13 +172,10 @@ def _explained(error: ValidationError, path: JsonPath) -> Findings:
     if isinstance(error.cause, (Exceeded, PatternError)):
         yield hint(path, "its pattern takes too long to match; it is unchecked")
         return
-    words = _WORDS.get(str(error.validator))
-    yield Finding(
-        path,
-        words(error)
-        if words
-        else f"it does not fit the schema's {error.validator!r}",
-    )
+    text = f"it does not fit the schema's {error.validator!r}"
+    if words := _WORDS.get(str(error.validator)):
+        text = words(error)
+    yield Finding(path, text)
 
 
 def _wanted(error: ValidationError) -> Json:
@@ -198,7 +195,9 @@ def _missing(error: ValidationError, path: JsonPath) -> Findings:
 
 def _type(error: ValidationError) -> str:
     types = _wanted(error)
-    wanted: Sequence[str] = [types] if isinstance(types, str) else types
+    wanted: Sequence[str] = types
+    if isinstance(types, str):
+        wanted = [types]
     names = " or ".join(
         _NAMES[name] for name in wanted if name != "null" or len(wanted) == 1
     )
@@ -211,11 +210,9 @@ def _type(error: ValidationError) -> str:
 def _advice(wanted: Sequence[str], value: Json) -> str:
     """For words that older YAML takes for something else than the text that they are."""
     if not isinstance(value, str):
-        return (
-            "; put it in quotes"
-            if "string" in wanted and isinstance(value, (int, float))
-            else ""
-        )
+        if "string" in wanted and isinstance(value, (int, float)):
+            return "; put it in quotes"
+        return ""
     if "boolean" in wanted and value.lower() in _TRUTHS:
         return "; write true or false, as JSON does"
     looks = value.strip().lstrip("+-").replace("_", "").replace(".", "")
@@ -236,11 +233,9 @@ def _enum(error: ValidationError) -> str:
     meant = did_you_mean(
         error.instance, [item for item in values if isinstance(item, str)]
     )
-    return (
-        f"should be one of {listed}; {meant}"
-        if meant.startswith("did")
-        else f"should be one of {listed}"
-    )
+    if meant.startswith("did"):
+        return f"should be one of {listed}; {meant}"
+    return f"should be one of {listed}"
 
 
 def _format(error: ValidationError) -> str:

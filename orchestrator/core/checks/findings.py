@@ -24,7 +24,9 @@ class Finding:
 
     def __str__(self) -> str:
         place = show_path(self.path)
-        return f"{place}: {self.text}" if place else self.text
+        if place:
+            return f"{place}: {self.text}"
+        return self.text
 
     def below(self, *path: str | int) -> Finding:
         """The same finding in a document that holds this one at *path*."""
@@ -60,7 +62,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(meant)}?"
     if not listed:
         return "there are none"
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+    more = ""
+    if len(listed) > _LISTED:
+        more = f" and {len(listed) - _LISTED} more"
     return f"known are {', '.join(listed[:_LISTED])}{more}"
 
 

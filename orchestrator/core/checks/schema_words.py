@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from ..documents import one_or_more
 from ..mapping.patterns import ENGINE_STEPS, PatternError, compile_pattern
 from ..refs import Json
 
@@ -99,11 +100,9 @@ def _is_quick(pattern: str) -> bool:
 
 
 def _is_type(value: Json) -> bool:
-    return (
-        value in TYPES
-        if isinstance(value, str)
-        else _is_list(value) and all(item in TYPES for item in value)
-    )
+    if isinstance(value, str):
+        return value in TYPES
+    return _is_list(value) and all(item in TYPES for item in value)
 
 
 def _is_schema(value: Json) -> bool:
@@ -167,7 +166,9 @@ def usable(schema: Json) -> Json:
     type, a bad pattern.
     """
     if not isinstance(schema, dict):
-        return schema if isinstance(schema, bool) else {}
+        if isinstance(schema, bool):
+            return schema
+        return {}
     kept = {
         word: value
         for word, value in schema.items()
@@ -183,12 +184,7 @@ def usable(schema: Json) -> Json:
             }
     for word in ("items", "additionalProperties", "not"):
         if word in kept:
-            inner = kept[word]
-            kept[word] = (
-                [usable(item) for item in inner]
-                if isinstance(inner, list)
-                else usable(inner)
-            )
+            kept[word] = _each(kept[word], usable)
     for word in ("allOf", "anyOf", "oneOf"):
         if word in kept:
             kept[word] = [usable(inner) for inner in kept[word]]
@@ -208,18 +204,21 @@ def with_nulls(schema: Json) -> Json:
             name: with_nulls(inner)
             for name, inner in changed["properties"].items()
         }
-        changed["properties"] = {
-            name: inner if name in required else _or_null(inner)
+        changed["properties"] = listed | {
+            name: _or_null(inner)
             for name, inner in listed.items()
+            if name not in required
         }
     if "items" in changed:
-        inner = changed["items"]
-        changed["items"] = (
-            [with_nulls(item) for item in inner]
-            if isinstance(inner, list)
-            else with_nulls(inner)
-        )
+        changed["items"] = _each(changed["items"], with_nulls)
     return changed
+
+
+def _each(schemas: Json, change: Callable[[Json], Json]) -> Json:
+    """A schema, or each of a list of them, changed."""
+    if isinstance(schemas, list):
+        return [change(schema) for schema in schemas]
+    return change(schemas)
 
 
 def _or_null(schema: Json) -> Json:
@@ -227,12 +226,10 @@ def _or_null(schema: Json) -> Json:
         return schema
     changed = dict(schema)
     if "type" in changed:
-        types = (
-            changed["type"]
-            if isinstance(changed["type"], list)
-            else [changed["type"]]
-        )
-        changed["type"] = types if "null" in types else [*types, "null"]
+        types = one_or_more(changed["type"])
+        if "null" not in types:
+            types = [*types, "null"]
+        changed["type"] = types
     if "enum" in changed and None not in changed["enum"]:
         changed["enum"] = [*changed["enum"], None]
     return changed

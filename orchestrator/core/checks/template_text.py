@@ -68,10 +68,13 @@ def marked(text: str) -> str | None:
         tokens = list(_JINJA.lex(text))
     except TemplateSyntaxError:
         return None
-    return "".join(
-        _with_marks(value, line) if kind == "data" else value
-        for line, kind, value in tokens
-    )
+    return "".join(_token_with_marks(*token) for token in tokens)
+
+
+def _token_with_marks(line: int, kind: str, value: str) -> str:
+    if kind != "data":
+        return value
+    return _with_marks(value, line)
 
 
 def _with_marks(text: str, line: int) -> str:
@@ -95,11 +98,9 @@ class LineMap:
         """The template's line, or its last one when the fault is that something is missing; 0 when
         it is not known.
         """
-        return (
-            self.lines[min(line, len(self.lines)) - 1]
-            if self.lines and line > 0
-            else 0
-        )
+        if self.lines and line > 0:
+            return self.lines[min(line, len(self.lines)) - 1]
+        return 0
 
 
 NO_LINES = LineMap((), frozenset())
@@ -125,10 +126,14 @@ def line_map(rendered: str, with_marks: str) -> LineMap:
             if text.strip()
         ]
         rendered_lines.update(filled)
-        found.append(
-            current if before.strip() or not marks else (filled or marks)[0]
-        )
-        current = marks[-1] if marks else current
+        if not marks:
+            found.append(current)
+            continue
+        if before.strip():
+            found.append(current)
+        else:
+            found.append((filled or marks)[0])
+        current = marks[-1]
     return LineMap(tuple(found), frozenset(rendered_lines))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from ..documents import elements
 from ..refs import Json
 from ..source import JsonPath
 from .bodies import Shape
@@ -171,9 +172,7 @@ def _check_parts(
 def _check_required(
     required: Json, listed: Mapping[str, Json], path: JsonPath
 ) -> Findings:
-    for place, name in enumerate(
-        required if isinstance(required, list) else ()
-    ):
+    for place, name in enumerate(elements(required)):
         if isinstance(name, str) and name not in listed:
             text = f"{name!r} is required and no property; {did_you_mean(name, listed)}"
             yield Finding((*path, place), text)
@@ -184,7 +183,9 @@ def _check_kinds(schema: Mapping[str, Json], path: JsonPath) -> Findings:
     kinds = schema.get("type")
     if kinds is None:
         return
-    named = kinds if isinstance(kinds, list) else [kinds]
+    named = [kinds]
+    if isinstance(kinds, list):
+        named = kinds
     values = schema.get("enum")
     if (
         len(named) > 1
@@ -230,9 +231,9 @@ def _check_values(schema: Mapping[str, Json], path: JsonPath) -> Findings:
         for word, value in schema.items()
         if word not in ("default", "enum", "description", "title")
     }
-    values = schema.get("enum") if isinstance(schema.get("enum"), list) else []
+    values = elements(schema.get("enum"))
     shape = Shape(rest)
-    for place, value in enumerate(values or []):
+    for place, value in enumerate(values):
         if not shape.takes(value):
             yield Finding(
                 (*path, "enum", place), "it does not fit the rest of the schema"

@@ -53,8 +53,7 @@ class Budget:
 
     def begin(self) -> None:
         """The next mapping may take what is left, but no more than one mapping may take."""
-        floor = self.steps - MAPPING_STEPS
-        self.floor = floor if floor > 0 else 0
+        self.floor = max(self.steps - MAPPING_STEPS, 0)
 
     def take(self, steps: int) -> None:
         """:raises Exceeded: those are more than there are left."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...errors import MappingSyntaxError, shortened
+from ..documents import inside
 from ..refs import Json
 from .nodes import (
     Concat,
@@ -82,11 +83,9 @@ def _parse(mapping: Json, depth: int, allowance: Allowance) -> Node:
             mapping, f"nested deeper than {_DEPTH_LIMIT} levels"
         )
     if isinstance(mapping, str):
-        inner = (
-            mapping.count("&") + mapping.count(":")
-            if mapping[:1] in _COMPOSED
-            else 0
-        )
+        inner = 0
+        if mapping[:1] in _COMPOSED:
+            inner = mapping.count("&") + mapping.count(":")
         allowance.take(mapping, 1 + inner)
         return _parse_short(mapping)
     if isinstance(mapping, dict):
@@ -204,39 +203,52 @@ def _parse_object(
     if keys == {"version"}:
         return _version(mapping["version"], mapping)
     if keys in ({"field"}, {"field", "path"}):
-        field = mapping["field"]
-        if not isinstance(field, str):
-            raise MappingSyntaxError(
-                mapping, "field must be the name of a property"
-            )
-        return Field(field, _path(mapping, allowance), ignore_missing)
+        return _field_object(mapping, allowance, ignore_missing)
     if keys == {"output_key", "path"}:
-        path = _path(mapping, allowance)
-        if not path:
-            raise MappingSyntaxError(
-                mapping,
-                "an output belongs to another resource: path must not be empty",
-            )
-        return Output(
-            _name(mapping["output_key"], mapping), path, ignore_missing
-        )
+        return _output_object(mapping, allowance, ignore_missing)
     if keys == {"if_mapping", "then_mapping", "else_mapping"}:
         return _if(mapping, depth, allowance)
     if keys == {"for_field", "for_mapping"}:
-        items = mapping["for_field"]
-        node = (
-            Field(items)
-            if isinstance(items, str)
-            else _parse(items, depth + 1, allowance)
-        )
-        return ForEach(
-            node, _parse(mapping["for_mapping"], depth + 1, allowance)
-        )
+        return _for_each(mapping, depth, allowance)
     raise MappingSyntaxError(
         mapping,
         "its keys fit none of: constant; version; field [path]; output_key path; "
         "if_mapping then_mapping else_mapping; for_field for_mapping",
     )
+
+
+def _field_object(
+    mapping: dict[str, Json], allowance: Allowance, ignore_missing: bool
+) -> Field:
+    field = mapping["field"]
+    if not isinstance(field, str):
+        raise MappingSyntaxError(
+            mapping, "field must be the name of a property"
+        )
+    return Field(field, _path(mapping, allowance), ignore_missing)
+
+
+def _output_object(
+    mapping: dict[str, Json], allowance: Allowance, ignore_missing: bool
+) -> Output:
+    path = _path(mapping, allowance)
+    if not path:
+        raise MappingSyntaxError(
+            mapping,
+            "an output belongs to another resource: path must not be empty",
+        )
+    return Output(_name(mapping["output_key"], mapping), path, ignore_missing)
+
+
+def _for_each(
+    mapping: dict[str, Json], depth: int, allowance: Allowance
+) -> ForEach:
+    items = mapping["for_field"]
+    if isinstance(items, str):
+        node: Node = Field(items)
+    else:
+        node = _parse(items, depth + 1, allowance)
+    return ForEach(node, _parse(mapping["for_mapping"], depth + 1, allowance))
 
 
 def _constant(mapping: dict[str, Json]) -> Constant:
@@ -256,11 +268,7 @@ def _depth(value: Json) -> int:
         item for item in level if isinstance(item, (list, dict)) and item
     ]:
         depth += 1
-        level = [
-            inner
-            for item in level
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = [inner for item in level for inner in inside(item)]
     return depth
 
 
@@ -306,7 +314,9 @@ def _if(mapping: dict[str, Json], depth: int, allowance: Allowance) -> If:
     pattern = None
     if test == "regexp" and isinstance(right, Constant):
         pattern = _pattern(mapping, text_of(right.value), allowance)
-    kind: Literal["equal", "regexp"] = "equal" if test == "equal" else "regexp"
+    kind: Literal["equal", "regexp"] = "regexp"
+    if test == "equal":
+        kind = "equal"
     return If(
         kind,
         left,

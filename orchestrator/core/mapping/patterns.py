@@ -189,7 +189,8 @@ def _ranges(tree: Tree, flags: int) -> int:
     found = 0
     for operation, argument in tree:
         if operation is _constants.IN:
-            found += _width(argument) if flags & re.IGNORECASE else 0
+            if flags & re.IGNORECASE:
+                found += _width(argument)
         elif operation is _constants.SUBPATTERN:
             found += _ranges(argument[-1], _flags(argument, flags))
         else:
@@ -240,7 +241,9 @@ def _sequence_cost(tree: Tree, length: int) -> _Cost:
 def _cost(operation: Any, argument: Any, length: int) -> _Cost:
     if operation in _REPEATS or operation is _constants.POSSESSIVE_REPEAT:
         cost = _repeat_cost(argument, length)
-        return cost if operation in _REPEATS else _once(cost)
+        if operation in _REPEATS:
+            return cost
+        return _once(cost)
     if operation is _constants.SUBPATTERN:
         return _more(_sequence_cost(argument[-1], length))
     costs = [
@@ -282,10 +285,9 @@ def _repeat_cost(argument: Any, length: int) -> _Cost:
         return min(turns * (own + 1) + 1, _CAP), min(free + 1, _CAP)
     steps, ways = 0, 1
     for turn in range(turns, 0, -1):
-        steps, ways = (
-            own + 1 + out * steps,
-            out * ways + (1 if turn > int(least) else 0),
-        )
+        steps, ways = own + 1 + out * steps, out * ways
+        if turn > int(least):
+            ways += 1
         if steps >= _CAP or ways >= _CAP:
             return _CAP, _CAP
     return steps, ways

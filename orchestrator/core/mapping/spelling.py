@@ -30,10 +30,8 @@ def _spelled(node: Node) -> Json:
             return f"C{value}"
         case Constant(value):
             return {"constant": value}
-        case Field(name, ()):
-            return f"P{name}" if name else {"field": name}
-        case Field(name, path):
-            return {"field": name, "path": _path(path)}
+        case Field():
+            return _field(node)
         case ObjectField(owner, name):
             return f"O{owner}:{name}"
         case Output(key, path):
@@ -52,8 +50,19 @@ def _spelled(node: Node) -> Json:
             return "Vauto_filled"
 
 
+def _field(node: Field) -> Json:
+    if node.path:
+        return {"field": node.name, "path": _path(node.path)}
+    if node.name:
+        return f"P{node.name}"
+    return {"field": ""}
+
+
 def _path(path: tuple[Hop, ...]) -> Json:
-    return [
-        {"type": hop.type, "id": hop.property} if hop.type else hop.property
-        for hop in path
-    ]
+    return [_hop(hop) for hop in path]
+
+
+def _hop(hop: Hop) -> Json:
+    if hop.type:
+        return {"type": hop.type, "id": hop.property}
+    return hop.property

@@ -11,8 +11,6 @@ def text_of(value: Json) -> str:
     """A null is ``""``. Numbers, booleans, lists and objects are as JSON writes them."""
     if value is None:
         return ""
-    return (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-    )
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

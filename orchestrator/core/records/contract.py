@@ -29,7 +29,9 @@ _HEAT_VERB = {
 
 def worker_state(action: Action, complete: bool) -> str:
     """``CREATE_COMPLETED``, ``MODIFY_FAILED`` …"""
-    outcome = "COMPLETED" if complete else "FAILED"
+    outcome = "FAILED"
+    if complete:
+        outcome = "COMPLETED"
     return f"{_VERB[action]}_{outcome}"
 
 
@@ -190,7 +192,9 @@ class StateRecord:
         if self.worker_state != READ_COMPLETE:
             inner["heat_outputs"] = self.outputs
             inner["orchestration_state"] = self.status
-        state = json.dumps(inner) if as_string else inner
+        state: Json = inner
+        if as_string:
+            state = json.dumps(inner)
         return json.dumps(
             {"state": state, "version": self.version, "error": self.error}
         )

@@ -85,55 +85,49 @@ class Handled:
         )
 
     def to_json(self) -> str:
-        references = {
-            name: [list(ref) for ref in refs]
-            for name, refs in self.references.items()
-            if refs
+        record: dict[str, Json] = {
+            "version": self.version,
+            "incarnation": self.incarnation,
+            "job": self.job,
+            "template": self.template,
+            "tenant_id": self.tenant,
+            "references": {
+                name: [list(ref) for ref in refs]
+                for name, refs in self.references.items()
+                if refs
+            },
+            "body": dict(self.body),
         }
-        return json.dumps(
-            {
-                "version": self.version,
-                "incarnation": self.incarnation,
-                "job": self.job,
-                "template": self.template,
-                "tenant_id": self.tenant,
-                "references": references,
-                "body": dict(self.body),
-                **({"replaced": dict(self.replaced)} if self.replaced else {}),
-                **({"outlived": list(self.outlived)} if self.outlived else {}),
-                **(
-                    {"stands_on": [list(ref) for ref in sorted(self.stands_on)]}
-                    if self.stands_on
-                    else {}
-                ),
-                **(
-                    {"revision": self.revision, "digest": self.digest}
-                    if self.digest
-                    else {}
-                ),
-                **({"rewritten": True} if self.rewritten else {}),
-                **({"sent": self.sent} if self.sent != self.job else {}),
-                **({"built": True} if self.built else {}),
-                **({"uncertain": True} if self.uncertain else {}),
-                **({"force": True} if self.force else {}),
-                **({"stack": self.stack} if self.stack else {}),
-            }
+        stands_on = [list(ref) for ref in sorted(self.stands_on)]
+        record |= _given(
+            replaced=dict(self.replaced),
+            outlived=list(self.outlived),
+            stands_on=stands_on,
         )
+        if self.digest:
+            record |= {"revision": self.revision, "digest": self.digest}
+        if self.rewritten:
+            record["rewritten"] = True
+        if self.sent != self.job:
+            record["sent"] = self.sent
+        record |= _given(
+            built=self.built,
+            uncertain=self.uncertain,
+            force=self.force,
+            stack=self.stack,
+        )
+        return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = json.loads(text)
-        references = {
-            intern(name): tuple(Ref(*ref) for ref in refs)
-            for name, refs in record["references"].items()
-        }
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
             job=record["job"],
             template=intern(record["template"]),
             tenant=intern(record["tenant_id"]),
-            references=references or _NONE,
+            references=_references(record) or _NONE,
             body=record["body"],
             replaced=record.get("replaced") or _NONE,
             outlived=tuple(record.get("outlived", ())),
@@ -151,6 +145,18 @@ class Handled:
         )
 
 
+def _given(**fields: Json) -> dict[str, Json]:
+    """The fields that say something: the others are not written."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _references(record: Mapping[str, Json]) -> dict[str, tuple[Ref, ...]]:
+    return {
+        intern(name): tuple(Ref(*ref) for ref in refs)
+        for name, refs in record["references"].items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A config that waits for something before it can become a job: ``orchestrator/held/…``."""
@@ -159,40 +165,57 @@ class Held:
     """The config's version."""
     waits_for: Ref
     """The resource or template whose change lets the config be decided again."""
-    reason: str
-    """Why the config waits, for people."""
+    why: str
+    """What keeps *root* waiting, for people: a sentence without its subject."""
     incarnation: int = field(default=0, compare=False)
     """The create revision of the config's key; 0 where it is not known."""
+    root: Ref | None = None
+    """The resource at the end of the chain, when this one waits only because that one is held.
+    None: this one is held for a reason of its own."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", cut(self.reason))
+        object.__setattr__(self, "why", cut(self.why))
+
+    @property
+    def reason(self) -> str:
+        """Why the config waits, for people: names the root, however long the chain is."""
+        if self.root is None:
+            return self.why
+        way = _way(self.root, self.waits_for)
+        return cut(f"waits for {way}, which {self.why}")
+
+    def passed_on(self, wanted: Wanted, held: Ref) -> Held:
+        """The record of a config that waits for *held*, whose record this is."""
+        return Held(
+            wanted.version,
+            held,
+            self.why,
+            wanted.incarnation,
+            self.root or held,
+        )
 
     def to_json(self) -> str:
-        record = {
+        record: dict[str, Json] = {
             "version": self.version,
             "waits_for": self.waits_for.to_record(),
             "reason": self.reason,
         }
-        return json.dumps(
-            {
-                **record,
-                **(
-                    {"incarnation": self.incarnation}
-                    if self.incarnation
-                    else {}
-                ),
-            }
-        )
+        if self.incarnation:
+            record["incarnation"] = self.incarnation
+        if self.root is not None:
+            record["root"] = self.root.to_record()
+            record["why"] = self.why
+        return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Held:
         record = json.loads(text)
-        waits_for = Ref.from_record(record["waits_for"])
         return cls(
             record["version"],
-            waits_for,
-            record["reason"],
+            Ref.from_record(record["waits_for"]),
+            record.get("why", record["reason"]),
             record.get("incarnation", 0),
+            _ref_in(record, "root"),
         )
 
 
@@ -204,8 +227,8 @@ class Failed:
     """The version that failed."""
     action: Action
     """What was to be done."""
-    error: str
-    """Why it failed and what to do, for people."""
+    why: str
+    """Why *root* failed and what to do, for people."""
     root: Ref
     """The resource whose own failure is the cause; this resource when the failure is its own."""
     attempts: int = 1
@@ -213,44 +236,79 @@ class Failed:
     through: Ref | None = None
     """The resource that this one refers to directly. When it or the root is repaired, this
     version is tried again."""
+    inherited: bool = False
+    """Whether this version failed only because *through* did, so that *why* tells of the root."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "error", cut(self.error))
+        object.__setattr__(self, "why", cut(self.why))
+
+    @property
+    def error(self) -> str:
+        """Why this version failed and what to do, for people: names the root, however long the
+        chain is."""
+        if not self.inherited or self.through is None:
+            return self.why
+        way = _way(self.root, self.through)
+        return cut(
+            f"not built, because it depends on {way}, which failed: {self.why}"
+        )
 
     @property
     def causes(self) -> frozenset[Ref]:
         """The resources whose repair gives the version another try."""
-        return frozenset(
-            {self.root, self.through} if self.through else {self.root}
+        if self.through is None:
+            return frozenset({self.root})
+        return frozenset({self.root, self.through})
+
+    def passed_on(self, version: int, action: Action, failed: Ref) -> Failed:
+        """How a version fails that depends on *failed*, whose failure this is."""
+        return Failed(
+            version,
+            action,
+            self.why,
+            self.root,
+            through=failed,
+            inherited=True,
         )
 
     def to_json(self) -> str:
-        return json.dumps(
-            {
-                "version": self.version,
-                "action": self.action.value,
-                "error": self.error,
-                "root": self.root.to_record(),
-                "attempts": self.attempts,
-                **(
-                    {"through": self.through.to_record()}
-                    if self.through
-                    else {}
-                ),
-            }
-        )
+        record: dict[str, Json] = {
+            "version": self.version,
+            "action": self.action.value,
+            "error": self.error,
+            "root": self.root.to_record(),
+            "attempts": self.attempts,
+        }
+        if self.through is not None:
+            record["through"] = self.through.to_record()
+        if self.inherited:
+            record["why"] = self.why
+        return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Failed:
+        """Records of releases without *why* keep their sentence as it is."""
         record = json.loads(text)
-        through = (
-            Ref.from_record(record["through"]) if "through" in record else None
-        )
-        known = (
+        return cls(
             record["version"],
             Action(record["action"]),
-            record["error"],
+            record.get("why", record["error"]),
             Ref.from_record(record["root"]),
             record["attempts"],
+            _ref_in(record, "through"),
+            inherited="why" in record,
         )
-        return cls(*known, through)
+
+
+def _way(root: Ref, through: Ref) -> str:
+    """The root of a chain, and the resource that leads to it where that is another."""
+    if through == root:
+        return str(root)
+    return f"{root} (through {through})"
+
+
+def _ref_in(record: Mapping[str, Json], name: str) -> Ref | None:
+    """The resource that a record names, where it does."""
+    if name not in record:
+        return None
+    return Ref.from_record(record[name])

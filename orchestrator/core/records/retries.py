@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from ..refs import Json
+from ..refs import JobId, Json
+from .decided import NO_JOB
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,16 @@ class RetryAsked:
     gone: str = ""
     """The tenant whose project is gone for good, so that deletions in it are given up; empty: not
     asked."""
+    rebuild: JobId = NO_JOB
+    """The last job of a version that is to be built again as it is; empty: not asked. Once there is
+    a later job, the request has been met."""
 
     def to_json(self) -> str:
         fields: dict[str, Json] = {
             "force": self.force,
             "confirm": self.confirm,
             "gone": self.gone,
+            "rebuild": self.rebuild,
         }
         return json.dumps(
             {name: value for name, value in fields.items() if value}
@@ -42,8 +47,10 @@ class RetryAsked:
         if not isinstance(record, dict):
             return cls()
         seen, gone = record.get("confirm"), record.get("gone")
-        return cls(
-            record.get("force") is True,
-            seen if type(seen) is int else 0,
-            gone if isinstance(gone, str) else "",
-        )
+        if type(seen) is not int:
+            seen = 0
+        if not isinstance(gone, str):
+            gone = ""
+        rebuild = record.get("rebuild")
+        job = JobId(rebuild) if isinstance(rebuild, str) else NO_JOB
+        return cls(record.get("force") is True, seen, gone, job)

@@ -148,11 +148,11 @@ class Run:
 
         Only for a leader that begins: by clocks that disagree, the delay may count as over at once.
         """
-        return (
-            replace(self, delay=min(max(self.due - now, 0.0), self.delay))
-            if self.due
-            else self
-        )
+        if self.due:
+            return replace(
+                self, delay=min(max(self.due - now, 0.0), self.delay)
+            )
+        return self
 
     def to_json(self) -> str:
         record: dict[str, Json] = {"step": self.step.value}

@@ -106,8 +106,12 @@ def _key(node: yaml.ScalarNode) -> str:
     """As JSON would have it: Heat stores templates as JSON."""
     value = _scalar(node)
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else str(value)
+        if value:
+            return "true"
+        return "false"
+    if value is None:
+        return "null"
+    return str(value)
 
 
 _DIALECT = Dialect(

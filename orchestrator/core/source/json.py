@@ -204,7 +204,9 @@ def _next(text: str, value_at: int) -> int:
     """Where the next member or element begins, or the bracket that closes."""
     _, end = _LENIENT.raw_decode(text, value_at)
     end = _skip(text, end)
-    return _skip(text, end + 1) if text[end] == "," else end
+    if text[end] == ",":
+        return _skip(text, end + 1)
+    return end
 
 
 def _skip(text: str, place: int) -> int:

@@ -54,6 +54,8 @@ def show_path(path: JsonPath) -> str:
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
+        elif text:
+            text += f".{step}"
         else:
-            text += f".{step}" if text else step
+            text = step
     return text

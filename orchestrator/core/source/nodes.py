@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ..documents import one_or_more
 from ..refs import Json
 from .located import DEPTH_LIMIT, VALUE_LIMIT, JsonPath, Located, SourceError
 
@@ -204,7 +205,9 @@ class _Reading:
                     line_of(key_node), f"key {key!r} is there twice"
                 )
             own[key] = value
-        return {**merged, **own} if merged else own
+        if merged:
+            return {**merged, **own}
+        return own
 
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode):
@@ -239,7 +242,7 @@ _TAGS: dict[type[yaml.Node], tuple[str | None, ...]] = {
 def _merged(value: Json, key: yaml.Node) -> dict[str, Json]:
     """What ``<<`` brings in: an object, or the objects of a list, the first one first."""
     merged: dict[str, Json] = {}
-    for source in value if isinstance(value, list) else [value]:
+    for source in one_or_more(value):
         if not isinstance(source, dict):
             raise SourceError(
                 line_of(key), "'<<' takes an object, or a list of objects"
@@ -277,7 +280,9 @@ def _step(node: yaml.Node, step: str | int) -> tuple[int, yaml.Node] | None:
             inner = node.value[step]
             return line_of(inner), inner
         return None
-    return _entry(node, step) if isinstance(node, yaml.MappingNode) else None
+    if isinstance(node, yaml.MappingNode):
+        return _entry(node, step)
+    return None
 
 
 def _entry(
@@ -287,7 +292,9 @@ def _entry(
         if key.value == name and not is_merge(key):
             return line_of(key), value
     for key, value in node.value:
-        for source in _sources(value) if is_merge(key) else ():
+        if not is_merge(key):
+            continue
+        for source in _sources(value):
             if isinstance(source, yaml.MappingNode) and (
                 found := _entry(source, name)
             ):
@@ -296,6 +303,6 @@ def _entry(
 
 
 def _sources(value: yaml.Node) -> list[yaml.Node]:
-    return (
-        list(value.value) if isinstance(value, yaml.SequenceNode) else [value]
-    )
+    if isinstance(value, yaml.SequenceNode):
+        return list(value.value)
+    return [value]

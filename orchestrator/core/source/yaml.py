@@ -71,9 +71,9 @@ def _scalar(node: yaml.ScalarNode) -> Json:
 def _number(node: yaml.ScalarNode) -> Json:
     text: str = node.value
     if len(text) <= _LONGEST_NUMBER:
-        number: int | float = (
-            int(text) if text.lstrip("-").isdigit() else float(text)
-        )
+        if text.lstrip("-").isdigit():
+            return int(text)
+        number = float(text)
         if math.isfinite(number):
             return number
     raise SourceError(

@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,17 +17,17 @@ from orchestrator.core.keys import Keys
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
 
-from .documents import Document
-from .following import Follower, Records
+from .documents import DemoDocument
+from .following import Follower
 
-Wanted = Mapping[Ref, tuple[int, Document]]
+Wanted = Mapping[Ref, tuple[int, DemoDocument]]
 """What was applied, by resource: its version and its document."""
 
 
 class HeatApi:
     """Heat as anybody sees it who knows no more than its address."""
 
-    def __init__(self, heat: servers.Heat) -> None:
+    def __init__(self, heat: servers.HeatServer) -> None:
         self._endpoint = heat.endpoint
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({})
@@ -49,7 +50,10 @@ class HeatApi:
     def stack(self, tenant: str, name: str) -> dict[str, Any] | None:
         """The stack with its outputs."""
         document = self.get(tenant, f"/stacks/{name}")
-        return document["stack"] if document else None
+        if document is None:
+            return None
+        found: dict[str, Any] = document["stack"]
+        return found
 
     def stacks(self, tenant: str) -> list[dict[str, Any]]:
         """Every stack of a tenant."""
@@ -83,17 +87,16 @@ def links(outputs: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def monitored(records: Records, version: int) -> bool:
+def monitored(follower: Follower, ref: Ref, version: int) -> bool:
     """Whether the monitoring record of this version is there, if there is anything to monitor."""
-    if not records.stack or not records.state or records.state["error"]:
+    stack, state = follower.stack(ref), follower.state(ref)
+    if stack is None or state is None or state.error or not stack.monitored:
         return True
-    return not links(records.stack["output"]) or bool(
-        records.monitoring and records.monitoring.get("version") == version
-    )
+    return follower.monitored(ref) == version
 
 
 def problems(
-    store: Store, keys: Keys, heat: servers.Heat, wanted: Wanted
+    store: Store, keys: Keys, heat: servers.HeatServer, wanted: Wanted
 ) -> list[str]:
     """Everything that is not as it should be, one sentence each; the newest version of each
     resource is looked at."""
@@ -101,7 +104,9 @@ def problems(
     found = [
         problem
         for ref, (version, document) in wanted.items()
-        for problem in _resource(store, keys, api, ref, version, document)
+        for problem in _resource(
+            _Expected(store, keys, ref, version, document), api
+        )
     ]
     return [
         *found,
@@ -116,99 +121,128 @@ def builds(keys: Keys, ref: Ref) -> bool:
     return kind is not None and kind.template is not None
 
 
-def _resource(
-    store: Store,
-    keys: Keys,
-    api: HeatApi,
-    ref: Ref,
-    version: int,
-    document: Document,
-) -> Iterator[str]:
-    def read(folder: str) -> Any:
-        kv = store.get(keys.below(folder, ref))
-        return json.loads(kv.value) if kv else None
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the records of one applied document should say."""
 
-    config = {
-        "body": json.dumps(document.body),
-        "version": version,
-        "marked_for_deletion": False,
-    }
-    yield from _compare(f"{ref} config", read(keys.config), config)
-    if not builds(keys, ref):
+    store: Store
+    keys: Keys
+    ref: Ref
+    version: int
+    document: DemoDocument
+
+    def read(self, folder: str) -> Any:
+        """The record as it is, None when there is none."""
+        kv = self.store.get(self.keys.below(folder, self.ref))
+        if kv is None:
+            return None
+        return json.loads(kv.value)
+
+    def compare(self, what: str, found: Any, expected: Any) -> Iterator[str]:
+        yield from _compare(f"{self.ref} {what}", found, expected)
+
+    def config(self) -> Iterator[str]:
+        expected = {
+            "body": json.dumps(self.document.body),
+            "version": self.version,
+            "marked_for_deletion": False,
+        }
+        yield from self.compare("config", self.read(self.keys.config), expected)
+
+    def nothing_built(self) -> Iterator[str]:
+        """A resource that becomes no stack."""
+        keys = self.keys
         state = {
             "state": {"worker_state": "READ_COMPLETE"},
-            "version": version,
+            "version": self.version,
             "error": "",
         }
-        yield from _compare(f"{ref} state", read(keys.state), state)
+        yield from self.compare("state", self.read(keys.state), state)
         for name, folder in (
             ("stack record", keys.stacks),
             ("monitoring record", keys.monitoring),
         ):
-            yield from _compare(f"{ref} {name}", read(folder), None)
-        return
+            yield from self.compare(name, self.read(folder), None)
 
-    tenant = document.body["tenant_id"]
+    def built(self, stack: dict[str, Any]) -> Iterator[str]:
+        """A resource that becomes a stack.
+
+        :param stack: as Heat shows it.
+        """
+        verb, status = "MODIFY", "UPDATE_COMPLETE"
+        if self.version == 1:
+            verb, status = "CREATE", "CREATE_COMPLETE"
+        outputs = stack["outputs"]
+        yield from self.in_heat(stack, status)
+        yield from self.stack_record(stack, status)
+        yield from self.state(verb, status, outputs)
+        yield from self.monitoring(outputs)
+
+    def in_heat(self, stack: dict[str, Any], status: str) -> Iterator[str]:
+        found = stack["stack_status"]
+        yield from self.compare("in Heat: stack_status", found, status)
+        for output in stack["outputs"]:
+            if output.get("output_error"):
+                yield (
+                    f"{self.ref} in Heat: output {output['output_key']} has no value:"
+                    f" {output['output_error']}"
+                )
+
+    def stack_record(self, stack: dict[str, Any], status: str) -> Iterator[str]:
+        expected = {
+            "stack_id": self.ref.stack_name,
+            "tenant_id": self.document.body["tenant_id"],
+            "stack_status": status,
+            "output": _sorted(stack["outputs"]),
+            "status_reason": stack["stack_status_reason"],
+            "id": str(self.ref),
+        }
+        found = _with(self.read(self.keys.stacks), "output", _sorted)
+        yield from self.compare("stack record", found, expected)
+
+    def state(
+        self, verb: str, status: str, outputs: list[dict[str, Any]]
+    ) -> Iterator[str]:
+        expected = {
+            "state": {
+                "worker_state": f"{verb}_COMPLETED",
+                "heat_outputs": _sorted(outputs),
+                "orchestration_state": status,
+            },
+            "version": self.version,
+            "error": "",
+        }
+        found = self.read(self.keys.state)
+        if isinstance(found, dict) and isinstance(found.get("state"), dict):
+            found["state"] = _with(
+                found["state"],
+                "heat_outputs",
+                lambda text: _sorted(json.loads(text)),
+            )
+        yield from self.compare("state", found, expected)
+
+    def monitoring(self, outputs: list[dict[str, Any]]) -> Iterator[str]:
+        targets = [parse_qs(urlsplit(link).query) for link in links(outputs)]
+        expected: dict[str, Any] | None = None
+        if targets:
+            up = {query["key"][0]: "UP" for query in targets}
+            expected = {"version": self.version, **up}
+        found = self.read(self.keys.monitoring)
+        yield from self.compare("monitoring record", found, expected)
+
+
+def _resource(expected: _Expected, api: HeatApi) -> Iterator[str]:
+    ref = expected.ref
+    yield from expected.config()
+    if not builds(expected.keys, ref):
+        yield from expected.nothing_built()
+        return
+    tenant = expected.document.body["tenant_id"]
     stack = api.stack(tenant, ref.stack_name)
     if stack is None:
         yield f"{ref}: Heat knows no stack {ref.stack_name} in project {tenant}"
         return
-    verb, status = (
-        ("CREATE", "CREATE_COMPLETE")
-        if version == 1
-        else ("MODIFY", "UPDATE_COMPLETE")
-    )
-    outputs = stack["outputs"]
-    yield from _compare(
-        f"{ref} in Heat: stack_status", stack["stack_status"], status
-    )
-    for output in outputs:
-        if output.get("output_error"):
-            yield (
-                f"{ref} in Heat: output {output['output_key']} has no value:"
-                f" {output['output_error']}"
-            )
-
-    record = {
-        "stack_id": ref.stack_name,
-        "tenant_id": tenant,
-        "stack_status": status,
-        "output": _sorted(outputs),
-        "status_reason": stack["stack_status_reason"],
-        "id": str(ref),
-    }
-    written = read(keys.stacks)
-    yield from _compare(
-        f"{ref} stack record", _with(written, "output", _sorted), record
-    )
-
-    state = {
-        "state": {
-            "worker_state": f"{verb}_COMPLETED",
-            "heat_outputs": _sorted(outputs),
-            "orchestration_state": status,
-        },
-        "version": version,
-        "error": "",
-    }
-    told = read(keys.state)
-    if isinstance(told, dict) and isinstance(told.get("state"), dict):
-        told["state"] = _with(
-            told["state"],
-            "heat_outputs",
-            lambda text: _sorted(json.loads(text)),
-        )
-    yield from _compare(f"{ref} state", told, state)
-
-    targets = [parse_qs(urlsplit(link).query) for link in links(outputs)]
-    expected = (
-        {"version": version, **{query["key"][0]: "UP" for query in targets}}
-        if targets
-        else None
-    )
-    yield from _compare(
-        f"{ref} monitoring record", read(keys.monitoring), expected
-    )
+    yield from expected.built(stack)
 
 
 def passing(follower: Follower, keys: Keys, wanted: Wanted) -> Iterator[str]:
@@ -226,26 +260,38 @@ def passing(follower: Follower, keys: Keys, wanted: Wanted) -> Iterator[str]:
         if len(newest) != 1:
             yield f"{ref}: {len(newest)} jobs were made of version {version}"
         for job in newest:
-            yield from _compare(
-                f"{ref} job: action",
-                job["action"],
-                "create" if version == 1 else "modify",
-            )
-            yield from _compare(
-                f"{ref} job: resource_input",
-                job["resource_input"],
-                document.body,
-            )
-        told = [
-            json.loads(value)
-            for _, value in follower.written(keys.below(keys.job_states, ref))
-        ]
-        stack = follower.records(ref).stack or {}
-        filled = {
-            "heat_outputs": stack.get("output"),
-            "orchestration_state": stack.get("stack_status"),
-        }
-        yield from _compare(f"{ref} job state", told[-2:], [{}, filled])
+            yield from _job(ref, version, document, job)
+        yield from _job_state(follower, keys, ref)
+
+
+def _job(
+    ref: Ref, version: int, document: DemoDocument, job: dict[str, Any]
+) -> Iterator[str]:
+    action = "modify"
+    if version == 1:
+        action = "create"
+    yield from _compare(f"{ref} job: action", job["action"], action)
+    yield from _compare(
+        f"{ref} job: resource_input", job["resource_input"], document.body
+    )
+
+
+def _job_state(follower: Follower, keys: Keys, ref: Ref) -> Iterator[str]:
+    told = _written(follower, keys.below(keys.job_states, ref))
+    stacks = _written(follower, keys.below(keys.stacks, ref))
+    stack: dict[str, Any] = next(reversed(stacks), {})
+    filled = {
+        "heat_outputs": stack.get("output"),
+        "orchestration_state": stack.get("stack_status"),
+    }
+    yield from _compare(f"{ref} job state", told[-2:], [{}, filled])
+
+
+def _written(follower: Follower, key: str) -> list[Any]:
+    """Every value that a key has had."""
+    return [
+        json.loads(value) for at, value in follower.written(key) if at == key
+    ]
 
 
 def _left_over(store: Store, keys: Keys, wanted: Wanted) -> Iterator[str]:
@@ -281,11 +327,9 @@ def _sorted(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _with(record: Any, name: str, change: Any) -> Any:
-    return (
-        {**record, name: change(record[name])}
-        if isinstance(record, dict) and name in record
-        else record
-    )
+    if isinstance(record, dict) and name in record:
+        return {**record, name: change(record[name])}
+    return record
 
 
 def _compare(what: str, found: Any, expected: Any) -> Iterator[str]:

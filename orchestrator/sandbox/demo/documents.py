@@ -24,7 +24,7 @@ INTERFACE = Ref("load_balancer_interface", "lbif-http")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class DemoDocument:
     """One resource as somebody wants it: `{type, id, body}`."""
 
     ref: Ref
@@ -36,7 +36,7 @@ def folder() -> Path:
     return catalogue.default_folder() / "examples"
 
 
-def read(path: Path) -> list[Document]:
+def read(path: Path) -> list[DemoDocument]:
     """The documents of one file, each with its id in its body."""
     try:
         entries = [
@@ -44,7 +44,7 @@ def read(path: Path) -> list[Document]:
             for located in read_yaml(path.read_text(encoding="utf-8"))
         ]
         return [
-            Document(
+            DemoDocument(
                 Ref(entry["type"], entry["id"]),
                 {"id": entry["id"], **entry["body"]},
             )
@@ -54,7 +54,7 @@ def read(path: Path) -> list[Document]:
         raise InvalidInput(f"{path}: {error!r}") from error
 
 
-def service(collector: str) -> list[Document]:
+def service(collector: str) -> list[DemoDocument]:
     """The load balancer's service, watched by the collector at this URL."""
     documents = read(folder() / SERVICE)
     for document in documents:
@@ -63,12 +63,12 @@ def service(collector: str) -> list[Document]:
     return documents
 
 
-def update() -> list[Document]:
+def update() -> list[DemoDocument]:
     """One of its interfaces, changed."""
     return read(folder() / UPDATE)
 
 
-def apply(store: Store, keys: Keys, documents: Iterable[Document]) -> None:
+def apply(store: Store, keys: Keys, documents: Iterable[DemoDocument]) -> None:
     """Write configs as the API server does: the body as JSON in a string, the version one higher
     than before."""
     for document in documents:
@@ -83,10 +83,12 @@ def apply(store: Store, keys: Keys, documents: Iterable[Document]) -> None:
         store.put(key, json.dumps(value))
 
 
-def wanted(*groups: Sequence[Document]) -> dict[Ref, tuple[int, Document]]:
+def wanted(
+    *groups: Sequence[DemoDocument],
+) -> dict[Ref, tuple[int, DemoDocument]]:
     """What is wanted once the groups were applied one after the other: the last document of each
     resource, and its version."""
-    found: dict[Ref, tuple[int, Document]] = {}
+    found: dict[Ref, tuple[int, DemoDocument]] = {}
     for document in (document for group in groups for document in group):
         version = found[document.ref][0] + 1 if document.ref in found else 1
         found[document.ref] = (version, document)

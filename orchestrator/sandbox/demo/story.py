@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.core.jobs import job_ref
+from orchestrator.core.keys import Keys
 from orchestrator.errors import OrchestratorError
 
 from . import checking, documents
@@ -142,68 +143,54 @@ def _show_records(screen: Screen, demo: Demo) -> None:
         "Its six records in etcd",
         "Two of them are gone again by now; they are shown as they were.",
     )
-    keys = demo.keys
-    config, stack, job_state, state, monitoring = (
-        keys.below(folder, INTERFACE)
-        for folder in (
-            keys.config,
-            keys.stacks,
-            keys.job_states,
-            keys.state,
-            keys.monitoring,
-        )
-    )
-    shown = (
-        (
-            config,
-            "What is wanted: written by the API server, the body as JSON in a string.",
-        ),
-        (
-            keys.jobs,
-            (
-                "The job that the bridge made of it: each parameter with its value, or"
-                " the output to read. Gone when it is over."
-            ),
-        ),
-        (
-            stack,
-            (
-                "What a worker saw of the stack in Heat. Other jobs read the outputs"
-                " they need from here."
-            ),
-        ),
-        (
-            job_state,
-            (
-                "Where the job stood: {} while it ran, this once Heat was done. Gone"
-                " when the state is written."
-            ),
-        ),
-        (
-            state,
-            (
-                "The answer to the API server: this version is done, with the stack's"
-                " outputs."
-            ),
-        ),
-        (
-            monitoring,
-            "What the collector says of the interface, and of which version.",
-        ),
-    )
-
-    def about_it(key: str, value: str) -> bool:
-        return value != "{}" and (
-            not key.startswith(keys.jobs)
-            or job_ref(keys.job_id(key)) == INTERFACE
-        )
-
-    for number, (prefix, sentence) in enumerate(shown, 1):
+    for number, (prefix, sentence) in enumerate(_records(demo.keys), 1):
         written = [
-            entry for entry in demo.follower.written(prefix) if about_it(*entry)
+            entry
+            for entry in demo.follower.written(prefix)
+            if _is_about_it(demo.keys, *entry)
         ]
         if written:
             screen.record(number, *written[-1], sentence)
+
+
+def _records(keys: Keys) -> Iterator[tuple[str, str]]:
+    """Where each record of the interface is, and what it is."""
+    yield (
+        keys.below(keys.config, INTERFACE),
+        "What is wanted: written by the API server, the body as JSON in a string.",
+    )
+    yield (
+        keys.jobs,
+        "The job that the bridge made of it: each parameter with its value, or"
+        " the output to read. Gone when it is over.",
+    )
+    yield (
+        keys.below(keys.stacks, INTERFACE),
+        "What a worker saw of the stack in Heat. Other jobs read the outputs"
+        " they need from here.",
+    )
+    yield (
+        keys.below(keys.job_states, INTERFACE),
+        "Where the job stood: {} while it ran, this once Heat was done. Gone"
+        " when the state is written.",
+    )
+    yield (
+        keys.below(keys.state, INTERFACE),
+        "The answer to the API server: this version is done, with the stack's"
+        " outputs.",
+    )
+    yield (
+        keys.below(keys.monitoring, INTERFACE),
+        "What the collector says of the interface, and of which version.",
+    )
+
+
+def _is_about_it(keys: Keys, key: str, value: str) -> bool:
+    if value == "{}":
+        return False
+    if not key.startswith(keys.jobs):
+        return True
+    return job_ref(keys.job_id(key)) == INTERFACE
 
 
 def _time_line(screen: Screen, demo: Demo) -> None:
@@ -259,41 +246,12 @@ def _verdict(
 
 def _stay(screen: Screen, demo: Demo) -> None:
     screen.chapter("It is yours now")
-    grid = Table.grid(padding=(0, 2))
-    for name, where in (
-        ("Flower", demo.flower_url),
-        ("etcd", demo.etcd.endpoint),
-        ("Heat", f"{demo.heat.url}/v1/demo/stacks"),
-        ("Collector", f"{demo.collector.url}/targets"),
-        ("Logs", str(demo.folder)),
-    ):
-        grid.add_row(Text(name, "bold"), Text(where, "cyan", no_wrap=True))
-    screen.console.print(Padding(grid, (0, 0, 0, 2)), soft_wrap=True)
+    _places(screen, demo)
     screen.say("\nIn another terminal:\n")
     screen.write(
         Text(f"    set -a; . {demo.environment_file}; set +a", "bold cyan")
     )
-    examples = documents.folder()
-    with contextlib.suppress(ValueError):
-        examples = examples.relative_to(Path.cwd())
-    for command, sees in (
-        (
-            "orchestrator status",
-            "what runs, what waits and on whom, what failed and why",
-        ),
-        (
-            f"orchestrator get {INTERFACE.type} {INTERFACE.id}",
-            "wanted, recorded and reported, side by side",
-        ),
-        (
-            f"orchestrator apply -f {examples / 'broken' / 'refused_by_heat.yaml'}",
-            "Heat refuses one of the two; its state says why",
-        ),
-        (
-            f"orchestrator delete --wait {INTERFACE.type} lbif-admin",
-            "its stack goes, and then all that is known of it",
-        ),
-    ):
+    for command, sees in _commands():
         screen.write(Text(f"    {command}", "bold cyan"))
         screen.say(sees, "dim", indent=8)
     screen.say("\nWhat happens is shown here. Ctrl-C ends everything.\n")
@@ -304,6 +262,42 @@ def _stay(screen: Screen, demo: Demo) -> None:
                 time.sleep(1)
     except Stopped:
         screen.say("Ending everything.", "dim")
+
+
+def _places(screen: Screen, demo: Demo) -> None:
+    grid = Table.grid(padding=(0, 2))
+    for name, where in (
+        ("Flower", demo.flower_url),
+        ("etcd", demo.etcd.endpoint),
+        ("Heat", f"{demo.heat.url}/v1/demo/stacks"),
+        ("Collector", f"{demo.collector.url}/targets"),
+        ("Logs", str(demo.folder)),
+    ):
+        grid.add_row(Text(name, "bold"), Text(where, "cyan", no_wrap=True))
+    screen.console.print(Padding(grid, (0, 0, 0, 2)), soft_wrap=True)
+
+
+def _commands() -> Iterator[tuple[str, str]]:
+    """What a person may try, and what is to be seen then."""
+    examples = documents.folder()
+    with contextlib.suppress(ValueError):
+        examples = examples.relative_to(Path.cwd())
+    yield (
+        "orchestrator status",
+        "what runs, what waits and on whom, what failed and why",
+    )
+    yield (
+        f"orchestrator get {INTERFACE.type} {INTERFACE.id}",
+        "wanted, recorded and reported, side by side",
+    )
+    yield (
+        f"orchestrator apply -f {examples / 'broken' / 'refused_by_heat.yaml'}",
+        "Heat refuses one of the two; its state says why",
+    )
+    yield (
+        f"orchestrator delete --wait {INTERFACE.type} lbif-admin",
+        "its stack goes, and then all that is known of it",
+    )
 
 
 # What the update did to the stack -----------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Any
 from heat.engine import attributes as heat_attributes
 from heat.engine import resource, translation
 
-from orchestrator.sandbox.simulation import documents, faults
+from orchestrator.sandbox.simulation import documents, facts, faults
 from orchestrator.sandbox.simulation.agreeable import Agreeable
 
 #: The services whose types are simulated: every resource type that Heat has for them.
@@ -100,7 +100,7 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
 
     def handle_update(
         self, json_snippet: Any, tmpl_diff: Any, prop_diff: Any
-    ) -> tuple[float, documents.Document]:
+    ) -> tuple[float, facts.Document]:
         properties = self._plain(
             json_snippet.properties(self.properties_schema, self.context)
         )
@@ -108,7 +108,7 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
         return self._deadline(properties), properties
 
     def check_update_complete(
-        self, progress: tuple[float, documents.Document]
+        self, progress: tuple[float, facts.Document]
     ) -> bool:
         deadline, properties = progress
         return self._finished("update", deadline, properties)
@@ -125,9 +125,9 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
             return True
         if not self._finished("delete", deadline, self._plain(self.properties)):
             return False
-        documents.CLOUD.release(self._facts())
-        documents.CLOUD.subnets.pop(self.resource_id, None)
-        documents.CLOUD.ports.pop(self.resource_id, None)
+        facts.CLOUD.release(self._facts())
+        facts.CLOUD.subnets.pop(self.resource_id, None)
+        facts.CLOUD.ports.pop(self.resource_id, None)
         return True
 
     def handle_snapshot_delete(self, state: Any) -> float | None:
@@ -152,9 +152,9 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
     def get_live_state(self, resource_properties: Any) -> dict[str, Any]:
         return {}
 
-    def _show_resource(self) -> documents.Document:
+    def _show_resource(self) -> facts.Document:
         properties = self._plain(self._stored_properties())
-        document: documents.Document = {
+        document: facts.Document = {
             **{
                 name: value
                 for name, value in properties.items()
@@ -171,7 +171,9 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
             "tenant_id": self.stack.context.project_id,
             "project_id": self.stack.context.project_id,
         }
-        kind = documents.KINDS.get(self.simulated_type, documents.Kind())
+        kind = documents.KINDS.get(
+            self.simulated_type, documents.SimulatedKind()
+        )
         if kind.facts and not self._facts():
             return document  # failed before it was given any
         return {
@@ -193,7 +195,7 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
 
     # -- helpers
 
-    def _new_id(self, properties: documents.Document) -> str:
+    def _new_id(self, properties: facts.Document) -> str:
         """A new id. A key pair has none on a real cloud either: it goes by its name."""
         if self.simulated_type == "OS::Nova::KeyPair":
             return str(properties["name"])
@@ -214,35 +216,35 @@ class Simulated(resource.Resource):  # type: ignore[misc]  # Heat has no types
         self.translate_properties(stored, ignore_resolve_error=True)
         return stored
 
-    def _plain(self, properties: Any) -> documents.Document:
+    def _plain(self, properties: Any) -> facts.Document:
         """The properties as plain data, with the defaults of their schema."""
-        plain: documents.Document = json.loads(
+        plain: facts.Document = json.loads(
             json.dumps(
                 {name: properties[name] for name in properties}, default=str
             )
         )
         return plain
 
-    def _choose_facts(self, properties: documents.Document) -> None:
+    def _choose_facts(self, properties: facts.Document) -> None:
         kind = documents.KINDS.get(self.simulated_type)
         if kind is None or kind.facts is None:
             return
         before = self._facts()
-        facts = kind.facts(self.resource_id, properties, before)
-        if facts != before:
-            self.data_set(documents.FACTS, json.dumps(facts))
+        chosen = kind.facts(self.resource_id, properties, before)
+        if chosen != before:
+            self.data_set(facts.FACTS, json.dumps(chosen))
 
-    def _facts(self) -> documents.Document:
-        facts: documents.Document = json.loads(
-            self.data().get(documents.FACTS) or "{}"
+    def _facts(self) -> facts.Document:
+        stored: facts.Document = json.loads(
+            self.data().get(facts.FACTS) or "{}"
         )
-        return facts
+        return stored
 
-    def _deadline(self, properties: documents.Document) -> float:
+    def _deadline(self, properties: facts.Document) -> float:
         return time.monotonic() + faults.delay(properties)
 
     def _finished(
-        self, action: str, deadline: float, properties: documents.Document
+        self, action: str, deadline: float, properties: facts.Document
     ) -> bool:
         if time.monotonic() < deadline:
             return False

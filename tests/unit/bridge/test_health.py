@@ -6,14 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from orchestrator.bridge import health
-from orchestrator.bridge.health import (
-    HANGS,
-    LOOP_SILENCE,
-    STANDBY_SILENCE,
-    TAKEOVER_HANGS,
-    WATCH_SILENCE,
-    Health,
-)
+from orchestrator.bridge.health import HANGS, TAKEOVER_HANGS, Health
+from orchestrator.views.health import LOOP_SILENCE, STANDBY_SILENCE, WATCH_SILENCE
 
 from tests.doubles import MemoryStore
 

@@ -17,7 +17,7 @@ from orchestrator.errors import PermanentError, StoreForbidden, StoreRefused, St
 Code = grpc.StatusCode
 
 
-class Failure(grpc.RpcError):  # type: ignore[misc]  # gRPC has no types
+class FakeRpcError(grpc.RpcError):  # type: ignore[misc]  # gRPC has no types
     """An error as gRPC raises it."""
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
@@ -185,7 +185,7 @@ MEANINGS = [
 def test_every_answer_has_a_kind_and_says_what_to_do(
     code: grpc.StatusCode, details: str, kind: type[Exception], says: str
 ) -> None:
-    meaning = understood("10.0.0.1:2379", Failure(code, details))
+    meaning = understood("10.0.0.1:2379", FakeRpcError(code, details))
 
     assert type(meaning) is kind
     assert says in str(meaning)
@@ -197,7 +197,7 @@ def test_only_what_is_wrong_with_the_request_itself_is_permanent(
     code: grpc.StatusCode, details: str, kind: type[Exception], says: str
 ) -> None:
     """What is permanent fails a resource. A full etcd, or a right that is missing, must not."""
-    meaning = understood("10.0.0.1:2379", Failure(code, details))
+    meaning = understood("10.0.0.1:2379", FakeRpcError(code, details))
 
     assert isinstance(meaning, PermanentError) == (
         "too large" in details or "too many operations" in details
@@ -218,6 +218,6 @@ def test_only_what_is_wrong_with_the_request_itself_is_permanent(
 def test_a_connection_is_given_up_only_when_another_may_do_better(
     code: grpc.StatusCode, details: str, expected: bool
 ) -> None:
-    error = Failure(code, details)
+    error = FakeRpcError(code, details)
 
     assert breaks_connection(error, understood("10.0.0.1:2379", error)) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -22,7 +23,6 @@ from orchestrator.core.planning import (
     Refuse,
     Report,
     Start,
-    caused_by,
     decide,
     fails_with,
 )
@@ -521,7 +521,30 @@ def test_what_is_held_back_holds_back_what_refers_to_it() -> None:
     )
     held = held_of(decision(known, S1))
 
-    assert held == Held(1, P1, "waits for port:p1, which refers to network:n1, which is not there")
+    assert held == Held(1, P1, "refers to network:n1, which is not there", root=P1)
+    assert held.reason == "waits for port:p1, which refers to network:n1, which is not there"
+
+
+def test_at_the_end_of_a_chain_of_200_held_resources_only_the_root_is_named() -> None:
+    """A reason is not a chain of reasons."""
+    chain = [node(f"n{number:03}") for number in range(201)]
+    known = world(
+        wanted(chain[0], uses=["missing"]),
+        *(wanted(here, uses=[below.id]) for below, here in pairwise(chain)),
+    )
+
+    for ref in chain:
+        known.set_held(ref, held_of(decision(known, ref)))
+
+    missing = "refers to node:missing, which is not in the configuration (yet)"
+    reasons = [known.held[ref].reason for ref in chain]
+    assert reasons[:3] == [
+        missing,
+        f"waits for node:n000, which {missing}",
+        f"waits for node:n000 (through node:n001), which {missing}",
+    ]
+    assert reasons[200] == f"waits for node:n000 (through node:n199), which {missing}"
+    assert {known.held[ref].root for ref in chain[1:]} == {chain[0]}
 
 
 def test_an_undecided_reference_is_decided_first() -> None:
@@ -609,11 +632,14 @@ def test_a_reference_to_a_type_that_the_list_lacks_waits_and_names_the_list() ->
 
 def test_a_failed_reference_without_a_stack_refuses_and_names_the_root() -> None:
     known = world(wanted(S1, ports=["p1"]), wanted(P1, network_id="n1"), wanted(N1))
-    known.set_failed(P1, Failed(1, Action.CREATE, caused_by(N1, N1, "no VLANs"), N1))
+    own = Failed(1, Action.CREATE, "no VLANs", N1)
+    known.set_failed(P1, own.passed_on(1, Action.CREATE, N1))
     failed = failed_of(decision(known, S1))
 
-    error = "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
-    assert failed == Failed(1, Action.CREATE, error, N1, through=P1)
+    assert failed == Failed(1, Action.CREATE, "no VLANs", N1, through=P1, inherited=True)
+    assert failed.error == (
+        "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
+    )
 
 
 def test_a_failed_reference_with_a_stack_can_be_built_on() -> None:
@@ -827,18 +853,35 @@ def test_a_job_fails_with_the_one_it_builds_on(dependent: Job, ended: Job, fails
 
 
 def test_the_text_of_a_failure_names_the_root_once_however_long_the_chain() -> None:
-    first = caused_by(N1, N1, "no VLANs")
-    second = caused_by(P1, N1, first)
-    third = caused_by(S1, N1, second)
+    own = Failed(1, Action.CREATE, "no VLANs", N1)
+    first = own.passed_on(1, Action.CREATE, N1)
+    second = first.passed_on(1, Action.CREATE, P1)
+    third = second.passed_on(1, Action.CREATE, S1)
 
-    assert first == "not built, because it depends on network:n1, which failed: no VLANs"
+    assert own.error == "no VLANs"
+    assert first.error == "not built, because it depends on network:n1, which failed: no VLANs"
     assert (
-        second
+        second.error
         == "not built, because it depends on network:n1 (through port:p1), which failed: no VLANs"
     )
     assert (
-        third
+        third.error
         == "not built, because it depends on network:n1 (through server:s1), which failed: no VLANs"
+    )
+
+
+def test_the_words_of_a_cause_are_kept_whatever_they_are() -> None:
+    """Heat may say the words with which we name a cause."""
+    words = "Heat ended in CREATE_FAILED: the resource port, which failed: no VLANs"
+    own = Failed(1, Action.CREATE, words, N1)
+    first = own.passed_on(1, Action.CREATE, N1)
+    second = first.passed_on(1, Action.CREATE, P1)
+
+    assert own.error == words
+    assert first.error == f"not built, because it depends on network:n1, which failed: {words}"
+    assert (
+        second.error
+        == f"not built, because it depends on network:n1 (through port:p1), which failed: {words}"
     )
 
 

@@ -164,7 +164,13 @@ OWN: list[Any] = [
         id="handled, superseding",
     ),
     pytest.param(Held(2, N1, "waits"), id="held"),
+    pytest.param(Held(2, P1, "waits", root=N1), id="held because another one is"),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
+    pytest.param(Failed(2, Action.MODIFY, "why", N1, through=P1), id="failed in a cycle"),
+    pytest.param(
+        Failed(2, Action.MODIFY, "why", N1, through=P1, inherited=True),
+        id="failed because another one did",
+    ),
     pytest.param(Run(Step.CLAIMED), id="a claimed run"),
     pytest.param(
         Run(Step.RETRY, attempt=3, delay=1.5, reason="busy"), id="a run to be tried again"
@@ -184,6 +190,55 @@ OWN: list[Any] = [
 def test_our_own_records_come_back_as_they_were(record: Any) -> None:
     assert type(record).from_json(record.to_json()) == record
     assert type(record).from_json(record.to_json().encode()) == record
+
+
+def test_a_record_of_a_resource_held_by_another_tells_the_sentence_and_the_cause() -> None:
+    record = Held(2, P1, "is not there", 10, root=N1)
+
+    assert json.loads(record.to_json()) == {
+        "version": 2,
+        "waits_for": {"resource_type": "port", "resource_id": "p1"},
+        "reason": "waits for network:n1 (through port:p1), which is not there",
+        "incarnation": 10,
+        "root": {"resource_type": "network", "resource_id": "n1"},
+        "why": "is not there",
+    }
+
+
+def test_a_record_of_a_failure_by_another_tells_the_sentence_and_the_cause() -> None:
+    record = Failed(2, Action.CREATE, "no VLANs", N1, through=N1, inherited=True)
+
+    assert json.loads(record.to_json()) == {
+        "version": 2,
+        "action": "create",
+        "error": "not built, because it depends on network:n1, which failed: no VLANs",
+        "root": {"resource_type": "network", "resource_id": "n1"},
+        "attempts": 1,
+        "through": {"resource_type": "network", "resource_id": "n1"},
+        "why": "no VLANs",
+    }
+
+
+def test_records_of_releases_that_stored_only_sentences_keep_them() -> None:
+    n1 = {"resource_type": "network", "resource_id": "n1"}
+    reason = "waits for network:n1, which waits for port:p1, which is not there"
+    error = "not built, because it depends on network:n1, which failed: no VLANs"
+    held = Held.from_json(json.dumps({"version": 2, "waits_for": n1, "reason": reason}))
+    failed = Failed.from_json(
+        json.dumps(
+            {
+                "version": 2,
+                "action": "create",
+                "error": error,
+                "root": n1,
+                "attempts": 1,
+                "through": n1,
+            }
+        )
+    )
+
+    assert (held.reason, held.root, held.waits_for) == (reason, None, N1)
+    assert (failed.error, failed.inherited, failed.causes) == (error, False, frozenset({N1}))
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,35 @@ def test_what_five_workers_died_over_is_looked_for_when_its_config_goes(system: 
     assert system.asked() == [("delete", "network_n1")]
 
 
+def test_a_stack_that_may_be_ours_is_told_of_when_its_config_goes_until_somebody_decides(
+    system: System,
+) -> None:
+    """Five workers died over the create; somebody else's update has taken the tags away."""
+    build(system)  # So this Heat has shown tags of ours.
+    for _ in range(5):
+        system.heat.fail_next(WorkerDied(), on="create", performed=False)
+    system.put(P1)
+
+    def given_up() -> bool:
+        system.store.expire_abandoned()
+        return system.reported(p1=("CREATE_FAILED", 1))
+
+    system.until(given_up)
+    system.heat.put(TENANT, Stack("doubtful", "port_p1", "UPDATE_COMPLETE"))
+    system.remove(P1)
+    system.until(
+        lambda: (
+            "let us delete it: orchestrator retry port p1 --force" in str(system.snapshot())
+            and system.idle()
+        )
+    )
+    assert "port_p1" in system.heat.stacks(TENANT)
+
+    system.store.put(system.keys.below(system.keys.retries, P1), '{"force": true}')
+    system.until(lambda: "port_p1" not in system.heat.stacks(TENANT) and system.idle())
+    assert not [key for key in system.snapshot() if key.endswith("p1")]
+
+
 def test_a_create_that_heat_shows_only_later_is_waited_for(system: System) -> None:
     """The first looks find no such stack: it is not there yet, and not gone."""
     shown = system.heat.show

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -227,6 +228,23 @@ def test_what_is_told_of_a_resource_that_is_held_back_is_true_when_things_have_c
         A: f"waits for node:b, which {missing}",
         B: missing,
     }
+
+
+def test_a_chain_of_200_held_resources_names_its_root_and_is_built_when_that_comes() -> None:
+    bench = Bench()
+    chain = [Ref("node", f"n{number:03}") for number in range(200)]
+    for below, ref in pairwise([Ref("node", "missing"), *chain]):
+        bench.put(ref, uses=[below.id])
+    bench.quiet()
+
+    missing = "refers to node:missing, which is not in the configuration (yet)"
+    reasons = {ref: record.reason for ref, record in bench.held().items()}
+    assert len(reasons) == 200
+    assert reasons[chain[-1]] == f"waits for {chain[0]} (through {chain[-2]}), which {missing}"
+
+    bench.put(Ref("node", "missing"))
+    bench.quiet()
+    assert not bench.held()
 
 
 peaceful = st.lists(

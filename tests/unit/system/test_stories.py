@@ -393,6 +393,26 @@ def network_fails(stack: Stack) -> Mapping[str, Any]:
     return complete(stack)
 
 
+def test_words_of_heat_that_look_like_ours_reach_every_dependent_in_full(system: System) -> None:
+    words = "ResourceInError: port0, which failed: No more VLANs, which failed: switch down"
+
+    def fails(stack: Stack) -> Mapping[str, Any]:
+        if stack.name == "network_n1":
+            return {"status": "FAILED", "reason": words}
+        return complete(stack)
+
+    system.outcome = fails
+    put_chain(system)
+    states = dict.fromkeys(("n1", "p1", "s1"), ("CREATE_FAILED", 1))
+    system.until(lambda: system.reported(**states) and system.idle())
+
+    own = system.state(N1)["error"]
+    assert own.startswith(f"Heat ended in CREATE_FAILED: {words}; correct the configuration")
+    depends = "not built, because it depends on network:n1"
+    assert system.state(P1)["error"] == f"{depends}, which failed: {own}"
+    assert system.state(S1)["error"] == f"{depends} (through port:p1), which failed: {own}"
+
+
 def test_a_failure_fails_what_depends_on_it_naming_the_root_and_is_repaired_by_a_newer_config(
     system: System,
 ) -> None:

@@ -230,7 +230,7 @@ def looks(prompt: Promptness, done: list[bool]) -> list[bool]:
     """Which of some requests are followed by a look, if Heat is done at once with those that are marked."""
     followed = []
     for at_once in done:
-        followed.append(prompt.worth_a_look("network"))
+        followed.append(prompt.worth_polling("network"))
         if followed[-1]:
             prompt.note("network", at_once)
     return followed
@@ -244,7 +244,7 @@ def test_where_none_is_done_at_once_one_request_in_sixteen_is() -> None:
     followed = looks(Promptness(), [False] * 100)
 
     assert followed[: Promptness.MISSES] == [True] * Promptness.MISSES
-    assert sum(followed[Promptness.MISSES :]) == (100 - Promptness.MISSES) // Promptness.LOOK_AGAIN
+    assert sum(followed[Promptness.MISSES :]) == (100 - Promptness.MISSES) // Promptness.POLL_AGAIN
 
 
 def test_a_type_that_becomes_quick_is_noticed() -> None:
@@ -252,7 +252,7 @@ def test_a_type_that_becomes_quick_is_noticed() -> None:
     looks(prompt, [False] * 10)
     followed = looks(prompt, [True] * 100)
 
-    assert followed.index(True) < Promptness.LOOK_AGAIN
+    assert followed.index(True) < Promptness.POLL_AGAIN
     assert all(followed[followed.index(True) :])
 
 
@@ -260,4 +260,4 @@ def test_types_do_not_speak_for_each_other() -> None:
     prompt = Promptness()
     looks(prompt, [False] * 10)
 
-    assert prompt.worth_a_look("port")
+    assert prompt.worth_polling("port")

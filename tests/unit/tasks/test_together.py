@@ -40,9 +40,9 @@ class Counted(MemoryStore):
                 raise error
         return super().commit_and_read(transaction, keys, lease)
 
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, KeyValue]:
+    def get_many(self, keys: Sequence[str], *, revision: int = 0) -> Mapping[str, KeyValue]:
         self.read.append(keys)
-        return super().get_many(keys)
+        return super().get_many(keys, revision=revision)
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ what they name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
+from ...documents import elements
 from ...refs import Json
 from ...source import JsonPath
 from ..findings import Finding, Findings, did_you_mean, hint, kind_of
@@ -92,11 +93,9 @@ def _check_placeholders(call: Call) -> Findings:
 
 
 def _param(call: Call, scope: Scope) -> Findings:
-    name = (
-        call.argument[0]
-        if isinstance(call.argument, list) and call.argument
-        else call.argument
-    )
+    name = call.argument
+    if isinstance(call.argument, list) and call.argument:
+        name = call.argument[0]
     if (
         not isinstance(name, str)
         or scope.is_open(name)
@@ -104,7 +103,9 @@ def _param(call: Call, scope: Scope) -> Findings:
         or name in PSEUDO
     ):
         return
-    known = PSEUDO if name.startswith("OS::") else scope.parameters
+    known: Iterable[str] = scope.parameters
+    if name.startswith("OS::"):
+        known = PSEUDO
     yield Finding(
         call.inside,
         f"get_param of {name!r}, which is no parameter; {did_you_mean(name, known)}",
@@ -128,7 +129,7 @@ def _resource(call: Call, scope: Scope) -> Findings:
 def _attribute(call: Call, scope: Scope) -> Findings:
     if not isinstance(call.argument, list) or not call.argument:
         return
-    name = call.argument[0]
+    name, attribute = (*call.argument, None)[:2]
     if not isinstance(name, str) or scope.is_open(name):
         return
     if name not in scope.kinds:
@@ -138,10 +139,7 @@ def _attribute(call: Call, scope: Scope) -> Findings:
             f" {did_you_mean(name, scope.kinds)}",
         )
         return
-    kind, attribute = (
-        scope.kinds[name],
-        (call.argument[1] if len(call.argument) > 1 else None),
-    )
+    kind = scope.kinds[name]
     if (
         kind is None
         or kind.any_attribute
@@ -205,13 +203,13 @@ def references(
 ) -> Iterator[tuple[JsonPath, str]]:
     """The resources that a value needs, by ``get_resource`` and ``get_attr``."""
     if call := scope.call(value, path):
-        name = (
-            call.argument[0]
-            if call.name == "get_attr"
+        name = call.argument
+        if (
+            call.name == "get_attr"
             and isinstance(call.argument, list)
             and call.argument
-            else call.argument
-        )
+        ):
+            name = call.argument[0]
         if call.name in ("get_resource", "get_attr") and isinstance(name, str):
             yield call.inside, name
         yield from references(call.argument, call.inside, scope)
@@ -223,20 +221,19 @@ def references(
             yield from references(inner, (*path, place), scope)
 
 
+def _named(argument: Json) -> Sequence[Json]:
+    """The name that the argument of a ``get_param`` begins with, if it has one."""
+    if isinstance(argument, str):
+        return (argument,)
+    return elements(argument)[:1]
+
+
 def used_parameters(value: Json) -> Iterator[str]:
     """Every name that a ``get_param`` names, anywhere."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "get_param":
-                yield from (
-                    [inner]
-                    if isinstance(inner, str)
-                    else (
-                        [str(name) for name in inner[:1]]
-                        if isinstance(inner, list)
-                        else []
-                    )
-                )
+                yield from map(str, _named(inner))
             yield from used_parameters(inner)
     elif isinstance(value, list):
         for inner in value:

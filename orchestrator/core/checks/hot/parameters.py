@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ...documents import elements, one_or_more
 from ...refs import Json
 from ..findings import Finding, Findings, did_you_mean, kind_of
 from .types import Version
@@ -45,9 +46,13 @@ class Parameter:
 
     def value(self, given: Json) -> Json:
         """What ``get_param`` gives for a value that is sent; None when nothing is."""
-        value = self.default if given is None else given
+        value = given
+        if given is None:
+            value = self.default
         if self.type == "comma_delimited_list" and isinstance(value, str):
-            return value.split(",") if value else []
+            if value:
+                return value.split(",")
+            return []
         if self.type == "json" and isinstance(value, str) and value:
             try:
                 return json.loads(value)
@@ -66,11 +71,12 @@ def declared(parameters: Mapping[str, Json]) -> dict[str, Parameter]:
 
 
 def _parameter(entry: Mapping[str, Json]) -> Parameter:
-    constraints = entry.get("constraints")
-    found = constraints if isinstance(constraints, list) else []
+    found = elements(entry.get("constraints"))
     kind = entry.get("type")
+    if not isinstance(kind, str):
+        kind = ""
     return Parameter(
-        kind if isinstance(kind, str) else "",
+        kind,
         entry.get("default"),
         tuple(
             constraint for constraint in found if isinstance(constraint, dict)
@@ -169,7 +175,9 @@ def _check_constraint(
 
 
 def _check_limits(name: str, value: Json) -> Findings:
-    keys = ("step", "offset") if name == "modulo" else ("min", "max")
+    keys = ("min", "max")
+    if name == "modulo":
+        keys = ("step", "offset")
     if not isinstance(value, dict) or not value:
         yield Finding((name,), f"expected an object with {listed(keys)}")
         return
@@ -291,7 +299,9 @@ def _type_fault(kind: str, value: Json) -> str:
         "json": "JSON",
         "string": "a text",
     }.get(kind, "a list")
-    return "" if good else f"should be {wanted}, not {kind_of(value)}"
+    if good:
+        return ""
+    return f"should be {wanted}, not {kind_of(value)}"
 
 
 def _is_json(text: str) -> bool:
@@ -332,10 +342,7 @@ def _constraint_fault(
 def _allowed_fault(
     values: list[Json], parameter: Parameter, value: Json
 ) -> str:
-    given = {
-        _comparable(parameter.type, item)
-        for item in (value if isinstance(value, list) else [value])
-    }
+    given = {_comparable(parameter.type, item) for item in one_or_more(value)}
     if given <= {_comparable(parameter.type, allowed) for allowed in values}:
         return ""
     return f"should be one of {', '.join(map(str, values))}"
@@ -343,5 +350,9 @@ def _allowed_fault(
 
 def _comparable(kind: str, value: Json) -> Json:
     if kind == "number":
-        return float(value) if is_number(value) else value
-    return str(value).lower() if kind == "boolean" else str(value)
+        if is_number(value):
+            return float(value)
+        return value
+    if kind == "boolean":
+        return str(value).lower()
+    return str(value)

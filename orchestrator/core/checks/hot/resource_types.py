@@ -42,7 +42,9 @@ def check_type(kind: Json, path: JsonPath, heat: HeatTypes) -> Findings:
         )
     elif kind not in heat.kinds:
         meant = near(kind, sorted(heat.kinds))
-        text = f"; did you mean {meant[0]}?" if meant else ""
+        text = ""
+        if meant:
+            text = f"; did you mean {meant[0]}?"
         yield Finding(
             (*path, "type"), f"Heat has no type {kind!r}{text} {_PLUGIN}"
         )
@@ -82,10 +84,12 @@ def check_nested(
 ) -> Findings:
     """What stands inside the properties of a resource of type *kind*: files, and members."""
     yield from _check_files(properties, path)
-    name = _MEMBERS.get(kind) if isinstance(kind, str) else None
-    member = (
-        properties.get(name) if isinstance(properties, dict) and name else None
-    )
+    name = None
+    if isinstance(kind, str):
+        name = _MEMBERS.get(kind)
+    member = None
+    if isinstance(properties, dict) and name:
+        member = properties.get(name)
     if name and isinstance(member, dict) and scope.call(member, path) is None:
         inside = replace(
             scope, wildcards=scope.wildcards | frozenset(_indexes(properties))
@@ -105,13 +109,17 @@ def _check_member(
     if isinstance(kind, dict) or (isinstance(kind, str) and _is_file(kind)):
         return  # Made by a function; or told already, as a file.
     yield from check_type(kind, path, scope.heat)
-    known = scope.heat.kinds.get(kind) if isinstance(kind, str) else None
+    known = None
+    if isinstance(kind, str):
+        known = scope.heat.kinds.get(kind)
     if not isinstance(properties, dict | None):
         yield Finding(
             (*path, "properties"),
             f"expected an object, not {kind_of(properties)}",
         )
     elif known and scope.call(properties, path) is None:
-        below = (*path, "properties") if properties else path
+        below = path
+        if properties:
+            below = (*path, "properties")
         yield from check_properties(properties or {}, known, below, scope)
         yield from check_nested(kind, properties, below, scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ...documents import members
 from ...refs import Json
 from ...source import JsonPath
 from .parameters import Parameter
@@ -54,15 +55,11 @@ class Scope:
 
     def within(self, call: Call) -> Scope:
         """The scope inside a function's argument."""
-        loops = (
-            call.argument.get("for_each")
-            if call.name == "repeat" and isinstance(call.argument, dict)
-            else None
-        )
-        return (
-            replace(self, wildcards=self.wildcards | frozenset(map(str, loops)))
-            if isinstance(loops, dict)
-            else self
+        if call.name != "repeat":
+            return self
+        loops = members(members(call.argument).get("for_each"))
+        return replace(
+            self, wildcards=self.wildcards | frozenset(map(str, loops))
         )
 
     def is_open(self, name: str) -> bool:

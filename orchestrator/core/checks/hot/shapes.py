@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 
+from ...documents import members
 from ...refs import Json
 from ..findings import did_you_mean, kind_of
 from .scope import Scope
@@ -59,19 +60,25 @@ def _text(argument: Json, scope: Scope) -> Iterator[str]:
 
 
 def _get_param(argument: Json, scope: Scope) -> Iterator[str]:
-    name = argument[0] if isinstance(argument, list) and argument else argument
+    name = argument
+    if isinstance(argument, list) and argument:
+        name = argument[0]
     if not isinstance(name, str) and not _is_call(name, scope):
         yield f"takes a name, or a list of a name and a path, not {kind_of(argument)}"
 
 
 def _get_attr(argument: Json, scope: Scope) -> Iterator[str]:
-    least = 1 if "str_split" in scope.version.functions else 2
+    least = 2
+    if "str_split" in scope.version.functions:
+        least = 1
     if not isinstance(argument, list) or len(argument) < least:
         yield "takes a list: [resource, attribute, path …]"
 
 
 def _if(argument: Json, scope: Scope) -> Iterator[str]:
-    least = 2 if scope.version.optional_else else 3
+    least = 3
+    if scope.version.optional_else:
+        least = 2
     if not isinstance(argument, list) or not least <= len(argument) <= 3:
         yield "takes a list: [condition, value if true, value if false]"
 
@@ -144,7 +151,7 @@ def _repeat(argument: Json, scope: Scope) -> Iterator[str]:
         ("template", "for_each"),
         ("permutations",),
     )(argument, scope)
-    loops = argument.get("for_each") if isinstance(argument, dict) else None
+    loops = members(argument).get("for_each")
     if loops is not None and not isinstance(loops, dict):
         yield f"takes a for_each that is an object of lists, not {kind_of(loops)}"
     elif isinstance(loops, dict):

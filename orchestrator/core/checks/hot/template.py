@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...documents import elements, members, one_or_more
 from ...refs import Json
 from ...source import JsonPath
 from ..findings import Finding, Findings, did_you_mean, hint, kind_of
@@ -81,7 +82,9 @@ def _files_word(name: str) -> str:
         "parameter_defaults",
         "parameter_merge_strategies",
     )
-    return " in a template, and no environment is sent to Heat" if needs else ""
+    if needs:
+        return " in a template, and no environment is sent to Heat"
+    return ""
 
 
 def _check_known(
@@ -140,8 +143,10 @@ def _check_entries(
 
 
 def _kind(entry: Json, heat: HeatTypes) -> ResourceKind | None:
-    kind = entry.get("type") if isinstance(entry, dict) else None
-    return heat.kinds.get(kind) if isinstance(kind, str) else None
+    kind = members(entry).get("type")
+    if isinstance(kind, str):
+        return heat.kinds.get(kind)
+    return None
 
 
 def _check_resource(name: str, entry: Json, scope: Scope) -> Findings:
@@ -183,15 +188,16 @@ def _check_properties(
 ) -> Findings:
     if scope.call(properties, path):
         return  # Made by a function: known only when the stack is built.
-    below = (*path, "properties") if properties else path
+    below = path
+    if properties:
+        below = (*path, "properties")
     yield from check_properties(properties, kind, below, scope)
 
 
 def _check_rest(
     entry: Mapping[str, Json], path: JsonPath, scope: Scope
 ) -> Findings:
-    after = entry.get("depends_on")
-    for other in after if isinstance(after, list) else [after]:
+    for other in one_or_more(entry.get("depends_on")):
         if other is not None and (
             not isinstance(other, str) or other not in scope.kinds
         ):
@@ -247,9 +253,8 @@ def _check_groups(
     sections: Mapping[str, Mapping[str, Json]], declared: Mapping[str, Json]
 ) -> Findings:
     groups: Json = sections.get("parameter_groups")
-    for place, group in enumerate(groups if isinstance(groups, list) else ()):
-        named = group.get("parameters") if isinstance(group, dict) else None
-        for name in named if isinstance(named, list) else ():
+    for place, group in enumerate(elements(groups)):
+        for name in elements(members(group).get("parameters")):
             if name not in declared:
                 yield Finding(
                     ("parameter_groups", place),
@@ -276,10 +281,9 @@ def _check_circles(resources: Mapping[str, Json], scope: Scope) -> Findings:
 def _needs(name: str, entry: Json, scope: Scope) -> Iterator[str]:
     if not isinstance(entry, dict):
         return
-    after = entry.get("depends_on")
     named = [
         other
-        for other in (after if isinstance(after, list) else [after])
+        for other in one_or_more(entry.get("depends_on"))
         if isinstance(other, str)
     ]
     named += [

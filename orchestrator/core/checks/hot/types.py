@@ -118,11 +118,13 @@ def _version(entry: Json) -> Version:
 
 
 def _kind(entry: Json) -> ResourceKind:
-    listed = {
+    properties = {
         name: _property(schema) for name, schema in entry["properties"].items()
     }
+    if entry.get("any_property"):
+        properties = _AnyProperty()
     return ResourceKind(
-        properties=_AnyProperty() if entry.get("any_property") else listed,
+        properties=properties,
         attributes=frozenset({*entry["attributes"], SHOW}),
         any_attribute=entry.get("any_attribute", False),
         retired=entry.get("retired", False),
@@ -131,17 +133,22 @@ def _kind(entry: Json) -> ResourceKind:
 
 
 def _property(entry: Json) -> Property:
+    element, values = entry.get("element"), entry.get("values")
+    if element is not None:
+        element = _property(element)
+    if values is not None:
+        values = tuple(values)
     return Property(
         type=entry["type"],
         required=entry.get("required", False),
         has_default=entry.get("default", False),
         conversion=entry.get("conversion", False),
-        element=_property(entry["element"]) if "element" in entry else None,
+        element=element,
         schema={
             name: _property(inner)
             for name, inner in entry.get("schema", {}).items()
         },
-        values=tuple(entry["values"]) if "values" in entry else None,
+        values=values,
         length=_pair(entry.get("length")),
         range=_pair(entry.get("range")),
         pattern=entry.get("pattern"),
@@ -150,7 +157,9 @@ def _property(entry: Json) -> Property:
 
 
 def _pair(value: Json) -> tuple[Json, Json] | None:
-    return (value[0], value[1]) if value is not None else None
+    if value is not None:
+        return (value[0], value[1])
+    return None
 
 
 # Plug-ins -----------------------------------------------------------------------------------------
@@ -172,7 +181,8 @@ class _AnyProperty(dict[str, Property]):
 
 
 def _plugin(name: str, entry: Json) -> ResourceKind:
-    entry = {} if entry is None else entry
+    if entry is None:
+        entry = {}
     if not isinstance(entry, dict) or not entry.keys() <= {
         "properties",
         "attributes",
@@ -187,21 +197,23 @@ def _plugin(name: str, entry: Json) -> ResourceKind:
         )
     if not isinstance(attributes, list | None):
         raise InvalidInput(f"{name}: attributes: expected a list of names")
+    if properties is None:
+        known: dict[str, Property] = _AnyProperty()
+    else:
+        known = {
+            property_name: _plugin_property(name, property_name, schema)
+            for property_name, schema in properties.items()
+        }
     return ResourceKind(
-        properties=(
-            _AnyProperty()
-            if properties is None
-            else {
-                p: _plugin_property(name, p, s) for p, s in properties.items()
-            }
-        ),
+        properties=known,
         attributes=frozenset({*map(str, attributes or ()), SHOW}),
         any_attribute=attributes is None,
     )
 
 
 def _plugin_property(kind: str, name: str, schema: Json) -> Property:
-    schema = {"type": "any"} if schema is None else schema
+    if schema is None:
+        schema = {"type": "any"}
     if (
         not isinstance(schema, dict)
         or not schema.keys() <= {"type", "required"}

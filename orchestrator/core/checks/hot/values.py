@@ -6,7 +6,9 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 
+from ...documents import elements, one_or_more
 from ...refs import Json
 from ...source import JsonPath
 from ..findings import Finding, Findings, did_you_mean, hint, kind_of
@@ -69,7 +71,9 @@ class _Place:
     names: tuple[str, ...] = ()
 
     def below(self, *path: str | int, name: str = "") -> _Place:
-        names = (*self.names, name) if name else self.names
+        names = self.names
+        if name:
+            names = (*self.names, name)
         return replace(self, path=(*self.path, *path), names=names)
 
     def stands_for(self, name: str) -> str:
@@ -152,9 +156,10 @@ def _check_allowed(call: Call, schema: Property, place: _Place) -> Findings:
     ):
         return
     parameter = place.scope.parameters.get(call.argument)
-    for constraint in parameter.constraints if parameter else ():
-        allowed = constraint.get("allowed_values")
-        for value in allowed if isinstance(allowed, list) else ():
+    if parameter is None:
+        return
+    for constraint in parameter.constraints:
+        for value in elements(constraint.get("allowed_values")):
             if not _allowed(schema, value):
                 text = (
                     f"the parameter {call.argument} allows {value!r}, which the"
@@ -181,11 +186,7 @@ def _resolved(call: Call, scope: Scope) -> Json | _Unknown:
     """The value of a function, as far as it is known before the stack is built."""
     if call.name != "get_param":
         return _Unknown(_GIVES.get(call.name, ""))
-    name, *steps = (
-        call.argument
-        if isinstance(call.argument, list) and call.argument
-        else [call.argument]
-    )
+    name, *steps = one_or_more(call.argument) or (call.argument,)
     if name in PSEUDO:
         return _Unknown("string")
     if not isinstance(name, str) or name not in scope.parameters:
@@ -193,23 +194,31 @@ def _resolved(call: Call, scope: Scope) -> Json | _Unknown:
     value = scope.parameters[name].value(scope.sent.get(name))
     if value is None:
         return _Unknown()
-    for step in steps:
-        try:
-            value = value[int(step) if isinstance(value, list) else step]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return "" if name in scope.sent else _Unknown()  # As Heat has it.
-    return value if name in scope.sent or not steps else _Unknown()
+    if not steps:
+        return value
+    if name not in scope.sent:
+        return _Unknown()
+    try:
+        return reduce(_part, steps, value)
+    except (KeyError, IndexError, ValueError, TypeError):
+        # As Heat has it.
+        return ""
+
+
+def _part(value: Json, step: Json) -> Json:
+    """What a step of a path leads to."""
+    if isinstance(value, list):
+        return value[int(step)]
+    return value[step]
 
 
 # Types and constraints ----------------------------------------------------------------------------
 
 
 def _type_fault(schema: Property, value: Json) -> str:
-    return (
-        ""
-        if _FITS[schema.type](schema, value)
-        else f"should be {_WANTED[schema.type]}"
-    )
+    if _FITS[schema.type](schema, value):
+        return ""
+    return f"should be {_WANTED[schema.type]}"
 
 
 def _is_integer(value: Json) -> bool:
@@ -242,12 +251,14 @@ _FITS: Mapping[str, Callable[[Property, Json], bool]] = {
 
 def _constraint_faults(schema: Property, value: Json) -> Iterator[str]:
     if schema.values is not None and not _allowed(schema, value):
-        meant = (
-            did_you_mean(str(value), [str(item) for item in schema.values])
-            if isinstance(value, str)
-            else ""
-        )
-        told = f"; {meant}" if meant.startswith("did") else ""
+        meant = ""
+        if isinstance(value, str):
+            meant = did_you_mean(
+                str(value), [str(item) for item in schema.values]
+            )
+        told = ""
+        if meant.startswith("did"):
+            told = f"; {meant}"
         yield f"should be one of {', '.join(map(str, schema.values))}{told}"
     if schema.range and is_number(value):
         yield from filter(

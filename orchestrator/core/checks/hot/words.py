@@ -30,4 +30,6 @@ def out_of_range(start: str, number: float, least: Json, most: Json) -> str:
 def listed(words: Iterable[str]) -> str:
     """``min and max``, ``string, json and number``."""
     *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    if first:
+        return f"{', '.join(first)} and {last}"
+    return last

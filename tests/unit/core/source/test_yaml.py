@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -184,8 +185,12 @@ def test_without_libyaml_the_same_is_read(monkeypatch: pytest.MonkeyPatch) -> No
         nodes._composer.cache_clear()
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85"), max_size=8)
-"""U+0085 is left out: PyYAML writes it so that YAML folds it to a space."""
+EXPONENT = re.compile(r"-?(0|[1-9][0-9]*)[eE][-+]?[0-9]+")
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x85"), max_size=8
+).filter(lambda text: not EXPONENT.fullmatch(text))
+"""U+0085 is left out: PyYAML writes it so that YAML folds it to a space.
+So are texts like ``1e5``: PyYAML leaves them without quotes, and in JSON they are numbers."""
 
 
 @given(

@@ -1,0 +1,194 @@
+"""The commands that change what is wanted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..core.checks.bodies import Shapes
+from ..errors import InvalidInput
+from ..views.outlook import Goal
+from . import deleting, documents, naming, relations, retrying, writing
+from .finishing import finish, warn_of_api_server
+from .options import Files, OneId, OneType, Output, Timeout, Wait
+from .output import Format
+from .planning import command as planning
+from .session import session
+
+
+def apply(
+    files: Files = None,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate/--no-validate",
+            help="Hold bodies to the JSON schemas of their types.",
+        ),
+    ] = True,
+    saved_plan: planning.SavedPlan = None,
+    dry_run: planning.DryRun = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Write wanted resources: documents of type, id and body.
+
+    Every document is checked before the first is written; its body is checked against the JSON
+    schema of its type.
+    A new resource starts at version 1, a changed one gets its next version, and one that is there
+    already just so is left alone.
+    The order does not matter: who needs whom follows from the references.
+
+    **Examples**
+
+        orchestrator apply -f service.yaml
+        orchestrator apply -f service.yaml --wait --timeout 300
+        generate-config | orchestrator apply -f -
+        orchestrator apply -f service.yaml --dry-run
+        orchestrator apply --plan service.plan --wait
+    """
+    if saved_plan is not None:
+        planning.refuse_with_plan(files, dry_run=dry_run)
+        planning.carry_out(
+            saved_plan, wait=wait, timeout=timeout, output=output
+        )
+        return
+    if not files:
+        raise InvalidInput(
+            "nothing to apply: name a file with -f FILE, or -f - for standard input"
+        )
+    found = documents.read(files)
+    with session(timeout if wait else None) as doors:
+        shapes = None
+        if validate:
+            shapes = Shapes(doors.keys.schemas.json_schema)
+        checked = documents.check(doors.keys, found, shapes=shapes)
+        if shapes is not None:
+            relations.tell_missing(doors.store, doors.keys, checked, shapes)
+        if dry_run:
+            planning.dry_run(doors, checked, output)
+            return
+        written = [
+            writing.put(doors.store, doors.keys, document.ref, document.body)
+            for document in checked
+        ]
+        warn_of_api_server(doors, written)
+        goal = None
+        if wait:
+            goal = Goal([w.ref for w in written])
+        finish(doors, written, goal, timeout, output)
+
+
+def delete(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    files: Files = None,
+    now: Annotated[
+        bool,
+        typer.Option(
+            "--now", help="Remove the config at once, without marking it first."
+        ),
+    ] = False,
+    cascade: Annotated[
+        bool,
+        typer.Option(
+            "--cascade", help="Delete everything that uses them, too."
+        ),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Delete them though others use them, and leave those as they are.",
+        ),
+    ] = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Mark resources for deletion, so that their stacks are deleted.
+
+    The config itself stays until the API server has seen that the stack is gone, and removes it.
+    Where there is no API server, --wait plays its part: it waits for the deletion and then removes
+    the config.
+    With --now the config is removed at once; the bridge then deletes the stack by what it has
+    recorded.
+    A resource that others use is not deleted without --cascade or --force.
+
+    **Examples**
+
+        orchestrator delete port port-web --wait
+        orchestrator delete -f service.yaml --wait
+    """
+    found = documents.read(files or ())
+    kind, resource_id = naming.split(kind, resource_id)
+    if resource_id is not None and kind is not None:
+        found = [documents.of_command_line(kind, resource_id), *found]
+    elif kind is not None or not found:
+        raise InvalidInput(
+            "nothing to delete: name TYPE and ID, or a file with -f FILE"
+        )
+    chosen = deleting.Choice(cascade=cascade, force=force, now=now)
+    again = None
+    if not wait:
+        again = deleting.typed_again(kind, resource_id, files, chosen)
+    with session(timeout if wait else None) as doors:
+        deleting.run(doors, found, chosen, again, timeout, output)
+
+
+def retry(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            "--root",
+            help="All that failed because of this resource.",
+            metavar="TYPE:ID",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that failed.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help=(
+                "Take the stack that is in Heat as it is, whoever built it. Needs TYPE"
+                " and ID."
+            ),
+        ),
+    ] = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Try failed versions once more, as they are: after the cause outside was repaired, a quota
+    raised, a cloud mended.
+
+    What failed because of another resource needs no retry of its own: it is tried again by itself
+    when its cause is repaired.
+    A new version of the configuration is tried by itself, too.
+    The state of the version is then reported a second time.
+
+    **Examples**
+
+        orchestrator retry port port-web --wait
+        orchestrator retry --root network:net-front
+        orchestrator retry --all
+    """
+    if force and (kind is None or (resource_id is None and ":" not in kind)):
+        raise InvalidInput("--force is for one resource: name its TYPE and ID")
+    kind, resource_id = naming.split(kind, resource_id)
+    with session(timeout if wait else None) as doors:
+        meant = retrying.meant(
+            doors.keys, kind, resource_id, root=root, everything=everything
+        )
+        written = retrying.ask(doors.store, doors.keys, meant, force=force)
+        goal = None
+        if wait and written:
+            goal = Goal([w.ref for w in written])
+        finish(doors, written, goal, timeout, output)

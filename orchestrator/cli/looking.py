@@ -1,0 +1,122 @@
+"""The commands that show where everything stands."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ..errors import InvalidInput
+from ..views.overview import overview
+from ..views.reading import read_all, read_one
+from ..views.resource import resources
+from . import naming, schemas, showing, status, status_document, waiting
+from .options import OneId, OneType, Output, Timeout
+from .output import Format, emit, hint, on_terminal, show
+from .session import Session, session
+
+
+def get(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show resources: what is wanted, recorded of the stack, reported, and monitored, side by side.
+
+    With an id, every record of that resource is shown with its key in etcd. Secrets are masked.
+
+    **Examples**
+
+        orchestrator get
+        orchestrator get port
+        orchestrator get port port-web
+        orchestrator get load_balancer_interface lbif-http -o json
+    """
+    kind, resource_id = naming.split(kind, resource_id)
+    with session() as doors:
+        if kind is not None and resource_id is not None:
+            _get_one(doors, kind, resource_id, output)
+        else:
+            _get_all(doors, kind, output)
+
+
+def _get_one(
+    doors: Session, kind: str, resource_id: str, output: Format
+) -> None:
+    named = naming.resource(doors.keys, kind, resource_id)
+    ref = naming.place(doors.store, doors.keys, named)
+    found = read_one(doors.store, doors.keys, ref)
+    showing.show_one(found, ref, doors.catalogue.templates, output)
+
+
+def _get_all(doors: Session, kind: str | None, output: Format) -> None:
+    """All resources, or those of one type."""
+    if kind is not None:
+        kind = naming.check_type(doors.keys, kind)
+    listed = resources(read_all(doors.store, doors.keys), kind)
+    if output is Format.TEXT:
+        show(showing.table(listed))
+    else:
+        emit([one.to_json() for one in listed], output)
+
+
+def show_status(
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            "-w",
+            help="Keep it on the screen, up to date, until Ctrl-C.",
+        ),
+    ] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show what runs, what waits and for whom, what is held back, what failed and why, and what was
+    rejected.
+
+    Answers 0 when all is well, though something may still be in progress, and 1 when something
+    failed, is held back or was rejected.
+    Failures are grouped by their cause.
+    """
+    if watch and (output is not Format.TEXT or not on_terminal()):
+        raise InvalidInput(
+            "--watch draws on a terminal; in a script, use `orchestrator wait`, then"
+            " `orchestrator status -o json`"
+        )
+    with session() as doors:
+        if watch:
+            raise typer.Exit(status.watch(doors.store, doors.keys))
+        found = overview(read_all(doors.store, doors.keys))
+        differs = schemas.difference(doors.source, found.schema_list)
+    if differs:
+        hint(differs)
+    if output is Format.TEXT:
+        show(status.render(found, time.time()))
+    else:
+        emit(status_document.as_document(found, time.time()), output)
+    raise typer.Exit(status.exit_of(found))
+
+
+def wait(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    timeout: Timeout = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Wait until nothing is in progress: everywhere, for one type, or for one resource.
+
+    A resource is done when its wanted version is reported, or when it is held back by something
+    that does not come by itself.
+    Answers 0 when all is complete, 1 when something failed or is held back, and 3 when time was
+    over.
+    """
+    kind, resource_id = naming.split(kind, resource_id)
+    with session(timeout) as doors:
+        goal = waiting.goal_of(doors.store, doors.keys, kind, resource_id)
+        outlook = waiting.until_told(doors.store, doors.keys, goal, timeout)
+    if output is Format.TEXT:
+        show(waiting.summary(outlook))
+    else:
+        emit(waiting.as_document(outlook), output)
+    raise typer.Exit(waiting.exit_of(outlook))

@@ -1,0 +1,1 @@
+"""``orchestrator plan`` and ``apply --plan``: see changes before they happen."""

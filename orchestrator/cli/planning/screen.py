@@ -1,0 +1,249 @@
+"""A plan for people: what happens, in which order, and what is different. It fits 80 columns."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from rich.text import Text
+
+from ...core.forecast.explaining import TEMPLATE
+from ...core.forecast.patches import PatchOperation
+from ...core.forecast.plans import Change, Plan, What
+from ...core.refs import Json
+from ...core.texts import clean
+from ..output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, count
+
+WIDTH = 80
+_MOST_LINES = 12
+"""Lines of one list; -o json has all of it."""
+_MOST_FOLLOWERS = 4
+_MOST_OUTDATED = 5
+_INDENT = " " * 6
+_DEEPER = " " * 8
+
+_MARKS = {
+    What.CREATE: ("+", GOOD),
+    What.UPDATE: ("~", BUSY),
+    What.REBUILD: ("~", CALM),
+    What.REPLACE: ("-/+", BAD),
+    What.MOVE: ("-/+", BAD),
+    What.DELETE: ("-", BAD),
+    What.NOTHING: ("", FAINT),
+    What.HELD: ("!", DOUBT),
+    What.REFUSED: ("x", BAD),
+}
+_COUNTED = {
+    What.CREATE: "to create",
+    What.UPDATE: "to update",
+    What.REBUILD: "to rebuild",
+    What.REPLACE: "to replace",
+    What.MOVE: "to move",
+    What.DELETE: "to delete",
+    What.NOTHING: "without a request",
+    What.HELD: "held",
+    What.REFUSED: "refused",
+}
+_OPERATIONS = {"add": "+", "remove": "-", "replace": "~"}
+
+
+def render(plan: Plan, changes: Sequence[Change]) -> list[Text]:
+    """The lines of a plan.
+
+    :param changes: those of it that are shown.
+    """
+    if not changes:
+        return [Text(f"Nothing to do, as of revision {plan.revision}.", GOOD)]
+    lines: list[Text] = []
+    outdated = [change for change in changes if change.because == TEMPLATE]
+    others = [change for change in changes if change.because != TEMPLATE]
+    for wave, together in groupby(others, key=lambda change: change.wave):
+        lines.append(_title(wave))
+        for change in together:
+            lines += _change(change)
+        lines.append(Text())
+    if outdated:
+        lines += [*_outdated(outdated), Text()]
+    return [*lines, *_summary(plan, changes)]
+
+
+def _title(wave: int) -> Text:
+    return Text(f"Wave {wave}" if wave else "Heat is not asked", "bold")
+
+
+def _change(change: Change) -> Iterator[Text]:
+    yield _headline(change)
+    reason = change.what in (What.HELD, What.REFUSED)
+    if reason or change.because != "config":
+        yield from _wrapped("because", change.because)
+    if not _is_new(change):
+        yield from _operations(change.body)
+    yield from _parameters(change)
+    yield from _template(change.hot)
+    yield from _followers(change)
+    for sentence in change.unknown:
+        yield from _wrapped("not known", sentence)
+
+
+def _headline(change: Change) -> Text:
+    """``  ~   update   port:p1                  v1 → v2``."""
+    mark, style = _MARKS[change.what]
+    word = change.what.value
+    if change.what is What.NOTHING and change.body:
+        word = "write"  # A template, or a type without stacks.
+    if change.what.destroys:
+        # It stands out where there are no colours, too.
+        word = word.upper()
+    versions = _versions(change)
+    room = WIDTH - 15 - len(versions) - 2
+    name = _short(clean(str(change.ref)), room)
+    text = Text.assemble((f"  {mark:<3} {word:<8} {name:<{room}}  ", style))
+    return text.append(versions, FAINT)
+
+
+def _versions(change: Change) -> str:
+    before, after = change.version_from, change.version_to
+    if before is None:
+        return f"new, v{after}" if after is not None else ""
+    if after is None:
+        return f"v{before}, removed"
+    return f"v{before}" if before == after else f"v{before} → v{after}"
+
+
+def _is_new(change: Change) -> bool:
+    """Whether the whole config is new or gone: its parameters say more than its body."""
+    return any(not operation.path for operation in change.body)
+
+
+def _operations(operations: Sequence[PatchOperation]) -> Iterator[Text]:
+    for operation in operations[:_MOST_LINES]:
+        mark = _OPERATIONS.get(operation.op, "~")
+        if operation.op == "add":
+            told = _value(operation.value)
+        elif operation.op == "remove":
+            told = _value(operation.before)
+        elif operation.before is None:
+            told = _value(operation.value)
+        else:
+            told = _arrow(operation.before, operation.value)
+        yield _line(f"{mark} {operation.pointer}", told)
+    yield from _more(len(operations) - _MOST_LINES, "difference")
+
+
+def _parameters(change: Change) -> Iterator[Text]:
+    if not change.parameters:
+        return
+    yield Text(f"{_INDENT}parameters", FAINT)
+    listed = list(change.parameters.items())
+    for name, (before, after) in listed[:_MOST_LINES]:
+        if before is None:
+            yield _line(f"+ {name}", _value(after), _DEEPER)
+        elif after is None:
+            yield _line(f"- {name}", _value(before), _DEEPER)
+        else:
+            yield _line(f"~ {name}", _arrow(before, after), _DEEPER)
+    yield from _more(len(listed) - _MOST_LINES, "parameter")
+
+
+def _template(hot: str) -> Iterator[Text]:
+    if not hot:
+        return
+    # The first two lines name the two sides.
+    lines = hot.splitlines()[2:]
+    added = sum(line.startswith("+") for line in lines)
+    gone = sum(line.startswith("-") for line in lines)
+    yield Text(f"{_INDENT}template  +{added} -{gone}", FAINT)
+    if not gone and added == len(lines) - 1:
+        return
+    for line in lines[:_MOST_LINES]:
+        style = {"+": GOOD, "-": BAD}.get(line[:1], FAINT)
+        yield Text(_short(f"{_DEEPER}{clean(line)}", WIDTH), style)
+    yield from _more(len(lines) - _MOST_LINES, "line")
+
+
+def _followers(change: Change) -> Iterator[Text]:
+    always = [str(then.ref) for then in change.then if then.if_ == "always"]
+    output = [str(then.ref) for then in change.then if then.if_ == "output"]
+    if always:
+        yield from _wrapped("then", _some(always))
+    if output:
+        yield from _wrapped(
+            "if an output changes", f"outdated: {_some(output)}"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_FOLLOWERS
+    told = ", ".join(names[:_MOST_FOLLOWERS])
+    return f"{told} and {more} more" if more > 0 else told
+
+
+def _outdated(changes: Sequence[Change]) -> Iterator[Text]:
+    """Stacks that a changed template leaves as they are."""
+    yield Text("Outdated (template): not rebuilt by themselves", "bold")
+    for change in changes[:_MOST_OUTDATED]:
+        yield from _change(change)
+    yield from _more(len(changes) - _MOST_OUTDATED, "stack")
+    yield from _wrapped("to take it in", "orchestrator rebuild --template NAME")
+
+
+def _more(number: int, what: str) -> Iterator[Text]:
+    if number > 0:
+        told = f"{_DEEPER}… {count(number, f'more {what}')}; -o json has all"
+        yield Text(told, FAINT)
+
+
+def _line(name: str, told: str, indent: str = _INDENT) -> Text:
+    """``      ~ /cidr     "a" → "b"``, cut to the screen."""
+    start = f"{indent}{_short(clean(name), 28):<20}  "
+    return Text(start + _short(told, WIDTH - len(start)))
+
+
+def _wrapped(name: str, told: str) -> Iterator[Text]:
+    lines = textwrap.wrap(
+        f"{name}  {clean(told)}",
+        WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_DEEPER,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        yield Text(line, FAINT)
+
+
+def _arrow(before: Json, after: Json) -> str:
+    return f"{_short(_value(before), 24)} → {_value(after)}"
+
+
+def _value(value: Json) -> str:
+    return clean(json.dumps(value, ensure_ascii=False))
+
+
+def _short(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(room - 1, 0)] + "…"
+
+
+def _summary(plan: Plan, changes: Sequence[Change]) -> Iterator[Text]:
+    counted = ", ".join(
+        f"{number} {_COUNTED[What(action)]}"
+        for action, number in plan.summary.items()
+    )
+    waves = max(change.wave for change in plan.changes)
+    asked = count(plan.requests, "request")
+    order = f", in {count(waves, 'wave')}" if waves > 1 else ""
+    yield from _sentence(f"Plan: {counted}. {asked} to Heat{order}.", "bold")
+    destroyed = [c for c in plan.changes if c.what.destroys]
+    if destroyed:
+        names = _some([str(change.ref) for change in destroyed])
+        stacks = count(len(destroyed), "stack")
+        yield from _sentence(f"Deletes {stacks}: {names}.", BAD)
+    if hidden := len(plan.changes) - len(changes):
+        told = f"{count(hidden, 'change')} of other resources not shown."
+        yield Text(told, FAINT)
+    yield Text(f"Revision {plan.revision}, digest {plan.digest[:16]}.", FAINT)
+
+
+def _sentence(told: str, style: str) -> Iterable[Text]:
+    return (Text(line, style) for line in textwrap.wrap(told, WIDTH))

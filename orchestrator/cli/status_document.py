@@ -1,0 +1,132 @@
+"""``orchestrator status -o json``. The keys are stable: scripts rely on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.records import Run, Step
+from ..core.refs import Json, Ref
+from ..core.schema_list import Trouble
+from ..views.jobs import JobView, Stage
+from ..views.overview import FailureGroup, Overview
+from ..views.standings import Phase, Standing
+
+_NO_RUN = Run(Step.CLAIMED)
+"""Stands for the run of a job that has none: nothing has happened yet."""
+
+
+def as_document(found: Overview, now: float) -> dict[str, Json]:
+    """The whole picture.
+
+    :param now: seconds since the epoch.
+    """
+    return {
+        **_bridge(found),
+        "resources": {
+            phase.value: found.phases.get(phase, 0) for phase in Phase
+        },
+        "running": [_job(view, now) for view in found.running],
+        "waiting": [_job(view, now) for view in found.waiting],
+        "pending": _standings(found.pending),
+        "held": [_held(standing) for standing in found.held],
+        "failed": [_failure(failure) for failure in found.failures],
+        "trouble": [_trouble(standing) for standing in found.trouble],
+        "stale": _standings(found.stale),
+        "unconfirmed": _standings(found.unconfirmed),
+        "broken": _standings(found.broken),
+        "deleted": _standings(found.deleted),
+        "rewritten": _standings(found.rewritten),
+        "rejected": [
+            {"key": key, "reason": reason}
+            for key, reason in (found.rejected or {}).items()
+        ],
+    }
+
+
+def _bridge(found: Overview) -> dict[str, Json]:
+    stopped = ""
+    if found.identity_trouble:
+        stopped = found.identity_trouble.reason
+    return {
+        "revision": found.revision,
+        "leader": _copy(found.leader),
+        "schemas": _copy(found.schema_list),
+        "schemas_trouble": _schema_trouble(found.schema_trouble),
+        "stopped": stopped,
+    }
+
+
+def _copy(record: Mapping[str, Json] | None) -> dict[str, Json] | None:
+    if record is None:
+        return None
+    return dict(record)
+
+
+def _schema_trouble(trouble: Trouble | None) -> dict[str, Json] | None:
+    if trouble is None:
+        return None
+    return {
+        "reason": trouble.reason,
+        "source": trouble.source,
+        "since": trouble.since,
+        "refused": trouble.refused,
+    }
+
+
+def _standings(found: tuple[Standing, ...]) -> list[Json]:
+    return [_standing(standing) for standing in found]
+
+
+def _standing(standing: Standing) -> dict[str, Json]:
+    return {
+        "type": standing.ref.type,
+        "id": standing.ref.id,
+        "version": standing.version,
+        "reason": standing.reason,
+    }
+
+
+def _held(standing: Standing) -> dict[str, Json]:
+    return {**_standing(standing), "waits_for": _ref(standing.waits_for)}
+
+
+def _ref(ref: Ref | None) -> dict[str, str] | None:
+    if ref is None:
+        return None
+    return ref.to_record()
+
+
+def _failure(failure: FailureGroup) -> dict[str, Json]:
+    return {
+        "root": failure.root.to_record(),
+        "error": failure.error,
+        "resources": _standings(failure.members),
+    }
+
+
+def _trouble(standing: Standing) -> dict[str, Json]:
+    return {**_standing(standing), "since": standing.since}
+
+
+def _job(view: JobView, now: float) -> dict[str, Json]:
+    job, stage = view.job, view.stage
+    run = view.run or _NO_RUN
+    in_heat = retry_after = None
+    if run.asked_at and stage is Stage.IN_HEAT:
+        in_heat = round(now - run.asked_at, 1)
+    if stage is Stage.RETRY:
+        retry_after = round(run.resumed(now).delay, 1)
+    return {
+        "job": job.id,
+        "type": job.ref.type,
+        "id": job.ref.id,
+        "action": job.action.value,
+        "version": job.version,
+        "stage": stage.name.lower(),
+        "waits_for": list(view.waits_for),
+        "stack": run.stack,
+        "seconds_in_heat": in_heat,
+        "attempt": run.tries,
+        "retry_after": retry_after,
+        "reason": run.reason,
+    }

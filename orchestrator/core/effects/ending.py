@@ -1,0 +1,134 @@
+"""Transactions of the workers: how a job ends, and the records of its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .. import records
+from ..jobs import Action, Job
+from ..keys import Keys
+from ..records import Failed, Run, Step
+from ..refs import Json, Ref
+from ..transactions import (
+    Transaction,
+    same_incarnation,
+)
+from .working import Basis, still_ours
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job ended.
+
+    *status* is the stack's (``UPDATE_FAILED``), *outputs* and *reason* as Heat gave them.
+    *error* is empty when all is well, *live* says whether Heat has a stack now; *recorded* whether
+    the stack record is written at all: it is not when Heat refused to make one.
+    *asked*: Heat may have taken a request.
+    """
+
+    status: str
+    outputs: Sequence[Json] = ()
+    reason: str = ""
+    error: str = ""
+    live: bool = True
+    recorded: bool = True
+    root: Ref | None = None
+    asked: bool = True
+
+
+def not_built(
+    action: Action,
+    error: str,
+    *,
+    root: Ref | None = None,
+    live: bool = False,
+    asked: bool = True,
+) -> Ended:
+    """The end of a job for which Heat was not asked, or refused."""
+    return Ended(
+        records.failed_status(action),
+        error=error,
+        live=live,
+        recorded=False,
+        root=root,
+        asked=asked,
+    )
+
+
+def end_stack(keys: Keys, job: Job, basis: Basis, ended: Ended) -> Transaction:
+    """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and
+    2)."""
+    puts = {}
+    if ended.recorded:
+        stack = records.StackRecord.of(
+            job.ref, job.tenant, ended.status, ended.outputs, ended.reason
+        )
+        puts[keys.below(keys.stacks, job.ref)] = stack.to_json()
+    job_state = records.JobState(ended.status, tuple(ended.outputs))
+    puts[keys.below(keys.job_states, job.ref)] = job_state.to_json()
+    return Transaction(requires=still_ours(keys, job, basis), puts=puts)
+
+
+def end_job(
+    keys: Keys,
+    job: Job,
+    basis: Basis,
+    ended: Ended,
+    *,
+    config: bool,
+    earlier: Failed | None = None,
+    as_string: bool = False,
+) -> Transaction:
+    """Second half: the state, and the job is over (CONTRACT section 7, 3 and 4).
+
+    :param config: whether the config that the job was made of is still there. Only then is a state
+        written, and only if that still holds in the transaction.
+    :param earlier: the failure on record, to count attempts.
+    """
+    failed_key = keys.below(keys.failed, job.ref)
+    puts = {keys.run(job.tenant, job.id): _done(job, ended).to_json()}
+    deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
+    requires = still_ours(keys, job, basis)
+    if ended.error:
+        puts[failed_key] = _failed(job, ended, earlier).to_json()
+    else:
+        deletes.append(failed_key)
+    if config:
+        state = records.StateRecord.of(
+            job.action, ended.status, ended.outputs, job.version, ended.error
+        )
+        puts[keys.below(keys.state, job.ref)] = state.to_json(as_string)
+        requires = (
+            *requires,
+            same_incarnation(
+                keys.below(keys.config, job.ref), basis.incarnation
+            ),
+        )
+    return Transaction(requires, puts, tuple(deletes))
+
+
+def _done(job: Job, ended: Ended) -> Run:
+    """The run of a job that is over."""
+    root = ended.root
+    if ended.error and root is None:
+        root = job.ref
+    monitored = any(map(records.is_monitoring_link, ended.outputs))
+    return Run(
+        Step.DONE,
+        complete=not ended.error,
+        live=ended.live,
+        monitored=monitored,
+        reason=ended.error,
+        root=root,
+        asked=ended.asked,
+    )
+
+
+def _failed(job: Job, ended: Ended, earlier: Failed | None) -> Failed:
+    """How the version failed, counted."""
+    root = ended.root or job.ref
+    failed = Failed(job.version, job.action, ended.error, root)
+    if earlier is None or earlier.version != job.version:
+        return failed
+    return replace(failed, attempts=earlier.attempts + 1)

@@ -1,0 +1,65 @@
+"""Transactions of the leading bridge that are about no resource in particular."""
+
+from __future__ import annotations
+
+from .. import records
+from ..keys import Keys
+from ..schema_list import SchemaList, Trouble
+from ..transactions import (
+    Transaction,
+    unchanged,
+)
+
+
+def store_schemas(keys: Keys, listed: SchemaList) -> Transaction:
+    """Put a schema list in force: only the leader does, so it relies on nothing but the fence.
+
+    :raises InvalidInput: the list is too large.
+    """
+    return Transaction(
+        puts={
+            keys.schema_list: listed.record(),
+            keys.schema_data: listed.data(),
+        },
+        deletes=(keys.schema_trouble,),
+    )
+
+
+def tell_trouble(keys: Keys, trouble: Trouble | None) -> Transaction:
+    """Say why a newer schema list is not in force, or that nothing is wrong."""
+    if trouble is None:
+        return Transaction(deletes=(keys.schema_trouble,))
+    return Transaction(puts={keys.schema_trouble: trouble.to_json()})
+
+
+def end_reload(keys: Keys, revision: int) -> Transaction:
+    """An operator's request to read the schema list, as it was seen, has been dealt with."""
+    return Transaction(
+        requires=(unchanged(keys.schema_reload, revision),),
+        deletes=(keys.schema_reload,),
+    )
+
+
+def hold_deletions(keys: Keys, brake: records.Brake) -> Transaction:
+    """Too many configs have been removed: their stacks stay until a person has confirmed it."""
+    return Transaction(puts={keys.brake: brake.to_json()})
+
+
+def release_deletions(keys: Keys) -> Transaction:
+    """All that were held are confirmed, or wanted again."""
+    return Transaction(deletes=(keys.brake,))
+
+
+def lead_for(keys: Keys, identity: records.Identity) -> Transaction:
+    """What the bridge leads for from now on."""
+    return Transaction(
+        puts={keys.identity: identity.to_json()},
+        deletes=(keys.identity_trouble, keys.identity_confirmed),
+    )
+
+
+def refuse_identity(
+    keys: Keys, trouble: records.IdentityTrouble
+) -> Transaction:
+    """Say why nothing is decided."""
+    return Transaction(puts={keys.identity_trouble: trouble.to_json()})

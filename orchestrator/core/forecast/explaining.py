@@ -1,0 +1,347 @@
+"""From what a rehearsal decided to what a plan says of each resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .. import stacks
+from ..documents import canonical
+from ..jobs import Action, Job, job_ref
+from ..records import Handled
+from ..refs import Json, Ref
+from ..rendering import Render
+from ..resources import Wanted, parsed
+from ..templates import TEMPLATE_TYPE
+from ..world import World
+from . import hiding, patches, requests
+from .before import Before, BodyVersion, Intent, PlannedWrite, usable
+from .hiding import Hiding
+from .journal import Journal
+from .plans import Change, Then, What
+from .requests import ForecastRequest, Outputs
+from .told import Told
+
+CONFIG, ASKED, TEMPLATE = "config", "asked", "template"
+UNCHANGED = "unchanged"
+"""Why something happens to a resource: see :attr:`.plans.Change.because`."""
+_KEPT = (
+    "too many configs are removed at once: the deletion waits for `orchestrator"
+    " confirm deletions`"
+)
+_REBUILT = (What.UPDATE, What.REBUILD, What.REPLACE, What.MOVE, What.CREATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What lies outside of the core. *outputs*: those of a stack by key, as its record has them."""
+
+    outputs: Callable[[Ref], Mapping[str, Json]]
+    render: Render
+
+
+@dataclass
+class Explainer:
+    """Tells the changes of one rehearsal.
+
+    :param after: the world when the rehearsal was over.
+    """
+
+    before: Before
+    after: World
+    journal: Journal
+    intent: Intent
+    doors: Needed
+    _jobs: dict[Ref, list[Job]] = field(init=False, default_factory=dict)
+    _waves: dict[Ref, int] = field(init=False, default_factory=dict)
+    _following: dict[Ref, dict[Ref, None]] = field(
+        init=False, default_factory=dict
+    )
+    _new: frozenset[Ref] = field(init=False, default=frozenset())
+    """Resources that get another stack than they have, so that no output of it is known."""
+
+    def __post_init__(self) -> None:
+        for ran in self.journal.ran:
+            self._jobs.setdefault(ran.job.ref, []).append(ran.job)
+            self._waves.setdefault(ran.job.ref, ran.wave)
+        for ref, jobs in self._jobs.items():
+            for other in self._waited_for(ref, jobs):
+                self._following.setdefault(other, {})[ref] = None
+        new = (What.CREATE, What.REPLACE, What.MOVE)
+        self._new = frozenset(
+            ref for ref in self._jobs if self._what(ref) in new
+        )
+
+    def changes(self) -> tuple[Change, ...]:
+        """What happens to each resource, in the order of the waves."""
+        told = [self._change(ref) for ref in self._refs()]
+        told += self._outdated()
+        return tuple(
+            sorted(told, key=lambda change: (not change.wave, change.wave))
+        )
+
+    def _refs(self) -> list[Ref]:
+        """The resources of which the plan says something."""
+        held = (ref for ref in self.journal.held if ref in self.after.held)
+        kept = filter(self.after.removals.holds, self.intent.writes)
+        return list(
+            dict.fromkeys(
+                (
+                    *self._jobs,
+                    *held,
+                    *kept,
+                    *self.journal.refused,
+                    *self.intent.writes,
+                    *self.intent.rebuilds,
+                )
+            )
+        )
+
+    def _change(self, ref: Ref) -> Change:
+        what = self._what(ref)
+        write = self.intent.writes.get(ref) or self._seen(ref)
+        now, then = self._asked_before(ref, what), self._asked_after(ref)
+        hidden = self._hiding(ref, write, now, then)
+        told = Told(now, then, hidden)
+        return Change(
+            ref,
+            what,
+            hidden.text(self._because(ref, what)),
+            *write.versions,
+            tuple(map(hidden.operation, patches.diff(*write.bodies))),
+            told.parameters(),
+            told.hot(),
+            tuple(self._then(ref, what)),
+            self._waves.get(ref, 0),
+            told.unknown(),
+        )
+
+    # What happens ---------------------------------------------------------------------------------
+
+    def _what(self, ref: Ref) -> What:
+        jobs = self._jobs.get(ref, [])
+        built = [job for job in jobs if job.action is not Action.DELETE]
+        deleted = [job for job in jobs if job.action is Action.DELETE]
+        if not jobs:
+            return self._standstill(ref)
+        if not built:
+            if any(self._may_be_there(job) for job in deleted):
+                return What.DELETE
+            return What.NOTHING
+        if deleted and deleted[-1].tenant != built[-1].tenant:
+            return What.MOVE
+        if deleted:
+            return What.REPLACE
+        return self._built(ref, built[-1])
+
+    def _may_be_there(self, job: Job) -> bool:
+        """Whether Heat has a stack that a job deletes, or may have one."""
+        handled = self.journal.handled.get(job.id)
+        return handled is None or handled.built or handled.uncertain
+
+    def _standstill(self, ref: Ref) -> What:
+        held = ref in self.journal.held and ref in self.after.held
+        if held or self.after.removals.holds(ref):
+            return What.HELD
+        if ref in self.journal.refused:
+            return What.REFUSED
+        return What.NOTHING
+
+    def _built(self, ref: Ref, job: Job) -> What:
+        if self._is_replaced(ref, job):
+            return What.REPLACE
+        if job.action is Action.CREATE:
+            return What.CREATE
+        handled = self.before.handled.get(ref)
+        if handled is not None and _is_same(handled, job):
+            return What.REBUILD
+        return What.UPDATE
+
+    def _is_replaced(self, ref: Ref, job: Job) -> bool:
+        """Whether the stack cannot be updated, so that the worker deletes it first."""
+        known = self.before.stacks.get(ref)
+        if known is None:
+            return False
+        stack = stacks.Stack("", ref.stack_name, known.status)
+        asked = stacks.next_request(job.action, job.id, stack)
+        return isinstance(asked, stacks.Delete)
+
+    def _because(self, ref: Ref, what: What) -> str:
+        if what is What.HELD:
+            if held := self.after.held.get(ref):
+                return held.reason
+            return _KEPT
+        if what is What.REFUSED:
+            return self.journal.refused[ref].error
+        if ref in self.intent.rebuilds:
+            return ASKED
+        write = self.intent.writes.get(ref)
+        if write is not None and write.before == write.after:
+            return UNCHANGED
+        if write is not None:
+            return CONFIG
+        if held := self.before.held.get(ref):
+            return f"waited for {held.waits_for}"
+        if failed := self.before.failed.get(ref):
+            return f"failed because of {failed.root}"
+        return CONFIG
+
+    def _seen(self, ref: Ref) -> PlannedWrite:
+        """What the bridge sees of a resource of which the plan writes nothing."""
+        handled, wanted = (
+            self.before.handled.get(ref),
+            self.before.wanted.get(ref),
+        )
+        return PlannedWrite(
+            BodyVersion(handled.version, handled.body) if handled else None,
+            BodyVersion(wanted.version, parsed(wanted.body))
+            if wanted
+            else None,
+        )
+
+    # What Heat is asked ---------------------------------------------------------------------------
+
+    def _outputs(self, *, before: bool) -> Outputs:
+        """The outputs as they are now, or as far as they are known when the plan is carried out."""
+        unknown: frozenset[Ref] = frozenset() if before else self._new
+        return Outputs(self.doors.outputs, unknown)
+
+    def _asked_before(self, ref: Ref, what: What) -> ForecastRequest | None:
+        """What Heat was asked last; None when there is no stack."""
+        handled, stack = (
+            self.before.handled.get(ref),
+            self.before.stacks.get(ref),
+        )
+        if handled is None or stack is None or not stack.live:
+            return None
+        if what is What.DELETE:
+            return None
+        template = self.before.template(handled.template)
+        job = requests.job_of(
+            self.before.world, _as_wanted(ref, handled), template
+        )
+        if job is None:
+            return None
+        outputs = self._outputs(before=True)
+        return requests.asked(job, template, outputs, self.doors.render)
+
+    def _asked_after(self, ref: Ref) -> ForecastRequest | None:
+        """What Heat will be asked; None when nothing is built."""
+        built = [
+            job
+            for job in self._jobs.get(ref, ())
+            if job.action is not Action.DELETE
+        ]
+        handled = self.after.handled.get(ref)
+        if not built or handled is None:
+            return None
+        template = usable(self.after.templates.get(handled.template))
+        outputs = self._outputs(before=False)
+        return requests.asked(built[-1], template, outputs, self.doors.render)
+
+    def _hiding(
+        self,
+        ref: Ref,
+        write: PlannedWrite,
+        now: ForecastRequest | None,
+        then: ForecastRequest | None,
+    ) -> Hiding:
+        asked = [one for one in (now, then) if one is not None]
+        jobs = [
+            (job, one.template, one.request)
+            for one in asked
+            for job in (one.job, one.resolved)
+        ]
+        template = next((one.template for one in asked if one.template), None)
+        bodies = ((body, template) for body in write.bodies if body is not None)
+        return Hiding(hiding.of_jobs(jobs) | hiding.of_bodies(bodies))
+
+    # What follows ---------------------------------------------------------------------------------
+
+    def _waited_for(self, ref: Ref, jobs: list[Job]) -> Iterator[Ref]:
+        """The resources of this plan that a resource waits for."""
+        waits = {job_ref(other) for job in jobs for other in job.dependency}
+        if held := self.before.held.get(ref):
+            waits.add(held.waits_for)
+        yield from sorted(other for other in waits - {ref})
+
+    def _then(self, ref: Ref, what: What) -> Iterator[Then]:
+        following = self._following.get(ref, {})
+        for other in following:
+            yield Then(other, "always")
+        if what not in _REBUILT:
+            return
+        for other in self.after.referrers(ref):
+            if other not in following and self._uses_output(other, ref):
+                yield Then(other, "output")
+
+    def _uses_output(self, user: Ref, ref: Ref) -> bool:
+        """Whether a stack was built from an output of another one."""
+        handled = self.after.handled.get(user)
+        if handled is None or not self.after.is_live(user):
+            return False
+        template = usable(self.after.templates.get(handled.template))
+        job = requests.job_of(self.after, _as_wanted(user, handled), template)
+        if job is None:
+            return False
+        return any(
+            output.ref == ref
+            for param in job.params
+            for output in param.outputs()
+        )
+
+    # Templates ------------------------------------------------------------------------------------
+
+    def _outdated(self) -> Iterator[Change]:
+        """The stacks that were built from a template which the plan changes, and that it does not
+        rebuild."""
+        changed = {
+            ref.id
+            for ref, write in self.intent.writes.items()
+            if ref.type == TEMPLATE_TYPE
+            and self.before.templates.get(ref.id)
+            != self.after.templates.get(ref.id)
+        }
+        for ref, handled in list(self.after.handled.items()):
+            if handled.template in changed and ref not in self._jobs:
+                yield from self._of_template(ref, handled)
+
+    def _of_template(self, ref: Ref, handled: Handled) -> Iterator[Change]:
+        if not self.after.is_live(ref) or ref in self.intent.writes:
+            return
+        now = self._asked_before(ref, What.REBUILD)
+        template = usable(self.after.templates.get(handled.template))
+        job = requests.job_of(self.after, _as_wanted(ref, handled), template)
+        if now is None or job is None:
+            return
+        then = requests.asked(
+            job, template, self._outputs(before=False), self.doors.render
+        )
+        here = PlannedWrite(None, None)
+        told = Told(now, then, self._hiding(ref, here, now, then))
+        parameters, hot = told.parameters(), told.hot()
+        if parameters or hot or then.problem:
+            yield Change(
+                ref,
+                What.NOTHING,
+                TEMPLATE,
+                handled.version,
+                handled.version,
+                parameters=parameters,
+                hot=hot,
+                unknown=told.unknown(),
+            )
+
+
+def _as_wanted(ref: Ref, handled: Handled) -> Wanted:
+    """A version as it was handled."""
+    return Wanted(
+        ref, handled.version, handled.body, incarnation=handled.incarnation
+    )
+
+
+def _is_same(handled: Handled, job: Job) -> bool:
+    """Whether a job builds the version that is there already."""
+    return handled.version == job.version and canonical(
+        dict(handled.body)
+    ) == canonical(dict(job.body))

@@ -1,0 +1,211 @@
+"""What the world holds: its containers, and the indexes that follow each change of them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
+
+from ..graph import JobGraph
+from ..records import Failed, Handled, Held
+from ..refs import JobId, Ref
+from ..removals import Removals
+from ..resources import Wanted
+from ..schemas import Schemas
+from ..templates import BadTemplate, Template
+from .values import Reported, Seen, Stack
+
+_NO_TEMPLATES: Mapping[str, Template] = {}
+
+
+class Index:
+    """The resources of which others are the cause, by cause, in the order of their coming."""
+
+    def __init__(self) -> None:
+        self._caused: defaultdict[Ref, dict[Ref, None]] = defaultdict(dict)
+
+    def __getitem__(self, cause: Ref) -> Iterable[Ref]:
+        return self._caused.get(cause, ())
+
+    def add(self, ref: Ref, causes: Iterable[Ref]) -> None:
+        """*ref* is there because of all these."""
+        for cause in causes:
+            self._caused[cause][ref] = None
+
+    def remove(self, ref: Ref, causes: Iterable[Ref]) -> None:
+        """*ref* is there because of these no more."""
+        for cause in causes:
+            caused = self._caused[cause]
+            caused.pop(ref, None)
+            if not caused:
+                del self._caused[cause]
+
+
+class Contents:
+    """The containers. Others read them; only methods change them."""
+
+    schemas: Schemas
+    """The types of the schema list in force."""
+    graph: JobGraph
+    """The unfinished jobs."""
+    removals: Removals
+    """The configs that were removed without a mark, and whose stacks are still there."""
+    wanted: Mapping[Ref, Wanted]
+    """The configs that can be used."""
+    templates: Mapping[str, Template | BadTemplate]
+    """The templates in force."""
+    stacks: Mapping[Ref, Stack]
+    """What the stack records say."""
+    reported: Mapping[Ref, Reported]
+    """What the state records say."""
+    handled: Mapping[Ref, Handled]
+    """The configs that were last turned into jobs."""
+    held: Mapping[Ref, Held]
+    """The configs that wait for something."""
+    failed: Mapping[Ref, Failed]
+    """The versions that failed."""
+    runs: Mapping[JobId, Seen]
+    """The runs of jobs that a worker has taken."""
+    unreadable: Set[Ref]
+    """Resources whose config is there and has never been readable: neither wanted nor gone."""
+    unsettled: Set[Ref]
+    """Resources whose last decision could not be written, because their config had changed."""
+    again: Set[Ref]
+    """Resources whose version is to be tried once more though it was handled."""
+    forced: Set[Ref]
+    """Those of them whose stack in Heat is to be taken as it is: an operator decided so."""
+    dirty: Mapping[Ref, None]
+    """Resources to be decided, in order of arrival."""
+
+    _fresh: set[JobId]
+    """Jobs that this leader has made and that no worker has taken. Of others without a run nothing
+    is certain: a worker may have died over them under the leader before."""
+
+    def __init__(
+        self,
+        schemas: Schemas,
+        *,
+        catalogue: Mapping[str, Template] = _NO_TEMPLATES,
+        wanted: Mapping[Ref, Wanted] | None = None,
+        templates: Mapping[str, Template | BadTemplate] | None = None,
+    ) -> None:
+        """
+        :param catalogue: the templates that are in force where etcd has none.
+        :param wanted: configs that are there already.
+        :param templates: the templates in force; default: the catalogue's.
+        """
+        if templates is None:
+            templates = catalogue
+        self.schemas = schemas
+        self.graph = JobGraph()
+        self.removals = Removals()
+        self.wanted = self._wanted = dict(wanted or {})
+        self.templates = self._templates = dict(templates)
+        self._catalogue = catalogue
+        self._make_record_containers()
+        self._make_marks()
+
+    def _make_record_containers(self) -> None:
+        """What records say of resources and jobs, and the indexes of it."""
+        self.stacks = self._stacks = dict[Ref, Stack]()
+        self._known_stacks: dict[Stack, Stack] = {}
+        self.reported = self._reported = dict[Ref, Reported]()
+        self.handled = self._handled = dict[Ref, Handled]()
+        self.held = self._held = dict[Ref, Held]()
+        self.failed = self._failed = dict[Ref, Failed]()
+        self.runs = self._runs = dict[JobId, Seen]()
+        self._referrers = Index()
+        self._waiting = Index()
+        self._failed_because_of = Index()
+
+    def _make_marks(self) -> None:
+        """What is to be done next, and what is uncertain."""
+        self._fresh = set()
+        self.unreadable = self._unreadable = set[Ref]()
+        self.unsettled = self._unsettled = set[Ref]()
+        self.again = self._again = set[Ref]()
+        self.forced = self._forced = set[Ref]()
+        # The first one of a plain dict is found only past the gaps of all that were removed before
+        # it: emptying a hundred thousand from the front takes seconds.
+        self.dirty = self._dirty = OrderedDict[Ref, None]()
+
+    # What is to be decided ------------------------------------------------------------------------
+
+    def touch(self, *refs: Ref) -> None:
+        """These are to be decided."""
+        for ref in refs:
+            self._dirty[ref] = None
+
+    def decided(self, ref: Ref) -> None:
+        """The resource is decided, until something touches it again."""
+        self._dirty.pop(ref, None)
+
+    def note_written(self, ref: Ref, *, written: bool) -> None:
+        """Whether the last decision about a resource could be written."""
+        if written:
+            self._unsettled.discard(ref)
+        else:
+            self._unsettled.add(ref)
+
+    def try_again(self, *refs: Ref, force: bool = False) -> None:
+        """The versions of these are to be tried once more though they were handled.
+
+        :param force: their stacks in Heat are to be taken as they are.
+        """
+        self._again.update(refs)
+        if force:
+            self._forced.update(refs)
+        self.touch(*refs)
+
+    def is_dealt_with(self, ref: Ref) -> None:
+        """The version is handled: nobody asks for another try any more, and it is not held."""
+        self._again.discard(ref)
+        self._forced.discard(ref)
+        self.set_held(ref, None)
+
+    # What records say -----------------------------------------------------------------------------
+
+    def note_report(self, ref: Ref, version: int, revision: int) -> None:
+        """A state record was written.
+
+        :param revision: the record's.
+        """
+        self._reported[ref] = Reported(version, revision)
+
+    def note_stack(self, ref: Ref, stack: Stack) -> None:
+        """What the stack record says now. Equal values are kept once: there are few of them."""
+        self._stacks[ref] = self._known_stacks.setdefault(stack, stack)
+
+    def set_handled(self, ref: Ref, handled: Handled | None) -> None:
+        """The config that was last turned into a job, or refused; None: there is none any more."""
+        old = self._handled.pop(ref, None)
+        if old is not None:
+            self._referrers.remove(ref, old.refs() | old.stands_on)
+        if handled is not None:
+            self._handled[ref] = handled
+            self._referrers.add(ref, handled.refs() | handled.stands_on)
+
+    def completed(self, ref: Ref) -> None:
+        """The newest version of the resource is built: its stack stands on nothing else any
+        more."""
+        handled = self._handled.get(ref)
+        if handled is not None and handled.stands_on:
+            self.set_handled(ref, replace(handled, stands_on=frozenset()))
+
+    def set_held(self, ref: Ref, held: Held | None) -> None:
+        """The config waits for something; None: it waits no more."""
+        old = self._held.pop(ref, None)
+        if old is not None:
+            self._waiting.remove(ref, (old.waits_for,))
+        if held is not None:
+            self._held[ref] = held
+            self._waiting.add(ref, (held.waits_for,))
+
+    def set_failed(self, ref: Ref, failed: Failed | None) -> None:
+        """The version failed; None: it is built, or gone."""
+        old = self._failed.pop(ref, None)
+        if old is not None:
+            self._failed_because_of.remove(ref, old.causes)
+        if failed is not None:
+            self._failed[ref] = failed
+            self._failed_because_of.add(ref, failed.causes)

@@ -1,0 +1,44 @@
+"""What the world remembers of a record, as far as decisions need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..records import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What the stack record of a resource says, as far as decisions need it."""
+
+    status: str
+    tenant: str
+    monitored: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether Heat has a stack."""
+        return self.status != "DELETE_COMPLETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The version of the last state record, and the etcd revision of that record."""
+
+    version: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of the run of a job: its step and revision, whether Heat may have taken a
+    request of it, how many workers in a row have died over it, Heat's own id of its stack, and why
+    it is tried again (a :class:`Cause`).
+    """
+
+    step: Step
+    revision: int
+    asked: bool
+    deaths: int = 0
+    stack: str = ""
+    cause: str = ""

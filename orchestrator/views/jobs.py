@@ -1,0 +1,72 @@
+"""Where one unfinished job stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..core.jobs import Action, Job
+from ..core.records import NEEDS_A_PERSON, Cause, Run, Step
+from ..core.refs import JobId
+
+
+class Stage(StrEnum):
+    """Where one job stands."""
+
+    WAITING = "waits for other jobs"
+    READY = "ready, no worker has taken it yet"
+    CLAIMED = "a worker prepares the request"
+    IN_HEAT = "in Heat"
+    RECORDING = "the outcome is being written"
+    RETRY = "tried again later"
+
+
+STAGE_OF = {
+    Step.CLAIMED: Stage.CLAIMED,
+    Step.WAITING: Stage.IN_HEAT,
+    Step.ENDED: Stage.RECORDING,
+    Step.DONE: Stage.RECORDING,
+    Step.RETRY: Stage.RETRY,
+}
+"""The stage of a job that has a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One unfinished job."""
+
+    job: Job
+    stage: Stage
+    waits_for: tuple[JobId, ...] = ()
+    """The unfinished jobs that have to end first."""
+    run: Run | None = None
+    """What the workers have written about it; None while it has no run."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether other jobs have to end first."""
+        return self.stage is Stage.WAITING
+
+
+_EQUAL_ANSWERS = 5
+"""Times that Heat answers one request with an error of its own before the request counts as the
+cause."""
+
+
+def trouble(job: Job, run: Run) -> str:
+    """Why a job that is tried again will not succeed by itself; empty when it may."""
+    if run.step is not Step.RETRY:
+        return ""
+    if run.cause == Cause.PROJECT and job.action is Action.DELETE:
+        return (
+            f"{run.reason}; if the project is gone for good: orchestrator confirm"
+            f" project {job.tenant}"
+        )
+    if run.cause in NEEDS_A_PERSON:
+        return run.reason
+    if run.cause == Cause.FAULT and run.attempt >= _EQUAL_ANSWERS:
+        return (
+            f"{run.reason} ({run.attempt} times; look at Heat's log, and correct the"
+            " template or the configuration)"
+        )
+    return ""

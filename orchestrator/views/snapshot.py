@@ -1,0 +1,349 @@
+"""What etcd knows about the resources: every record parsed, and kept up to date by events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from ..clients.store import Event, KeyValue
+from ..core.jobs import Job
+from ..core.keys import Keys
+from ..core.records import (
+    UNREADABLE,
+    Brake,
+    Failed,
+    Handled,
+    Held,
+    IdentityTrouble,
+    MonitoringRecord,
+    Poll,
+    Run,
+    StackRecord,
+    StateRecord,
+)
+from ..core.refs import JobId, Json, Ref
+from ..core.resources import Ignored, Rejected, Wanted, parse_config
+from ..core.schema_list import SchemaList, Trouble
+from ..core.templates import BadTemplate, Template, parse_template_value
+from ..errors import InvalidInput
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedState:
+    """What was reported: the record below ``/state``, and the revision at which it was written."""
+
+    worker_state: str
+    status: str
+    version: int
+    error: str
+    revision: int
+
+    def is_about(self, wanted: Wanted) -> bool:
+        """Whether the wanted version of this incarnation is reported."""
+        later = self.revision > wanted.incarnation
+        return later and self.version == wanted.version
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStack:
+    """What is recorded of the stack."""
+
+    status: str
+    tenant: str
+    outputs: int
+    """How many outputs it has."""
+    reason: str
+    monitored: bool = False
+    """Whether it has monitoring targets."""
+
+    @property
+    def live(self) -> bool:
+        """Whether Heat has the stack."""
+        return self.status != "DELETE_COMPLETE"
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """By resource, what is wanted, recorded and reported; and the jobs.
+    Records that cannot be read are left out."""
+
+    keys: Keys
+    revision: int = 0
+    """Of the newest change that is in it."""
+    listed_at: int = 0
+    """The revision at which it was read."""
+    raw: dict[str, KeyValue] = field(default_factory=dict)
+    """Every key as it was last written."""
+    wanted: dict[Ref, Wanted] = field(default_factory=dict)
+    rejected: dict[str, Rejected] = field(default_factory=dict)
+    templates: dict[str, Template | BadTemplate] = field(default_factory=dict)
+    stacks: dict[Ref, RecordedStack] = field(default_factory=dict)
+    states: dict[Ref, ReportedState] = field(default_factory=dict)
+    monitoring: dict[Ref, MonitoringRecord] = field(default_factory=dict)
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    runs: dict[JobId, Run] = field(default_factory=dict)
+    handled: dict[Ref, Handled] = field(default_factory=dict)
+    held: dict[Ref, Held] = field(default_factory=dict)
+    failed: dict[Ref, Failed] = field(default_factory=dict)
+    retried: dict[Ref, bool] = field(default_factory=dict)
+    polls: dict[str, Poll] = field(default_factory=dict)
+    """What is told of the polls of a tenant that do not go as usual."""
+    leader: Mapping[str, Json] | None = None
+    schema_list: Mapping[str, Json] | None = None
+    schema_trouble: Trouble | None = None
+    brake: Brake | None = None
+    identity_trouble: IdentityTrouble | None = None
+
+    def refs(self) -> list[Ref]:
+        """Every resource that is wanted, or of which something is left, in the order of the
+        types."""
+        jobs = (job.ref for job in self.jobs.values())
+        live = (ref for ref, stack in self.stacks.items() if stack.live)
+        found = {
+            *self.wanted,
+            *live,
+            *self.held,
+            *self.failed,
+            *self.handled,
+            *self.states,
+            *jobs,
+        }
+        order = {kind.id: place for place, kind in enumerate(self.keys.schemas)}
+        return sorted(
+            found, key=lambda ref: (order.get(ref.type, len(order)), ref)
+        )
+
+    # Keeping up -----------------------------------------------------------------------------------
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take in what a watch brought. What is older than the reading is in there already."""
+        for event in events:
+            if event.revision <= self.listed_at:
+                continue
+            self.revision = max(self.revision, event.revision)
+            if event.value is None:
+                self.remove(event.key)
+            else:
+                self.put(
+                    KeyValue(
+                        event.key, event.value, event.created, event.revision
+                    )
+                )
+        self.follow_types()
+
+    def follow_types(self) -> None:
+        """Read everything by the schema list in force, if that is another one than before."""
+        record = self.raw.get(self.keys.schema_list)
+        data = self.raw.get(self.keys.schema_data)
+        if record is None or data is None or self.knows_types(record):
+            return
+        try:
+            listed = SchemaList.from_stored(record.value, data.value)
+            types = listed.schemas(record.revision)
+            keys = Keys(self.keys.prefixes, types)
+        except (ValueError, InvalidInput):
+            return  # Of another release: what was known stays.
+        known = list(self.raw.values())
+        for kv in known:
+            self.remove(kv.key)
+        self.keys = keys
+        for kv in known:
+            self.put(kv)
+
+    def knows_types(self, record: KeyValue) -> bool:
+        """Whether everything is read by the schema list of this record."""
+        return record.revision == self.keys.schemas.origin.revision
+
+    def put(self, kv: KeyValue) -> None:
+        """Take in a key as it was read."""
+        self.remove(kv.key)
+        self.raw[kv.key] = kv
+        if self.keys.is_config(kv.key):
+            self._put_config(kv)
+        elif not self._put_single(kv) and not self._put_job(kv):
+            self._put_record(kv)
+
+    def _put_single(self, kv: KeyValue) -> bool:
+        """Take in a key of which there is one; whether this is one."""
+        keys, value = self.keys, kv.value
+        if kv.key == keys.leader:
+            self.leader = _object(value) or {}
+        elif kv.key == keys.schema_list:
+            self.schema_list = _object(value)
+        elif kv.key == keys.schema_trouble:
+            self.schema_trouble = _readable(lambda: Trouble.from_json(value))
+        elif kv.key == keys.brake:
+            self.brake = _readable(lambda: Brake.from_json(value))
+        elif kv.key == keys.identity_trouble:
+            self.identity_trouble = _readable(
+                lambda: IdentityTrouble.from_json(value)
+            )
+        else:
+            return False
+        return True
+
+    def _put_job(self, kv: KeyValue) -> bool:
+        """Take in a job, a run or a poll; whether this is one."""
+        keys, key, value = self.keys, kv.key, kv.value
+        if key.startswith(keys.jobs):
+            _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
+        elif key.startswith(keys.runs):
+            _keep(self.runs, keys.run_job(key), lambda: Run.from_json(value))
+        elif key.startswith(keys.polls):
+            tenant = keys.poll_tenant(key)
+            _keep(self.polls, tenant, lambda: Poll.from_json(value))
+        else:
+            return False
+        return True
+
+    def _put_config(self, kv: KeyValue) -> None:
+        template_id = self.keys.template_id(kv.key)
+        if template_id is not None:
+            self.templates[template_id] = parse_template_value(
+                template_id, kv.value
+            )
+            if self.keys.ref(self.keys.config, kv.key) is None:
+                return
+        incoming = parse_config(
+            self.keys,
+            kv.key,
+            kv.value,
+            incarnation=kv.created,
+            revision=kv.revision,
+        )
+        match incoming:
+            case Wanted(ref):
+                self.wanted[ref] = incoming
+            case Rejected(key):
+                self.rejected[key] = incoming
+            case Ignored():
+                pass
+
+    def _put_record(self, kv: KeyValue) -> None:
+        """Take in a record of one resource."""
+        for folder, known in self._folders().items():
+            if not kv.key.startswith(folder):
+                continue
+            if ref := self.keys.ref(folder, kv.key):
+                _keep(known, ref, partial(self._reader(folder), kv))
+
+    def _folders(self) -> Mapping[str, dict[Ref, Json]]:
+        """The folders of one resource's records, and where each of them is kept."""
+        keys = self.keys
+        return {
+            keys.state: self.states,
+            keys.stacks: self.stacks,
+            keys.monitoring: self.monitoring,
+            keys.handled: self.handled,
+            keys.held: self.held,
+            keys.failed: self.failed,
+            keys.retries: self.retried,
+        }
+
+    def _reader(self, folder: str) -> Callable[[KeyValue], Json]:
+        """What reads the records of a folder."""
+        keys = self.keys
+        readers: Mapping[str, Callable[[KeyValue], Json]] = {
+            keys.state: _state,
+            keys.stacks: _stack,
+            keys.monitoring: lambda kv: MonitoringRecord.from_json(kv.value),
+            keys.handled: lambda kv: Handled.from_json(kv.value),
+            keys.held: lambda kv: Held.from_json(kv.value),
+            keys.failed: lambda kv: Failed.from_json(kv.value),
+            keys.retries: lambda kv: True,
+        }
+        return readers[folder]
+
+    def remove(self, key: str) -> None:
+        """Take in that a key is gone."""
+        self.raw.pop(key, None)
+        keys = self.keys
+        if keys.is_config(key):
+            self._remove_config(key)
+        elif key.startswith(keys.jobs):
+            self.jobs.pop(keys.job_id(key), None)
+        elif key.startswith(keys.runs):
+            self.runs.pop(keys.run_job(key), None)
+        elif key.startswith(keys.polls):
+            self.polls.pop(keys.poll_tenant(key), None)
+        elif key in (single := self._single()):
+            setattr(self, single[key], None)
+        else:
+            self._remove_record(key)
+
+    def _remove_config(self, key: str) -> None:
+        keys = self.keys
+        self.rejected.pop(key, None)
+        self.templates.pop(keys.template_id(key) or "", None)
+        ref = keys.ref(keys.config, key)
+        if ref and keys.below(keys.config, ref) == key:
+            self.wanted.pop(ref, None)
+
+    def _single(self) -> Mapping[str, str]:
+        """The keys of which there is one, and the attributes that hold their values."""
+        keys = self.keys
+        return {
+            keys.leader: "leader",
+            keys.schema_list: "schema_list",
+            keys.schema_trouble: "schema_trouble",
+            keys.brake: "brake",
+            keys.identity_trouble: "identity_trouble",
+        }
+
+    def _remove_record(self, key: str) -> None:
+        for folder, known in self._folders().items():
+            if key.startswith(folder) and (ref := self.keys.ref(folder, key)):
+                known.pop(ref, None)
+
+
+def _keep(known: dict[T, Json], name: T, read: Callable[[], Json]) -> None:
+    """Keep a record, unless it cannot be read: then `get` shows it as it is."""
+    try:
+        known[name] = read()
+    except UNREADABLE:
+        known.pop(name, None)
+
+
+def _readable(read: Callable[[], T]) -> T | None:
+    """A record, None when it cannot be read: `get` shows it as it is."""
+    try:
+        return read()
+    except UNREADABLE:
+        return None
+
+
+def _object(value: bytes | str) -> dict[str, Json] | None:
+    try:
+        document = json.loads(value)
+    except ValueError:
+        return None
+    if isinstance(document, dict):
+        return document
+    return None
+
+
+def _state(kv: KeyValue) -> ReportedState:
+    record = StateRecord.from_json(kv.value)
+    return ReportedState(
+        record.worker_state,
+        record.status,
+        record.version,
+        record.error,
+        kv.revision,
+    )
+
+
+def _stack(kv: KeyValue) -> RecordedStack:
+    record = StackRecord.from_json(kv.value)
+    return RecordedStack(
+        record.status,
+        record.tenant,
+        len(record.outputs),
+        record.reason,
+        record.monitored,
+    )

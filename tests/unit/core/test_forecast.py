@@ -1,0 +1,180 @@
+"""Patches, parameters and the document of a plan."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from orchestrator.core.forecast import hiding, patches, requests
+from orchestrator.core.forecast.hiding import Hiding
+from orchestrator.core.forecast.patches import PatchOperation
+from orchestrator.core.forecast.plans import Change, Plan, Then, What, digest
+from orchestrator.core.forecast.requests import Outputs
+from orchestrator.core.mapping.evaluate import ListOf, OutputOf
+from orchestrator.core.refs import Ref
+
+N1 = Ref("network", "n1")
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("a~/b", max_size=2), inner),
+    max_leaves=12,
+)
+BODIES = st.dictionaries(st.text("ab~/", max_size=2), VALUES, max_size=4)
+
+
+def applied(document: Any, operations: Sequence[PatchOperation]) -> Any:
+    """The document after a patch, as RFC 6902 has it: a second reading of the same words."""
+    found = copy.deepcopy(document)
+    for told in (json.loads(json.dumps(operation.to_json())) for operation in operations):
+        names = [name.replace("~1", "/").replace("~0", "~") for name in told["path"].split("/")[1:]]
+        if not names:
+            found = told.get("value")
+            continue
+        place = found
+        for name in names[:-1]:
+            place = place[int(name)] if isinstance(place, list) else place[name]
+        last = int(names[-1]) if isinstance(place, list) else names[-1]
+        if told["op"] == "remove":
+            del place[last]
+        elif told["op"] == "add" and isinstance(place, list):
+            assert last <= len(place)
+            place.insert(last, told["value"])
+        else:
+            assert told["op"] == "add" or last in place or isinstance(place, list)
+            place[last] = told["value"]
+    return found
+
+
+def same(one: Any, other: Any) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+@given(BODIES, BODIES)
+def test_a_patch_makes_the_one_body_of_the_other(before: Any, after: Any) -> None:
+    assert same(applied(before, patches.diff(before, after)), after)
+
+
+@given(BODIES)
+def test_there_is_no_difference_between_a_body_and_itself(body: Any) -> None:
+    assert patches.diff(body, copy.deepcopy(body)) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(None, {"a": 1}, [{"op": "add", "path": "", "value": {"a": 1}}], id="new"),
+        pytest.param({"a": 1}, None, [{"op": "remove", "path": ""}], id="gone"),
+        pytest.param({"a": 1}, {"a": True}, [{"op": "replace", "path": "/a", "value": True}]),
+        pytest.param(
+            {"a": [1, 2, 3]}, {"a": [1, 3]}, [{"op": "remove", "path": "/a/1"}], id="element"
+        ),
+        pytest.param(
+            {"a/b": {"~": 1}},
+            {"a/b": {"~": 2}},
+            [{"op": "replace", "path": "/a~1b/~0", "value": 2}],
+            id="escaped",
+        ),
+    ],
+)
+def test_a_patch_is_as_small_as_people_write_it(before: Any, after: Any, expected: Any) -> None:
+    assert [one.to_json() for one in patches.diff(before, after)] == expected
+
+
+@given(BODIES, BODIES)
+def test_an_operation_is_read_back_as_it_was_told(before: Any, after: Any) -> None:
+    for operation in patches.diff(before, after):
+        assert PatchOperation.from_json(operation.to_json()).to_json() == operation.to_json()
+
+
+# Values --------------------------------------------------------------------------------------------
+
+
+def test_an_output_is_told_as_recorded_and_one_of_what_is_yet_to_be_built_is_not() -> None:
+    recorded = {"id": {"output_key": "id", "output_value": "cloud"}}
+    output = OutputOf(N1, "id")
+
+    assert Outputs(lambda ref: recorded)(ListOf((output, "x"))) == ["cloud", "x"]
+    assert Outputs(lambda ref: {})(output) == "known after network:n1"
+    assert Outputs(lambda ref: recorded, frozenset({N1}))(output) == "known after network:n1"
+
+
+def test_parameters_that_are_the_same_are_not_told() -> None:
+    before, after = {"a": 1, "b": [1], "gone": "x"}, {"a": 1, "b": [2], "new": "y"}
+
+    assert requests.changed_parameters(before, after) == {
+        "b": ([1], [2]),
+        "gone": ("x", None),
+        "new": (None, "y"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "expected"),
+    [
+        pytest.param(("admin_pass",), "old", "new", ("***", "changed"), id="by its name"),
+        pytest.param(("login", "password"), None, "new", (None, "changed"), id="below a name"),
+        pytest.param(("x",), "hunter22", "y", ("***", "changed"), id="known to be secret"),
+        pytest.param(("x",), "is hunter22!", "y", ("is ***!", "y"), id="in a text"),
+        pytest.param(("x",), {"token": "t"}, "y", ({"token": "***"}, "y"), id="inside"),
+        pytest.param(("x",), "old", "new", ("old", "new"), id="no secret"),
+    ],
+)
+def test_a_secret_is_told_to_change_and_never_told(
+    path: tuple[str, ...], before: Any, after: Any, expected: tuple[Any, Any]
+) -> None:
+    hidden = Hiding(frozenset({"hunter22"}))
+    told = hidden.operation(PatchOperation("replace", path, after, before))
+
+    assert (told.before, told.value) == expected
+
+
+def test_a_secret_parameter_is_told_to_change() -> None:
+    hidden = Hiding(frozenset({"hunter22"}))
+
+    assert hidden.parameter("x", ["hunter22"], ["other"]) == ("***", "changed")
+    assert hidden.parameter("api_key", None, "k") == (None, hiding.CHANGED)
+
+
+# The document --------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_read_back_as_it_was_told() -> None:
+    change = Change(
+        N1,
+        What.UPDATE,
+        "config",
+        1,
+        2,
+        patches.diff({"a": 1}, {"a": 2}),
+        {"a": (1, 2)},
+        "--- before\n+++ after",
+        (Then(Ref("port", "p1"), "output"),),
+        1,
+        ("something",),
+    )
+    plan = Plan(7, {"/config/b": 2, "/config/a": 0}, (change,))
+
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))).to_json() == plan.to_json()
+
+
+def test_the_digest_tells_plans_apart_and_does_not_depend_on_the_order_of_what_was_read() -> None:
+    one, other = {"/a": 1, "/b": 2}, {"/b": 2, "/a": 1}
+
+    assert Plan(7, one, ()).digest == Plan(7, other, ()).digest
+    assert Plan(7, one, ()).digest != Plan(8, one, ()).digest
+    assert digest({"b": 1, "a": "é"}) == digest({"a": "é", "b": 1})
+
+
+def test_a_plan_counts_what_happens_and_what_heat_is_asked() -> None:
+    whats = [What.CREATE, What.MOVE, What.HELD, What.DELETE, What.CREATE, What.NOTHING]
+    changes = tuple(Change(Ref("t", str(place)), what, "") for place, what in enumerate(whats))
+    plan = Plan(1, {}, changes)
+
+    assert plan.summary == {"create": 2, "move": 1, "delete": 1, "nothing": 1, "held": 1}
+    assert plan.requests == 5 and not plan.idle
