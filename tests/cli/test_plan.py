@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from orchestrator.cli.planning import saved
 from orchestrator.core.records import StackRecord
 from orchestrator.core.refs import Ref
 
@@ -291,3 +294,43 @@ def test_50_unrelated_edits_make_no_plan_stale(run: Run_, written: Records, fron
 
         assert run("apply", "--plan", "plan").exit_code == 0
         assert written.wanted(Ref("subnet", f"s{number}"))
+
+
+def test_an_edit_in_the_middle_of_50_writes_comes_wholly_before_or_wholly_after(
+    run: Run_, written: Records, front: Ref
+) -> None:
+    """Whoever edits at the very moment is never overlooked: the plan is refused, or was first."""
+    key = written.keys.below(written.keys.config, front)
+    chance, outcomes = random.Random(3), Counter[str]()
+    for number in range(50):
+        ref = Ref("subnet", f"race-{number}")
+        run("plan", "-f", "-", "--save", "plan", input=text({**SUBNET, "id": ref.id}))
+        plan = saved.read(Path("plan"))
+        edited: list[int] = []
+        begin = threading.Barrier(2)
+
+        def edit(
+            number: int = number,
+            edited: list[int] = edited,
+            begin: threading.Barrier = begin,
+        ) -> None:
+            begin.wait()
+            for _ in range(chance.randrange(4)):
+                written.store.get(key)
+            edited.append(written.config(front, number + 2, name=f"edit {number}"))
+
+        editor = threading.Thread(target=edit)
+        editor.start()
+        begin.wait()
+        try:
+            done = saved.carry_out(written.store, written.keys, plan)
+            outcomes["written"] += 1
+        except saved.Stale as stale:
+            assert not stale.written
+            done = []
+            outcomes["refused"] += 1
+        editor.join()
+        there = written.store.get(written.keys.below(written.keys.config, ref))
+        assert (there is not None) == bool(done)
+        assert there is None or there.revision < edited[0]
+    assert sum(outcomes.values()) == 50 and outcomes["refused"]

@@ -62,6 +62,7 @@ class HeatRecorder:
     """Method and stack of each request that changes something."""
     asked: Counter[str] = field(default_factory=Counter)
     """How many requests there were, by method."""
+    previews: int = 0
     port: int = 0
 
     def environment(self) -> dict[str, str]:
@@ -70,6 +71,9 @@ class HeatRecorder:
 
     def note(self, method: str, path: str, body: bytes, status: int) -> None:
         self.asked[method] += 1
+        if path.split("?")[0].endswith("/preview"):
+            self.previews += 1
+            return
         if method == "GET" or not 200 <= status < 300:
             return  # A name that is not free yet is refused, and asked for again.
         name = path.split("?")[0].split("/")
@@ -319,3 +323,23 @@ def test_planning_asks_heat_for_nothing_at_all(planned: SavedPlan) -> None:
 
     assert requests(made) == {("POST", "network_x"): 1}
     assert dict(planned.heat.asked) == before
+
+
+def test_heats_own_preview_is_asked_for_and_changes_nothing(planned: SavedPlan) -> None:
+    network, new = Ref("network", "shown"), Ref("network", "preview")
+    first = Edits({network: {"id": network.id, "tenant_id": "t1", "name": "first"}})
+    planned.carry_out(planned.plan(first), first)
+    documents = [
+        {"type": ref.type, "id": ref.id, "body": {"tenant_id": "t1", "name": "previewed"}}
+        for ref in (network, new)
+    ]
+    file = planned.folder / "documents.json"
+    file.write_text(json.dumps(documents))
+    changes, previews = list(planned.heat.changes), planned.heat.previews
+    told = planned.running.command("plan", "-f", str(file), "--heat", "-o", "json")
+
+    assert told.returncode == 0, told.stderr
+    heat = {change["id"]: change["heat"] for change in json.loads(told.stdout)["changes"]}
+    assert any("OS::Neutron::Net" in one for one in heat["preview"]["added"]), heat
+    assert not heat[network.id].get("error") and heat[network.id], heat
+    assert planned.heat.changes == changes and planned.heat.previews == previews + 2

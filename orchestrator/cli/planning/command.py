@@ -19,7 +19,7 @@ from ..finishing import finish, warn_of_api_server
 from ..options import Files, Output
 from ..output import Format, emit, hint, show
 from ..session import Session, session
-from . import edits, making, saved, screen
+from . import edits, making, previewing, saved, screen
 from .edits import Edits
 
 PLAN_HELP = (
@@ -46,6 +46,16 @@ Templates = Annotated[
         ),
         metavar="FILE",
         show_default=False,
+    ),
+]
+AskHeat = Annotated[
+    bool,
+    typer.Option(
+        "--heat",
+        help=(
+            "Also ask Heat for its own preview, which changes nothing. Heat does not"
+            " guarantee it."
+        ),
     ),
 ]
 Save = Annotated[
@@ -152,6 +162,7 @@ def plan(
     delete: Deletions = None,
     template: Templates = None,
     validate: Validate = True,
+    ask_heat: AskHeat = False,
     save: Save = None,
     show_saved: Show = None,
     exit_code: ExitCode = False,
@@ -194,6 +205,8 @@ def plan(
         )
         known_kind = naming.check_type(doors.keys, kind) if kind else None
         made = making.make(making.PlanGround.of(doors), wanted)
+        if ask_heat:
+            made = previewing.preview(made, previewing.door(doors.settings))
     if save is not None:
         saved.save(made, save)
     tell(made.plan, _chosen(made.plan, known_kind, resource_id), output)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from ...bridge import loading
@@ -19,6 +19,7 @@ from ...clients.places import config_key
 from ...clients.store import Event, KeyValue, Store
 from ...core.forecast.before import Before, BodyVersion, Intent, PlannedWrite
 from ...core.forecast.explaining import Explainer, Needed
+from ...core.forecast.hiding import Hiding
 from ...core.forecast.plans import Change, Plan
 from ...core.forecast.reads import Reads
 from ...core.jobs import job_ref
@@ -26,7 +27,7 @@ from ...core.keys import Keys
 from ...core.records import UNREADABLE, StackRecord
 from ...core.refs import JobId, Json, Ref
 from ...core.removals import BrakeLimits
-from ...core.rendering import Render
+from ...core.rendering import Render, StackRequest
 from ...core.templates import Template
 from ...errors import InvalidInput
 from .. import writing
@@ -44,6 +45,10 @@ class MadePlan:
     plan: Plan
     writes: Mapping[str, str | None]
     undecided: int = 0
+    requests: Mapping[Ref, tuple[StackRequest, Hiding]] = field(
+        default_factory=dict, repr=False
+    )
+    """What Heat would be asked, where every value is known."""
     """Other resources that the bridge has yet to decide, when the plan was made."""
 
 
@@ -126,7 +131,7 @@ def _make(ground: PlanGround, edits: Edits) -> MadePlan:
     writes = _writes(store.written)
     relied |= {key: store.revision_of(key) for key in writes}
     plan = Plan(store.revision, relied, changes)
-    return MadePlan(plan, writes, undecided)
+    return MadePlan(plan, writes, undecided, explainer.requests)
 
 
 def _refuse_used(rehearsal: Rehearsal, edits: Edits) -> None:

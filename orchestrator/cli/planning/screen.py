@@ -83,6 +83,7 @@ def _change(change: Change) -> Iterator[Text]:
     yield from _parameters(change)
     yield from _template(change.hot)
     yield from _followers(change)
+    yield from _preview(change.heat)
     for sentence in change.unknown:
         yield from _wrapped("not known", sentence)
 
@@ -172,6 +173,15 @@ def _followers(change: Change) -> Iterator[Text]:
         yield from _wrapped(
             "if an output changes", f"outdated: {_some(output)}"
         )
+
+
+def _preview(heat: Json) -> Iterator[Text]:
+    """What Heat's own preview says."""
+    for what, names in (heat or {}).items():
+        told = names
+        if isinstance(names, list):
+            told = _some(names)
+        yield from _wrapped(f"Heat's preview, {what}", told)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ Shapes, as openstack-heat 27 makes them (``heat/api/openstack/v1``,
 
 ======  ====================  ===================================================================
 POST    ``/stacks``           201 ``{"stack": {"id", "links": [{"rel": "self", "href"}]}}``
+POST    ``/stacks/preview``   200 ``{"stack": {"resources": [{"resource_name", …}]}}``
+PUT     ``…/NAME/ID/preview`` 200 ``{"resource_changes": {"added": [{"resource_name", …}], …}}``
 PUT     ``/stacks/NAME/ID``   202, with or without a JSON document
 DELETE  ``/stacks/NAME/ID``   204
 GET     ``/stacks/NAME/ID``   200 ``{"stack": {"id", "stack_name", "stack_status", …}}``
@@ -37,7 +39,10 @@ from .meaning import no_answer, refusal
 
 _STATUS = re.compile(r"[A-Z]+_(IN_PROGRESS|COMPLETE|FAILED)")
 
-# The six requests ---------------------------------------------------------------------------------
+_PREVIEWED = ("added", "deleted", "replaced", "updated", "unchanged")
+"""What Heat's preview of an update tells, as openstack-heat 27 names it."""
+
+# The requests ---------------------------------------------------------------------------------
 
 
 def created(answer: Answer, name: str) -> str:
@@ -69,6 +74,48 @@ def updated(answer: Answer, name: str, stack_id: str) -> None:
     )
     if answer.status != 202 or not accepted:
         raise refusal(answer, name, stack_id)
+
+
+def previewed_new(answer: Answer, name: str) -> dict[str, Json]:
+    """The resources of a stack that would be built: ``{"added": ["net (OS::Neutron::Net)"]}``.
+
+    :raises OrchestratorError: what else the answer means.
+    """
+    document = _inner(answer, "stack") if answer.status == 200 else None
+    if document is None:
+        raise refusal(answer, name)
+    resources = document.get("resources")
+    if not isinstance(resources, list):
+        raise no_answer(answer)
+    return {"added": _resource_names(resources)}
+
+
+def previewed(answer: Answer, name: str, stack_id: str) -> dict[str, Json]:
+    """The resources of a stack that would change, by what would happen to them.
+
+    :raises OrchestratorError: what else the answer means.
+    """
+    changes = (
+        _inner(answer, "resource_changes") if answer.status == 200 else None
+    )
+    if changes is None:
+        raise refusal(answer, name, stack_id)
+    return {
+        what: _resource_names(changes.get(what))
+        for what in _PREVIEWED
+        if changes.get(what)
+    }
+
+
+def _resource_names(resources: Json) -> list[str]:
+    """Names and types of resources inside a stack: their properties may be secret."""
+    if not isinstance(resources, list):
+        return []
+    return [
+        f"{_text(one, 'resource_name')} ({_text(one, 'resource_type')})"
+        for one in resources
+        if isinstance(one, dict)
+    ]
 
 
 def deleted(answer: Answer, name: str, stack_id: str) -> None:

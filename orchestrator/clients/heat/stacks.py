@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 from heatclient.v1.stacks import StackManager
 
+from ...core.refs import Json
 from ...core.rendering import StackRequest
 from ...core.stacks import Stack
 from ...errors import (
@@ -187,6 +188,33 @@ class Heat:
                     identity(stack.name, stack.id), **asked
                 ),
                 lambda answer: answers.updated(answer, stack.name, stack.id),
+            )
+
+    def preview(
+        self, request: StackRequest, stack: Stack | None
+    ) -> dict[str, Json]:
+        """What Heat says it would do: by ``added``, ``updated``, ``replaced`` …, the resources
+        inside the stack. Heat changes nothing, and does not guarantee it.
+
+        :param stack: the stack that would be updated; None: a new one.
+        """
+        asked = {"stack_name": request.name, **fields(request, "")}
+        del asked["tags"]
+        with self.within(self._deadline):
+            if stack is None:
+                return self._call(
+                    request.tenant,
+                    lambda stacks: stacks.client.post(
+                        "/stacks/preview", data=asked
+                    ),
+                    lambda answer: answers.previewed_new(answer, request.name),
+                )
+            place = f"/stacks/{identity(stack.name, stack.id)}/preview"
+            del asked["stack_name"]
+            return self._call(
+                request.tenant,
+                lambda stacks: stacks.client.put(place, data=asked),
+                lambda answer: answers.previewed(answer, stack.name, stack.id),
             )
 
     def delete(self, tenant: str, stack: Stack) -> None:

@@ -10,7 +10,7 @@ from ..documents import canonical
 from ..jobs import Action, Job, job_ref
 from ..records import Handled
 from ..refs import Json, Ref
-from ..rendering import Render
+from ..rendering import Render, StackRequest
 from ..resources import Wanted, parsed
 from ..templates import TEMPLATE_TYPE
 from ..world import World
@@ -60,6 +60,11 @@ class Explainer:
     _new: frozenset[Ref] = field(init=False, default=frozenset())
     """Resources that get another stack than they have, so that no output of it is known."""
 
+    requests: dict[Ref, tuple[StackRequest, Hiding]] = field(
+        init=False, default_factory=dict
+    )
+    """What Heat would be asked, where every value is known; and what hides the secrets in it."""
+
     def __post_init__(self) -> None:
         for ran in self.journal.ran:
             self._jobs.setdefault(ran.job.ref, []).append(ran.job)
@@ -103,6 +108,8 @@ class Explainer:
         now, then = self._asked_before(ref, what), self._asked_after(ref)
         hidden = self._hiding(ref, write, now, then)
         told = Told(now, then, hidden)
+        if then is not None and then.request is not None and not then.missing:
+            self.requests[ref] = then.request, hidden
         return Change(
             ref,
             what,
