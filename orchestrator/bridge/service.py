@@ -42,7 +42,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     templates = catalogue.load(settings.templates)
     store = EtcdStore(settings.etcd)
     timing = Timing(
-        look_interval=settings.heat_poll_interval,
+        poll_interval=settings.heat_poll_interval,
         monitoring_interval=settings.monitoring_interval,
         patience=settings.deletion_patience,
         tenant_requests=settings.tenant_requests,

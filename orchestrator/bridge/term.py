@@ -25,7 +25,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
 from .deadlines import IN_HEAT_LONG, Deadlines, Limits, Skew
-from .dispatching import SUPERVISION, TARGETS_PER_PORTION, Dispatcher
+from .dispatching import SUPERVISION, TARGETS_PER_ROUND, Dispatcher
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
@@ -53,7 +53,7 @@ class Timing:
     """How often and how many; see the settings of the same names.
     Intervals and patience in seconds."""
 
-    look_interval: float = 1.0
+    poll_interval: float = 1.0
     monitoring_interval: float = 60.0
     patience: float = 5.0
     tenant_requests: int = 32
@@ -102,7 +102,7 @@ class Term:
         self._dispatcher = Dispatcher(
             broker,
             self._timer,
-            look_interval=timing.look_interval,
+            poll_interval=timing.poll_interval,
             tenant_limit=timing.tenant_requests,
             total_limit=timing.total_requests,
         )
@@ -129,7 +129,7 @@ class Term:
         )
         self._deadlines = Deadlines(timing.limits)
         self._skew = Skew()
-        self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_PORTION)
+        self._rounds = Rounds(timing.monitoring_interval, TARGETS_PER_ROUND)
         self._finished = Finished(self.world, keys, leadership, self._outcomes)
         self._stepped = time.monotonic()
         self._dispatcher.begin()

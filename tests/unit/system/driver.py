@@ -80,7 +80,7 @@ class System:
     targets: FixedTargets = field(default_factory=FixedTargets)
     outcome: Outcome = complete
     timing: Timing = field(
-        default_factory=lambda: Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2)
+        default_factory=lambda: Timing(poll_interval=0.02, monitoring_interval=3600.0, patience=0.2)
     )
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""

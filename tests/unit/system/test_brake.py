@@ -29,7 +29,7 @@ NETS = [network(f"n{number}") for number in range(6)]
 
 @pytest.fixture
 def system() -> Iterator[System]:
-    timing = Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2, brake=LIMITS)
+    timing = Timing(poll_interval=0.02, monitoring_interval=3600.0, patience=0.2, brake=LIMITS)
     with System(timing=timing) as running:
         for ref in NETS:
             running.put(ref)
