@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+
+_STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 Timer = Callable[[float, Callable[[], None]], None]
 """``timer(seconds, function)``: have *function* called after so many seconds."""
@@ -33,6 +36,10 @@ class Clock:
     set."""
     sleep: Callable[[float], None] = time.sleep
     """Do nothing for so many seconds."""
+
+    def stamp(self) -> str:
+        """The time of day in UTC, to the second, as records have it."""
+        return datetime.fromtimestamp(self.now(), UTC).strftime(_STAMP)
 
 
 CLOCK = Clock()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from orchestrator.bridge.term import Timing
+from orchestrator.bridge.timing import Timing
 from orchestrator.clients.heat import Heat
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Run

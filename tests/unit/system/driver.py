@@ -18,7 +18,8 @@ from typing import Any, Self
 from orchestrator.bridge import loading
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
-from orchestrator.bridge.term import Term, Timing
+from orchestrator.bridge.term import Term
+from orchestrator.bridge.timing import Timing
 from orchestrator.clients.types import Types
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.keys import Keys

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.bridge.identity import IdentityDiffers, IdentityGuard
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.loading import load
-from orchestrator.bridge.term import Timing
+from orchestrator.bridge.timing import Timing
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Brake, IdentityTrouble, RetryAsked
 from orchestrator.core.refs import Ref

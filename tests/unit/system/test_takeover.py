@@ -10,7 +10,7 @@ import pytest
 from orchestrator.bridge import finished
 from orchestrator.bridge.outcomes import Outcomes
 from orchestrator.bridge.reconciling import Reconciler
-from orchestrator.bridge.term import Timing
+from orchestrator.bridge.timing import Timing
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
