@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from datetime import UTC, datetime
 
+from ..clock import Clock
 from ..core import effects
 from ..core.keys import Keys
 from ..core.records import Brake
@@ -26,6 +25,7 @@ class DeletionBrake:
         keys: Keys,
         leadership: Leadership,
         limits: BrakeLimits,
+        clock: Clock,
     ) -> None:
         self._world, self._keys, self._leadership, self._limits = (
             world,
@@ -33,6 +33,8 @@ class DeletionBrake:
             leadership,
             limits,
         )
+
+        self._clock = clock
 
     def follow(self) -> None:
         """Hold the deletions of configs that were removed in too great numbers, until nothing is
@@ -48,14 +50,14 @@ class DeletionBrake:
                     "Deletions released", extra={"event": "deletions_released"}
                 )
             return
-        removed = removals.counted(time.monotonic(), self._limits.within)
+        removed = removals.counted(self._clock.monotonic(), self._limits.within)
         if removed <= self._limits.at_once or not len(removals):
             return
         limit = self._limits.allowed(self._world.built)
         if removed <= limit:
             return
         brake = Brake(
-            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            self._clock.stamp(),
             len(removals),
             limit,
         )

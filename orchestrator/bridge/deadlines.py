@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..clock import Clock
 from ..core.jobs import Action, job_action
 from ..core.records import Cause, Run, Step
 from ..core.refs import JobId
@@ -72,9 +72,8 @@ class _Timed:
 class Deadlines:
     """The jobs that are timed."""
 
-    def __init__(
-        self, limits: Limits, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        """:param clock: the monotonic one."""
         self._limits, self._clock = limits, clock
         self._timed: dict[JobId, _Timed] = {}
         self._failing: set[JobId] = set()
@@ -139,24 +138,23 @@ class Skew:
 
     def __init__(
         self,
-        wall: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock,
     ) -> None:
-        self._wall, self._clock = wall, clock
+        self._clock = clock
         self.seconds = 0.0
         """The last difference that was seen; positive when a worker's clock is ahead."""
-        self._told = -_SKEW_AGAIN
+        self._told = -math.inf
 
     def note(self, run: Run) -> None:
         """A run was written a moment ago; the first claim of a job carries its time."""
         if run.step is not Step.CLAIMED or run.tries or not run.since:
             return
-        self.seconds = run.since - self._wall()
+        self.seconds = run.since - self._clock.now()
         if (
             abs(self.seconds) > SKEW_TOLD
-            and self._clock() - self._told >= _SKEW_AGAIN
+            and self._clock.monotonic() - self._told >= _SKEW_AGAIN
         ):
-            self._told = self._clock()
+            self._told = self._clock.monotonic()
             count(EventName.CLOCK_SKEW)
             log.warning(
                 "Clocks of worker and bridge differ",

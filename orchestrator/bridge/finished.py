@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 
 from .. import faults
+from ..clock import Clock
 from ..core import effects
 from ..core.keys import Keys
 from ..core.refs import JobId
@@ -31,6 +31,7 @@ class Finished:
         keys: Keys,
         leadership: Leadership,
         outcomes: Outcomes,
+        clock: Clock,
     ) -> None:
         self._world, self._keys, self._leadership, self._outcomes = (
             world,
@@ -38,21 +39,27 @@ class Finished:
             leadership,
             outcomes,
         )
+        self._clock = clock
         self._waiting: dict[str, int] = {}
         self._due = 0.0
 
     def due(self) -> float | None:
         """Seconds until something is to be removed; None when there is nothing."""
-        return self._due - time.monotonic() if self._waiting else None
+        if not self._waiting:
+            return None
+        return self._due - self._clock.monotonic()
 
     def remove_due(self) -> None:
         """Remove what is there when there is enough of it, or when it is due."""
-        if len(self._waiting) >= _REMOVALS or time.monotonic() >= self._due:
+        if (
+            len(self._waiting) >= _REMOVALS
+            or self._clock.monotonic() >= self._due
+        ):
             self.remove()
 
     def add(self, key: str, revision: int) -> None:
         """Remove it once it has been dealt with: soon, together with what else ends meanwhile."""
-        due = time.monotonic() + _REMOVED_AFTER
+        due = self._clock.monotonic() + _REMOVED_AFTER
         self._due = min(self._due, due) if self._waiting else due
         self._waiting[key] = revision
 
@@ -69,7 +76,7 @@ class Finished:
             for key, revision in self._waiting.items()
             if key not in kept
         ]
-        self._waiting, self._due = kept, time.monotonic() + _KEPT
+        self._waiting, self._due = kept, self._clock.monotonic() + _KEPT
         for start in range(0, len(finished), _REMOVALS):
             faults.reach("bridge-before-remove")
             batch = finished[start : start + _REMOVALS]

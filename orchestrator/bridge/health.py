@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ..clients.store import Watch
+from ..clock import CLOCK, Clock
 from ..errors import SettingsError
 from ..views.health import Pulse
 from .metrics import Metric, Metrics
@@ -30,9 +30,10 @@ TAKEOVER_HANGS = 600.0
 class Health:
     """What the bridge does right now, as its own threads see it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = CLOCK) -> None:
+        self._clock = clock
         self.role = "starting"
-        self._beat = time.monotonic()
+        self._beat = self._clock.monotonic()
         self._hangs_after = math.inf
         self._watch: Watch | None = None
         self._trouble = ""
@@ -45,23 +46,23 @@ class Health:
     def standing_by(self) -> None:
         """This bridge does not lead, and asks etcd who does."""
         self._not_leading()
-        self._beat = time.monotonic()
+        self._beat = self._clock.monotonic()
 
     def heard(self) -> None:
         """etcd has answered a standby."""
         self._trouble = ""
-        self._beat = time.monotonic()
+        self._beat = self._clock.monotonic()
 
     def taking_over(self) -> None:
         """Everything is read before this bridge leads: that takes its time."""
         self.role, self._hangs_after = "starting", TAKEOVER_HANGS
-        self._beat = time.monotonic()
+        self._beat = self._clock.monotonic()
 
     def troubled(self, why: str) -> None:
         """etcd does not answer, or does not let us: nothing can be done until it does."""
         self._not_leading()
         self._trouble = why
-        self._beat = time.monotonic()
+        self._beat = self._clock.monotonic()
 
     def _not_leading(self) -> None:
         self.role, self._hangs_after, self._watch = "standby", HANGS, None
@@ -91,7 +92,7 @@ class Health:
         :param broker: why the broker takes no messages. No reason to start this process again.
         """
         self._note_broker(broker)
-        self._beat = time.monotonic()
+        self._beat = self._clock.monotonic()
         self.metrics.set(Metric.MESSAGE_WAIT, wait)
         for kind, size in sizes.items():
             self.metrics.set(Metric.WORLD, size, kind=kind)
@@ -129,7 +130,7 @@ class Health:
             watch_silence = self._watch.silent_for
         return Pulse(
             self.role,
-            time.monotonic() - self._beat,
+            self._clock.monotonic() - self._beat,
             self._hangs_after,
             watch_silence,
             self._trouble,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from datetime import UTC, datetime
 
 from ..clients.store import Store
+from ..clock import CLOCK, Clock
 from ..core import effects
 from ..core.keys import Keys
 from ..core.records import Identity, IdentityTrouble
@@ -40,10 +40,12 @@ class IdentityDiffers(TemporaryError):
 class IdentityGuard:
     """Compares what a term would lead for with what the leader before has recorded."""
 
-    def __init__(self, store: Store, limits: BrakeLimits) -> None:
+    def __init__(
+        self, store: Store, limits: BrakeLimits, clock: Clock = CLOCK
+    ) -> None:
         """:param limits: as many built resources may have lost their config without anybody
         asking."""
-        self._store, self._limits = store, limits
+        self._store, self._limits, self._clock = store, limits, clock
 
     def admit(
         self, leadership: Leadership, keys: Keys, world: World, types: str
@@ -112,9 +114,7 @@ class IdentityGuard:
             " restart the bridge, or run: orchestrator confirm identity"
         )
         known = self._store.get(keys.identity_trouble)
-        trouble = IdentityTrouble(
-            reason, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), ours
-        )
+        trouble = IdentityTrouble(reason, self._clock.stamp(), ours)
         if known is None or not _same(known.value, trouble):
             leadership.commit(effects.refuse_identity(keys, trouble))
         return IdentityDiffers(reason)

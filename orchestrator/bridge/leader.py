@@ -7,12 +7,20 @@ import logging
 import os
 import socket
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
-from ..clients.store import Compacted, HistoryChanged, Lease, Store, Watch
+from ..clients.inbox import WatchInbox
+from ..clients.store import (
+    Compacted,
+    Event,
+    HistoryChanged,
+    KeyValue,
+    Lease,
+    Store,
+)
+from ..clock import CLOCK, Clock
 from ..core.keys import Keys
 from ..core.transactions import Require, Transaction, unchanged
 from ..errors import OrchestratorError, StoreForbidden, StoreUnavailable
@@ -128,6 +136,7 @@ def campaign(
     stopping: threading.Event,
     heard: Callable[[], None] = lambda: None,
     who: str = "",
+    clock: Clock = CLOCK,
 ) -> Leadership | None:
     """Stand by until this bridge leads; None when it is to stop first.
 
@@ -144,7 +153,12 @@ def campaign(
         ours = leader is None or leader.value == who.encode()
         if ours and (
             leadership := _take(
-                store, keys, seconds, who, leader.revision if leader else 0
+                store,
+                keys,
+                seconds,
+                who,
+                leader.revision if leader else 0,
+                clock,
             )
         ):
             count(EventName.LEADING)
@@ -164,12 +178,12 @@ def campaign(
                 extra={"event": "standing_by"},
             )
             announced = True
-        _await_vacancy(store, keys, stopping, heard)
+        _Standby(store, keys, heard, clock).wait(stopping)
     return None
 
 
 def _take(
-    store: Store, keys: Keys, seconds: int, who: str, left: int
+    store: Store, keys: Keys, seconds: int, who: str, left: int, clock: Clock
 ) -> Leadership | None:
     """Take the lead; None when another bridge was faster.
 
@@ -177,7 +191,7 @@ def _take(
     """
     lease = store.lease(seconds)
     try:
-        revision = _put_leader(store, keys, lease, who, left)
+        revision = _put_leader(store, keys, lease, who, left, clock)
     except BaseException:
         lease.abandon()
         raise
@@ -188,7 +202,7 @@ def _take(
 
 
 def _put_leader(
-    store: Store, keys: Keys, lease: Lease, who: str, left: int
+    store: Store, keys: Keys, lease: Lease, who: str, left: int, clock: Clock
 ) -> int:
     """The revision of our key; 0 when another bridge leads.
 
@@ -206,103 +220,98 @@ def _put_leader(
             raise
         except StoreUnavailable:
             leader = store.get(key)
-            revision = leader.revision if leader else 0
-            if revision != left:
-                return (
-                    revision if leader and leader.value == who.encode() else 0
-                )
+            if leader is not None and leader.revision != left:
+                return _if_ours(leader, who)
+            if leader is None and left:
+                return 0
             if not lease.alive:
                 raise
-            time.sleep(_TAKE_AGAIN)
+            clock.sleep(_TAKE_AGAIN)
+
+
+def _if_ours(leader: KeyValue, who: str) -> int:
+    """The revision of the leader's key if it is ours, else 0."""
+    if leader.value != who.encode():
+        return 0
+    return leader.revision
 
 
 # Standing by --------------------------------------------------------------------------------------
 
 
-def _await_vacancy(
-    store: Store,
-    keys: Keys,
-    stopping: threading.Event,
-    heard: Callable[[], None],
-) -> None:
-    """Until the leader's key is gone, or the bridge is to stop.
+class _Standby:
+    """Waits until the leader's key is gone.
 
-    The watch begins at the revision of the listing, and not at that of the key: what lies between
-    them is dropped by the next compaction, and a watch that begins there ends at once.
+    :param heard: called whenever etcd has answered.
     """
-    while not stopping.is_set():
-        revision, found = store.list(keys.leader)
-        heard()
-        if not any(kv.key == keys.leader for kv in found):
-            return
-        with _listening(
-            store.watch([keys.leader], revision + 1), keys.leader
-        ) as sentry:
-            if _stand_by(store, keys, sentry, stopping, heard):
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        heard: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._store, self._key = store, keys.leader
+        self._heard, self._clock = heard, clock
+
+    def wait(self, stopping: threading.Event) -> None:
+        """Until the leader's key is gone, or the bridge is to stop.
+
+        The watch begins at the revision of the listing, and not at that of the key: what lies
+        between them is dropped by the next compaction, and a watch that begins there ends at once.
+
+        :raises StoreForbidden: the watch is not allowed.
+        """
+        while not stopping.is_set():
+            revision, found = self._store.list(self._key)
+            self._heard()
+            if not any(kv.key == self._key for kv in found):
                 return
+            watch = self._store.watch([self._key], revision + 1)
+            with closing(watch):
+                if self._is_gone(WatchInbox(watch, "standby"), stopping):
+                    return
 
+    def _is_gone(self, inbox: WatchInbox, stopping: threading.Event) -> bool:
+        """Whether the leader's key is gone; False when the watch has ended, or the bridge is to
+        stop."""
+        read = self._clock.monotonic()
+        while not stopping.is_set():
+            for event in self._take(inbox, stopping):
+                if event.key == self._key and event.value is None:
+                    return True
+            if inbox.ended:
+                return False
+            now = self._clock.monotonic()
+            if now - read >= _READ_EVERY:
+                read = now
+                if self._is_vacant():
+                    return True
+        return False
 
-def _stand_by(
-    store: Store,
-    keys: Keys,
-    sentry: _Sentry,
-    stopping: threading.Event,
-    heard: Callable[[], None],
-) -> bool:
-    """Whether the leader's key is gone; False when the watch has ended, or the bridge is to stop.
-
-    :raises StoreForbidden: the watch is not allowed.
-    """
-    read = time.monotonic()
-    while not sentry.over.wait(_STOP_CHECK):
-        if stopping.is_set():
-            return False
-        if time.monotonic() - read >= _READ_EVERY:
-            if store.get(keys.leader) is None:
-                return True
-            heard()
-            read = time.monotonic()
-    if isinstance(sentry.error, StoreForbidden):
-        raise sentry.error
-    if sentry.error is not None and not isinstance(
-        sentry.error, Compacted | HistoryChanged
-    ):
-        count(EventName.WATCH_BROKEN)
-        log.warning(
-            "Standby's watch ended",
-            extra={"event": "watch_broken", "reason": str(sentry.error)[:200]},
-        )
-        stopping.wait(_STOP_CHECK)
-    return sentry.gone
-
-
-class _Sentry:
-    """Listens, in a thread of its own, until a key is gone or the watch has ended; then *over* is
-    set."""
-
-    def __init__(self, watch: Watch, key: str) -> None:
-        self._watch, self._key = watch, key
-        self.over = threading.Event()
-        self.gone = False
-        self.error: Exception | None = None
-
-    def listen(self) -> None:
+    def _take(
+        self, inbox: WatchInbox, stopping: threading.Event
+    ) -> Sequence[Event]:
+        """The next events of the watch. What has ended it is told, unless a new one is all it
+        takes."""
         try:
-            self.gone = any(
-                event.key == self._key and event.value is None
-                for events in self._watch
-                for event in events
+            return inbox.take(_STOP_CHECK)
+        except StoreForbidden:
+            raise
+        except (Compacted, HistoryChanged):
+            return ()
+        except Exception as error:
+            count(EventName.WATCH_BROKEN)
+            log.warning(
+                "Standby's watch ended",
+                extra={"event": "watch_broken", "reason": str(error)[:200]},
             )
-        except Exception as error:  # told by the thread that waits
-            self.error = error
-        self.over.set()
+            self._clock.wait(stopping, _STOP_CHECK)
+            return ()
 
-
-@contextmanager
-def _listening(watch: Watch, key: str) -> Iterator[_Sentry]:
-    sentry = _Sentry(watch, key)
-    threading.Thread(target=sentry.listen, name="standby", daemon=True).start()
-    try:
-        yield sentry
-    finally:
-        watch.close()
+    def _is_vacant(self) -> bool:
+        vacant = self._store.get(self._key) is None
+        if not vacant:
+            self._heard()
+        return vacant

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..clients.store import Compacted, HistoryChanged, Store
+from ..clock import CHANCE, CLOCK, Chance, Clock
+from ..core.backoff import Backoff
 from ..core.keys import Keys
 from ..errors import StoreUnavailable
 from ..events import EventName, count
@@ -22,8 +22,8 @@ from .term import Term
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-"""Seconds to wait after trouble with etcd, the first time and at the most."""
+_BACKOFF = Backoff(initial=0.2, maximum=5.0, jitter=0.5)
+"""After trouble with etcd that comes again."""
 _SOUND = 10.0
 """Seconds without trouble after which the next costs no leadership. What comes again sooner is left
 to another bridge, which may have a better way to etcd."""
@@ -39,13 +39,17 @@ class Leading:
         lease_ttl: int,
         begin: Callable[[Leadership], Term],
         health: Health,
+        clock: Clock = CLOCK,
+        chance: Chance = CHANCE,
     ) -> None:
         """:param begin: reads everything, as a new leader."""
         self._store, self._keys, self._lease_ttl = store, keys, lease_ttl
         self._begin, self._health = begin, health
         self._who = identity()
         self._leadership: Leadership | None = None
-        self._pause = _FIRST_PAUSE
+        self._clock, self._chance = clock, chance
+        self._troubles = 0
+        """In a row, each soon after the one before."""
         self._troubled_at = -math.inf
 
     def run(self, stopping: threading.Event) -> None:
@@ -86,7 +90,7 @@ class Leading:
                     )
                     self._health.troubled(str(error))
                     self._resign()  # Another bridge may be the right one.
-                    stopping.wait(_LONGEST_PAUSE)
+                    self._clock.wait(stopping, _BACKOFF.maximum)
                 except StoreUnavailable as error:
                     count(EventName.TERM_ENDED)
                     log.warning(
@@ -109,6 +113,7 @@ class Leading:
                 stopping,
                 self._health.heard,
                 self._who,
+                self._clock,
             )
             if self._leadership is None:
                 return
@@ -126,14 +131,15 @@ class Leading:
 
         History that was compacted is no reason for another bridge to do better.
         """
-        before, self._troubled_at = self._troubled_at, time.monotonic()
+        before, self._troubled_at = self._troubled_at, self._clock.monotonic()
         if self._troubled_at - before > _SOUND:
-            self._pause = _FIRST_PAUSE
+            self._troubles = 0
             return
         if not isinstance(error, Compacted):
             self._resign()
-        stopping.wait(self._pause * random.uniform(0.5, 1.5))
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        self._troubles += 1
+        pause = _BACKOFF.interval(self._troubles, self._chance())
+        self._clock.wait(stopping, pause)
 
     def _resign(self) -> None:
         leadership, self._leadership = self._leadership, None

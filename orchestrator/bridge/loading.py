@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ..clients.store import KeyValue, Store
+from ..clock import CLOCK, Clock
 from ..core import records
 from ..core.facts import (
     ConfigUnreadable,
@@ -56,7 +56,12 @@ class Loaded:
     revision: int
 
 
-def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
+def load(
+    store: Store,
+    keys: Keys,
+    catalogue: Mapping[str, Template],
+    clock: Clock = CLOCK,
+) -> Loaded:
     """Everything that is known.
 
     Every resource is to be decided: what was written while nobody led is found by its level.
@@ -65,7 +70,8 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
     # The runs are few, so they come first and say as of which revision everything else is read.
     revision, runs = store.list(keys.runs)
     folders = _Folders(store, keys, revision)
-    pushed = _load_configs(world, store, keys, revision)
+    now = clock.monotonic()
+    pushed = _load_configs(world, store, keys, revision, now)
     folders.known(world.wanted)
     since = _load_records(world, folders, keys)
     moved = [
@@ -88,12 +94,18 @@ def load(store: Store, keys: Keys, catalogue: Mapping[str, Template]) -> Loaded:
         world.failed,
     ):
         world.touch(*known)
-    _find_removals(world, held=store.get(keys.brake) is not None)
+    held = store.get(keys.brake) is not None
+    _find_removals(world, now, held=held)
     return Loaded(world, runs, revision)
 
 
-def take_in(world: World, keys: Keys, entry: Entry) -> list[Fact]:
-    """Take in one key below ``/config``; what cannot be used is told. Returns its facts."""
+def take_in(
+    world: World, keys: Keys, entry: Entry, now: float = 0.0
+) -> list[Fact]:
+    """Take in one key below ``/config``; what cannot be used is told. Returns its facts.
+
+    :param now: by the monotonic clock: when a config was removed, for the brake.
+    """
     found = list(of_config(keys, entry))
     for fact in found:
         if isinstance(fact, ConfigUnreadable):
@@ -104,7 +116,7 @@ def take_in(world: World, keys: Keys, entry: Entry) -> list[Fact]:
                 "reason": fact.reason,
             }
             log.warning("Config skipped", extra=fields)
-        world.apply(fact, time.monotonic())
+        world.apply(fact, now)
     return found
 
 
@@ -129,6 +141,20 @@ def read_run(kv: KeyValue) -> Run | None:
         return None
 
 
+def find_run(
+    store: Store, keys: Keys, tenant: str, job: JobId
+) -> tuple[Run, int] | None:
+    """The run of a job as etcd has it now, and its mod revision; None when there is none, or it
+    cannot be read."""
+    found = store.get(keys.run(tenant, job))
+    if found is None:
+        return None
+    run = read_run(found)
+    if run is None:
+        return None
+    return run, found.revision
+
+
 def read_poll(key: str, value: bytes) -> Poll | None:
     """What a worker tells of a tenant's polls; None when it cannot be read."""
     try:
@@ -148,13 +174,13 @@ def _skipped(key: str, reason: str) -> None:
 
 
 def _load_configs(
-    world: World, store: Store, keys: Keys, revision: int
+    world: World, store: Store, keys: Keys, revision: int, now: float
 ) -> dict[Ref, int]:
     """All configs. Returns the revisions of the templates in etcd."""
     pushed: dict[Ref, int] = {}
     for folder in keys.config_folders:
         for kv in store.scan(folder, revision):
-            take_in(world, keys, kv)
+            take_in(world, keys, kv, now)
             if template_id := keys.template_id(kv.key):
                 pushed[Ref(TEMPLATE_TYPE, template_id)] = kv.revision
     return pushed
@@ -217,13 +243,12 @@ def _find_failed_deletions(world: World) -> None:
             world.try_again(ref)
 
 
-def _find_removals(world: World, *, held: bool) -> None:
+def _find_removals(world: World, now: float, *, held: bool) -> None:
     """The configs that are gone, or were removed and written again, and whose stacks are still
     there.
 
     :param held: whether the leader before held deletions.
     """
-    now = time.monotonic()
     for ref, handled in world.handled.items():
         wanted, failed = world.wanted.get(ref), world.failed.get(ref)
         gone = wanted is None and ref not in world.unreadable

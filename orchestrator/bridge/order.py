@@ -7,9 +7,9 @@ order in which they came.
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 
+from ..clock import CLOCK, Clock
 from ..core.refs import Ref
 from ..core.world import World
 
@@ -26,8 +26,8 @@ QUARANTINE = 60.0
 class Order:
     """Chooses what of the undecided resources comes next."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, clock: Clock = CLOCK) -> None:
+        self._world, self._clock = world, clock
         self._quarantined: dict[str, float] = {}
         """Tenants, and until when, by the monotonic clock."""
         self._last: dict[Ref, None] = {}
@@ -37,7 +37,9 @@ class Order:
         """A decision took so much CPU time."""
         wanted = self._world.wanted.get(ref)
         if seconds > LONG and wanted is not None:
-            self._quarantined[wanted.tenant] = time.monotonic() + QUARANTINE
+            self._quarantined[wanted.tenant] = (
+                self._clock.monotonic() + QUARANTINE
+            )
 
     def next(self, at_most: int | None) -> list[Ref]:
         """Undecided resources in the order in which they are to be decided.
@@ -59,7 +61,7 @@ class Order:
 
     def _release(self) -> None:
         """Let out the tenants whose time is over, and forget what is decided."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         before = len(self._quarantined)
         self._quarantined = {
             tenant: until

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
 import string
-import time
 from collections.abc import Callable, Iterator
 
 from .. import faults
+from ..clock import CHANCE, CLOCK, Chance, Clock
 from ..core import effects
 from ..core.jobs import Job
 from ..core.keys import Keys
@@ -43,10 +42,6 @@ log = logging.getLogger(__name__)
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
-def _suffix() -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(5))
-
-
 class Reconciler:
     """Makes etcd and the world follow the decisions; says which jobs are ready to be sent.
 
@@ -67,15 +62,18 @@ class Reconciler:
         patience: float,
         as_string: bool,
         brake: BrakeLimits,
+        clock: Clock = CLOCK,
+        chance: Chance = CHANCE,
     ) -> None:
         self.world = world
+        self._clock, self._chance = clock, chance
         self._keys, self._leadership = keys, leadership
         self._outcomes, self._ready, self._later = outcomes, ready, later
         self._patience, self._as_string = patience, as_string
-        self.brake = DeletionBrake(world, keys, leadership, brake)
+        self.brake = DeletionBrake(world, keys, leadership, brake, clock)
         self._deletion_asked: dict[Ref, float] = {}
         self._batch = Batch()
-        self._order = Order(world)
+        self._order = Order(world, clock)
 
     # Deciding -------------------------------------------------------------------------------------
 
@@ -87,12 +85,14 @@ class Reconciler:
         """
         self._outcomes.fail_waiting()
         self.brake.follow()
-        end = time.monotonic() + TURN if at_most is not None else math.inf
+        end = math.inf
+        if at_most is not None:
+            end = self._clock.monotonic() + TURN
         while self.world.dirty:
             for ref in self._order.next(at_most):
                 if self._is_undecided(ref):
                     self._settle_one(ref)
-                if time.monotonic() > end:
+                if self._clock.monotonic() > end:
                     break
             self._perform_batch()
             if at_most is not None:
@@ -112,15 +112,15 @@ class Reconciler:
                 before.append(iter(()))
                 continue
             top = path[-1]
-            before_it = time.thread_time()
+            before_it = self._clock.cpu()
             decision = decide(
                 self.world,
                 top,
-                _suffix,
+                self._suffix,
                 tuple(path[:-1]),
                 patient=self._is_patient(top),
             )
-            self._order.note(top, time.thread_time() - before_it)
+            self._order.note(top, self._clock.cpu() - before_it)
             if not self._batch.admits(top, decision):
                 self._perform_batch()
                 continue  # What was decided just now could have come out differently.
@@ -136,6 +136,11 @@ class Reconciler:
             else:
                 self.world.decided(top)
                 self._perform(top, decision)
+
+    def _suffix(self) -> str:
+        """The random end of a job id."""
+        letters = (int(self._chance() * len(_ALPHABET)) for _ in range(5))
+        return "".join(map(_ALPHABET.__getitem__, letters))
 
     def _is_undecided(self, ref: Ref) -> bool:
         return ref in self.world.dirty and ref not in self._batch
@@ -180,7 +185,7 @@ class Reconciler:
 
     def _is_patient(self, ref: Ref) -> bool:
         asked = self._deletion_asked.get(ref)
-        return asked is None or time.monotonic() - asked < self._patience
+        return asked is None or self._clock.monotonic() - asked < self._patience
 
     def begin_patience_anew(self) -> None:
         """Deletions that wait for others wait their full time from now."""
@@ -209,7 +214,7 @@ class Reconciler:
         world, held = self.world, decision.held
         if decision.patience and ref not in self._deletion_asked:
             # Patience begins anew with every leader: it is no reason to write anything.
-            self._deletion_asked[ref] = time.monotonic()
+            self._deletion_asked[ref] = self._clock.monotonic()
             self._later(self._patience, ref)
         if world.held.get(ref) == held:
             return

@@ -3,11 +3,11 @@ over it."""
 
 from __future__ import annotations
 
-import time
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
+from ..clock import Clock
 from ..core.refs import Ref
 
 _PORTIONS = 12
@@ -32,12 +32,12 @@ class Rounds:
         self,
         interval: float,
         portion: int,
-        clock: Callable[[], float] | None = None,
+        clock: Clock,
     ) -> None:
         self._interval, self._portion, self._clock = (
             interval,
             portion,
-            clock or _steady_clock(),
+            _steady(clock),
         )
         self._at = self._now()
         self._order: list[tuple[float, Ref]] = []
@@ -100,11 +100,11 @@ class Rounds:
         return [ref for _, ref in places if ref not in self._asked]
 
 
-def _steady_clock() -> Callable[[], float]:
+def _steady(clock: Clock) -> Callable[[], float]:
     """The time of day as it was now, and from here on steady: when the clock is set, nobody's turn
     is passed over or comes twice."""
-    offset = time.time() - time.monotonic()
-    return lambda: offset + time.monotonic()
+    offset = clock.now() - clock.monotonic()
+    return lambda: offset + clock.monotonic()
 
 
 def _place(entry: tuple[float, Ref]) -> float:

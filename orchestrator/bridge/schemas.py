@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from ..clients.schema_list import Source
 from ..clients.store import Store
 from ..clients.types import Stored, read_stored
+from ..clock import CLOCK, Clock
 from ..core import effects
 from ..core.keys import Keys, Prefixes
 from ..core.schema_list import SchemaList, Trouble
@@ -50,9 +49,8 @@ class _Candidate:
     listed: SchemaList
     read_at: float
 
-    @property
-    def fresh(self) -> bool:
-        return time.monotonic() - self.read_at < _FRESH
+    def is_fresh(self, now: float) -> bool:
+        return now - self.read_at < _FRESH
 
 
 class SchemaKeeper:
@@ -65,6 +63,7 @@ class SchemaKeeper:
         prefixes: Prefixes,
         interval: float,
         health: Health,
+        clock: Clock = CLOCK,
     ) -> None:
         """:param interval: seconds between two readings of the list."""
         self._source, self._store, self._health, self._interval = (
@@ -75,6 +74,7 @@ class SchemaKeeper:
         )
         self.keys = Keys(prefixes, Schemas(()))
         """Those of records that belong to no type."""
+        self._clock = clock
         self._candidate: _Candidate | None = None
         self._in_force: Stored | None = None
         self._leadership: Leadership | None = None
@@ -93,7 +93,7 @@ class SchemaKeeper:
         while not stopping.is_set():
             try:
                 self._candidate = _Candidate(
-                    self._source.read(), time.monotonic()
+                    self._source.read(), self._clock.monotonic()
                 )
                 break
             except SchemasDenied:
@@ -107,7 +107,7 @@ class SchemaKeeper:
                 self._tell(error)
                 if self._is_stored():
                     break
-            stopping.wait(_WAIT)
+            self._clock.wait(stopping, _WAIT)
         threading.Thread(
             target=self._follow, args=(stopping,), name="schemas", daemon=True
         ).start()
@@ -164,11 +164,10 @@ class SchemaKeeper:
             except InvalidInput as error:
                 self._tell(error)
                 return None
-        return (
-            self._candidate.listed
-            if self._candidate and self._candidate.fresh
-            else None
-        )
+        candidate = self._candidate
+        if candidate is None or not candidate.is_fresh(self._clock.monotonic()):
+            return None
+        return candidate.listed
 
     def _first(self) -> SchemaList:
         try:
@@ -235,7 +234,7 @@ class SchemaKeeper:
 
     def _follow(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            asked = self._wake.wait(self._interval)
+            asked = self._clock.wait(self._wake, self._interval)
             self._wake.clear()
             leadership, in_force = self._leadership, self._in_force
             if leadership is None or in_force is None or self._changed.is_set():
@@ -279,7 +278,7 @@ class SchemaKeeper:
         else:
             self._untell()
             if listed.digest != in_force.listed.digest:
-                self._candidate = _Candidate(listed, time.monotonic())
+                self._candidate = _Candidate(listed, self._clock.monotonic())
                 count(EventName.SCHEMAS_CHANGED)
                 log.info(
                     "Schema list changed, starting a new term",
@@ -314,7 +313,7 @@ class SchemaKeeper:
         since = (
             known.since
             if known is not None and known.refused == refused
-            else _now()
+            else self._clock.stamp()
         )
         self._trouble = Trouble(str(error), self._source.name, since, refused)
         message, event = _UNAVAILABLE
@@ -344,7 +343,3 @@ class SchemaKeeper:
         wanted = self._trouble.to_json() if self._trouble else None
         if wanted != (found.value.decode(errors="replace") if found else None):
             leadership.commit(effects.tell_trouble(self.keys, self._trouble))
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
 
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
+from ..clients.protocols import QueueDoor
 from ..clients.queue import Queue
+from ..clients.store import Store
 from ..core.removals import BrakeLimits
+from ..core.templates import Template
 from ..events import EventName, count
 from ..settings import Settings
 from . import loading, systemd
@@ -19,7 +24,8 @@ from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
 from .schemas import SchemaKeeper
-from .term import Term, Timing
+from .term import Term
+from .timing import Timing
 
 log = logging.getLogger(__name__)
 
@@ -37,64 +43,99 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     threading.Thread(
         target=_end_in_time, args=(stopping, ended), name="stop", daemon=True
     ).start()
-    broker = Queue(settings.broker)
-    broker.refuse_cluster()
-    templates = catalogue.load(settings.templates)
-    store = EtcdStore(settings.etcd)
-    timing = Timing(
-        look_interval=settings.heat_poll_interval,
+    with ExitStack() as closing:
+        broker = Queue(settings.broker)
+        closing.callback(broker.close)
+        broker.refuse_cluster()
+        templates = catalogue.load(settings.templates)
+        store = EtcdStore(settings.etcd)
+        closing.callback(store.close)
+        health = Health()
+        _report(health, settings, stopping, closing)
+        source = schema_list.source(settings.schema_access, templates)
+        types = SchemaKeeper(
+            source, store, settings.prefixes, settings.schemas_interval, health
+        )
+        types.prepare(stopping)
+        terms = _Terms(settings, store, broker, templates.templates, types)
+        Leading(store, types.keys, settings.lease_ttl, terms.begin, health).run(
+            stopping
+        )
+    ended.set()
+
+
+def _report(
+    health: Health,
+    settings: Settings,
+    stopping: threading.Event,
+    closing: ExitStack,
+) -> None:
+    """Tell whoever asks, and systemd, how the bridge is."""
+    supervised = systemd.report(health, stopping)
+    if supervised is not None:
+        closing.callback(supervised.close)
+    if settings.health_port:
+        address, port = settings.health_address, settings.health_port
+        closing.callback(serve(health, address, port).shutdown)
+
+
+class _Terms:
+    """Begins each term with what etcd holds at that time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        broker: QueueDoor,
+        templates: Mapping[str, Template],
+        types: SchemaKeeper,
+    ) -> None:
+        self._store, self._broker = store, broker
+        self._templates, self._types = templates, types
+        self._timing = timing(settings)
+        self._as_string = settings.state_as_string
+        self._guard = IdentityGuard(store, self._timing.brake)
+
+    def begin(self, leadership: Leadership) -> Term:
+        """A term under a leadership.
+
+        :raises IdentityDiffers: this bridge leads for something else than the one before.
+        """
+        keys = self._types.begin(leadership)
+        loaded = loading.load(self._store, keys, self._templates)
+        self._guard.admit(leadership, keys, loaded.world, self._types.digest)
+        return Term(
+            loaded,
+            self._store,
+            keys,
+            leadership,
+            self._broker,
+            self._templates,
+            self._timing,
+            as_string=self._as_string,
+            types=self._types,
+        )
+
+
+def timing(settings: Settings) -> Timing:
+    """How often and how many, by the settings."""
+    limits = Limits(
+        settings.stack_timeout,
+        settings.timeout_margin,
+        settings.project_patience,
+    )
+    brake = BrakeLimits(
+        settings.deletions_at_once, settings.deletions_share / 100
+    )
+    return Timing(
+        poll_interval=settings.heat_poll_interval,
         monitoring_interval=settings.monitoring_interval,
         patience=settings.deletion_patience,
         tenant_requests=settings.tenant_requests,
         total_requests=settings.total_requests,
-        limits=Limits(
-            settings.stack_timeout,
-            settings.timeout_margin,
-            settings.project_patience,
-        ),
-        brake=BrakeLimits(
-            settings.deletions_at_once, settings.deletions_share / 100
-        ),
+        limits=limits,
+        brake=brake,
     )
-    health = Health()
-    server = (
-        serve(health, settings.health_address, settings.health_port)
-        if settings.health_port
-        else None
-    )
-    supervised = systemd.report(health, stopping)
-    source = schema_list.source(settings.schema_access, templates)
-    types = SchemaKeeper(
-        source, store, settings.prefixes, settings.schemas_interval, health
-    )
-    types.prepare(stopping)
-
-    guard = IdentityGuard(store, timing.brake)
-
-    def begin(leadership: Leadership) -> Term:
-        keys = types.begin(leadership)
-        loaded = loading.load(store, keys, templates.templates)
-        guard.admit(leadership, keys, loaded.world, types.digest)
-        return Term(
-            loaded,
-            store,
-            keys,
-            leadership,
-            broker,
-            templates.templates,
-            timing,
-            as_string=settings.state_as_string,
-            types=types,
-        )
-
-    Leading(store, types.keys, settings.lease_ttl, begin, health).run(stopping)
-    if server is not None:
-        server.shutdown()
-    if supervised is not None:
-        supervised.close()
-    broker.close()
-    store.close()
-    ended.set()
 
 
 def _end_in_time(stopping: threading.Event, ended: threading.Event) -> None:

@@ -26,7 +26,7 @@ from ..errors import (
 from ..history import reading, sources, timeline, wanted
 from ..history.moments import moment
 from ..history.timeline import Timeline
-from ..history.wanted import Then
+from ..history.wanted import WantedThen
 from . import history_text, naming
 from .exits import Exit
 from .options import OneId, OneType, Output
@@ -147,7 +147,7 @@ def _show_then(
 
 def _then(
     doors: Session, then: float, kind: str | None, resource_id: str | None
-) -> Then:
+) -> WantedThen:
     keys = doors.keys
     known = naming.check_type(keys, kind) if kind else None
     templates = reading.templates_of(

@@ -12,7 +12,7 @@ from ..core.refs import Json
 from ..history import timeline
 from ..history.changes import Gap
 from ..history.differences import NOTHING, Difference
-from ..history.timeline import Entry, Timeline
+from ..history.timeline import Timeline, TimelineEntry
 from ..history.wanted import Config
 from .output import BAD, DOUBT, FAINT, GOOD, Cell, Section
 
@@ -60,7 +60,7 @@ def _config_cells(config: Config) -> tuple[Cell, ...]:
 # Lines --------------------------------------------------------------------------------------------
 
 
-def _in_order(found: Timeline) -> list[Entry | Gap]:
+def _in_order(found: Timeline) -> list[TimelineEntry | Gap]:
     """The changes, and the gaps where they belong. Those before the first change are left out."""
     first = found.entries[0].change
     later = [
@@ -68,21 +68,21 @@ def _in_order(found: Timeline) -> list[Entry | Gap]:
         for gap in found.gaps
         if (gap.generation, gap.last) >= (first.generation, first.revision)
     ]
-    items: list[Entry | Gap] = [*later, *found.entries]
+    items: list[TimelineEntry | Gap] = [*later, *found.entries]
     return sorted(items, key=_place)
 
 
-def _place(item: Entry | Gap) -> tuple[int, int, int]:
+def _place(item: TimelineEntry | Gap) -> tuple[int, int, int]:
     if isinstance(item, Gap):
         return (item.generation, item.last, 0)
     return (item.change.generation, item.change.revision, 1)
 
 
-def _is_quiet(item: Entry | Gap) -> bool:
-    return isinstance(item, Entry) and item.quiet
+def _is_quiet(item: TimelineEntry | Gap) -> bool:
+    return isinstance(item, TimelineEntry) and item.quiet
 
 
-def _cells(item: Entry | Gap) -> tuple[Cell, ...]:
+def _cells(item: TimelineEntry | Gap) -> tuple[Cell, ...]:
     if isinstance(item, Gap):
         revisions = f"{item.first}…{item.last}"
         return (
@@ -110,7 +110,7 @@ def _moment(time: float | None, *, at_the_latest: bool = False) -> Text:
     return Text(f"{mark}{local:%Y-%m-%d %H:%M:%S}")
 
 
-def _style(entry: Entry) -> str:
+def _style(entry: TimelineEntry) -> str:
     says = entry.says
     if "FAILED" in says or "failed" in says:
         return BAD
@@ -136,7 +136,7 @@ def _with_differences(found: Timeline) -> Iterator[Text]:
             says,
             (f"  by {author}" if author else "", FAINT),
         )
-        if isinstance(item, Entry):
+        if isinstance(item, TimelineEntry):
             yield from map(difference_line, item.differences)
 
 

@@ -14,9 +14,9 @@ from ..core.refs import Ref
 from ..core.source import Located
 from ..errors import InvalidInput
 from ..history import differences, reading, sources, wanted
-from ..history.changes import Kind, config_key
+from ..history.changes import ChangeKind, config_key
 from ..history.differences import NOTHING, Difference, Side
-from ..history.reading import Found
+from ..history.reading import FoundPast
 from ..history.veiling import Veiled
 from ..history.wanted import Config
 from ..views.outlook import Goal
@@ -127,12 +127,12 @@ def _write(doors: Session, ref: Ref, proposed: _Proposed) -> Written:
     )
 
 
-def _found(doors: Session, ref: Ref) -> Found:
+def _found(doors: Session, ref: Ref) -> FoundPast:
     with sources.archive(doors.settings.history_database) as archive:
         return reading.changes(doors.store, doors.keys, ref, archive)
 
 
-def _chosen(ref: Ref, found: Found, version: int) -> Config:
+def _chosen(ref: Ref, found: FoundPast, version: int) -> Config:
     """:raises InvalidInput: the history has no such version."""
     config = wanted.version_of(found.changes, version)
     if config is not None:
@@ -157,14 +157,16 @@ def _checked(doors: Session, config: Config, shapes: Shapes | None) -> Document:
 
 
 def _tell(
-    doors: Session, found: Found, config: Config, there: KeyValue | None
+    doors: Session, found: FoundPast, config: Config, there: KeyValue | None
 ) -> None:
     """What differs between the config that is there and the one to be written, on stderr."""
     templates = reading.templates_of(
         doors.store, doors.keys, doors.catalogue.templates
     )
     changes = [
-        c for c in found.changes if c.kind in (Kind.CONFIG, Kind.HANDLED)
+        c
+        for c in found.changes
+        if c.kind in (ChangeKind.CONFIG, ChangeKind.HANDLED)
     ]
     veiled = Veiled(changes, templates)
     now = veiled.side(there.value) if there else Side({}, {})

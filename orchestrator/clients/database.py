@@ -18,7 +18,7 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class DatabaseAddress:
     """Where the database is."""
 
     file: str = ""
@@ -35,14 +35,14 @@ class Address:
         return f"PostgreSQL at {parts.hostname or 'this machine'}{port}{parts.path}"
 
 
-def parse(text: str) -> Address:
+def parse(text: str) -> DatabaseAddress:
     """The address that a text names.
 
     :raises ValueError: it names none. The text is not quoted, for it may hold a password.
     """
     match = _SCHEME.match(text)
     if match is None and "://" not in text:
-        return Address(file=text)
+        return DatabaseAddress(file=text)
     if match is None:
         raise ValueError(_EXPECTED)
     scheme, rest = match[1].lower(), text[match.end() :]
@@ -51,11 +51,11 @@ def parse(text: str) -> Address:
             raise ValueError(
                 "expected sqlite:///PATH, with one more slash if the path is absolute"
             )
-        return Address(file=rest[1:])
+        return DatabaseAddress(file=rest[1:])
     if scheme not in _POSTGRES:
         raise ValueError(_EXPECTED)
     _check_server(f"postgresql://{rest}")
-    return Address(url=f"postgresql+psycopg://{rest}")
+    return DatabaseAddress(url=f"postgresql+psycopg://{rest}")
 
 
 def _check_server(url: str) -> None:

@@ -4,7 +4,7 @@ The classes are kombu's own with a few methods replaced; :func:`install` makes k
 ``redis://``, ``rediss://`` and ``sentinel://``. Each replacement names the fault; docs/celery.md
 lists the tests that show them.
 
-Also here: a message that cannot be used is dropped before Celery sees it (:class:`Inbox`).
+Also here: a message that cannot be used is dropped before Celery sees it (:class:`MessageInbox`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CLUSTER = (
 
 
 @dataclass(slots=True)
-class Inbox:
+class MessageInbox:
     """Which messages the consumer of this process takes.
 
     *fault* answers why a message in one of *queues* cannot be used, empty when it can. In other
@@ -64,7 +64,7 @@ class Inbox:
         return message, self.fault(message)
 
 
-inbox = Inbox()
+inbox = MessageInbox()
 """Of this process. Who takes jobs sets it; whoever only sends receives nothing."""
 
 

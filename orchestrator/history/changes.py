@@ -12,7 +12,7 @@ from ..core.refs import JobId, Ref
 from ..core.templates import TEMPLATE_TYPE
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """The kinds of records, by the folder of their keys."""
 
     CONFIG = "config"
@@ -32,11 +32,11 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class HistoryChange:
     """A record as it was written at one revision, or its removal."""
 
     key: str
-    kind: Kind
+    kind: ChangeKind
     ref: Ref | None
     """The resource; None where the key names none."""
     revision: int
@@ -85,23 +85,23 @@ def config_key(keys: Keys, ref: Ref) -> str:
     return keys.below(keys.config, ref)
 
 
-def folders(keys: Keys) -> Mapping[str, Kind]:
+def folders(keys: Keys) -> Mapping[str, ChangeKind]:
     """The folders whose keys name their resource."""
     return {
-        keys.state: Kind.STATE,
-        keys.monitoring: Kind.MONITORING,
-        keys.stacks: Kind.STACK,
-        keys.job_states: Kind.JOB_STATE,
-        keys.handled: Kind.HANDLED,
-        keys.held: Kind.HELD,
-        keys.failed: Kind.FAILED,
-        keys.retries: Kind.RETRY,
+        keys.state: ChangeKind.STATE,
+        keys.monitoring: ChangeKind.MONITORING,
+        keys.stacks: ChangeKind.STACK,
+        keys.job_states: ChangeKind.JOB_STATE,
+        keys.handled: ChangeKind.HANDLED,
+        keys.held: ChangeKind.HELD,
+        keys.failed: ChangeKind.FAILED,
+        keys.retries: ChangeKind.RETRY,
     }
 
 
-def records_of(keys: Keys, ref: Ref) -> dict[str, Kind]:
+def records_of(keys: Keys, ref: Ref) -> dict[str, ChangeKind]:
     """The keys of a resource that are known by its name: all but those of its jobs and runs."""
-    found = {config_key(keys, ref): Kind.CONFIG}
+    found = {config_key(keys, ref): ChangeKind.CONFIG}
     if keys.schemas.get(ref.type) is None:
         return found
     for folder, kind in folders(keys).items():
@@ -112,20 +112,20 @@ def records_of(keys: Keys, ref: Ref) -> dict[str, Kind]:
     return found
 
 
-def classify(keys: Keys, key: str) -> tuple[Kind, Ref | None]:
+def classify(keys: Keys, key: str) -> tuple[ChangeKind, Ref | None]:
     """The kind of record at a key, and the resource that it belongs to."""
     if not is_text(key):
-        return Kind.OTHER, None
+        return ChangeKind.OTHER, None
     if keys.is_config(key):
-        return Kind.CONFIG, _config_ref(keys, key)
+        return ChangeKind.CONFIG, _config_ref(keys, key)
     if key.startswith(keys.jobs):
-        return Kind.JOB, of_job(keys.job_id(key))
+        return ChangeKind.JOB, of_job(keys.job_id(key))
     if key.startswith(keys.runs):
-        return Kind.RUN, of_job(keys.run_job(key))
+        return ChangeKind.RUN, of_job(keys.run_job(key))
     for folder, kind in folders(keys).items():
         if key.startswith(folder):
             return kind, keys.ref(folder, key)
-    return Kind.OTHER, None
+    return ChangeKind.OTHER, None
 
 
 def _config_ref(keys: Keys, key: str) -> Ref | None:

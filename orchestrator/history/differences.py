@@ -9,13 +9,13 @@ from enum import Enum
 from ..core.refs import Json
 
 
-class Missing(Enum):
+class MissingValue(Enum):
     """Stands for a value that is not there: null is a value."""
 
     MISSING = "missing"
 
 
-NOTHING = Missing.MISSING
+NOTHING = MissingValue.MISSING
 _MOST = 2000
 """Differences of two documents; more help nobody."""
 

@@ -19,9 +19,9 @@ from ..clients.types import Types
 from ..core.backoff import Backoff
 from ..core.keys import Keys, is_text
 from ..errors import TemporaryError
-from .changes import Change, Gap, classify
+from .changes import Gap, HistoryChange, classify
 from .database.retention import Retention, prune
-from .database.writing import Recorder, State, Witness
+from .database.writing import ChangeWriter, HistoryWitness, State
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Historian:
         self,
         store: Store,
         types: Types,
-        recorder: Recorder,
+        recorder: ChangeWriter,
         keep: Retention,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -248,7 +248,7 @@ class Historian:
             return f"{RESTORED}: it does not know what was written at {at}"
         return ""
 
-    def _has(self, witness: Witness) -> bool:
+    def _has(self, witness: HistoryWitness) -> bool:
         """Whether etcd knows a change that the database has. What is compacted proves nothing."""
         try:
             (kv,) = self._store.past([(witness.key, witness.revision)])
@@ -308,7 +308,7 @@ class Historian:
             )
 
 
-def _is_newer_list(keys: Keys, change: Change) -> bool:
+def _is_newer_list(keys: Keys, change: HistoryChange) -> bool:
     """Whether a schema list was stored after the one by which we follow."""
     newer = change.revision > keys.schemas.origin.revision
     return newer and change.key == keys.schema_list and change.value is not None
@@ -316,12 +316,12 @@ def _is_newer_list(keys: Keys, change: Change) -> bool:
 
 def _changes(
     keys: Keys, brought: Brought, start: int, generation: int
-) -> Iterator[Change]:
+) -> Iterator[HistoryChange]:
     for event in brought.events:
         if not is_recorded(keys, event.key):
             continue
         kind, ref = classify(keys, event.key)
-        yield Change(
+        yield HistoryChange(
             event.key,
             kind,
             ref,
@@ -334,9 +334,11 @@ def _changes(
         )
 
 
-def _listed(keys: Keys, kv: KeyValue, seen: float, generation: int) -> Change:
+def _listed(
+    keys: Keys, kv: KeyValue, seen: float, generation: int
+) -> HistoryChange:
     kind, ref = classify(keys, kv.key)
-    return Change(
+    return HistoryChange(
         kv.key,
         kind,
         ref,

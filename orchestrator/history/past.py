@@ -21,7 +21,7 @@ from ..clients.store import Compacted, KeyValue, Store
 from ..core.keys import Keys
 from ..core.records import UNREADABLE, Handled
 from ..core.refs import Ref
-from .changes import Change, Kind, config_key, of_job, records_of
+from .changes import ChangeKind, HistoryChange, config_key, of_job, records_of
 
 T = TypeVar("T")
 Reading: TypeAlias = tuple[str, int]
@@ -42,7 +42,7 @@ class Past:
     *revision* is etcd's own at the time of reading.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[HistoryChange, ...]
     revision: int
     compacted: bool = False
     """Whether something older was asked for and etcd had dropped it."""
@@ -55,7 +55,7 @@ class _Enough(Exception):
 
 
 @dataclass(slots=True)
-class _Reader:
+class _PastReader:
     """Reads keys as of revisions, each once, and counts the requests."""
 
     store: Store
@@ -112,15 +112,15 @@ class _Reader:
 class _Search:
     """The changes of one resource, as far as they are found."""
 
-    reader: _Reader
+    reader: _PastReader
     keys: Keys
     ref: Ref
     now: int
     """etcd's revision when the search began."""
-    changes: dict[Reading, Change] = field(default_factory=dict)
+    changes: dict[Reading, HistoryChange] = field(default_factory=dict)
     """By key and revision."""
 
-    def lives(self, names: Mapping[str, Kind]) -> None:
+    def lives(self, names: Mapping[str, ChangeKind]) -> None:
         """Every life of these keys that shows at one of the probes."""
         beginning = self.reader.floor
         probes = sorted(
@@ -135,7 +135,7 @@ class _Search:
         for _, at in self.changes:
             yield from (at - 1, at)
 
-    def _lives_of(self, key: str, kind: Kind, probes: list[int]) -> None:
+    def _lives_of(self, key: str, kind: ChangeKind, probes: list[int]) -> None:
         absent, oldest = 0, self.now + 1
         for at in reversed(probes):
             if at >= oldest or (key, at) not in self.reader.known:
@@ -148,7 +148,9 @@ class _Search:
                 last = self._removed(key, kind, at, absent) - 1
             oldest, absent = self._back(key, kind, last), 0
 
-    def _removed(self, key: str, kind: Kind, there: int, absent: int) -> int:
+    def _removed(
+        self, key: str, kind: ChangeKind, there: int, absent: int
+    ) -> int:
         """The revision at which a key was removed, by halving.
 
         :param there: a revision at which the key was there.
@@ -161,10 +163,10 @@ class _Search:
                 high = middle
             else:
                 low = middle
-        self.changes[key, high] = Change(key, kind, self.ref, high)
+        self.changes[key, high] = HistoryChange(key, kind, self.ref, high)
         return high
 
-    def _back(self, key: str, kind: Kind, last: int) -> int:
+    def _back(self, key: str, kind: ChangeKind, last: int) -> int:
         """All versions of one life of a key.
 
         :param last: the last revision of it that counts.
@@ -172,23 +174,23 @@ class _Search:
         """
         oldest = last + 1
         while (kv := self.reader.one(key, oldest - 1)) is not None:
-            self.changes[key, kv.revision] = Change(
+            self.changes[key, kv.revision] = HistoryChange(
                 key, kind, self.ref, kv.revision, kv.created, kv.value
             )
             oldest = kv.revision
         return oldest
 
-    def jobs(self) -> dict[str, Kind]:
+    def jobs(self) -> dict[str, ChangeKind]:
         """The keys of the jobs that are known by name, and of their runs."""
-        found: dict[str, Kind] = {}
+        found: dict[str, ChangeKind] = {}
         for change in self.changes.values():
-            if change.kind is not Kind.HANDLED or change.value is None:
+            if change.kind is not ChangeKind.HANDLED or change.value is None:
                 continue
             handled = _readable(change.value, Handled.from_json)
             if handled is None or of_job(handled.job) != self.ref:
                 continue
-            found[self.keys.job(handled.job)] = Kind.JOB
-            found[self.keys.run(handled.tenant, handled.job)] = Kind.RUN
+            found[self.keys.job(handled.job)] = ChangeKind.JOB
+            found[self.keys.run(handled.tenant, handled.job)] = ChangeKind.RUN
         return found
 
 
@@ -198,7 +200,7 @@ def read(
     ref: Ref,
     *,
     floor: int = 0,
-    there: Mapping[str, Kind] | None = None,
+    there: Mapping[str, ChangeKind] | None = None,
     most: int = MOST_REQUESTS,
 ) -> Past:
     """The changes of a resource's records.
@@ -211,7 +213,7 @@ def read(
     own = config_key(keys, ref)
     # A listing of nothing, for etcd's revision.
     now = store.list(f"{own}/", keys_only=True)[0]
-    reader = _Reader(store, floor, most)
+    reader = _PastReader(store, floor, most)
     search = _Search(reader, keys, ref, now)
     cut = False
     try:
@@ -227,7 +229,7 @@ def read(
     )
 
 
-def _search(search: _Search, records: Mapping[str, Kind]) -> None:
+def _search(search: _Search, records: Mapping[str, ChangeKind]) -> None:
     names, known = dict(records), -1
     for _ in range(_ROUNDS):
         if len(search.changes) == known:

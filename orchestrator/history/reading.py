@@ -12,7 +12,7 @@ from ..core.refs import Ref
 from ..core.templates import Template, parse_template_value
 from ..errors import InvalidInput
 from . import past, timeline
-from .changes import Change, Gap, Kind, records_of
+from .changes import ChangeKind, Gap, HistoryChange, records_of
 from .timeline import Timeline
 from .veiling import Templates, Veiled
 
@@ -36,10 +36,10 @@ _DROPPED = "The historian has dropped what was older than {}."
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPast:
     """The changes of a resource, in order, and what is not known of it."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[HistoryChange, ...]
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -87,11 +87,11 @@ def history(
 
 def changes(
     store: Store, keys: Keys, ref: Ref, archive: Archive | None
-) -> Found:
+) -> FoundPast:
     """The changes of a resource: those in the database, and from etcd what it does not have yet."""
     if archive is None:
         read = past.read(store, keys, ref)
-        return Found(read.changes, notes=_notes(read, compacted=_COMPACTED))
+        return FoundPast(read.changes, notes=_notes(read, compacted=_COMPACTED))
     known = archive.known()
     recorded = archive.of(ref, records_of(keys, ref))
     read, restored = _newer(store, keys, ref, known, recorded)
@@ -103,7 +103,7 @@ def changes(
         notes.insert(0, _RESTORED)
     if known.horizon is not None:
         notes.append(_DROPPED.format(timeline.iso(known.horizon)))
-    return Found(
+    return FoundPast(
         tuple(merged[place] for place in sorted(merged)),
         known.gaps,
         tuple(notes),
@@ -115,7 +115,7 @@ def _newer(
     keys: Keys,
     ref: Ref,
     known: Known,
-    recorded: Iterable[Change],
+    recorded: Iterable[HistoryChange],
 ) -> tuple[past.Past, bool]:
     """What etcd has and the database does not, and whether etcd was restored meanwhile."""
     floor = min(known.positions.values(), default=0)
@@ -127,7 +127,8 @@ def _newer(
     there = {
         key: change.kind
         for key, change in last.items()
-        if change.kind in (Kind.JOB, Kind.RUN) and change.value is not None
+        if change.kind in (ChangeKind.JOB, ChangeKind.RUN)
+        and change.value is not None
     }
     return past.read(store, keys, ref, floor=floor, there=there), False
 

@@ -12,7 +12,7 @@ from ..settings import Settings
 from . import sources
 from .database.opening import DatabaseUnavailable
 from .database.retention import Retention
-from .database.writing import Recorder
+from .database.writing import ChangeWriter
 from .following import Historian
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     :raises InvalidInput: the database, the catalogue or the schema list cannot be used.
     """
     address = sources.required(settings.history_database)
-    recorder = Recorder(address)
+    recorder = ChangeWriter(address)
     if not _prepare(recorder, stopping):
         return
     templates = catalogue.load(settings.templates)
@@ -48,7 +48,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     recorder.close()
 
 
-def _prepare(recorder: Recorder, stopping: threading.Event) -> bool:
+def _prepare(recorder: ChangeWriter, stopping: threading.Event) -> bool:
     """Bring the tables up to date, as soon as the database answers; False: told to stop."""
     while not stopping.is_set():
         try:

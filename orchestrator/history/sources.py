@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ..clients.database import Address, parse
+from ..clients.database import DatabaseAddress, parse
 from ..errors import InvalidInput
 
 if TYPE_CHECKING:
     from .database.archive import Archive
 
 
-def address(setting: str) -> Address | None:
+def address(setting: str) -> DatabaseAddress | None:
     """The database that the setting names; None when it is empty.
 
     :raises InvalidInput: its libraries are not installed.
@@ -36,7 +36,7 @@ def address(setting: str) -> Address | None:
     return found
 
 
-def required(setting: str) -> Address:
+def required(setting: str) -> DatabaseAddress:
     """The database that the setting names, for whoever cannot do without one.
 
     :raises InvalidInput: it names none, or its libraries are not installed.

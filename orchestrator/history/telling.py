@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from ..core.refs import Json, Ref
-from .changes import Change, Kind
+from .changes import ChangeKind, HistoryChange
 
 Document = Mapping[str, Json]
 """A record as it may be shown: the JSON inside texts taken out, secrets masked."""
@@ -19,19 +19,19 @@ _TIMES = ("at", "when", "since", "fetched")
 """The fields by which a record says when it was written, or since when it holds."""
 
 
-def sentence(change: Change, document: Json) -> str:
+def sentence(change: HistoryChange, document: Json) -> str:
     """What happened, for people.
 
     :param document: as it may be shown.
     """
     if change.value is None:
         return _GONE.get(change.kind, "removed")
-    if change.kind is Kind.JOB:
+    if change.kind is ChangeKind.JOB:
         return _job(document)
     if not isinstance(document, dict):
         return f"written, but it cannot be read: {document}"
     told = _SAYS.get(change.kind, _other)(document)
-    if change.kind is Kind.CONFIG and change.created == change.revision:
+    if change.kind is ChangeKind.CONFIG and change.created == change.revision:
         told += ", a new resource"
     return told + _why(document)
 
@@ -42,16 +42,16 @@ def _why(document: Document) -> str:
 
 
 _GONE = {
-    Kind.CONFIG: "config removed",
-    Kind.HANDLED: "forgotten",
-    Kind.HELD: "no longer held",
-    Kind.JOB: "job removed",
-    Kind.RUN: "run removed",
-    Kind.STACK: "stack record removed",
-    Kind.STATE: "state removed",
-    Kind.FAILED: "no longer failed",
-    Kind.MONITORING: "monitoring record removed",
-    Kind.RETRY: "request dealt with",
+    ChangeKind.CONFIG: "config removed",
+    ChangeKind.HANDLED: "forgotten",
+    ChangeKind.HELD: "no longer held",
+    ChangeKind.JOB: "job removed",
+    ChangeKind.RUN: "run removed",
+    ChangeKind.STACK: "stack record removed",
+    ChangeKind.STATE: "state removed",
+    ChangeKind.FAILED: "no longer failed",
+    ChangeKind.MONITORING: "monitoring record removed",
+    ChangeKind.RETRY: "request dealt with",
 }
 
 
@@ -169,17 +169,17 @@ def _other(document: Document) -> str:
     return "written"
 
 
-_SAYS: Mapping[Kind, Callable[[Document], str]] = {
-    Kind.CONFIG: _config,
-    Kind.HANDLED: _handled,
-    Kind.HELD: _held,
-    Kind.RUN: _run,
-    Kind.JOB_STATE: lambda _: "job state written",
-    Kind.STACK: _stack,
-    Kind.STATE: _state,
-    Kind.FAILED: _failed,
-    Kind.RETRY: _retry,
-    Kind.MONITORING: _monitoring,
+_SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
+    ChangeKind.CONFIG: _config,
+    ChangeKind.HANDLED: _handled,
+    ChangeKind.HELD: _held,
+    ChangeKind.RUN: _run,
+    ChangeKind.JOB_STATE: lambda _: "job state written",
+    ChangeKind.STACK: _stack,
+    ChangeKind.STATE: _state,
+    ChangeKind.FAILED: _failed,
+    ChangeKind.RETRY: _retry,
+    ChangeKind.MONITORING: _monitoring,
 }
 
 
@@ -194,14 +194,14 @@ def author(document: Json) -> str:
     return next((name for name in named if isinstance(name, str) and name), "")
 
 
-def time_of(kind: Kind, document: Json, before: Json) -> float | None:
+def time_of(kind: ChangeKind, document: Json, before: Json) -> float | None:
     """When a record was written, as it says, in seconds since the epoch.
 
     :param before: the same record's earlier version: a time that was in there tells of that one.
     """
     if not isinstance(document, dict):
         return None
-    if kind is Kind.RUN:
+    if kind is ChangeKind.RUN:
         return _run_time(document, before)
     for name in _TIMES:
         if (value := document.get(name)) and value != _object(before).get(name):

@@ -8,20 +8,22 @@ from datetime import UTC, datetime
 
 from ..core.refs import Json, Ref
 from . import differences, telling
-from .changes import Change, Gap, Kind
+from .changes import ChangeKind, Gap, HistoryChange
 from .differences import ABSENT, Difference, Side
 from .veiling import Veiled
 
-_QUIET = frozenset({Kind.HANDLED, Kind.JOB_STATE})
+_QUIET = frozenset({ChangeKind.HANDLED, ChangeKind.JOB_STATE})
 """Records that say nothing to people that another one does not say."""
-_QUIET_REMOVALS = frozenset({Kind.RUN, Kind.HELD, Kind.FAILED, Kind.RETRY})
+_QUIET_REMOVALS = frozenset(
+    {ChangeKind.RUN, ChangeKind.HELD, ChangeKind.FAILED, ChangeKind.RETRY}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One change as it is shown."""
 
-    change: Change
+    change: HistoryChange
     document: Json
     """The record, masked; None of a removal."""
     says: str
@@ -66,7 +68,7 @@ class Timeline:
     """
 
     ref: Ref
-    entries: tuple[Entry, ...]
+    entries: tuple[TimelineEntry, ...]
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -97,12 +99,16 @@ def iso(time: float | None) -> str | None:
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def entries(changes: Iterable[Change], veiled: Veiled) -> list[Entry]:
+def entries(
+    changes: Iterable[HistoryChange], veiled: Veiled
+) -> list[TimelineEntry]:
     """The changes as they are shown, in the order in which they happened."""
     ordered = sorted(changes, key=lambda change: change.place)
-    reported = {c.revision for c in ordered if c.kind is Kind.STATE and c.value}
+    reported = {
+        c.revision for c in ordered if c.kind is ChangeKind.STATE and c.value
+    }
     before: dict[str, Side] = {}
-    found: list[Entry] = []
+    found: list[TimelineEntry] = []
     for change in ordered:
         side = ABSENT if change.value is None else veiled.side(change.value)
         earlier = before.get(change.key, ABSENT)
@@ -112,8 +118,8 @@ def entries(changes: Iterable[Change], veiled: Veiled) -> list[Entry]:
 
 
 def _entry(
-    change: Change, before: Side, side: Side, reported: set[int]
-) -> Entry:
+    change: HistoryChange, before: Side, side: Side, reported: set[int]
+) -> TimelineEntry:
     document = None
     if change.value is not None:
         document = side.shown
@@ -124,7 +130,7 @@ def _entry(
     if time is None:
         source = ""
     over = change.revision in reported
-    return Entry(
+    return TimelineEntry(
         change,
         document,
         _says(change, document, over),
@@ -136,21 +142,25 @@ def _entry(
     )
 
 
-def _says(change: Change, document: Json, over: bool) -> str:
-    if change.kind is Kind.JOB and change.value is None and not over:
+def _says(change: HistoryChange, document: Json, over: bool) -> str:
+    if change.kind is ChangeKind.JOB and change.value is None and not over:
         return "the job is removed without an outcome: superseded, or never run"
     return telling.sentence(change, document)
 
 
-def _is_quiet(change: Change, over: bool) -> bool:
+def _is_quiet(change: HistoryChange, over: bool) -> bool:
     if change.kind in _QUIET:
         return True
     if change.value is not None:
         return False
-    return change.kind in _QUIET_REMOVALS or (change.kind is Kind.JOB and over)
+    return change.kind in _QUIET_REMOVALS or (
+        change.kind is ChangeKind.JOB and over
+    )
 
 
-def since(listed: Sequence[Entry], moment: float) -> list[Entry]:
+def since(
+    listed: Sequence[TimelineEntry], moment: float
+) -> list[TimelineEntry]:
     """The entries that are not older than *moment*.
 
     One without a time is older when something with a revision as high is.
@@ -164,6 +174,6 @@ def since(listed: Sequence[Entry], moment: float) -> list[Entry]:
     return [entry for entry in listed if entry.change.place[:2] > last]
 
 
-def visible(listed: Iterable[Entry]) -> Iterator[Entry]:
+def visible(listed: Iterable[TimelineEntry]) -> Iterator[TimelineEntry]:
     """Without those that say nothing to people."""
     return (entry for entry in listed if not entry.quiet)

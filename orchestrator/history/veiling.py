@@ -15,7 +15,7 @@ from ..core.jobs import Job
 from ..core.records import UNREADABLE, Handled
 from ..core.refs import Json
 from ..core.templates import TEMPLATE_TYPE, Template
-from .changes import Change, Kind
+from .changes import ChangeKind, HistoryChange
 from .differences import Side
 
 _INSIDE = ("body", "state", "heat_outputs", "monitoring")
@@ -55,7 +55,9 @@ def _inner(value: Json) -> Json:
 class Veiled:
     """Documents of one resource as they may be shown."""
 
-    def __init__(self, changes: Iterable[Change], templates: Templates) -> None:
+    def __init__(
+        self, changes: Iterable[HistoryChange], templates: Templates
+    ) -> None:
         self._veil = masking.Veil(
             dict.fromkeys(_secrets(list(changes), templates))
         )
@@ -70,7 +72,9 @@ class Veiled:
         return self._veil.over_all(masking.masked(document))
 
 
-def _secrets(changes: list[Change], templates: Templates) -> Iterator[str]:
+def _secrets(
+    changes: list[HistoryChange], templates: Templates
+) -> Iterator[str]:
     if any(c.ref and c.ref.type == TEMPLATE_TYPE for c in changes):
         return
     known = {
@@ -84,22 +88,24 @@ def _secrets(changes: list[Change], templates: Templates) -> Iterator[str]:
             yield from _of_change(change, template)
 
 
-def _template_names(changes: Iterable[Change]) -> dict[str, None]:
+def _template_names(changes: Iterable[HistoryChange]) -> dict[str, None]:
     handled = (
         _parsed(change, Handled.from_json)
         for change in changes
-        if change.kind is Kind.HANDLED
+        if change.kind is ChangeKind.HANDLED
     )
     return dict.fromkeys(found.template for found in handled if found)
 
 
-def _of_change(change: Change, template: Template | None) -> Iterator[str]:
+def _of_change(
+    change: HistoryChange, template: Template | None
+) -> Iterator[str]:
     if change.value is None:
         return
-    if change.kind is Kind.JOB:
+    if change.kind is ChangeKind.JOB:
         if job := _parsed(change, Job.from_json):
             yield from _of_job(job, template)
-    elif change.kind in (Kind.CONFIG, Kind.HANDLED):
+    elif change.kind in (ChangeKind.CONFIG, ChangeKind.HANDLED):
         document = unfolded(change.value)
         body = document.get("body") if isinstance(document, dict) else None
         if isinstance(body, Mapping):
@@ -112,7 +118,7 @@ def _of_job(job: Job, template: Template | None) -> Iterator[str]:
     return confidential.of_job(job, template)
 
 
-def _parsed(change: Change, parse: Callable[[bytes], T]) -> T | None:
+def _parsed(change: HistoryChange, parse: Callable[[bytes], T]) -> T | None:
     try:
         return None if change.value is None else parse(change.value)
     except UNREADABLE:

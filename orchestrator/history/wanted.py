@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..core.refs import Json, Ref
 from ..errors import InvalidInput
-from .changes import Change, Kind
+from .changes import ChangeKind, HistoryChange
 from .timeline import iso
 from .veiling import Templates, Veiled, unfolded
 
@@ -25,7 +25,7 @@ class Config:
     marked: bool
     body: dict[str, Json]
     """With its secrets."""
-    change: Change
+    change: HistoryChange
 
     def to_json(self, veiled: Veiled) -> dict[str, Json]:
         """The config as it may be shown."""
@@ -41,7 +41,7 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
-class Then:
+class WantedThen:
     """The wanted configuration of a moment. *notes* say what may be missing, for people."""
 
     configs: tuple[Config, ...]
@@ -50,9 +50,9 @@ class Then:
     notes: tuple[str, ...]
 
 
-def config_of(change: Change) -> Config | None:
+def config_of(change: HistoryChange) -> Config | None:
     """The config that a change has written; None: it removed it, or cannot be read."""
-    if change.value is None or change.kind is not Kind.CONFIG:
+    if change.value is None or change.kind is not ChangeKind.CONFIG:
         return None
     document = unfolded(change.value)
     if change.ref is None or not isinstance(document, dict):
@@ -71,15 +71,15 @@ def at(
     *,
     kind: str | None = None,
     resource_id: str | None = None,
-) -> Then:
+) -> WantedThen:
     """What was wanted at a moment, of all resources, of one type, or of one resource.
 
     :param moment: seconds since the epoch.
     :raises InvalidInput: the database does not go back that far.
     """
     _check_kept(archive, moment)
-    there = archive.at(moment, (Kind.CONFIG, Kind.HANDLED))
-    handled = {c.ref: c for c in there if c.kind is Kind.HANDLED}
+    there = archive.at(moment, (ChangeKind.CONFIG, ChangeKind.HANDLED))
+    handled = {c.ref: c for c in there if c.kind is ChangeKind.HANDLED}
     configs = [
         config
         for config in filter(None, map(config_of, there))
@@ -92,12 +92,12 @@ def at(
         )
         for config in configs
     ]
-    return Then(
+    return WantedThen(
         tuple(configs), tuple(documents), tuple(_notes(archive, moment))
     )
 
 
-def _of(change: Change | None) -> list[Change]:
+def _of(change: HistoryChange | None) -> list[HistoryChange]:
     return [] if change is None else [change]
 
 
@@ -121,7 +121,7 @@ def _notes(archive: Archive, moment: float) -> Iterator[str]:
         )
 
 
-def version_of(changes: Iterable[Change], version: int) -> Config | None:
+def version_of(changes: Iterable[HistoryChange], version: int) -> Config | None:
     """The newest config of a version; None when there is none, or it asks for the deletion."""
     found = [
         config
@@ -131,7 +131,7 @@ def version_of(changes: Iterable[Change], version: int) -> Config | None:
     return found[-1] if found else None
 
 
-def versions(changes: Iterable[Change]) -> list[int]:
+def versions(changes: Iterable[HistoryChange]) -> list[int]:
     """The versions that can be gone back to."""
     found = filter(None, map(config_of, changes))
     return sorted({config.version for config in found if not config.marked})

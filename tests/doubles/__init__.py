@@ -9,12 +9,14 @@ Each has the methods of the door that it stands for and keeps everything in memo
 :class:`RecordingQueue`    :class:`orchestrator.clients.queue.Queue`
 :class:`FixedTargets`      :class:`orchestrator.clients.targets.Targets`
 :class:`PlainRenderer`     :class:`orchestrator.clients.renderer.Renderer`
+:class:`ManualClock`       :class:`orchestrator.clock.Clock`
 =========================  =====================================================
 
 Time passes only when a test says so: leases end by :meth:`MemoryStore.expire`, stacks are done by
 :meth:`MemoryHeat.finish`. All of them may be used from several threads.
 """
 
+from .clock import ManualClock
 from .heat import HeatRequest, MemoryHeat
 from .queue import Message, RecordingQueue
 from .renderer import PlainRenderer
@@ -24,6 +26,7 @@ from .targets import FixedTargets
 __all__ = [
     "FixedTargets",
     "HeatRequest",
+    "ManualClock",
     "MemoryHeat",
     "MemoryLease",
     "MemoryStore",

@@ -60,7 +60,7 @@ def environment(etcd: servers.Etcd) -> dict[str, str]:
 
 
 @dataclass
-class World:
+class HistoryWorld:
     """An etcd, and what bridge and workers write to it, put down by hand."""
 
     store: Store
@@ -168,10 +168,10 @@ class World:
 
 
 @pytest.fixture
-def world(environment: dict[str, str]) -> Iterator[World]:
+def world(environment: dict[str, str]) -> Iterator[HistoryWorld]:
     prefixes = Prefixes(*(environment[f"ORCHESTRATOR_{name}_PREFIX"] for name in PREFIXES))
     store = EtcdStore(EtcdAccess((environment["ORCHESTRATOR_ETCD_ENDPOINTS"],)))
-    yield World(store, Keys(prefixes, catalogue.load().schemas))
+    yield HistoryWorld(store, Keys(prefixes, catalogue.load().schemas))
     store.close()
 
 

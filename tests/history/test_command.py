@@ -15,7 +15,7 @@ from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
 from typer.testing import CliRunner, Result
 
-from .conftest import World, compact
+from .conftest import HistoryWorld, compact
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ def document(result: Result) -> Any:
 
 
 def test_versions_attempts_reports_failures_and_requests_are_told_in_order(
-    run: Run_, world: World
+    run: Run_, world: HistoryWorld
 ) -> None:
     world.config(NET, 1, name="a")
     world.carry_out(world.decide(NET, 1, name="a"), "quota exceeded", retries=1)
@@ -67,7 +67,9 @@ def test_versions_attempts_reports_failures_and_requests_are_told_in_order(
     assert places == sorted(places)
 
 
-def test_a_time_is_shown_where_a_record_names_one_and_nowhere_else(run: Run_, world: World) -> None:
+def test_a_time_is_shown_where_a_record_names_one_and_nowhere_else(
+    run: Run_, world: HistoryWorld
+) -> None:
     world.config(NET, 1)
     world.carry_out(world.decide(NET, 1))
 
@@ -81,7 +83,7 @@ def test_a_time_is_shown_where_a_record_names_one_and_nowhere_else(run: Run_, wo
     ]
 
 
-def test_the_differences_of_two_versions_are_shown(run: Run_, world: World) -> None:
+def test_the_differences_of_two_versions_are_shown(run: Run_, world: HistoryWorld) -> None:
     world.config(NET, 1, name="front", tags=["a"])
     world.config(NET, 2, name="back", tags=["a", "b"])
 
@@ -92,7 +94,7 @@ def test_the_differences_of_two_versions_are_shown(run: Run_, world: World) -> N
     assert "    ~ version: 1 → 2" in result.stdout
 
 
-def test_no_secret_of_any_version_is_shown(run: Run_, world: World) -> None:
+def test_no_secret_of_any_version_is_shown(run: Run_, world: HistoryWorld) -> None:
     world.config(NET, 1, admin_password="canary-one")
     world.carry_out(world.decide(NET, 1, admin_password="canary-one"), "refused: canary-one")
     world.config(NET, 2, admin_password="canary-two")
@@ -107,7 +109,7 @@ def test_no_secret_of_any_version_is_shown(run: Run_, world: World) -> None:
     assert "~ body.admin_password: a secret has changed" in shown[1]
 
 
-def test_what_is_compacted_is_told(run: Run_, world: World, etcd: servers.Etcd) -> None:
+def test_what_is_compacted_is_told(run: Run_, world: HistoryWorld, etcd: servers.Etcd) -> None:
     world.config(NET, 1, name="a")
     compact(etcd, world.config(NET, 2, name="b"))
 
@@ -118,7 +120,7 @@ def test_what_is_compacted_is_told(run: Run_, world: World, etcd: servers.Etcd) 
     assert "etcd has compacted what was before" in result.stderr
 
 
-def test_a_resource_that_was_deleted_is_told_to_its_end(run: Run_, world: World) -> None:
+def test_a_resource_that_was_deleted_is_told_to_its_end(run: Run_, world: HistoryWorld) -> None:
     world.config(NET, 1)
     world.carry_out(world.decide(NET, 1))
     world.config(NET, 2, marked=True)
@@ -131,7 +133,7 @@ def test_a_resource_that_was_deleted_is_told_to_its_end(run: Run_, world: World)
     assert any(line.endswith("config removed") for line in lines)
 
 
-def test_what_is_older_is_left_out(run: Run_, world: World) -> None:
+def test_what_is_older_is_left_out(run: Run_, world: HistoryWorld) -> None:
     world.config(NET, 1)
     world.carry_out(world.decide(NET, 1))
     at = world.config(NET, 2)
@@ -153,7 +155,7 @@ def test_what_is_older_is_left_out(run: Run_, world: World) -> None:
     ids=["no id", "unknown resource", "unknown type", "no moment"],
 )
 def test_what_cannot_be_answered_is_refused(
-    run: Run_, world: World, arguments: tuple[str, ...], says: str
+    run: Run_, world: HistoryWorld, arguments: tuple[str, ...], says: str
 ) -> None:
     result = run("history", *arguments)
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from orchestrator.clients.database import Address, parse
+from orchestrator.clients.database import DatabaseAddress, parse
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.types import Types
 from orchestrator.core.jobs import Action
@@ -24,14 +24,14 @@ from orchestrator.core.refs import Ref
 from orchestrator.core.schema_list import SchemaList
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import OrchestratorError
-from orchestrator.history.changes import Change, classify
+from orchestrator.history.changes import HistoryChange, classify
 from orchestrator.history.database.archive import Known, opened
 from orchestrator.history.database.retention import Retention, prune
-from orchestrator.history.database.writing import Recorder
+from orchestrator.history.database.writing import ChangeWriter
 from orchestrator.history.following import Historian, is_recorded
 from orchestrator.sandbox import servers
 
-from .conftest import World, compact
+from .conftest import HistoryWorld, compact
 
 pytestmark = pytest.mark.integration
 
@@ -49,10 +49,10 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> No
 
 @contextmanager
 def historian(
-    world: World, etcd: servers.Etcd, database: Address, types: Types | None = None
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress, types: Types | None = None
 ) -> Iterator[None]:
     """One in this process, until the block ends; by then it has all that etcd has."""
-    recorder = Recorder(database)
+    recorder = ChangeWriter(database)
     recorder.migrate()
     store = EtcdStore(EtcdAccess((etcd.endpoint,)))
     stopping = threading.Event()
@@ -70,25 +70,25 @@ def historian(
         recorder.close()
 
 
-def caught_up(world: World, database: Address) -> None:
+def caught_up(world: HistoryWorld, database: DatabaseAddress) -> None:
     """Wait until the last change of now is there."""
     mark = uuid.uuid4().hex
     world.store.put(f"{world.keys.own}marker", mark)
     eventually(lambda: any(row.value == mark.encode() for row in rows(database)))
 
 
-def rows(database: Address) -> list[Change]:
+def rows(database: DatabaseAddress) -> list[HistoryChange]:
     with opened(database) as archive:
         return list(archive.all())
 
 
-def known(database: Address) -> Known:
+def known(database: DatabaseAddress) -> Known:
     with opened(database) as archive:
         return archive.known()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Address]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseAddress]:
     if request.param == "sqlite":
         yield parse(str(tmp_path / "history.db"))
         return
@@ -96,7 +96,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Address
     yield parse(url)
 
 
-def expected(world: World, since: int = 0) -> list[tuple[str, int, bytes | None]]:
+def expected(world: HistoryWorld, since: int = 0) -> list[tuple[str, int, bytes | None]]:
     """What etcd's own watch tells of the keys that are recorded."""
     return sorted(
         (event.key, event.revision, event.value)
@@ -105,11 +105,11 @@ def expected(world: World, since: int = 0) -> list[tuple[str, int, bytes | None]
     )
 
 
-def recorded(database: Address) -> list[tuple[str, int, bytes | None]]:
+def recorded(database: DatabaseAddress) -> list[tuple[str, int, bytes | None]]:
     return sorted((row.key, row.revision, row.value) for row in rows(database))
 
 
-def live(world: World, ref: Ref, version: int) -> None:
+def live(world: HistoryWorld, ref: Ref, version: int) -> None:
     """One version from its config to its state."""
     world.config(ref, version, name=f"v{version}")
     action = Action.CREATE if version == 1 else Action.MODIFY
@@ -117,7 +117,7 @@ def live(world: World, ref: Ref, version: int) -> None:
 
 
 def test_every_change_is_recorded_once_and_as_etcd_had_it(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     live(world, NET, 1)
 
@@ -130,7 +130,7 @@ def test_every_change_is_recorded_once_and_as_etcd_had_it(
 
 
 def test_each_change_names_its_kind_and_resource(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     with historian(world, etcd, database):
         live(world, NET, 1)
@@ -140,7 +140,7 @@ def test_each_change_names_its_kind_and_resource(
 
 
 def test_it_goes_on_where_it_stopped_and_tells_what_it_saw_late(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     with historian(world, etcd, database):
         live(world, NET, 1)
@@ -155,7 +155,7 @@ def test_it_goes_on_where_it_stopped_and_tells_what_it_saw_late(
 
 
 def test_two_historians_write_nothing_twice(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     with historian(world, etcd, database), historian(world, etcd, database):
         for version in range(1, 20):
@@ -165,7 +165,7 @@ def test_two_historians_write_nothing_twice(
 
 
 def test_compaction_while_it_is_away_gives_one_gap_and_nothing_more_is_lost(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     other = Ref("network", "other")
     with historian(world, etcd, database):
@@ -196,7 +196,7 @@ def test_compaction_while_it_is_away_gives_one_gap_and_nothing_more_is_lost(
 
 
 def test_compaction_of_what_it_has_seen_already_is_no_gap(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     with historian(world, etcd, database):
         live(world, NET, 1)
@@ -208,7 +208,7 @@ def test_compaction_of_what_it_has_seen_already_is_no_gap(
 
 
 def test_on_an_etcd_that_was_compacted_before_it_says_where_it_begins(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     live(world, NET, 1)
     at = world.config(NET, 2)
@@ -225,7 +225,7 @@ def test_on_an_etcd_that_was_compacted_before_it_says_where_it_begins(
 
 
 def test_another_etcd_is_another_history(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     """As after a restore from a backup: the revisions begin anew, and mean something else."""
     with historian(world, etcd, database):
@@ -256,7 +256,10 @@ def test_another_etcd_is_another_history(
 
 
 def test_only_a_newer_schema_list_makes_it_begin_anew(
-    world: World, etcd: servers.Etcd, database: Address, caplog: pytest.LogCaptureFixture
+    world: HistoryWorld,
+    etcd: servers.Etcd,
+    database: DatabaseAddress,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The list that is in force comes by again whenever it starts."""
     caplog.set_level("INFO")
@@ -287,7 +290,7 @@ LISTED = {
 }
 
 
-def store_list(world: World, listed: SchemaList) -> int:
+def store_list(world: HistoryWorld, listed: SchemaList) -> int:
     keys = world.keys
     return world.store.commit(
         Transaction(puts={keys.schema_list: listed.record(), keys.schema_data: listed.data()})
@@ -305,7 +308,9 @@ def begun(caplog: pytest.LogCaptureFixture) -> list[str]:
 # Killed -------------------------------------------------------------------------------------------
 
 
-def start(environment: Mapping[str, str], database: Address, log: Path) -> subprocess.Popen[bytes]:
+def start(
+    environment: Mapping[str, str], database: DatabaseAddress, log: Path
+) -> subprocess.Popen[bytes]:
     setting = database.file or database.url.replace("+psycopg", "")
     command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "historian"]
     return subprocess.Popen(
@@ -322,12 +327,12 @@ def start(environment: Mapping[str, str], database: Address, log: Path) -> subpr
     )
 
 
-def live_all(world: World, refs: list[Ref], version: int) -> None:
+def live_all(world: HistoryWorld, refs: list[Ref], version: int) -> None:
     for ref in refs:
         live(world, ref, version)
 
 
-def written(database: Address) -> int:
+def written(database: DatabaseAddress) -> int:
     """How many changes there are; 0 while the tables are not there."""
     try:
         return len(rows(database))
@@ -335,14 +340,14 @@ def written(database: Address) -> int:
         return 0
 
 
-def has_more(database: Address, before: int) -> bool:
+def has_more(database: DatabaseAddress, before: int) -> bool:
     return written(database) > before
 
 
 def test_fifty_resources_and_some_hundred_changes_over_kills_are_what_etcd_has(
-    world: World,
+    world: HistoryWorld,
     etcd: servers.Etcd,
-    database: Address,
+    database: DatabaseAddress,
     environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
@@ -381,8 +386,8 @@ def test_fifty_resources_and_some_hundred_changes_over_kills_are_what_etcd_has(
 # Retention ----------------------------------------------------------------------------------------
 
 
-def keep(database: Address, days: float, count: int, now: float) -> int:
-    recorder = Recorder(database)
+def keep(database: DatabaseAddress, days: float, count: int, now: float) -> int:
+    recorder = ChangeWriter(database)
     try:
         return prune(recorder.engine, database, Retention(days, count), now)
     finally:
@@ -390,7 +395,7 @@ def keep(database: Address, days: float, count: int, now: float) -> int:
 
 
 def test_what_is_too_old_is_dropped_but_for_the_newest_of_each_record(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     other = Ref("network", "other")
     with historian(world, etcd, database):
@@ -409,7 +414,7 @@ def test_what_is_too_old_is_dropped_but_for_the_newest_of_each_record(
 
 
 def test_what_is_too_much_is_dropped_oldest_first(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     with historian(world, etcd, database):
         for version in range(1, 31):
@@ -425,7 +430,7 @@ def test_what_is_too_much_is_dropped_oldest_first(
 
 
 def test_nothing_is_dropped_that_is_within_the_bounds(
-    world: World, etcd: servers.Etcd, database: Address
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
 ) -> None:
     with historian(world, etcd, database):
         world.config(NET, 1)

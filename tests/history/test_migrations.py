@@ -8,37 +8,39 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sql
-from orchestrator.clients.database import Address, parse
+from orchestrator.clients.database import DatabaseAddress, parse
 from orchestrator.core.refs import Ref
 from orchestrator.errors import InvalidInput
-from orchestrator.history.changes import Change, Kind
+from orchestrator.history.changes import ChangeKind, HistoryChange
 from orchestrator.history.database import migrations, tables
 from orchestrator.history.database.archive import opened
 from orchestrator.history.database.migrations import MIGRATIONS, Migration
 from orchestrator.history.database.opening import DatabaseUnavailable, transaction
-from orchestrator.history.database.writing import Recorder
+from orchestrator.history.database.writing import ChangeWriter
 
-CHANGE = Change("/config/n", Kind.CONFIG, Ref("network", "n"), 7, 7, b"\x00\xff", seen=5.5)
+CHANGE = HistoryChange(
+    "/config/n", ChangeKind.CONFIG, Ref("network", "n"), 7, 7, b"\x00\xff", seen=5.5
+)
 NEXT = Migration("a column more", ("ALTER TABLE changes ADD COLUMN more TEXT",))
 BROKEN = Migration("no such table", ("CREATE TABLE half (x TEXT)", "INSERT INTO none VALUES (1)"))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def recorder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Recorder]:
+def recorder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ChangeWriter]:
     if request.param == "sqlite":
-        found = Recorder(parse(str(tmp_path / "history.db")))
+        found = ChangeWriter(parse(str(tmp_path / "history.db")))
     else:
-        found = Recorder(parse(request.getfixturevalue("postgresql")))
+        found = ChangeWriter(parse(request.getfixturevalue("postgresql")))
     yield found
     found.close()
 
 
-def apply(recorder: Recorder, *more: Migration) -> list[int]:
+def apply(recorder: ChangeWriter, *more: Migration) -> list[int]:
     with transaction(recorder.engine, recorder.address) as connection:
         return migrations.apply(connection, (*MIGRATIONS, *more))
 
 
-def columns(recorder: Recorder) -> dict[str, set[tuple[str, bool]]]:
+def columns(recorder: ChangeWriter) -> dict[str, set[tuple[str, bool]]]:
     """The columns of each table, and whether they may be empty."""
     inspector: Any = sql.inspect(recorder.engine)
     return {
@@ -48,7 +50,7 @@ def columns(recorder: Recorder) -> dict[str, set[tuple[str, bool]]]:
     }
 
 
-def test_the_migrations_make_the_tables_that_the_program_uses(recorder: Recorder) -> None:
+def test_the_migrations_make_the_tables_that_the_program_uses(recorder: ChangeWriter) -> None:
     recorder.migrate()
 
     made = columns(recorder)
@@ -68,11 +70,11 @@ def test_the_migrations_make_the_tables_that_the_program_uses(recorder: Recorder
     }
 
 
-def test_a_migration_is_applied_once(recorder: Recorder) -> None:
+def test_a_migration_is_applied_once(recorder: ChangeWriter) -> None:
     assert [recorder.migrate(), recorder.migrate()] == [list(range(1, len(MIGRATIONS) + 1)), []]
 
 
-def test_what_was_written_before_a_migration_is_there_after_it(recorder: Recorder) -> None:
+def test_what_was_written_before_a_migration_is_there_after_it(recorder: ChangeWriter) -> None:
     recorder.migrate()
     recorder.write(0, [CHANGE], {"/config/": 7})
 
@@ -84,7 +86,7 @@ def test_what_was_written_before_a_migration_is_there_after_it(recorder: Recorde
     assert (row.key, bytes(row.value), row.seen) == (CHANGE.key, CHANGE.value, CHANGE.seen)
 
 
-def test_a_migration_that_fails_leaves_everything_as_it_was(recorder: Recorder) -> None:
+def test_a_migration_that_fails_leaves_everything_as_it_was(recorder: ChangeWriter) -> None:
     recorder.migrate()
     before = columns(recorder)
 
@@ -95,7 +97,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(recorder: Recorder) 
     assert recorder.migrate() == []
 
 
-def test_tables_of_a_newer_release_are_refused(recorder: Recorder) -> None:
+def test_tables_of_a_newer_release_are_refused(recorder: ChangeWriter) -> None:
     recorder.migrate()
     apply(recorder, NEXT)
 
@@ -105,7 +107,7 @@ def test_tables_of_a_newer_release_are_refused(recorder: Recorder) -> None:
         pass
 
 
-def test_whoever_reads_does_not_change_the_tables(recorder: Recorder) -> None:
+def test_whoever_reads_does_not_change_the_tables(recorder: ChangeWriter) -> None:
     with (
         pytest.raises(InvalidInput, match="start `orchestrator historian`"),
         opened(recorder.address),
@@ -115,7 +117,7 @@ def test_whoever_reads_does_not_change_the_tables(recorder: Recorder) -> None:
     assert columns(recorder) == {}
 
 
-def test_what_is_behind_the_position_is_not_written_again(recorder: Recorder) -> None:
+def test_what_is_behind_the_position_is_not_written_again(recorder: ChangeWriter) -> None:
     """As by a historian that is slower than another one, after the rows were dropped."""
     recorder.migrate()
     recorder.write(0, [CHANGE], {"/config/": 9})
@@ -131,7 +133,7 @@ def test_what_is_behind_the_position_is_not_written_again(recorder: Recorder) ->
 
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be written: No such file"):
-        Recorder(Address(file=str(tmp_path / "none" / "history.db")))
+        ChangeWriter(DatabaseAddress(file=str(tmp_path / "none" / "history.db")))
 
 
 def test_a_file_that_is_no_database_is_told_without_a_statement(tmp_path: Path) -> None:
@@ -139,6 +141,6 @@ def test_a_file_that_is_no_database_is_told_without_a_statement(tmp_path: Path) 
     file.write_text("this is no database, and longer than a header of one would be" * 20)
 
     with pytest.raises(DatabaseUnavailable, match="file is not a database") as told:
-        Recorder(Address(file=str(file))).migrate()
+        ChangeWriter(DatabaseAddress(file=str(file))).migrate()
 
     assert "SELECT" not in str(told.value) and "PRAGMA" not in str(told.value)

@@ -6,17 +6,17 @@ import pytest
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Ref
 from orchestrator.history import past
-from orchestrator.history.changes import Kind, classify
+from orchestrator.history.changes import ChangeKind, classify
 from orchestrator.sandbox import servers
 
-from .conftest import World, compact
+from .conftest import HistoryWorld, compact
 
 pytestmark = pytest.mark.integration
 
 NET, SUB = Ref("network", "n"), Ref("subnet", "s")
 
 
-def story(world: World, ref: Ref = NET) -> None:
+def story(world: HistoryWorld, ref: Ref = NET) -> None:
     """Built, changed with trouble, failed, deleted, and made anew."""
     world.config(ref, 1, name="a")
     world.carry_out(world.decide(ref, 1, name="a"))
@@ -32,7 +32,7 @@ def story(world: World, ref: Ref = NET) -> None:
     world.carry_out(world.decide(ref, 1, name="z"))
 
 
-def told(world: World, ref: Ref, since: int = 0) -> set[tuple[str, int, bytes | None]]:
+def told(world: HistoryWorld, ref: Ref, since: int = 0) -> set[tuple[str, int, bytes | None]]:
     """What etcd's own watch says about a resource."""
     return {
         (event.key, event.revision, event.value)
@@ -45,7 +45,7 @@ def found(read: past.Past) -> set[tuple[str, int, bytes | None]]:
     return {(change.key, change.revision, change.value) for change in read.changes}
 
 
-def test_all_that_the_watch_would_tell_is_found_again(world: World) -> None:
+def test_all_that_the_watch_would_tell_is_found_again(world: HistoryWorld) -> None:
     story(world)
     story(world, SUB)
 
@@ -55,24 +55,30 @@ def test_all_that_the_watch_would_tell_is_found_again(world: World) -> None:
     assert (read.compacted, read.cut) == (False, False)
 
 
-def test_a_resource_that_is_gone_is_found_again(world: World) -> None:
+def test_a_resource_that_is_gone_is_found_again(world: HistoryWorld) -> None:
     story(world)
     world.clean(NET)
 
     assert found(past.read(world.store, world.keys, NET)) == told(world, NET)
 
 
-def test_the_changes_are_in_order_of_revision(world: World) -> None:
+def test_the_changes_are_in_order_of_revision(world: HistoryWorld) -> None:
     story(world)
 
     changes = past.read(world.store, world.keys, NET).changes
 
     assert [c.revision for c in changes] == sorted(c.revision for c in changes)
-    assert {c.kind for c in changes} >= {Kind.CONFIG, Kind.JOB, Kind.RUN, Kind.STATE, Kind.FAILED}
+    assert {c.kind for c in changes} >= {
+        ChangeKind.CONFIG,
+        ChangeKind.JOB,
+        ChangeKind.RUN,
+        ChangeKind.STATE,
+        ChangeKind.FAILED,
+    }
 
 
 def test_compacted_revisions_are_told_and_all_later_ones_are_found(
-    world: World, etcd: servers.Etcd
+    world: HistoryWorld, etcd: servers.Etcd
 ) -> None:
     world.config(NET, 1, name="old")
     world.carry_out(world.decide(NET, 1))
@@ -86,7 +92,7 @@ def test_compacted_revisions_are_told_and_all_later_ones_are_found(
     assert {item for item in found(read) if item[1] > at} == told(world, NET, at)
 
 
-def test_what_is_known_already_is_not_asked_for(world: World) -> None:
+def test_what_is_known_already_is_not_asked_for(world: HistoryWorld) -> None:
     world.config(NET, 1, name="a")
     job = world.decide(NET, 1)
     floor = world.store.list(world.keys.jobs)[0]
@@ -94,13 +100,13 @@ def test_what_is_known_already_is_not_asked_for(world: World) -> None:
     world.config(NET, 2, name="b")
     world.carry_out(world.decide(NET, 2, Action.MODIFY, name="b"))
 
-    there = {world.keys.job(job.id): Kind.JOB, world.keys.run("t1", job.id): Kind.RUN}
+    there = {world.keys.job(job.id): ChangeKind.JOB, world.keys.run("t1", job.id): ChangeKind.RUN}
     read = past.read(world.store, world.keys, NET, floor=floor, there=there)
 
     assert found(read) == told(world, NET, floor)
 
 
-def test_the_requests_are_bounded_and_a_cut_is_told(world: World) -> None:
+def test_the_requests_are_bounded_and_a_cut_is_told(world: HistoryWorld) -> None:
     for version in range(1, 30):
         world.config(NET, version, name=f"n{version}")
 

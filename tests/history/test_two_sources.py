@@ -22,7 +22,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.sandbox import servers
 from typer.testing import CliRunner, Result
 
-from .conftest import World, compact
+from .conftest import HistoryWorld, compact
 from .test_historian import caught_up, historian, keep, live
 
 pytestmark = pytest.mark.integration
@@ -51,7 +51,7 @@ def run(
 
 
 @pytest.fixture
-def recording(world: World, etcd: servers.Etcd, file: Path) -> Callable[[], Any]:
+def recording(world: HistoryWorld, etcd: servers.Etcd, file: Path) -> Callable[[], Any]:
     """A historian for as long as a block lasts."""
 
     @contextmanager
@@ -79,7 +79,7 @@ def history(run: Run_, **more: str) -> Result:
 
 
 def test_the_database_and_etcd_together_tell_what_etcd_alone_told(
-    run: Run_, world: World, recording: Callable[[], Any]
+    run: Run_, world: HistoryWorld, recording: Callable[[], Any]
 ) -> None:
     with recording():
         live(world, NET, 1)
@@ -93,7 +93,7 @@ def test_the_database_and_etcd_together_tell_what_etcd_alone_told(
 
 
 def test_what_etcd_has_compacted_comes_from_the_database(
-    run: Run_, world: World, etcd: servers.Etcd, recording: Callable[[], Any]
+    run: Run_, world: HistoryWorld, etcd: servers.Etcd, recording: Callable[[], Any]
 ) -> None:
     with recording():
         for version in (1, 2, 3):
@@ -107,7 +107,7 @@ def test_what_etcd_has_compacted_comes_from_the_database(
 
 
 def test_changes_have_the_time_at_which_the_historian_saw_them(
-    run: Run_, world: World, recording: Callable[[], Any], file: Path
+    run: Run_, world: HistoryWorld, recording: Callable[[], Any], file: Path
 ) -> None:
     world.config(NET, 1)
     with recording():
@@ -124,7 +124,7 @@ def test_changes_have_the_time_at_which_the_historian_saw_them(
 
 
 def test_a_gap_is_told_in_its_place(
-    run: Run_, world: World, etcd: servers.Etcd, recording: Callable[[], Any]
+    run: Run_, world: HistoryWorld, etcd: servers.Etcd, recording: Callable[[], Any]
 ) -> None:
     with recording():
         world.config(NET, 1)
@@ -141,7 +141,9 @@ def test_a_gap_is_told_in_its_place(
     assert "compacted" in lines[1]
 
 
-def test_a_database_that_is_not_there_is_told_and_etcd_answers(run: Run_, world: World) -> None:
+def test_a_database_that_is_not_there_is_told_and_etcd_answers(
+    run: Run_, world: HistoryWorld
+) -> None:
     world.config(NET, 1)
 
     result = run("history", "network", "n")
@@ -152,7 +154,7 @@ def test_a_database_that_is_not_there_is_told_and_etcd_answers(run: Run_, world:
 
 
 def test_a_server_that_does_not_answer_is_told_without_its_password(
-    run: Run_, world: World
+    run: Run_, world: HistoryWorld
 ) -> None:
     world.config(NET, 1)
     url = "postgresql://me:canary@127.0.0.1:1/history"
@@ -165,7 +167,7 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(
 
 
 def test_secrets_of_versions_that_only_the_database_has_are_masked(
-    run: Run_, world: World, etcd: servers.Etcd, recording: Callable[[], Any]
+    run: Run_, world: HistoryWorld, etcd: servers.Etcd, recording: Callable[[], Any]
 ) -> None:
     with recording():
         world.config(NET, 1, admin_password="canary-one")
@@ -190,7 +192,7 @@ def test_secrets_of_versions_that_only_the_database_has_are_masked(
 
 
 def test_only_its_user_reads_the_file(
-    world: World, recording: Callable[[], Any], file: Path
+    world: HistoryWorld, recording: Callable[[], Any], file: Path
 ) -> None:
     with recording():
         world.config(NET, 1)
@@ -203,7 +205,7 @@ def test_only_its_user_reads_the_file(
 
 
 def test_the_wanted_configuration_of_a_moment_is_shown(
-    run: Run_, world: World, recording: Callable[[], Any], file: Path
+    run: Run_, world: HistoryWorld, recording: Callable[[], Any], file: Path
 ) -> None:
     database = parse(str(file))
     with recording():
@@ -233,7 +235,7 @@ def stamp(moment: float) -> str:
 
 
 def test_retention_keeps_the_configuration_of_every_moment_that_is_kept(
-    run: Run_, world: World, recording: Callable[[], Any], file: Path
+    run: Run_, world: HistoryWorld, recording: Callable[[], Any], file: Path
 ) -> None:
     database = parse(str(file))
     with recording():
@@ -259,7 +261,11 @@ def test_retention_keeps_the_configuration_of_every_moment_that_is_kept(
     ids=["before the beginning", "future", "two things"],
 )
 def test_a_moment_that_cannot_be_shown_is_refused(
-    run: Run_, world: World, recording: Callable[[], Any], arguments: tuple[str, ...], says: str
+    run: Run_,
+    world: HistoryWorld,
+    recording: Callable[[], Any],
+    arguments: tuple[str, ...],
+    says: str,
 ) -> None:
     with recording():
         world.config(NET, 1)
@@ -270,7 +276,7 @@ def test_a_moment_that_cannot_be_shown_is_refused(
     assert says in result.stderr
 
 
-def test_without_a_database_a_moment_cannot_be_shown(run: Run_, world: World) -> None:
+def test_without_a_database_a_moment_cannot_be_shown(run: Run_, world: HistoryWorld) -> None:
     result = run("history", "--at", "1h", ORCHESTRATOR_HISTORY_DATABASE="")
 
     assert result.exit_code == 2
@@ -280,7 +286,7 @@ def test_without_a_database_a_moment_cannot_be_shown(run: Run_, world: World) ->
 # Going back ---------------------------------------------------------------------------------------
 
 
-def wanted(world: World, ref: Ref = NET) -> tuple[int, bool, dict[str, Any]]:
+def wanted(world: HistoryWorld, ref: Ref = NET) -> tuple[int, bool, dict[str, Any]]:
     kv = world.store.get(world.keys.below(world.keys.config, ref))
     assert kv is not None
     value = json.loads(kv.value)
@@ -288,7 +294,7 @@ def wanted(world: World, ref: Ref = NET) -> tuple[int, bool, dict[str, Any]]:
 
 
 def test_an_earlier_version_is_written_as_a_new_one(
-    run: Run_, world: World, etcd: servers.Etcd, recording: Callable[[], Any]
+    run: Run_, world: HistoryWorld, etcd: servers.Etcd, recording: Callable[[], Any]
 ) -> None:
     with recording():
         world.config(NET, 1, name="front")
@@ -303,7 +309,7 @@ def test_an_earlier_version_is_written_as_a_new_one(
     assert wanted(world) == (4, False, {"id": "n", "tenant_id": "t1", "name": "front"})
 
 
-def test_a_version_that_only_etcd_has_can_be_gone_back_to(run: Run_, world: World) -> None:
+def test_a_version_that_only_etcd_has_can_be_gone_back_to(run: Run_, world: HistoryWorld) -> None:
     world.config(NET, 1, name="front")
     world.config(NET, 2, name="back")
 
@@ -312,7 +318,7 @@ def test_a_version_that_only_etcd_has_can_be_gone_back_to(run: Run_, world: Worl
     assert wanted(world) == (3, False, {"id": "n", "tenant_id": "t1", "name": "front"})
 
 
-def test_what_is_marked_or_gone_is_wanted_again(run: Run_, world: World) -> None:
+def test_what_is_marked_or_gone_is_wanted_again(run: Run_, world: HistoryWorld) -> None:
     none = {"ORCHESTRATOR_HISTORY_DATABASE": ""}
     world.config(NET, 1, name="front")
     world.config(NET, 2, marked=True, name="front")
@@ -327,7 +333,7 @@ def test_what_is_marked_or_gone_is_wanted_again(run: Run_, world: World) -> None
     assert wanted(world)[:2] == (1, False)
 
 
-def test_the_version_that_is_there_already_is_left_alone(run: Run_, world: World) -> None:
+def test_the_version_that_is_there_already_is_left_alone(run: Run_, world: HistoryWorld) -> None:
     world.config(NET, 1, name="front")
 
     result = run("rollback", "network", "n", "--to", "1", "--yes", ORCHESTRATOR_HISTORY_DATABASE="")
@@ -349,7 +355,7 @@ def test_the_version_that_is_there_already_is_left_alone(run: Run_, world: World
     ids=["unknown", "asks for the deletion", "nobody to ask"],
 )
 def test_what_cannot_be_gone_back_to_is_refused_and_nothing_is_written(
-    run: Run_, world: World, arguments: tuple[str, ...], says: str
+    run: Run_, world: HistoryWorld, arguments: tuple[str, ...], says: str
 ) -> None:
     world.config(NET, 1, name="front")
     before = world.config(NET, 2, marked=True, name="front")
@@ -361,7 +367,7 @@ def test_what_cannot_be_gone_back_to_is_refused_and_nothing_is_written(
     assert world.store.list(world.keys.config)[0] == before
 
 
-def test_a_config_that_somebody_else_wrote_meanwhile_is_left_alone(world: World) -> None:
+def test_a_config_that_somebody_else_wrote_meanwhile_is_left_alone(world: HistoryWorld) -> None:
     shown = world.config(NET, 1, name="front")
     world.config(NET, 2, name="somebody else's")
 
@@ -371,7 +377,9 @@ def test_a_config_that_somebody_else_wrote_meanwhile_is_left_alone(world: World)
     assert wanted(world)[0] == 2
 
 
-def test_a_version_that_does_not_fit_its_type_any_more_is_refused(run: Run_, world: World) -> None:
+def test_a_version_that_does_not_fit_its_type_any_more_is_refused(
+    run: Run_, world: HistoryWorld
+) -> None:
     world.config(NET, 1, name=7)
     before = world.config(NET, 2, name="front")
 
@@ -386,7 +394,7 @@ def test_a_version_that_does_not_fit_its_type_any_more_is_refused(run: Run_, wor
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(
-    environment: Mapping[str, str], file: Path, world: World
+    environment: Mapping[str, str], file: Path, world: HistoryWorld
 ) -> None:
     """In a process in which SQLAlchemy cannot be imported."""
     world.config(NET, 1)
@@ -413,7 +421,7 @@ def test_without_the_extra_a_sentence_says_what_to_install(
 
 
 def test_the_store_s_answer_that_fails_is_no_fault_of_the_database(
-    run: Run_, world: World, recording: Callable[[], Any], etcd: servers.Etcd
+    run: Run_, world: HistoryWorld, recording: Callable[[], Any], etcd: servers.Etcd
 ) -> None:
     with recording():
         world.config(NET, 1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from orchestrator.bridge.term import Timing
+from orchestrator.bridge.timing import Timing
 from orchestrator.clients.heat import Heat
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Run
@@ -65,7 +65,7 @@ class RealSystem(System):
     def __init__(self) -> None:
         self.real = RecordedHeat()
         heat: Any = self.real
-        super().__init__(heat=heat, timing=Timing(look_interval=0.3, patience=0.2))
+        super().__init__(heat=heat, timing=Timing(poll_interval=0.3, patience=0.2))
         self.worker.sightings = Sightings(SETTLING)
         self.worker.policies = ((TemporaryError, Backoff(initial=0.5, maximum=1.0)),)
         mappings = {"gate": "Pgate", "value": "Pvalue", "heat_timeout": "C5"}

@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from ...clients.database import Address
+from ...clients.database import DatabaseAddress
 from ...core.refs import Ref
-from ..changes import Change, Gap, Kind
+from ..changes import ChangeKind, Gap, HistoryChange
 from . import migrations
 from .opening import Connection, engine, transaction
 from .retention import HORIZON
@@ -53,7 +53,7 @@ class Archive:
             horizon,
         )
 
-    def of(self, ref: Ref, keys: Collection[str]) -> list[Change]:
+    def of(self, ref: Ref, keys: Collection[str]) -> list[HistoryChange]:
         """The changes of a resource, in the order in which they happened.
 
         :param keys: those of its records, which the historian may have known by no name.
@@ -63,7 +63,9 @@ class Archive:
         ordered = found.order_by(changes.c.generation, changes.c.revision)
         return [_change(row) for row in self._connection.execute(ordered)]
 
-    def at(self, moment: float, kinds: Collection[Kind]) -> list[Change]:
+    def at(
+        self, moment: float, kinds: Collection[ChangeKind]
+    ) -> list[HistoryChange]:
         """The records of some kinds as they were last seen at a moment, in order of key."""
         last = sql.select(sql.func.max(changes.c.id))
         until = self._connection.execute(
@@ -73,7 +75,7 @@ class Archive:
         found = self._connection.execute(there.order_by(changes.c.key))
         return [_change(row) for row in found]
 
-    def all(self) -> Iterator[Change]:
+    def all(self) -> Iterator[HistoryChange]:
         """Every change, in the order of writing."""
         found = sql.select(changes).order_by(changes.c.id)
         for row in self._connection.execute(found):
@@ -97,7 +99,7 @@ class Archive:
 
 
 @contextmanager
-def opened(address: Address) -> Iterator[Archive]:
+def opened(address: DatabaseAddress) -> Iterator[Archive]:
     """The database for as long as the block lasts, as of one moment.
 
     :raises InvalidInput: it is of another release.
@@ -116,10 +118,10 @@ def _gap(row: Any) -> Gap:
     return Gap(row.first, row.last, row.seen, row.reason, row.generation)
 
 
-def _change(row: Any) -> Change:
-    return Change(
+def _change(row: Any) -> HistoryChange:
+    return HistoryChange(
         key=row.key,
-        kind=Kind(row.kind),
+        kind=ChangeKind(row.kind),
         ref=Ref(row.type, row.resource) if row.type else None,
         revision=row.revision,
         created=row.created,

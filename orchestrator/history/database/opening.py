@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy import event, exc
 
-from ...clients.database import Address
+from ...clients.database import DatabaseAddress
 from ...errors import InvalidInput, TemporaryError
 
 Engine = Any
@@ -29,7 +29,7 @@ class DatabaseUnavailable(TemporaryError):
     """The history database does not answer, or could not do what it was asked for."""
 
 
-def engine(address: Address, *, create: bool) -> Engine:
+def engine(address: DatabaseAddress, *, create: bool) -> Engine:
     """Opens no connection yet.
 
     :param create: whether a file that is not there is made.
@@ -91,7 +91,9 @@ def _set_up(found: Engine, *, writes: bool) -> None:
 
 
 @contextmanager
-def transaction(found: Engine, address: Address) -> Iterator[Connection]:
+def transaction(
+    found: Engine, address: DatabaseAddress
+) -> Iterator[Connection]:
     """A connection within a transaction; committed at the end of the block.
 
     :raises DatabaseUnavailable: it could not be done.
@@ -107,7 +109,7 @@ def transaction(found: Engine, address: Address) -> Iterator[Connection]:
         ) from error
 
 
-def _told(address: Address, error: exc.DBAPIError) -> str:
+def _told(address: DatabaseAddress, error: exc.DBAPIError) -> str:
     """The driver's own words, on one line, without the statement and its values."""
     words = " ".join(str(error.orig).split())
     return f"the history database {address} does not do it: {words}"

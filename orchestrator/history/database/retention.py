@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sql
 
-from ...clients.database import Address
+from ...clients.database import DatabaseAddress
 from .opening import Connection, Engine, transaction
 from .tables import changes, facts, gaps
 
@@ -30,7 +30,9 @@ class Retention:
     """Changes that are kept at the most, besides the newest of each record."""
 
 
-def prune(engine: Engine, address: Address, keep: Retention, now: float) -> int:
+def prune(
+    engine: Engine, address: DatabaseAddress, keep: Retention, now: float
+) -> int:
     """Drop what is beyond the bounds; how many changes that were.
 
     :param now: seconds since the epoch.

@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...clients.database import Address
+from ...clients.database import DatabaseAddress
 from ...core.refs import Ref
-from ..changes import Change, Gap, Kind
+from ..changes import ChangeKind, Gap, HistoryChange
 from . import migrations
 from .opening import Connection, engine, transaction
 from .tables import changes, facts, gaps, live, pairs, positions
@@ -27,7 +27,7 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class HistoryWitness:
     """A change that is in the database. etcd has it too, if it is still the same etcd."""
 
     key: str
@@ -44,16 +44,16 @@ class State:
     """The id of etcd's cluster; empty before the first start."""
     positions: Mapping[str, int] = field(default_factory=dict)
     """By prefix, the revision up to which all changes are there."""
-    witness: Witness | None = None
+    witness: HistoryWitness | None = None
 
 
-class Recorder:
+class ChangeWriter:
     """The database as the historian sees it.
 
     Every method raises :class:`~.opening.DatabaseUnavailable`.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: DatabaseAddress) -> None:
         """:raises InvalidInput: a file cannot be made, or the tables are of a newer release."""
         self.address = address
         self.engine = engine(address, create=True)
@@ -73,7 +73,7 @@ class Recorder:
     def write(
         self,
         generation: int,
-        found: Sequence[Change],
+        found: Sequence[HistoryChange],
         reached: Mapping[str, int],
     ) -> int:
         """Add changes that a watch has brought.
@@ -90,7 +90,7 @@ class Recorder:
             _move(connection, state, reached)
             return len(new)
 
-    def list(self, generation: int, found: Sequence[Change]) -> None:
+    def list(self, generation: int, found: Sequence[HistoryChange]) -> None:
         """Add changes of a listing; whoever lists adds them before the gap is closed."""
         with transaction(self.engine, self.address) as connection:
             _add(connection, generation, found)
@@ -155,7 +155,7 @@ def _state(connection: Connection, *, lock: bool = False) -> State:
     )
 
 
-def _witness(connection: Connection, generation: int) -> Witness | None:
+def _witness(connection: Connection, generation: int) -> HistoryWitness | None:
     newest = (
         sql.select(changes.c.key, changes.c.revision, changes.c.value)
         .where(changes.c.generation == generation, changes.c.value.is_not(None))
@@ -163,7 +163,9 @@ def _witness(connection: Connection, generation: int) -> Witness | None:
         .limit(1)
     )
     row = connection.execute(newest).first()
-    return Witness(row.key, row.revision, bytes(row.value)) if row else None
+    return (
+        HistoryWitness(row.key, row.revision, bytes(row.value)) if row else None
+    )
 
 
 def _position(state: State, key: str) -> int:
@@ -179,7 +181,7 @@ def _position(state: State, key: str) -> int:
 
 
 def _add(
-    connection: Connection, generation: int, found: Iterable[Change]
+    connection: Connection, generation: int, found: Iterable[HistoryChange]
 ) -> None:
     rows = [_row(change, generation) for change in found]
     insert = (
@@ -192,7 +194,7 @@ def _add(
         connection.execute(statement, rows[start : start + _AT_ONCE])
 
 
-def _row(change: Change, generation: int) -> dict[str, Any]:
+def _row(change: HistoryChange, generation: int) -> dict[str, Any]:
     kind, resource = change.ref or ("", "")
     return {
         "generation": generation,
@@ -233,15 +235,15 @@ def _set(connection: Connection, name: str, value: str) -> None:
 
 def _gone(
     connection: Connection, gap: Gap, present: Mapping[str, set[str]]
-) -> Iterator[Change]:
+) -> Iterator[HistoryChange]:
     """The removals of what was there before a gap and is not there after it."""
     for row in connection.execute(live()).all():
         prefix = next((p for p in present if row.key.startswith(p)), None)
         if prefix is None or row.key in present[prefix]:
             continue
-        yield Change(
+        yield HistoryChange(
             row.key,
-            Kind(row.kind),
+            ChangeKind(row.kind),
             Ref(row.type, row.resource) if row.type else None,
             gap.last,
             seen=gap.seen,

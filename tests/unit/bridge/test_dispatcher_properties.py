@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from orchestrator.bridge.dispatching import Dispatcher
+from orchestrator.bridge.dispatching.tenants import QueuePlace
 from orchestrator.clients.queue import PORTION
 from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Run, Step
 
-from tests.doubles import RecordingQueue
+from tests.doubles import ManualClock, RecordingQueue
 from tests.factories import job, network
-
-from .test_looks import Clock
 
 TENANT_LIMIT, TOTAL_LIMIT = 12, 32
 TENANTS = "abcd"
@@ -25,18 +23,19 @@ TENANTS = "abcd"
 class Dispatching(RuleBasedStateMachine):
     """A bridge, workers and a broker, as a dispatcher sees them."""
 
-    clock: Clock
-
     def __init__(self) -> None:
         super().__init__()
         self.broker = RecordingQueue()
+        self.clock = ManualClock()
         queue: Any = self.broker
         self.dispatcher = Dispatcher(
             queue,
             self.clock.timer,
-            look_interval=1.0,
+            poll_interval=1.0,
             tenant_limit=TENANT_LIMIT,
             total_limit=TOTAL_LIMIT,
+            clock=self.clock.clock,
+            chance=self.clock.chance,
         )
         self.jobs: dict[str, Job] = {}
         """Those that are not over, by id."""
@@ -139,26 +138,26 @@ class Dispatching(RuleBasedStateMachine):
     @invariant()
     def what_may_be_sent_is_sent_or_will_be(self) -> None:
         """Without another event."""
-        lanes = self.dispatcher._lanes
-        assert {tenant for tenant, lane in lanes.items() if lane.ready} == set(
-            self.dispatcher._ready
-        )
-        seen = {
-            name
-            for lane in lanes.values()
-            for name in (*lane.ready, *lane.in_flight, *lane.sleeping, *lane.waiting)
-        }
-        assert seen == set(self.jobs)
+        tenants = self.dispatcher.tenants
+        known = tenants.known.values()
+        assert {tenant.name for tenant in known if tenant.ready} == set(tenants.ready)
+        placed = [
+            job
+            for tenant in known
+            for place in QueuePlace
+            for job in tenant.at(place).values()
+            if job.place is place and job.tenant is tenant
+        ]
+        assert sorted(job.id for job in placed) == sorted(self.jobs)
         out = self.untaken | self.under_way
-        assert (
-            {name for lane in lanes.values() for name in lane.in_flight}
-            == out
-            == self.dispatcher._in_flight
-        )
+        assert {job.id for job in placed if job.place is QueuePlace.IN_FLIGHT} == out
+        assert len(out) == tenants.in_flight
         if len(out) == TOTAL_LIMIT:
             return
-        for lane in lanes.values():
-            if lane.ready and len(lane.in_flight) < (1 if lane.open else TENANT_LIMIT):
+        for tenant in known:
+            if tenant.ready and len(tenant.in_flight) < (
+                1 if tenant.circuit.open else TENANT_LIMIT
+            ):
                 assert self.dispatcher.next_flush() is not None
 
     def teardown(self) -> None:
@@ -178,8 +177,7 @@ class Dispatching(RuleBasedStateMachine):
         raise AssertionError(f"{len(self.jobs)} jobs are left, and the loop turns for nothing")
 
 
-def test_no_job_is_lost_from_sight(monkeypatch: pytest.MonkeyPatch) -> None:
-    Dispatching.clock = Clock(monkeypatch)
+def test_no_job_is_lost_from_sight() -> None:
     chosen = settings(
         max_examples=300,
         stateful_step_count=40,

@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from orchestrator.bridge import health
 from orchestrator.bridge.health import HANGS, TAKEOVER_HANGS, Health
 from orchestrator.views.health import LOOP_SILENCE, STANDBY_SILENCE, WATCH_SILENCE
 
-from tests.doubles import MemoryStore
-
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.doubles import ManualClock, MemoryStore
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(health, "time", clock)
-    return clock
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 def leading(told: Health) -> None:
@@ -41,9 +31,9 @@ STATES: list[tuple[Callable[[Health], None], float, float]] = [
     ("enter", "well_for", "lives_for"), STATES, ids=["standby", "taking over", "leader"]
 )
 def test_silence_is_a_fault_long_before_a_restart_would_help(
-    clock: Clock, enter: Callable[[Health], None], well_for: float, lives_for: float
+    clock: ManualClock, enter: Callable[[Health], None], well_for: float, lives_for: float
 ) -> None:
-    told = Health()
+    told = Health(clock.clock)
     enter(told)
     clock.now += min(well_for, lives_for) - 1
     assert (told.fault(), told.hangs()) == ("", "")
@@ -54,8 +44,8 @@ def test_silence_is_a_fault_long_before_a_restart_would_help(
     assert told.hangs()
 
 
-def test_a_bridge_that_waits_for_its_types_does_not_hang(clock: Clock) -> None:
-    told = Health()
+def test_a_bridge_that_waits_for_its_types_does_not_hang(clock: ManualClock) -> None:
+    told = Health(clock.clock)
     clock.now += 1_000_000
 
     assert (told.role, told.fault(), told.hangs()) == ("starting", "", "")
@@ -63,9 +53,9 @@ def test_a_bridge_that_waits_for_its_types_does_not_hang(clock: Clock) -> None:
 
 @pytest.mark.parametrize("recovers", [Health.heard, leading], ids=["standby", "leader"])
 def test_trouble_with_etcd_is_told_until_etcd_has_answered(
-    clock: Clock, recovers: Callable[[Health], None]
+    clock: ManualClock, recovers: Callable[[Health], None]
 ) -> None:
-    told = Health()
+    told = Health(clock.clock)
     leading(told)
     told.troubled("etcd refuses us")
     told.standing_by()
@@ -75,8 +65,8 @@ def test_trouble_with_etcd_is_told_until_etcd_has_answered(
     assert told.fault() == ""
 
 
-def test_a_deaf_watch_is_a_fault_though_the_loop_comes_round(clock: Clock) -> None:
-    told = Health()
+def test_a_deaf_watch_is_a_fault_though_the_loop_comes_round(clock: ManualClock) -> None:
+    told = Health(clock.clock)
     watch = MemoryStore().watch((), 1)
     watch.silent_for = WATCH_SILENCE + 1
     told.leading(watch)

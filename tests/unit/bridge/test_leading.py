@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from orchestrator.bridge import leading
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import Leadership, LeadershipLost
 from orchestrator.bridge.leading import Leading
@@ -15,7 +15,7 @@ from orchestrator.clients.store import Compacted, HistoryChanged
 from orchestrator.errors import StoreForbidden, StoreUnavailable
 
 from tests import factories
-from tests.doubles import MemoryStore
+from tests.doubles import ManualClock, MemoryStore
 
 KEYS = factories.keys()
 Step = Callable[[], None]
@@ -38,7 +38,8 @@ class Bridge:
 
     def __init__(self, *steps: Step) -> None:
         self.store = MemoryStore()
-        self.health = Health()
+        self.clock = ManualClock()
+        self.health = Health(self.clock.clock)
         self.stopping = threading.Event()
         self.leaders: list[int] = []
         self.faults: list[str] = []
@@ -53,7 +54,16 @@ class Bridge:
         return ScriptedTerm(step)
 
     def run(self) -> Sequence[int]:
-        Leading(self.store, KEYS, 10, self.begin, self.health).run(self.stopping)
+        leading = Leading(
+            self.store,
+            KEYS,
+            10,
+            self.begin,
+            self.health,
+            clock=self.clock.clock,
+            chance=self.clock.chance,
+        )
+        leading.run(self.stopping)
         return self.leaders
 
 
@@ -87,12 +97,13 @@ def test_history_that_is_compacted_again_and_again_costs_no_leadership() -> None
     assert len(set(Bridge(compacted, compacted, compacted).run())) == 1
 
 
-def test_trouble_that_comes_again_much_later_costs_no_leadership(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(leading, "_SOUND", 0.0)
-    trouble = raising(StoreUnavailable("no answer in time"))
-    first, second, third = Bridge(trouble, trouble).run()
+def test_trouble_that_comes_again_much_later_costs_no_leadership() -> None:
+    def trouble() -> None:
+        bridge.clock.pass_(60.0)
+        raise StoreUnavailable("no answer in time")
+
+    bridge = Bridge(trouble, trouble)
+    first, second, third = bridge.run()
 
     assert first == second == third
 
@@ -104,6 +115,22 @@ def test_a_history_or_a_lead_that_is_lost_is_not_gone_on_with(error: Exception) 
     first, second = Bridge(raising(error)).run()
 
     assert first < second
+
+
+def test_the_pause_after_trouble_that_comes_again_grows() -> None:
+    ends: list[float] = []
+
+    def trouble() -> None:
+        ends.append(bridge.clock.now)
+        raise StoreUnavailable("no answer in time")
+
+    bridge = Bridge(*[trouble] * 12)
+    bridge.run()
+
+    pauses = [after - before for before, after in pairwise(ends)]
+    assert pauses[0] == 0.0, "the first time, a new term begins at once"
+    assert 0.1 <= pauses[1] <= 0.3
+    assert all(2.5 <= pause <= 7.5 for pause in pauses[-4:])
 
 
 def test_nobody_leads_once_the_bridge_has_stopped() -> None:

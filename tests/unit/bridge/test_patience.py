@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from tests.doubles import ManualClock
 from tests.factories import network, port
 from tests.unit.system.bench import Bench
 
 N1, P1 = network(), port()
 
 
-class Clock:
-    now = 1000.0
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
-    return clock
-
-
-@pytest.fixture
-def bench(clock: Clock) -> Bench:
+def bench(clock: ManualClock) -> Bench:
     """A port that was built from a network, which is to be deleted."""
-    bench = Bench()
-    bench.reconciler._patience = 5.0
+    bench = Bench(clock.clock, patience=5.0)
     bench.put(N1)
     bench.put(P1, network_id="n1")
     bench.quiet()
@@ -37,7 +29,7 @@ def bench(clock: Clock) -> Bench:
     return bench
 
 
-def decide(bench: Bench, clock: Clock, after: float) -> bool:
+def decide(bench: Bench, clock: ManualClock, after: float) -> bool:
     """Whether the deletion has begun *after* so many seconds more."""
     clock.now += after
     bench.world.touch(N1)
@@ -45,12 +37,12 @@ def decide(bench: Bench, clock: Clock, after: float) -> bool:
     return any(job.ref == N1 for job in bench.world.graph.jobs.values())
 
 
-def test_it_ends(bench: Bench, clock: Clock) -> None:
+def test_it_ends(bench: Bench, clock: ManualClock) -> None:
     assert not decide(bench, clock, 4.0)
     assert decide(bench, clock, 2.0)
 
 
-def test_it_begins_anew_when_nobody_was_listening(bench: Bench, clock: Clock) -> None:
+def test_it_begins_anew_when_nobody_was_listening(bench: Bench, clock: ManualClock) -> None:
     clock.now += 60.0  # the process was stopped
     bench.reconciler.begin_patience_anew()
     bench.settle()
@@ -59,7 +51,7 @@ def test_it_begins_anew_when_nobody_was_listening(bench: Bench, clock: Clock) ->
     assert decide(bench, clock, 2.0)
 
 
-def test_what_was_written_meanwhile_is_seen_first(bench: Bench, clock: Clock) -> None:
+def test_what_was_written_meanwhile_is_seen_first(bench: Bench, clock: ManualClock) -> None:
     clock.now += 60.0
     bench.reconciler.begin_patience_anew()
     bench.mark(P1)

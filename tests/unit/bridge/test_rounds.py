@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import pytest
 from orchestrator.bridge.rounds import Rounds
 from orchestrator.core.refs import Ref
 
+from tests.doubles import ManualClock
+
 INTERVAL = 60.0
 MANY = [Ref("node", f"n{i}") for i in range(3000)]
 
 
-@dataclass
-class Clock:
-    now: float = 1_000_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def turns(rounds: Rounds, clock: Clock, refs: list[Ref], seconds: float) -> list[tuple[float, Ref]]:
+def turns(
+    rounds: Rounds, clock: ManualClock, refs: list[Ref], seconds: float
+) -> list[tuple[float, Ref]]:
     """Who is due when, asked as the bridge asks."""
     found: list[tuple[float, Ref]] = []
     end = clock.now + seconds
@@ -35,8 +30,8 @@ def turns(rounds: Rounds, clock: Clock, refs: list[Ref], seconds: float) -> list
 @pytest.mark.parametrize("start", [0.0, 17.3, 59.999])
 @pytest.mark.parametrize("count", [1, 3, 3000])
 def test_everybody_is_due_once_an_interval(count: int, start: float) -> None:
-    clock = Clock(1_000_000_020.0 + start)
-    rounds = Rounds(INTERVAL, 48, clock)
+    clock = ManualClock(1_000_000_020.0 + start)
+    rounds = Rounds(INTERVAL, 48, clock.clock)
     for _ in range(3):
         assert Counter(ref for _, ref in turns(rounds, clock, MANY[:count], INTERVAL)) == Counter(
             MANY[:count]
@@ -44,8 +39,8 @@ def test_everybody_is_due_once_an_interval(count: int, start: float) -> None:
 
 
 def test_the_turns_are_an_interval_apart() -> None:
-    clock = Clock()
-    rounds = Rounds(INTERVAL, 48, clock)
+    clock = ManualClock()
+    rounds = Rounds(INTERVAL, 48, clock.clock)
     first, second = (
         {ref: at for at, ref in turns(rounds, clock, MANY, INTERVAL)} for _ in range(2)
     )
@@ -54,8 +49,8 @@ def test_the_turns_are_an_interval_apart() -> None:
 
 
 def test_the_load_is_even() -> None:
-    clock = Clock()
-    rounds = Rounds(INTERVAL, 48, clock)
+    clock = ManualClock()
+    rounds = Rounds(INTERVAL, 48, clock.clock)
     turns(rounds, clock, MANY, INTERVAL)
     start = clock.now
     seconds = Counter(int(at - start) for at, _ in turns(rounds, clock, MANY, INTERVAL - 0.1))
@@ -64,25 +59,25 @@ def test_the_load_is_even() -> None:
 
 
 def test_a_new_leader_goes_on_where_the_old_one_was() -> None:
-    clock = Clock()
-    old = Rounds(INTERVAL, 48, clock)
+    clock = ManualClock()
+    old = Rounds(INTERVAL, 48, clock.clock)
     before = turns(old, clock, MANY, 25.0)
-    after = turns(Rounds(INTERVAL, 48, clock), clock, MANY, 35.0)
+    after = turns(Rounds(INTERVAL, 48, clock.clock), clock, MANY, 35.0)
 
     assert Counter(ref for _, ref in before + after) == Counter(MANY)
 
 
 def test_who_was_missed_while_the_bridge_was_busy_is_due_once() -> None:
-    clock = Clock()
-    rounds = Rounds(INTERVAL, 48, clock)
+    clock = ManualClock()
+    rounds = Rounds(INTERVAL, 48, clock.clock)
     clock.now += 5 * INTERVAL
 
     assert Counter(rounds.due(lambda: MANY)) == Counter(MANY)
 
 
 def test_a_look_out_of_turn_stands_for_one_whose_turn_is_now() -> None:
-    clock = Clock()
-    rounds = Rounds(INTERVAL, 48, clock)
+    clock = ManualClock()
+    rounds = Rounds(INTERVAL, 48, clock.clock)
     (turn,) = [at for at, _ in turns(rounds, clock, MANY[:1], INTERVAL)]
     clock.now = turn + INTERVAL - 6
     rounds.due(lambda: MANY[:1])
@@ -93,8 +88,8 @@ def test_a_look_out_of_turn_stands_for_one_whose_turn_is_now() -> None:
 
 
 def test_somebody_new_is_due_in_the_next_round() -> None:
-    clock = Clock()
-    rounds = Rounds(INTERVAL, 48, clock)
+    clock = ManualClock()
+    rounds = Rounds(INTERVAL, 48, clock.clock)
     turns(rounds, clock, MANY[:10], INTERVAL)
 
     assert Counter(ref for _, ref in turns(rounds, clock, MANY[:20], 2 * INTERVAL))[MANY[15]] in (
@@ -104,4 +99,6 @@ def test_somebody_new_is_due_in_the_next_round() -> None:
 
 
 def test_nobody_is_nobody() -> None:
-    assert turns(Rounds(INTERVAL, 48, clock := Clock()), clock, [], INTERVAL) == []
+    clock = ManualClock()
+
+    assert turns(Rounds(INTERVAL, 48, clock.clock), clock, [], INTERVAL) == []

@@ -13,10 +13,8 @@ from orchestrator.core.keys import job_of
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.refs import JobId, RunId
 
-from tests.doubles import RecordingQueue
+from tests.doubles import ManualClock, RecordingQueue
 from tests.factories import job, network
-
-from .test_looks import Clock
 
 BUSY, BROKEN = "busy", "broken"
 
@@ -26,8 +24,8 @@ def created(name: str, tenant: str) -> Any:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -36,13 +34,12 @@ def broker() -> RecordingQueue:
 
 
 @pytest.fixture
-def dispatcher(clock: Clock, broker: RecordingQueue) -> Dispatcher:
+def dispatcher(clock: ManualClock, broker: RecordingQueue) -> Dispatcher:
     """All but one of the requests to Heat that may be made at once are under way for another tenant."""
-    queue: Any = broker
-    made = Dispatcher(queue, clock.timer, look_interval=1.0, total_limit=2)
-    made.submit(created("b0", BUSY))
-    flush(made)
-    return made
+    dispatcher = made(clock, broker, total_limit=2)
+    dispatcher.submit(created("b0", BUSY))
+    flush(dispatcher)
+    return dispatcher
 
 
 def flush(dispatcher: Dispatcher) -> None:
@@ -61,7 +58,7 @@ def open_circuit(dispatcher: Dispatcher) -> None:
 
 
 def test_the_loop_is_woken_when_an_open_circuit_may_try_again(
-    dispatcher: Dispatcher, clock: Clock
+    dispatcher: Dispatcher, clock: ManualClock
 ) -> None:
     open_circuit(dispatcher)
     pause = dispatcher.next_flush()
@@ -73,7 +70,7 @@ def test_the_loop_is_woken_when_an_open_circuit_may_try_again(
 
 
 def test_the_loop_is_not_woken_for_what_may_not_be_sent(
-    dispatcher: Dispatcher, clock: Clock
+    dispatcher: Dispatcher, clock: ManualClock
 ) -> None:
     """Every request that may be made at once is under way: an event says when one is over, no clock."""
     open_circuit(dispatcher)
@@ -85,7 +82,7 @@ def test_the_loop_is_not_woken_for_what_may_not_be_sent(
 
 
 def test_the_loop_is_not_woken_before_the_broker_is_tried_again(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     broker.available = False
     open_circuit(dispatcher)
@@ -114,9 +111,11 @@ def test_a_job_that_is_not_to_run_any_more_frees_its_place(
 # Several jobs in a message ---------------------------------------------------------------------------
 
 
-def made(clock: Clock, broker: RecordingQueue, **limits: int) -> Dispatcher:
+def made(clock: ManualClock, broker: RecordingQueue, **limits: int) -> Dispatcher:
     queue: Any = broker
-    return Dispatcher(queue, clock.timer, look_interval=1.0, **limits)
+    return Dispatcher(
+        queue, clock.timer, poll_interval=1.0, clock=clock.clock, chance=clock.chance, **limits
+    )
 
 
 def sent(broker: RecordingQueue) -> list[int]:
@@ -129,7 +128,7 @@ def runs(broker: RecordingQueue) -> list[str]:
 
 
 def test_what_is_ready_is_shared_between_a_few_messages(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     dispatcher = made(clock, broker)
     for n in range(8):
@@ -141,7 +140,7 @@ def test_what_is_ready_is_shared_between_a_few_messages(
 
 
 def test_much_that_is_ready_of_many_tenants_is_sent_in_full_messages(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     dispatcher = made(clock, broker)
     for n in range(80):
@@ -152,7 +151,7 @@ def test_much_that_is_ready_of_many_tenants_is_sent_in_full_messages(
 
 
 def test_much_is_sent_in_full_messages_up_to_the_limit(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     dispatcher = made(clock, broker, tenant_limit=32)
     for n in range(200):
@@ -163,7 +162,7 @@ def test_much_is_sent_in_full_messages_up_to_the_limit(
 
 
 def test_room_for_a_few_is_kept_until_there_is_room_for_a_message(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     dispatcher = made(clock, broker, tenant_limit=32)
     jobs = [created(f"n{n}", "t") for n in range(200)]
@@ -181,7 +180,9 @@ def test_room_for_a_few_is_kept_until_there_is_room_for_a_message(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
-def test_a_small_limit_is_kept_and_used(clock: Clock, broker: RecordingQueue, limit: int) -> None:
+def test_a_small_limit_is_kept_and_used(
+    clock: ManualClock, broker: RecordingQueue, limit: int
+) -> None:
     dispatcher = made(clock, broker, tenant_limit=limit)
     for n in range(20):
         dispatcher.submit(created(f"n{n}", "t"))
@@ -191,7 +192,7 @@ def test_a_small_limit_is_kept_and_used(clock: Clock, broker: RecordingQueue, li
 
 
 def test_tenants_take_turns_from_one_sending_to_the_next(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     """The total leaves room for a few messages only; it is not always the same tenant's."""
     dispatcher = made(clock, broker, total_limit=PORTION)
@@ -211,7 +212,7 @@ def test_tenants_take_turns_from_one_sending_to_the_next(
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 8, 9])
 def test_a_small_limit_of_all_tenants_is_kept_and_used(
-    clock: Clock, broker: RecordingQueue, limit: int
+    clock: ManualClock, broker: RecordingQueue, limit: int
 ) -> None:
     dispatcher = made(clock, broker, total_limit=limit)
     for n in range(40):
@@ -221,7 +222,9 @@ def test_a_small_limit_of_all_tenants_is_kept_and_used(
     assert limit * 3 / 4 <= sum(sent(broker)) <= limit
 
 
-def test_a_job_with_which_a_worker_died_is_sent_alone(clock: Clock, broker: RecordingQueue) -> None:
+def test_a_job_with_which_a_worker_died_is_sent_alone(
+    clock: ManualClock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker)
     for n in range(12):
         dispatcher.submit(created(f"n{n}", "t"), alone=n in (1, 2))
@@ -237,7 +240,7 @@ def test_a_job_with_which_a_worker_died_is_sent_alone(clock: Clock, broker: Reco
 
 
 def test_a_job_that_has_come_further_keeps_company_again(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     dispatcher = made(clock, broker)
     suspect = created("n0", "t")
@@ -257,7 +260,7 @@ def test_a_job_that_has_come_further_keeps_company_again(
     assert len(company) > 1
 
 
-def test_what_could_not_be_sent_keeps_its_place(clock: Clock, broker: RecordingQueue) -> None:
+def test_what_could_not_be_sent_keeps_its_place(clock: ManualClock, broker: RecordingQueue) -> None:
     dispatcher = made(clock, broker)
     jobs = [created(f"n{n}", "t") for n in range(8)]
     for one in jobs:
@@ -272,7 +275,7 @@ def test_what_could_not_be_sent_keeps_its_place(clock: Clock, broker: RecordingQ
 
 
 def test_many_that_fail_together_open_the_circuit_once(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     """They were under way when it opened, so they say nothing about whether Heat is back."""
     dispatcher = made(clock, broker)
@@ -290,7 +293,9 @@ def test_many_that_fail_together_open_the_circuit_once(
     assert pause < 1.6
 
 
-def test_a_job_that_a_worker_takes_is_not_sent_again(clock: Clock, broker: RecordingQueue) -> None:
+def test_a_job_that_a_worker_takes_is_not_sent_again(
+    clock: ManualClock, broker: RecordingQueue
+) -> None:
     """It was sent, though sending it raised; or by the leader before."""
     dispatcher = made(clock, broker, tenant_limit=1)
     one, two = created("n1", "t"), created("n2", "t")
@@ -303,7 +308,7 @@ def test_a_job_that_a_worker_takes_is_not_sent_again(clock: Clock, broker: Recor
     assert runs(broker) == [f"t/{two.id}"], "the one place is for the other"
 
 
-def test_a_tenant_that_comes_back_is_served(clock: Clock, broker: RecordingQueue) -> None:
+def test_a_tenant_that_comes_back_is_served(clock: ManualClock, broker: RecordingQueue) -> None:
     """All that was ready of it was taken by a worker meanwhile."""
     dispatcher = made(clock, broker)
     one, two = created("n1", "t"), created("n2", "t")
@@ -315,7 +320,7 @@ def test_a_tenant_that_comes_back_is_served(clock: Clock, broker: RecordingQueue
     assert runs(broker) == [f"t/{two.id}"]
 
 
-def test_little_room_is_used_after_a_while(clock: Clock, broker: RecordingQueue) -> None:
+def test_little_room_is_used_after_a_while(clock: ManualClock, broker: RecordingQueue) -> None:
     """Most requests hang; what is free is not kept for a whole message for ever."""
     dispatcher = made(clock, broker, tenant_limit=32)
     jobs = [created(f"n{n}", "t") for n in range(100)]
@@ -338,7 +343,7 @@ def test_little_room_is_used_after_a_while(clock: Clock, broker: RecordingQueue)
 
 
 def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     dispatcher = made(clock, broker, total_limit=64)
     under_way: list[tuple[JobId, str]] = []
@@ -366,7 +371,7 @@ def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(
 # Workers that are busy --------------------------------------------------------------------------------
 
 
-def taken(dispatcher: Dispatcher, clock: Clock, name: str, *, after: float) -> Job:
+def taken(dispatcher: Dispatcher, clock: ManualClock, name: str, *, after: float) -> Job:
     """A job is sent at once, and a worker takes it after some seconds."""
     one: Job = created(name, BUSY)
     dispatcher.submit(one)
@@ -377,7 +382,7 @@ def taken(dispatcher: Dispatcher, clock: Clock, name: str, *, after: float) -> J
 
 
 @pytest.fixture
-def busy(clock: Clock, broker: RecordingQueue) -> Dispatcher:
+def busy(clock: ManualClock, broker: RecordingQueue) -> Dispatcher:
     """Messages wait for the workers for a tenth of a second, and a job is under way."""
     dispatcher = made(clock, broker)
     for n in range(100):
@@ -389,7 +394,7 @@ def busy(clock: Clock, broker: RecordingQueue) -> Dispatcher:
 
 
 def test_while_workers_are_busy_a_message_is_filled(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     """By jobs of several tenants, if there are not enough of one."""
     for n in range(PORTION + 1):
@@ -404,7 +409,7 @@ def test_while_workers_are_busy_a_message_is_filled(
 
 
 def test_what_waits_for_others_goes_once_nothing_is_under_way(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     for n in range(3):
         busy.submit(created(f"n{n}", "t"))
@@ -417,7 +422,7 @@ def test_what_waits_for_others_goes_once_nothing_is_under_way(
 
 
 def test_nobody_waits_for_others_longer_than_messages_wait_for_workers(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     one = created("n1", "t")
     busy.submit(one)
@@ -434,7 +439,7 @@ def test_nobody_waits_for_others_longer_than_messages_wait_for_workers(
 
 
 def test_workers_that_take_nothing_for_long_do_not_keep_others_for_long(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     for n in range(10):
         taken(busy, clock, f"c{n}", after=60.0)
@@ -444,7 +449,9 @@ def test_workers_that_take_nothing_for_long_do_not_keep_others_for_long(
     assert busy.next_flush() == pytest.approx(LONGEST_HOLD)
 
 
-def test_where_workers_take_at_once_nobody_waits(clock: Clock, broker: RecordingQueue) -> None:
+def test_where_workers_take_at_once_nobody_waits(
+    clock: ManualClock, broker: RecordingQueue
+) -> None:
     """However long Heat takes."""
     dispatcher = made(clock, broker)
     for n in range(10):
@@ -454,7 +461,7 @@ def test_where_workers_take_at_once_nobody_waits(clock: Clock, broker: Recording
 
 
 def test_what_waits_for_others_where_there_is_little_room(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     """Two reasons to wait, and a loop that turns only when there is something to do."""
     jobs = [created(f"n{n}", "t") for n in range(100)]
@@ -478,7 +485,7 @@ def test_what_waits_for_others_where_there_is_little_room(
 
 
 def test_what_waits_for_others_keeps_its_place(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     jobs = [created(f"n{n}", f"t{n % 2}") for n in range(PORTION)]
     for one in jobs:
@@ -492,7 +499,7 @@ def test_what_waits_for_others_keeps_its_place(
 
 
 def test_what_is_to_be_alone_waits_for_nobody(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     one = created("n1", "t")
     busy.submit(one, alone=True)
@@ -502,20 +509,20 @@ def test_what_is_to_be_alone_waits_for_nobody(
 
 
 def test_a_job_that_tries_whether_heat_is_back_goes_alone(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     """Its requests may hang, and with them a worker's slot and whoever else is in the message."""
     open_circuit(busy)
     clock.pass_(2.0)
     for n in range(PORTION):
-        busy.submit(created(f"n{n}", "t"))
+        busy.submit(created(f"m{n}", "t"))
     flush(busy)
 
     assert sorted(sent(broker)) == [1, PORTION]
 
 
 def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
     dispatcher = made(clock, broker)
     dispatcher.begin()
@@ -535,7 +542,7 @@ def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(
 
 
 def test_how_long_messages_wait_is_told(
-    clock: Clock, broker: RecordingQueue, busy: Dispatcher
+    clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     assert busy.wait == pytest.approx(0.1, rel=0.01)
     busy.over(created("b100", BUSY).id, BUSY)
@@ -546,7 +553,9 @@ def test_how_long_messages_wait_is_told(
     assert busy.wait == pytest.approx(7.0), "no worker takes anything any more"
 
 
-def test_how_much_waits_and_is_under_way_is_told(clock: Clock, broker: RecordingQueue) -> None:
+def test_how_much_waits_and_is_under_way_is_told(
+    clock: ManualClock, broker: RecordingQueue
+) -> None:
     dispatcher = made(clock, broker, tenant_limit=32)
     for n in range(100):
         dispatcher.submit(created(f"n{n}", "t"))
@@ -556,10 +565,9 @@ def test_how_much_waits_and_is_under_way_is_told(clock: Clock, broker: Recording
 
 
 def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_waiting(
-    clock: Clock, broker: RecordingQueue
+    clock: ManualClock, broker: RecordingQueue
 ) -> None:
-    queue: Any = broker
-    dispatcher = Dispatcher(queue, clock.timer, look_interval=1.0)
+    dispatcher = made(clock, broker)
     at_fault = [created(f"bad{n}", BROKEN) for n in range(4)]
     for one in at_fault:
         dispatcher.submit(one)
@@ -584,7 +592,7 @@ def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_wait
 
 
 def _sent_until(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue, before: int, wanted: JobId
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue, before: int, wanted: JobId
 ) -> list[JobId]:
     """What is sent, up to a job; those that are at fault are answered as before. It takes no time to speak of."""
     end = clock.now + 2.0

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import pytest
 from orchestrator import settings
-from orchestrator.clients.database import Address, parse
+from orchestrator.clients.database import DatabaseAddress, parse
 from orchestrator.errors import SettingsError
 
 
 @pytest.mark.parametrize(
     ("text", "address", "shown"),
     [
-        ("/var/lib/o/history.db", Address("/var/lib/o/history.db"), "/var/lib/o/history.db"),
-        ("history.db", Address("history.db"), "history.db"),
-        ("sqlite:///history.db", Address("history.db"), "history.db"),
-        ("sqlite:////srv/history.db", Address("/srv/history.db"), "/srv/history.db"),
+        (
+            "/var/lib/o/history.db",
+            DatabaseAddress("/var/lib/o/history.db"),
+            "/var/lib/o/history.db",
+        ),
+        ("history.db", DatabaseAddress("history.db"), "history.db"),
+        ("sqlite:///history.db", DatabaseAddress("history.db"), "history.db"),
+        ("sqlite:////srv/history.db", DatabaseAddress("/srv/history.db"), "/srv/history.db"),
         (
             "postgresql://me:canary@db:5433/history?sslmode=require",
-            Address(url="postgresql+psycopg://me:canary@db:5433/history?sslmode=require"),
+            DatabaseAddress(url="postgresql+psycopg://me:canary@db:5433/history?sslmode=require"),
             "PostgreSQL at db:5433/history",
         ),
         (
             "postgres:///history",
-            Address(url="postgresql+psycopg:///history"),
+            DatabaseAddress(url="postgresql+psycopg:///history"),
             "PostgreSQL at this machine/history",
         ),
     ],
     ids=["absolute path", "relative path", "sqlite", "sqlite, absolute", "server", "socket"],
 )
-def test_a_path_or_a_url_names_a_database(text: str, address: Address, shown: str) -> None:
+def test_a_path_or_a_url_names_a_database(text: str, address: DatabaseAddress, shown: str) -> None:
     assert parse(text) == address
     assert str(parse(text)) == shown
 

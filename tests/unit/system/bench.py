@@ -17,6 +17,7 @@ from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.outcomes import Outcomes
 from orchestrator.bridge.reconciling import Reconciler
 from orchestrator.clients.types import Types
+from orchestrator.clock import CLOCK, Clock
 from orchestrator.core import effects
 from orchestrator.core.facts import RunMoved
 from orchestrator.core.jobs import Action, Job
@@ -36,7 +37,8 @@ TENANTS = (factories.TENANT, "t2")
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = CLOCK, patience: float = 0.0) -> None:
+        self._clock, self._patience = clock, patience
         self.keys = factories.keys()
         self.store = MemoryStore()
         self.heat = MemoryHeat()
@@ -130,9 +132,10 @@ class Bench:
             outcomes=self.outcomes,
             ready=lambda job: self.ready.setdefault(job.id),
             later=self._later,
-            patience=0.0,
+            patience=self._patience,
             as_string=False,
             brake=BrakeLimits(),
+            clock=self._clock,
         )
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:

@@ -18,7 +18,8 @@ from typing import Any, Self
 from orchestrator.bridge import loading
 from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import campaign
-from orchestrator.bridge.term import Term, Timing
+from orchestrator.bridge.term import Term
+from orchestrator.bridge.timing import Timing
 from orchestrator.clients.types import Types
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.keys import Keys
@@ -80,7 +81,7 @@ class System:
     targets: FixedTargets = field(default_factory=FixedTargets)
     outcome: Outcome = complete
     timing: Timing = field(
-        default_factory=lambda: Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2)
+        default_factory=lambda: Timing(poll_interval=0.02, monitoring_interval=3600.0, patience=0.2)
     )
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""

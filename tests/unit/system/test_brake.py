@@ -10,7 +10,7 @@ import pytest
 from orchestrator.bridge.identity import IdentityDiffers, IdentityGuard
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.loading import load
-from orchestrator.bridge.term import Timing
+from orchestrator.bridge.timing import Timing
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Brake, IdentityTrouble, RetryAsked
 from orchestrator.core.refs import Ref
@@ -29,7 +29,7 @@ NETS = [network(f"n{number}") for number in range(6)]
 
 @pytest.fixture
 def system() -> Iterator[System]:
-    timing = Timing(look_interval=0.02, monitoring_interval=3600.0, patience=0.2, brake=LIMITS)
+    timing = Timing(poll_interval=0.02, monitoring_interval=3600.0, patience=0.2, brake=LIMITS)
     with System(timing=timing) as running:
         for ref in NETS:
             running.put(ref)

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from orchestrator.bridge import dispatching
+from orchestrator.bridge.dispatching import resending
 from orchestrator.clients import queue
+from orchestrator.core.backoff import Backoff
 from orchestrator.core.keys import run_id
 from orchestrator.core.records import Step
 from orchestrator.core.refs import RunId
@@ -111,7 +112,7 @@ def test_one_find_in_trouble_does_not_hold_up_the_others(
             raise StoreUnavailable("the connection broke")
         original(context, run, work)
 
-    monkeypatch.setattr(dispatching, "LOST_AFTER", 0.1)
+    monkeypatch.setattr(resending, "LOST_AFTER", Backoff(initial=0.1, maximum=60.0))
     wait_for_heat(system)
     monkeypatch.setattr(polling, "record", record)
     system.outcome = complete

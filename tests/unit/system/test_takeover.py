@@ -10,7 +10,7 @@ import pytest
 from orchestrator.bridge import finished
 from orchestrator.bridge.outcomes import Outcomes
 from orchestrator.bridge.reconciling import Reconciler
-from orchestrator.bridge.term import Timing
+from orchestrator.bridge.timing import Timing
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
@@ -135,7 +135,7 @@ def test_a_superseded_job_that_was_sent_frees_its_place() -> None:
     """No worker was there to take the first version; the one place is for the second then."""
     with System(
         timing=Timing(
-            look_interval=0.02, monitoring_interval=3600.0, patience=0.2, tenant_requests=1
+            poll_interval=0.02, monitoring_interval=3600.0, patience=0.2, tenant_requests=1
         )
     ) as system:
         system.put(N1)

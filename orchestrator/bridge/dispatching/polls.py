@@ -6,12 +6,11 @@ processes together make one poll of a tenant at a time, and after a failure one 
 
 from __future__ import annotations
 
-import random
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..core.backoff import Backoff
-from ..core.records import Poll
+from ...clock import Chance, Clock
+from ...core.backoff import Backoff
+from ...core.records import Poll
 
 REFUSED = Backoff(initial=1.0, maximum=30.0, jitter=0.2)
 """Between polls that are refused. Each costs Keystone a token or two."""
@@ -32,7 +31,8 @@ class _Failed:
 class Polls:
     """By tenant. A tenant whose polls go as usual is not in here."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, chance: Chance) -> None:
+        self._clock, self._chance = clock, chance
         self._under_way: set[str] = set()
         self._failed: dict[str, _Failed] = {}
 
@@ -60,7 +60,9 @@ class Polls:
     def pause(self, tenant: str) -> float:
         """Seconds until the next poll may be sent."""
         failed = self._failed.get(tenant)
-        return max(failed.until - time.monotonic(), 0.0) if failed else 0.0
+        if failed is None:
+            return 0.0
+        return max(failed.until - self._clock.monotonic(), 0.0)
 
     # What happens ---------------------------------------------------------------------------------
 
@@ -70,9 +72,12 @@ class Polls:
     def note_failed(self, tenant: str, poll: Poll, revision: int) -> None:
         """A poll failed, once more."""
         self._under_way.discard(tenant)
-        backoff = REFUSED if poll.refused else UNAVAILABLE
-        pause = backoff.interval(max(poll.failures, 1), random.random())
-        self._failed[tenant] = _Failed(poll, revision, time.monotonic() + pause)
+        backoff = UNAVAILABLE
+        if poll.refused:
+            backoff = REFUSED
+        pause = backoff.interval(max(poll.failures, 1), self._chance())
+        until = self._clock.monotonic() + pause
+        self._failed[tenant] = _Failed(poll, revision, until)
 
     def note_over(self, tenant: str) -> bool:
         """The record is gone. Whether that says that polls which failed are answered again.
@@ -87,9 +92,8 @@ class Polls:
         """A job of the tenant got through to Heat: the next poll need not wait."""
         failed = self._failed.get(tenant)
         if failed is not None:
-            self._failed[tenant] = _Failed(
-                failed.poll, failed.revision, time.monotonic()
-            )
+            now = self._clock.monotonic()
+            self._failed[tenant] = replace(failed, until=now)
 
     def forget(self, tenant: str) -> None:
         """Nothing is left to poll for."""

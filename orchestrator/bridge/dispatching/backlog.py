@@ -8,10 +8,11 @@ message.
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable
 
-from ..errors import BrokerUnavailable
+from ...clock import Clock
+from ...errors import BrokerUnavailable
 
 _EVERY = 0.05
 """Seconds between questions to the broker, at the least."""
@@ -23,10 +24,10 @@ class Backlog:
     :param waiting: asks the broker how many nobody has taken.
     """
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
-        self._waiting = waiting
+    def __init__(self, waiting: Callable[[], int], clock: Clock) -> None:
+        self._waiting, self._clock = waiting, clock
         self._sent = self._taken = 0
-        self._asked = -_EVERY
+        self._asked = -math.inf
 
     def sent(self) -> int:
         """A message was sent: its number."""
@@ -46,7 +47,7 @@ class Backlog:
         return self._sent - self._taken > limit
 
     def _ask(self) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now - self._asked < _EVERY:
             return
         self._asked = now

@@ -6,9 +6,9 @@ The bridge tries twice a second; a line for each try would bury everything else.
 from __future__ import annotations
 
 import logging
-import time
 
-from ..events import EventName, count
+from ...clock import Clock
+from ...events import EventName, count
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +19,15 @@ REMINDER = 60.0
 class Outage:
     """Whether the broker takes messages. *reason* is why not; empty while it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.reason = ""
         self._since = 0.0
         self._told = 0.0
 
     def note(self, reason: str) -> None:
         """The broker did not take a message."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if not self.reason:
             self._since, self._told = now, 0.0
         self.reason = reason
@@ -46,7 +47,7 @@ class Outage:
         """The broker took a message."""
         if not self.reason:
             return
-        seconds = round(time.monotonic() - self._since, 1)
+        seconds = round(self._clock.monotonic() - self._since, 1)
         self.reason = ""
         count(EventName.BROKER_AVAILABLE)
         log.info(

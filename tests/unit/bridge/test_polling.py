@@ -1,54 +1,37 @@
-"""How often a tenant's stacks are looked at: by their age, and at once more often when a new one comes."""
+"""How often a tenant's stacks are polled: by their age, and at once more often when a new one comes."""
 
 from __future__ import annotations
 
-import heapq
-import time
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from orchestrator.bridge.dispatching import LONGEST_LOOK, MOST_LOOKS_WAITING, Dispatcher
+from orchestrator.bridge.dispatching import LONGEST_POLL_PAUSE, MOST_POLLS_WAITING, Dispatcher
 from orchestrator.clients.queue import LOOK, SUBMIT
 from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import JobId, Ref
 
 from tests import factories
-from tests.doubles import RecordingQueue
-
-
-class Clock:
-    """Both clocks of the dispatcher, and its timers: time passes when a test says so."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1_000_000.0
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(time, "time", lambda: self.now)
-
-    def timer(self, seconds: float, function: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (self.now + seconds, len(self._timers), function))
-
-    def pass_(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self._timers and self._timers[0][0] <= end:
-            self.now, _, function = heapq.heappop(self._timers)
-            function()
-        self.now = end
+from tests.doubles import ManualClock, RecordingQueue
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 class Prompt(RecordingQueue):
-    """A broker whose looks are taken at once."""
+    """A broker whose polls are taken at once."""
 
     def looks_waiting(self) -> int:
         return 0
+
+
+def dispatching(broker: RecordingQueue, clock: ManualClock) -> Dispatcher:
+    return Dispatcher(
+        broker, clock.timer, poll_interval=1.0, clock=clock.clock, chance=clock.chance
+    )
 
 
 @pytest.fixture
@@ -57,8 +40,8 @@ def broker() -> RecordingQueue:
 
 
 @pytest.fixture
-def dispatcher(clock: Clock, broker: RecordingQueue) -> Dispatcher:
-    return Dispatcher(broker, clock.timer, look_interval=1.0)
+def dispatcher(clock: ManualClock, broker: RecordingQueue) -> Dispatcher:
+    return dispatching(broker, clock)
 
 
 def job(name: str) -> JobId:
@@ -69,79 +52,79 @@ def created(name: str, tenant_id: str) -> Job:
     return factories.job(factories.network(name), tenant_id=tenant_id)
 
 
-def looks(broker: RecordingQueue) -> int:
+def polls(broker: RecordingQueue) -> int:
     return sum(message.tasks == (LOOK,) for message in broker.sent)
 
 
 def waits(dispatcher: Dispatcher, name: str, tenant: str = "t1") -> None:
     """Heat has taken the job. (The clock of the worker that says so is a day ahead: it does not matter.)"""
     dispatcher.moved(
-        job(name), tenant, Run(Step.WAITING, stack=name, asked_at=time.time() + 86_400.0)
+        job(name), tenant, Run(Step.WAITING, stack=name, asked_at=2_000_000.0 + 86_400.0)
     )
 
 
-def test_young_stacks_are_looked_at_every_interval_however_many(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+def test_young_stacks_are_polled_every_interval_however_many(
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     for n in range(500):
         waits(dispatcher, f"n{n}")
     clock.pass_(20.0)
 
-    assert 20 <= looks(broker) <= 25
+    assert 20 <= polls(broker) <= 25
 
 
-def test_old_stacks_are_looked_at_less_often(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+def test_old_stacks_are_polled_less_often(
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "old")
     clock.pass_(300.0)
-    before = looks(broker)
+    before = polls(broker)
     clock.pass_(60.0)
 
-    assert 8 <= looks(broker) - before <= 13, "every 5 to 7 s: a fiftieth of 300 to 360 s"
+    assert 8 <= polls(broker) - before <= 13, "every 5 to 7 s: a fiftieth of 300 to 360 s"
 
 
 def test_the_pause_has_a_bound(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "ancient")
     clock.pass_(100_000.0)
-    before = looks(broker)
-    clock.pass_(20 * LONGEST_LOOK)
+    before = polls(broker)
+    clock.pass_(20 * LONGEST_POLL_PAUSE)
 
-    assert 20 <= looks(broker) - before <= 25
+    assert 20 <= polls(broker) - before <= 25
 
 
-def test_a_new_stack_does_not_wait_for_the_look_at_the_old_ones(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+def test_a_new_stack_does_not_wait_for_the_poll_of_the_old_ones(
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "ancient")
     clock.pass_(100_000.0)
     waits(dispatcher, "new")
-    before = looks(broker)
+    before = polls(broker)
     clock.pass_(1.2)
 
-    assert looks(broker) == before + 1
+    assert polls(broker) == before + 1
     clock.pass_(10.0)
-    assert looks(broker) <= before + 14, (
-        "the look that was due before is not taken as well for ever"
+    assert polls(broker) <= before + 14, (
+        "the poll that was due before is not taken as well for ever"
     )
 
 
-def test_looks_end_when_nothing_waits_any_more(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+def test_polls_end_when_nothing_waits_any_more(
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1")
     clock.pass_(3.0)
     dispatcher.over(job("n1"), "t1")
-    before = looks(broker)
+    before = polls(broker)
     clock.pass_(60.0)
 
-    assert looks(broker) == before
+    assert polls(broker) == before
 
 
-def test_tenants_are_looked_at_apart(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+def test_tenants_are_polled_apart(
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n2", "t2")
     clock.pass_(100_000.0)
@@ -156,32 +139,32 @@ def test_tenants_are_looked_at_apart(
     assert by_tenant.count("t2") <= 3
 
 
-def test_while_a_look_waits_for_a_worker_there_is_no_second_one(clock: Clock) -> None:
+def test_while_a_poll_waits_for_a_worker_there_is_no_second_one(clock: ManualClock) -> None:
     slow: Any = RecordingQueue()
-    dispatcher = Dispatcher(slow, clock.timer, look_interval=1.0)
+    dispatcher = dispatching(slow, clock)
     waits(dispatcher, "n1")
     clock.pass_(30.0)
-    assert looks(slow) == 1
+    assert polls(slow) == 1
     slow.take()
     clock.pass_(2.0)
-    assert looks(slow) == 2
+    assert polls(slow) == 2
 
 
-def test_targets_are_not_looked_at_while_many_looks_wait_for_workers(clock: Clock) -> None:
+def test_targets_are_not_probed_while_many_polls_wait_for_workers(clock: ManualClock) -> None:
     slow: Any = RecordingQueue()
-    dispatcher = Dispatcher(slow, clock.timer, look_interval=1.0)
+    dispatcher = dispatching(slow, clock)
     for n in range(10_000):
         clock.pass_(1.0)
         dispatcher.monitor([Ref("port", f"p{n}")])
 
-    assert len(slow.sent) == MOST_LOOKS_WAITING + 1
+    assert len(slow.sent) == MOST_POLLS_WAITING + 1
 
 
 # A Heat that takes long -------------------------------------------------------------------------------
 
 
 def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1", "t1")
     waits(dispatcher, "n2", "t2")
@@ -196,7 +179,7 @@ def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(
 
 
 def test_when_it_is_over_the_next_one_comes_as_usual(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1")
     dispatcher.polled("t1", Poll(under_way=True))
@@ -204,13 +187,13 @@ def test_when_it_is_over_the_next_one_comes_as_usual(
     dispatcher.polled("t1", None)
     clock.pass_(1.0)
 
-    assert looks(broker) == 1
+    assert polls(broker) == 1
     clock.pass_(20.0)
-    assert 20 <= looks(broker) <= 27
+    assert 20 <= polls(broker) <= 27
 
 
 def test_a_poll_that_outlives_all_that_waited_leaves_nothing_behind(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1")
     dispatcher.polled("t1", Poll(under_way=True))
@@ -219,8 +202,8 @@ def test_a_poll_that_outlives_all_that_waited_leaves_nothing_behind(
     dispatcher.polled("t1", None)
     clock.pass_(30.0)
 
-    assert looks(broker) == 0
-    assert dispatcher._lanes == {}
+    assert polls(broker) == 0
+    assert dispatcher.tenants.known == {}
 
 
 def test_a_tenant_of_which_nothing_is_known_may_be_told_of(
@@ -230,7 +213,7 @@ def test_a_tenant_of_which_nothing_is_known_may_be_told_of(
     dispatcher.polled("t9", Poll(under_way=True))
     dispatcher.polled("t9", None)
 
-    assert looks(broker) == 0
+    assert polls(broker) == 0
 
 
 # A Heat that refuses polls ----------------------------------------------------------------------------
@@ -240,19 +223,21 @@ def refused(failures: int) -> Poll:
     return Poll(failures=failures, cause=Cause.PROJECT.value, reason="no role", since=1.0)
 
 
-def refuse_polls(dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue, seconds: int) -> int:
+def refuse_polls(
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue, seconds: int
+) -> int:
     """Heat refuses each poll of t1 at once; how many there were."""
-    before = failures = looks(broker)
+    before = failures = polls(broker)
     for _ in range(10 * seconds):
         clock.pass_(0.1)
-        if looks(broker) > failures:
-            failures = looks(broker)
+        if polls(broker) > failures:
+            failures = polls(broker)
             dispatcher.polled("t1", refused(failures), revision=failures)
     return failures - before
 
 
 def test_polls_that_are_refused_come_at_growing_intervals(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1")
 
@@ -262,13 +247,13 @@ def test_polls_that_are_refused_come_at_growing_intervals(
 
 
 def test_refused_polls_open_the_circuit_of_their_tenant(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1", "t1")
     refuse_polls(dispatcher, clock, broker, 60)
     for tenant in ("t1", "t2"):
         for n in range(6):
-            dispatcher.submit(created(f"n{n}", tenant_id=tenant))
+            dispatcher.submit(created(f"{tenant}-{n}", tenant_id=tenant))
     clock.pass_(60.0)
     dispatcher.flush(lambda job: True)
 
@@ -280,22 +265,22 @@ def test_refused_polls_open_the_circuit_of_their_tenant(
 
 
 def test_a_job_and_a_poll_of_a_refused_tenant_take_turns(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     """Each attempt costs Keystone tokens: there is one in a pause, of whatever kind."""
     waits(dispatcher, "n1")
     one = created("n2", tenant_id="t1")
     dispatcher.submit(one)
-    polls, jobs, attempts = looks(broker), 0, []
+    count, jobs, attempts = polls(broker), 0, []
     for _ in range(6000):
         clock.pass_(0.1)
         dispatcher.flush(lambda job: True)
-        if looks(broker) > polls:
-            polls = looks(broker)
+        if polls(broker) > count:
+            count = polls(broker)
             attempts.append((clock.now, "poll"))
-            dispatcher.polled("t1", refused(polls), revision=polls)
-        if len(broker.sent) - polls > jobs:
-            jobs = len(broker.sent) - polls
+            dispatcher.polled("t1", refused(count), revision=count)
+        if len(broker.sent) - count > jobs:
+            jobs = len(broker.sent) - count
             attempts.append((clock.now, "job"))
             run = Run(
                 Step.RETRY, attempt=jobs, delay=0.1, cause=Cause.PROJECT.value, reason="no role"
@@ -308,24 +293,24 @@ def test_a_job_and_a_poll_of_a_refused_tenant_take_turns(
 
 
 def test_an_answered_poll_closes_the_circuit(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     waits(dispatcher, "n1")
     refuse_polls(dispatcher, clock, broker, 60)
     dispatcher.polled("t1", None)
-    before = looks(broker)
+    before = polls(broker)
     clock.pass_(20.0)
 
-    assert looks(broker) - before >= 11, "as usual, of a stack that is a minute old"
+    assert polls(broker) - before >= 11, "as usual, of a stack that is a minute old"
     assert dispatcher.sizes()["polls_refused"] == 0
     for n in range(6):
         dispatcher.submit(created(f"n{n}", tenant_id="t1"))
     dispatcher.flush(lambda job: True)
-    assert len(broker.sent) > looks(broker) + 1
+    assert len(broker.sent) > polls(broker) + 1
 
 
 def test_an_outage_is_polled_every_few_seconds(
-    dispatcher: Dispatcher, clock: Clock, broker: RecordingQueue
+    dispatcher: Dispatcher, clock: ManualClock, broker: RecordingQueue
 ) -> None:
     """It ends by itself, and then the ends of stacks are to be found soon."""
     waits(dispatcher, "n1")
@@ -333,10 +318,10 @@ def test_an_outage_is_polled_every_few_seconds(
         "t1", Poll(failures=20, cause=Cause.UNAVAILABLE.value, reason="503", since=1.0), revision=1
     )
     clock.pass_(3.0)
-    assert looks(broker) == 0
+    assert polls(broker) == 0
     clock.pass_(4.0)
 
-    assert looks(broker) >= 1
+    assert polls(broker) >= 1
     assert dispatcher.sizes()["polls_refused"] == 0
 
 

@@ -1,0 +1,23 @@
+"""How often and how many: what a term is led with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..core.removals import BrakeLimits
+from .deadlines import IN_HEAT_LONG, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """See the settings of the same names. Intervals and patience in seconds."""
+
+    poll_interval: float = 1.0
+    monitoring_interval: float = 60.0
+    patience: float = 5.0
+    tenant_requests: int = 32
+    total_requests: int = 256
+    limits: Limits = field(default_factory=Limits)
+    in_heat_long: float = IN_HEAT_LONG
+    deadlines_every: float = 5.0
+    brake: BrakeLimits = field(default_factory=BrakeLimits)
