@@ -1,6 +1,6 @@
 """The bridge: from changes below ``/config`` to jobs, and from the end of a job to its dependents.
 
-``service`` runs for ever (``leading``): stand by, lead (``leader``), and while leading one ``term``.
+``service`` runs for ever (``leading``): stand by, lead (``leader``), and when leading one ``term``.
 ``loading`` lists etcd into a world.
 Then the term deals with events and timers, one after the other in one thread:
 
