@@ -31,7 +31,7 @@ POINTS = {
     "worker-after-claim": "the job is claimed, Heat was not asked",
     "worker-after-heat": "Heat has taken the request, nobody wrote it down",
     "worker-after-asked": "the run says that Heat was asked, the chain goes not on",
-    "worker-after-mark": "a look has marked what ended, nothing is recorded or sent",
+    "worker-after-mark": "a poll has marked what ended, nothing is recorded or sent",
     "worker-before-end": "Heat's result was read, nothing is written",
     "worker-after-stack": "the stack record is written, the state is not",
     "worker-after-end": (

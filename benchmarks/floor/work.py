@@ -1,4 +1,4 @@
-"""The calls of one job: a reading and a write of etcd in one, a request and a look at Heat, two writes to etcd.
+"""The calls of one job: a reading and a write of etcd in one, a request and a poll of Heat, two writes to etcd.
 
 As many as the orchestrator makes for a stack that Heat builds at once, through the same libraries, with
 nothing compared and nobody to carry on when a process dies in between.

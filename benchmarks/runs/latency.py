@@ -12,7 +12,7 @@ from ..report import BenchResult
 
 QUANTILES = (0.5, 0.95, 0.99)
 SLOW = 1.7
-"""Seconds that Heat takes for a stack that takes its time, so that a look finds its end."""
+"""Seconds that Heat takes for a stack that takes its time, so that a poll finds its end."""
 LOADED = 20
 """Seconds at half the top rate."""
 
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
         load = running.load(sorted(writes, key=lambda write: write[0])).check()
         return SeenJobs(load, {name: when for when, _, _, name in reversed(running.heat.asked())})
 
-    look = f"a look every {options.look:g} s"
+    look = f"a poll every {options.look:g} s"
     with orchestra(ORCHESTRATOR_HEAT_POLL_INTERVAL=str(options.look)) as running:
         running.heat.ask("_set", {"durations": {"node_slow": SLOW}})
         # At rest: one change at a time, far enough apart that each finds nothing under way.

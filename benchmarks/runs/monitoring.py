@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--targets", type=int, default=10_000, help="resources with one monitoring target each"
     )
     parser.add_argument(
-        "--interval", type=float, default=60.0, help="seconds between looks at the same target"
+        "--interval", type=float, default=60.0, help="seconds between probes of the same target"
     )
     parser.add_argument(
         "--rounds", type=int, default=2, help="intervals over which the cost is counted"
@@ -142,7 +142,7 @@ def _publish(options: argparse.Namespace, quiet: dict[str, Any], lags: list[floa
             f"{ours:.1f} %: "
             + ", ".join(f"{party} {share:.1f} %" for party, share in shares.items()),
         ),
-        ("CPU of worker and bridge for one look", f"{per_look:.0f} µs"),
+        ("CPU of worker and bridge for one probe", f"{per_look:.0f} µs"),
         (
             "looks",
             f"{sum(looks):,} in {seconds:.0f} s; in a second {min(looks)} to {max(looks)}, p50 {percentile(looks, 0.5):.0f}",
@@ -163,7 +163,7 @@ def _publish(options: argparse.Namespace, quiet: dict[str, Any], lags: list[floa
 
     BenchResult(
         "monitoring",
-        f"Monitoring: {options.targets:,} targets, a look every {options.interval:.0f} s",
+        f"Monitoring: {options.targets:,} targets, a probe every {options.interval:.0f} s",
         ("measured", "value"),
         rows,
         notes=[

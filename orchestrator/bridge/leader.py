@@ -29,7 +29,7 @@ from ..events import EventName, count
 log = logging.getLogger(__name__)
 
 _STOP_CHECK = 0.2
-"""Seconds between looks, while standing by, whether the bridge is to stop."""
+"""Seconds between two checks, while standing by, whether the bridge is to stop."""
 _READ_EVERY = 1.0
 """Seconds between linearizable reads of the leader's key by a standby. Its watch tells at once; but
 a member of etcd that is cut off, or lags, tells nothing, and a read there fails and goes to another

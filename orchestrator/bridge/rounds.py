@@ -1,4 +1,4 @@
-"""When which monitoring targets are looked at: each once an interval, all of them evenly spread
+"""When which monitoring targets are probed: each once an interval, all of them evenly spread
 over it."""
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from ..clock import Clock
 from ..core.refs import Ref
 
-_PORTIONS = 12
-"""Portions into which a round is cut at least, so that a resource keeps its own time even among
-few."""
+_GROUPS = 12
+"""Groups into which a round is cut at least, so that a resource keeps its own time among few."""
 _JUST_NOW = 1 / 6
-"""Share of the interval for which a look out of turn stands for the one whose turn it is."""
+"""Share of the interval for which a probe out of turn stands for the one whose turn it is."""
 
 
 class Rounds:
@@ -22,21 +21,21 @@ class Rounds:
     passes it.
 
     So targets and workers see an even load, a new leader goes on where the old one was, and two
-    looks at one target are an interval apart.
+    probes of one target are an interval apart.
 
-    :param interval: seconds between two looks at the same target.
-    :param portion: resources that are looked at together.
+    :param interval: seconds between two probes of the same target.
+    :param group: resources that are probed together.
     """
 
     def __init__(
         self,
         interval: float,
-        portion: int,
+        group: int,
         clock: Clock,
     ) -> None:
-        self._interval, self._portion, self._clock = (
+        self._interval, self._group, self._clock = (
             interval,
-            portion,
+            group,
             _steady(clock),
         )
         self._at = self._now()
@@ -50,13 +49,13 @@ class Rounds:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next portion should be asked for."""
+        """Seconds until the next group should be asked for."""
         return self._interval / max(
-            -(-len(self._order) // self._portion), _PORTIONS
+            -(-len(self._order) // self._group), _GROUPS
         )
 
     def asked(self, ref: Ref) -> None:
-        """The resource is looked at out of turn: a new state was written."""
+        """The resource is probed out of turn: a new state was written."""
         self._asked[ref] = self._now()
 
     def due(self, monitored: Callable[[], Iterable[Ref]]) -> list[Ref]:
@@ -65,7 +64,7 @@ class Rounds:
         :param monitored: all resources with targets; asked once a round.
         """
         last, self._at = self._at, self._now()
-        # Whoever was missed for longer is looked at once.
+        # A resource that was missed for longer is probed once.
         last = max(last, self._at - 1)
         if int(last) == int(self._at):
             return self._between(monitored, int(last), last % 1, self._at % 1)

@@ -44,7 +44,7 @@ QUEUES = JOBS, RESULTS, LOOKS = (
 )
 """Three queues, taken from in turn: a thousand jobs that begin must not delay the one that ends."""
 
-PORTION = 8
+GROUP = 8
 """Jobs in one message, at the most: claimed in one transaction, of which etcd takes 128 operations.
 """
 
@@ -133,7 +133,7 @@ class Queue:
         self._app = _sender(access)
 
     def start(self, runs: Sequence[RunId]) -> None:
-        """Send jobs as a chain: submit, wait, record. At most :data:`PORTION`."""
+        """Send jobs as a chain: submit, wait, record. At most :data:`GROUP`."""
         # What chain() makes of three signatures, without its copies of each: half the time of
         # sending.
         rest = [
@@ -144,7 +144,7 @@ class Queue:
             self._app.send_task(SUBMIT, args=(list(runs),), chain=rest)
 
     def record(self, runs: Sequence[RunId]) -> None:
-        """Send the last step of jobs whose stacks are done. At most :data:`PORTION`."""
+        """Send the last step of jobs whose stacks are done. At most :data:`GROUP`."""
         self._send(RECORD, list(runs))
 
     def look(self, tenant: str) -> None:

@@ -319,7 +319,7 @@ class Keys:
         return JobId(key.removeprefix(self.jobs))
 
     def tenant_runs(self, tenant: str) -> str:
-        """The folder of the runs of one tenant, so that a look reads no other's."""
+        """The folder of the runs of one tenant, so that a poll reads no other's."""
         return f"{self.runs}{_tenant_folder(tenant)}/"
 
     def run(self, tenant: str, job: JobId) -> str:

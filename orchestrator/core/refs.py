@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NewType, TypeAlias
 JobId = NewType("JobId", str)
 StackName = NewType("StackName", str)
 RunId = NewType("RunId", str)
-"""``<tenant>/<job id>``: names a job and, without a look at it, where its run stands
+"""``<tenant>/<job id>``: names a job and, without reading it, where its run stands
 (:func:`.keys.run_id`)."""
 
 Json: TypeAlias = Any

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orchestrator import faults
-from orchestrator.clients.queue import PORTION
+from orchestrator.clients.queue import GROUP
 from orchestrator.core import effects
 from orchestrator.core.records import Run, Step
 from orchestrator.errors import (
@@ -51,8 +51,8 @@ def poll(context: WorkerContext, tenant: str) -> int:
     if marked:
         faults.reach("worker-after-mark")
         here, *others = (
-            marked[start : start + PORTION]
-            for start in range(0, len(marked), PORTION)
+            marked[start : start + GROUP]
+            for start in range(0, len(marked), GROUP)
         )
         try:
             for group in others:

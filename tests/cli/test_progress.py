@@ -303,7 +303,7 @@ def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
     assert tell_in_progress({}) == ""
 
 
-def test_waiting_ends_with_the_change_and_not_with_a_look(memory: Records) -> None:
+def test_waiting_ends_with_the_change_and_not_with_a_poll(memory: Records) -> None:
     memory.config(PORT)
     seen = threading.Event()
     threading.Thread(target=lambda: (seen.wait(5), memory.report(PORT))).start()

@@ -308,7 +308,7 @@ def test_each_call_is_one_request(door: Heat, scripted: ScriptedHeat) -> None:
     assert [method for method, _ in calls] == ["POST", "GET", "PUT", "GET", "DELETE"]
 
 
-def test_a_look_by_name_needs_nothing_from_the_address_that_heat_believes_to_have(
+def test_a_lookup_by_name_needs_nothing_from_the_address_that_heat_believes_to_have(
     door: Heat, scripted: ScriptedHeat
 ) -> None:
     """A proxy does not pass the outer address on, so every redirect leads to an inner one."""

@@ -16,32 +16,7 @@ FOLDERS = ("orchestrator", "tasks", "templates", "tests", "benchmarks", "deploy"
 FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
 KINDS = {".py", ".md", ".yaml", ".yml", ".example", ".service", ".svg", ".j2", ".conf"}
 
-NOT_YET: dict[str, tuple[str, ...]] = {
-    "a look": (
-        "benchmarks",
-        "docs/engineering-log.md",
-        "docs/performance.md",
-        "orchestrator/bridge",
-        "orchestrator/clients/heat/stacks.py",
-        "orchestrator/core",
-        "orchestrator/faults.py",
-        "tests",
-    ),
-    "the look": (
-        "orchestrator/bridge",
-        "tests",
-    ),
-    "one look": ("benchmarks", "docs/performance.md"),
-    "another look": ("tests",),
-    "next look": ("orchestrator/bridge", "orchestrator/core"),
-    "seconds between looks": ("benchmarks", "orchestrator/bridge"),
-    "portion": (
-        "orchestrator/bridge",
-        "orchestrator/clients/queue.py",
-        "tasks/steps/polling.py",
-        "tests",
-    ),
-}
+NOT_YET: dict[str, tuple[str, ...]] = {}
 """By retired word, the files and folders that still use it. A place that does no longer is to be
 taken out of here."""
 

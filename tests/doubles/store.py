@@ -116,7 +116,8 @@ class MemoryStore:
         revision: int,
         later: Mapping[str, int] | None = None,
     ) -> MemoryWatch:
-        return MemoryWatch(self, {**dict.fromkeys(prefixes, revision), **(later or {})})
+        starts = {**dict.fromkeys(prefixes, revision), **(later or {})}
+        return MemoryWatch(self, starts, min(starts.values(), default=revision))
 
     def close(self) -> None:
         """Nothing to close; the data stays."""
@@ -295,8 +296,7 @@ class MemoryWatch:
 
     silent_for = 0.0
 
-    def __init__(self, store: MemoryStore, start: Mapping[str, int]) -> None:
-        revision = min(start.values())
+    def __init__(self, store: MemoryStore, start: Mapping[str, int], revision: int) -> None:
         self._store, self._start, self._from = store, dict(start), revision
         self._generation = store.generation
         self._closed = False

@@ -147,7 +147,7 @@ HARMLESS: dict[str, Any] = {
         arguments=(["t1/create:heat_worker:nothing:n:1:aaaaa"],),
     ),
     "a record of a job that is not there": message(RECORD, ([RUN],)),
-    "a look at a tenant that is not there": message(LOOK, ("nobody",)),
+    "a poll of a tenant that is not there": message(LOOK, ("nobody",)),
     "a resource that is not there": message(MONITOR, (["node:nothing"],)),
     "a resource of a type that nobody knows": message(MONITOR, (["nothing:nothing"],)),
     "what has expired": message(headers={"expires": "2001-01-01T00:00:00+00:00"}),

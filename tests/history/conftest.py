@@ -188,12 +188,10 @@ def compact(server: servers.Etcd, revision: int) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real server of its own; skipped where PostgreSQL is not installed, and an error in CI."""
+    """A real server of its own; skipped where PostgreSQL is not installed."""
     programs = postgresql_programs()
     if programs is None:
-        if "CI" in os.environ:
-            raise AssertionError("PostgreSQL is not installed")
-        pytest.skip("PostgreSQL is not installed")
+        pytest.skip("PostgreSQL is not installed; the same tests run on SQLite")
     folder = tmp_path_factory.mktemp("postgresql")
     as_user: dict[str, Any] = {}
     if os.geteuid() == 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from ...clients.queue import PORTION
+from ...clients.queue import GROUP
 from ...clock import Clock
 from ...core.refs import JobId
 from .tenants import Tenant, Tenants, Tracked
@@ -42,9 +42,7 @@ class Capacity:
             of_tenant,
             of_all,
         )
-        self.message = max(
-            min(PORTION, of_tenant // SPREAD, of_all // SPREAD), 1
-        )
+        self.message = max(min(GROUP, of_tenant // SPREAD, of_all // SPREAD), 1)
         """Jobs in a full message."""
 
     @property

@@ -135,7 +135,7 @@ class Heat:
         have. Gone is only what Heat says is gone, so a list without it is followed by the question
         for it.
 
-        :param outputs: resolve the outputs too, which costs Heat a look at every resource.
+        :param outputs: resolve the outputs too, which makes Heat read every resource.
         """
         name, _, stack_id = stack.partition("/")
         with self.within(self._deadline):

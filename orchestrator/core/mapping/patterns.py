@@ -375,7 +375,7 @@ class _Walk:
         return found
 
     def _look(self, argument: Any, place: int, flags: int) -> bool:
-        """Whether a look ahead, or one back by the width of its pattern, finds it."""
+        """Whether a lookahead, or a lookbehind by the width of its pattern, finds it."""
         direction, tree = argument
         if direction > 0:
             return bool(self.sequence(tree, {place}, flags))

@@ -46,9 +46,9 @@ class Step(StrEnum):
     RETRY = "retry"
     """A temporary failure; sent again after *delay* seconds."""
     WAITING = "waiting"
-    """Heat took the request and works on it. No task exists; the tenant's next look will see."""
+    """Heat took the request and works on it. No task exists; the tenant's next poll will see."""
     ENDED = "ended"
-    """A look found that Heat is done, and records it or has it recorded."""
+    """A poll found that Heat is done, and records it or has it recorded."""
     DONE = "done"
     """The outcome is written. The bridge starts what depends on it, then removes the record."""
 

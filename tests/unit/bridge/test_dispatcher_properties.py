@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from orchestrator.bridge.dispatching import Dispatcher
 from orchestrator.bridge.dispatching.tenants import QueuePlace
-from orchestrator.clients.queue import PORTION
+from orchestrator.clients.queue import GROUP
 from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Run, Step
 
@@ -51,7 +51,7 @@ class Dispatching(RuleBasedStateMachine):
         for message in self.broker.sent[before:]:
             if message.tasks[0].endswith("submit"):
                 named = [run.partition("/")[2] for run in message.argument]
-                assert 1 <= len(named) <= PORTION
+                assert 1 <= len(named) <= GROUP
                 assert len(set(named)) == len(named)
                 assert len(named) == 1 or not self.alone.intersection(named), (
                     "one that is to be alone has company"

@@ -75,7 +75,7 @@ def test_who_was_missed_while_the_bridge_was_busy_is_due_once() -> None:
     assert Counter(rounds.due(lambda: MANY)) == Counter(MANY)
 
 
-def test_a_look_out_of_turn_stands_for_one_whose_turn_is_now() -> None:
+def test_a_probe_out_of_turn_stands_for_one_whose_turn_is_now() -> None:
     clock = ManualClock()
     rounds = Rounds(INTERVAL, 48, clock.clock)
     (turn,) = [at for at, _ in turns(rounds, clock, MANY[:1], INTERVAL)]

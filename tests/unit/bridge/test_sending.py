@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_HOLD, OPENS_AFTER, Dispatcher
-from orchestrator.clients.queue import PORTION
+from orchestrator.clients.queue import GROUP
 from orchestrator.core.jobs import Job
 from orchestrator.core.keys import job_of
 from orchestrator.core.records import Cause, Run, Step
@@ -158,7 +158,7 @@ def test_much_is_sent_in_full_messages_up_to_the_limit(
         dispatcher.submit(created(f"n{n}", "t"))
     flush(dispatcher)
 
-    assert sent(broker) == [PORTION] * 4
+    assert sent(broker) == [GROUP] * 4
 
 
 def test_room_for_a_few_is_kept_until_there_is_room_for_a_message(
@@ -169,14 +169,14 @@ def test_room_for_a_few_is_kept_until_there_is_room_for_a_message(
     for one in jobs:
         dispatcher.submit(one)
     flush(dispatcher)
-    for one in jobs[: PORTION - 1]:
+    for one in jobs[: GROUP - 1]:
         dispatcher.over(one.id, "t")
         flush(dispatcher)
     assert len(broker.sent) == 4
 
-    dispatcher.over(jobs[PORTION - 1].id, "t")
+    dispatcher.over(jobs[GROUP - 1].id, "t")
     flush(dispatcher)
-    assert sent(broker) == [PORTION] * 5
+    assert sent(broker) == [GROUP] * 5
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
@@ -195,7 +195,7 @@ def test_tenants_take_turns_from_one_sending_to_the_next(
     clock: ManualClock, broker: RecordingQueue
 ) -> None:
     """The total leaves room for a few messages only; it is not always the same tenant's."""
-    dispatcher = made(clock, broker, total_limit=PORTION)
+    dispatcher = made(clock, broker, total_limit=GROUP)
     for n in range(120):
         dispatcher.submit(created(f"n{n}", "abc"[n // 40]))
     served: list[str] = []
@@ -327,7 +327,7 @@ def test_little_room_is_used_after_a_while(clock: ManualClock, broker: Recording
     for one in jobs:
         dispatcher.submit(one)
     flush(dispatcher)
-    for one in jobs[: 4 * PORTION]:
+    for one in jobs[: 4 * GROUP]:
         dispatcher.moved(one.id, "t", Run(Step.CLAIMED))
     for one in jobs[:3]:
         dispatcher.over(one.id, "t")
@@ -339,7 +339,7 @@ def test_little_room_is_used_after_a_while(clock: ManualClock, broker: Recording
 
     clock.pass_(pause)
     flush(dispatcher)
-    assert sent(broker) == [PORTION] * 4 + [3]
+    assert sent(broker) == [GROUP] * 4 + [3]
 
 
 def test_a_tenant_with_much_to_send_does_not_starve_among_many_with_little(
@@ -397,12 +397,12 @@ def test_while_workers_are_busy_a_message_is_filled(
     clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
     """By jobs of several tenants, if there are not enough of one."""
-    for n in range(PORTION + 1):
+    for n in range(GROUP + 1):
         assert broker.sent == []
         busy.submit(created(f"n{n}", f"t{n}"))
         flush(busy)
-        if n == PORTION - 1:
-            assert sent(broker) == [PORTION]
+        if n == GROUP - 1:
+            assert sent(broker) == [GROUP]
             broker.sent.clear()
 
     assert broker.sent == [], "the ninth waits again"
@@ -479,7 +479,7 @@ def test_what_waits_for_others_where_there_is_little_room(
         waited, turns = waited + pause, turns + 1
         flush(busy)
 
-    assert sent(broker) == [PORTION] * 4 + [3]
+    assert sent(broker) == [GROUP] * 4 + [3]
     assert turns <= 3
     assert waited <= 0.1 + GATHERED_FOR + 0.001
 
@@ -487,7 +487,7 @@ def test_what_waits_for_others_where_there_is_little_room(
 def test_what_waits_for_others_keeps_its_place(
     clock: ManualClock, broker: RecordingQueue, busy: Dispatcher
 ) -> None:
-    jobs = [created(f"n{n}", f"t{n % 2}") for n in range(PORTION)]
+    jobs = [created(f"n{n}", f"t{n % 2}") for n in range(GROUP)]
     for one in jobs:
         busy.submit(one)
         flush(busy)
@@ -514,11 +514,11 @@ def test_a_job_that_tries_whether_heat_is_back_goes_alone(
     """Its requests may hang, and with them a worker's slot and whoever else is in the message."""
     open_circuit(busy)
     clock.pass_(2.0)
-    for n in range(PORTION):
+    for n in range(GROUP):
         busy.submit(created(f"m{n}", "t"))
     flush(busy)
 
-    assert sorted(sent(broker)) == [1, PORTION]
+    assert sorted(sent(broker)) == [1, GROUP]
 
 
 def test_what_was_lost_is_sent_again_together_but_for_what_is_to_be_alone(

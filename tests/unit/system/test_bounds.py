@@ -245,7 +245,7 @@ def test_an_output_of_another_stack_that_is_secret_is_told_nowhere(
     assert CANARY not in "".join(str(vars(record)) for record in caplog.records)
 
 
-def test_what_a_look_at_heat_is_refused_with_is_told_without_secrets(
+def test_what_a_poll_of_heat_is_refused_with_is_told_without_secrets(
     system: System, caplog: pytest.LogCaptureFixture
 ) -> None:
     system.outcome = lambda stack: None

@@ -515,7 +515,7 @@ def test_an_output_that_heat_cannot_compute_fails_who_needs_it_and_says_why(syst
     assert "no such attribute" in system.state(N1)["state"]["heat_outputs"]
 
 
-def test_an_output_that_comes_with_another_look_is_used(system: System) -> None:
+def test_an_output_that_comes_with_another_poll_is_used(system: System) -> None:
     looks = [0]
     shown = system.heat.show
 

@@ -74,7 +74,7 @@ def messages(system: System, task: str) -> int:
     return sum(message.tasks[0] == task for message in system.taken)
 
 
-def test_a_look_records_what_it_finds(system: System) -> None:
+def test_a_poll_records_what_it_finds(system: System) -> None:
     wait_for_heat(system)
     system.outcome = complete
     system.until(lambda: all_built(system) and system.idle())
@@ -83,10 +83,10 @@ def test_a_look_records_what_it_finds(system: System) -> None:
     assert system.heat.working() == []
 
 
-def test_a_look_that_finds_many_sends_most_of_them(
+def test_a_poll_that_finds_many_sends_most_of_them(
     system: System, readings: CountedReadings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "PORTION", 2)
+    monkeypatch.setattr(polling, "GROUP", 2)
     wait_for_heat(system)
     readings.read.clear()
     system.outcome = complete

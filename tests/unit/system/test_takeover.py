@@ -121,7 +121,7 @@ def test_a_child_that_was_released_stays_where_it_is(
         system.store.put(run.key, run.value.decode())
     system.outcome = complete
     state = ("DELETE_COMPLETED", 2) if deleting else ("CREATE_COMPLETED", 1)
-    system.until(lambda: system.reported(p1=state), "found by a look")
+    system.until(lambda: system.reported(p1=state), "found by a poll")
 
     submitted = [
         message

@@ -227,7 +227,7 @@ def test_a_stack_is_taken_at_its_word_once_it_has_looked_the_same_for_a_while() 
 
 
 def looks(prompt: Promptness, done: list[bool]) -> list[bool]:
-    """Which of some requests are followed by a look, if Heat is done at once with those that are marked."""
+    """Which of some requests are followed by a poll, if Heat is done at once with those that are marked."""
     followed = []
     for at_once in done:
         followed.append(prompt.worth_polling("network"))
@@ -236,7 +236,7 @@ def looks(prompt: Promptness, done: list[bool]) -> list[bool]:
     return followed
 
 
-def test_where_most_are_done_at_once_every_request_is_followed_by_a_look() -> None:
+def test_where_most_are_done_at_once_every_request_is_followed_by_a_poll() -> None:
     assert all(looks(Promptness(), [n % 4 != 0 for n in range(100)]))
 
 
