@@ -210,13 +210,18 @@ def plan(
     if save is not None:
         saved.save(made, save)
     tell(made.plan, _chosen(made.plan, known_kind, resource_id), output)
-    if made.undecided:
-        hint(
-            f"The bridge has yet to make {made.undecided} other jobs; see"
-            " `orchestrator plan` without files."
-        )
+    _hint_undecided(made.undecided)
     if exit_code and not (made.plan.idle and not made.writes):
         raise typer.Exit(Exit.CHANGES)
+
+
+def _hint_undecided(number: int) -> None:
+    """Tell of jobs that the bridge has yet to make, whatever this plan does."""
+    if number:
+        hint(
+            f"The bridge has yet to make {number} other jobs; see `orchestrator plan`"
+            " without files."
+        )
 
 
 def _chosen(
