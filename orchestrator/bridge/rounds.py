@@ -11,7 +11,7 @@ from ..clock import Clock
 from ..core.refs import Ref
 
 _GROUPS = 12
-"""Groups into which a round is cut at least, so that a resource keeps its own time even among few."""
+"""Groups into which a round is cut at least, so that a resource keeps its own time among few."""
 _JUST_NOW = 1 / 6
 """Share of the interval for which a probe out of turn stands for the one whose turn it is."""
 
