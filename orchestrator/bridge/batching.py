@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 from ..core.planning import Decision, First, Nothing, Report, Start
 from ..core.refs import Ref
+from ..core.transactions import MOST_OPERATIONS
 
 
 class Batch:
@@ -18,8 +19,8 @@ class Batch:
     has to be made anew once they are performed.
     """
 
-    _MOST = 40
-    """etcd takes 128 operations in a transaction, and a job is three."""
+    _MOST = MOST_OPERATIONS // 3 - 2
+    """A job is three operations. Its comparisons are fewer, and the fence is one more."""
     _LARGEST = 64 * 1024
     """Characters of bodies.
     Each is written three times (job, parameters, handled), in JSON in six bytes at the most; etcd

@@ -9,12 +9,14 @@ from ..clock import Clock
 from ..core import effects
 from ..core.keys import Keys
 from ..core.refs import JobId
+from ..core.transactions import MOST_OPERATIONS
 from ..core.world import World
 from .leader import Leadership
 from .outcomes import Outcomes
 
-_REMOVALS = 50
-"""Runs removed in one transaction; etcd takes 128 operations."""
+_REMOVALS = MOST_OPERATIONS // 2
+"""Runs removed in one transaction. Each is one operation and one comparison; the fence is another.
+"""
 _REMOVED_AFTER = 0.1
 """Seconds for which a run that has been dealt with may stay, so that several are removed together.
 """
@@ -79,11 +81,14 @@ class Finished:
         self._waiting, self._due = kept, self._clock.monotonic() + _KEPT
         for start in range(0, len(finished), _REMOVALS):
             faults.reach("bridge-before-remove")
-            batch = finished[start : start + _REMOVALS]
-            if not self._leadership.commit(effects.remove_runs(batch)):
+            batch = [
+                effects.remove_runs([run])
+                for run in finished[start : start + _REMOVALS]
+            ]
+            if not self._leadership.commit_together(batch):
                 # One of them is not as it was seen: the others go all the same.
-                for single in batch:
-                    self._leadership.commit(effects.remove_runs([single]))
+                for transaction in batch:
+                    self._leadership.commit(transaction)
             faults.reach("bridge-after-clean")
 
     def _is_needed(self, key: str, jobs: Collection[JobId]) -> bool:

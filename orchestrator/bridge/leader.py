@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
 from ..clients.inbox import WatchInbox
@@ -22,8 +22,13 @@ from ..clients.store import (
 )
 from ..clock import CLOCK, Clock
 from ..core.keys import Keys
-from ..core.transactions import Require, Transaction, unchanged
-from ..errors import OrchestratorError, StoreForbidden, StoreUnavailable
+from ..core.transactions import Require, Transaction, merged, unchanged
+from ..errors import (
+    OrchestratorError,
+    StoreForbidden,
+    StoreRefused,
+    StoreUnavailable,
+)
 from ..events import EventName, count
 
 log = logging.getLogger(__name__)
@@ -88,6 +93,18 @@ class Leadership:
             if leader is None or leader.revision != self.fence.revision:
                 raise LeadershipLost("another bridge leads")
         return revision
+
+    def commit_together(self, transactions: Iterable[Transaction]) -> int:
+        """Perform transactions that have nothing to do with each other in one.
+
+        :returns: 0 when nothing is written: what one of them relied on has changed, or one is too
+            large. Then each is to be tried by itself.
+        :raises LeadershipLost: what changed is who leads.
+        """
+        try:
+            return self.commit(merged(transactions))
+        except StoreRefused:
+            return 0
 
     def renew(self) -> None:
         """Go on after trouble, with a new fence.

@@ -27,7 +27,7 @@ from ..core.planning import (
 )
 from ..core.refs import Ref
 from ..core.removals import BrakeLimits
-from ..core.transactions import Transaction, merged
+from ..core.transactions import Transaction
 from ..core.world import World
 from ..errors import StoreRefused
 from ..events import EventName, count
@@ -150,20 +150,17 @@ class Reconciler:
         decisions = self._batch.take()
         for ref in decisions:
             self.world.decided(ref)
+        revision = 0
         if len(decisions) > 1:
             faults.reach("bridge-before-job")
-            transaction = merged(map(self._transaction, decisions.values()))
-            try:
-                revision = self._leadership.commit(transaction)
-            except StoreRefused:
-                revision = 0  # One of them is too large, and will be told so.
-            if revision:
-                for ref, decision in decisions.items():
-                    self.world.note_written(ref, written=True)
-                    self._performed(ref, decision, revision)
-                return
+            transactions = map(self._transaction, decisions.values())
+            revision = self._leadership.commit_together(transactions)
         for ref, decision in decisions.items():
-            self._perform(ref, decision)
+            if revision:
+                self.world.note_written(ref, written=True)
+                self._performed(ref, decision, revision)
+            else:
+                self._perform(ref, decision)
 
     def _transaction(self, decision: Start | Report) -> Transaction:
         if isinstance(decision, Start):
