@@ -26,7 +26,7 @@ def asked(pattern: str) -> set[str]:
 
 
 def source() -> str:
-    return "".join(path.read_text() for path in BRIDGE.glob("*.py"))
+    return "".join(path.read_text() for path in BRIDGE.rglob("*.py"))
 
 
 def test_every_alarm_asks_for_metrics_that_a_bridge_has() -> None:
