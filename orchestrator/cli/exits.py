@@ -31,4 +31,5 @@ class Exit(IntEnum):
 
 HELP = """\
 Exit codes: 0 all is well, 1 something failed, is held back or does not check, \
-2 wrong input (nothing was written), 3 time was over, 4 etcd does not answer."""
+2 wrong input (nothing was written), 3 time was over, 4 etcd does not answer, \
+5 a plan has something to do (--exit-code), 6 a saved plan is stale."""

@@ -51,6 +51,12 @@ def main() -> None:
     app(prog_name="orchestrator")
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        running.version()
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
     env_file: Annotated[
@@ -65,6 +71,15 @@ def everywhere(
             show_default=False,
         ),
     ] = None,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
 ) -> None:
     """What holds for every command."""
     if env_file is not None:

@@ -482,7 +482,8 @@ def test_a_setting_that_cannot_be_used_is_one_clear_line(
 
 
 def test_the_version(run: Run_) -> None:
-    assert run("version").stdout == f"{__version__}\n"
+    for command in ("version", "--version"):
+        assert run(command).stdout == f"{__version__}\n"
 
 
 def test_every_help_tells_the_exit_codes(run: Run_) -> None:
