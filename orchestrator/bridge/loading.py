@@ -25,9 +25,8 @@ from ..core.facts import (
     of_config,
     of_run,
 )
-from ..core.jobs import Action, Job
+from ..core.jobs import Job
 from ..core.keys import Keys
-from ..core.planning import SCHEMA_TYPE
 from ..core.records import (
     Failed,
     Handled,
@@ -42,6 +41,7 @@ from ..core.refs import JobId, Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.world import World
 from ..events import EventName, count
+from . import finding
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -81,11 +81,11 @@ def load(
     _load_jobs(world, store, keys, revision, done)
     for fact in moved:
         world.apply(fact)
-    _find_deployed(world, done)
-    _find_lost_jobs(world, done, since.handled)
-    _find_retries(world, since.failed, pushed)
-    _find_held_again(world)
-    _find_failed_deletions(world)
+    finding.note_deployed(world, done)
+    finding.note_lost_jobs(world, done, since.handled)
+    finding.note_retries(world, since.failed, pushed)
+    finding.note_held_again(world)
+    finding.note_failed_deletions(world)
     for known in (
         world.handled,
         world.stacks,
@@ -95,7 +95,7 @@ def load(
     ):
         world.touch(*known)
     held = store.get(keys.brake) is not None
-    _find_removals(world, now, held=held)
+    finding.note_removals(world, now, held=held)
     return Loaded(world, runs, revision)
 
 
@@ -216,50 +216,6 @@ def _load_records(world: World, folders: _Folders, keys: Keys) -> _Since:
 # What follows from it -----------------------------------------------------------------------------
 
 
-def _find_deployed(world: World, done: set[JobId]) -> None:
-    """The resources whose newest version is deployed: their stacks stand on nothing else any
-    more."""
-    for ref, handled in list(world.handled.items()):
-        under_way = handled.job in done or handled.job in world.graph.jobs
-        if handled.stands_on and not under_way and ref not in world.failed:
-            world.completed(ref)
-
-
-def _find_held_again(world: World) -> None:
-    """Versions that were handled before, and are held: a person has asked for them again."""
-    for ref, held in world.held.items():
-        wanted, handled = world.wanted.get(ref), world.handled.get(ref)
-        if wanted is None or handled is None:
-            continue
-        of_one = held.incarnation == wanted.incarnation == handled.incarnation
-        if of_one and held.version == wanted.version <= handled.version:
-            world.try_again(ref)
-
-
-def _find_failed_deletions(world: World) -> None:
-    """Deletions that failed and that nobody can ask for again, their config being gone."""
-    for ref, failed in world.failed.items():
-        if failed.action is Action.DELETE and ref not in world.wanted:
-            world.try_again(ref)
-
-
-def _find_removals(world: World, now: float, *, held: bool) -> None:
-    """The configs that are gone, or were removed and written again, and whose stacks are still
-    there.
-
-    :param held: whether the leader before held deletions.
-    """
-    for ref, handled in world.handled.items():
-        wanted, failed = world.wanted.get(ref), world.failed.get(ref)
-        gone = wanted is None and ref not in world.unreadable
-        anew = wanted is not None and wanted.incarnation != handled.incarnation
-        asked_before = failed is not None and failed.action is Action.DELETE
-        if (gone or anew) and not asked_before:
-            world.note_removal(ref, 0, now)
-    if held:
-        world.removals.hold()
-
-
 class _Folders:
     """The folders of one listing.
     The names of resources are shared between them: each is in five."""
@@ -326,89 +282,3 @@ def _load_jobs(
     for job in jobs.values():
         stand_ins = (replaced.get(d, d) for d in job.dependency)
         world.graph.add(job, (d for d in stand_ins if d in jobs or d in done))
-
-
-def _find_lost_jobs(
-    world: World, done: set[JobId], handled_at: Mapping[Ref, int]
-) -> None:
-    """Versions that were handled, but whose job is gone without a report: somebody removed the
-    record.
-
-    :param handled_at: the revisions at which they were handled; a report of the same version may be
-        an earlier one's.
-    """
-    for ref, handled in world.handled.items():
-        wanted, reported = world.wanted.get(ref), world.reported.get(ref)
-        if (
-            handled.job in done
-            or wanted is None
-            or handled.incarnation != wanted.incarnation
-            or handled.job in world.graph.jobs
-        ):
-            continue
-        if world.is_stale(wanted):
-            # What was handled is not what there is: a lower version is never built by itself.
-            continue
-        # It ended, and was written once more.
-        noted_since = bool(handled.job) and handled.sent != handled.job
-        if reported is None or (
-            reported.revision < handled_at.get(ref, 0) and not noted_since
-        ):
-            world.try_again(ref)
-
-
-def _find_retries(
-    world: World, failed_at: Mapping[Ref, int], pushed: Mapping[Ref, int]
-) -> None:
-    """Failed versions that the leader before was about to try again: their cause was repaired after
-    they failed, or they were held back on the way.
-
-    :param failed_at: the revisions of the failures; *pushed*: those of the templates in etcd.
-    """
-
-    def repaired_at(cause: Ref) -> int:
-        if cause.type == SCHEMA_TYPE:
-            kind = world.schemas.get(cause.id)
-            return (
-                world.schemas.origin.revision if kind and not kind.fault else 0
-            )
-        if cause.type == TEMPLATE_TYPE and isinstance(
-            world.templates.get(cause.id), Template
-        ):
-            return pushed.get(cause, 0)
-        reported = world.reported.get(cause)
-        return (
-            reported.revision if reported and cause not in world.failed else 0
-        )
-
-    for ref, failed in world.failed.items():
-        wanted, handled = world.wanted.get(ref), world.handled.get(ref)
-        if wanted is None or handled is None or handled.job in world.graph.jobs:
-            continue
-        held = world.held.get(ref)
-        # What is held back in a version that was dealt with already is so because it is to be tried
-        # again.
-        held_again = (
-            held is not None
-            and held.version <= handled.version
-            and wanted.incarnation == handled.incarnation
-        )
-        # Refused without a job, because its own template did not parse: it does now, whoever it is
-        # from.
-        refused = (
-            not handled.job
-            and failed.through is None
-            and failed.root.type == TEMPLATE_TYPE
-        )
-        parses = refused and isinstance(
-            world.templates.get(failed.root.id), Template
-        )
-        if (
-            held_again
-            or parses
-            or any(
-                repaired_at(cause) > failed_at[ref]
-                for cause in failed.causes - {ref}
-            )
-        ):
-            world.try_again(ref)

@@ -59,6 +59,25 @@ def apply(
             "nothing to apply: name a file with -f FILE, or -f - for standard input"
         )
     found = documents.read(files)
+    _write_files(
+        found,
+        validate=validate,
+        dry_run=dry_run,
+        wait=wait,
+        timeout=timeout,
+        output=output,
+    )
+
+
+def _write_files(
+    found: list[documents.Raw],
+    *,
+    validate: bool,
+    dry_run: bool,
+    wait: bool,
+    timeout: float | None,
+    output: Format,
+) -> None:
     with session(timeout if wait else None) as doors:
         shapes = None
         if validate:

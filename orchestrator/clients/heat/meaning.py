@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...errors import (
+    DelegationRefused,
     HeatFault,
     HeatRefused,
     HeatUnavailable,
@@ -162,3 +163,16 @@ def _refused(fault: Fault) -> HeatRefused:
         LimitExceeded if fault.kind == "RequestLimitExceeded" else HeatRefused
     )
     return kind(fault.status, fault.reason, fault.kind)
+
+
+def delegation_refused(
+    tenant: str, who: str, error: Exception
+) -> DelegationRefused:
+    """Heat takes no create with a delegated token, and what to do about it."""
+    return DelegationRefused(
+        f"Heat takes no create in project {tenant} with {who}: Keystone lets a"
+        " delegated token make no trust, and Heat makes one for each stack. Use a"
+        " user with a password, or allow it in keystone.conf"
+        " (allow_insecure_application_credential_trust_escalation). Heat's answer:"
+        f" {error}"
+    )

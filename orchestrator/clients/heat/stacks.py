@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -20,7 +19,6 @@ from ...core.refs import Json
 from ...core.rendering import StackRequest
 from ...core.stacks import Stack
 from ...errors import (
-    DelegationRefused,
     HeatFault,
     HeatUnavailable,
     ProjectRefused,
@@ -31,11 +29,10 @@ from .answer import Answer
 from .asked import fields, identity
 from .cloud import Cloud
 from .connections import Connections
-from .keystone import Access, Token
 from .logins import Logins
-from .meaning import RoleMissing, TokenRefused
+from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
-from .wire import Wire
+from .wire import Line, Wire
 
 T = TypeVar("T")
 
@@ -339,7 +336,7 @@ class Heat:
 
     def _asked(
         self,
-        line: _Line,
+        line: Line,
         ask: Callable[[StackManager], object],
         judge: Callable[[Answer], T],
     ) -> T:
@@ -348,7 +345,7 @@ class Heat:
         return wire.result
 
     def _exchange(
-        self, line: _Line, method: str, path: str, body: Any
+        self, line: Line, method: str, path: str, body: Any
     ) -> Answer:
         headers = {"Accept": "application/json", **line.token.headers}
         data = None
@@ -366,7 +363,7 @@ class Heat:
             return answer
         return answer.without([line.token.value])
 
-    def _line(self, tenant: str) -> _Line:
+    def _line(self, tenant: str) -> Line:
         """A token and an address for the tenant."""
         credentials.check_tenant(tenant)
         self._refusals.check(tenant)
@@ -376,7 +373,7 @@ class Heat:
         except ProjectRefused as error:
             self._refusals.note_project(error)
             raise
-        return _Line(
+        return Line(
             access,
             token,
             keystone.heat_address(access.credentials, token, tenant),
@@ -396,19 +393,4 @@ class Heat:
         likely = used.delegated and tenant not in self._builds
         if not likely and "Delegated tokens" not in str(error):
             return error
-        return DelegationRefused(
-            f"Heat takes no create in project {tenant} with {used.who}: Keystone lets a"
-            " delegated token make no trust, and Heat makes one for each stack. Use a"
-            " user with a password, or allow it in keystone.conf"
-            " (allow_insecure_application_credential_trust_escalation). Heat's answer:"
-            f" {error}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """What a request needs."""
-
-    access: Access
-    token: Token
-    url: str
+        return delegation_refused(tenant, used.who, error)

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from .answer import Answer
+from .keystone import Access, Token
 
 T = TypeVar("T")
 
@@ -76,3 +77,12 @@ class Wire(Generic[T]):
         answer = self.exchange(method, path, body)
         self._results.append(self.judge(answer))
         return Reply(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a request to Heat needs: whose login, its token, and Heat's address for the project."""
+
+    access: Access
+    token: Token
+    url: str
