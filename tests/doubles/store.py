@@ -287,6 +287,8 @@ class MemoryWatch:
         self._store, self._prefixes, self._from = store, prefixes, revision
         self._generation = store.generation
         self._closed = False
+        self.waits = True
+        """Whether iterating waits for changes; else it gives an empty batch where there is none."""
 
     def close(self) -> None:
         with self._store._changed:
@@ -305,7 +307,8 @@ class MemoryWatch:
         while True:
             with self._store._changed:
                 while (
-                    not self._closed
+                    self.waits
+                    and not self._closed
                     and len(self._store._history) == position
                     and self._generation == self._store.generation
                 ):
