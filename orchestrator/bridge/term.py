@@ -190,15 +190,8 @@ class Term:
         health.leading(watch)
         try:
             while not stopping.is_set() and not self._is_over():
-                self._leadership.check()
-                self.step()
-                health.beat(
-                    self.sizes(),
-                    self._dispatcher.wait,
-                    self._dispatcher.outage.reason,
-                )
-                health.tell("deletions", self._reconciler.brake.note())
-            self._finished.remove()
+                self.cycle(health)
+            self.end()
         finally:
             watch.close()
 
@@ -219,6 +212,21 @@ class Term:
         self._probing.begin()
         return watch
 
+    def cycle(self, health: Health) -> None:
+        """Go round once, if this bridge still leads."""
+        self._leadership.check()
+        self._step()
+        health.beat(
+            self.sizes(),
+            self._dispatcher.wait,
+            self._dispatcher.outage.reason,
+        )
+        health.tell("deletions", self._reconciler.brake.note())
+
+    def end(self) -> None:
+        """Leave nothing behind that is dealt with."""
+        self._finished.remove()
+
     def _is_over(self) -> bool:
         """Whether there are other resource types to lead with."""
         return self._types is not None and self._types.changed
@@ -238,7 +246,7 @@ class Term:
             **self._dispatcher.sizes(),
         }
 
-    def step(self) -> None:
+    def _step(self) -> None:
         """Whatever has come in and is due, then everything that follows from it."""
         before, self._stepped = self._stepped, self._clock.monotonic()
         if self._stepped - before > _TICK + _HELD_UP:

@@ -10,6 +10,7 @@ Each has the methods of the door that it stands for and keeps everything in memo
 :class:`FixedTargets`      :class:`orchestrator.clients.targets.Targets`
 :class:`PlainRenderer`     :class:`orchestrator.clients.renderer.Renderer`
 :class:`ManualClock`       :class:`orchestrator.clock.Clock`
+:class:`SteppedInbox`      :class:`orchestrator.clients.inbox.WatchInbox`
 =========================  =====================================================
 
 Time passes only when a test says so: leases end by :meth:`MemoryStore.expire`, stacks are done by
@@ -18,6 +19,7 @@ Time passes only when a test says so: leases end by :meth:`MemoryStore.expire`, 
 
 from .clock import ManualClock
 from .heat import HeatRequest, MemoryHeat
+from .inbox import SteppedInbox
 from .queue import Message, RecordingQueue
 from .renderer import PlainRenderer
 from .store import MemoryLease, MemoryStore, MemoryWatch
@@ -34,4 +36,5 @@ __all__ = [
     "Message",
     "PlainRenderer",
     "RecordingQueue",
+    "SteppedInbox",
 ]

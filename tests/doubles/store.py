@@ -301,6 +301,8 @@ class MemoryWatch:
         self._generation = store.generation
         self._closed = False
         self._reached = revision - 1
+        self.waits = True
+        """Whether iterating waits for changes; else it gives an empty batch where there is none."""
 
     @property
     def reached(self) -> Mapping[str, int]:
@@ -323,7 +325,8 @@ class MemoryWatch:
         while True:
             with self._store._changed:
                 while (
-                    not self._closed
+                    self.waits
+                    and not self._closed
                     and len(self._store._history) == position
                     and self._generation == self._store.generation
                 ):

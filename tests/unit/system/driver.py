@@ -1,8 +1,9 @@
 """The whole orchestrator in one process: a real term of the bridge, and workers that a test runs.
 
-The bridge leads in a thread of its own, as it does in production. The test is the API server, the
-worker, Heat and the passing of time: messages are taken and carried out in the test's thread, one
-after the other, while it waits for something to become true.
+Everything happens in the test's thread: it is the API server, the bridge's loop, the worker, Heat and
+the passing of time. While a test waits for something to become true, the loop goes round, and
+messages are carried out, one after the other. Time passes where the bridge would wait: so a test waits for
+nothing, and goes the same way each time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -35,14 +35,17 @@ from tasks.context import Sightings, WorkerContext
 from tests import factories
 from tests.doubles import (
     FixedTargets,
+    ManualClock,
     MemoryHeat,
     MemoryStore,
     Message,
     PlainRenderer,
     RecordingQueue,
+    SteppedInbox,
 )
 
 DEADLINE = 12.0
+"""Seconds, by the clock of the test, within which everything is done."""
 
 
 class WorkerDied(BaseException):
@@ -83,14 +86,13 @@ class System:
     timing: Timing = field(
         default_factory=lambda: Timing(poll_interval=0.02, monitoring_interval=3600.0, patience=0.2)
     )
+    clock: ManualClock = field(default_factory=ManualClock)
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""
 
     def __post_init__(self) -> None:
         self.taken: list[Message] = []
         self.deaths = 0
-        self._stopping = threading.Event()
-        self._failure: BaseException | None = None
         doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
         doubles |= {
             "claims": MortalClaims(self.store, 10),
@@ -99,7 +101,8 @@ class System:
         }
         # Heat shows at once what it was asked, and nobody asks too often: delays may be short.
         doubles |= {
-            "sightings": Sightings(0.1),
+            "sightings": Sightings(0.1, clock=self.clock.clock.monotonic),
+            "clock": self.clock.clock,
             "policies": ((TemporaryError, Backoff(0.05, 0.1)),),
         }
         self.worker = WorkerContext(
@@ -117,33 +120,41 @@ class System:
 
     def start(self) -> None:
         """A bridge begins its term."""
-        self._stopping = threading.Event()
-        leadership = campaign(self.store, self.keys, 10, self._stopping)
+        leadership = campaign(self.store, self.keys, 10, threading.Event(), clock=self.clock.clock)
         assert leadership is not None
         broker: Any = self.queue
-        loaded = loading.load(self.store, self.keys, factories.templates())
-        term = Term(
-            loaded, self.store, self.keys, leadership, broker, factories.templates(), self.timing
+        loaded = loading.load(self.store, self.keys, factories.templates(), self.clock.clock)
+        self.term = Term(
+            loaded,
+            self.store,
+            self.keys,
+            leadership,
+            broker,
+            factories.templates(),
+            self.timing,
+            clock=self.clock.clock,
+            chance=self.clock.chance,
+            listen=SteppedInbox.by(self.clock.clock),
         )
-        self.term = term
-
-        def lead() -> None:
-            try:
-                term.run(self._stopping, Health())
-            except BaseException as error:
-                self._failure = error
-            finally:
-                leadership.resign()
-
-        self._thread = threading.Thread(target=lead, name="bridge")
-        self._thread.start()
+        self._leadership, self._health = leadership, Health(self.clock.clock)
+        self._watch = self.term.begin()
+        self._health.leading(self._watch)
 
     def stop(self) -> None:
         """The bridge ends; what it knew is gone."""
-        self._stopping.set()
-        self.store.put(f"{self.keys.config}wake", "")  # ends the loop's wait for events
-        self._thread.join(DEADLINE)
-        assert not self._thread.is_alive()
+        try:
+            self.term.end()
+        finally:
+            self._watch.close()
+            self._leadership.resign()
+
+    def cycle(self) -> None:
+        """The bridge goes round once, which takes a moment; a longer one where nothing comes in."""
+        self.clock.clock.sleep(0.001)
+        try:
+            self.term.cycle(self._health)
+        except Exception as error:
+            raise AssertionError("the bridge ended") from error
 
     # The API server ---------------------------------------------------------------------------------
 
@@ -158,19 +169,25 @@ class System:
     # The worker, Heat and time ----------------------------------------------------------------------
 
     def until(self, ready: Callable[[], object], what: str = "") -> None:
-        """Carry out messages and let Heat work until something is true."""
-        end = time.monotonic() + DEADLINE
+        """Lead, carry out messages and let Heat work until something is true."""
+        self._until(ready, what, self.work)
+
+    def lead_until(self, ready: Callable[[], object]) -> None:
+        """The same while there is no worker."""
+        self._until(ready, "", self.cycle)
+
+    def _until(self, ready: Callable[[], object], what: str, step: Callable[[], None]) -> None:
+        end = self.clock.clock.monotonic() + DEADLINE
         while not ready():
-            if self._failure is not None:
-                raise AssertionError("the bridge ended") from self._failure
-            assert time.monotonic() < end, (
+            assert self.clock.clock.monotonic() < end, (
                 f"not within {DEADLINE} s: {what or ready}; there is {sorted(self.snapshot())}"
             )
-            self.work()
+            step()
 
     def work(self) -> None:
-        """One message, then whatever Heat is ready to end."""
-        if message := self.queue.take(timeout=0.02):
+        """The bridge goes round once; then one message, and whatever Heat is ready to end."""
+        self.cycle()
+        if message := self.queue.take():
             for _ in range(2 if self.twice else 1):
                 self.carry_out(message)
         for tenant, stack in self.heat.working():

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
 import pytest
-from orchestrator.bridge.dispatching import resending
 from orchestrator.clients import queue
-from orchestrator.core.backoff import Backoff
 from orchestrator.core.keys import run_id
 from orchestrator.core.records import Step
 from orchestrator.core.refs import RunId
@@ -112,7 +109,6 @@ def test_one_find_in_trouble_does_not_hold_up_the_others(
             raise StoreUnavailable("the connection broke")
         original(context, run, work)
 
-    monkeypatch.setattr(resending, "LOST_AFTER", Backoff(initial=0.1, maximum=60.0))
     wait_for_heat(system)
     monkeypatch.setattr(polling, "record", record)
     system.outcome = complete
@@ -169,18 +165,12 @@ def waiting_jobs(system: System) -> list[RunId]:
     """Five jobs that no worker has taken yet."""
     for identity in IDS:
         system.put(network(identity))
-    eventually(lambda: sum(len(message.argument) for message in system.queue.sent) == len(IDS))
+    system.lead_until(
+        lambda: sum(len(message.argument) for message in system.queue.sent) == len(IDS)
+    )
     while system.queue.take():
         pass
     return [run_id("t1", job) for job in system.jobs_made()]
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    """Without a worker that does anything."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def run_all(system: System, runs: Sequence[RunId]) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import pytest
-from orchestrator.clock import Clock
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.jobs import Action, Job, job_action, job_ref
 from orchestrator.core.records import Run, Step
@@ -483,18 +481,18 @@ def test_leaders_that_follow_each_other_do_not_begin_a_delay_anew(system: System
             if Run.from_json(kv.value).step is Step.RETRY
         ]
     )
-    failed = time.monotonic()
+    failed = system.clock.now
 
     def over(term_ends: float) -> bool:
-        return time.monotonic() > term_ends or system.reported(n1=("CREATE_COMPLETED", 1))
+        return system.clock.now > term_ends or system.reported(n1=("CREATE_COMPLETED", 1))
 
     while not system.reported(n1=("CREATE_COMPLETED", 1)):
-        system.until(partial(over, time.monotonic() + 0.6))
-        assert time.monotonic() - failed < 8.0
+        system.until(partial(over, system.clock.now + 0.6))
+        assert system.clock.now - failed < 8.0
         system.stop()
         system.start()
 
-    assert time.monotonic() - failed > 1.5
+    assert system.clock.now - failed > 1.5
 
 
 def test_a_request_whose_answer_got_lost_is_not_made_twice(system: System) -> None:
@@ -655,7 +653,7 @@ def test_a_clock_that_is_set_while_heat_works_changes_nothing(system: System, st
     system.put(N1, 2, name="changed")
     system.put(P1, 2, marked=True, network_id="n1")
     system.until(lambda: len(system.heat.working()) == 1)
-    system.worker.clock = Clock(now=lambda: time.time() + step)
+    system.worker.clock = replace(system.clock.clock, now=lambda: system.clock.now + step)
     for _ in range(30):
         system.work()
     asked = system.asked()
@@ -712,9 +710,7 @@ def test_what_changed_while_nobody_led_is_found_by_its_level() -> None:
 def test_a_broker_that_loses_its_data_is_sent_everything_again(system: System) -> None:
     system.until(lambda: system.queue.lost_everything() is False)
     system.put(N1)
-    waiting = system.queue
-    while not waiting.sent:
-        waiting.take(0.01)
+    system.lead_until(lambda: system.queue.sent)
     system.queue.lose()
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
 

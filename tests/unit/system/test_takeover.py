@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -53,10 +52,10 @@ def test_runs_are_removed_soon_and_together(system: System) -> None:
     for n in range(10):
         system.put(network(f"n{n}"))
     system.until(lambda: system.reported(**{f"n{n}": ("CREATE_COMPLETED", 1) for n in range(10)}))
-    reported = time.monotonic()
+    reported = system.clock.now
     system.until(system.idle)
 
-    assert time.monotonic() - reported < 0.8, "not only when something else happens"
+    assert system.clock.now - reported < 0.8, "not only when something else happens"
     removed = {
         e.revision
         for e in system.store.history
@@ -65,10 +64,7 @@ def test_runs_are_removed_soon_and_together(system: System) -> None:
     assert len(removed) < 10
 
 
-def test_a_leader_that_is_stopped_leaves_no_runs_that_are_done(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finished, "_REMOVED_AFTER", 3600.0)
+def test_a_leader_that_is_stopped_leaves_no_runs_that_are_done(system: System) -> None:
     system.put(N1)
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)))
     system.until(lambda: not system.term.world.graph.jobs)
@@ -112,7 +108,7 @@ def test_a_child_that_was_released_stays_where_it_is(
             for kv in system.store.list(system.keys.runs)[1]
             if ":port:" in kv.key and b"waiting" in kv.value
         )
-        system.store.put(run.key, Run(Step.CLAIMED, since=time.time()).to_json())
+        system.store.put(run.key, Run(Step.CLAIMED, since=system.clock.now).to_json())
     system.stop()
     system.start()
     monkeypatch.undo()
@@ -139,14 +135,9 @@ def test_a_superseded_job_that_was_sent_frees_its_place() -> None:
         )
     ) as system:
         system.put(N1)
-        deadline = time.monotonic() + 10
-        while not system.queue.sent:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        system.lead_until(lambda: system.queue.sent)
         system.put(N1, 2, name="newer")
-        while len(system.jobs_made()) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        system.lead_until(lambda: len(system.jobs_made()) == 2)
         system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 2)) and system.idle())
 
         assert system.asked() == [("create", "network_n1")]
@@ -190,13 +181,11 @@ def test_what_fails_with_another_does_so_under_the_next_leader(system: System) -
     assert [request for request in system.asked() if request == ("update", "port_p1")] == []
 
 
-def test_a_retry_that_is_asked_for_twice_leaves_nothing(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finished, "_REMOVED_AFTER", 0.3)
+def test_a_retry_that_is_asked_for_twice_leaves_nothing(system: System) -> None:
+    """The second time before the first request is removed."""
     key = system.keys.below(system.keys.retries, N1)
     system.store.put(key, "{}")
-    time.sleep(0.1)  # for the bridge to have seen the first; that it has is not visible from here
+    system.cycle()
     system.store.put(key, "{}")
     system.put(N1)
     system.until(
