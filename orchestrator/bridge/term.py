@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from ..clients.inbox import Inbox, WatchInbox
+from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
@@ -71,7 +71,7 @@ class Term:
         types: TypesWatched | None = None,
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
-        listen: Callable[[Watch], Inbox] = WatchInbox,
+        listen: Callable[[Watch], EventInbox] = WatchInbox,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.

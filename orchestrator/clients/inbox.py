@@ -10,7 +10,7 @@ from typing import Protocol
 from .store import Event, Watch
 
 
-class Inbox(Protocol):
+class EventInbox(Protocol):
     """What a loop takes events from."""
 
     def take(self, seconds: float) -> Sequence[Event]:
@@ -48,7 +48,7 @@ class WatchInbox:
             self._batches.put(None)
 
     def take(self, seconds: float) -> Sequence[Event]:
-        """See :class:`Inbox`."""
+        """See :class:`EventInbox`."""
         if self._error is not None:
             self.ended = True
             raise self._error
