@@ -90,32 +90,37 @@ class Term:
             clock=clock,
             chance=chance,
         )
-        self._outcomes = Outcomes(
-            self.world,
-            keys,
-            leadership,
-            ready=self._dispatcher.submit,
-            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
-            later=self._later,
-            as_string=as_string,
-        )
-        self._reconciler = Reconciler(
-            self.world,
-            keys,
-            leadership,
-            outcomes=self._outcomes,
-            ready=self._dispatcher.submit,
-            later=self._later,
-            patience=timing.patience,
-            as_string=as_string,
-            brake=timing.brake,
-            clock=clock,
-            chance=chance,
-        )
+        self._as_string, self._chance = as_string, chance
+        self._decide()
         self._join()
         self._stepped = clock.monotonic()
         self._dispatcher.begin()
         self._resume(loaded.runs)
+
+    def _decide(self) -> None:
+        """Make those that decide and act."""
+        self._outcomes = Outcomes(
+            self.world,
+            self._keys,
+            self._leadership,
+            ready=self._dispatcher.submit,
+            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            later=self._later,
+            as_string=self._as_string,
+        )
+        self._reconciler = Reconciler(
+            self.world,
+            self._keys,
+            self._leadership,
+            outcomes=self._outcomes,
+            ready=self._dispatcher.submit,
+            later=self._later,
+            patience=self._timing.patience,
+            as_string=self._as_string,
+            brake=self._timing.brake,
+            clock=self._clock,
+            chance=self._chance,
+        )
 
     def _join(self) -> None:
         """Make those that events are given to."""
