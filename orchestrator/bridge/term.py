@@ -274,7 +274,7 @@ class Term:
             self._dispatcher.next_flush(),
         )
         due = [seconds for seconds in waits if seconds is not None]
-        return min([_TICK, *due])
+        return max(min([_TICK, *due]), 0.0)
 
     def _settle(self) -> None:
         self._reconciler.settle(_DECISIONS)

@@ -13,8 +13,9 @@ from .store import Event, Watch
 class EventInbox(Protocol):
     """What a loop takes events from."""
 
-    def take(self, seconds: float) -> Sequence[Event]:
-        """All events that have come, in order; waits for the first one, up to *seconds*.
+    def take(self, seconds: float | None) -> Sequence[Event]:
+        """All events that have come, in order; waits for the first one, up to *seconds*; None: for
+        ever.
 
         :returns: nothing when nothing comes, or a sign of life, or the end of the watch.
         :raises Exception: what has ended the watch, once the events before it are taken.
@@ -47,7 +48,7 @@ class WatchInbox:
         else:
             self._batches.put(None)
 
-    def take(self, seconds: float) -> Sequence[Event]:
+    def take(self, seconds: float | None) -> Sequence[Event]:
         """See :class:`EventInbox`."""
         if self._error is not None:
             self.ended = True
@@ -55,7 +56,7 @@ class WatchInbox:
         if self.ended:
             return ()
         try:
-            batch = self._batches.get(timeout=max(seconds, 0.0))
+            batch = self._batches.get(timeout=seconds)
         except queue.Empty:
             return ()
         events: list[Event] = []
