@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from orchestrator.bridge.timing import Timing
 from orchestrator.clients.heat import Heat
+from orchestrator.clock import CLOCK
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Run
 from orchestrator.core.refs import Ref
@@ -21,6 +22,7 @@ from orchestrator.core.stacks import Stack, owner_tag
 from orchestrator.errors import TemporaryError
 from tasks.context import Sightings
 
+from tests.doubles import ManualClock
 from tests.unit.system.driver import System
 
 from . import states
@@ -59,13 +61,22 @@ class RecordedHeat(Heat):
         return []
 
 
+class RealTime(ManualClock):
+    """The clock of the machine: a real Heat takes its own time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = CLOCK
+
+
 class RealSystem(System):
     """A bridge and a worker whose Heat is a real one, named by the ``OS_*`` variables."""
 
     def __init__(self) -> None:
         self.real = RecordedHeat()
         heat: Any = self.real
-        super().__init__(heat=heat, timing=Timing(poll_interval=0.3, patience=0.2))
+        timing = Timing(poll_interval=0.3, patience=0.2)
+        super().__init__(heat=heat, timing=timing, clock=RealTime())
         self.worker.sightings = Sightings(SETTLING)
         self.worker.policies = ((TemporaryError, Backoff(initial=0.5, maximum=1.0)),)
         mappings = {"gate": "Pgate", "value": "Pvalue", "heat_timeout": "C5"}
