@@ -24,6 +24,7 @@ from orchestrator import faults
 from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.clients.targets import CONCURRENCY
+from orchestrator.clock import CLOCK, Clock
 from orchestrator.core import monitoring, records
 from orchestrator.core.records import MonitoringRecord
 from orchestrator.core.refs import Ref
@@ -247,6 +248,7 @@ class Slow:
     MOST = 20_000
     """Targets that are remembered."""
 
+    clock: Clock = CLOCK
     _known: OrderedDict[str, tuple[int, float]] = field(
         default_factory=OrderedDict
     )
@@ -258,7 +260,7 @@ class Slow:
         return link in self._known
 
     def may_be_asked(self, link: str) -> bool:
-        return time.monotonic() >= self._known.get(link, (0, 0.0))[1]
+        return self.clock.monotonic() >= self._known.get(link, (0, 0.0))[1]
 
     def failed(self, link: str, took: float) -> None:
         """:param took: seconds until it was given up."""
@@ -270,7 +272,7 @@ class Slow:
                 pause = min(
                     self.FACTOR * took * 2.0 ** min(beyond, 20), self.LONGEST
                 )
-            self._known[link] = (times, time.monotonic() + pause)
+            self._known[link] = (times, self.clock.monotonic() + pause)
             if len(self._known) > self.MOST:
                 self._known.popitem(last=False)
 

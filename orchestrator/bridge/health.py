@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -144,43 +145,8 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
     :raises SettingsError: nobody can listen there.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            """Probes are not worth a line."""
-
-        def do_GET(self) -> None:
-            if self.path == "/health":
-                self._answer_fault(
-                    health.fault(), broker=health.broker, note=health.note
-                )
-            elif self.path == "/live":
-                self._answer_fault(health.hangs())
-            elif self.path == "/metrics":
-                self._answer(
-                    200, health.metrics.text(), "text/plain; version=0.0.4"
-                )
-            else:
-                self._answer(404, b"/health, /live or /metrics\n", "text/plain")
-
-        def _answer_fault(self, fault: str, **more: str) -> None:
-            """*more* is no fault, and left out where there is nothing to say."""
-            told = {name: text for name, text in more.items() if text}
-            document = {"role": health.role, "fault": fault, **told}
-            status = 200
-            if fault:
-                status = 503
-            body = json.dumps(document).encode()
-            self._answer(status, body, "application/json")
-
-        def _answer(self, status: int, body: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
     try:
-        server = ThreadingHTTPServer((address, port), Handler)
+        server = ThreadingHTTPServer((address, port), partial(_Handler, health))
     except OSError as error:
         reason = f"cannot listen on {address}, port {port}: {error.strerror}"
         raise SettingsError(f"ORCHESTRATOR_HEALTH_PORT: {reason}") from error
@@ -188,3 +154,45 @@ def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
         target=server.serve_forever, name="health", daemon=True
     ).start()
     return server
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def __init__(self, health: Health, *connection: Any) -> None:
+        self._health = health
+        super().__init__(*connection)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Probes are not worth a line."""
+
+    def do_GET(self) -> None:
+        if self.path == "/health":
+            self._answer_fault(
+                self._health.fault(),
+                broker=self._health.broker,
+                note=self._health.note,
+            )
+        elif self.path == "/live":
+            self._answer_fault(self._health.hangs())
+        elif self.path == "/metrics":
+            self._answer(
+                200, self._health.metrics.text(), "text/plain; version=0.0.4"
+            )
+        else:
+            self._answer(404, b"/health, /live or /metrics\n", "text/plain")
+
+    def _answer_fault(self, fault: str, **more: str) -> None:
+        """*more* is no fault, and left out where there is nothing to say."""
+        told = {name: text for name, text in more.items() if text}
+        document = {"role": self._health.role, "fault": fault, **told}
+        status = 200
+        if fault:
+            status = 503
+        body = json.dumps(document).encode()
+        self._answer(status, body, "application/json")
+
+    def _answer(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from ..clients.store import Compacted, HistoryChanged, Store
 from ..clock import CHANCE, CLOCK, Chance, Clock
@@ -41,8 +41,13 @@ class Leading:
         health: Health,
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
+        few_collections: Callable[[], AbstractContextManager[None]]
+        | None = None,
     ) -> None:
-        """:param begin: reads everything, as a new leader."""
+        """:param begin: reads everything, as a new leader.
+        :param few_collections: what keeps the garbage collector quiet meanwhile.
+        """
+        self._few_collections = few_collections or _few_collections
         self._store, self._keys, self._lease_ttl = store, keys, lease_ttl
         self._begin, self._health = begin, health
         self._who = identity()
@@ -120,7 +125,7 @@ class Leading:
         else:
             self._leadership.renew()
         self._health.taking_over()
-        with _few_collections():
+        with self._few_collections():
             term = self._begin(self._leadership)
         term.run(stopping, self._health)
 

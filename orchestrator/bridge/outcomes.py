@@ -300,48 +300,52 @@ class Outcomes:
             job, failed, cause = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            wanted, told = (
-                self.world.wanted.get(job.ref),
-                self._is_told(job.id, job.ref),
-            )
-            handled = self._unsent(job) if cause != job.id else None
-            transaction = effects.fail_waiting(
-                self._keys,
-                job,
-                wanted,
-                failed,
-                self._as_string,
-                told=told,
-                handled=handled,
-            )
-            revision = self._leadership.commit(transaction)
-            if not revision:
+            if not self._fail(job, failed, cause):
                 # The config has changed meanwhile: its event is on the way.
                 postponed.append((job, failed, cause))
                 self._later(UNSETTLED, job.ref)
-                continue
-            faults.reach("bridge-after-cascade")
-            count(EventName.JOB_NOT_RUN)
-            log.warning(
-                "Job failed without running",
-                extra={
-                    "event": "job_not_run",
-                    "job": job.id,
-                    "root": str(failed.root),
-                    "reason": failed.error,
-                },
-            )
-            if told:
-                self.world.note_report(job.ref, job.version, revision)
-                self.world.set_failed(job.ref, failed)
-            if handled is not None:
-                self.world.set_handled(job.ref, handled)
-            self.dropped(job)
-            self._release(
-                Over(job.id, job.ref, job.action, job.references()), failed
-            )
-            self.world.touch(job.ref)
         self._to_fail.extend(postponed)
+
+    def _fail(self, job: Job, failed: Failed, cause: JobId) -> bool:
+        """End a job that will never run.
+
+        :param cause: the job because of which it ends; its own id: it is given up.
+        :returns: False when something it relied on has changed.
+        """
+        told, handled = self._is_told(job.id, job.ref), None
+        if cause != job.id:
+            handled = self._unsent(job)
+        transaction = effects.fail_waiting(
+            self._keys,
+            job,
+            self.world.wanted.get(job.ref),
+            failed,
+            self._as_string,
+            told=told,
+            handled=handled,
+        )
+        revision = self._leadership.commit(transaction)
+        if not revision:
+            return False
+        faults.reach("bridge-after-cascade")
+        count(EventName.JOB_NOT_RUN)
+        fields = {
+            "event": "job_not_run",
+            "job": job.id,
+            "root": str(failed.root),
+            "reason": failed.error,
+        }
+        log.warning("Job failed without running", extra=fields)
+        if told:
+            self.world.note_report(job.ref, job.version, revision)
+            self.world.set_failed(job.ref, failed)
+        if handled is not None:
+            self.world.set_handled(job.ref, handled)
+        self.dropped(job)
+        over = Over(job.id, job.ref, job.action, job.references())
+        self._release(over, failed)
+        self.world.touch(job.ref)
+        return True
 
 
 def _version(job: Job | None, handled: Handled | None) -> int:

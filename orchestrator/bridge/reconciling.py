@@ -112,15 +112,7 @@ class Reconciler:
                 before.append(iter(()))
                 continue
             top = path[-1]
-            before_it = self._clock.cpu()
-            decision = decide(
-                self.world,
-                top,
-                self._suffix,
-                tuple(path[:-1]),
-                patient=self._is_patient(top),
-            )
-            self._order.note(top, self._clock.cpu() - before_it)
+            decision = self._decide(top, path[:-1])
             if not self._batch.admits(top, decision):
                 self._perform_batch()
                 continue  # What was decided just now could have come out differently.
@@ -136,6 +128,19 @@ class Reconciler:
             else:
                 self.world.decided(top)
                 self._perform(top, decision)
+
+    def _decide(self, ref: Ref, path: list[Ref]) -> Decision:
+        """:param path: the resources that wait for this decision."""
+        begun = self._clock.cpu()
+        decision = decide(
+            self.world,
+            ref,
+            self._suffix,
+            tuple(path),
+            patient=self._is_patient(ref),
+        )
+        self._order.note(ref, self._clock.cpu() - begun)
+        return decision
 
     def _suffix(self) -> str:
         """The random end of a job id."""

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from ..clients.inbox import Inbox, WatchInbox
+from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
@@ -71,7 +71,7 @@ class Term:
         types: TypesWatched | None = None,
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
-        listen: Callable[[Watch], Inbox] = WatchInbox,
+        listen: Callable[[Watch], EventInbox] = WatchInbox,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.
@@ -90,32 +90,37 @@ class Term:
             clock=clock,
             chance=chance,
         )
-        self._outcomes = Outcomes(
-            self.world,
-            keys,
-            leadership,
-            ready=self._dispatcher.submit,
-            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
-            later=self._later,
-            as_string=as_string,
-        )
-        self._reconciler = Reconciler(
-            self.world,
-            keys,
-            leadership,
-            outcomes=self._outcomes,
-            ready=self._dispatcher.submit,
-            later=self._later,
-            patience=timing.patience,
-            as_string=as_string,
-            brake=timing.brake,
-            clock=clock,
-            chance=chance,
-        )
+        self._as_string, self._chance = as_string, chance
+        self._decide()
         self._join()
         self._stepped = clock.monotonic()
         self._dispatcher.begin()
         self._resume(loaded.runs)
+
+    def _decide(self) -> None:
+        """Make those that decide and act."""
+        self._outcomes = Outcomes(
+            self.world,
+            self._keys,
+            self._leadership,
+            ready=self._dispatcher.submit,
+            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            later=self._later,
+            as_string=self._as_string,
+        )
+        self._reconciler = Reconciler(
+            self.world,
+            self._keys,
+            self._leadership,
+            outcomes=self._outcomes,
+            ready=self._dispatcher.submit,
+            later=self._later,
+            patience=self._timing.patience,
+            as_string=self._as_string,
+            brake=self._timing.brake,
+            clock=self._clock,
+            chance=self._chance,
+        )
 
     def _join(self) -> None:
         """Make those that events are given to."""
@@ -269,7 +274,7 @@ class Term:
             self._dispatcher.next_flush(),
         )
         due = [seconds for seconds in waits if seconds is not None]
-        return min([_TICK, *due])
+        return max(min([_TICK, *due]), 0.0)
 
     def _settle(self) -> None:
         self._reconciler.settle(_DECISIONS)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -20,6 +19,7 @@ from rich.text import Text
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.heat import Heat, InStore, Logins
+from ..clients.inbox import WatchInbox
 from ..clients.queue import Queue
 from ..clients.store import Store
 from ..clients.types import Types
@@ -126,10 +126,11 @@ def _write_and_watch(store: Store, keys: Keys) -> str:
     """Write a key of our own, see it on a watch, and remove it."""
     key = f"{keys.own}doctor/{secrets.token_hex(4)}"
     revision, _ = store.list(key)
-    with _watching(store, key, revision + 1) as seen:
+    with closing(store.watch([key], revision + 1)) as watch:
+        inbox = WatchInbox(watch, "doctor-watch")
         store.put(key, "{}")
         try:
-            if not seen.wait(_WATCH_TIME):
+            if not inbox.take(_WATCH_TIME):
                 raise TemporaryError(
                     f"a write did not show on a watch within {_WATCH_TIME:.0f} s: what"
                     " stands between this machine and etcd must let streams through"
@@ -137,26 +138,6 @@ def _write_and_watch(store: Store, keys: Keys) -> str:
         finally:
             store.delete(key)
     return f"works below {keys.own}"
-
-
-@contextmanager
-def _watching(
-    store: Store, key: str, revision: int
-) -> Iterator[threading.Event]:
-    """Is set when a write of the key is seen."""
-    seen, watch = threading.Event(), store.watch([key], revision)
-
-    def listen() -> None:
-        for events in watch:
-            if events:
-                seen.set()
-                return
-
-    threading.Thread(target=listen, name="doctor-watch", daemon=True).start()
-    try:
-        yield seen
-    finally:
-        watch.close()
 
 
 def _broker(settings: Settings) -> str:

@@ -10,11 +10,12 @@ from typing import Protocol
 from .store import Event, Watch
 
 
-class Inbox(Protocol):
+class EventInbox(Protocol):
     """What a loop takes events from."""
 
-    def take(self, seconds: float) -> Sequence[Event]:
-        """All events that have come, in order; waits for the first one, up to *seconds*.
+    def take(self, seconds: float | None) -> Sequence[Event]:
+        """All events that have come, in order; waits for the first one, up to *seconds*; None: for
+        ever.
 
         :returns: nothing when nothing comes, or a sign of life, or the end of the watch.
         :raises Exception: what has ended the watch, once the events before it are taken.
@@ -47,15 +48,15 @@ class WatchInbox:
         else:
             self._batches.put(None)
 
-    def take(self, seconds: float) -> Sequence[Event]:
-        """See :class:`Inbox`."""
+    def take(self, seconds: float | None) -> Sequence[Event]:
+        """See :class:`EventInbox`."""
         if self._error is not None:
             self.ended = True
             raise self._error
         if self.ended:
             return ()
         try:
-            batch = self._batches.get(timeout=max(seconds, 0.0))
+            batch = self._batches.get(timeout=seconds)
         except queue.Empty:
             return ()
         events: list[Event] = []

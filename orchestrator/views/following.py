@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
 
+from ..clients.inbox import WatchInbox
 from ..clients.store import Event, Store, Watch
 from ..core.keys import Keys
 from ..core.refs import Ref
 from .reading import Reader, reader
 from .snapshot import Snapshot
-
-_Inbox: TypeAlias = "queue.SimpleQueue[Sequence[Event] | Exception]"
 
 
 class SnapshotFollower:
@@ -24,7 +20,7 @@ class SnapshotFollower:
         self._store, self._reader = store, reader
         self._watched: frozenset[str] = frozenset()
         self._watch: Watch | None = None
-        self._inbox: _Inbox = queue.SimpleQueue()
+        self._inbox: WatchInbox | None = None
         self.snapshot = self._read()
 
     def read_again(self) -> None:
@@ -44,14 +40,9 @@ class SnapshotFollower:
 
     def _watch_from(self, prefixes: frozenset[str], revision: int) -> None:
         self.close()
-        self._watched, self._inbox = prefixes, queue.SimpleQueue()
+        self._watched = prefixes
         self._watch = self._store.watch(sorted(prefixes), revision)
-        threading.Thread(
-            target=_listen,
-            args=(self._watch, self._inbox),
-            name="watch",
-            daemon=True,
-        ).start()
+        self._inbox = WatchInbox(self._watch)
 
     def next(self, timeout: float | None) -> bool:
         """Take in what has changed; whether anything has.
@@ -59,17 +50,11 @@ class SnapshotFollower:
         :param timeout: seconds to wait for a change; None: for ever.
         :raises StoreUnavailable: the watch cannot go on.
         """
-        try:
-            batch = self._inbox.get(timeout=timeout)
-        except queue.Empty:
+        assert self._inbox is not None, "a watch begins with the first reading"
+        events = self._inbox.take(timeout)
+        if not events:
             return False
-        while True:
-            if isinstance(batch, Exception):
-                raise batch
-            self._take(batch)
-            if self._inbox.empty():
-                break
-            batch = self._inbox.get()
+        self._take(events)
         if self._reader.lacks(self.snapshot):
             self.read_again()
         return True
@@ -82,16 +67,6 @@ class SnapshotFollower:
         """End the watch."""
         if self._watch is not None:
             self._watch.close()
-
-
-def _listen(watch: Watch, inbox: _Inbox) -> None:
-    try:
-        for events in watch:
-            if events:
-                inbox.put(events)
-    # Carried over to the thread that waits, and raised there.
-    except Exception as error:
-        inbox.put(error)
 
 
 @contextmanager

@@ -32,11 +32,11 @@ class SteppedInbox:
         """What makes the inbox of a watch."""
         return lambda watch: cls(watch, clock)
 
-    def take(self, seconds: float) -> Sequence[Event]:
+    def take(self, seconds: float | None) -> Sequence[Event]:
         events = next(self._events, None)
         if events is None:
             self.ended = True
             return ()
-        if not events and seconds > 0.0:
-            self._clock.sleep(min(seconds, TICK))
+        if not events and seconds != 0.0:
+            self._clock.sleep(TICK if seconds is None else min(seconds, TICK))
         return events

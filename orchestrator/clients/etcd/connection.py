@@ -11,7 +11,6 @@ answers, reaches a majority, and has the history that this process knows.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,6 +19,7 @@ import grpc
 from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
+from ...clock import CLOCK, Clock
 from ...core.backoff import Backoff
 from ...errors import StoreForbidden, StoreUnavailable
 from ..store import Compacted
@@ -103,8 +103,10 @@ class Channel:
 class Endpoints:
     """Which endpoint comes next: the one in use, else the next that has not failed lately."""
 
-    def __init__(self, endpoints: tuple[str, ...]) -> None:
-        self._endpoints = endpoints
+    def __init__(
+        self, endpoints: tuple[str, ...], clock: Clock = CLOCK
+    ) -> None:
+        self._endpoints, self._clock = endpoints, clock
         self._avoided = dict.fromkeys(endpoints, 0.0)
         self._position = 0
 
@@ -112,7 +114,7 @@ class Endpoints:
         return len(self._endpoints)
 
     def choose(self) -> str:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         count = len(self._endpoints)
         turned = [
             self._endpoints[(self._position + n) % count] for n in range(count)
@@ -125,7 +127,7 @@ class Endpoints:
         return chosen
 
     def failed(self, endpoint: str) -> None:
-        self._avoided[endpoint] = time.monotonic() + AVOIDED_FOR
+        self._avoided[endpoint] = self._clock.monotonic() + AVOIDED_FOR
         self._position = (self._endpoints.index(endpoint) + 1) % len(
             self._endpoints
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,8 @@ from orchestrator.core.records import Cause, Run, Step
 from tests.doubles import ManualClock, RecordingQueue
 from tests.factories import job, network
 
+TIMES = int(os.environ.get("PROPERTIES", "1"))
+"""How many times as many examples as usual."""
 TENANT_LIMIT, TOTAL_LIMIT = 12, 32
 TENANTS = "abcd"
 
@@ -179,7 +182,7 @@ class Dispatching(RuleBasedStateMachine):
 
 def test_no_job_is_lost_from_sight() -> None:
     chosen = settings(
-        max_examples=300,
+        max_examples=60 * TIMES,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -62,6 +63,7 @@ class Bridge:
             self.health,
             clock=self.clock.clock,
             chance=self.clock.chance,
+            few_collections=nullcontext,
         )
         leading.run(self.stopping)
         return self.leaders

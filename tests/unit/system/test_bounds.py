@@ -98,7 +98,9 @@ def output(key: str, value: Json) -> dict[str, Json]:
 
 
 @pytest.mark.parametrize(
-    "value", ["x" * 10_000_000, ['"\\' * 9] * 300_000, {"deep": {"er": "é" * 3_000_000}}], ids=str
+    "value",
+    ["x" * 10_000_000, ['"\\' * 9] * 300_000, {"deep": {"er": "é" * 3_000_000}}],
+    ids=["a text", "a list", "a map"],
 )
 def test_an_output_of_ten_megabytes_ends_the_job_and_the_others_are_kept(
     system: System, value: Json

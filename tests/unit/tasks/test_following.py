@@ -21,7 +21,7 @@ from tasks.context import WorkerContext
 from tasks.following import Slow, monitor
 
 from tests import factories
-from tests.doubles import FixedTargets, MemoryStore, PlainRenderer
+from tests.doubles import FixedTargets, ManualClock, MemoryStore, PlainRenderer
 
 TARGET: Json = {
     "version": 1,
@@ -210,29 +210,23 @@ def test_tasks_beyond_what_a_process_can_ask_at_once_are_left_out(
 # Slow ones -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    clock = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    return clock
-
-
-def test_a_target_that_keeps_us_waiting_is_asked_at_growing_intervals(now: list[float]) -> None:
-    slow = Slow()
+def test_a_target_that_keeps_us_waiting_is_asked_at_growing_intervals() -> None:
+    clock = ManualClock()
+    slow = Slow(clock.clock)
     pauses = []
     for _ in range(12):
         slow.failed("http://a/", took=5.0)
-        begun = now[0]
+        begun = clock.now
         while not slow.may_be_asked("http://a/"):
-            now[0] += 1
-        pauses.append(now[0] - begun)
+            clock.now += 1
+        pauses.append(clock.now - begun)
 
     assert pauses[:5] == [0, 20, 40, 80, 160]
     assert pauses[-1] == Slow.LONGEST
 
 
-def test_a_target_that_answers_again_is_asked_as_often_as_before(now: list[float]) -> None:
-    slow = Slow()
+def test_a_target_that_answers_again_is_asked_as_often_as_before() -> None:
+    slow = Slow(ManualClock().clock)
     for _ in range(5):
         slow.failed("http://a/", took=5.0)
     slow.answered("http://a/")
@@ -240,8 +234,8 @@ def test_a_target_that_answers_again_is_asked_as_often_as_before(now: list[float
     assert slow.may_be_asked("http://a/") and not slow.knows("http://a/")
 
 
-def test_only_so_many_are_remembered(now: list[float]) -> None:
-    slow = Slow()
+def test_only_so_many_are_remembered() -> None:
+    slow = Slow(ManualClock().clock)
     for number in range(Slow.MOST + 10):
         slow.failed(f"http://a/{number}", took=5.0)
 
