@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes, pass_context
 from jinja2 import Template as Compiled
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
-from jinja2.runtime import Context
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import TemplateError, shortened
@@ -85,6 +85,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self, context: Context, function: Any, *args: Any, **kwargs: Any
     ) -> Any:
         _count_turn(context)
+        if isinstance(function, LoopContext) and args:
+            # A recursive loop goes through other items: their turns count as well.
+            args = (_turns(context, args[0]), *args[1:])
         return super().call(context, function, *args, **kwargs)
 
     def call_binop(

@@ -171,6 +171,10 @@ COUNTED: list[Any] = [
         id="loops",
     ),
     pytest.param(
+        "{% for i in [1, 2] recursive %}{% if loop.depth == 1 %}{{ loop(range(99999)) }}{% endif %}{% endfor %}",
+        id="few calls of a recursive loop",
+    ),
+    pytest.param(
         "{% macro f() %}{{ caller() }}{{ caller() }}{% endmacro %}"
         + nested("{% call f() %}", "{% endcall %}", 20),
         id="calls",
