@@ -1,6 +1,6 @@
 """What all tests share: a clean environment, and a marker for those that need servers.
 
-``unit`` builds values and patches nothing; ``contract`` runs the same tests on the doubles of
+``unit`` builds values and uses doubles; ``contract`` runs the same tests on the doubles of
 :mod:`tests.doubles` and on real servers. A server that is not installed skips its tests at
 home and fails them in CI (environment variable ``CI``).
 """
