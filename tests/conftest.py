@@ -14,12 +14,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.properties import TIMES
+
 for name in list(os.environ):
     if name.startswith(("ORCHESTRATOR_", "OS_")):
         del os.environ[name]
 
 settings.register_profile(
     "orchestrator",
+    max_examples=50 * TIMES,
     deadline=None,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
