@@ -21,8 +21,9 @@ from orchestrator.errors import CredentialsRejected, SettingsError
 from orchestrator.settings import Settings
 
 from . import compat, following, messages, polls, steps
-from .context import PerProcess, WorkerContext
+from .context import WorkerContext, open_context
 from .leaving import Background, Undo, Work
+from .processes import PerProcess
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ def make_app(settings: Settings) -> Celery:
         task_soft_time_limit=settings.task_limit,
         task_time_limit=settings.task_limit + 30,
     )
-    context, background = PerProcess(settings), Background()
+    context = PerProcess(lambda: open_context(settings))
+    background = Background()
     for name in STEPS:
         _register(app, name, background, partial(_chains, context))
     for name in ROUNDS:
@@ -70,7 +72,9 @@ def make_app(settings: Settings) -> Celery:
 
 
 def _connect_signals(
-    settings: Settings, context: PerProcess, background: Background
+    settings: Settings,
+    context: PerProcess[WorkerContext],
+    background: Background,
 ) -> None:
     """What a worker does at its start and its end."""
     signals.setup_logging.connect(
@@ -107,9 +111,11 @@ def _refuse_cluster(settings: Settings) -> None:
         broker.close()
 
 
-def _close(background: Background, context: PerProcess) -> None:
+def _close(background: Background, context: PerProcess[WorkerContext]) -> None:
     background.close()
-    context.close()
+    opened = context.take()
+    if opened is not None:
+        opened.close()
 
 
 def _preload() -> None:

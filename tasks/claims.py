@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.clients.store import Lease, Store
+from orchestrator.clock import CLOCK, Clock
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.transactions import Transaction, unchanged
 from orchestrator.errors import StoreUnavailable, TemporaryError
@@ -31,9 +31,9 @@ class _Chain(threading.local):
     claim: _Claim | None = None
 
 
-_LEASE_USED_FOR = 120.0
+LEASE_USED_FOR = 120.0
 """Seconds after which new claims hang on a new lease."""
-_LEASE_RENEWED_FOR = _LEASE_USED_FOR + 180.0
+_LEASE_RENEWED_FOR = LEASE_USED_FOR + 180.0
 """Seconds after which a lease is renewed no more: longer than a message may take
 (``task_time_limit``, 150 s)."""
 
@@ -47,9 +47,9 @@ class Claims:
     They would stay for as long as it lives, if their lease did.
     """
 
-    def __init__(self, store: Store, ttl: int) -> None:
+    def __init__(self, store: Store, ttl: int, clock: Clock = CLOCK) -> None:
         """:param ttl: seconds for which a claim outlives the process."""
-        self._store, self._ttl = store, ttl
+        self._store, self._ttl, self._clock = store, ttl, clock
         self._leases: list[Lease] = []
         self._made = 0.0
         self._lock = threading.Lock()
@@ -60,9 +60,9 @@ class Claims:
     def lease(self) -> Lease:
         """The lease for claims; a new one when the last was lost, or is old."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.monotonic()
             self._leases = [lease for lease in self._leases if lease.alive]
-            if not self._leases or now - self._made > _LEASE_USED_FOR:
+            if not self._leases or now - self._made > LEASE_USED_FOR:
                 self._leases.append(
                     self._store.lease(self._ttl, renew_for=_LEASE_RENEWED_FOR)
                 )
@@ -139,7 +139,7 @@ class Claims:
             step=Step.RETRY,
             attempt=run.attempt + 1,
             delay=seconds,
-            due=round(time.time() + seconds, 3),
+            due=round(self._clock.now() + seconds, 3),
             reason=reason,
             cause=Cause.UNAVAILABLE.value,
             asked=True,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
@@ -23,7 +20,7 @@ from orchestrator.clients.renderer import Renderer
 from orchestrator.clients.store import KeyValue, Store
 from orchestrator.clients.targets import Targets
 from orchestrator.clients.types import Types
-from orchestrator.clock import Clock
+from orchestrator.clock import CHANCE, CLOCK, Chance, Clock
 from orchestrator.core.keys import Keys
 from orchestrator.core.stacks import SETTLING, Stack
 from orchestrator.core.templates import (
@@ -36,6 +33,7 @@ from orchestrator.settings import Settings
 
 from .claims import Claims
 from .retries import POLICIES, Policies
+from .slow import Slow
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +78,7 @@ class Sightings:
     def __init__(
         self,
         settling: float = SETTLING,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = CLOCK,
     ) -> None:
         """:param settling: seconds for which a stack has to look the same."""
         self._settling, self._clock = settling, clock
@@ -91,7 +89,7 @@ class Sightings:
 
     def settled(self, operation: str, stack: Stack | None) -> bool:
         """Whether the stack has looked like this for long enough to be taken at its word."""
-        now = self._clock()
+        now = self._clock.monotonic()
         shown = stack and replace(stack, outputs=None)
         seen = self._seen.get(operation)
         if seen is None or seen[0] != shown:
@@ -132,7 +130,9 @@ class WorkerContext:
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock = CLOCK
+    chance: Chance = CHANCE
+    slow: Slow = field(default_factory=Slow)
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
         default_factory=dict
     )
@@ -233,25 +233,3 @@ def open_context(settings: Settings) -> WorkerContext:
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
     )
-
-
-class PerProcess:
-    """The context of this process: connections do not survive a fork, so each child opens its
-    own."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._opened: tuple[int, WorkerContext] | None = None
-
-    def __call__(self) -> WorkerContext:
-        with self._lock:
-            if self._opened is None or self._opened[0] != os.getpid():
-                self._opened = (os.getpid(), open_context(self._settings))
-            return self._opened[1]
-
-    def close(self) -> None:
-        with self._lock:
-            if self._opened is not None and self._opened[0] == os.getpid():
-                self._opened[1].close()
-                self._opened = None

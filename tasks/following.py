@@ -10,21 +10,15 @@ the others alone.
 from __future__ import annotations
 
 import logging
-import os
-import random
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from functools import lru_cache
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass
 
 from orchestrator import faults
 from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.clients.targets import CONCURRENCY
-from orchestrator.clock import CLOCK, Clock
 from orchestrator.core import monitoring, records
 from orchestrator.core.records import MonitoringRecord
 from orchestrator.core.refs import Ref
@@ -32,6 +26,7 @@ from orchestrator.core.transactions import Transaction, exists, unchanged
 from orchestrator.errors import TargetUnavailable, TemporaryError
 
 from .context import WorkerContext
+from .processes import PerProcess, threads
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +36,11 @@ What was not asked by then has its turn in the next round."""
 ROUNDS_AT_ONCE = 4
 """Tasks of one process that ask targets at the same time: more of them would only wait for the same
 threads."""
+
+_pool = threads("targets", CONCURRENCY)
+"""The threads of this process that ask targets.
+Chains have others, so that no job waits for targets that do not answer."""
+_rounds = PerProcess(lambda: threading.BoundedSemaphore(ROUNDS_AT_ONCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     :param refs: ``type:id`` each.
     :returns: how many records were written or removed.
     """
-    if not _rounds(os.getpid()).acquire(blocking=False):
+    if not _rounds().acquire(blocking=False):
         fields = {"event": "monitoring_skipped", "resources": len(refs)}
         log.warning(
             "Monitoring round skipped, earlier rounds are not finished",
@@ -75,16 +75,17 @@ def monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     try:
         return _monitor(context, refs)
     finally:
-        _rounds(os.getpid()).release()
+        _rounds().release()
 
 
 def _monitor(context: WorkerContext, refs: Sequence[str]) -> int:
-    end = time.monotonic() + max(ROUND_LIMIT, context.targets.timeout)
+    limit = max(ROUND_LIMIT, context.targets.timeout)
+    end = context.clock.monotonic() + limit
     followed = _load(context, [Ref(*ref.split(":", 1)) for ref in refs])
-    pool = _pool(os.getpid())
+    pool = _pool()
     asked = {
         pool.submit(_ask, context, resource, end): resource
-        for resource in _in_order(followed)
+        for resource in _in_order(context, followed)
     }
     # Each is written as it comes: one that is slow holds no other one up.
     return sum(
@@ -93,29 +94,17 @@ def _monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     )
 
 
-@lru_cache(maxsize=1)
-def _pool(process: int) -> ThreadPoolExecutor:
-    """The threads of this process that ask targets, kept from task to task: making sixteen costs as
-    much as asking two targets.
-    They do not survive a fork, so each process has its own; and chains have others, so that no job
-    waits for targets that do not answer."""
-    return ThreadPoolExecutor(
-        CONCURRENCY, thread_name_prefix=f"targets-{process}"
-    )
-
-
-@lru_cache(maxsize=1)
-def _rounds(process: int) -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(ROUNDS_AT_ONCE)
-
-
-def _in_order(followed: Sequence[Followed]) -> list[Followed]:
+def _in_order(
+    context: WorkerContext, followed: Sequence[Followed]
+) -> list[Followed]:
     """At random, so that whoever is last today is not last every time; those that lately failed
     behind the others."""
-    shuffled = random.sample(followed, len(followed))
-    return sorted(
-        shuffled, key=lambda resource: any(map(SLOW.knows, resource.links))
-    )
+
+    def place(resource: Followed) -> tuple[bool, float]:
+        failed = any(map(context.slow.knows, resource.links))
+        return failed, context.chance()
+
+    return sorted(followed, key=place)
 
 
 def _load(context: WorkerContext, refs: Sequence[Ref]) -> list[Followed]:
@@ -207,83 +196,27 @@ def _ask_one(
     context: WorkerContext, link: str, end: float
 ) -> monitoring.Status | None:
     """What one target reports; None when it is gone, or reports nothing for etcd."""
-    left = end - time.monotonic()
+    left = end - context.clock.monotonic()
     if left <= 0:
         raise TargetUnavailable(
             "no time was left for the target in this round, as others did not answer"
         )
-    if not SLOW.may_be_asked(link):
+    if not context.slow.may_be_asked(link):
         raise TargetUnavailable(
             "the target has not answered in time lately, and is asked less often"
         )
-    begun = time.monotonic()
+    begun = context.clock.monotonic()
     try:
         answer = context.targets.get(link, left)
     except TargetUnavailable:
-        took = time.monotonic() - begun
+        took = context.clock.monotonic() - begun
         if took >= context.targets.timeout / 2:
-            SLOW.failed(link, took)
+            context.slow.failed(link, took)
         raise
-    SLOW.answered(link)
+    context.slow.answered(link)
     if answer is not None:
         return monitoring.parse_target(*answer)
     return None
-
-
-@dataclass(slots=True)
-class Slow:
-    """The targets that keep this process waiting in vain: each is asked at growing intervals.
-
-    So any number of them costs little, and one that is back is seen after ten minutes at the
-    latest.
-    Targets that fail at once cost nothing, and are asked as often as the others.
-    """
-
-    PATIENCE = 2
-    """Failures in a row after which a target is asked less often."""
-    FACTOR = 4.0
-    """A pause, in times that the failure took; it doubles with each further one."""
-    LONGEST = 600.0
-    """Seconds of a pause, at most."""
-    MOST = 20_000
-    """Targets that are remembered."""
-
-    clock: Clock = CLOCK
-    _known: OrderedDict[str, tuple[int, float]] = field(
-        default_factory=OrderedDict
-    )
-    """How often each has failed, and from when on it may be asked, by the monotonic clock."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def knows(self, link: str) -> bool:
-        """Whether the target failed when it was last asked."""
-        return link in self._known
-
-    def may_be_asked(self, link: str) -> bool:
-        return self.clock.monotonic() >= self._known.get(link, (0, 0.0))[1]
-
-    def failed(self, link: str, took: float) -> None:
-        """:param took: seconds until it was given up."""
-        with self._lock:
-            times = self._known.pop(link, (0, 0.0))[0] + 1
-            beyond = times - self.PATIENCE
-            pause = 0.0
-            if beyond >= 0:
-                pause = min(
-                    self.FACTOR * took * 2.0 ** min(beyond, 20), self.LONGEST
-                )
-            self._known[link] = (times, self.clock.monotonic() + pause)
-            if len(self._known) > self.MOST:
-                self._known.popitem(last=False)
-
-    def answered(self, link: str) -> None:
-        if link in self._known:
-            with self._lock:
-                self._known.pop(link, None)
-
-
-SLOW = Slow()
-"""Of this process."""
 
 
 # Recording ----------------------------------------------------------------------------------------

@@ -14,16 +14,16 @@ whose Heat has not answered, one poll of each tenant.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from orchestrator.core.texts import cut
 from orchestrator.errors import TemporaryError
+
+from .processes import threads
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,9 @@ With so many under way, the next one keeps its slot until it ends."""
 GRACE = 3.0
 """Seconds for which a process that is told to end waits for them.
 Claims of those that do not end are given back."""
+
+_pool = threads("task", 2 * MOST)
+"""The threads that carry tasks out in this process."""
 
 Undo = Callable[[], None]
 
@@ -79,7 +82,7 @@ class Background:
         """
         if work.kind is not None and work.kind in list(self._going_on.values()):
             return
-        future = _pool(os.getpid()).submit(_told, work)
+        future = _pool().submit(_told, work)
         wait([future], timeout=self.prompt)
         if not future.done() and self._leave(future, work.kind):
             fields = {
@@ -121,13 +124,6 @@ class Background:
                 "Tasks interrupted, other workers continue",
                 extra={"event": "tasks_broken_off", "tasks": self.going_on},
             )
-
-
-@lru_cache(maxsize=1)
-def _pool(process: int) -> ThreadPoolExecutor:
-    """Threads do not survive a fork, so each process has its own.
-    Idle ones are used again before another is made."""
-    return ThreadPoolExecutor(2 * MOST, thread_name_prefix=f"task-{process}")
 
 
 def _told(work: Work) -> None:

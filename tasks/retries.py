@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from typing import TypeAlias
 
+from orchestrator.clock import CHANCE, Chance
 from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Cause
 from orchestrator.core.stacks import SETTLING
@@ -40,13 +40,16 @@ There is no last attempt: nothing fails because Heat is away."""
 
 
 def delay(
-    error: TemporaryError, attempt: int, policies: Policies = POLICIES
+    error: TemporaryError,
+    attempt: int,
+    policies: Policies = POLICIES,
+    chance: Chance = CHANCE,
 ) -> float:
     """Seconds to wait after *error*, the *attempt*-th in a row."""
     backoff = next(
         backoff for kind, backoff in policies if isinstance(error, kind)
     )
-    return round(backoff.interval(attempt, random.random()), 3)
+    return round(backoff.interval(attempt, chance()), 3)
 
 
 CAUSES: tuple[tuple[type[TemporaryError], Cause], ...] = (

@@ -10,18 +10,17 @@ a job, costs one transaction for all.
 from __future__ import annotations
 
 import math
-import os
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from orchestrator.clients.store import KeyValue, Lease, Store, Watch
+from orchestrator.clock import CLOCK, Clock
 from orchestrator.core.transactions import Transaction, grouped, merged
 from orchestrator.errors import StoreRefused, StoreUnavailable
+
+from .processes import threads
 
 _MOST_THREADS = 1024
 """Threads of one process: more than there are ever chains.
@@ -31,17 +30,8 @@ PATIENCE = 0.02
 """Seconds for which a chain waits for others. A Heat that answers sooner counts as quick."""
 
 
-@lru_cache(maxsize=1)
-def _pool(process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(
-        _MOST_THREADS, thread_name_prefix=f"chain-{process}"
-    )
-
-
-def pool() -> ThreadPoolExecutor:
-    """The threads for the chains of this process, kept from message to message.
-    They do not survive a fork, so each process has its own."""
-    return _pool(os.getpid())
+pool = threads("chain", _MOST_THREADS)
+"""The threads for the chains of this process."""
 
 
 class _Held(threading.local):
@@ -108,9 +98,14 @@ class GatheringStore(Store):
     """
 
     def __init__(
-        self, store: Store, chains: int, patience: float = PATIENCE
+        self,
+        store: Store,
+        chains: int,
+        patience: float = PATIENCE,
+        clock: Clock = CLOCK,
     ) -> None:
         self._store, self._running, self._patience = store, chains, patience
+        self._clock = clock
         self._turns = Turns(patience)
         self._lock = threading.Lock()
         self._waiting: list[_Call] = []
@@ -165,12 +160,12 @@ class GatheringStore(Store):
         self._turns.give()
         with self._lock:
             self._waiting.append(call)
-            self._came = time.monotonic()
+            self._came = self._clock.monotonic()
             complete = len(self._waiting) >= self._running
         if complete:
             self._perform_all()
-        while not call.taken.wait(self._patience):
-            if time.monotonic() - self._came >= self._patience:
+        while not self._clock.wait(call.taken, self._patience):
+            if self._clock.monotonic() - self._came >= self._patience:
                 self._perform_all()  # Nobody has come for a while: the others wait for Heat.
         call.done.wait()
         self._turns.take()

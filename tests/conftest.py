@@ -1,6 +1,6 @@
 """What all tests share: a clean environment, and a marker for those that need servers.
 
-``unit`` builds values and patches nothing; ``contract`` runs the same tests on the doubles of
+``unit`` builds values and uses doubles; ``contract`` runs the same tests on the doubles of
 :mod:`tests.doubles` and on real servers. A server that is not installed skips its tests at
 home and fails them in CI (environment variable ``CI``).
 """
@@ -14,12 +14,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.properties import TIMES
+
 for name in list(os.environ):
     if name.startswith(("ORCHESTRATOR_", "OS_")):
         del os.environ[name]
 
 settings.register_profile(
     "orchestrator",
+    max_examples=50 * TIMES,
     deadline=None,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],

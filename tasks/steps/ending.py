@@ -49,7 +49,9 @@ def try_again(
     failures = before.failures
     if not attempt:
         failures += 1
-    seconds = delay(error, attempt or failures, context.policies)
+    seconds = delay(
+        error, attempt or failures, context.policies, context.chance
+    )
     thoroughly = not isinstance(error, RendererUnavailable)
     run = Run(
         Step.RETRY,

@@ -11,14 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from orchestrator.clients import catalogue
-from orchestrator.clients.heat import Heat, InStore, Logins, environment, logins, refusals
-from orchestrator.clients.heat.credentials import Credentials
+from orchestrator.clients.heat import Heat, InStore, Logins, cloud, logins, refusals
+from orchestrator.clients.store import KeyValue
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Login, LoginState
 from orchestrator.core.refs import StackName
@@ -37,7 +38,8 @@ from orchestrator.sandbox import odd_answers
 from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
 
-from tests.doubles import MemoryStore
+from tests.doubles import ManualClock, MemoryStore
+from tests.doubles.clock import ShiftedClock
 
 TAG = "orchestrator-1-aaaaa"
 
@@ -73,6 +75,11 @@ def keystone(
         yield scripted
 
 
+@pytest.fixture
+def clock() -> ShiftedClock:
+    return ShiftedClock()
+
+
 def use(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
     """The OS_* variables of whoever opens a door from now on."""
     for name in [name for name in os.environ if name.startswith("OS_")]:
@@ -85,12 +92,6 @@ def raised(call: Callable[[], object]) -> Exception:
     with pytest.raises(TemporaryError) as caught:
         call()
     return caught.value
-
-
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refusals are forgotten at once."""
-    monkeypatch.setattr(refusals, "PAUSES", (0.0,))
-    monkeypatch.setattr(logins, "PAUSES", (0.0,))
 
 
 # Tokens --------------------------------------------------------------------------------------------
@@ -119,32 +120,29 @@ def test_threads_that_need_a_token_at_once_share_it(keystone: ScriptedKeystone) 
 
 
 def test_a_token_has_time_left_for_a_heat_that_looks_at_it_late(
-    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+    keystone: ScriptedKeystone, clock: ShiftedClock
 ) -> None:
     """The token of a project ends with that of the login, of which it is made."""
     keystone.life = 60.0
-    door = Heat()
+    door = Heat(clock=clock.clock)
     for seconds in (0, 25, 29, 31, 50, 58):
-        now = time.monotonic() + seconds
-        with monkeypatch.context() as patch:
-            patch.setattr(time, "monotonic", lambda now=now: now)
-            door.create(request(f"network_n{seconds}", "t1" if seconds < 25 else "t2"), TAG)
+        clock.ahead = seconds
+        door.create(request(f"network_n{seconds}", "t1" if seconds < 25 else "t2"), TAG)
     # At 31 s everything is made anew, though the token of t2 is young.
     assert keystone.requests.count("POST /v3/auth/tokens") == 5
 
 
 def test_a_short_token_serves_for_half_of_its_life(
-    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+    keystone: ScriptedKeystone, clock: ShiftedClock
 ) -> None:
     """keystoneauth renews 120 s before the end: a token of 60 s for every request anew."""
     keystone.life = 60.0
-    door = Heat()
+    door = Heat(clock=clock.clock)
     for number in range(20):
         door.create(request(f"network_n{number}"), TAG)
     assert keystone.requests.count("POST /v3/auth/tokens") == 2
 
-    later = time.monotonic() + 55
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    clock.pass_(55)
     door.create(request("network_later"), TAG)
     assert keystone.requests.count("POST /v3/auth/tokens") == 4
 
@@ -244,15 +242,16 @@ def test_processes_that_start_together_all_get_in(keystone: ScriptedKeystone) ->
 
 
 def test_a_password_changed_under_running_processes_locks_nothing(
-    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
+    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch, clock: ShiftedClock
 ) -> None:
     """Every token is revoked at that moment, so all processes want to log in at once."""
     store, keys = MemoryStore(), Keys(Prefixes(), catalogue.load().schemas)
-    doors = [Heat(logins=Logins(InStore(store, keys))) for _ in range(8)]
+    shared = partial(Logins, InStore(store, keys), clock.clock)
+    doors = [Heat(logins=shared(), clock=clock.clock) for _ in range(8)]
     for door in doors:
         list(door.in_progress("t1"))
     keystone.logins.clear()
-    time_passes(monkeypatch, logins.KNOWN_GOOD_FOR + 1)
+    clock.pass_(logins.KNOWN_GOOD_FOR + 1)
     keystone.change_password("tomorrow's")
 
     with ThreadPoolExecutor(8) as threads:
@@ -261,29 +260,22 @@ def test_a_password_changed_under_running_processes_locks_nothing(
 
     assert keystone.logins == [False]
     use(monkeypatch, keystone.environment())
-    restarted = Heat(logins=Logins(InStore(store, keys)))
+    restarted = Heat(logins=shared(), clock=clock.clock)
     assert list(restarted.in_progress("t1")) == []
-
-
-def time_passes(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + seconds)
 
 
 def test_the_pauses_between_tries_keep_below_a_lockout_for_an_hour() -> None:
     assert sum(pause * 0.8 for pause in logins.PAUSES[:4]) > 3000
 
 
-def test_without_etcd_nobody_logs_in(
-    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, keys = MemoryStore(), Keys(Prefixes(), catalogue.load().schemas)
-
-    def away(key: str) -> None:
+class AwayStore(MemoryStore):
+    def get(self, key: str) -> KeyValue | None:
         raise StoreUnavailable("etcd does not answer")
 
-    monkeypatch.setattr(store, "get", away)
-    error = raised(Heat(logins=Logins(InStore(store, keys))).check)
+
+def test_without_etcd_nobody_logs_in(keystone: ScriptedKeystone) -> None:
+    keys = Keys(Prefixes(), catalogue.load().schemas)
+    error = raised(Heat(logins=Logins(InStore(AwayStore(), keys))).check)
 
     assert type(error) is HeatUnavailable and "etcd does not answer" in str(error)
     assert keystone.logins == []
@@ -385,13 +377,11 @@ def test_who_may_not_see_projects_does_not_know_whether_one_is_gone(
     assert Heat().gone("nowhere") is None
 
 
-def test_a_role_given_later_is_found(
-    keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no_pause(monkeypatch)
-    door = Heat()
+def test_a_role_given_later_is_found(keystone: ScriptedKeystone, clock: ShiftedClock) -> None:
+    door = Heat(clock=clock.clock)
     raised(lambda: door.prepare("t3"))
     keystone.roles.add("t3")
+    clock.pass_(2 * refusals.PAUSES[0])
 
     door.create(request(tenant="t3"), TAG)
 
@@ -737,20 +727,17 @@ def test_an_address_of_heat_that_is_given_needs_no_catalogue(
 def test_credentials_that_cannot_be_used_are_not_read_again_for_every_job(
     keystone: ScriptedKeystone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    password = os.environ["OS_PASSWORD"]
     monkeypatch.delenv("OS_PASSWORD")
-    read, readings = environment.of_environment, []
-
-    def counted() -> Credentials:
-        readings.append(1)
-        return read()
-
-    monkeypatch.setattr(environment, "of_environment", counted)
-    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
-    door = Heat()
-    errors = [raised(lambda: door.create(request(), TAG)) for _ in range(50)]
-
+    clock = ManualClock()
+    door = Heat(clock=clock.clock)
+    errors = [raised(lambda: door.create(request(), TAG))]
+    monkeypatch.setenv("OS_PASSWORD", password)
+    errors += [raised(lambda: door.create(request(), TAG)) for _ in range(50)]
     assert {type(error) for error in errors} == {EnvironmentUnusable}
-    assert len(readings) == 1
+
+    clock.pass_(cloud.READ_AGAIN)
+    door.create(request(), TAG)
 
 
 def test_a_check_runs_beside_requests(keystone: ScriptedKeystone) -> None:

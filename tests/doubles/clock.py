@@ -6,9 +6,10 @@ import heapq
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
-from orchestrator.clock import Clock
+from orchestrator.clock import CLOCK, Clock
 
 
 class ManualClock:
@@ -46,3 +47,19 @@ class ManualClock:
         if not event.is_set():
             self.pass_(seconds)
         return event.is_set()
+
+
+class ShiftedClock:
+    """The clocks of the machine, later by what a test says: for what talks to a real server meanwhile."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        """Seconds."""
+        self.clock = replace(
+            CLOCK,
+            now=lambda: CLOCK.now() + self.ahead,
+            monotonic=lambda: CLOCK.monotonic() + self.ahead,
+        )
+
+    def pass_(self, seconds: float) -> None:
+        self.ahead += seconds

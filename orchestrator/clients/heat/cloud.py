@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from .logins import Account, Logins
 
 log = logging.getLogger(__name__)
 
-_READ_AGAIN = 5.0
+READ_AGAIN = 5.0
 """Seconds between two attempts to read credentials that cannot be read."""
 
 
@@ -117,7 +116,8 @@ class Cloud:
         :raises EnvironmentUnusable: nothing that can be used was ever read.
         """
         until, error = self._failed.get(name, (0.0, None))
-        if error is None or time.monotonic() >= until:
+        now = self._connections.clock.monotonic()
+        if error is None or now >= until:
             try:
                 fresh = read()
             except EnvironmentUnusable as failure:
@@ -131,7 +131,7 @@ class Cloud:
                     log.error(
                         "Changed credentials cannot be used", extra=fields
                     )
-                self._failed[name] = (time.monotonic() + _READ_AGAIN, error)
+                self._failed[name] = (now + READ_AGAIN, error)
             else:
                 self._failed.pop(name, None)
                 stamp = environment.stamp(fresh.files)

@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 from urllib3.util import Timeout
 
+from ...clock import CLOCK, Clock
 from ...errors import OrchestratorError
 from .answer import Answer
 from .bounded import BoundedAdapter, limits
@@ -64,9 +65,14 @@ class Connections(requests.Session):
     """A session that reads the environment (proxies, certificates) once for each host, and no
     ``.netrc``: for every request anew it takes a quarter of the request's CPU time."""
 
-    def __init__(self, silence: float = 60.0) -> None:
-        """:param silence: seconds for which the other side may send nothing."""
+    def __init__(self, silence: float = 60.0, clock: Clock = CLOCK) -> None:
+        """
+        :param silence: seconds for which the other side may send nothing.
+        :param clock: of all who use these connections. The limits of requests are by the machine's,
+            as those of its sockets are.
+        """
         super().__init__()
+        self.clock = clock
         self.auth = _as_it_is
         self._silence = silence
         self._settings: dict[tuple[str, object, object], Any] = {}

@@ -12,7 +12,6 @@ authentication go through keystoneauth.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -111,7 +110,7 @@ class Keystone:
     def drop(self, tenant: str, token: Token) -> None:
         if self.credentials.bound:
             self._tokens.drop(_LOGIN, token)
-            self._doubt = time.time()
+            self._doubt = self._connections.clock.now()
         else:
             self._tokens.drop(tenant, token)
 
@@ -175,7 +174,7 @@ class Keystone:
             if self._is_good(login):
                 raise
         self._tokens.drop(_LOGIN, login)
-        self._doubt = time.time()
+        self._doubt = self._connections.clock.now()
         return self._rescoped(self._login(), scope)
 
     def _rescoped(self, login: Token, scope: Mapping[str, Json]) -> Token:
@@ -290,7 +289,8 @@ class Keystone:
         if isinstance(token.get("project"), dict):
             project = str(token["project"].get("id") or "")
         headers = {"X-Auth-Token": value}
-        return made(headers, project, token.get("catalog"), life(token))
+        now = self._connections.clock.monotonic()
+        return made(headers, project, token.get("catalog"), life(token), now)
 
     def _ask(
         self,

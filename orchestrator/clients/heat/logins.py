@@ -15,14 +15,13 @@ rotated password counts as another account, so it is tried at once.
 from __future__ import annotations
 
 import logging
-import random
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ...clock import CHANCE, CLOCK, Chance, Clock
 from ...core.keys import Keys
 from ...core.records import Login, LoginState
 from ...core.transactions import Transaction, unchanged
@@ -33,6 +32,7 @@ from ...errors import (
     StoreUnavailable,
 )
 from ..store import Store
+from .refusals import jittered
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +131,15 @@ class _Try:
 class Logins:
     """When to log in, and how it went."""
 
-    def __init__(self, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        memory: Memory | None = None,
+        clock: Clock = CLOCK,
+        chance: Chance = CHANCE,
+    ) -> None:
         """:param memory: default: this process's own."""
         self._memory = memory or InProcess()
+        self._clock, self._chance = clock, chance
 
     @contextmanager
     def attempt(
@@ -174,11 +180,11 @@ class Logins:
 
     def _begin(self, account: Account, since: float, patience: float) -> _Try:
         """Claim the try, or wait until somebody else's has shown that the password is good."""
-        since = max(since, time.time() - KNOWN_GOOD_FOR)
-        end = time.monotonic() + min(_LONGEST_WAIT, patience)
+        since = max(since, self._clock.now() - KNOWN_GOOD_FOR)
+        end = self._clock.monotonic() + min(_LONGEST_WAIT, patience)
         while True:
             last, revision = self._memory.read(account)
-            now = time.time()
+            now = self._clock.now()
             if (
                 last is not None
                 and last.state is LoginState.REFUSED
@@ -208,11 +214,11 @@ class Logins:
                 )
                 if written := self._memory.write(account, trying, revision):
                     return _Try(True, last, written)
-            if time.monotonic() > end:
+            if self._clock.monotonic() > end:
                 raise HeatUnavailable(
                     f"another worker tries the credentials of {account.who}"
                 )
-            time.sleep(_POLL)
+            self._clock.sleep(_POLL)
 
     def _leave(self, account: Account, current: _Try) -> None:
         """Keystone said neither yes nor no: as it was."""
@@ -223,7 +229,11 @@ class Logins:
         if current.alone:
             self._note(
                 account,
-                Login(LoginState.ACCEPTED, account.who, round(time.time(), 3)),
+                Login(
+                    LoginState.ACCEPTED,
+                    account.who,
+                    round(self._clock.now(), 3),
+                ),
                 current.revision,
             )
             if current.before is not None and current.before.refusals:
@@ -243,10 +253,9 @@ class Logins:
         refusals = 1
         if last:
             refusals += last.refusals
-        now = time.time()
-        until = now + PAUSES[min(refusals, len(PAUSES)) - 1] * random.uniform(
-            0.8, 1.2
-        )
+        now = self._clock.now()
+        pause = PAUSES[min(refusals, len(PAUSES)) - 1]
+        until = now + jittered(pause, self._chance())
         record = Login(
             LoginState.REFUSED,
             account.who,

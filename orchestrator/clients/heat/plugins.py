@@ -8,7 +8,6 @@ token of no project.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from keystoneauth1 import exceptions, loading
@@ -58,7 +57,7 @@ class Plugins:
 
     def drop(self, tenant: str, token: Token) -> None:
         self._tokens.drop(tenant, token)
-        self._doubt = time.time()
+        self._doubt = self._connections.clock.now()
 
     def check(self) -> Token:
         return self._tokens.get("", lambda: self._fetch(""))
@@ -96,6 +95,7 @@ class Plugins:
                 access.project_id or "",
                 _catalog(access),
                 life,
+                self._connections.clock.monotonic(),
             )
         except OrchestratorError:
             raise

@@ -6,12 +6,11 @@ job of the tenant would find that out again, with several requests.
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...clock import CHANCE, CLOCK, Chance, Clock
 from ...errors import CredentialsRejected, ProjectRefused, TemporaryError
 from .credentials import NO_AUTHENTICATION, Credentials
 from .meaning import RoleMissing, TokenRefused
@@ -19,6 +18,17 @@ from .meaning import RoleMissing, TokenRefused
 PAUSES = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds for which the first, second … refusal in a row is remembered, each times a random 0.8 to
 1.2. A new role takes effect within minutes anyway: Heat remembers a valid token for five."""
+
+
+_JITTER = 0.2
+
+
+def jittered(pause: float, chance: float) -> float:
+    """A pause that is up to a fifth shorter or longer.
+
+    :param chance: a random number from 0 to 1.
+    """
+    return pause * (1 + _JITTER * (2 * chance - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +40,16 @@ class _Refusal:
     times: int
     error: Callable[[], TemporaryError]
 
-    @property
-    def stands(self) -> bool:
-        return time.monotonic() < self.until
+    def stands(self, now: float) -> bool:
+        """:param now: by the monotonic clock."""
+        return now < self.until
 
 
 class Refusals:
     """By tenant."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = CLOCK, chance: Chance = CHANCE) -> None:
+        self._clock, self._chance = clock, chance
         self._lock = threading.Lock()
         self._known: dict[str, _Refusal] = {}
 
@@ -47,7 +58,9 @@ class Refusals:
         :raises TemporaryError: what was refused; a request would be in vain.
         """
         known = self._known.get(tenant)
-        if known is not None and known.total and known.stands:
+        if known is None or not known.total:
+            return
+        if known.stands(self._clock.monotonic()):
             raise known.error()
 
     def check_role(self, tenant: str, error: RoleMissing) -> None:
@@ -55,7 +68,7 @@ class Refusals:
         :raises ProjectRefused: a new token was tried a short time ago, and did not help.
         """
         known = self._known.get(tenant)
-        if known is not None and known.stands:
+        if known is not None and known.stands(self._clock.monotonic()):
             raise _no_role(tenant, error) from error
 
     def note_project(self, error: ProjectRefused) -> None:
@@ -102,12 +115,9 @@ class Refusals:
             times = 1
             if before:
                 times = before.times + 1
-            pause = PAUSES[min(times, len(PAUSES)) - 1] * random.uniform(
-                0.8, 1.2
-            )
-            self._known[tenant] = _Refusal(
-                total, time.monotonic() + pause, times, error
-            )
+            pause = PAUSES[min(times, len(PAUSES)) - 1]
+            until = self._clock.monotonic() + jittered(pause, self._chance())
+            self._known[tenant] = _Refusal(total, until, times, error)
 
 
 def _no_role(tenant: str, error: RoleMissing) -> ProjectRefused:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from heatclient.v1.stacks import StackManager
 
+from ...clock import CLOCK, Clock
 from ...core.refs import Json
 from ...core.rendering import StackRequest
 from ...core.stacks import Stack
@@ -54,6 +55,7 @@ class Heat:
         deadline: float = 120.0,
         logins: Logins | None = None,
         folder: str = "",
+        clock: Clock = CLOCK,
     ) -> None:
         """
         :param timeout: seconds without a byte, after which Heat or Keystone count as silent.
@@ -63,10 +65,11 @@ class Heat:
         :param folder: where tenants have credentials of their own (``<tenant>.yaml``); empty: none
             has.
         """
-        self._connections = Connections(timeout)
+        self._connections = Connections(timeout, clock)
         self._deadline = max(deadline, timeout)
-        self._cloud = Cloud(self._connections, logins or Logins(), folder)
-        self._refusals = Refusals()
+        logins = logins or Logins(clock=clock)
+        self._cloud = Cloud(self._connections, logins, folder)
+        self._refusals = Refusals(clock)
         self._builds: set[str] = set()
         """Tenants in which Heat has taken a create: there, a delegated token is no trouble."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,16 +39,19 @@ class Token:
     def value(self) -> str:
         return self.headers.get("X-Auth-Token", "")
 
-    @property
-    def fresh(self) -> bool:
-        return time.monotonic() < self.renew
+    def is_fresh(self, now: float) -> bool:
+        """:param now: by the monotonic clock."""
+        return now < self.renew
 
 
 def made(
-    headers: Mapping[str, str], project: str, catalog: Json, life: float
+    headers: Mapping[str, str],
+    project: str,
+    catalog: Json,
+    life: float,
+    now: float,
 ) -> Token:
-    """A token of now that is good for *life* seconds."""
-    now = time.monotonic()
+    """A token of *now* that is good for *life* seconds."""
     return Token(
         headers, project, catalog, now, now + life - min(EARLY, life / 2)
     )
@@ -132,12 +134,13 @@ class Tokens:
         self._lock = threading.Lock()
 
     def get(self, tenant: str, fetch: Callable[[], Token]) -> Token:
+        now = self._connections.clock.monotonic
         known = self._known.get(tenant)
-        if known is not None and known.fresh:
+        if known is not None and known.is_fresh(now()):
             return known
         with self._alone(tenant):
             known = self._known.get(tenant)
-            if known is None or not known.fresh:
+            if known is None or not known.is_fresh(now()):
                 known = self._known[tenant] = fetch()
             return known
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -16,9 +15,8 @@ from orchestrator.core.records import Cause, Run, Step
 
 from tests.doubles import ManualClock, RecordingQueue
 from tests.factories import job, network
+from tests.properties import TIMES
 
-TIMES = int(os.environ.get("PROPERTIES", "1"))
-"""How many times as many examples as usual."""
 TENANT_LIMIT, TOTAL_LIMIT = 12, 32
 TENANTS = "abcd"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 from orchestrator.bridge.leader import Leadership, LeadershipLost, campaign, identity
 from orchestrator.clients.store import HistoryChanged
+from orchestrator.clock import CLOCK, Clock
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import StoreForbidden
 
@@ -29,18 +32,21 @@ def lead(store: MemoryStore) -> Leadership:
 class Standby:
     """A campaign in a thread of its own."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, clock: Clock = CLOCK) -> None:
         self.stopping = threading.Event()
         self.heard = threading.Event()
         self.result: list[Any] = []
-        self._store = store
+        self._store, self._clock = store, clock
         self._thread = threading.Thread(target=self._campaign, daemon=True)
         self._thread.start()
         assert self.heard.wait(PATIENCE), "it stands by"
 
     def _campaign(self) -> None:
         try:
-            self.result.append(campaign(self._store, KEYS, 10, self.stopping, self.heard.set))
+            leadership = campaign(
+                self._store, KEYS, 10, self.stopping, self.heard.set, clock=self._clock
+            )
+            self.result.append(leadership)
         except Exception as error:
             self.result.append(error)
 
@@ -68,42 +74,53 @@ def test_a_standby_can_be_stopped() -> None:
     assert standby.ended() is None
 
 
-def test_a_standby_watches_on_though_all_history_was_compacted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+class WatchedStore(MemoryStore):
+    """Tells from which revisions it was watched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watches: list[int] = []
+        self.watching = threading.Event()
+
+    def watch(
+        self, prefixes: Iterable[str], revision: int, later: Mapping[str, int] | None = None
+    ) -> MemoryWatch:
+        self.watches.append(revision)
+        self.watching.set()
+        return super().watch(prefixes, revision, later)
+
+
+class DeafStore(MemoryStore):
+    """A member of etcd that is cut off from the others: its watch says nothing."""
+
+    def watch(
+        self, prefixes: Iterable[str], revision: int, later: Mapping[str, int] | None = None
+    ) -> MemoryWatch:
+        return MemoryStore().watch(prefixes, 1)
+
+
+def test_a_standby_watches_on_though_all_history_was_compacted() -> None:
     """Its watch begins after the listing, not after the last write of the leader's key: it would
     end at once."""
-    store = MemoryStore()
-    watches: list[int] = []
-    watching = threading.Event()
-    watch = store.watch
-
-    def counted(prefixes: Iterable[str], revision: int) -> MemoryWatch:
-        watches.append(revision)
-        watching.set()
-        return watch(prefixes, revision)
-
-    monkeypatch.setattr(store, "watch", counted)
+    store = WatchedStore()
     first = lead(store)
     for number in range(5):
         store.put("/other", str(number))
     store.compact(store.revision)
     listed = store.revision
     standby = Standby(store)
-    assert watching.wait(PATIENCE)
+    assert store.watching.wait(PATIENCE)
     first.resign()
 
     assert isinstance(standby.ended(), Leadership)
-    assert watches[0] == listed + 1
+    assert store.watches[0] == listed + 1
 
 
-def test_a_standby_whose_watch_tells_nothing_reads_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a member of etcd that is cut off."""
-    store = MemoryStore()
+def test_a_standby_whose_watch_tells_nothing_reads_the_key() -> None:
+    store = DeafStore()
     first = lead(store)
-    deaf = MemoryStore().watch([KEYS.leader], 1)
-    monkeypatch.setattr(store, "watch", lambda prefixes, revision: deaf)
-    standby = Standby(store)
+    every_look_takes_a_second = replace(CLOCK, monotonic=count(0.0, 1.0).__next__)
+    standby = Standby(store, every_look_takes_a_second)
     first.resign()
 
     assert isinstance(standby.ended(), Leadership)
@@ -195,9 +212,7 @@ def test_a_key_of_our_own_that_a_backup_brings_back_is_taken_over_at_once() -> N
     assert leadership.commit(Transaction(puts={"/a": "1"})) > 0
 
 
-def test_a_right_that_is_missing_is_told_and_leaves_no_lease_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_right_that_is_missing_is_told_and_leaves_no_lease_behind() -> None:
     store = MemoryStore()
     store.fail_next(performed=False, error=StoreForbidden("etcd refuses us: permission denied"))
 

@@ -14,6 +14,7 @@ from orchestrator.bridge.health import Health
 from orchestrator.bridge.leader import Leadership, campaign
 from orchestrator.bridge.schemas import SchemaKeeper
 from orchestrator.clients.types import Types, read_stored
+from orchestrator.clock import CLOCK, Clock
 from orchestrator.core import effects, records
 from orchestrator.core.jobs import Action, Job
 from orchestrator.core.keys import Keys, Prefixes
@@ -23,7 +24,7 @@ from orchestrator.core.schema_list import SchemaList
 from orchestrator.core.schemas import Schemas, parse_schemas
 from orchestrator.errors import InvalidInput, SchemasDenied, StoreUnavailable, TemporaryError
 
-from tests.doubles import MemoryStore
+from tests.doubles import ManualClock, MemoryStore
 from tests.gohan.types import entry
 
 NONE = Keys(Prefixes(), Schemas(()))
@@ -73,8 +74,8 @@ class Bench:
     stopping: threading.Event = field(default_factory=threading.Event)
     health: Health = field(default_factory=Health)
 
-    def keeper(self, interval: float = 3600.0) -> SchemaKeeper:
-        keeper = SchemaKeeper(self.source, self.store, Prefixes(), interval, self.health)
+    def keeper(self, interval: float = 3600.0, clock: Clock = CLOCK) -> SchemaKeeper:
+        keeper = SchemaKeeper(self.source, self.store, Prefixes(), interval, self.health, clock)
         keeper.prepare(self.stopping)
         return keeper
 
@@ -139,17 +140,16 @@ def test_the_list_of_a_leader_before_does_while_the_api_server_is_down(bench: Be
     )
 
 
-def test_a_bridge_waits_for_a_first_list(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.bridge.schemas._WAIT", 0.01)
+def test_a_bridge_waits_for_a_first_list(bench: Bench) -> None:
+    clock = ManualClock()
+    begun = clock.now
     bench.source.answer = TemporaryError("it does not answer")
-    begun = threading.Thread(target=bench.begin, daemon=True)
-    begun.start()
-    bench.until(lambda: bench.source.asked > 2)
-    assert bench.store.get(NONE.leader) is None
+    clock.timer(10.0, lambda: setattr(bench.source, "answer", made(ENTRIES)))
+    bench.keeper(clock=clock.clock)
 
-    bench.source.answer = made(ENTRIES)
-
-    bench.until(bench.stored)
+    assert clock.now >= begun + 10.0
+    assert bench.source.asked > 2
+    assert bench.health.note == "it does not answer"
 
 
 @pytest.mark.parametrize("error", [SchemasDenied("403"), InvalidInput("a page")])

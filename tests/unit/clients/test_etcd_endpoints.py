@@ -34,9 +34,9 @@ def test_one_that_failed_is_avoided_for_a_while(clock: ManualClock) -> None:
     endpoints.failed(B)
     endpoints.failed(C)
     endpoints.failed(A)
-    clock.now += connection.AVOIDED_FOR - 1
+    clock.pass_(connection.AVOIDED_FOR - 1)
     endpoints.failed(A)
-    clock.now += 2
+    clock.pass_(2)
 
     assert endpoints.choose() == B
 
@@ -45,7 +45,7 @@ def test_when_all_have_failed_it_is_the_one_that_failed_first(clock: ManualClock
     endpoints = Endpoints((A, B, C), clock.clock)
     for endpoint in (B, C, A):
         endpoints.failed(endpoint)
-        clock.now += 1
+        clock.pass_(1)
 
     assert endpoints.choose() == B
 

@@ -22,6 +22,7 @@ from orchestrator.core.resources import (
 from orchestrator.core.schemas import ResourceType, Schemas, parse_schemas
 
 from tests.factories import keys
+from tests.properties import TIMES
 
 KEYS = keys()
 KEY = "/config/v2.0/ports/p1"
@@ -329,7 +330,7 @@ documents = st.dictionaries(
     st.binary(max_size=60) | documents.map(lambda d: json.dumps(d).encode()),
     st.sampled_from([KEY, "/config/", "/config/v2.0/x/y"]),
 )
-@settings(max_examples=400)
+@settings(max_examples=150 * TIMES)
 def test_arbitrary_values_are_parsed_or_rejected(value: bytes, key: str) -> None:
     found = parse_config(KEYS, key, value)
     if isinstance(found, Wanted):

@@ -95,14 +95,15 @@ class System:
         self.deaths = 0
         doubles: dict[str, Any] = {"heat": self.heat, "queue": self.queue, "targets": self.targets}
         doubles |= {
-            "claims": MortalClaims(self.store, 10),
+            "claims": MortalClaims(self.store, 10, self.clock.clock),
             "renderer": PlainRenderer(),
             "templates": factories.templates(),
         }
         # Heat shows at once what it was asked, and nobody asks too often: delays may be short.
         doubles |= {
-            "sightings": Sightings(0.1, clock=self.clock.clock.monotonic),
+            "sightings": Sightings(0.1, self.clock.clock),
             "clock": self.clock.clock,
+            "chance": self.clock.chance,
             "policies": ((TemporaryError, Backoff(0.05, 0.1)),),
         }
         self.worker = WorkerContext(

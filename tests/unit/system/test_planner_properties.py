@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +14,10 @@ from hypothesis import strategies as st
 from orchestrator.core.refs import Ref
 
 from tests.factories import node
+from tests.properties import TIMES
 
 from .bench import Bench
 
-TIMES = int(os.environ.get("PROPERTIES", "1"))
 NODES = [node(name) for name in "abcd"]
 nodes = st.sampled_from(NODES)
 some_ids = st.lists(st.sampled_from("abcd"), unique=True, max_size=2)

@@ -11,11 +11,10 @@ from orchestrator.clients.store import Lease
 from orchestrator.core.records import Cause, Run, Step
 from orchestrator.core.stacks import Stack
 from orchestrator.core.transactions import Transaction, unchanged
-from tasks import claims as claims_module
-from tasks.claims import Claims
+from tasks.claims import LEASE_USED_FOR, Claims
 from tasks.context import Promptness, Sightings
 
-from tests.doubles import MemoryStore
+from tests.doubles import ManualClock, MemoryStore
 
 
 @pytest.fixture
@@ -24,8 +23,13 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def claims(store: MemoryStore) -> Claims:
-    return Claims(store, 10)
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def claims(store: MemoryStore, clock: ManualClock) -> Claims:
+    return Claims(store, 10, clock.clock)
 
 
 def claim(store: MemoryStore, claims: Claims, key: str) -> int:
@@ -62,11 +66,11 @@ def test_the_next_chain_claims_on_a_new_lease(claims: Claims) -> None:
 
 
 def test_a_lease_that_is_old_takes_no_new_claims_and_keeps_those_it_has(
-    claims: Claims, monkeypatch: pytest.MonkeyPatch
+    claims: Claims, clock: ManualClock
 ) -> None:
     """A backup may hold claims on it; they vanish with it."""
     old = claims.lease()
-    monkeypatch.setattr(claims_module, "_LEASE_USED_FOR", 0.0)
+    clock.pass_(LEASE_USED_FOR + 1.0)
     new = claims.lease()
 
     assert new is not old
@@ -211,14 +215,14 @@ def test_without_etcd_all_is_given_up(store: MemoryStore, claims: Claims) -> Non
 
 
 def test_a_stack_is_taken_at_its_word_once_it_has_looked_the_same_for_a_while() -> None:
-    now = [0.0]
-    sightings = Sightings(15.0, clock=lambda: now[0])
+    clock = ManualClock()
+    sightings = Sightings(15.0, clock.clock)
     stack = Stack("u", "n", "CREATE_COMPLETE")
     assert not sightings.settled("job", stack)
-    now[0] = 14.9
+    clock.pass_(14.5)
     assert not sightings.settled("job", stack)
     assert not sightings.settled("other", stack)
-    now[0] = 15.0
+    clock.pass_(0.5)
     assert sightings.settled("job", replace(stack, outputs=[]))
     assert not sightings.settled("job", None), "it looks otherwise now"
 

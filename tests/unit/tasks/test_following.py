@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +17,8 @@ from orchestrator.errors import TargetUnavailable
 from tasks import following
 from tasks.claims import Claims
 from tasks.context import WorkerContext
-from tasks.following import Slow, monitor
+from tasks.following import monitor
+from tasks.slow import Slow
 
 from tests import factories
 from tests.doubles import FixedTargets, ManualClock, MemoryStore, PlainRenderer
@@ -30,18 +30,18 @@ TARGET: Json = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _nobody_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "SLOW", Slow())
-
-
 @pytest.fixture
 def targets() -> FixedTargets:
     return FixedTargets()
 
 
 @pytest.fixture
-def context(targets: FixedTargets) -> WorkerContext:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def context(targets: FixedTargets, clock: ManualClock) -> WorkerContext:
     store = MemoryStore()
     doubles: dict[str, Any] = {
         "heat": None,
@@ -51,7 +51,13 @@ def context(targets: FixedTargets) -> WorkerContext:
         "renderer": PlainRenderer(),
     }
     return WorkerContext(
-        types=Types.fixed(store, factories.keys()), store=store, claims=Claims(store, 10), **doubles
+        types=Types.fixed(store, factories.keys()),
+        store=store,
+        claims=Claims(store, 10),
+        clock=clock.clock,
+        chance=clock.chance,
+        slow=Slow(clock.clock),
+        **doubles,
     )
 
 
@@ -140,13 +146,15 @@ class Hanging:
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
-        self.asked: list[str] = []
+        self.asked = threading.Semaphore(0)
+        self.given_up = 0
 
     def get(self, url: str, at_most: float | None = None) -> Any:
-        self.asked.append(url)
+        self.asked.release()
         if "good" in url:
             return TARGET, datetime.now(UTC)
         self.let_go.wait(20)
+        self.given_up += 1
         raise TargetUnavailable("no answer in time")
 
 
@@ -164,25 +172,30 @@ def test_a_record_is_written_while_other_targets_hang(
     refs = [built(context, f"bad{number}", f"http://bad/{number}") for number in range(8)] + [
         built(context, "good", "http://good/")
     ]
+    written = context.store.watch([context.keys.monitoring], 1)
     task = threading.Thread(target=monitor, args=(context, [str(ref) for ref in refs]))
     task.start()
-    end = time.monotonic() + 20
-    while recorded(context, refs[-1]) is None:
-        assert time.monotonic() < end, "the good one waits for the others"
-        time.sleep(0.01)
+    keys = [event.key for event in next(filter(None, written))]
+
+    assert keys == [context.keys.below(context.keys.monitoring, refs[-1])]
+    assert hanging.given_up == 0, "the good one waits for the others"
+    written.close()
     hanging.let_go.set()
     task.join(20)
 
 
 def test_when_the_time_of_a_task_is_over_no_further_target_is_asked(
-    context: WorkerContext, targets: FixedTargets, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, clock: ManualClock
 ) -> None:
-    monkeypatch.setattr(following, "ROUND_LIMIT", -1.0)
-    targets.timeout = -1.0
-    targets.documents["http://a/"] = TARGET
+    class Late(FixedTargets):
+        def get(self, url: str, at_most: float | None = None) -> tuple[Json, datetime] | None:
+            clock.pass_(following.ROUND_LIMIT)
+            return super().get(url, at_most)
 
-    assert monitor(context, [str(built(context, "n1", "http://a/"))]) == 0
-    assert targets.asked == []
+    context.targets = late = Late({"http://a/": TARGET, "http://b/": TARGET})
+
+    assert monitor(context, [str(built(context, "n1", "http://a/", "http://b/"))]) == 0
+    assert late.asked == ["http://a/"]
 
 
 def test_tasks_beyond_what_a_process_can_ask_at_once_are_left_out(
@@ -195,10 +208,8 @@ def test_tasks_beyond_what_a_process_can_ask_at_once_are_left_out(
     ]
     for task in tasks:
         task.start()
-    end = time.monotonic() + 20
-    while len(hanging.asked) < len(tasks):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    for _ in tasks:
+        assert hanging.asked.acquire(timeout=20)
 
     assert monitor(context, [str(built(context, "good", "http://good/"))]) == 0
     hanging.let_go.set()
@@ -210,23 +221,22 @@ def test_tasks_beyond_what_a_process_can_ask_at_once_are_left_out(
 # Slow ones -----------------------------------------------------------------------------------------
 
 
-def test_a_target_that_keeps_us_waiting_is_asked_at_growing_intervals() -> None:
-    clock = ManualClock()
+def test_a_target_that_keeps_us_waiting_is_asked_at_growing_intervals(clock: ManualClock) -> None:
     slow = Slow(clock.clock)
     pauses = []
     for _ in range(12):
         slow.failed("http://a/", took=5.0)
         begun = clock.now
         while not slow.may_be_asked("http://a/"):
-            clock.now += 1
+            clock.pass_(1)
         pauses.append(clock.now - begun)
 
     assert pauses[:5] == [0, 20, 40, 80, 160]
     assert pauses[-1] == Slow.LONGEST
 
 
-def test_a_target_that_answers_again_is_asked_as_often_as_before() -> None:
-    slow = Slow(ManualClock().clock)
+def test_a_target_that_answers_again_is_asked_as_often_as_before(clock: ManualClock) -> None:
+    slow = Slow(clock.clock)
     for _ in range(5):
         slow.failed("http://a/", took=5.0)
     slow.answered("http://a/")
@@ -234,8 +244,8 @@ def test_a_target_that_answers_again_is_asked_as_often_as_before() -> None:
     assert slow.may_be_asked("http://a/") and not slow.knows("http://a/")
 
 
-def test_only_so_many_are_remembered() -> None:
-    slow = Slow(ManualClock().clock)
+def test_only_so_many_are_remembered(clock: ManualClock) -> None:
+    slow = Slow(clock.clock)
     for number in range(Slow.MOST + 10):
         slow.failed(f"http://a/{number}", took=5.0)
 

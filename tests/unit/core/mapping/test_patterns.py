@@ -17,8 +17,9 @@ from orchestrator.core.mapping.patterns import (
 )
 
 from tests.fuzz import patterns
+from tests.properties import TIMES
 
-PAIRS = 6_000
+PAIRS = 2_000 * TIMES
 
 
 def budget() -> Budget:

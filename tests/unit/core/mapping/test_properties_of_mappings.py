@@ -11,6 +11,8 @@ from orchestrator.core.mapping import Field, Missing, Node, Output, Scope, evalu
 from orchestrator.core.refs import Json, Ref
 from orchestrator.errors import MappingError, MappingSyntaxError
 
+from tests.properties import TIMES
+
 scalars = (
     st.none()
     | st.booleans()
@@ -70,7 +72,7 @@ nearly_mappings = st.recursive(
 
 
 @given(json_values | nearly_short | nearly_mappings)
-@settings(max_examples=500)
+@settings(max_examples=200 * TIMES)
 def test_the_parser_raises_nothing_but_a_syntax_error(mapping: Json) -> None:
     with contextlib.suppress(MappingSyntaxError):
         parse(mapping)
@@ -138,7 +140,7 @@ trees: st.SearchStrategy[Json] = st.recursive(
 
 
 @given(trees, bodies, bodies, bodies)
-@settings(max_examples=300)
+@settings(max_examples=100 * TIMES)
 def test_evaluation_is_deterministic_and_every_reference_exists(
     mapping: Json, here: Mapping[str, Json], network: Mapping[str, Json], plan: Mapping[str, Json]
 ) -> None:
