@@ -97,6 +97,7 @@ class EventName(StrEnum):
     CLEANED = "cleaned", "The records of a deleted resource are removed."
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
+    VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."
     ROOT_REPAIRED = "root_repaired", "A version is tried again by itself."
     RECORD_UNREADABLE = "record_unreadable", "A record cannot be read."
     JOB_UNREADABLE = "job_unreadable", "A job cannot be read."

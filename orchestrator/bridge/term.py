@@ -18,6 +18,7 @@ from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .auditing import DROPPED_EVERY, Auditing
 from .dispatching import SUPERVISION, Dispatcher
 from .finished import Finished
 from .health import Health
@@ -150,6 +151,7 @@ class Term:
             timing=self._timing,
             clock=self._clock,
         )
+        self._auditing = Auditing(self._store, self._keys, self._leadership)
         self._requests = Requests(
             self.world,
             self._store,
@@ -157,6 +159,7 @@ class Term:
             self._leadership,
             finished=self._finished,
             timers=self._timers,
+            clock=self._clock,
         )
 
     def _resume(self, runs: list[KeyValue]) -> None:
@@ -170,10 +173,10 @@ class Term:
         # one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
-        for folder in (self._keys.retries, self._keys.polls):
-            _, found = self._store.list(folder, revision=self._revision)
-            for kv in found:
-                self._note(kv)
+        for kv in self._there(self._keys.retries):
+            self._requests.note(kv.key, kv.value, kv.revision, resumed=True)
+        for kv in self._there(self._keys.polls):
+            self._note(kv)
         count(EventName.TERM_BEGUN)
         fields = {
             "event": "term_begun",
@@ -182,6 +185,10 @@ class Term:
             "jobs": len(under_way),
         }
         log.info("Term started", extra=fields)
+
+    def _there(self, folder: str) -> list[KeyValue]:
+        """What a folder held when the term began."""
+        return self._store.list(folder, revision=self._revision)[1]
 
     # The loop -------------------------------------------------------------------------------------
 
@@ -214,6 +221,7 @@ class Term:
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(DROPPED_EVERY, self._auditing.drop_oldest)
         self._probing.begin()
         return watch
 

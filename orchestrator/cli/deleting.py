@@ -16,7 +16,11 @@ from . import documents, naming, users, waiting, writing
 from .documents import Raw
 from .finishing import finish, warn_of_api_server, written_table
 from .output import Format, emit, hint, show
+from .planning import command as planning
+from .planning import making
+from .planning.edits import Edits
 from .session import Session
+from .verbs.authors import Verb, record_of
 from .writing import WriteResult, Written
 
 
@@ -25,17 +29,20 @@ class Choice:
     """How to delete. *now* removes the config without marking it first.
 
     *cascade* deletes everything that uses the resources, too. *force* leaves those as they are.
+    *dry_run* writes nothing.
     """
 
     cascade: bool = False
     force: bool = False
     now: bool = False
+    dry_run: bool = False
 
 
 def run(
     doors: Session,
     found: Sequence[Raw],
     choice: Choice,
+    verb: Verb,
     again: str | None,
     timeout: float | None,
     output: Format,
@@ -52,12 +59,23 @@ def run(
         for document in checked
     ]
     refs = _with_users(doors, refs[::-1], choice)
+    if choice.dry_run:
+        edits = Edits({}, deletions=refs)
+        made = making.make(making.PlanGround.of(doors), edits)
+        planning.tell(made.plan, made.plan.changes, output)
+        return
+    store, keys = doors.store, doors.keys
+    record = record_of(keys, verb, refs)
     if choice.now:
-        removed = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
+        removed = [
+            writing.remove(store, keys, ref, record=record(ref)) for ref in refs
+        ]
         goal = Goal(refs, gone=True) if again is None else None
         finish(doors, removed, goal, timeout, output)
         return
-    written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
+    written = [
+        writing.mark(store, keys, ref, record=record(ref)) for ref in refs
+    ]
     warn_of_api_server(doors, written)
     marked = [
         w

@@ -17,6 +17,8 @@ from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 NO_TENANT = "%"
 """Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
 of the credentials is used."""
+_NO_RESOURCE = "-"
+"""Stands for the resource in the key of a verb that is about none in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,16 @@ class Keys:
     @property
     def retries(self) -> str:
         return self.own + "retry/"
+
+    @property
+    def audits(self) -> str:
+        """What people asked for by commands."""
+        return self.own + "audit/"
+
+    @property
+    def pauses(self) -> str:
+        """For whom nothing new is sent to Heat."""
+        return self.own + "pause"
 
     @property
     def runs(self) -> str:
@@ -309,6 +321,20 @@ class Keys:
         if key.startswith(folder) and key != folder:
             return key.removeprefix(folder)
         return None
+
+    # One verb -------------------------------------------------------------------------------------
+
+    def audit(self, ref: Ref | None, verb: str) -> str:
+        """The key of a verb's record, by its id. *ref* is what it is about; None: no single one."""
+        if ref is None:
+            return f"{self.audits}{_NO_RESOURCE}/{verb}"
+        kind = self.schemas.get(ref.type)
+        path = kind.path if kind else HEAT_TEMPLATES_PATH
+        return f"{self.audits}{path}/{ref.id}/{verb}"
+
+    def audited(self, key: str) -> Ref | None:
+        """The resource that the record of a verb is about; None: no single one, or a template."""
+        return self.ref(self.audits, key.rpartition("/")[0])
 
     # One job --------------------------------------------------------------------------------------
 

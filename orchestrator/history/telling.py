@@ -15,7 +15,7 @@ Document = Mapping[str, Json]
 _AUTHORS = ("who", "by", "author")
 """The fields by which a record names who wrote it."""
 _REASONS = ("why",)
-_TIMES = ("at", "when", "since", "fetched")
+_TIMES = ("ended", "at", "when", "since", "fetched")
 """The fields by which a record says when it was written, or since when it holds."""
 
 
@@ -52,6 +52,7 @@ _GONE = {
     ChangeKind.FAILED: "no longer failed",
     ChangeKind.MONITORING: "monitoring record removed",
     ChangeKind.RETRY: "request dealt with",
+    ChangeKind.VERB: "the record of a verb is dropped",
 }
 
 
@@ -158,6 +159,15 @@ def _retry(document: Document) -> str:
     return "a person asks for another try"
 
 
+def _verb(document: Document) -> str:
+    name, outcome = document.get("verb", "?"), document.get("outcome")
+    selector = document.get("selector")
+    told = f"{name} {selector}" if selector else str(name)
+    if outcome:
+        return f"{told}: {outcome}"
+    return f"{told}: asked for"
+
+
 def _monitoring(document: Document) -> str:
     told = _object(document.get("monitoring")) or document
     return "monitoring: " + ", ".join(
@@ -179,6 +189,7 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.STATE: _state,
     ChangeKind.FAILED: _failed,
     ChangeKind.RETRY: _retry,
+    ChangeKind.VERB: _verb,
     ChangeKind.MONITORING: _monitoring,
 }
 

@@ -15,7 +15,13 @@ from .veiling import Veiled
 _QUIET = frozenset({ChangeKind.HANDLED, ChangeKind.JOB_STATE})
 """Records that say nothing to people that another one does not say."""
 _QUIET_REMOVALS = frozenset(
-    {ChangeKind.RUN, ChangeKind.HELD, ChangeKind.FAILED, ChangeKind.RETRY}
+    {
+        ChangeKind.RUN,
+        ChangeKind.HELD,
+        ChangeKind.FAILED,
+        ChangeKind.RETRY,
+        ChangeKind.VERB,
+    }
 )
 
 
@@ -152,7 +158,8 @@ def _is_quiet(change: HistoryChange, over: bool) -> bool:
     if change.kind in _QUIET:
         return True
     if change.value is not None:
-        return False
+        # The record of the verb, written together with the request, says the same.
+        return change.kind is ChangeKind.RETRY and b'"audit"' in change.value
     return change.kind in _QUIET_REMOVALS or (
         change.kind is ChangeKind.JOB and over
     )

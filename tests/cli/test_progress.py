@@ -10,7 +10,8 @@ import pytest
 from orchestrator.cli import status, status_document, waiting
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.output import Section
-from orchestrator.cli.retrying import Meant, choose, in_progress, tell_in_progress
+from orchestrator.cli.retrying import choose, in_progress, tell_in_progress
+from orchestrator.cli.verbs.selecting import Selector
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import Ref
@@ -276,7 +277,7 @@ def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refuse
     assert (found.phase, found.since) == (Phase.TROUBLE, 5.0)
     assert found.reason == "the stacks in progress of project t1 cannot be polled: no role"
     with pytest.raises(InvalidInput, match="is under way"):
-        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
+        choose(read_all(memory.store, memory.keys), Selector(ref=NET))
 
 
 def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
@@ -287,7 +288,7 @@ def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
     with pytest.raises(
         InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"
     ):
-        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
+        choose(read_all(memory.store, memory.keys), Selector(ref=NET))
 
     record = {
         "stack_id": "network_n",

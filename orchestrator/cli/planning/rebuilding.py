@@ -6,8 +6,7 @@ went backwards. The bridge sees the request below its own prefix, and removes it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -16,7 +15,6 @@ from ...clients.store import Store
 from ...core.keys import Keys
 from ...core.records import RetryAsked
 from ...core.refs import Ref
-from ...core.transactions import Transaction
 from ...errors import InvalidInput
 from ...views.outlook import Goal
 from ...views.reading import read_all, read_some
@@ -26,27 +24,18 @@ from ..finishing import finish
 from ..options import OneId, OneType, Output, Timeout, Wait
 from ..output import Format
 from ..session import session
+from ..verbs import requesting
+from ..verbs.authors import As, Verb, Why, verb
+from ..verbs.selecting import (
+    DryRun,
+    Everything,
+    OfCause,
+    OfTenant,
+    Selector,
+    selector,
+)
 from ..writing import WriteResult, Written
 from . import command, edits, making
-
-_TOGETHER = 100
-"""Requests in one transaction; etcd takes 128 operations."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToRebuild:
-    """What a command line means: one resource, or all that have what is named."""
-
-    ref: Ref | None = None
-    kind: str | None = None
-    template: str | None = None
-    tenant: str | None = None
-    everything: bool = False
-
-    @property
-    def nothing(self) -> bool:
-        named = (self.ref, self.kind, self.template, self.tenant)
-        return not self.everything and all(name is None for name in named)
 
 
 def rebuild(
@@ -61,19 +50,12 @@ def rebuild(
             show_default=False,
         ),
     ] = None,
-    tenant: Annotated[
-        str | None,
-        typer.Option(
-            "--tenant",
-            help="All in this project.",
-            metavar="ID",
-            show_default=False,
-        ),
-    ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All that were built.")
-    ] = False,
-    dry_run: command.DryRun = False,
+    tenant: OfTenant = None,
+    cause: OfCause = None,
+    everything: Everything = False,
+    by: As = None,
+    why: Why = None,
+    dry_run: DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -91,11 +73,17 @@ def rebuild(
         orchestrator rebuild --template network --dry-run
         orchestrator rebuild port --tenant 5bc29eb468c444bf839a3e634d222132
     """
-    kind, resource_id = naming.split(kind, resource_id)
     with session(timeout if wait else None) as doors:
         keys = doors.keys
-        meant = _meant(keys, kind, resource_id)
-        meant = ToRebuild(meant.ref, meant.kind, template, tenant, everything)
+        meant = selector(
+            keys,
+            kind,
+            resource_id,
+            tenant=tenant,
+            cause=cause,
+            template=template,
+            everything=everything,
+        )
         found = _read(doors.store, keys, meant)
         refs = choose(found, meant)
         if dry_run:
@@ -103,56 +91,35 @@ def rebuild(
             made = making.make(making.PlanGround.of(doors), wanted)
             command.tell(made.plan, made.plan.changes, output)
             return
-        written = ask(doors.store, found, refs)
+        asked = verb("rebuild", by, why, meant.words)
+        written = ask(doors.store, found, refs, asked)
         goal = None
         if wait and written:
             goal = Goal(refs)
         finish(doors, written, goal, timeout, output)
 
 
-def _meant(keys: Keys, kind: str | None, resource_id: str | None) -> ToRebuild:
-    """:raises InvalidInput: there is no such type, or no such id can be."""
-    if kind is None:
-        return ToRebuild()
-    if resource_id is None:
-        return ToRebuild(kind=naming.check_type(keys, kind))
-    return ToRebuild(naming.resource(keys, kind, resource_id))
-
-
-def _read(store: Store, keys: Keys, meant: ToRebuild) -> Snapshot:
+def _read(store: Store, keys: Keys, meant: Selector) -> Snapshot:
     if meant.ref is None:
         return read_all(store, keys)
     naming.place(store, keys, meant.ref)
     return read_some(store, keys, [meant.ref])
 
 
-def choose(found: Snapshot, meant: ToRebuild) -> list[Ref]:
+def choose(found: Snapshot, meant: Selector) -> list[Ref]:
     """The resources that are meant and can be built again.
 
     :raises InvalidInput: nothing is named, or the one that is named cannot.
     """
-    if meant.nothing:
-        raise InvalidInput(
-            "nothing to rebuild: name TYPE ID, a TYPE, --template NAME, --tenant ID,"
-            " or --all"
-        )
     if meant.ref is not None:
         if why := _cannot(found, meant.ref):
             raise InvalidInput(f"{meant.ref} {why}")
         return [meant.ref]
-    return sorted(_all(found, meant))
+    return meant.of(found, _all(found), "rebuild")
 
 
-def _all(found: Snapshot, meant: ToRebuild) -> Iterator[Ref]:
-    for ref, handled in found.handled.items():
-        if meant.kind not in (None, ref.type):
-            continue
-        if meant.template not in (None, handled.template):
-            continue
-        if meant.tenant not in (None, handled.tenant):
-            continue
-        if not _cannot(found, ref):
-            yield ref
+def _all(found: Snapshot) -> Iterator[Ref]:
+    return (ref for ref in found.handled if not _cannot(found, ref))
 
 
 def _cannot(found: Snapshot, ref: Ref) -> str:
@@ -172,26 +139,20 @@ def _cannot(found: Snapshot, ref: Ref) -> str:
     return ""
 
 
-def ask(store: Store, found: Snapshot, refs: Sequence[Ref]) -> list[Written]:
+def ask(
+    store: Store, found: Snapshot, refs: list[Ref], asked: Verb
+) -> list[Written]:
     """Leave the requests; asking twice is asking once."""
-    written: list[Written] = []
-    for start in range(0, len(refs), _TOGETHER):
-        together = refs[start : start + _TOGETHER]
-        requests = {
-            found.keys.below(found.keys.retries, ref): RetryAsked(
-                rebuild=found.handled[ref].job
-            ).to_json()
-            for ref in together
-        }
-        revision = store.commit(Transaction(puts=requests))
-        written += [
-            Written(
-                ref,
-                key,
-                WriteResult.REBUILT,
-                found.wanted[ref].version,
-                revision,
-            )
-            for ref, key in zip(together, requests, strict=True)
-        ]
-    return written
+    keys = found.keys
+    requests = {ref: RetryAsked(rebuild=found.handled[ref].job) for ref in refs}
+    revisions = requesting.ask(store, keys, asked, requests)
+    return [
+        Written(
+            ref,
+            keys.below(keys.retries, ref),
+            WriteResult.REBUILT,
+            found.wanted[ref].version,
+            revisions[ref],
+        )
+        for ref in refs
+    ]

@@ -20,6 +20,7 @@ from .leading import (
 )
 from .running import (
     abandon,
+    answer,
     fail_waiting,
     give_time_up,
     never_sent,
@@ -42,6 +43,7 @@ __all__ = [
     "Basis",
     "Ended",
     "abandon",
+    "answer",
     "claim",
     "clean",
     "end_job",

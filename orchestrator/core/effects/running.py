@@ -130,3 +130,11 @@ def remove_runs(runs: Iterable[tuple[str, int]]) -> Transaction:
         requires=tuple(unchanged(*run) for run in listed),
         deletes=tuple(key for key, _ in listed),
     )
+
+
+def answer(key: str, revision: int, written: Mapping[str, str]) -> Transaction:
+    """A request of a person has been dealt with: it goes, and its outcome is recorded.
+
+    :param written: the record of the verb, by its key.
+    """
+    return Transaction((unchanged(key, revision),), written, (key,))

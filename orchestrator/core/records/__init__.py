@@ -5,6 +5,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 :data:`~orchestrator.core.texts.LONGEST_REASON` characters, whoever worded it.
 """
 
+from .audits import CARRIED_OUT, AuditRecord
 from .brakes import Brake, Identity, IdentityTrouble
 from .contract import (
     READ_COMPLETE,
@@ -24,10 +25,12 @@ from .retries import RetryAsked
 from .runs import Cause, Run, Step
 
 __all__ = [
+    "CARRIED_OUT",
     "NEEDS_A_PERSON",
     "NO_JOB",
     "READ_COMPLETE",
     "UNREADABLE",
+    "AuditRecord",
     "Brake",
     "Cause",
     "Failed",

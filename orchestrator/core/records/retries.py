@@ -1,4 +1,4 @@
-"""The record by which an operator asks for another try."""
+"""The record by which an operator asks the leading bridge for something."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import json
 from dataclasses import dataclass
 
 from ..refs import JobId, Json
+from .audits import AuditRecord
 from .decided import NO_JOB
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAsked:
-    """A version is to be tried once more: ``orchestrator/retry/…``."""
+    """What an operator asks for about one resource: ``orchestrator/retry/…``.
+
+    Without more, its version is to be tried once more.
+    """
 
     force: bool = False
     """Whether to take the stack of the resource's name as it is, though it is not recorded as ours,
@@ -25,6 +29,8 @@ class RetryAsked:
     rebuild: JobId = NO_JOB
     """The last job of a version that is to be built again as it is; empty: not asked. Once there is
     a later job, the request has been met."""
+    audit: AuditRecord | None = None
+    """Who asks, why and when; None in requests of releases that kept no such record."""
 
     def to_json(self) -> str:
         fields: dict[str, Json] = {
@@ -32,6 +38,7 @@ class RetryAsked:
             "confirm": self.confirm,
             "gone": self.gone,
             "rebuild": self.rebuild,
+            "audit": self.audit and self.audit.to_record(),
         }
         return json.dumps(
             {name: value for name, value in fields.items() if value}
@@ -46,11 +53,25 @@ class RetryAsked:
             return cls()
         if not isinstance(record, dict):
             return cls()
-        seen, gone = record.get("confirm"), record.get("gone")
-        if type(seen) is not int:
-            seen = 0
-        if not isinstance(gone, str):
-            gone = ""
-        rebuild = record.get("rebuild")
-        job = JobId(rebuild) if isinstance(rebuild, str) else NO_JOB
-        return cls(record.get("force") is True, seen, gone, job)
+        return cls(
+            force=record.get("force") is True,
+            confirm=_number(record.get("confirm")),
+            gone=_text(record.get("gone")),
+            rebuild=JobId(_text(record.get("rebuild"))),
+            audit=_audit(record.get("audit")),
+        )
+
+
+def _number(value: Json) -> int:
+    return value if type(value) is int else 0
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _audit(value: Json) -> AuditRecord | None:
+    try:
+        return AuditRecord.from_record(value)
+    except ValueError:
+        return None

@@ -1,0 +1,147 @@
+"""The options that all verbs have in common: whom they name, who asks and why, and what they would do."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import pytest
+from orchestrator.cli.exits import Exit
+from orchestrator.cli.verbs.authors import verb
+from orchestrator.core.records import RetryAsked
+from orchestrator.core.refs import Ref
+
+from .conftest import Records, Run_
+
+NET, SUB, PORT = Ref("network", "n"), Ref("subnet", "s"), Ref("port", "p")
+
+
+def failed(records: Records, ref: Ref, *, tenant: str = "t1", root: Ref | None = None) -> None:
+    incarnation = records.config(ref, tenant_id=tenant)
+    records.handle(ref, 1, incarnation)
+    records.report(ref, error="Heat ended in CREATE_FAILED: no quota", root=root)
+
+
+def verbs(run: Run_) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("history", "--verbs", "-o", "json").stdout)
+    return found
+
+
+def asked(records: Records) -> set[Ref | None]:
+    listed = records.store.list(records.keys.retries)[1]
+    return {records.keys.ref(records.keys.retries, kv.key) for kv in listed}
+
+
+def test_who_asks_and_why_is_recorded_with_the_request(run: Run_, written: Records) -> None:
+    failed(written, NET)
+    told = run("retry", "network", "n", "--as", "alice", "--why", "quota raised")
+    assert told.exit_code == Exit.OK, told.output
+
+    (taken,) = verbs(run)
+    assert {name: taken[name] for name in ("type", "id", "verb", "by", "why", "outcome")} == {
+        "type": "network",
+        "id": "n",
+        "verb": "retry",
+        "by": "alice",
+        "why": "quota raised",
+        "outcome": "",
+    }
+    kv = written.store.get(written.keys.below(written.keys.retries, NET))
+    assert kv is not None and kv.revision == taken["revision"], "in one transaction"
+    audit = RetryAsked.from_json(kv.value).audit
+    assert audit is not None and audit.by == "alice"
+    assert "quota raised" in run("history", "--verbs").stdout
+
+
+def test_without_a_name_it_is_the_user_of_the_machine_or_who_called_sudo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = socket.gethostname()
+    monkeypatch.setenv("LOGNAME", "root")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    assert verb("retry", None, None).by == f"root@{here}"
+    monkeypatch.setenv("SUDO_USER", "alice")
+    assert verb("retry", None, None).by == f"alice@{here}"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 201])
+def test_a_name_that_nobody_can_have_is_refused(run: Run_, written: Records, name: str) -> None:
+    failed(written, NET)
+    assert run("retry", "--all", "--as", name).exit_code == Exit.INPUT
+    assert not asked(written)
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        (["network"], {NET}),
+        (["--all"], {NET, SUB, PORT}),
+        (["--tenant", "t2"], {PORT}),
+        (["--cause", "network:n"], {NET, SUB}),
+        (["subnet", "--cause", "network:n"], {SUB}),
+        (["--root", "network:n", "--tenant", "t2"], set()),
+    ],
+)
+def test_the_words_of_a_selector_choose_together(
+    run: Run_, written: Records, words: list[str], chosen: set[Ref]
+) -> None:
+    failed(written, NET)
+    failed(written, SUB, root=NET)
+    failed(written, PORT, tenant="t2")
+
+    would = run("retry", *words, "--dry-run", "-o", "json")
+    assert would.exit_code == Exit.OK, would.output
+    assert {Ref(one["type"], one["id"]) for one in json.loads(would.stdout)} == chosen
+    assert not asked(written) and not verbs(run), "a dry run writes nothing"
+
+    assert run("retry", *words).exit_code == Exit.OK
+    assert asked(written) == chosen
+
+
+def test_a_verb_that_names_nobody_is_refused(run: Run_, written: Records) -> None:
+    failed(written, NET)
+    for name in ("retry", "rebuild"):
+        told = run(name)
+        assert told.exit_code == Exit.INPUT
+        assert f"nothing to {name}: name TYPE ID" in told.stderr
+
+
+def test_apply_delete_and_their_authors_are_recorded_with_the_write(
+    run: Run_, written: Records
+) -> None:
+    text = "type: network\nid: n\nbody: {tenant_id: t1, name: x}\n"
+    assert run("apply", "-f", "-", "--as", "bob", input=text).exit_code == Exit.OK
+    assert run("apply", "-f", "-", "--as", "bob", input=text).exit_code == Exit.OK
+    would = run("delete", "network", "n", "--dry-run")
+    assert would.exit_code == Exit.OK, would.output
+    assert not written.wanted(NET)["marked_for_deletion"]
+    assert run("delete", "network", "n", "--why", "CHG-1").exit_code == Exit.OK
+
+    told = [(one["verb"], one["id"], one["outcome"]) for one in verbs(run)]
+    assert told == [("apply", "n", "carried out"), ("delete", "n", "carried out")]
+    key = written.keys.below(written.keys.config, NET)
+    config = written.store.get(key)
+    assert config is not None and verbs(run)[-1]["revision"] == config.revision
+
+
+def test_the_history_of_a_resource_shows_its_verbs(run: Run_, written: Records) -> None:
+    failed(written, NET)
+    assert run("retry", "network", "n", "--as", "alice", "--why", "CHG-1").exit_code == Exit.OK
+    document = json.loads(run("history", "network", "n", "-o", "json").stdout)
+
+    (taken,) = [one for one in document["changes"] if one["record"] == "verb"]
+    assert (taken["says"], taken["author"]) == ("retry network:n: asked for (CHG-1)", "alice")
+    assert taken["time_from"] == "record"
+    assert "a person asks" not in run("history", "network", "n").stdout, "it is told once"
+
+
+def test_a_very_large_command_leaves_one_record(run: Run_, written: Records) -> None:
+    documents = [
+        f"{{type: network, id: n{number}, body: {{tenant_id: t1}}}}" for number in range(101)
+    ]
+    told = run("apply", "-f", "-", input="\n---\n".join(documents))
+    assert told.exit_code == Exit.OK, told.output
+
+    (taken,) = verbs(run)
+    assert (taken["type"], taken["outcome"]) == (None, "carried out, 101 resources")
