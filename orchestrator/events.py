@@ -97,6 +97,8 @@ class EventName(StrEnum):
     CLEANED = "cleaned", "The records of a deleted resource are removed."
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
+    PAUSED = "paused", "Nothing new is sent to Heat for some or all."
+    RESUMED = "resumed", "A pause is over."
     VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."
     ROOT_REPAIRED = "root_repaired", "A version is tried again by itself."
     RECORD_UNREADABLE = "record_unreadable", "A record cannot be read."
@@ -128,7 +130,10 @@ class EventName(StrEnum):
     # Jobs, as a worker sees them
     STACK_SUBMITTED = "stack_submitted", "Heat has taken a request."
     STACK_LEFT = "stack_left", "A stack of that name is not to be changed."
-    SUBMIT_LATE = "submit_late", "Another worker has the job, or it has ended."
+    SUBMIT_LATE = (
+        "submit_late",
+        "Another worker has the job, it has ended, or it is paused.",
+    )
     REQUEST_LOST = "request_lost", "Heat took a request and dropped it."
     STACK_POLL_FAILED = "stack_poll_failed", "One stack could not be polled."
     OUTPUT_UNRESOLVED = "output_unresolved", "Heat cannot give an output yet."

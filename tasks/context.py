@@ -32,6 +32,7 @@ from orchestrator.errors import TemporaryError
 from orchestrator.settings import Settings
 
 from .claims import Claims
+from .pausing import KnownPauses
 from .retries import POLICIES, Policies
 from .slow import Slow
 
@@ -133,6 +134,7 @@ class WorkerContext:
     clock: Clock = CLOCK
     chance: Chance = CHANCE
     slow: Slow = field(default_factory=Slow)
+    pauses: KnownPauses = field(default_factory=KnownPauses)
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
         default_factory=dict
     )

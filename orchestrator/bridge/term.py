@@ -24,6 +24,7 @@ from .finished import Finished
 from .health import Health
 from .leader import Leadership
 from .outcomes import Outcomes
+from .pausing import CHECKED_EVERY, Pausing
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
@@ -151,6 +152,9 @@ class Term:
             timing=self._timing,
             clock=self._clock,
         )
+        self._pausing = Pausing(
+            self._keys, self._leadership, self._dispatcher, self._clock
+        )
         self._auditing = Auditing(self._store, self._keys, self._leadership)
         self._requests = Requests(
             self.world,
@@ -164,6 +168,8 @@ class Term:
 
     def _resume(self, runs: list[KeyValue]) -> None:
         """Carry on with the jobs as they stand."""
+        for kv in self._there(self._keys.pauses):
+            self._note(kv)
         under_way = {self._keys.run_job(kv.key) for kv in runs}
         graph = self.world.graph
         for job in list(graph.jobs.values()):
@@ -214,6 +220,7 @@ class Term:
             *keys.config_folders,
             keys.runs,
             keys.retries,
+            keys.pauses,
             keys.schema_reload,
             keys.polls,
         ]
@@ -221,6 +228,7 @@ class Term:
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(CHECKED_EVERY, self._pausing.end_due)
         self._timers.every(DROPPED_EVERY, self._auditing.drop_oldest)
         self._probing.begin()
         return watch
@@ -235,6 +243,7 @@ class Term:
             self._dispatcher.outage.reason,
         )
         health.tell("deletions", self._reconciler.brake.note())
+        health.tell("pause", self._pausing.told())
 
     def end(self) -> None:
         """Leave nothing behind that is dealt with."""
@@ -303,6 +312,8 @@ class Term:
             self._running.note(entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
+        elif key == keys.pauses:
+            self._pausing.note(value, entry.revision)
         elif value is None:
             return
         elif key.startswith(keys.retries):

@@ -358,7 +358,7 @@ class Keys:
         return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.runs).partition("/")[0])
+        return run_tenant_of(self.run_id(key))
 
     # One tenant -----------------------------------------------------------------------------------
 
@@ -377,6 +377,10 @@ def run_id(tenant: str, job: JobId) -> RunId:
 
 def job_of(run: RunId) -> JobId:
     return JobId(run.partition("/")[2])
+
+
+def run_tenant_of(run: RunId) -> str:
+    return _tenant(run.partition("/")[0])
 
 
 def _tenant_folder(tenant: str) -> str:

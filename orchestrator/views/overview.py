@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import filterfalse
 from operator import attrgetter
 
-from ..core.records import Brake, IdentityTrouble
+from ..core.records import NO_PAUSES, Brake, IdentityTrouble, Pauses
 from ..core.refs import Json, Ref
 from ..core.schema_list import Trouble
-from .jobs import JobView
+from .jobs import JobView, Stage
 from .snapshot import Snapshot
 from .standings import Phase, Progress, Standing
 
@@ -63,6 +63,12 @@ class Overview:
     schema_trouble: Trouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
+
+    @property
+    def paused(self) -> int:
+        """How many jobs wait for a pause to end."""
+        return sum(view.stage is Stage.PAUSED for view in self.running)
 
     @property
     def well(self) -> bool:
@@ -75,6 +81,7 @@ class Overview:
             or self.rejected
             or self.unconfirmed
             or self.identity_trouble
+            or self.pauses
             or self._schemas_refused
             or any(not held.moving for held in self.held)
         )
@@ -113,6 +120,7 @@ def overview(snapshot: Snapshot) -> Overview:
         schema_trouble=snapshot.schema_trouble,
         brake=snapshot.brake,
         identity_trouble=snapshot.identity_trouble,
+        pauses=snapshot.pauses,
     )
 
 

@@ -12,6 +12,7 @@ from ..clients.store import Event, KeyValue
 from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.records import (
+    NO_PAUSES,
     UNREADABLE,
     Brake,
     Failed,
@@ -19,6 +20,7 @@ from ..core.records import (
     Held,
     IdentityTrouble,
     MonitoringRecord,
+    Pauses,
     Poll,
     Run,
     StackRecord,
@@ -98,6 +100,7 @@ class Snapshot:
     schema_trouble: Trouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
 
     def refs(self) -> list[Ref]:
         """Every resource that is wanted, or of which something is left, in the order of the
@@ -177,6 +180,8 @@ class Snapshot:
             self.schema_list = _object(value)
         elif kv.key == keys.schema_trouble:
             self.schema_trouble = _readable(lambda: Trouble.from_json(value))
+        elif kv.key == keys.pauses:
+            self.pauses = Pauses.from_json(value)
         elif kv.key == keys.brake:
             self.brake = _readable(lambda: Brake.from_json(value))
         elif kv.key == keys.identity_trouble:
@@ -271,6 +276,8 @@ class Snapshot:
             self.runs.pop(keys.run_job(key), None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
+        elif key == keys.pauses:
+            self.pauses = NO_PAUSES
         elif key in (single := self._single()):
             setattr(self, single[key], None)
         else:

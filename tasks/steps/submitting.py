@@ -42,7 +42,9 @@ def submit(
     work = claim(context, run_id, lease)
     if work is None or work.run is None:
         fields = {"event": "submit_late", "run": run_id}
-        log.info("Job already finished or claimed elsewhere", extra=fields)
+        log.info(
+            "Job not claimed: it is over, paused or elsewhere", extra=fields
+        )
         return None
     faults.reach("worker-after-claim")
     asked = _asked(context, work, work.run, lease)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.verbs.authors import verb
-from orchestrator.core.records import RetryAsked
+from orchestrator.core.records import RetryAsked, Run, Step
 from orchestrator.core.refs import Ref
 
 from .conftest import Records, Run_
@@ -145,3 +145,67 @@ def test_a_very_large_command_leaves_one_record(run: Run_, written: Records) -> 
 
     (taken,) = verbs(run)
     assert (taken["type"], taken["outcome"]) == (None, "carried out, 101 resources")
+
+
+# Pauses -------------------------------------------------------------------------------------------
+
+
+def test_status_says_what_is_paused_by_whom_and_until_when(run: Run_, written: Records) -> None:
+    written.config(NET)
+    written.job(NET)
+    told = run("pause", "network", "--until", "1h", "--as", "alice", "--why", "upgrade")
+    assert told.exit_code == Exit.OK, told.output
+
+    status = run("status")
+    assert status.exit_code == Exit.PROBLEM
+    words = " ".join(status.stdout.split())
+    assert "Paused: network, by alice since 20" in words and ", until 20" in words
+    assert "(upgrade). `orchestrator resume network` ends it." in words
+    assert "1 job waiting for that." in words
+    document = json.loads(run("status", "-o", "json").stdout)
+    assert [one["scope"] for one in document["paused"]] == ["network"]
+    assert [one["stage"] for one in document["running"]] == ["paused"]
+
+    assert run("resume", "network").exit_code == Exit.OK
+    assert "Paused" not in run("status").stdout
+    assert not written.store.list(written.keys.pauses)[1]
+    assert [(one["verb"], one["selector"]) for one in verbs(run)] == [
+        ("pause", "network"),
+        ("resume", "network"),
+    ]
+
+
+def test_a_pause_says_when_a_worker_still_makes_a_request(run: Run_, written: Records) -> None:
+    job = written.job(NET, run=Run(Step.CLAIMED))
+    told = run("pause", "--all", "--timeout", "0", "-o", "json")
+    assert told.exit_code == Exit.TIMEOUT
+    assert json.loads(told.stdout)["under_way"] == [f"t1/{job}"]
+    assert written.store.get(written.keys.pauses) is not None, "the pause stays"
+
+
+def test_a_dry_run_of_a_pause_writes_nothing(run: Run_, written: Records) -> None:
+    assert run("pause", "--all", "--dry-run").exit_code == Exit.OK
+    assert not verbs(run) and not written.store.list(written.keys.pauses)[1]
+    assert run("pause", "--tenant", "t1").exit_code == Exit.OK
+    assert run("resume", "--all", "--dry-run").exit_code == Exit.OK
+    assert written.store.get(written.keys.pauses) is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pause"],
+        ["pause", "network:n"],
+        ["pause", "--all", "--tenant", "t1"],
+        ["pause", "--all", "--until", "soon"],
+        ["pause", "--all", "--until", "2020-01-01T00:00:00Z"],
+        ["resume", "--all"],
+        ["resume", "port"],
+    ],
+    ids=" ".join,
+)
+def test_a_pause_that_cannot_be_meant_is_refused(
+    run: Run_, written: Records, words: list[str]
+) -> None:
+    assert run(*words).exit_code == Exit.INPUT
+    assert not written.store.list(written.keys.pauses)[1] and not verbs(run)

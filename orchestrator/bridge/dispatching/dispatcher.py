@@ -8,7 +8,7 @@ from ... import faults
 from ...clients.protocols import QueueDoor
 from ...clock import CHANCE, CLOCK, Chance, Clock, Timer
 from ...core.jobs import Job
-from ...core.records import Poll, Run, Step
+from ...core.records import Pauses, Poll, Run, Step
 from ...core.refs import JobId, Ref
 from .outage import Outage
 from .packing import Capacity, Packing, Wanted
@@ -116,6 +116,12 @@ class Dispatcher:
         self._messages.forget(job)
         self.tenants.forget(job, tenant)
 
+    def pause(self, pauses: Pauses) -> None:
+        """Send nothing for whom these pauses are, and again for all others."""
+        starts = self._messages.starts
+        for job in self.tenants.pause(pauses, starts):
+            starts.pop(job.id)
+
     # Sending --------------------------------------------------------------------------------------
 
     def flush(self, still_wanted: Wanted) -> None:
@@ -190,5 +196,6 @@ class Dispatcher:
         return {
             "ready": sum(len(tenant.ready) for tenant in tenants),
             "in_flight": self.tenants.in_flight,
+            "paused": self.tenants.paused,
             "polls_refused": self._polling.refused,
         }

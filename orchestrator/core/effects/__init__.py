@@ -10,6 +10,7 @@ from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
 from .ending import Ended, end_job, end_stack, not_built
 from .leading import (
+    end_pauses,
     end_reload,
     hold_deletions,
     lead_for,
@@ -47,6 +48,7 @@ __all__ = [
     "claim",
     "clean",
     "end_job",
+    "end_pauses",
     "end_reload",
     "end_stack",
     "fail_waiting",

@@ -19,6 +19,7 @@ from .contract import (
 )
 from .decided import NO_JOB, Failed, Handled, Held
 from .logins import Login, LoginState
+from .pauses import NO_PAUSES, Pause, Pauses
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
@@ -28,6 +29,7 @@ __all__ = [
     "CARRIED_OUT",
     "NEEDS_A_PERSON",
     "NO_JOB",
+    "NO_PAUSES",
     "READ_COMPLETE",
     "UNREADABLE",
     "AuditRecord",
@@ -42,6 +44,8 @@ __all__ = [
     "Login",
     "LoginState",
     "MonitoringRecord",
+    "Pause",
+    "Pauses",
     "Poll",
     "RetryAsked",
     "Run",

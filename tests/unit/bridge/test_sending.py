@@ -561,7 +561,12 @@ def test_how_much_waits_and_is_under_way_is_told(
         dispatcher.submit(created(f"n{n}", "t"))
     flush(dispatcher)
 
-    assert dispatcher.sizes() == {"ready": 68, "in_flight": 32, "polls_refused": 0}
+    assert dispatcher.sizes() == {
+        "ready": 68,
+        "in_flight": 32,
+        "paused": 0,
+        "polls_refused": 0,
+    }
 
 
 def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_waiting(
