@@ -97,6 +97,7 @@ class EventName(StrEnum):
     CLEANED = "cleaned", "The records of a deleted resource are removed."
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
+    LEFT = "left", "A person left a stack in Heat, and its records are gone."
     PAUSED = "paused", "Nothing new is sent to Heat for some or all."
     RESUMED = "resumed", "A pause is over."
     VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."

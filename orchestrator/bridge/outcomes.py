@@ -279,6 +279,13 @@ class Outcomes:
         self.world.is_over(job)
         self._dropped(job)
 
+    def drop(self, job: Job) -> None:
+        """A job is gone because a person has left its resource alone: what waited for it goes
+        on."""
+        self.dropped(job)
+        over = Over(job.id, job.ref, job.action, job.references())
+        self._release(over, None)
+
     def _unsent(self, job: Job) -> Handled | None:
         """What is remembered once a job is over that never reached Heat: so nothing needs to be
         looked for there when the config goes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..clients.store import Store
+from ..clients.store import Store, revision_of
 from ..clock import Clock
 from ..core import effects
 from ..core.jobs import Action, Job
@@ -16,12 +16,13 @@ from ..events import EventName, count
 from . import loading
 from .finished import Finished
 from .leader import Leadership
+from .leaving import Leaving
 from .timers import Timers
 
 log = logging.getLogger(__name__)
 
 _ASKED_AGAIN = 1.0
-"""Seconds after which a deletion that a worker tries at this moment is given up after all."""
+"""Seconds after which a request that cannot be carried out at this moment is looked at again."""
 _NOT_RETRIED = (
     "nothing to do: it has not failed any more, or a job on it is under way"
 )
@@ -42,12 +43,14 @@ class Requests:
         leadership: Leadership,
         *,
         finished: Finished,
+        leaving: Leaving,
         timers: Timers,
         clock: Clock,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._timers = leadership, timers
-        self._finished, self._clock = finished, clock
+        self._finished, self._leaving = finished, leaving
+        self._clock = clock
 
     def note(
         self, key: str, value: bytes, revision: int, *, resumed: bool = False
@@ -61,6 +64,9 @@ class Requests:
         asked = RetryAsked.from_json(value)
         if ref is None:
             self._finished.add(key, revision)
+            return
+        if asked.leave is not None:
+            self._leave(ref, asked, key, revision)
             return
         outcome = self._carry_out(ref, asked)
         if resumed and outcome and self._was_handled(ref, revision):
@@ -77,6 +83,20 @@ class Requests:
         told = asked.audit.with_outcome(outcome, self._clock.stamp())
         written = {self._keys.audit(ref, asked.audit.id): told.to_json()}
         self._finished.answer(key, revision, written)
+
+    def _leave(
+        self, ref: Ref, asked: RetryAsked, key: str, revision: int
+    ) -> None:
+        """Leave the stack of a resource alone; later, as long as something moves."""
+        if revision_of(self._store.get(key)) != revision:
+            return  # It is dealt with, or another request took its place.
+        why_not = self._leaving.leave(ref, asked, key, revision)
+        if why_not is None:
+            self._timers.after(
+                _ASKED_AGAIN, lambda: self._leave(ref, asked, key, revision)
+            )
+        elif why_not:
+            self._answer(ref, asked, key, revision, why_not)
 
     def _was_handled(self, ref: Ref, revision: int) -> bool:
         """Whether a job was made of the resource after a request."""

@@ -23,6 +23,7 @@ from .dispatching import SUPERVISION, Dispatcher
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
+from .leaving import Leaving
 from .outcomes import Outcomes
 from .pausing import CHECKED_EVERY, Pausing
 from .probing import Probing
@@ -162,6 +163,14 @@ class Term:
             self._keys,
             self._leadership,
             finished=self._finished,
+            leaving=Leaving(
+                self.world,
+                self._store,
+                self._keys,
+                self._leadership,
+                outcomes=self._outcomes,
+                clock=self._clock,
+            ),
             timers=self._timers,
             clock=self._clock,
         )

@@ -26,7 +26,7 @@ from .planning import command as planning
 from .planning import rebuilding
 from .session import Commands
 from .usage import without_boxes
-from .verbs import pausing
+from .verbs import leaving, pausing
 
 app = typer.Typer(
     name="orchestrator",
@@ -113,6 +113,8 @@ app.command(epilog=HELP, rich_help_panel=_OPERATE)(changing.retry)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(rebuilding.rebuild)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(pausing.pause)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(pausing.resume)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(leaving.release)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(leaving.forget)
 
 _LEARN = "Trying and checking"
 app.command(epilog=HELP, rich_help_panel=_LEARN)(running.demo)

@@ -162,6 +162,11 @@ class Keys:
         return self.own + "audit/"
 
     @property
+    def left(self) -> str:
+        """What was left in Heat and forgotten here."""
+        return self.own + "left/"
+
+    @property
     def pauses(self) -> str:
         """For whom nothing new is sent to Heat."""
         return self.own + "pause"

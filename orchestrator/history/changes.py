@@ -31,6 +31,8 @@ class ChangeKind(StrEnum):
     """A request of a person to the leading bridge."""
     VERB = "verb"
     """What a person asked for by a command, and its outcome."""
+    LEFT = "left"
+    """What was left in Heat by a person."""
     OTHER = "other"
     """A record of our own that belongs to no resource, or that this release does not know."""
 
@@ -100,6 +102,7 @@ def folders(keys: Keys) -> Mapping[str, ChangeKind]:
         keys.held: ChangeKind.HELD,
         keys.failed: ChangeKind.FAILED,
         keys.retries: ChangeKind.RETRY,
+        keys.left: ChangeKind.LEFT,
     }
 
 

@@ -168,6 +168,11 @@ def _verb(document: Document) -> str:
     return f"{told}: asked for"
 
 
+def _left(document: Document) -> str:
+    stack, tenant = document.get("stack"), document.get("tenant_id")
+    return f"forgotten; a stack {stack} may be left in project {tenant}"
+
+
 def _monitoring(document: Document) -> str:
     told = _object(document.get("monitoring")) or document
     return "monitoring: " + ", ".join(
@@ -190,6 +195,7 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.FAILED: _failed,
     ChangeKind.RETRY: _retry,
     ChangeKind.VERB: _verb,
+    ChangeKind.LEFT: _left,
     ChangeKind.MONITORING: _monitoring,
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.verbs.authors import verb
-from orchestrator.core.records import RetryAsked, Run, Step
+from orchestrator.core.records import Leave, RetryAsked, Run, Step
 from orchestrator.core.refs import Ref
 
 from .conftest import Records, Run_
@@ -209,3 +209,51 @@ def test_a_pause_that_cannot_be_meant_is_refused(
 ) -> None:
     assert run(*words).exit_code == Exit.INPUT
     assert not written.store.list(written.keys.pauses)[1] and not verbs(run)
+
+
+# Release and forget -------------------------------------------------------------------------------
+
+
+def test_what_a_release_would_leave_is_shown(run: Run_, written: Records) -> None:
+    failed(written, NET)
+    told = run("release", "network", "n", "--dry-run", "-o", "json")
+    assert told.exit_code == Exit.OK, told.output
+    assert json.loads(told.stdout) == [
+        {
+            "type": "network",
+            "id": "n",
+            "result": "would be released",
+            "note": "leaves network_n (CREATE_FAILED) in t1",
+        }
+    ]
+    assert not asked(written)
+
+
+def test_a_release_that_no_bridge_carries_out_yet_is_told(run: Run_, written: Records) -> None:
+    failed(written, NET)
+    config = written.store.get(written.keys.below(written.keys.config, NET))
+    told = run("release", "network", "n", "--yes", "--timeout", "0")
+    assert told.exit_code == Exit.TIMEOUT
+    assert "has not dealt with all of it yet" in told.stderr
+    kv = written.store.get(written.keys.below(written.keys.retries, NET))
+    assert kv is not None and config is not None
+    request = RetryAsked.from_json(kv.value)
+    assert (request.leave, request.config) == (Leave.RELEASE, config.revision)
+
+
+def test_what_others_use_is_not_released_by_the_way(run: Run_, written: Records) -> None:
+    for ref, uses in ((NET, ()), (SUB, (NET,))):
+        incarnation = written.config(ref)
+        written.handle(ref, 1, incarnation, references={"a": uses})
+        written.report(ref)
+    told = run("release", "network", "n", "--yes")
+    assert told.exit_code == Exit.INPUT and "is used by subnet:s" in told.stderr
+    assert run("release", "network", "n", "--yes", "--force", "--timeout", "0").exit_code == 3
+
+
+@pytest.mark.parametrize("words", [[], ["--force"], ["--why", "gone"]], ids=" ".join)
+def test_a_forget_needs_force_and_a_reason(run: Run_, written: Records, words: list[str]) -> None:
+    failed(written, NET)
+    told = run("forget", "network", "n", "--yes", *words)
+    assert told.exit_code == Exit.INPUT and "needs --force and --why" in told.stderr
+    assert not asked(written)

@@ -7,7 +7,7 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 """
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
-from .decided import clean, hold, refuse, report, start
+from .decided import clean, hold, leave, refuse, report, start
 from .ending import Ended, end_job, end_stack, not_built
 from .leading import (
     end_pauses,
@@ -56,6 +56,7 @@ __all__ = [
     "hold",
     "hold_deletions",
     "lead_for",
+    "leave",
     "mark_ended",
     "move",
     "never_sent",

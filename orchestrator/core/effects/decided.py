@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from .. import records
+from ..jobs import Job
 from ..keys import Keys
 from ..planning import Clean, Hold, Refuse, Report, Start
-from ..refs import Ref
+from ..refs import JobId, Ref
 from ..transactions import (
     Transaction,
     absent,
+    unchanged,
 )
 from .comparisons import on_this_write, records_of, untaken
 
@@ -71,9 +75,9 @@ def hold(keys: Keys, ref: Ref, decision: Hold) -> Transaction:
     )
 
 
-def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
-    """Everything of a resource whose config is gone."""
-    folders = (
+def _folders(keys: Keys) -> tuple[str, ...]:
+    """The folders of a resource's records."""
+    return (
         keys.state,
         keys.monitoring,
         keys.stacks,
@@ -82,13 +86,43 @@ def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
         keys.held,
         keys.failed,
     )
+
+
+def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
+    """Everything of a resource whose config is gone."""
     return Transaction(
         requires=(
             on_this_write(keys, ref, None),
             *untaken(keys, decision.jobs, decision.retried),
         ),
         deletes=(
-            *(keys.below(folder, ref) for folder in folders),
+            *(keys.below(folder, ref) for folder in _folders(keys)),
             *records_of(keys, decision.jobs, decision.retried),
+        ),
+    )
+
+
+def leave(
+    keys: Keys,
+    ref: Ref,
+    config: int,
+    jobs: Sequence[Job],
+    runs: Mapping[JobId, int],
+    tombstone: records.Tombstone,
+) -> Transaction:
+    """Everything of a resource whose stack stays in Heat as it is, and its config.
+
+    :param config: the revision of the config; 0: it is gone.
+    :param jobs: the unfinished jobs on it.
+    :param runs: the revisions of their runs.
+    """
+    key = keys.below(keys.config, ref)
+    return Transaction(
+        requires=(unchanged(key, config), *untaken(keys, jobs, runs)),
+        puts={keys.below(keys.left, ref): tombstone.to_json()},
+        deletes=(
+            key,
+            *(keys.below(folder, ref) for folder in _folders(keys)),
+            *records_of(keys, jobs, runs),
         ),
     )

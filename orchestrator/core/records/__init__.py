@@ -22,7 +22,7 @@ from .logins import Login, LoginState
 from .pauses import NO_PAUSES, Pause, Pauses
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
-from .retries import RetryAsked
+from .retries import Leave, RetryAsked, Tombstone
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Identity",
     "IdentityTrouble",
     "JobState",
+    "Leave",
     "Login",
     "LoginState",
     "MonitoringRecord",
@@ -52,6 +53,7 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "Tombstone",
     "failed_status",
     "is_monitoring_link",
     "read",

@@ -4,10 +4,52 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ..refs import JobId, Json
 from .audits import AuditRecord
 from .decided import NO_JOB
+
+
+class Leave(StrEnum):
+    """How a resource is left alone. Its stack stays in Heat, if there is one."""
+
+    RELEASE = "release"
+    """When no worker and Heat have a job on it."""
+    FORGET = "forget"
+    """At once: Heat or the tenant is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What was left in Heat: ``orchestrator/left/…``."""
+
+    verb: str
+    by: str
+    at: str
+    """When, in UTC."""
+    tenant: str
+    stack: str
+    """The name of the stack that may be there."""
+    status: str = ""
+    """What our record said of it; empty: there was none."""
+    version: int = 0
+    """The version that was handled last."""
+    why: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "verb": self.verb,
+                "by": self.by,
+                "at": self.at,
+                "tenant_id": self.tenant,
+                "stack": self.stack,
+                "status": self.status,
+                "version": self.version,
+                "why": self.why,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +71,11 @@ class RetryAsked:
     rebuild: JobId = NO_JOB
     """The last job of a version that is to be built again as it is; empty: not asked. Once there is
     a later job, the request has been met."""
+    leave: Leave | None = None
+    """To leave the stack as it is, and to forget our records; None: not asked."""
+    config: int = 0
+    """The revision of the config that goes with the records, as the person saw it; 0: it was
+    gone."""
     audit: AuditRecord | None = None
     """Who asks, why and when; None in requests of releases that kept no such record."""
 
@@ -38,6 +85,8 @@ class RetryAsked:
             "confirm": self.confirm,
             "gone": self.gone,
             "rebuild": self.rebuild,
+            "leave": self.leave and self.leave.value,
+            "config": self.config,
             "audit": self.audit and self.audit.to_record(),
         }
         return json.dumps(
@@ -58,6 +107,8 @@ class RetryAsked:
             confirm=_number(record.get("confirm")),
             gone=_text(record.get("gone")),
             rebuild=JobId(_text(record.get("rebuild"))),
+            leave=_leave(record.get("leave")),
+            config=_number(record.get("config")),
             audit=_audit(record.get("audit")),
         )
 
@@ -68,6 +119,10 @@ def _number(value: Json) -> int:
 
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _leave(value: Json) -> Leave | None:
+    return Leave(value) if value in list(Leave) else None
 
 
 def _audit(value: Json) -> AuditRecord | None:
