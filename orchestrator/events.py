@@ -98,6 +98,7 @@ class EventName(StrEnum):
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
     LEFT = "left", "A person left a stack in Heat, and its records are gone."
+    CANCELLED = "cancelled", "A person cancelled a job."
     PAUSED = "paused", "Nothing new is sent to Heat for some or all."
     RESUMED = "resumed", "A pause is over."
     VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."
@@ -131,6 +132,7 @@ class EventName(StrEnum):
     # Jobs, as a worker sees them
     STACK_SUBMITTED = "stack_submitted", "Heat has taken a request."
     STACK_LEFT = "stack_left", "A stack of that name is not to be changed."
+    CANCEL_REFUSED = "cancel_refused", "Heat does not cancel an operation."
     SUBMIT_LATE = (
         "submit_late",
         "Another worker has the job, it has ended, or it is paused.",

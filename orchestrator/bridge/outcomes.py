@@ -17,12 +17,14 @@ from ..core.keys import Keys
 from ..core.planning import Over, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
+from ..core.transactions import Transaction, merged
 from ..core.world import Stack, World
 from ..events import EventName, count
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
 
+_NOTHING_MORE = Transaction()
 UNSETTLED = 0.2
 """Seconds after which what could not be written is decided again, if the event has not come by
 then."""
@@ -265,6 +267,18 @@ class Outcomes:
         )
         self.fail_waiting()
 
+    def cancel(self, job: Job, error: str, also: Transaction) -> bool:
+        """End a job that no worker has, because a person asks for it.
+
+        :param also: what is written with it.
+        :returns: False when something has changed meanwhile.
+        """
+        failed = Failed(job.version, job.action, error, job.ref)
+        if not self._fail(job, failed, NO_JOB, also):
+            return False
+        self.fail_waiting()
+        return True
+
     def unstored(self) -> set[JobId]:
         """Finished jobs whose consequences are not stored yet.
         Their runs are kept for the next leader, which knows of the end only by them."""
@@ -313,10 +327,17 @@ class Outcomes:
                 self._later(UNSETTLED, job.ref)
         self._to_fail.extend(postponed)
 
-    def _fail(self, job: Job, failed: Failed, cause: JobId) -> bool:
+    def _fail(
+        self,
+        job: Job,
+        failed: Failed,
+        cause: JobId,
+        also: Transaction = _NOTHING_MORE,
+    ) -> bool:
         """End a job that will never run.
 
         :param cause: the job because of which it ends; its own id: it is given up.
+        :param also: what is written with it.
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
@@ -331,7 +352,7 @@ class Outcomes:
             told=told,
             handled=handled,
         )
-        revision = self._leadership.commit(transaction)
+        revision = self._leadership.commit(merged([transaction, also]))
         if not revision:
             return False
         faults.reach("bridge-after-cascade")

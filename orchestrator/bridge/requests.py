@@ -14,6 +14,7 @@ from ..core.refs import JobId, Ref
 from ..core.world import World
 from ..events import EventName, count
 from . import loading
+from .cancelling import Cancelling
 from .finished import Finished
 from .leader import Leadership
 from .leaving import Leaving
@@ -44,13 +45,14 @@ class Requests:
         *,
         finished: Finished,
         leaving: Leaving,
+        cancelling: Cancelling,
         timers: Timers,
         clock: Clock,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._timers = leadership, timers
         self._finished, self._leaving = finished, leaving
-        self._clock = clock
+        self._cancelling, self._clock = cancelling, clock
 
     def note(
         self, key: str, value: bytes, revision: int, *, resumed: bool = False
@@ -65,8 +67,8 @@ class Requests:
         if ref is None:
             self._finished.add(key, revision)
             return
-        if asked.leave is not None:
-            self._leave(ref, asked, key, revision)
+        if asked.leave is not None or asked.cancel:
+            self._at_once(ref, asked, key, revision)
             return
         outcome = self._carry_out(ref, asked)
         if resumed and outcome and self._was_handled(ref, revision):
@@ -84,16 +86,19 @@ class Requests:
         written = {self._keys.audit(ref, asked.audit.id): told.to_json()}
         self._finished.answer(key, revision, written)
 
-    def _leave(
+    def _at_once(
         self, ref: Ref, asked: RetryAsked, key: str, revision: int
     ) -> None:
-        """Leave the stack of a resource alone; later, as long as something moves."""
+        """What is done in one transaction with its answer; later, as long as something moves."""
         if revision_of(self._store.get(key)) != revision:
             return  # It is dealt with, or another request took its place.
-        why_not = self._leaving.leave(ref, asked, key, revision)
+        if asked.cancel:
+            why_not = self._cancelling.cancel(asked, key, revision)
+        else:
+            why_not = self._leaving.leave(ref, asked, key, revision)
         if why_not is None:
             self._timers.after(
-                _ASKED_AGAIN, lambda: self._leave(ref, asked, key, revision)
+                _ASKED_AGAIN, lambda: self._at_once(ref, asked, key, revision)
             )
         elif why_not:
             self._answer(ref, asked, key, revision, why_not)

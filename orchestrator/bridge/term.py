@@ -19,6 +19,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
 from .auditing import DROPPED_EVERY, Auditing
+from .cancelling import Cancelling
 from .dispatching import SUPERVISION, Dispatcher
 from .finished import Finished
 from .health import Health
@@ -169,6 +170,15 @@ class Term:
                 self._keys,
                 self._leadership,
                 outcomes=self._outcomes,
+                clock=self._clock,
+            ),
+            cancelling=Cancelling(
+                self.world,
+                self._store,
+                self._keys,
+                self._leadership,
+                outcomes=self._outcomes,
+                dispatcher=self._dispatcher,
                 clock=self._clock,
             ),
             timers=self._timers,

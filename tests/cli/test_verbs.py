@@ -257,3 +257,24 @@ def test_a_forget_needs_force_and_a_reason(run: Run_, written: Records, words: l
     told = run("forget", "network", "n", "--yes", *words)
     assert told.exit_code == Exit.INPUT and "needs --force and --why" in told.stderr
     assert not asked(written)
+
+
+# Cancelling ---------------------------------------------------------------------------------------
+
+
+def test_the_newest_job_that_is_not_in_heat_is_cancelled(run: Run_, written: Records) -> None:
+    written.config(NET)
+    written.config(PORT)
+    first = written.job(NET, run=Run(Step.WAITING, asked_at=1.0))
+    written.job(NET, first, suffix="11111")
+    written.job(PORT, run=Run(Step.WAITING, asked_at=1.0))
+    would = run("cancel", "--all", "--dry-run", "-o", "json")
+    assert [(one["id"], one["note"]) for one in json.loads(would.stdout)] == [
+        ("n", "v1, waits for other jobs"),
+        ("p", "v1, in Heat"),
+    ]
+    assert run("cancel", "network", "n", "--timeout", "0").exit_code == Exit.TIMEOUT
+    kv = written.store.get(written.keys.below(written.keys.retries, NET))
+    assert kv is not None and RetryAsked.from_json(kv.value).cancel.endswith("11111")
+    assert run("cancel", "--all").exit_code == Exit.INPUT, "many are not cancelled unasked"
+    assert "no job on subnet:s" in run("cancel", "subnet", "s").stderr

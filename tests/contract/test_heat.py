@@ -10,7 +10,7 @@ from orchestrator.clients.heat import Heat
 from orchestrator.core.refs import JobId, StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, tag
-from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
+from orchestrator.errors import HeatRefused, StackBusy, StackExists, StackMissing, StoreUnavailable
 from orchestrator.sandbox import scripted_heat, scripted_stacks
 
 from tests import doubles
@@ -107,6 +107,20 @@ def test_a_busy_stack_takes_no_update(cloud: HeatUnderTest) -> None:
     with pytest.raises(StackBusy):
         cloud.heat.update(REQUEST, shown(cloud), SECOND)
     assert cloud.taken() == ["create"]
+
+
+def test_an_operation_in_progress_is_cancelled_and_one_that_is_over_is_not(
+    cloud: HeatUnderTest,
+) -> None:
+    cloud.heat.create(REQUEST, FIRST)
+    cloud.heat.cancel("t1", shown(cloud))
+    assert shown(cloud).status == "CREATE_FAILED"
+
+    with pytest.raises(HeatRefused, match="not supported"):
+        cloud.heat.cancel("t1", shown(cloud))
+    cloud.heat.delete("t1", shown(cloud))
+    with pytest.raises(HeatRefused, match="not supported"):
+        cloud.heat.cancel("t1", shown(cloud))
 
 
 def test_what_is_not_there_cannot_be_updated_and_need_not_be_deleted(cloud: HeatUnderTest) -> None:

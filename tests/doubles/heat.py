@@ -21,14 +21,14 @@ from orchestrator.errors import (
     StackMissing,
 )
 
-Method = Literal["show", "in_progress", "create", "update", "delete"]
+Method = Literal["show", "in_progress", "create", "update", "delete", "cancel"]
 
 
 @dataclass(frozen=True, slots=True)
 class HeatRequest:
     """Something that Heat was asked to change, in the order of asking. *request* is None for a delete."""
 
-    method: Literal["create", "update", "delete"]
+    method: Literal["create", "update", "delete", "cancel"]
     tenant: str
     name: str
     request: StackRequest | None = None
@@ -166,6 +166,22 @@ class MemoryHeat:
                     tenant, replace(now, status="DELETE_IN_PROGRESS", reason="Stack DELETE started")
                 )
                 self.requests.append(HeatRequest("delete", tenant, stack.name))
+            self._raise(afterwards)
+
+    def cancel(self, tenant: str, stack: Stack) -> None:
+        with self._lock:
+            afterwards = self._before("cancel")
+            now = self._stacks.get((tenant, stack.name))
+            if now is None or not now.in_progress or now.action == "DELETE":
+                status = now.status if now else "gone"
+                raise HeatRefused(
+                    400, f"Cancelling update when stack is {status} is not supported."
+                )
+            self._set(
+                tenant,
+                replace(now, status=f"{now.action}_FAILED", reason=f"Stack {now.action} cancelled"),
+            )
+            self.requests.append(HeatRequest("cancel", tenant, stack.name))
             self._raise(afterwards)
 
     # What a test can do to it -----------------------------------------------------------------------

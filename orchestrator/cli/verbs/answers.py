@@ -22,6 +22,12 @@ _BETWEEN = 0.1
 _TOGETHER = 100
 """Keys in one reading."""
 
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes", "-y", help="Do not ask; needed where there is no terminal."
+    ),
+]
 Patience = Annotated[
     float,
     typer.Option(

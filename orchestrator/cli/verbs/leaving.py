@@ -19,7 +19,7 @@ from ..options import OneId, OneType, Output
 from ..output import Format
 from ..session import Session, session
 from . import requesting
-from .answers import PATIENCE, Patience, outcomes, tell_outcomes
+from .answers import PATIENCE, Patience, Yes, outcomes, tell_outcomes
 from .authors import As, Verb, Why, ask, verb
 from .selecting import (
     DryRun,
@@ -35,13 +35,6 @@ _USED = (
     "Nothing is released. Release the users too, or leave them as they are with"
     " --force"
 )
-
-Yes = Annotated[
-    bool,
-    typer.Option(
-        "--yes", "-y", help="Do not ask; needed where there is no terminal."
-    ),
-]
 
 
 def release(

@@ -25,7 +25,7 @@ from ...errors import (
     ProjectRefused,
     StackMissing,
 )
-from . import answers, credentials, keystone
+from . import answers, credentials, keystone, previews
 from .answer import Answer
 from .asked import fields, identity
 from .cloud import Cloud
@@ -198,24 +198,8 @@ class Heat:
 
         :param stack: the stack that would be updated; None: a new one.
         """
-        asked = {"stack_name": request.name, **fields(request, "")}
-        del asked["tags"]
         with self.within(self._deadline):
-            if stack is None:
-                return self._call(
-                    request.tenant,
-                    lambda stacks: stacks.client.post(
-                        "/stacks/preview", data=asked
-                    ),
-                    lambda answer: answers.previewed_new(answer, request.name),
-                )
-            place = f"/stacks/{identity(stack.name, stack.id)}/preview"
-            del asked["stack_name"]
-            return self._call(
-                request.tenant,
-                lambda stacks: stacks.client.put(place, data=asked),
-                lambda answer: answers.previewed(answer, stack.name, stack.id),
-            )
+            return previews.preview(self._call, request, stack)
 
     def delete(self, tenant: str, stack: Stack) -> None:
         """Ask for a stack to go; it may be gone already."""
@@ -232,6 +216,18 @@ class Heat:
                 )
             except StackMissing:
                 return
+
+    def cancel(self, tenant: str, stack: Stack) -> None:
+        """Ask Heat to end the create or update in progress, without rolling it back."""
+        place = f"/stacks/{identity(stack.name, stack.id)}/actions"
+        with self.within(self._deadline):
+            self._call(
+                tenant,
+                lambda stacks: stacks.client.post(
+                    place, data={"cancel_without_rollback": None}
+                ),
+                lambda answer: answers.cancelled(answer, stack.name, stack.id),
+            )
 
     # Looking, in detail ---------------------------------------------------------------------------
 

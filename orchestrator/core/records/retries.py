@@ -71,6 +71,8 @@ class RetryAsked:
     rebuild: JobId = NO_JOB
     """The last job of a version that is to be built again as it is; empty: not asked. Once there is
     a later job, the request has been met."""
+    cancel: JobId = NO_JOB
+    """The job that is to end; empty: not asked."""
     leave: Leave | None = None
     """To leave the stack as it is, and to forget our records; None: not asked."""
     config: int = 0
@@ -85,6 +87,7 @@ class RetryAsked:
             "confirm": self.confirm,
             "gone": self.gone,
             "rebuild": self.rebuild,
+            "cancel": self.cancel,
             "leave": self.leave and self.leave.value,
             "config": self.config,
             "audit": self.audit and self.audit.to_record(),
@@ -107,6 +110,7 @@ class RetryAsked:
             confirm=_number(record.get("confirm")),
             gone=_text(record.get("gone")),
             rebuild=JobId(_text(record.get("rebuild"))),
+            cancel=JobId(_text(record.get("cancel"))),
             leave=_leave(record.get("leave")),
             config=_number(record.get("config")),
             audit=_audit(record.get("audit")),
