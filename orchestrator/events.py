@@ -99,6 +99,7 @@ class EventName(StrEnum):
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
     LEFT = "left", "A person left a stack in Heat, and its records are gone."
     CANCELLED = "cancelled", "A person cancelled a job."
+    ADOPTED = "adopted", "A stack that was there is a resource's from now on."
     PAUSED = "paused", "Nothing new is sent to Heat for some or all."
     RESUMED = "resumed", "A pause is over."
     VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."

@@ -14,7 +14,7 @@ from ..core.keys import Keys
 from ..core.records import (
     CARRIED_OUT,
     AuditRecord,
-    Leave,
+    LeavingMode,
     RetryAsked,
     Step,
     Tombstone,
@@ -64,7 +64,9 @@ class Leaving:
         if revision_of(config) != asked.config:
             return WRITTEN_MEANWHILE
         jobs = self._world.graph.on(ref)
-        if asked.leave is Leave.RELEASE and any(map(self._is_taken, jobs)):
+        if asked.leave is LeavingMode.RELEASE and any(
+            map(self._is_taken, jobs)
+        ):
             return None
         tombstone = self._tombstone(ref, asked)
         seen = self._world.runs
@@ -103,7 +105,7 @@ class Leaving:
             by=audit.by,
             at=self._clock.stamp(),
             tenant=known.tenant if known else "",
-            stack=ref.stack_name,
+            stack=world.adopted_name(ref) or ref.stack_name,
             status=stack.status if stack else "",
             version=known.version if known else 0,
             why=audit.why,

@@ -109,7 +109,9 @@ class Outcomes:
             self.world.note_stack(ref, Stack("DELETE_COMPLETE", tenant))
         elif run.live:
             status = "COMPLETE" if run.complete else "FAILED"
-            self.world.note_stack(ref, Stack(status, tenant, run.monitored))
+            adopted = self.world.adopted_name(ref)
+            stack = Stack(status, tenant, run.monitored, adopted)
+            self.world.note_stack(ref, stack)
 
     def _note_unsent(
         self, job_id: JobId, ref: Ref, run: Run, handled: Handled

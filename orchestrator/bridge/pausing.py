@@ -41,7 +41,7 @@ class Pausing:
         :param revision: of that.
         """
         before, self._pauses = self._pauses, Pauses.from_json(value)
-        self._revision = revision
+        self._revision = revision if value is not None else 0
         self._dispatcher.pause(self._pauses)
         for pause in self._pauses.without(one.scope for one in before):
             count(EventName.PAUSED)

@@ -14,6 +14,7 @@ from ..core.refs import JobId, Ref
 from ..core.world import World
 from ..events import EventName, count
 from . import loading
+from .adopting import Adopting
 from .cancelling import Cancelling
 from .finished import Finished
 from .leader import Leadership
@@ -46,13 +47,15 @@ class Requests:
         finished: Finished,
         leaving: Leaving,
         cancelling: Cancelling,
+        adopting: Adopting,
         timers: Timers,
         clock: Clock,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._timers = leadership, timers
         self._finished, self._leaving = finished, leaving
-        self._cancelling, self._clock = cancelling, clock
+        self._cancelling, self._adopting = cancelling, adopting
+        self._clock = clock
 
     def note(
         self, key: str, value: bytes, revision: int, *, resumed: bool = False
@@ -66,6 +69,11 @@ class Requests:
         asked = RetryAsked.from_json(value)
         if ref is None:
             self._finished.add(key, revision)
+            return
+        if asked.adopt and not self._adopt(ref, asked, key, revision):
+            return
+        if asked.adopt and resumed and self._was_handled(ref, revision):
+            self._answer(ref, asked, key, revision, CARRIED_OUT)
             return
         if asked.leave is not None or asked.cancel:
             self._at_once(ref, asked, key, revision)
@@ -85,6 +93,15 @@ class Requests:
         told = asked.audit.with_outcome(outcome, self._clock.stamp())
         written = {self._keys.audit(ref, asked.audit.id): told.to_json()}
         self._finished.answer(key, revision, written)
+
+    def _adopt(
+        self, ref: Ref, asked: RetryAsked, key: str, revision: int
+    ) -> bool:
+        """Whether the stack is the resource's now, so that its version is to be built."""
+        if why_not := self._adopting.adopt(ref, asked):
+            self._answer(ref, asked, key, revision, why_not)
+            return False
+        return True
 
     def _at_once(
         self, ref: Ref, asked: RetryAsked, key: str, revision: int
@@ -116,6 +133,10 @@ class Requests:
             return self._abandon(ref, asked.gone)
         if asked.rebuild:
             return self._rebuild(ref, asked.rebuild)
+        if asked.adopt:
+            if not self._adopting.has_job(ref):
+                self._world.try_again(ref, force=asked.force)
+            return CARRIED_OUT
         if not self._may_retry(ref):
             return _NOT_RETRIED
         count(EventName.RETRY_ASKED)

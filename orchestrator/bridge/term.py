@@ -18,6 +18,7 @@ from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .adopting import Adopting
 from .auditing import DROPPED_EVERY, Auditing
 from .cancelling import Cancelling
 from .dispatching import SUPERVISION, Dispatcher
@@ -172,6 +173,7 @@ class Term:
                 outcomes=self._outcomes,
                 clock=self._clock,
             ),
+            adopting=Adopting(self.world, self._keys, self._leadership),
             cancelling=Cancelling(
                 self.world,
                 self._store,

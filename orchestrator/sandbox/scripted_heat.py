@@ -248,11 +248,12 @@ class ScriptedHeat:
 
     def _list(self, tenant: str, query: Query) -> Answer:
         busy = query.get("status") == ["IN_PROGRESS"]
-        names = query.get("name")
+        names, ids = query.get("name"), query.get("id")
         found = [
             s
             for (owner, name), s in self.stacks.items()
             if owner == tenant and (names is None or name in names)
+            if ids is None or s.id in ids
             if s.keeps_name and (s.in_progress or not busy)
         ]
         found.sort(key=lambda stack: stack.id)

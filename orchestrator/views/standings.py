@@ -233,7 +233,7 @@ class Progress:
         told = run.reason or "the next attempt is under way"
         return (
             f"Heat has failed {run.failures} times to delete the stack"
-            f" {job.ref.stack_name}: {told}"
+            f" {job.stack_name}: {told}"
         )
 
     def _stuck_behind(self, view: JobView) -> str:

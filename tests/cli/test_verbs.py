@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.verbs.authors import verb
-from orchestrator.core.records import Leave, RetryAsked, Run, Step
-from orchestrator.core.refs import Ref
+from orchestrator.clients.heat import Heat
+from orchestrator.core.records import LeavingMode, RetryAsked, Run, Step
+from orchestrator.core.refs import Ref, StackName
+from orchestrator.core.rendering import StackRequest
+from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from .conftest import Records, Run_
 
@@ -238,7 +241,7 @@ def test_a_release_that_no_bridge_carries_out_yet_is_told(run: Run_, written: Re
     kv = written.store.get(written.keys.below(written.keys.retries, NET))
     assert kv is not None and config is not None
     request = RetryAsked.from_json(kv.value)
-    assert (request.leave, request.config) == (Leave.RELEASE, config.revision)
+    assert (request.leave, request.config) == (LeavingMode.RELEASE, config.revision)
 
 
 def test_what_others_use_is_not_released_by_the_way(run: Run_, written: Records) -> None:
@@ -278,3 +281,32 @@ def test_the_newest_job_that_is_not_in_heat_is_cancelled(run: Run_, written: Rec
     assert kv is not None and RetryAsked.from_json(kv.value).cancel.endswith("11111")
     assert run("cancel", "--all").exit_code == Exit.INPUT, "many are not cancelled unasked"
     assert "no job on subnet:s" in run("cancel", "subnet", "s").stderr
+
+
+# Adopting -----------------------------------------------------------------------------------------
+
+
+def test_what_an_adoption_would_do_is_shown_first(
+    run: Run_, written: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "type: network\nid: n\nbody: {tenant_id: t1, name: x}\n"
+    assert run("apply", "-f", "-", input=text).exit_code == Exit.OK
+    with ScriptedHeat() as heat:
+        environment = heat.environment()
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        request = StackRequest(StackName("legacy"), "t1", "heat_template_version: x", {}, None, {})
+        made = Heat().create(request, "x")
+        missing = run("adopt", "network", "n", "nobody", "--dry-run", **environment)
+        told = run("adopt", "network", "n", made, "--dry-run", **environment)
+        later = run("adopt", "network", "n", "legacy", "--yes", "--timeout", "0", **environment)
+
+    assert missing.exit_code == Exit.INPUT and "knows no stack nobody" in missing.stderr
+    assert told.exit_code == Exit.OK, told.output
+    assert "legacy" in told.stdout and "CREATE_COMPLETE" in told.stdout
+    assert "network:n" in told.stdout
+    assert later.exit_code == Exit.TIMEOUT, later.output
+    kv = written.store.get(written.keys.below(written.keys.retries, NET))
+    assert kv is not None
+    left = RetryAsked.from_json(kv.value)
+    assert (left.adopt, left.status) == ("legacy", "CREATE_COMPLETE")

@@ -144,3 +144,13 @@ def test_a_request_that_must_not_leave_does_not(cloud: HeatUnderTest) -> None:
     assert cloud.taken() == []
     cloud.heat.create(REQUEST, FIRST)
     assert cloud.taken() == ["create"]
+
+
+def test_a_stack_is_found_by_its_id_too(cloud: HeatUnderTest) -> None:
+    made = cloud.heat.create(REQUEST, FIRST)
+    found = cloud.heat.show("t1", made, outputs=False)
+
+    assert found is not None and (found.id, found.name) == (made, "network_n1")
+    assert cloud.heat.show("t2", made, outputs=False) is None
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert cloud.heat.show("t1", nobody, outputs=False) is None

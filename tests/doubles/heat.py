@@ -96,7 +96,7 @@ class MemoryHeat:
         with self._lock:
             self._before("show")
             name, _, stack_id = stack.partition("/")
-            found = self._stacks.get((tenant, name))
+            found = self._stacks.get((tenant, name)) or self._by_id(tenant, name)
             if stack_id and (found is None or found.id != stack_id):
                 found = self._deleted.get((tenant, stack_id))
             return found if outputs or found is None else replace(found, outputs=None)
@@ -265,6 +265,14 @@ class MemoryHeat:
                     return error
                 raise error
         return None
+
+    def _by_id(self, tenant: str, stack_id: str) -> Stack | None:
+        found = self.stacks_of(tenant).values()
+        return next((stack for stack in found if stack.id == stack_id), None)
+
+    def stacks_of(self, tenant: str) -> dict[str, Stack]:
+        """Those that are there, by name; whoever calls it holds the lock."""
+        return {name: stack for (owner, name), stack in self._stacks.items() if owner == tenant}
 
     def _is_taken(self, tenant: str, name: str) -> bool:
         """Whether the name of a deleted stack is not free yet."""

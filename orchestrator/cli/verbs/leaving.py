@@ -9,7 +9,7 @@ import typer
 
 from ...clients.places import config_key
 from ...clients.store import revision_of
-from ...core.records import Leave, RetryAsked
+from ...core.records import LeavingMode, RetryAsked
 from ...core.refs import Ref
 from ...errors import InvalidInput
 from ...views.reading import read_all
@@ -85,7 +85,7 @@ def release(
             return
         ask(f"Release {_named(refs)}? The stacks stay in Heat.", yes)
         asked = verb("release", by, why, meant.words)
-        _carry_out(doors, asked, Leave.RELEASE, refs, timeout, output)
+        _carry_out(doors, asked, LeavingMode.RELEASE, refs, timeout, output)
 
 
 def forget(
@@ -138,7 +138,7 @@ def forget(
             return
         ask(f"Forget {_named(refs)}? The stacks stay, if there are any.", yes)
         asked = verb("forget", by, why, meant.words)
-        _carry_out(doors, asked, Leave.FORGET, refs, timeout, output)
+        _carry_out(doors, asked, LeavingMode.FORGET, refs, timeout, output)
 
 
 def choose(found: Snapshot, meant: Selector, name: str) -> list[Ref]:
@@ -173,7 +173,7 @@ def _notes(found: Snapshot, refs: Sequence[Ref]) -> list[str]:
 def _carry_out(
     doors: Session,
     asked: Verb,
-    how: Leave,
+    how: LeavingMode,
     refs: Sequence[Ref],
     timeout: float,
     output: Format,

@@ -15,7 +15,7 @@ from .answer import Answer
 from .asked import fields, identity
 
 
-class Call(Protocol):
+class HeatCall(Protocol):
     """One request to Heat, and what its answer says."""
 
     def __call__(
@@ -27,7 +27,7 @@ class Call(Protocol):
 
 
 def preview(
-    call: Call, request: StackRequest, stack: Stack | None
+    call: HeatCall, request: StackRequest, stack: Stack | None
 ) -> dict[str, Json]:
     """By ``added``, ``updated``, ``replaced`` …, the resources inside the stack.
 

@@ -7,6 +7,7 @@ at first use, so after a worker's fork.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -37,6 +38,7 @@ from .wire import Line, Wire
 
 T = TypeVar("T")
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAGE = 1000
 """Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
 
@@ -128,7 +130,7 @@ class Heat:
     # Looking --------------------------------------------------------------------------------------
 
     def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
-        """A stack by ``name`` or ``name/id``, None when Heat knows it no more.
+        """A stack by ``name``, ``id`` or ``name/id``, None when Heat knows it no more.
 
         By its name alone, it is taken from a list of the stacks of that name: one request, where
         Heat's own look-up takes two, of which the second goes to the address that Heat believes to
@@ -243,21 +245,23 @@ class Heat:
         )
 
     def _find(self, tenant: str, name: str) -> Stack | None:
-        """The stack of a name, without outputs."""
+        """The stack of a name, or of an id of Heat's, without outputs."""
+        is_id = _ID.fullmatch(name) is not None
         # Hidden are stacks with tags that the operator of Heat names (hidden_stack_tags): their
         # names are taken too.
+        query = {"id" if is_id else "name": name, "show_hidden": "True"}
         found = [
             stack
-            for stack in self._pages(
-                tenant, {"name": name, "show_hidden": "True"}
-            )
-            if stack.name == name
+            for stack in self._pages(tenant, query)
+            if name in (stack.name, stack.id)
         ]
         if found:
             # While Heat takes a deleted stack away, another one may have its name already.
             return min(
                 found, key=lambda stack: stack.status == "DELETE_COMPLETE"
             )
+        if is_id:
+            return None
         stack_id = self._get(
             tenant,
             f"/stacks/{quote(name, safe='')}",

@@ -7,7 +7,7 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 """
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
-from .decided import clean, hold, leave, refuse, report, start
+from .decided import adopt, clean, hold, leave, refuse, report, start
 from .ending import Ended, end_job, end_stack, not_built
 from .leading import (
     end_pauses,
@@ -46,6 +46,7 @@ __all__ = [
     "Basis",
     "Ended",
     "abandon",
+    "adopt",
     "answer",
     "cancel",
     "claim",

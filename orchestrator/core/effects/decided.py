@@ -9,12 +9,15 @@ from ..jobs import Job
 from ..keys import Keys
 from ..planning import Clean, Hold, Refuse, Report, Start
 from ..refs import JobId, Ref
+from ..resources import Wanted
 from ..transactions import (
     Transaction,
     absent,
     unchanged,
 )
 from .comparisons import on_this_write, records_of, untaken
+
+_NO_RUNS: Mapping[JobId, int] = {}
 
 
 def report(keys: Keys, decision: Report, as_string: bool) -> Transaction:
@@ -99,6 +102,31 @@ def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
             *(keys.below(folder, ref) for folder in _folders(keys)),
             *records_of(keys, decision.jobs, decision.retried),
         ),
+    )
+
+
+def adopt(
+    keys: Keys,
+    wanted: Wanted,
+    stack: records.StackRecord,
+    jobs: Sequence[Job] = (),
+    runs: Mapping[JobId, int] = _NO_RUNS,
+    handled: records.Handled | None = None,
+) -> Transaction:
+    """A stack that is in Heat already is the resource's from now on.
+
+    :param jobs: the unfinished jobs on the resource, which no worker has: as they are about that
+        stack.
+    :param runs: the revisions of their runs.
+    :param handled: what is to be remembered of the config then; None: nothing.
+    """
+    ref = wanted.ref
+    puts = {keys.below(keys.stacks, ref): stack.to_json()}
+    puts |= {keys.job(job.id): job.to_json() for job in jobs}
+    if handled is not None:
+        puts[keys.below(keys.handled, ref)] = handled.to_json()
+    return Transaction(
+        (on_this_write(keys, ref, wanted), *untaken(keys, jobs, runs)), puts
     )
 
 

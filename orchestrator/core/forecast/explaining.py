@@ -169,7 +169,7 @@ class Explainer:
         known = self.before.stacks.get(ref)
         if known is None:
             return False
-        stack = stacks.Stack("", ref.stack_name, known.status)
+        stack = stacks.Stack("", job.stack_name, known.status)
         asked = stacks.next_request(job.action, job.id, stack)
         return isinstance(asked, stacks.Delete)
 

@@ -22,7 +22,7 @@ from .logins import Login, LoginState
 from .pauses import NO_PAUSES, Pause, Pauses
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
-from .retries import Leave, RetryAsked, Tombstone
+from .retries import LeavingMode, RetryAsked, Tombstone
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "Identity",
     "IdentityTrouble",
     "JobState",
-    "Leave",
+    "LeavingMode",
     "Login",
     "LoginState",
     "MonitoringRecord",

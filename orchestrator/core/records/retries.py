@@ -11,7 +11,7 @@ from .audits import AuditRecord
 from .decided import NO_JOB
 
 
-class Leave(StrEnum):
+class LeavingMode(StrEnum):
     """How a resource is left alone. Its stack stays in Heat, if there is one."""
 
     RELEASE = "release"
@@ -73,7 +73,11 @@ class RetryAsked:
     a later job, the request has been met."""
     cancel: JobId = NO_JOB
     """The job that is to end; empty: not asked."""
-    leave: Leave | None = None
+    adopt: str = ""
+    """The name of the stack in Heat that is to be the resource's; empty: not asked."""
+    status: str = ""
+    """Its status, as the person saw it."""
+    leave: LeavingMode | None = None
     """To leave the stack as it is, and to forget our records; None: not asked."""
     config: int = 0
     """The revision of the config that goes with the records, as the person saw it; 0: it was
@@ -88,6 +92,8 @@ class RetryAsked:
             "gone": self.gone,
             "rebuild": self.rebuild,
             "cancel": self.cancel,
+            "adopt": self.adopt,
+            "status": self.status,
             "leave": self.leave and self.leave.value,
             "config": self.config,
             "audit": self.audit and self.audit.to_record(),
@@ -111,6 +117,8 @@ class RetryAsked:
             gone=_text(record.get("gone")),
             rebuild=JobId(_text(record.get("rebuild"))),
             cancel=JobId(_text(record.get("cancel"))),
+            adopt=_text(record.get("adopt")),
+            status=_text(record.get("status")),
             leave=_leave(record.get("leave")),
             config=_number(record.get("config")),
             audit=_audit(record.get("audit")),
@@ -125,8 +133,8 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _leave(value: Json) -> Leave | None:
-    return Leave(value) if value in list(Leave) else None
+def _leave(value: Json) -> LeavingMode | None:
+    return LeavingMode(value) if value in list(LeavingMode) else None
 
 
 def _audit(value: Json) -> AuditRecord | None:

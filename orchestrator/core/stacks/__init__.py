@@ -38,7 +38,16 @@ from .judging import (
     advice,
     judge,
 )
-from .shown import TAG_PREFIX, Stack, carries, owner_tag, owns, tag, tags
+from .shown import (
+    TAG_PREFIX,
+    Stack,
+    carries,
+    owner_of,
+    owner_tag,
+    owns,
+    tag,
+    tags,
+)
 
 __all__ = [
     "DELETE_ATTEMPTS",
@@ -65,6 +74,7 @@ __all__ = [
     "carries",
     "judge",
     "next_request",
+    "owner_of",
     "owner_tag",
     "owns",
     "tag",

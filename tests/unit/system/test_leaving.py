@@ -10,7 +10,7 @@ from orchestrator.bridge.leaving import Leaving
 from orchestrator.cli.verbs import requesting
 from orchestrator.cli.verbs.authors import Verb, verb
 from orchestrator.clients.store import revision_of
-from orchestrator.core.records import AuditRecord, Leave, RetryAsked, Step
+from orchestrator.core.records import AuditRecord, LeavingMode, RetryAsked, Step
 from orchestrator.core.refs import Json, Ref
 from orchestrator.errors import HeatUnavailable
 
@@ -34,7 +34,7 @@ def built(system: System) -> None:
     system.until(lambda: system.reported(n1=BUILT, p1=BUILT) and system.idle())
 
 
-def leave(system: System, ref: Ref, how: Leave = Leave.RELEASE) -> Verb:
+def leave(system: System, ref: Ref, how: LeavingMode = LeavingMode.RELEASE) -> Verb:
     store, keys = system.store, system.keys
     asked = verb(how.value, "alice", "CHG-4711", str(ref))
     config = revision_of(store.get(keys.below(keys.config, ref)))
@@ -69,9 +69,9 @@ def quiet(system: System) -> None:
         system.work()
 
 
-@pytest.mark.parametrize("how", list(Leave))
+@pytest.mark.parametrize("how", list(LeavingMode))
 def test_everything_of_a_resource_goes_in_one_transaction_and_its_stack_stays(
-    system: System, how: Leave
+    system: System, how: LeavingMode
 ) -> None:
     built(system)
     before = system.asked()
@@ -116,7 +116,7 @@ def test_what_heat_works_on_is_forgotten_at_once_and_reports_nothing_later(
     system.put(N1)
     system.put(P1, network_id="n1")
     system.until(lambda: any(run.step is Step.WAITING for run in system.runs().values()))
-    asked = leave(system, N1, Leave.FORGET)
+    asked = leave(system, N1, LeavingMode.FORGET)
     system.until(lambda: outcome(system, N1, asked))
     system.outcome = complete
     system.until(lambda: system.idle(), "the job that waited for it goes on")
@@ -134,7 +134,7 @@ def test_with_heat_away_nothing_is_asked_of_it(system: System) -> None:
         system.heat.fail_next(HeatUnavailable("away"))
     system.put(P1, 2, marked=True, network_id="n1")
     system.until(lambda: any(run.step is Step.RETRY for run in system.runs().values()))
-    asked = leave(system, P1, Leave.FORGET)
+    asked = leave(system, P1, LeavingMode.FORGET)
     system.until(lambda: outcome(system, P1, asked))
 
     assert outcome(system, P1, asked) == "carried out" and not left(system, P1)
@@ -147,7 +147,7 @@ def test_a_config_that_was_written_meanwhile_stays(system: System) -> None:
     asked = verb("release", "alice", None, str(P1))
     seen = revision_of(store.get(keys.below(keys.config, P1)))
     system.put(P1, 2, network_id="n1")
-    requesting.ask(store, keys, asked, {P1: RetryAsked(leave=Leave.RELEASE, config=seen)})
+    requesting.ask(store, keys, asked, {P1: RetryAsked(leave=LeavingMode.RELEASE, config=seen)})
     system.until(lambda: outcome(system, P1, asked) and system.idle())
 
     assert outcome(system, P1, asked).startswith("not done: the config was written")
