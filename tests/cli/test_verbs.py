@@ -304,7 +304,7 @@ def test_what_an_adoption_would_do_is_shown_first(
     assert missing.exit_code == Exit.INPUT and "knows no stack nobody" in missing.stderr
     assert told.exit_code == Exit.OK, told.output
     assert "legacy" in told.stdout and "CREATE_COMPLETE" in told.stdout
-    assert "network:n" in told.stdout
+    assert "Plan: 1 to update" in told.stdout
     assert later.exit_code == Exit.TIMEOUT, later.output
     kv = written.store.get(written.keys.below(written.keys.retries, NET))
     assert kv is not None

@@ -168,8 +168,11 @@ def plan_of(doors: Session, adoption: Adoption) -> Plan:
     """What the bridge would do with the stack."""
     store, ref = Overlay(doors.store), adoption.wanted.ref
     keys: Keys = doors.keys
-    store.list(keys.own)
-    store.commit(effects.adopt(keys, adoption.wanted, adoption.record))
+    # Listed before it is written to, or a later scan would not see what was written.
+    store.list(keys.stacks)
+    adopted = effects.adopt(keys, adoption.wanted, adoption.record)
+    if not store.commit(adopted):
+        raise InvalidInput(f"{ref} was written meanwhile: look at it again")
     ground = replace(making.PlanGround.of(doors), store=store)
     return making.make(ground, Edits({}, rebuilds=frozenset({ref}))).plan
 
