@@ -26,7 +26,7 @@ from .planning import command as planning
 from .planning import rebuilding
 from .session import Commands
 from .usage import without_boxes
-from .verbs import adopting, cancelling, leaving, pausing
+from .verbs import adopting, cancelling, draining, leaving, pausing
 
 app = typer.Typer(
     name="orchestrator",
@@ -115,6 +115,7 @@ app.command(epilog=HELP, rich_help_panel=_OPERATE)(pausing.pause)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(pausing.resume)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(cancelling.cancel)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(adopting.adopt)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(draining.drain)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(leaving.release)
 app.command(epilog=HELP, rich_help_panel=_OPERATE)(leaving.forget)
 

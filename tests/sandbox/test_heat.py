@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator.clients.heat import Heat
-from orchestrator.errors import HeatRefused
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 
@@ -281,25 +279,3 @@ def test_stacks_outlive_a_kill_of_heat(tmp_path: Path) -> None:
         started = time.monotonic()
         server.stop()
         assert time.monotonic() - started < 2
-
-
-def test_heat_ends_a_creation_that_we_cancel(
-    heat_server: servers.HeatServer, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = """
-heat_template_version: 2018-08-31
-resources:
-  one: {type: OS::Heat::TestResource, properties: {value: x, action_wait_secs: {create: 60}}}
-"""
-    for name, value in heat_server.environment().items():
-        monkeypatch.setenv(name, value)
-    assert project.create("slow", slow)[0] == 201
-    heat = Heat()
-    stack = heat.show(project.name, "slow", outputs=False)
-    assert stack is not None and stack.in_progress
-
-    heat.cancel(project.name, stack)
-    assert project.done("slow")["stack_status"] == "CREATE_FAILED"
-    with pytest.raises(HeatRefused, match="not supported"):
-        heat.cancel(project.name, stack)
-    assert project.delete("slow")[0] == 204
