@@ -176,9 +176,8 @@ def delete(
     again = None
     if not wait:
         again = deleting.typed_again(kind, resource_id, files, chosen)
-    named = [word for word in (kind, resource_id) if word]
-    named += [f"-f {file}" for file in files or ()]
-    deleted = verb("delete", by, why, " ".join(named))
+    words = deleting.words(kind, resource_id, files)
+    deleted = verb("delete", by, why, " ".join(words))
     with session(timeout if wait else None) as doors:
         deleting.run(doors, found, chosen, deleted, again, timeout, output)
 

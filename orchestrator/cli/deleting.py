@@ -93,6 +93,15 @@ def run(
         )
 
 
+def words(
+    kind: str | None, resource_id: str | None, files: Sequence[str] | None
+) -> list[str]:
+    """What a command line names, as it was typed."""
+    named = [word for word in (kind, resource_id) if word]
+    given = [word for file in files or () for word in ("-f", file)]
+    return named + given
+
+
 def typed_again(
     kind: str | None,
     resource_id: str | None,
@@ -100,13 +109,10 @@ def typed_again(
     choice: Choice,
 ) -> str:
     """The command as it was typed, and ``--wait``: so that it can be typed again."""
-    named = [word for word in (kind, resource_id) if word]
-    given = [word for file in files or () for word in ("-f", file)]
+    named = words(kind, resource_id, files)
     flags = (("--cascade", choice.cascade), ("--force", choice.force))
     chosen = [flag for flag, is_given in flags if is_given]
-    return shlex.join(
-        ["orchestrator", "delete", *named, *given, *chosen, "--wait"]
-    )
+    return shlex.join(["orchestrator", "delete", *named, *chosen, "--wait"])
 
 
 def _with_users(doors: Session, refs: list[Ref], choice: Choice) -> list[Ref]:

@@ -163,12 +163,10 @@ class Keys:
 
     @property
     def left(self) -> str:
-        """What was left in Heat and forgotten here."""
         return self.own + "left/"
 
     @property
     def pauses(self) -> str:
-        """For whom nothing new is sent to Heat."""
         return self.own + "pause"
 
     @property
@@ -336,10 +334,6 @@ class Keys:
         kind = self.schemas.get(ref.type)
         path = kind.path if kind else HEAT_TEMPLATES_PATH
         return f"{self.audits}{path}/{ref.id}/{verb}"
-
-    def audited(self, key: str) -> Ref | None:
-        """The resource that the record of a verb is about; None: no single one, or a template."""
-        return self.ref(self.audits, key.rpartition("/")[0])
 
     # One job --------------------------------------------------------------------------------------
 

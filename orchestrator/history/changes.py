@@ -148,7 +148,7 @@ def _audited(keys: Keys, key: str) -> Ref | None:
     if key.startswith(folder):
         template = key.removeprefix(folder).rpartition("/")[0]
         return Ref(TEMPLATE_TYPE, template)
-    return keys.audited(key)
+    return keys.ref(keys.audits, key.rpartition("/")[0])
 
 
 def _config_ref(keys: Keys, key: str) -> Ref | None:
