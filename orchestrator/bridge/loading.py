@@ -81,19 +81,7 @@ def load(
     _load_jobs(world, store, keys, revision, done)
     for fact in moved:
         world.apply(fact)
-    finding.note_deployed(world, done)
-    finding.note_lost_jobs(world, done, since.handled)
-    finding.note_retries(world, since.failed, pushed)
-    finding.note_held_again(world)
-    finding.note_failed_deletions(world)
-    for known in (
-        world.handled,
-        world.stacks,
-        world.reported,
-        world.held,
-        world.failed,
-    ):
-        world.touch(*known)
+    _find_work(world, done, since, pushed)
     held = store.get(keys.brake) is not None
     finding.note_removals(world, now, held=held)
     return Loaded(world, runs, revision)
@@ -213,9 +201,6 @@ def _load_records(world: World, folders: _Folders, keys: Keys) -> _Since:
     return since
 
 
-# What follows from it -----------------------------------------------------------------------------
-
-
 class _Folders:
     """The folders of one listing.
     The names of resources are shared between them: each is in five."""
@@ -282,3 +267,29 @@ def _load_jobs(
     for job in jobs.values():
         stand_ins = (replaced.get(d, d) for d in job.dependency)
         world.graph.add(job, (d for d in stand_ins if d in jobs or d in done))
+
+
+# What follows from it -----------------------------------------------------------------------------
+
+
+def _find_work(
+    world: World, done: set[JobId], since: _Since, pushed: Mapping[Ref, int]
+) -> None:
+    """Note what the leader before left to do, and ask for a decision about every resource.
+
+    :param done: the jobs that ended and whose runs are still there.
+    :param pushed: the mod revisions of the templates in etcd.
+    """
+    finding.note_deployed(world, done)
+    finding.note_lost_jobs(world, done, since.handled)
+    finding.note_retries(world, since.failed, pushed)
+    finding.note_held_again(world)
+    finding.note_failed_deletions(world)
+    for known in (
+        world.handled,
+        world.stacks,
+        world.reported,
+        world.held,
+        world.failed,
+    ):
+        world.touch(*known)

@@ -328,14 +328,7 @@ class Outcomes:
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
-        count(EventName.JOB_NOT_RUN)
-        fields = {
-            "event": "job_not_run",
-            "job": job.id,
-            "root": str(failed.root),
-            "reason": failed.error,
-        }
-        log.warning("Job failed without running", extra=fields)
+        _tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)
             self.world.set_failed(job.ref, failed)
@@ -346,6 +339,17 @@ class Outcomes:
         self._release(over, failed)
         self.world.touch(job.ref)
         return True
+
+
+def _tell_not_run(job: Job, failed: Failed) -> None:
+    count(EventName.JOB_NOT_RUN)
+    fields = {
+        "event": "job_not_run",
+        "job": job.id,
+        "root": str(failed.root),
+        "reason": failed.error,
+    }
+    log.warning("Job failed without running", extra=fields)
 
 
 def _version(job: Job | None, handled: Handled | None) -> int:

@@ -44,6 +44,16 @@ def try_again(
         Without it, Heat took the request and it came to nothing: that is counted apart, so that an
         outage does not use up the tries of a deletion.
     """
+    run = _retry(context, work, error, attempt)
+    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
+    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
+    context.store.commit(effects.move(context.keys, work.job, work.basis, run))
+
+
+def _retry(
+    context: WorkerContext, work: Work, error: TemporaryError, attempt: int
+) -> Run:
+    """The run of a job that waits to be tried again."""
     before = work.run
     assert before is not None
     failures = before.failures
@@ -53,7 +63,7 @@ def try_again(
         error, attempt or failures, context.policies, context.chance
     )
     thoroughly = not isinstance(error, RendererUnavailable)
-    run = Run(
+    return Run(
         Step.RETRY,
         attempt=attempt,
         failures=failures,
@@ -68,14 +78,6 @@ def try_again(
         absent=before.absent or isinstance(error, NotSeenYet),
         abandoned=before.abandoned,
     )
-    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
-    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
-    context.store.commit(effects.move(context.keys, work.job, work.basis, run))
-
-
-def _tell_retry(work: Work, run: Run) -> None:
-    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
-    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
 
 
 def finish(

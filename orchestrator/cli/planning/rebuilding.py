@@ -25,12 +25,33 @@ from .. import naming
 from ..finishing import finish
 from ..options import OneId, OneType, Output, Timeout, Wait
 from ..output import Format
-from ..session import session
+from ..session import Session, session
 from ..writing import WriteResult, Written
 from . import command, edits, making
 
 _TOGETHER = 100
 """Requests in one transaction; etcd takes 128 operations."""
+
+
+BuiltFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        help="All that were built from this template.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+InTenant = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant",
+        help="All in this project.",
+        metavar="ID",
+        show_default=False,
+    ),
+]
+Everything = Annotated[bool, typer.Option("--all", help="All that were built.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +73,9 @@ class ToRebuild:
 def rebuild(
     kind: OneType = None,
     resource_id: OneId = None,
-    template: Annotated[
-        str | None,
-        typer.Option(
-            "--template",
-            help="All that were built from this template.",
-            metavar="NAME",
-            show_default=False,
-        ),
-    ] = None,
-    tenant: Annotated[
-        str | None,
-        typer.Option(
-            "--tenant",
-            help="All in this project.",
-            metavar="ID",
-            show_default=False,
-        ),
-    ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All that were built.")
-    ] = False,
+    template: BuiltFrom = None,
+    tenant: InTenant = None,
+    everything: Everything = False,
     dry_run: command.DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
@@ -93,21 +96,25 @@ def rebuild(
     """
     kind, resource_id = naming.split(kind, resource_id)
     with session(timeout if wait else None) as doors:
-        keys = doors.keys
-        meant = _meant(keys, kind, resource_id)
+        meant = _meant(doors.keys, kind, resource_id)
         meant = ToRebuild(meant.ref, meant.kind, template, tenant, everything)
-        found = _read(doors.store, keys, meant)
+        found = _read(doors.store, doors.keys, meant)
         refs = choose(found, meant)
         if dry_run:
-            wanted = edits.Edits({}, rebuilds=frozenset(refs))
-            made = making.make(making.PlanGround.of(doors), wanted)
-            command.tell(made.plan, made.plan.changes, output)
+            _show_plan(doors, refs, output)
             return
         written = ask(doors.store, found, refs)
         goal = None
         if wait and written:
             goal = Goal(refs)
         finish(doors, written, goal, timeout, output)
+
+
+def _show_plan(doors: Session, refs: Sequence[Ref], output: Format) -> None:
+    """Show what building these again would do, and write nothing."""
+    wanted = edits.Edits({}, rebuilds=frozenset(refs))
+    made = making.make(making.PlanGround.of(doors), wanted)
+    command.tell(made.plan, made.plan.changes, output)
 
 
 def _meant(keys: Keys, kind: str | None, resource_id: str | None) -> ToRebuild:

@@ -1,0 +1,133 @@
+"""The size of files and functions, and how dense the code is: bounds that keep it readable.
+
+Docstrings and comments do not count as code.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("orchestrator", "tasks")
+
+LINES_OF_A_FILE = 400
+LINES_OF_A_FUNCTION = 60
+TOKENS_OF_A_FUNCTION = 250
+TERNARIES = 12
+"""Conditional expressions in 1,000 lines of code."""
+
+NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+    tokenize.ENDMARKER,
+}
+ROUGHLY = re.compile(r"\w+|[^\w\s]")
+"""At least as many matches as there are tokens."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Module(NamedTuple):
+    name: str
+    text: str
+    tree: ast.Module
+
+    def functions(self) -> Iterator[tuple[str, Function]]:
+        """All functions, and where each is."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, Function):
+                yield f"{self.name}:{node.lineno} {node.name}", node
+
+    def code_of(self, node: Function) -> str:
+        """The lines of a function without its docstring."""
+        lines = self.text.splitlines()
+        first = node.body[0]
+        told = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        for number in range(first.lineno, (first.end_lineno or 0) + 1):
+            if told:
+                lines[number - 1] = ""
+        return "\n".join(lines[node.lineno - 1 : node.end_lineno])
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    paths = [path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))]
+    texts = [(str(path.relative_to(ROOT)), path.read_text("utf-8")) for path in paths]
+    return tuple(Module(name, text, ast.parse(text)) for name, text in texts)
+
+
+def tokens(code: str) -> int:
+    """How many tokens a function has; when they are few, at least as many."""
+    rough = len(ROUGHLY.findall(code))
+    if rough <= TOKENS_OF_A_FUNCTION:
+        return rough
+    depth = len(code) - len(code.lstrip(" "))
+    lines = [line[depth:] for line in code.splitlines()]
+    found = tokenize.generate_tokens(io.StringIO("\n".join(lines) + "\n").readline)
+    return sum(token.type not in NO_CODE for token in found)
+
+
+def test_no_file_of_the_product_is_long() -> None:
+    sizes = {module.name: module.text.count("\n") for module in modules()}
+    assert len(sizes) > 300
+    assert {name: size for name, size in sizes.items() if size > LINES_OF_A_FILE} == {}
+
+
+def test_no_function_of_the_product_is_long() -> None:
+    sizes = {
+        place: (node.end_lineno or 0) - node.lineno + 1
+        for module in modules()
+        for place, node in module.functions()
+    }
+    assert len(sizes) > 2000
+    assert {place: size for place, size in sizes.items() if size > LINES_OF_A_FUNCTION} == {}
+
+
+def test_no_function_of_the_product_is_dense() -> None:
+    sizes = {
+        place: tokens(module.code_of(node))
+        for module in modules()
+        for place, node in module.functions()
+    }
+    assert {place: size for place, size in sizes.items() if size > TOKENS_OF_A_FUNCTION} == {}
+
+
+def test_tokens_are_counted_without_docstring_and_comments() -> None:
+    many = "f(" + ", ".join(["x"] * 200) + ")"
+    text = f'class A:\n    def g(self):\n        """{many}"""\n        # {many}\n        {many}\n'
+    module = Module("example", text, ast.parse(text))
+    ((_, node),) = module.functions()
+    assert tokens(module.code_of(node)) == len(["def", "g", "(", "self", ")", ":"]) + 402
+
+
+def test_conditional_expressions_are_few() -> None:
+    nodes = [node for module in modules() for node in ast.walk(module.tree)]
+    ternaries = sum(isinstance(node, ast.IfExp) for node in nodes)
+    lines = sum(bool(line.strip()) for module in modules() for line in module.text.splitlines())
+    assert 0 < 1000 * ternaries / lines <= TERNARIES
+
+
+def test_no_conditional_expression_is_inside_another() -> None:
+    nested = [
+        f"{module.name}:{node.lineno}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.IfExp)
+        and any(
+            isinstance(part, ast.IfExp)
+            for child in (node.body, node.test, node.orelse)
+            for part in ast.walk(child)
+        )
+    ]
+    assert nested == []
