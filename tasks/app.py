@@ -36,13 +36,15 @@ STEPS: dict[str, steps.TaskFunction] = {
 Explicit names: moving a function never breaks a message that is already queued."""
 
 ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {
-    queue.LOOK: steps.poll,
+    queue.POLL: steps.poll,
+    queue.OLD_POLL: steps.poll,
     queue.MONITOR: following.monitor,
 }
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
 
 LEAVING: dict[str, Callable[[WorkerContext, Any], Undo]] = {
-    queue.LOOK: polls.goes_on
+    queue.POLL: polls.goes_on,
+    queue.OLD_POLL: polls.goes_on,
 }
 """What is to be done when a task leaves its slot before its work is over."""
 

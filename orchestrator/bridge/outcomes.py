@@ -91,7 +91,7 @@ class Outcomes:
         self._release(
             Over(job_id, ref, action, _references(job, handled)), failed
         )
-        self.fail_waiting()
+        self.fail_dependents()
         if handled is not None:
             self._note_unsent(job_id, ref, run, handled)
         if run.complete:
@@ -178,7 +178,7 @@ class Outcomes:
         )
 
     def _release(self, over: Over, failed: Failed | None) -> None:
-        """What waited for a job that is over is ready, or is to fail (:meth:`fail_waiting` does
+        """What waited for a job that is over is ready, or is to fail (:meth:`fail_dependents` does
         it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
@@ -263,7 +263,7 @@ class Outcomes:
         self._to_fail.append(
             (job, Failed(job.version, job.action, error, job.ref), job.id)
         )
-        self.fail_waiting()
+        self.fail_dependents()
 
     def unstored(self) -> set[JobId]:
         """Finished jobs whose consequences are not stored yet.
@@ -293,7 +293,7 @@ class Outcomes:
             return None
         return replace(handled, sent=NO_JOB)
 
-    def fail_waiting(self) -> None:
+    def fail_dependents(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
         postponed: list[tuple[Job, Failed, JobId]] = []
         while self._to_fail:
@@ -315,7 +315,7 @@ class Outcomes:
         told, handled = self._is_told(job.id, job.ref), None
         if cause != job.id:
             handled = self._unsent(job)
-        transaction = effects.fail_waiting(
+        transaction = effects.fail_dependents(
             self._keys,
             job,
             self.world.wanted.get(job.ref),

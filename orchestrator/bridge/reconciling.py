@@ -34,7 +34,7 @@ from ..events import EventName, count
 from .batching import Batch
 from .braking import DeletionBrake
 from .leader import Leadership
-from .order import TURN, Order
+from .order import TIME_SLICE, Order
 from .outcomes import UNSETTLED, Later, Outcomes
 
 log = logging.getLogger(__name__)
@@ -80,14 +80,14 @@ class Reconciler:
     def settle(self, at_most: int | None = None) -> None:
         """Decide what is to be decided.
 
-        :param at_most: leave the rest for the next time after so many, or when the turn is over;
-            None: everything.
+        :param at_most: decide so many at most, and for one time slice at most; the rest is left for
+            the next cycle. None: everything.
         """
-        self._outcomes.fail_waiting()
+        self._outcomes.fail_dependents()
         self.brake.follow()
         end = math.inf
         if at_most is not None:
-            end = self._clock.monotonic() + TURN
+            end = self._clock.monotonic() + TIME_SLICE
         while self.world.dirty:
             for ref in self._order.next(at_most):
                 if self._is_undecided(ref):

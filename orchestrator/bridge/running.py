@@ -147,7 +147,7 @@ class Running:
         if job is None or found is None:
             return
         run, revision = found
-        if run.step not in (Step.WAITING, Step.RETRY):
+        if run.step not in (Step.IN_HEAT, Step.RETRY):
             return
         count(EventName.JOB_OVERDUE)
         fields = {
@@ -157,5 +157,5 @@ class Running:
         }
         log.warning("Job is overdue", extra=fields)
         over = effects.give_time_up(self._keys, job, run, revision)
-        if self._leadership.commit(over) and run.step is Step.WAITING:
+        if self._leadership.commit(over) and run.step is Step.IN_HEAT:
             self._dispatcher.record([job_id])

@@ -33,13 +33,13 @@ from .timing import Timing
 log = logging.getLogger(__name__)
 
 _TICK = 1.0
-"""Longest time, in seconds, for which the loop sleeps without looking at its lease."""
+"""Longest time, in seconds, for which the loop sleeps without a check of its lease."""
 _DECISIONS = 400
-"""Decisions in one turn of the loop.
+"""Decisions in one cycle.
 After a hundred thousand changes at once, the first are sent to the workers before the last are
-decided, and the lease is looked at meanwhile."""
+decided, and the lease is checked meanwhile."""
 _HELD_UP = 0.5
-"""Seconds by which a turn of the loop may be longer than it should be, without having been stopped
+"""Seconds by which a cycle may be longer than it should be, without having been stopped
 or held up."""
 
 

@@ -37,7 +37,7 @@ _WATCH_TIME = 5.0
 _STACK_TIME = 120.0
 """Seconds for Heat to build, update or delete a stack with nothing in it."""
 _PAUSE = 0.5
-"""Seconds between two looks at that stack."""
+"""Interval, in seconds, of the polls of that stack."""
 _TEMPLATE = """\
 heat_template_version: 2018-08-31
 description: Made by `orchestrator doctor`, which deletes it again.
@@ -102,10 +102,10 @@ def examine(settings: Settings, project: str) -> Iterator[Check]:
         yield from _openstack(heat, project)
 
 
-def _check(name: str, look: Callable[[], str]) -> Check:
+def _check(name: str, ask: Callable[[], str]) -> Check:
     started = time.monotonic()
     try:
-        found, good = look(), True
+        found, good = ask(), True
     except OrchestratorError as error:
         found, good = str(error), False
     return Check(name, good, time.monotonic() - started, found)

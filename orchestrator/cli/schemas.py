@@ -40,7 +40,7 @@ app = typer.Typer(
 )
 
 _BETWEEN = 0.1
-"""Seconds between two looks at whether the leader has done what was asked."""
+"""Interval, in seconds, of the checks whether the leader has done what was asked."""
 _PATIENCE = 60.0
 """Seconds to wait for it, when nothing else is said: a large API server takes its time."""
 

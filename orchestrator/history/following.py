@@ -34,7 +34,7 @@ _WAITING = 200
 _BACKOFF = Backoff(initial=0.5, maximum=15.0, jitter=0.5)
 """Seconds between two starts after something did not answer."""
 PRUNED_EVERY = 600.0
-"""Seconds between two looks for what is to be dropped."""
+"""Interval, in seconds, at which old changes are dropped."""
 
 COMPACTED = "etcd was compacted before the historian had seen these revisions"
 BEGUN = "the historian began here; of earlier revisions etcd had only the last"

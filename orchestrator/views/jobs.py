@@ -23,7 +23,7 @@ class Stage(StrEnum):
 
 STAGE_OF = {
     Step.CLAIMED: Stage.CLAIMED,
-    Step.WAITING: Stage.IN_HEAT,
+    Step.IN_HEAT: Stage.IN_HEAT,
     Step.ENDED: Stage.RECORDING,
     Step.DONE: Stage.RECORDING,
     Step.RETRY: Stage.RETRY,

@@ -264,7 +264,7 @@ class Progress:
             return Standing(ref, Phase.STALE, reason, version)
         if held and held.version == version:
             return self._judge_held(wanted, held)
-        decided = handled is None or handled.holds(wanted)
+        decided = handled is None or handled.matches(wanted)
         if decided and state and state.is_about(wanted):
             return self._judge_reported(wanted, state)
         return Standing(ref, Phase.PENDING, _UNDECIDED, version, moving=True)

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from orchestrator.core import effects, rendering, stacks
-from orchestrator.core.effects import Ended
+from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action, Job
 from orchestrator.core.records import Run, Step
 from orchestrator.core.resources import tenant_fault
@@ -43,16 +43,16 @@ class Attempt:
         return stacks.tags(self.work.job.id, self.work.tries)
 
 
-def ask(context: WorkerContext, attempt: Attempt) -> Run | Ended:
+def ask(context: WorkerContext, attempt: Attempt) -> Run | JobOutcome:
     """Make one request of Heat: where the job then stands, or how it ended already."""
     job = attempt.work.job
     if job.action is Action.DELETE and _is_nowhere(attempt.work):
-        return Ended("DELETE_COMPLETE", live=False)
+        return JobOutcome("DELETE_COMPLETE", live=False)
     context.heat.prepare(job.tenant)
     if job.action is Action.DELETE:
         return _ask_delete(context, attempt)
     prepared = prepare(context, attempt.work)
-    if isinstance(prepared, Ended):
+    if isinstance(prepared, JobOutcome):
         return prepared
     if job.action is Action.CREATE:
         with contextlib.suppress(StackExists):
@@ -79,7 +79,7 @@ def _waiting(
     context: WorkerContext, stack: str, timeout_mins: int | None = None
 ) -> Run:
     return Run(
-        Step.WAITING,
+        Step.IN_HEAT,
         stack=stack,
         asked_at=context.clock.now(),
         timeout_mins=timeout_mins or 0,
@@ -89,7 +89,7 @@ def _waiting(
 
 def _ask_change(
     context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
-) -> Run | Ended:
+) -> Run | JobOutcome:
     """Update the stack that is there, or build it when there is none."""
     work, job = attempt.work, attempt.work.job
     stack = _find(context, job)
@@ -113,7 +113,7 @@ def _ask_change(
             )
         case stacks.Wait(stack):
             raise StackBusy(
-                f"the stack is in {stack.status}; our turn comes after it"
+                f"the stack is in {stack.status}; the job waits until it ends"
             )
         case stacks.Leave(why):
             return _leave(work, why, stack)
@@ -121,7 +121,7 @@ def _ask_change(
             raise AssertionError("only a deletion finds nothing to do")
 
 
-def _leave(work: Work, why: str, stack: stacks.Stack | None) -> Ended:
+def _leave(work: Work, why: str, stack: stacks.Stack | None) -> JobOutcome:
     """A stack that is not to be changed ends the job."""
     job = work.job
     fields = {"event": "stack_left", "job": job.id, "reason": why}
@@ -132,7 +132,7 @@ def _leave(work: Work, why: str, stack: stacks.Stack | None) -> Ended:
 
 def _create_absent(
     context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
-) -> Run | Ended:
+) -> Run | JobOutcome:
     """Build the stack that Heat does not show."""
     try:
         return _create(context, attempt, prepared)
@@ -205,7 +205,7 @@ def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
     return f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
 
 
-def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
+def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | JobOutcome:
     work, job = attempt.work, attempt.work.job
     stack = _find(context, job)
     match _next_request(context, work, stack):
@@ -223,7 +223,7 @@ def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | Ended:
         case _ if stack is not None and _may_be_ours(work, stack):
             return _doubtful(job, stack)
         case _:
-            return Ended("DELETE_COMPLETE", live=False)
+            return JobOutcome("DELETE_COMPLETE", live=False)
 
 
 def _may_be_ours(work: Work, stack: stacks.Stack) -> bool:
@@ -233,7 +233,7 @@ def _may_be_ours(work: Work, stack: stacks.Stack) -> bool:
     return handled is not None and handled.uncertain and not stack.is_owned
 
 
-def _doubtful(job: Job, stack: stacks.Stack) -> Ended:
+def _doubtful(job: Job, stack: stacks.Stack) -> JobOutcome:
     """A stack that is not certainly ours is not deleted, and not forgotten either."""
     why = (
         f"Heat has a stack {stack.name} without our tags, and a request of ours may have"

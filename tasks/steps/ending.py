@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from orchestrator import faults
 from orchestrator.core import confidential, effects, rendering
-from orchestrator.core.effects import Ended
+from orchestrator.core.effects import JobOutcome
 from orchestrator.core.keys import run_id
 from orchestrator.core.masking import Veil
 from orchestrator.core.records import Run, Step
@@ -81,7 +81,7 @@ def _retry(
 
 
 def finish(
-    context: WorkerContext, work: Work, ended: Ended, *, ours: bool = False
+    context: WorkerContext, work: Work, ended: JobOutcome, *, ours: bool = False
 ) -> None:
     """Write how the job ended: without secrets, and no larger than etcd takes.
 
@@ -113,7 +113,7 @@ def _without_secret_error(output: Json, veil: Veil) -> Json:
     return output
 
 
-def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
+def _write_end(context: WorkerContext, work: Work, ended: JobOutcome) -> None:
     """Both halves of the end. A crash between them repeats the first, which changes nothing."""
     keys, job = context.keys, work.job
     if not context.store.commit(
@@ -135,7 +135,9 @@ def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
         log.info("Job ended", extra=fields)
 
 
-def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
+def _end_job(
+    context: WorkerContext, work: Work, ended: JobOutcome
+) -> Transaction:
     return effects.end_job(
         context.keys,
         work.job,

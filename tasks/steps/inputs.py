@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.core import effects, rendering
-from orchestrator.core.effects import Ended
+from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.records import StackRecord
@@ -24,7 +24,7 @@ from .work import Work, read_record
 
 def prepare(
     context: WorkerContext, work: Work
-) -> rendering.StackRequest | Ended:
+) -> rendering.StackRequest | JobOutcome:
     """The request, of the template as it was at the claim, if that is known and will do, or else as
     it is now."""
     if work.read:
@@ -49,7 +49,7 @@ def _is_corrected(context: WorkerContext, work: Work) -> bool:
 
 def _make_request(
     context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]
-) -> rendering.StackRequest | Ended:
+) -> rendering.StackRequest | JobOutcome:
     """The same from what was found in etcd; what is missing is read, all at once."""
     job = work.job
     inputs = read_inputs(context, work, found)

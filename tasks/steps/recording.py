@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from orchestrator import faults
 from orchestrator.core import effects, stacks
-from orchestrator.core.effects import Ended
+from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import Step
 from orchestrator.core.refs import RunId
@@ -34,7 +34,7 @@ def record(
     if (
         work is None
         or work.run is None
-        or work.run.step not in (Step.WAITING, Step.ENDED)
+        or work.run.step not in (Step.IN_HEAT, Step.ENDED)
     ):
         return
     verdict = work.verdict
@@ -94,10 +94,10 @@ def _stack_failed(
         finish(context, work, _ended(verdict.stack, error))
 
 
-def _ended(stack: stacks.Stack | None, error: str = "") -> Ended:
+def _ended(stack: stacks.Stack | None, error: str = "") -> JobOutcome:
     if stack is None:
-        return Ended("DELETE_COMPLETE", live=False)
-    return Ended(stack.status, stack.outputs or (), stack.reason, error)
+        return JobOutcome("DELETE_COMPLETE", live=False)
+    return JobOutcome(stack.status, stack.outputs or (), stack.reason, error)
 
 
 def _poll_again(
@@ -108,7 +108,7 @@ def _poll_again(
     if work.run.step is Step.ENDED or unresolved:
         run = replace(
             work.run,
-            step=Step.WAITING,
+            step=Step.IN_HEAT,
             unresolved=unresolved or work.run.unresolved,
         )
         context.store.commit(

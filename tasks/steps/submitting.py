@@ -9,7 +9,7 @@ from functools import partial
 from orchestrator import faults
 from orchestrator.clients.store import Lease
 from orchestrator.core import effects
-from orchestrator.core.effects import Ended
+from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action, Job
 from orchestrator.core.records import Run
 from orchestrator.core.refs import Ref, RunId
@@ -76,7 +76,7 @@ def _asked(
         ours = isinstance(error, TemplateError)
         finish(context, work, ended, ours=ours)
         return None
-    if isinstance(asked, Ended):
+    if isinstance(asked, JobOutcome):
         reached = attempt.asked or attempt.met
         finish(context, work, replace(asked, asked=reached))
         return None
@@ -85,7 +85,7 @@ def _asked(
 
 def _refused(
     work: Work, error: TemplateError | HeatRefused, *, met: bool
-) -> Ended:
+) -> JobOutcome:
     """The end of a job whose request cannot be made, or was refused: by Heat itself, so it has made
     nothing of it.
 
@@ -125,7 +125,7 @@ def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
                 "tenant": job.tenant,
             },
         )
-        finish(context, work, Ended("DELETE_COMPLETE", live=False))
+        finish(context, work, JobOutcome("DELETE_COMPLETE", live=False))
     elif work.run.overdue and isinstance(error, (StackBusy, ProjectRefused)):
         finish(
             context,

@@ -67,7 +67,7 @@ def recreated(m: Records) -> None:
 
 def in_heat(m: Records) -> None:
     newer(m)
-    m.job(PORT, action=Action.MODIFY, run=Run(Step.WAITING))
+    m.job(PORT, action=Action.MODIFY, run=Run(Step.IN_HEAT))
 
 
 def queued(m: Records) -> None:
@@ -225,7 +225,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
 def test_a_job_tells_how_long_it_has_been_where_it_is(memory: Records) -> None:
     memory.config(NET)
     memory.config(PORT)
-    memory.job(NET, run=Run(Step.WAITING, stack="s", asked_at=100.0, timeout_mins=3))
+    memory.job(NET, run=Run(Step.IN_HEAT, stack="s", asked_at=100.0, timeout_mins=3))
     memory.job(PORT, run=Run(Step.RETRY, attempt=2, delay=4.25, reason="Heat is away"))
 
     found = overview_of(memory)
@@ -266,7 +266,7 @@ def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refuse
     memory: Records,
 ) -> None:
     memory.config(NET)
-    memory.job(NET, run=Run(Step.WAITING, stack="s"))
+    memory.job(NET, run=Run(Step.IN_HEAT, stack="s"))
     assert standing(memory, NET).phase is Phase.RUNNING
 
     refused = Poll(failures=3, cause=Cause.PROJECT.value, reason="no role", since=5.0)
@@ -283,7 +283,7 @@ def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
     memory: Records,
 ) -> None:
     memory.config(NET)
-    memory.job(NET, run=Run(Step.WAITING, stack="s"))
+    memory.job(NET, run=Run(Step.IN_HEAT, stack="s"))
     with pytest.raises(
         InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"
     ):

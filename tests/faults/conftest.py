@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _script(method: str, tenant: str, name: str) -> Script:
-    """Some take a moment, so that looks have something to find; what is called bad is not built."""
+    """Some take a moment, so that polls have something to find; what is called bad is not built."""
     if "bad" in name and method == "create":
         return Script(outcome="FAILED", reason="scripted to fail")
     return Script(duration=0.4 if "slow" in name else 0.0)

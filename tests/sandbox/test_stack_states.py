@@ -149,7 +149,7 @@ class Table(Play[StateCell]):
 
         def met(cell: StateCell) -> bool:
             run = self.system.run_of(cell.ref) if cell.is_held else None
-            at_rest = run is not None and run.step in (Step.RETRY, Step.WAITING)
+            at_rest = run is not None and run.step in (Step.RETRY, Step.IN_HEAT)
             return at_rest or self.system.is_reported(cell.ref, cell.version)
 
         self.until(met)

@@ -8,7 +8,7 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
-from .ending import Ended, end_job, end_stack, not_built
+from .ending import JobOutcome, end_job, end_stack, not_built
 from .leading import (
     end_reload,
     hold_deletions,
@@ -20,7 +20,7 @@ from .leading import (
 )
 from .running import (
     abandon,
-    fail_waiting,
+    fail_dependents,
     give_time_up,
     never_sent,
     note_death,
@@ -40,14 +40,14 @@ from .working import (
 __all__ = [
     "LARGEST_OUTPUTS",
     "Basis",
-    "Ended",
+    "JobOutcome",
     "abandon",
     "claim",
     "clean",
     "end_job",
     "end_reload",
     "end_stack",
-    "fail_waiting",
+    "fail_dependents",
     "give_time_up",
     "hold",
     "hold_deletions",

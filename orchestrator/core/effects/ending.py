@@ -18,7 +18,7 @@ from .working import Basis, still_ours
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobOutcome:
     """How a job ended.
 
     *status* is the stack's (``UPDATE_FAILED``), *outputs* and *reason* as Heat gave them.
@@ -44,9 +44,9 @@ def not_built(
     root: Ref | None = None,
     live: bool = False,
     asked: bool = True,
-) -> Ended:
+) -> JobOutcome:
     """The end of a job for which Heat was not asked, or refused."""
-    return Ended(
+    return JobOutcome(
         records.failed_status(action),
         error=error,
         live=live,
@@ -56,7 +56,9 @@ def not_built(
     )
 
 
-def end_stack(keys: Keys, job: Job, basis: Basis, ended: Ended) -> Transaction:
+def end_stack(
+    keys: Keys, job: Job, basis: Basis, ended: JobOutcome
+) -> Transaction:
     """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and
     2)."""
     puts = {}
@@ -74,7 +76,7 @@ def end_job(
     keys: Keys,
     job: Job,
     basis: Basis,
-    ended: Ended,
+    ended: JobOutcome,
     *,
     config: bool,
     earlier: Failed | None = None,
@@ -108,7 +110,7 @@ def end_job(
     return Transaction(requires, puts, tuple(deletes))
 
 
-def _done(job: Job, ended: Ended) -> Run:
+def _done(job: Job, ended: JobOutcome) -> Run:
     """The run of a job that is over."""
     root = ended.root
     if ended.error and root is None:
@@ -125,7 +127,7 @@ def _done(job: Job, ended: Ended) -> Run:
     )
 
 
-def _failed(job: Job, ended: Ended, earlier: Failed | None) -> Failed:
+def _failed(job: Job, ended: JobOutcome, earlier: Failed | None) -> Failed:
     """How the version failed, counted."""
     root = ended.root or job.ref
     failed = Failed(job.version, job.action, ended.error, root)

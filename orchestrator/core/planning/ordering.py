@@ -121,7 +121,7 @@ def _stuck(
     """The jobs on this resource that could not be put to Heat, and wait for their next try.
 
     A deletion takes their place, and so does a newer version that may correct them.
-    It corrects no outage. Then it waits for its turn: others may have changed what it is built
+    It corrects no outage. Then it waits for them: others may have changed what it is built
     from.
     """
     return tuple(

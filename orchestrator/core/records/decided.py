@@ -71,7 +71,7 @@ class Handled:
             ref for refs in self.references.values() for ref in refs
         )
 
-    def holds(self, wanted: Wanted) -> bool:
+    def matches(self, wanted: Wanted) -> bool:
         """Whether this is about a config with the same content: the same write of it, or a
         resync."""
         if self.revision and self.revision == wanted.revision:

@@ -33,9 +33,9 @@ class Step(StrEnum):
 
     ::
 
-        (none) ─▶ CLAIMED ─▶ WAITING ─▶ ENDED ─▶ DONE ─▶ (removed by the bridge)
+        (none) ─▶ CLAIMED ─▶ IN_HEAT ─▶ ENDED ─▶ DONE ─▶ (removed by the bridge)
                     │  ▲                  │
-                    ▼  │                  └─▶ WAITING   (seen too early)
+                    ▼  │                  └─▶ IN_HEAT   (seen too early)
                    RETRY ◀── temporary failure; the bridge sends the job again after *delay*
     """
 
@@ -45,8 +45,9 @@ class Step(StrEnum):
     job again."""
     RETRY = "retry"
     """A temporary failure; sent again after *delay* seconds."""
-    WAITING = "waiting"
-    """Heat took the request and works on it. No task exists; the tenant's next poll will see."""
+    IN_HEAT = "waiting"
+    """Heat took the request and works on it. No task exists; the tenant's next poll will see.
+    In etcd it keeps its first spelling: old and new releases run side by side during an upgrade."""
     ENDED = "ended"
     """A poll found that Heat is done, and records it or has it recorded."""
     DONE = "done"

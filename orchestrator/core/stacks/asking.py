@@ -35,7 +35,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Another operation is in progress on the stack: our turn comes after it."""
+    """Another operation is in progress on the stack: ours comes after it."""
 
     stack: Stack
 
@@ -87,7 +87,7 @@ def next_request(
     The table of what Heat allows was tried on a real engine (openstack-heat 27, with and without
     convergence): CREATE_FAILED and UPDATE_FAILED take an update and repair what failed;
     DELETE_FAILED refuses it.
-    With convergence a second update overtakes one in progress, so we wait for our turn.
+    With convergence a second update overtakes one in progress, so ours waits until it has ended.
     """
     if stack is None or stack.status == "DELETE_COMPLETE":
         if action is Action.DELETE:

@@ -184,7 +184,7 @@ def _sharing_body(handled: Handled, wanted: Wanted | None) -> Handled:
     memory."""
     if wanted is None or not handled.job or not handled.digest:
         return handled
-    if handled.incarnation != wanted.incarnation or not handled.holds(wanted):
+    if handled.incarnation != wanted.incarnation or not handled.matches(wanted):
         return handled
     return replace(handled, body=wanted.body)
 

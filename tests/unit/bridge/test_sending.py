@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_HOLD, OPENS_AFTER, Dispatcher
+from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_GATHERING, OPENS_AFTER, Dispatcher
 from orchestrator.clients.queue import GROUP
 from orchestrator.core.jobs import Job
 from orchestrator.core.keys import job_of
@@ -302,7 +302,7 @@ def test_a_job_that_a_worker_takes_is_not_sent_again(
     dispatcher.submit(one)
     dispatcher.submit(two)
     dispatcher.moved(one.id, "t", Run(Step.CLAIMED))
-    dispatcher.moved(one.id, "t", Run(Step.WAITING, stack="s", asked_at=clock.now))
+    dispatcher.moved(one.id, "t", Run(Step.IN_HEAT, stack="s", asked_at=clock.now))
     flush(dispatcher)
 
     assert runs(broker) == [f"t/{two.id}"], "the one place is for the other"
@@ -446,7 +446,7 @@ def test_workers_that_take_nothing_for_long_do_not_keep_others_for_long(
     busy.submit(created("n1", "t"))
     flush(busy)
 
-    assert busy.next_flush() == pytest.approx(LONGEST_HOLD)
+    assert busy.next_flush() == pytest.approx(LONGEST_GATHERING)
 
 
 def test_where_workers_take_at_once_nobody_waits(

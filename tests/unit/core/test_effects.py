@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from orchestrator.core import effects
-from orchestrator.core.effects import Basis, Ended
+from orchestrator.core.effects import Basis, JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.keys import run_id
 from orchestrator.core.planning import Clean, Hold, Refuse, Report, Start
@@ -126,7 +126,7 @@ def test_cleaning_removes_everything_if_the_config_is_still_gone() -> None:
 
 def test_a_waiting_job_ends_with_its_state() -> None:
     failed = Failed(3, Action.CREATE, "because", port())
-    transaction = effects.fail_waiting(KEYS, JOB, WANTED, failed, False, told=True)
+    transaction = effects.fail_dependents(KEYS, JOB, WANTED, failed, False, told=True)
 
     assert (transaction.requires, transaction.deletes) == (
         (exists(JOB_KEY), unchanged(CONFIG, 12)),
@@ -141,7 +141,7 @@ def test_a_waiting_job_ends_with_its_state() -> None:
 def test_a_waiting_job_whose_config_is_gone_ends_without_a_state() -> None:
     failed = Failed(3, Action.DELETE, "because", port())
 
-    assert effects.fail_waiting(KEYS, JOB, None, failed, False, told=False) == Transaction(
+    assert effects.fail_dependents(KEYS, JOB, None, failed, False, told=False) == Transaction(
         (exists(JOB_KEY), absent(CONFIG)), {}, (JOB_KEY, JOB_STATE)
     )
 
@@ -171,7 +171,7 @@ def test_a_job_of_which_nothing_was_read_is_claimed_if_no_worker_had_it_before()
 
 
 def test_a_move_relies_on_the_run_being_where_it_was_left() -> None:
-    run = Run(Step.WAITING, stack="x")
+    run = Run(Step.IN_HEAT, stack="x")
 
     assert effects.move(KEYS, JOB, BASIS, run) == Transaction(OURS, {RUN: run.to_json()})
 
@@ -185,7 +185,9 @@ def test_runs_are_marked_together() -> None:
 
 
 def test_the_stack_record_comes_before_the_filled_job_state() -> None:
-    transaction = effects.end_stack(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", OUTPUTS, "done"))
+    transaction = effects.end_stack(
+        KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE", OUTPUTS, "done")
+    )
     stack = {
         "stack_id": "network_n1",
         "tenant_id": "t1",
@@ -212,7 +214,7 @@ def test_what_heat_refused_to_make_has_no_stack_record() -> None:
 
 def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation() -> None:
     transaction = effects.end_job(
-        KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", OUTPUTS, "done"), config=True
+        KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE", OUTPUTS, "done"), config=True
     )
 
     assert transaction.requires == (*OURS, same_incarnation(CONFIG, 10))
@@ -225,7 +227,7 @@ def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation
 
 def test_the_end_of_a_job_whose_config_is_gone_writes_no_state() -> None:
     transaction = effects.end_job(
-        KEYS, JOB, BASIS, Ended("DELETE_COMPLETE", live=False), config=False
+        KEYS, JOB, BASIS, JobOutcome("DELETE_COMPLETE", live=False), config=False
     )
 
     assert (transaction.requires, written(transaction)) == (
@@ -235,7 +237,7 @@ def test_the_end_of_a_job_whose_config_is_gone_writes_no_state() -> None:
 
 
 def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
-    ended = Ended("UPDATE_FAILED", [], "why", "the error", root=port())
+    ended = JobOutcome("UPDATE_FAILED", [], "why", "the error", root=port())
     same, other = (
         Failed(3, Action.CREATE, "x", N1, attempts=2),
         Failed(2, Action.CREATE, "x", N1, attempts=2),
@@ -269,16 +271,16 @@ def test_a_monitoring_link_marks_the_run() -> None:
     outputs = [{"output_key": "lb_monitoring_link", "output_value": "http://x"}]
 
     assert (
-        written(effects.end_job(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", outputs), config=False))[
-            RUN
-        ]["monitored"]
+        written(
+            effects.end_job(KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE", outputs), config=False)
+        )[RUN]["monitored"]
         is True
     )
 
 
 def test_states_are_texts_for_upstream_gohan() -> None:
     transaction = effects.end_job(
-        KEYS, JOB, BASIS, Ended("CREATE_COMPLETE"), config=True, as_string=True
+        KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE"), config=True, as_string=True
     )
 
     assert (
@@ -290,13 +292,13 @@ def test_states_are_texts_for_upstream_gohan() -> None:
 def test_a_resource_without_tenant_runs_below_a_percent_sign() -> None:
     homeless = job(N1, tenant_id=None)
 
-    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.WAITING)).puts) == [
+    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.IN_HEAT)).puts) == [
         f"/esi-worker/orchestrator/runs/%/{homeless.id}"
     ]
 
 
 def test_no_effect_touches_a_key_of_another_resource() -> None:
-    ended = Ended("CREATE_COMPLETE", OUTPUTS)
+    ended = JobOutcome("CREATE_COMPLETE", OUTPUTS)
     transactions = [
         effects.end_stack(KEYS, JOB, BASIS, ended),
         effects.end_job(KEYS, JOB, BASIS, ended, config=True),

@@ -177,7 +177,7 @@ OWN: list[Any] = [
     ),
     pytest.param(Run(Step.RETRY, failures=2, delay=1.5, due=99.5), id="a run that came to nothing"),
     pytest.param(
-        Run(Step.WAITING, stack="u", asked_at=12.5, timeout_mins=3), id="a run in Heat's hands"
+        Run(Step.IN_HEAT, stack="u", asked_at=12.5, timeout_mins=3), id="a run in Heat's hands"
     ),
     pytest.param(Run(Step.DONE, complete=True, live=True, monitored=True), id="a complete run"),
     pytest.param(Run(Step.DONE, reason="why", root=N1), id="a failed run"),
@@ -190,6 +190,11 @@ OWN: list[Any] = [
 def test_our_own_records_come_back_as_they_were(record: Any) -> None:
     assert type(record).from_json(record.to_json()) == record
     assert type(record).from_json(record.to_json().encode()) == record
+
+
+def test_a_run_in_heat_keeps_its_first_spelling_so_that_an_older_release_reads_it() -> None:
+    assert json.loads(Run(Step.IN_HEAT).to_json())["step"] == "waiting"
+    assert Run.from_json('{"step": "waiting"}').step is Step.IN_HEAT
 
 
 def test_a_record_of_a_resource_held_by_another_tells_the_sentence_and_the_cause() -> None:
