@@ -131,3 +131,24 @@ def test_no_conditional_expression_is_inside_another() -> None:
         )
     ]
     assert nested == []
+
+
+READS_JSON = {
+    "orchestrator/core/jobs.py",  # the job record, in Job.from_json
+    "orchestrator/core/documents.py",  # documents of users, with the standard's rules
+    "orchestrator/core/checks/hot/parameters.py",  # a parameter of Heat's type json
+    "orchestrator/clients/heat_types.py",  # a file of the package
+    "orchestrator/clients/rendering_process.py",  # the pipe between our own two processes
+    "orchestrator/history/database/retention.py",  # the historian's own table
+}
+"""Who reads JSON, beside the types of records and the sandbox."""
+
+
+def test_records_are_read_by_their_types_alone() -> None:
+    found = {module.name for module in modules() if "json.loads(" in module.text}
+    elsewhere = {
+        name
+        for name in found
+        if not name.startswith(("orchestrator/core/records/", "orchestrator/sandbox/"))
+    }
+    assert elsewhere == READS_JSON
