@@ -16,9 +16,8 @@ from rich.text import Text
 from ..clients.store import Store
 from ..core.jobs import Action, job_ref
 from ..core.keys import Keys
-from ..core.records import Run
+from ..core.records import Run, SchemaTrouble
 from ..core.refs import Ref
-from ..core.schema_list import Trouble
 from ..views.following import follow
 from ..views.jobs import JobView, Stage
 from ..views.overview import FailureGroup, Overview, overview
@@ -109,8 +108,8 @@ def _leader(found: Overview) -> Text:
         )
     return Text.assemble(
         "The bridge on ",
-        (f"{leader.get('host')}", "bold"),
-        f" (pid {leader.get('pid')}) leads.",
+        (leader.host, "bold"),
+        f" (pid {leader.pid}) leads.",
     )
 
 
@@ -136,7 +135,7 @@ def _types(found: Overview) -> Parts:
     )
 
 
-def _schema_trouble(trouble: Trouble) -> tuple[str, str]:
+def _schema_trouble(trouble: SchemaTrouble) -> tuple[str, str]:
     if trouble.refused:
         return "A newer schema list is refused", BAD
     return "The schema list cannot be read", DOUBT

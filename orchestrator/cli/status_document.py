@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
-from ..core.records import Run, Step
+from ..core.records import Run, SchemaTrouble, Step
 from ..core.refs import Json, Ref
-from ..core.schema_list import Trouble
 from ..views.jobs import JobView, Stage
 from ..views.overview import FailureGroup, Overview
 from ..views.standings import Phase, Standing
@@ -49,7 +49,7 @@ def _bridge(found: Overview) -> dict[str, Json]:
         stopped = found.identity_trouble.reason
     return {
         "revision": found.revision,
-        "leader": _copy(found.leader),
+        "leader": asdict(found.leader) if found.leader else None,
         "schemas": _copy(found.schema_list),
         "schemas_trouble": _schema_trouble(found.schema_trouble),
         "stopped": stopped,
@@ -62,7 +62,7 @@ def _copy(record: Mapping[str, Json] | None) -> dict[str, Json] | None:
     return dict(record)
 
 
-def _schema_trouble(trouble: Trouble | None) -> dict[str, Json] | None:
+def _schema_trouble(trouble: SchemaTrouble | None) -> dict[str, Json] | None:
     if trouble is None:
         return None
     return {

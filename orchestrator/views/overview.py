@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import filterfalse
 from operator import attrgetter
 
-from ..core.records import Brake, IdentityTrouble
+from ..core.records import (
+    Brake,
+    IdentityTrouble,
+    LeaderRecord,
+    SchemaTrouble,
+)
 from ..core.refs import Json, Ref
-from ..core.schema_list import Trouble
 from .jobs import JobView
 from .snapshot import Snapshot
 from .standings import Phase, Progress, Standing
@@ -40,8 +44,8 @@ class Overview:
     """Where everything stands. What is complete is only counted."""
 
     revision: int
-    leader: Mapping[str, Json] | None
-    """The leader's own record; None when no bridge leads."""
+    leader: LeaderRecord | None
+    """None when no bridge leads."""
     phases: Mapping[Phase, int]
     """How many resources are in each phase; phases without any are left out."""
     running: tuple[JobView, ...] = ()
@@ -60,7 +64,7 @@ class Overview:
     """By key, why it is no config."""
     schema_list: Mapping[str, Json] | None = None
     """The leader's record of the list in force, and its revision."""
-    schema_trouble: Trouble | None = None
+    schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
 
@@ -143,11 +147,7 @@ def _schema_list(snapshot: Snapshot) -> Mapping[str, Json] | None:
     record = snapshot.raw.get(snapshot.keys.schema_list)
     if record is None or snapshot.schema_list is None:
         return None
-    known = {
-        name: snapshot.schema_list.get(name)
-        for name in ("source", "fetched", "types", "digest")
-    }
-    return {"revision": record.revision, **known}
+    return {"revision": record.revision, **asdict(snapshot.schema_list)}
 
 
 def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,15 +17,18 @@ from ..core.records import (
     Handled,
     Held,
     IdentityTrouble,
+    LeaderRecord,
     MonitoringRecord,
     Poll,
     Run,
+    SchemasRecord,
+    SchemaTrouble,
     StackRecord,
     StateRecord,
+    stored_schemas,
 )
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
-from ..core.schema_list import SchemaList, Trouble
 from ..core.templates import BadTemplate, Template, parse_template_value
 from ..errors import InvalidInput
 
@@ -93,9 +95,9 @@ class Snapshot:
     retried: dict[Ref, bool] = field(default_factory=dict)
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
-    leader: Mapping[str, Json] | None = None
-    schema_list: Mapping[str, Json] | None = None
-    schema_trouble: Trouble | None = None
+    leader: LeaderRecord | None = None
+    schema_list: SchemasRecord | None = None
+    schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
 
@@ -143,7 +145,7 @@ class Snapshot:
         if record is None or data is None or self.knows_types(record):
             return
         try:
-            listed = SchemaList.from_stored(record.value, data.value)
+            listed = stored_schemas(record.value, data.value)
             types = listed.schemas(record.revision)
             keys = Keys(self.keys.prefixes, types)
         except (ValueError, InvalidInput):
@@ -172,11 +174,14 @@ class Snapshot:
         """Take in a key of which there is one; whether this is one."""
         keys, value = self.keys, kv.value
         if kv.key == keys.leader:
-            self.leader = _object(value) or {}
+            leader = _readable(lambda: LeaderRecord.from_json(value))
+            self.leader = leader or LeaderRecord()
         elif kv.key == keys.schema_list:
-            self.schema_list = _object(value)
+            self.schema_list = _readable(lambda: SchemasRecord.from_json(value))
         elif kv.key == keys.schema_trouble:
-            self.schema_trouble = _readable(lambda: Trouble.from_json(value))
+            self.schema_trouble = _readable(
+                lambda: SchemaTrouble.from_json(value)
+            )
         elif kv.key == keys.brake:
             self.brake = _readable(lambda: Brake.from_json(value))
         elif kv.key == keys.identity_trouble:
@@ -315,16 +320,6 @@ def _readable(read: Callable[[], T]) -> T | None:
         return read()
     except UNREADABLE:
         return None
-
-
-def _object(value: bytes | str) -> dict[str, Json] | None:
-    try:
-        document = json.loads(value)
-    except ValueError:
-        return None
-    if isinstance(document, dict):
-        return document
-    return None
 
 
 def _state(kv: KeyValue) -> ReportedState:

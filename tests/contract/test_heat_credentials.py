@@ -1,6 +1,6 @@
 """Credentials: what is wrong with them is told at once and clearly, and no account is ever locked.
 
-A scripted Keystone (:mod:`orchestrator.sandbox.scripted_keystone`) before a scripted Heat; each
+A scripted Keystone (:mod:`tests.scripted.keystone`) before a scripted Heat; each
 :class:`Heat` stands for one worker process.
 """
 
@@ -46,12 +46,12 @@ from orchestrator.errors import (
     StoreUnavailable,
     TemporaryError,
 )
-from orchestrator.sandbox import odd_answers
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
 
 from tests.doubles import ManualClock, MemoryStore
 from tests.doubles.clock import ShiftedClock
+from tests.scripted import odd_answers
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.keystone import ScriptedKeystone
 
 TAG = "orchestrator-1-aaaaa"
 FORK = multiprocessing.get_context("fork")

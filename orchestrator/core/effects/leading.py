@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import records
 from ..keys import Keys
-from ..schema_list import SchemaList, Trouble
+from ..schema_list import SchemaList
 from ..transactions import (
     Transaction,
     unchanged,
@@ -18,14 +18,16 @@ def store_schemas(keys: Keys, listed: SchemaList) -> Transaction:
     """
     return Transaction(
         puts={
-            keys.schema_list: listed.record(),
+            keys.schema_list: records.SchemasRecord.of(listed).to_json(),
             keys.schema_data: listed.data(),
         },
         deletes=(keys.schema_trouble,),
     )
 
 
-def tell_trouble(keys: Keys, trouble: Trouble | None) -> Transaction:
+def tell_trouble(
+    keys: Keys, trouble: records.SchemaTrouble | None
+) -> Transaction:
     """Say why a newer schema list is not in force, or that nothing is wrong."""
     if trouble is None:
         return Transaction(deletes=(keys.schema_trouble,))

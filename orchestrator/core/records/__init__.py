@@ -17,6 +17,12 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .leading import (
+    LeaderRecord,
+    SchemasRecord,
+    SchemaTrouble,
+    stored_schemas,
+)
 from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
@@ -36,17 +42,21 @@ __all__ = [
     "Identity",
     "IdentityTrouble",
     "JobState",
+    "LeaderRecord",
     "Login",
     "LoginState",
     "MonitoringRecord",
     "Poll",
     "RetryAsked",
     "Run",
+    "SchemaTrouble",
+    "SchemasRecord",
     "StackRecord",
     "StateRecord",
     "Step",
     "failed_status",
     "is_monitoring_link",
     "read",
+    "stored_schemas",
     "worker_state",
 ]

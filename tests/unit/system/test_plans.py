@@ -20,6 +20,7 @@ from orchestrator.errors import InvalidInput
 
 from tests import factories
 from tests.doubles import PlainRenderer
+from tests.properties import TIMES
 
 from .bench import TENANTS, Bench
 
@@ -391,7 +392,7 @@ class Editor:
         return properties
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5 * TIMES))
 def test_heat_gets_the_requests_of_the_plan_and_no_others(seed: int) -> None:
     bench, editor = Planned(), Editor(seed)
     done = 0
