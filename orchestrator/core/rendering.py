@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..errors import InvalidInput, TemplateError
 from . import policies
-from .jobs import Job
+from .jobs import Job, Param
 from .mapping.evaluate import ListOf, OutputOf
 from .refs import Json, StackName
 from .templates import Template
@@ -85,13 +85,15 @@ def request(
     )
 
 
-def policies_of(job: Job) -> policies.Policies:
-    """What the reserved mappings of a job's template say. A value that cannot be used counts as
-    the default: a job with one is never put to Heat."""
+def policies_of(params: Iterable[Param]) -> policies.Policies:
+    """What the reserved mappings say whose values are among the parameters of a job.
+
+    A value that cannot be used counts as the default: a job with one is never put to Heat.
+    """
     return policies.lenient(
         {
             param.name: param.value
-            for param in job.params
+            for param in params
             if param.name in policies.RESERVED
         }
     )

@@ -168,6 +168,9 @@ OWN: list[Any] = [
     pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, through=P1), id="failed in a cycle"),
     pytest.param(
+        Failed(2, Action.MODIFY, "why", N1, 3, job=JobId("j"), tries=2), id="failed, tried again"
+    ),
+    pytest.param(
         Failed(2, Action.MODIFY, "why", N1, through=P1, inherited=True),
         id="failed because another one did",
     ),
