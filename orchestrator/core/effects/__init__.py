@@ -15,6 +15,7 @@ from .leading import (
     lead_for,
     refuse_identity,
     release_deletions,
+    store_durations,
     store_schemas,
     tell_trouble,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "remove_runs",
     "report",
     "start",
+    "store_durations",
     "store_schemas",
     "tell_trouble",
     "within_bounds",

@@ -17,6 +17,7 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .durations import Duration, Durations
 from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
@@ -30,6 +31,8 @@ __all__ = [
     "UNREADABLE",
     "Brake",
     "Cause",
+    "Duration",
+    "Durations",
     "Failed",
     "Handled",
     "Held",
