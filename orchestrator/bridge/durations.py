@@ -12,6 +12,7 @@ from ..core.jobs import job_action, job_ref
 from ..core.keys import Keys
 from ..core.records import Durations, Run, Step
 from ..core.refs import JobId
+from ..events import EventName, count
 from .leader import Leadership
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ def _read(store: Store, keys: Keys) -> Durations:
     try:
         return Durations.from_json(found.value)
     except records.UNREADABLE as error:
+        count(EventName.RECORD_UNREADABLE)
         fields = {"event": "record_unreadable", "record": keys.durations}
         log.error("Record skipped", extra={**fields, "reason": repr(error)})
         return Durations()
