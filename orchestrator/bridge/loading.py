@@ -192,6 +192,8 @@ def _load_records(world: World, folders: _Folders, keys: Keys) -> _Since:
     for ref, held, _ in folders.records(keys.held, Held.from_json):
         world.apply(HeldFound(ref, held))
     for ref, failed, kv in folders.records(keys.failed, Failed.from_json):
+        if failed.job:
+            continue  # It has not failed yet: its job is tried again.
         world.apply(FailedFound(ref, failed))
         since.failed[ref] = kv.revision
     for ref, stack, _ in folders.records(keys.stacks, StackRecord.from_json):

@@ -19,6 +19,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
 from .dispatching import SUPERVISION, Dispatcher
+from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
@@ -138,6 +139,9 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._stopwatch = Stopwatch(
+            self._store, self._keys, self._leadership, self._clock
+        )
         self._running = Running(
             self.world,
             self._store,
@@ -147,6 +151,7 @@ class Term:
             outcomes=self._outcomes,
             finished=self._finished,
             probing=self._probing,
+            stopwatch=self._stopwatch,
             timing=self._timing,
             clock=self._clock,
         )
@@ -214,6 +219,7 @@ class Term:
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
         return watch
 

@@ -19,7 +19,7 @@ from ..core.keys import Keys
 from ..core.records import Run, SchemaTrouble
 from ..core.refs import Ref
 from ..views.following import follow
-from ..views.jobs import JobView, Stage
+from ..views.jobs import JobView, Stage, is_failing, next_retry
 from ..views.overview import FailureGroup, Overview, overview
 from ..views.standings import Phase, Standing
 from .exits import Exit
@@ -205,6 +205,8 @@ def _stage(view: JobView, now: float) -> tuple[str, str]:
         case Stage.CLAIMED if run.since:
             told = f"{view.stage.value}, for {duration(now - run.since)}"
             return told, attempts
+        case Stage.RETRY if is_failing(run):
+            return next_retry(run), run.reason
         case Stage.RETRY:
             delay = run.resumed(now).delay
             return f"attempt {run.tries + 1} in {delay:.1f} s", run.reason

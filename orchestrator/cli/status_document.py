@@ -128,5 +128,7 @@ def _job(view: JobView, now: float) -> dict[str, Json]:
         "seconds_in_heat": in_heat,
         "attempt": run.tries,
         "retry_after": retry_after,
+        "retry": run.retry,
+        "retries": run.retries,
         "reason": run.reason,
     }

@@ -191,6 +191,11 @@ class Keys:
         return self.own + "schemas/reload"
 
     @property
+    def durations(self) -> str:
+        """How long jobs have taken lately."""
+        return self.own + "durations"
+
+    @property
     def brake(self) -> str:
         """Deletions are held."""
         return self.own + "brake"

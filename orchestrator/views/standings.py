@@ -16,7 +16,7 @@ from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
-from .jobs import STAGE_OF, JobView, Stage, trouble
+from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
 from .snapshot import ReportedState, Snapshot
 
 
@@ -180,7 +180,7 @@ class Progress:
             return Standing(ref, Phase.FAILED, why, own, root=ref)
         why, since = self._trouble(view)
         if not why:
-            told = view.stage.value
+            told = _where(view)
             return Standing(ref, Phase.RUNNING, told, version, moving=True)
         return Standing(
             ref, Phase.TROUBLE, why, version, moving=True, since=since
@@ -365,6 +365,13 @@ _KEPT = (
 _LEFT = "its config is gone, what is left of it is to be removed"
 _UNDECIDED = "the bridge has not looked at it yet"
 _GONE = "the stack is gone; the config may be removed"
+
+
+def _where(view: JobView) -> str:
+    """Where a job stands that waits for no other."""
+    if view.run is not None and is_failing(view.run):
+        return f"{next_retry(view.run)}: {view.run.reason}"
+    return view.stage.value
 
 
 def _went_backwards(ref: Ref, version: int, handled: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.core import effects, rendering, stacks
 from orchestrator.core.effects import JobOutcome
@@ -108,25 +108,27 @@ def _ask_change(
             attempt.asked = True
             context.heat.delete(job.tenant, stack)
             raise StackBusy(
-                f"the stack is in {stack.status} and cannot be updated; it is deleted"
-                " and built anew"
+                f"the stack is in {stack.status}; it is deleted and built anew"
             )
         case stacks.Wait(stack):
             raise StackBusy(
                 f"the stack is in {stack.status}; the job waits until it ends"
             )
-        case stacks.Leave(why):
-            return _leave(work, why, stack)
+        case stacks.Leave() as leave:
+            return _leave(work, leave)
         case stacks.Gone():
             raise AssertionError("only a deletion finds nothing to do")
 
 
-def _leave(work: Work, why: str, stack: stacks.Stack | None) -> JobOutcome:
+def _leave(work: Work, leave: stacks.Leave) -> JobOutcome:
     """A stack that is not to be changed ends the job."""
     job = work.job
-    fields = {"event": "stack_left", "job": job.id, "reason": why}
+    fields = {"event": "stack_left", "job": job.id, "reason": leave.why}
     log.warning("Stack left unchanged", extra=fields)
-    left = _left(job, why, stack)
+    again = f"orchestrator retry {job.ref.type} {job.ref.id}"
+    if leave.force:
+        again = f"{again} --force"
+    left = f"{leave.why}; {leave.then}: {again}"
     return effects.not_built(job.action, left, live=is_built(work))
 
 
@@ -181,9 +183,17 @@ def _next_request(
     recorded = (
         built or (sent and not keeps_tags) or _is_known_by_id(work, stack)
     )
-    grounds = stacks.Grounds(
-        recorded, handled is not None and handled.force, work.tries
-    )
+    grounds = stacks.Grounds(recorded, tries=work.tries)
+    if handled is not None:
+        grounds = replace(
+            grounds,
+            force=handled.force,
+            asked=handled.asked,
+            used_by=handled.used_by,
+        )
+    if stack is not None and stack.failed:
+        said = rendering.policies_of(work.job.params)
+        grounds = replace(grounds, on_failure=said.on_failure)
     return stacks.next_request(work.job.action, work.job.id, stack, grounds)
 
 
@@ -195,14 +205,6 @@ def _is_known_by_id(work: Work, stack: stacks.Stack | None) -> bool:
         if record is not None
     }
     return stack is not None and stack.id in known
-
-
-def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
-    again = f"orchestrator retry {job.ref.type} {job.ref.id}"
-    suspended = stack is not None and stack.suspended
-    if suspended:
-        return f"{why}; then: {again}"
-    return f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
 
 
 def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | JobOutcome:

@@ -53,7 +53,13 @@ def submit(
     log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
     # Not written yet: the claim holds until wait() knows what there is to write.
     before = work.run
-    run = replace(asked, failures=before.failures, since=before.since)
+    run = replace(
+        asked,
+        failures=before.failures,
+        since=before.since,
+        retry=before.retry,
+        retries=before.retries,
+    )
     return replace(work, run=run)
 
 

@@ -44,7 +44,15 @@ class Work:
     def tries(self) -> int:
         """How often Heat has taken a request of the job and failed it."""
         if self.run:
-            return self.run.failures
+            return max(self.run.failures, self.failed_tries)
+        return self.failed_tries
+
+    @property
+    def failed_tries(self) -> int:
+        """How often Heat has ended the job's operation in a failure, and the template had it
+        tried again."""
+        if self.failed and self.failed.job == self.job.id:
+            return self.failed.tries
         return 0
 
     def at(self, revision: int, run: Run) -> Work:

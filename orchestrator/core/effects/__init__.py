@@ -8,13 +8,14 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
-from .ending import JobOutcome, end_job, end_stack, not_built
+from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
     end_reload,
     hold_deletions,
     lead_for,
     refuse_identity,
     release_deletions,
+    store_durations,
     store_schemas,
     tell_trouble,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "end_reload",
     "end_stack",
     "fail_dependents",
+    "fail_try",
     "give_time_up",
     "hold",
     "hold_deletions",
@@ -67,6 +69,7 @@ __all__ = [
     "remove_runs",
     "report",
     "start",
+    "store_durations",
     "store_schemas",
     "tell_trouble",
     "within_bounds",

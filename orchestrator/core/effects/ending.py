@@ -14,7 +14,7 @@ from ..transactions import (
     Transaction,
     same_incarnation,
 )
-from .working import Basis, still_ours
+from .working import Basis, move, still_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,28 @@ def end_job(
             ),
         )
     return Transaction(requires, puts, tuple(deletes))
+
+
+def fail_try(
+    keys: Keys,
+    job: Job,
+    basis: Basis,
+    run: Run,
+    error: str,
+    earlier: Failed | None,
+) -> Transaction:
+    """Heat has failed the job's stack, and the job is tried again.
+
+    The tries are counted beside the run, which vanishes with a worker that dies.
+
+    :param error: how Heat failed it.
+    :param earlier: the failure on record, to count on from.
+    """
+    failed = _failed(job, not_built(job.action, error), earlier)
+    counted = replace(failed, job=job.id, tries=run.retry)
+    moved = move(keys, job, basis, run)
+    key = keys.below(keys.failed, job.ref)
+    return replace(moved, puts={**moved.puts, key: counted.to_json()})
 
 
 def _done(job: Job, ended: JobOutcome) -> Run:

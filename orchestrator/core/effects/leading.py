@@ -42,6 +42,11 @@ def end_reload(keys: Keys, revision: int) -> Transaction:
     )
 
 
+def store_durations(keys: Keys, found: records.Durations) -> Transaction:
+    """Keep how long jobs have taken: only the leader measures it."""
+    return Transaction(puts={keys.durations: found.to_json()})
+
+
 def hold_deletions(keys: Keys, brake: records.Brake) -> Transaction:
     """Too many configs have been removed: their stacks stay until a person has confirmed it."""
     return Transaction(puts={keys.brake: brake.to_json()})

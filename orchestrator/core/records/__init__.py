@@ -17,6 +17,7 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .durations import Duration, Durations
 from .leading import (
     LeaderRecord,
     SchemasRecord,
@@ -36,6 +37,8 @@ __all__ = [
     "UNREADABLE",
     "Brake",
     "Cause",
+    "Duration",
+    "Durations",
     "Failed",
     "Handled",
     "Held",

@@ -64,6 +64,10 @@ class Handled:
     stack: str = ""
     """Heat's own id of the stack that an earlier job was given, where no stack record tells of it
     yet."""
+    asked: bool = False
+    """Whether an operator asked for the job."""
+    used_by: str = ""
+    """Who stands on the stack, for people. Only where the template has failed stacks replaced."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -115,6 +119,8 @@ class Handled:
             uncertain=self.uncertain,
             force=self.force,
             stack=self.stack,
+            asked=self.asked,
+            used_by=self.used_by,
         )
         return json.dumps(record)
 
@@ -142,6 +148,8 @@ class Handled:
             uncertain=record.get("uncertain", "digest" not in record),
             force=record.get("force", False),
             stack=record.get("stack", ""),
+            asked=record.get("asked", False),
+            used_by=record.get("used_by", ""),
         )
 
 
@@ -238,6 +246,11 @@ class Failed:
     version is tried again."""
     inherited: bool = False
     """Whether this version failed only because *through* did, so that *why* tells of the root."""
+    job: JobId = NO_JOB
+    """The job that Heat has failed and that is tried again, so that the version has not failed
+    yet; empty: it has."""
+    tries: int = 0
+    """How often Heat has failed *job*."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", cut(self.why))
@@ -283,6 +296,7 @@ class Failed:
             record["through"] = self.through.to_record()
         if self.inherited:
             record["why"] = self.why
+        record |= _given(job=self.job, tries=self.tries)
         return json.dumps(record)
 
     @classmethod
@@ -297,6 +311,8 @@ class Failed:
             record["attempts"],
             _ref_in(record, "through"),
             inherited="why" in record,
+            job=record.get("job", NO_JOB),
+            tries=record.get("tries", 0),
         )
 
 

@@ -10,7 +10,7 @@ from ..jobs import Action, Job, job_action
 from ..mapping.bounds import Budget
 from ..mapping.evaluate import Missing, Scope
 from ..properties import NO_PROPERTIES, Properties
-from ..records import Step
+from ..records import Cause, Step
 from ..refs import Json, Ref
 from ..resources import UNVERSIONED, Body, Wanted, parsed
 from ..schemas import ResourceType
@@ -93,9 +93,16 @@ class Answers(Contents):
         return bool(self.graph.behind([job.id])) and not self.is_stuck(job)
 
     def is_stuck(self, job: Job) -> bool:
-        """Whether a job could not be put to Heat, and waits for its next try."""
+        """Whether a job waits for its next try."""
         run = self.runs.get(job.id)
         return run is not None and run.step is Step.RETRY
+
+    def is_failing(self, ref: Ref) -> bool:
+        """Whether Heat has failed the last job on a resource, which waits for its next try."""
+        jobs = self.graph.on(ref)
+        if not jobs or not self.is_stuck(jobs[-1]):
+            return False
+        return self.runs[jobs[-1].id].cause == Cause.FAILED
 
     def namesake(self, ref: Ref, tenant: str) -> Ref | None:
         """Another resource that has the stack name of this one in the same tenant (``a_b`` with id

@@ -74,6 +74,8 @@ class Contents:
     """Resources whose version is to be tried once more though it was handled."""
     forced: Set[Ref]
     """Those of them whose stack in Heat is to be taken as it is: an operator decided so."""
+    asked: Set[Ref]
+    """Those of them for which an operator has asked."""
     dirty: Mapping[Ref, None]
     """Resources to be decided, in order of arrival."""
 
@@ -125,6 +127,7 @@ class Contents:
         self.unsettled = self._unsettled = set[Ref]()
         self.again = self._again = set[Ref]()
         self.forced = self._forced = set[Ref]()
+        self.asked = self._asked = set[Ref]()
         # The first one of a plain dict is found only past the gaps of all that were removed before
         # it: emptying a hundred thousand from the front takes seconds.
         self.dirty = self._dirty = OrderedDict[Ref, None]()
@@ -147,12 +150,17 @@ class Contents:
         else:
             self._unsettled.add(ref)
 
-    def try_again(self, *refs: Ref, force: bool = False) -> None:
+    def try_again(
+        self, *refs: Ref, asked: bool = False, force: bool = False
+    ) -> None:
         """The versions of these are to be tried once more though they were handled.
 
+        :param asked: an operator has asked for it.
         :param force: their stacks in Heat are to be taken as they are.
         """
         self._again.update(refs)
+        if asked:
+            self._asked.update(refs)
         if force:
             self._forced.update(refs)
         self.touch(*refs)
@@ -161,6 +169,7 @@ class Contents:
         """The version is handled: nobody asks for another try any more, and it is not held."""
         self._again.discard(ref)
         self._forced.discard(ref)
+        self._asked.discard(ref)
         self.set_held(ref, None)
 
     # What records say -----------------------------------------------------------------------------

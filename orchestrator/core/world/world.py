@@ -168,6 +168,7 @@ class World(Answers):
         self._reported.pop(ref, None)
         self._again.discard(ref)
         self._forced.discard(ref)
+        self._asked.discard(ref)
         self._unsettled.discard(ref)
         self.removals.done(ref)
 

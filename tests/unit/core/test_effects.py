@@ -267,6 +267,18 @@ def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
     }
 
 
+def test_a_try_that_heat_failed_is_counted_beside_the_run() -> None:
+    run = Run(Step.RETRY, retry=2, retries=3)
+    earlier = Failed(3, Action.CREATE, "x", N1, attempts=1, job=JOB.id, tries=1)
+    transaction = effects.fail_try(KEYS, JOB, BASIS, run, "no host", earlier)
+
+    assert transaction.requires == OURS
+    assert transaction.puts[RUN] == run.to_json()
+    assert Failed.from_json(transaction.puts[KEYS.below(KEYS.failed, N1)]) == Failed(
+        3, JOB.action, "no host", N1, attempts=2, job=JOB.id, tries=2
+    )
+
+
 def test_a_monitoring_link_marks_the_run() -> None:
     outputs = [{"output_key": "lb_monitoring_link", "output_value": "http://x"}]
 

@@ -9,6 +9,8 @@ import pytest
 from orchestrator.core import records
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import (
+    Duration,
+    Durations,
     Failed,
     Handled,
     Held,
@@ -167,8 +169,15 @@ OWN: list[Any] = [
     ),
     pytest.param(Held(2, N1, "waits"), id="held"),
     pytest.param(Held(2, P1, "waits", root=N1), id="held because another one is"),
+    pytest.param(
+        Durations({("port", Action.CREATE): Duration(3.25, 7)}, 2.5, "2026-11-27T21:49:01Z"),
+        id="durations",
+    ),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, through=P1), id="failed in a cycle"),
+    pytest.param(
+        Failed(2, Action.MODIFY, "why", N1, 3, job=JobId("j"), tries=2), id="failed, tried again"
+    ),
     pytest.param(
         Failed(2, Action.MODIFY, "why", N1, through=P1, inherited=True),
         id="failed because another one did",
