@@ -151,6 +151,10 @@ class Keys:
         return self.own + "failed/"
 
     @property
+    def built(self) -> str:
+        return self.own + "built/"
+
+    @property
     def retries(self) -> str:
         return self.own + "retry/"
 

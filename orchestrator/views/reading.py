@@ -226,6 +226,7 @@ class ReadSome:
             keys.handled,
             keys.held,
             keys.failed,
+            keys.built,
             keys.retries,
             keys.job_states,
         )

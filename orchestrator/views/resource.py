@@ -176,6 +176,7 @@ def _places(snapshot: Snapshot, ref: Ref) -> Iterator[tuple[str, str]]:
         if key.startswith(keys.runs) and _run_is_of(keys, key, ref):
             yield "run", key
     yield "job state", keys.below(keys.job_states, ref)
+    yield "built", keys.below(keys.built, ref)
     yield "stack", keys.below(keys.stacks, ref)
     yield "failed", keys.below(keys.failed, ref)
     yield "state", keys.below(keys.state, ref)

@@ -14,6 +14,7 @@ from ..core.keys import Keys
 from ..core.records import (
     UNREADABLE,
     Brake,
+    Built,
     Failed,
     Handled,
     Held,
@@ -90,6 +91,7 @@ class Snapshot:
     handled: dict[Ref, Handled] = field(default_factory=dict)
     held: dict[Ref, Held] = field(default_factory=dict)
     failed: dict[Ref, Failed] = field(default_factory=dict)
+    built: dict[Ref, Built] = field(default_factory=dict)
     retried: dict[Ref, bool] = field(default_factory=dict)
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
@@ -242,6 +244,7 @@ class Snapshot:
             keys.handled: self.handled,
             keys.held: self.held,
             keys.failed: self.failed,
+            keys.built: self.built,
             keys.retries: self.retried,
         }
 
@@ -255,6 +258,7 @@ class Snapshot:
             keys.handled: lambda kv: Handled.from_json(kv.value),
             keys.held: lambda kv: Held.from_json(kv.value),
             keys.failed: lambda kv: Failed.from_json(kv.value),
+            keys.built: lambda kv: Built.from_json(kv.value),
             keys.retries: lambda kv: True,
         }
         return readers[folder]

@@ -6,6 +6,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 """
 
 from .brakes import Brake, Identity, IdentityTrouble
+from .built import Built, digests_of
 from .contract import (
     READ_COMPLETE,
     JobState,
@@ -29,6 +30,7 @@ __all__ = [
     "READ_COMPLETE",
     "UNREADABLE",
     "Brake",
+    "Built",
     "Cause",
     "Failed",
     "Handled",
@@ -45,6 +47,7 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "digests_of",
     "failed_status",
     "is_monitoring_link",
     "read",
