@@ -23,6 +23,7 @@ from .finished import Finished
 from .health import Health
 from .leader import Leadership
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
@@ -138,11 +139,13 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._outputs = OutputsRead(self.world, self._store, self._keys)
         self._running = Running(
             self.world,
             self._store,
             self._keys,
             self._leadership,
+            outputs=self._outputs,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
             finished=self._finished,
@@ -206,6 +209,7 @@ class Term:
         folders = [
             *keys.config_folders,
             keys.runs,
+            keys.built,
             keys.retries,
             keys.schema_reload,
             keys.polls,
@@ -277,6 +281,7 @@ class Term:
         return max(min([_TICK, *due]), 0.0)
 
     def _settle(self) -> None:
+        self._outputs.read()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -293,6 +298,8 @@ class Term:
             self._note_config(entry)
         elif key.startswith(keys.runs):
             self._running.note(entry)
+        elif key.startswith(keys.built):
+            loading.take_in_built(self.world, keys, entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
         elif value is None:

@@ -117,6 +117,7 @@ def built_from(
         template.revision,
         digest_of(asked),
         {output: digest_of(outputs[output]) for output in in_order},
+        policies_of(job).follow,
     )
 
 

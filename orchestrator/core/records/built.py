@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from sys import intern
 
 from ..documents import digest_of
 from ..mapping.evaluate import OutputOf
+from ..policies import Follow
 from ..refs import JobId, Json, Ref
 
 _NOTHING_READ: Mapping[OutputOf, str] = {}
@@ -33,6 +34,20 @@ class Built:
     """The digest of the parameters, the template's variables and the timeout."""
     reads: Mapping[OutputOf, str] = field(default_factory=dict)
     """The outputs of other stacks that the mappings read, each with the digest of its value."""
+    follow: Follow | None = None
+    """What the template says about outputs that change; None: nothing, so the setting counts."""
+
+    def changed(
+        self, now: Callable[[Ref], Mapping[str, str]]
+    ) -> Iterator[OutputOf]:
+        """The outputs that were read and have another value now.
+
+        :param now: the digests of a stack's outputs, by key. An output that is not there, or that
+            Heat could not compute, does not count: nothing could be built from it.
+        """
+        for output, digest in self.reads.items():
+            if now(output.ref).get(output.key, digest) != digest:
+                yield output
 
     def to_json(self) -> str:
         record: dict[str, Json] = {
@@ -46,6 +61,8 @@ class Built:
                 [output.ref.type, output.ref.id, output.key, digest]
                 for output, digest in self.reads.items()
             ]
+        if self.follow is not None:
+            record["follow"] = self.follow.value
         return json.dumps(record)
 
     @classmethod
@@ -63,6 +80,7 @@ class Built:
             intern(record.get("revision", "")),
             record.get("parameters", ""),
             reads,
+            Follow(record["follow"]) if "follow" in record else None,
         )
 
 

@@ -64,6 +64,9 @@ class Handled:
     stack: str = ""
     """Heat's own id of the stack that an earlier job was given, where no stack record tells of it
     yet."""
+    followed: int = 0
+    """Along a circle of outputs: how many jobs in a row, up to this one, were made only because an
+    output had changed."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -115,6 +118,7 @@ class Handled:
             uncertain=self.uncertain,
             force=self.force,
             stack=self.stack,
+            followed=self.followed,
         )
         return json.dumps(record)
 
@@ -142,6 +146,7 @@ class Handled:
             uncertain=record.get("uncertain", "digest" not in record),
             force=record.get("force", False),
             stack=record.get("stack", ""),
+            followed=record.get("followed", 0),
         )
 
 
