@@ -109,6 +109,10 @@ class EventName(StrEnum):
         "output_circle",
         "Outputs go round in a circle and do not settle; the stack is held.",
     )
+    REVISION_NOT_KEPT = (
+        "revision_not_kept",
+        "A revision of a template is too large to be kept in etcd.",
+    )
     ROOT_REPAIRED = "root_repaired", "A version is tried again by itself."
     RECORD_UNREADABLE = "record_unreadable", "A record cannot be read."
     JOB_UNREADABLE = "job_unreadable", "A job cannot be read."

@@ -1,7 +1,7 @@
 """The outputs of stacks that others were built from: read once they may have changed.
 
-The stack records hold them. Of most jobs nothing is read: nobody was built from a stack that has just
-been created.
+The stack records hold them. Of most jobs nothing is read: a stack that has just been created has no
+users.
 """
 
 from __future__ import annotations

@@ -224,17 +224,19 @@ class Reconciler:
         world.set_lagging(ref, lagging)
         if told:
             return
-        event = EventName.OUTDATED
-        if lagging.circle:
-            event = EventName.OUTPUT_CIRCLE
-        count(event)
         fields = {
-            "event": event.value,
             "resource": str(ref),
             "outputs": [str(output) for output in lagging.outputs],
             "reason": lagging.why,
         }
-        log.warning("Stack outdated", extra=fields)
+        if lagging.circle:
+            count(EventName.OUTPUT_CIRCLE)
+            fields = {**fields, "event": "output_circle"}
+            log.warning("Stack held, outputs do not settle", extra=fields)
+        else:
+            count(EventName.OUTDATED)
+            fields = {**fields, "event": "outdated"}
+            log.warning("Stack outdated", extra=fields)
 
     def _hold(self, ref: Ref, decision: Hold) -> None:
         world, held = self.world, decision.held

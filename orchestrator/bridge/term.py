@@ -27,6 +27,7 @@ from .outputs import OutputsRead
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
+from .revisions import TemplateRevisions
 from .running import Running
 from .timers import Timers
 from .timing import Timing
@@ -153,6 +154,13 @@ class Term:
             timing=self._timing,
             clock=self._clock,
         )
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
+        )
         self._requests = Requests(
             self.world,
             self._store,
@@ -219,6 +227,7 @@ class Term:
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
         self._probing.begin()
+        self._revisions.begin()
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -312,10 +321,13 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
-            if isinstance(fact, TemplateChanged) and isinstance(
-                self.world.templates.get(fact.id), Template
-            ):
-                self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
+            if isinstance(fact, TemplateChanged):
+                self._template_changed(fact.id)
+
+    def _template_changed(self, template_id: str) -> None:
+        self._revisions.changed(template_id)
+        if isinstance(self.world.templates.get(template_id), Template):
+            self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
 
     def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
         """A worker tells of a poll of a tenant's stacks, or tells no more of it."""

@@ -10,8 +10,10 @@ from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
 from .ending import JobOutcome, end_job, end_stack, not_built
 from .leading import (
+    drop_revisions,
     end_reload,
     hold_deletions,
+    keep_revision,
     lead_for,
     refuse_identity,
     release_deletions,
@@ -44,6 +46,7 @@ __all__ = [
     "abandon",
     "claim",
     "clean",
+    "drop_revisions",
     "end_job",
     "end_reload",
     "end_stack",
@@ -51,6 +54,7 @@ __all__ = [
     "give_time_up",
     "hold",
     "hold_deletions",
+    "keep_revision",
     "lead_for",
     "mark_ended",
     "move",

@@ -22,6 +22,7 @@ from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
+from .revisions import TemplateRevision
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "TemplateRevision",
     "digests_of",
     "failed_status",
     "is_monitoring_link",

@@ -27,7 +27,7 @@ N1, N2, P1, P2, P3, S1 = network("n1"), network("n2"), port("p1"), port("p2"), p
 CREATED, MODIFIED = ("CREATE_COMPLETED", 1), ("MODIFY_COMPLETED", 1)
 
 
-class Cloud:
+class ChangingHeat:
     """Heat: what the stacks give as their output ``id``, by name; what is not named gives its name."""
 
     def __init__(self) -> None:
@@ -45,12 +45,12 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud() -> Cloud:
-    return Cloud()
+def cloud() -> ChangingHeat:
+    return ChangingHeat()
 
 
 @pytest.fixture
-def system(cloud: Cloud) -> Iterator[System]:
+def system(cloud: ChangingHeat) -> Iterator[System]:
     """Two networks, two ports on the first and one on the second, a server with the first port."""
     with System(outcome=cloud) as running:
         for ref in (N1, N2):
@@ -91,7 +91,7 @@ def parameter(system: System, stack: str, name: str) -> Json:
 
 
 def test_users_of_a_changed_output_are_updated_once_and_nobody_else(
-    system: System, cloud: Cloud
+    system: System, cloud: ChangingHeat
 ) -> None:
     cloud.outputs["network_n1"] = "another"
     before = len(system.asked())
@@ -116,7 +116,7 @@ def test_the_same_value_updates_nobody(system: System) -> None:
     assert since(system, before) == {("update", "network_n1"): 1}
 
 
-def test_a_change_goes_on_as_long_as_outputs_change(system: System, cloud: Cloud) -> None:
+def test_a_change_goes_on_as_long_as_outputs_change(system: System, cloud: ChangingHeat) -> None:
     cloud.outputs |= {"network_n1": "another", "port_p1": "moved"}
     before = len(system.asked())
     system.put(N1, 2)
@@ -127,7 +127,7 @@ def test_a_change_goes_on_as_long_as_outputs_change(system: System, cloud: Cloud
 
 
 def test_what_changes_while_nobody_leads_is_found_by_the_next_leader(
-    system: System, cloud: Cloud
+    system: System, cloud: ChangingHeat
 ) -> None:
     """By level: a worker writes the network's end, and removes the job, while nobody leads."""
     cloud.outputs["network_n1"] = "another"
@@ -151,7 +151,7 @@ def test_what_changes_while_nobody_leads_is_found_by_the_next_leader(
 
 
 def test_the_next_leader_makes_the_jobs_that_the_one_before_has_not_made(
-    system: System, cloud: Cloud
+    system: System, cloud: ChangingHeat
 ) -> None:
     """etcd is away once one of the two jobs is made."""
     cloud.outputs["network_n1"] = "another"
@@ -167,7 +167,7 @@ def test_the_next_leader_makes_the_jobs_that_the_one_before_has_not_made(
 
 
 def test_a_stack_of_an_earlier_release_is_never_outdated_until_it_is_built_again(
-    system: System, cloud: Cloud
+    system: System, cloud: ChangingHeat
 ) -> None:
     system.store.delete(system.keys.below(system.keys.built, P1))
     settle(system)
@@ -187,7 +187,7 @@ def test_a_stack_of_an_earlier_release_is_never_outdated_until_it_is_built_again
     assert since(system, before)[("update", "port_p1")] == 1
 
 
-def test_users_wait_until_a_failed_change_is_repaired(system: System, cloud: Cloud) -> None:
+def test_users_wait_until_a_failed_change_is_repaired(system: System, cloud: ChangingHeat) -> None:
     cloud.outputs["network_n1"] = "another"
     cloud.failing.add("network_n1")
     before = len(system.asked())
@@ -206,7 +206,7 @@ def test_users_wait_until_a_failed_change_is_repaired(system: System, cloud: Clo
     }
 
 
-def test_a_failed_resource_follows_nothing(system: System, cloud: Cloud) -> None:
+def test_a_failed_resource_follows_nothing(system: System, cloud: ChangingHeat) -> None:
     cloud.failing.add("port_p1")
     system.put(P1, 2, network_id="n1")
     settle(system)
@@ -220,7 +220,7 @@ def test_a_failed_resource_follows_nothing(system: System, cloud: Cloud) -> None
 
 @pytest.mark.parametrize("said", ["report", "never"])
 def test_a_template_may_keep_its_stacks_as_they_are(
-    system: System, cloud: Cloud, said: str, caplog: pytest.LogCaptureFixture
+    system: System, cloud: ChangingHeat, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     network_id = "Mnetwork:network_id:id"
     push(system, "port", name="Pname", network=network_id, heat_rebuild=f"C{said}")
@@ -239,7 +239,9 @@ def test_a_template_may_keep_its_stacks_as_they_are(
     assert since(system, before)[("update", "port_p1")] == 1
 
 
-def test_the_setting_counts_where_the_template_says_nothing(system: System, cloud: Cloud) -> None:
+def test_the_setting_counts_where_the_template_says_nothing(
+    system: System, cloud: ChangingHeat
+) -> None:
     system.term.world.follow = Follow.REPORT
     cloud.outputs["network_n1"] = "another"
     before = len(system.asked())
@@ -261,7 +263,7 @@ def test_a_template_that_changed_updates_nobody(system: System) -> None:
 
 
 def test_what_cannot_be_rebuilt_stays_complete_and_is_rebuilt_when_it_can(
-    system: System, cloud: Cloud
+    system: System, cloud: ChangingHeat
 ) -> None:
     body = {"id": "port", "template_file": HOT, "parameter_mappings": {"name": "Xwhat"}}
     system.store.put("/config/v2.0/heat_templates/port", json.dumps({"body": body}))
@@ -281,7 +283,7 @@ def test_what_cannot_be_rebuilt_stays_complete_and_is_rebuilt_when_it_can(
     assert not system.term.world.lagging
 
 
-def test_an_output_that_is_gone_updates_nobody(system: System, cloud: Cloud) -> None:
+def test_an_output_that_is_gone_updates_nobody(system: System, cloud: ChangingHeat) -> None:
     before = len(system.asked())
     system.outcome = lambda stack: {"outputs": []}
     system.put(N1, 2)
@@ -290,7 +292,7 @@ def test_an_output_that_is_gone_updates_nobody(system: System, cloud: Cloud) -> 
     assert since(system, before) == {("update", "network_n1"): 1}
 
 
-def test_a_circle_of_outputs_that_settles_is_followed(system: System, cloud: Cloud) -> None:
+def test_a_circle_of_outputs_that_settles_is_followed(system: System, cloud: ChangingHeat) -> None:
     make_circle(system)
     cloud.outputs["node_a"] = "another"
     before = len(system.asked())
@@ -301,7 +303,7 @@ def test_a_circle_of_outputs_that_settles_is_followed(system: System, cloud: Clo
 
 
 def test_a_circle_that_does_not_settle_is_held_after_two_rounds_and_named(
-    system: System, cloud: Cloud, caplog: pytest.LogCaptureFixture
+    system: System, cloud: ChangingHeat, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_circle(system)
     values = iter(range(1000))
@@ -331,7 +333,7 @@ def make_circle(system: System) -> None:
 
 
 def test_two_thousand_users_are_updated_once_each_and_never_more_at_once_than_allowed(
-    cloud: Cloud,
+    cloud: ChangingHeat,
 ) -> None:
     system = System(outcome=cloud)
     users = [port(f"u{number}") for number in range(2_000)]
