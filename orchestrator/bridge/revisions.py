@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from ..clients.store import Store
 from ..clock import Clock
@@ -73,9 +72,7 @@ class TemplateRevisions:
         self._remove(template_id, stored.keys() - needed)
 
     def _keep(self, template: Template) -> None:
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
-        since = f"{now:%Y-%m-%dT%H:%M:%SZ}"
-        revision = TemplateRevision.of(template, since)
+        revision = TemplateRevision.of(template, self._clock.stamp())
         try:
             kept = effects.keep_revision(self._keys, revision)
         except InvalidInput as error:

@@ -21,7 +21,7 @@ from ..core.refs import Ref
 from ..core.schema_list import Trouble
 from ..views.following import follow
 from ..views.jobs import JobView, Stage
-from ..views.overview import FailureGroup, Overview, overview
+from ..views.overview import FailureGroup, Overview, outdated_by_cause, overview
 from ..views.standings import Phase, Standing
 from .exits import Exit
 from .output import (
@@ -60,7 +60,7 @@ _PHASE_STYLES = {
 _WIDE = frozenset({"reason", "error", "note", "ids"})
 """Columns that take what room there is."""
 _EXAMPLES = 3
-"""How many ids of a type are named."""
+"""How many ids of a type, or of one cause, are named."""
 
 Parts = Iterator[Section | Text]
 
@@ -70,6 +70,13 @@ def exit_of(found: Overview) -> Exit:
     if found.well:
         return Exit.OK
     return Exit.PROBLEM
+
+
+def standing_text(standing: Standing) -> Text:
+    """The word for where a resource stands: also whether its stack is outdated."""
+    if standing.outdated:
+        return Text("outdated", DOUBT)
+    return phase_text(standing.phase)
 
 
 def phase_text(phase: Phase) -> Text:
@@ -263,9 +270,19 @@ def _troubles(found: Overview) -> Parts:
         ),
         ("Ignored", found.stale, DOUBT),
         ("Broken: what they were built from is gone", found.broken, BAD),
+        ("Held: outputs do not settle", found.restless, BAD),
         ("Written twice with one version", found.rewritten, DOUBT),
     ):
         yield from _section(title, because, _reasons(standings), style)
+    yield from _section(
+        "Outdated",
+        ("what has changed", "number", "ids"),
+        [
+            (cause, str(len(members)), _some(members))
+            for cause, members in outdated_by_cause(found).items()
+        ],
+        DOUBT,
+    )
     rejected = list((found.rejected or {}).items())
     yield from _section("Rejected", ("key", "reason"), rejected, BAD)
 
@@ -293,6 +310,13 @@ def _section(
 
 def _reasons(standings: Iterable[Standing]) -> list[tuple[str, str, str]]:
     return [(str(s.ref), _version(s), s.reason) for s in standings]
+
+
+def _some(standings: Sequence[Standing]) -> str:
+    names = ", ".join(str(s.ref) for s in standings[:_EXAMPLES])
+    if len(standings) > _EXAMPLES:
+        return f"{names} and {len(standings) - _EXAMPLES} more"
+    return names
 
 
 def _held(standing: Standing) -> tuple[str, str, str, str]:

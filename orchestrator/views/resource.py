@@ -42,6 +42,7 @@ class ResourceView:
             "id": standing.ref.id,
             "phase": standing.phase.value,
             "reason": standing.reason,
+            "outdated": standing.outdated and standing.outdated.to_json(),
             "wanted": self.wanted,
             "recorded": self.recorded,
             "reported": self.reported,

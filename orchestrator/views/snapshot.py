@@ -93,6 +93,8 @@ class Snapshot:
     failed: dict[Ref, Failed] = field(default_factory=dict)
     built: dict[Ref, Built] = field(default_factory=dict)
     retried: dict[Ref, bool] = field(default_factory=dict)
+    revisions: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By template: its revisions that are kept, each with the mod revision of its record."""
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
     leader: Mapping[str, Json] | None = None
@@ -119,6 +121,11 @@ class Snapshot:
         return sorted(
             found, key=lambda ref: (order.get(ref.type, len(order)), ref)
         )
+
+    def revision_in_force(self, template_id: str) -> str:
+        """The revision of a template that the leader wrote last; empty when none is kept."""
+        kept = self.revisions.get(template_id, {})
+        return max(kept, key=kept.__getitem__, default="")
 
     # Keeping up -----------------------------------------------------------------------------------
 
@@ -190,12 +197,15 @@ class Snapshot:
         return True
 
     def _put_job(self, kv: KeyValue) -> bool:
-        """Take in a job, a run or a poll; whether this is one."""
+        """Take in a job, a run, a template's revision or a poll; whether this is one."""
         keys, key, value = self.keys, kv.key, kv.value
         if key.startswith(keys.jobs):
             _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
         elif key.startswith(keys.runs):
             _keep(self.runs, keys.run_job(key), lambda: Run.from_json(value))
+        elif key.startswith(keys.revisions):
+            template, revision = keys.revision_of(key)
+            self.revisions.setdefault(template, {})[revision] = kv.revision
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
@@ -273,6 +283,9 @@ class Snapshot:
             self.jobs.pop(keys.job_id(key), None)
         elif key.startswith(keys.runs):
             self.runs.pop(keys.run_job(key), None)
+        elif key.startswith(keys.revisions):
+            template, revision = keys.revision_of(key)
+            self.revisions.get(template, {}).pop(revision, None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
         elif key in (single := self._single()):

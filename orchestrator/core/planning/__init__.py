@@ -39,9 +39,11 @@ from .decisions import (
     Start,
 )
 from .failing import Over, fails_with
+from .following import Changed, follow_of
 
 __all__ = [
     "SCHEMA_TYPE",
+    "Changed",
     "Clean",
     "Decision",
     "First",
@@ -56,5 +58,6 @@ __all__ = [
     "Start",
     "decide",
     "fails_with",
+    "follow_of",
     "refuse",
 ]

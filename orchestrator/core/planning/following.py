@@ -7,20 +7,24 @@ See "Outputs flow" in docs/decisions.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from ...errors import MappingError
 from .. import policies
 from ..mapping.evaluate import Missing, OutputOf, plain
 from ..policies import Follow
+from ..records import Built, Handled
 from ..refs import Json, Ref
 from ..resources import Wanted
 from ..templates import TEMPLATE_TYPE, Template
 from ..world import Lagging, World
 from .decisions import Decision, Hold, Nothing, Outdated, Refusal, Start
 
+BuiltFrom: TypeAlias = Callable[[Ref], Built | None]
+"""What the stack of a resource was built from, as far as it is known."""
 ROUNDS = 2
 """How often in a row each member of a circle is updated because an output of another changed."""
 
@@ -34,6 +38,29 @@ class Changed:
     """The circle of outputs that leads from the resource back to it; empty when there is none."""
     followed: int = 0
     """Along that circle: how many jobs in a row, with the one to be made, follow an output."""
+
+    @classmethod
+    def of(
+        cls,
+        ref: Ref,
+        outputs: tuple[OutputOf, ...],
+        handled: Mapping[Ref, Handled],
+        built_from: BuiltFrom,
+    ) -> Changed:
+        """The same, with the circle that the outputs are part of.
+
+        :param handled: what was handled last of each resource.
+        """
+        ways = {
+            other: way
+            for other in dict.fromkeys(output.ref for output in outputs)
+            if (way := _way_back(built_from, other, ref))
+        }
+        if not ways:
+            return cls(outputs)
+        longest = max(ways.values(), key=len)
+        jobs = (handled[other].followed for other in ways if other in handled)
+        return cls(outputs, longest, 1 + max(jobs, default=0))
 
     @property
     def restless(self) -> bool:
@@ -54,19 +81,10 @@ def changed(world: World, ref: Ref) -> Changed | None:
     outputs = world.changed_outputs(ref)
     if not outputs:
         return None
-    ways = {
-        output.ref: way
-        for output in outputs
-        if (way := _way_back(world, output.ref, ref))
-    }
-    if not ways:
-        return Changed(outputs)
-    followed = 1 + max(world.handled[other].followed for other in ways)
-    longest = max(ways.values(), key=len)
-    return Changed(outputs, longest, followed)
+    return Changed.of(ref, outputs, world.handled, world.built_from.get)
 
 
-def _way_back(world: World, start: Ref, ref: Ref) -> tuple[Ref, ...]:
+def _way_back(built_from: BuiltFrom, start: Ref, ref: Ref) -> tuple[Ref, ...]:
     """The circle that an output of *ref* goes round, by *start* back to *ref*, in the order in
     which one is built from the other; empty when there is none."""
     came_from: dict[Ref, Ref] = {start: ref}
@@ -74,10 +92,10 @@ def _way_back(world: World, start: Ref, ref: Ref) -> tuple[Ref, ...]:
     for here in queue:
         if here == ref:
             return _way(ref, came_from)
-        built = world.built_from.get(here)
+        built = built_from(here)
         if built is None:
             continue
-        for there in {output.ref: None for output in built.reads}:
+        for there in dict.fromkeys(output.ref for output in built.reads):
             if there not in came_from:
                 came_from[there] = here
                 queue.append(there)
