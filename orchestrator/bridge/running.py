@@ -22,6 +22,7 @@ from .durations import Stopwatch
 from .finished import Finished
 from .leader import Leadership
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .timing import Timing
 
@@ -41,6 +42,7 @@ class Running:
         keys: Keys,
         leadership: Leadership,
         *,
+        outputs: OutputsRead,
         dispatcher: Dispatcher,
         outcomes: Outcomes,
         finished: Finished,
@@ -54,6 +56,7 @@ class Running:
         self._outcomes, self._finished = outcomes, finished
         self._probing, self._clock = probing, clock
         self._stopwatch = stopwatch
+        self._outputs = outputs
         self._in_heat_long = timing.in_heat_long
         self._deadlines = Deadlines(timing.limits, clock.monotonic)
         self._skew = Skew(clock)
@@ -99,6 +102,8 @@ class Running:
         before = self._world.stacks.get(ref)
         self._dispatcher.over(job, fact.tenant)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
+        if run.complete and run.live:
+            self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
 

@@ -20,7 +20,7 @@ from ..core.records import Run, SchemaTrouble
 from ..core.refs import Ref
 from ..views.following import follow
 from ..views.jobs import JobView, Stage, is_failing, next_retry
-from ..views.overview import FailureGroup, Overview, overview
+from ..views.overview import FailureGroup, Overview, outdated_by_cause, overview
 from ..views.standings import Phase, Standing
 from .exits import Exit
 from .output import (
@@ -59,7 +59,7 @@ _PHASE_STYLES = {
 _WIDE = frozenset({"reason", "error", "note", "ids"})
 """Columns that take what room there is."""
 _EXAMPLES = 3
-"""How many ids of a type are named."""
+"""How many ids of a type, or of one cause, are named."""
 
 Parts = Iterator[Section | Text]
 
@@ -69,6 +69,13 @@ def exit_of(found: Overview) -> Exit:
     if found.well:
         return Exit.OK
     return Exit.PROBLEM
+
+
+def standing_text(standing: Standing) -> Text:
+    """The word for where a resource stands: also whether its stack is outdated."""
+    if standing.outdated:
+        return Text("outdated", DOUBT)
+    return phase_text(standing.phase)
 
 
 def phase_text(phase: Phase) -> Text:
@@ -264,9 +271,19 @@ def _troubles(found: Overview) -> Parts:
         ),
         ("Ignored", found.stale, DOUBT),
         ("Broken: what they were built from is gone", found.broken, BAD),
+        ("Held: outputs do not settle", found.restless, BAD),
         ("Written twice with one version", found.rewritten, DOUBT),
     ):
         yield from _section(title, because, _reasons(standings), style)
+    yield from _section(
+        "Outdated",
+        ("what has changed", "number", "ids"),
+        [
+            (cause, str(len(members)), _some(members))
+            for cause, members in outdated_by_cause(found).items()
+        ],
+        DOUBT,
+    )
     rejected = list((found.rejected or {}).items())
     yield from _section("Rejected", ("key", "reason"), rejected, BAD)
 
@@ -294,6 +311,13 @@ def _section(
 
 def _reasons(standings: Iterable[Standing]) -> list[tuple[str, str, str]]:
     return [(str(s.ref), _version(s), s.reason) for s in standings]
+
+
+def _some(standings: Sequence[Standing]) -> str:
+    names = ", ".join(str(s.ref) for s in standings[:_EXAMPLES])
+    if len(standings) > _EXAMPLES:
+        return f"{names} and {len(standings) - _EXAMPLES} more"
+    return names
 
 
 def _held(standing: Standing) -> tuple[str, str, str, str]:

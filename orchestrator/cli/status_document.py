@@ -34,6 +34,7 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         "stale": _standings(found.stale),
         "unconfirmed": _standings(found.unconfirmed),
         "broken": _standings(found.broken),
+        "outdated": [_outdated(standing) for standing in found.outdated],
         "deleted": _standings(found.deleted),
         "rewritten": _standings(found.rewritten),
         "rejected": [
@@ -84,6 +85,11 @@ def _standing(standing: Standing) -> dict[str, Json]:
         "version": standing.version,
         "reason": standing.reason,
     }
+
+
+def _outdated(standing: Standing) -> dict[str, Json]:
+    assert standing.outdated is not None
+    return {**_standing(standing), **standing.outdated.to_json()}
 
 
 def _held(standing: Standing) -> dict[str, Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from math import isfinite
 
 from .refs import Json
@@ -106,3 +107,13 @@ def _inner(name: str, value: Json) -> Json:
         return json.loads(value)
     except (ValueError, RecursionError):
         return f"({len(value)} characters that are not JSON)"
+
+
+DIGEST = 9
+"""Bytes of a digest: two of a million different values are the same with a chance of one in a
+billion."""
+
+
+def digest_of(value: Json) -> str:
+    """A short name of a JSON value: equal for equal values."""
+    return blake2b(canonical(value).encode(), digest_size=DIGEST).hexdigest()

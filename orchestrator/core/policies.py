@@ -23,7 +23,8 @@ releases."""
 TIMEOUT = "heat_timeout"
 ON_FAILURE = "heat_on_failure"
 RETRIES = "heat_retries"
-RESERVED = (TIMEOUT, ON_FAILURE, RETRIES)
+REBUILD = "heat_rebuild"
+RESERVED = (TIMEOUT, ON_FAILURE, RETRIES, REBUILD)
 
 LONGEST_TIMEOUT = 24 * 60
 """Minutes. Heat itself takes more, an operator waiting for it does not."""
@@ -42,6 +43,17 @@ class OnFailure(StrEnum):
     """Leave it as it is until an operator asks for another try."""
 
 
+class Follow(StrEnum):
+    """What happens to a stack when an output of another one changes that it was built from."""
+
+    AUTO = "auto"
+    """It is updated, at the same version."""
+    REPORT = "report"
+    """It stays as it is, and is shown as outdated."""
+    NEVER = "never"
+    """It stays as it is, and is not shown as outdated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policies:
     """What the reserved mappings of a template say of one resource."""
@@ -52,6 +64,8 @@ class Policies:
     retries: int = 0
     """How often a job asks again after Heat has failed its stack, before the version is
     reported as failed."""
+    follow: Follow | None = None
+    """Whether the stack follows the outputs of others; None: as the setting says."""
 
 
 DEFAULTS = Policies()
@@ -75,6 +89,7 @@ def lenient(values: Mapping[str, Json]) -> Policies:
         _minutes(values.get(TIMEOUT)),
         _on_failure(values.get(ON_FAILURE)) or DEFAULTS.on_failure,
         _number(values.get(RETRIES)) or DEFAULTS.retries,
+        _follow(values.get(REBUILD)),
     )
 
 
@@ -115,10 +130,18 @@ def _on_failure(value: Json) -> OnFailure | None:
     return None
 
 
+def _follow(value: Json) -> Follow | None:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return Follow(value)
+    return None
+
+
 _READERS: Mapping[str, Callable[[Json], object | None]] = {
     TIMEOUT: _minutes,
     ON_FAILURE: _on_failure,
     RETRIES: _number,
+    REBUILD: _follow,
 }
 """By name, what makes a value of JSON the value of the policy; None: it cannot be used."""
 
@@ -126,6 +149,7 @@ _EXPECTED = {
     TIMEOUT: f"whole minutes from 1 to {LONGEST_TIMEOUT}",
     ON_FAILURE: f"one of {', '.join(OnFailure)}",
     RETRIES: f"a whole number from 0 to {MOST_RETRIES}",
+    REBUILD: f"one of {', '.join(Follow)}",
 }
 
 

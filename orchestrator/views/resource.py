@@ -42,6 +42,7 @@ class ResourceView:
             "id": standing.ref.id,
             "phase": standing.phase.value,
             "reason": standing.reason,
+            "outdated": standing.outdated and standing.outdated.to_json(),
             "wanted": self.wanted,
             "recorded": self.recorded,
             "reported": self.reported,
@@ -176,6 +177,7 @@ def _places(snapshot: Snapshot, ref: Ref) -> Iterator[tuple[str, str]]:
         if key.startswith(keys.runs) and _run_is_of(keys, key, ref):
             yield "run", key
     yield "job state", keys.below(keys.job_states, ref)
+    yield "built", keys.below(keys.built, ref)
     yield "stack", keys.below(keys.stacks, ref)
     yield "failed", keys.below(keys.failed, ref)
     yield "state", keys.below(keys.state, ref)

@@ -13,6 +13,7 @@ from ..core.keys import Keys
 from ..core.records import (
     UNREADABLE,
     Brake,
+    Built,
     Failed,
     Handled,
     Held,
@@ -92,7 +93,10 @@ class Snapshot:
     handled: dict[Ref, Handled] = field(default_factory=dict)
     held: dict[Ref, Held] = field(default_factory=dict)
     failed: dict[Ref, Failed] = field(default_factory=dict)
+    built: dict[Ref, Built] = field(default_factory=dict)
     retried: dict[Ref, bool] = field(default_factory=dict)
+    revisions: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By template: its revisions that are kept, each with the mod revision of its record."""
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
     leader: LeaderRecord | None = None
@@ -119,6 +123,11 @@ class Snapshot:
         return sorted(
             found, key=lambda ref: (order.get(ref.type, len(order)), ref)
         )
+
+    def revision_in_force(self, template_id: str) -> str:
+        """The revision of a template that the leader wrote last; empty when none is kept."""
+        kept = self.revisions.get(template_id, {})
+        return max(kept, key=kept.__getitem__, default="")
 
     # Keeping up -----------------------------------------------------------------------------------
 
@@ -193,12 +202,15 @@ class Snapshot:
         return True
 
     def _put_job(self, kv: KeyValue) -> bool:
-        """Take in a job, a run or a poll; whether this is one."""
+        """Take in a job, a run, a template's revision or a poll; whether this is one."""
         keys, key, value = self.keys, kv.key, kv.value
         if key.startswith(keys.jobs):
             _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
         elif key.startswith(keys.runs):
             _keep(self.runs, keys.run_job(key), lambda: Run.from_json(value))
+        elif key.startswith(keys.revisions):
+            template, revision = keys.revision_of(key)
+            self.revisions.setdefault(template, {})[revision] = kv.revision
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
@@ -247,6 +259,7 @@ class Snapshot:
             keys.handled: self.handled,
             keys.held: self.held,
             keys.failed: self.failed,
+            keys.built: self.built,
             keys.retries: self.retried,
         }
 
@@ -260,6 +273,7 @@ class Snapshot:
             keys.handled: lambda kv: Handled.from_json(kv.value),
             keys.held: lambda kv: Held.from_json(kv.value),
             keys.failed: lambda kv: Failed.from_json(kv.value),
+            keys.built: lambda kv: Built.from_json(kv.value),
             keys.retries: lambda kv: True,
         }
         return readers[folder]
@@ -274,6 +288,9 @@ class Snapshot:
             self.jobs.pop(keys.job_id(key), None)
         elif key.startswith(keys.runs):
             self.runs.pop(keys.run_job(key), None)
+        elif key.startswith(keys.revisions):
+            template, revision = keys.revision_of(key)
+            self.revisions.get(template, {}).pop(revision, None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
         elif key in (single := self._single()):

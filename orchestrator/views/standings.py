@@ -17,6 +17,7 @@ from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
 from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
+from .outdated import Comparison, OutdatedStack
 from .snapshot import ReportedState, Snapshot
 
 
@@ -67,6 +68,8 @@ class Standing:
     since: float = 0.0
     """When its job was first taken, of those in trouble: seconds since the epoch by the worker's
     clock."""
+    outdated: OutdatedStack | None = None
+    """What has changed that its stack was built from, of those that are complete."""
 
 
 @dataclass(slots=True)
@@ -92,8 +95,10 @@ class Progress:
         default_factory=lambda: defaultdict(list)
     )
     _known: dict[Ref, Standing] = field(default_factory=dict)
+    _comparison: Comparison = field(init=False)
 
     def __post_init__(self) -> None:
+        self._comparison = Comparison(self.snapshot, self.looked.records)
         for job in self.snapshot.jobs.values():
             self._jobs[job.ref].append(job)
 
@@ -289,7 +294,9 @@ class Progress:
         if lost := self._lost(ref):
             reason = f"was built from {lost}, which is gone"
             return Standing(ref, Phase.BROKEN, reason, version)
-        return Standing(ref, Phase.COMPLETE, "", version)
+        outdated = self._comparison.of(ref)
+        reason = outdated.reason if outdated else ""
+        return Standing(ref, Phase.COMPLETE, reason, version, outdated=outdated)
 
     def _lost(self, ref: Ref) -> Ref | None:
         """A resource from which this one was built, and which is not there any more."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from orchestrator.core import effects, rendering, stacks
 from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action, Job
-from orchestrator.core.records import Run, Step
+from orchestrator.core.records import Built, Run, Step
 from orchestrator.core.resources import tenant_fault
 from orchestrator.errors import (
     HeatUnavailable,
@@ -20,7 +20,7 @@ from orchestrator.errors import (
 )
 
 from ..context import WorkerContext
-from .inputs import prepare
+from .inputs import Prepared, prepare
 from .work import Work, is_built
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,14 @@ class Attempt:
     """One try of a job.
 
     *asked* becomes true directly before Heat is asked to change something, *met* when Heat shows a
-    stack that says by its tags that it is the resource's.
+    stack that says by its tags that it is the resource's. *built* is what the request was made of
+    that Heat has taken.
     """
 
     work: Work
     asked: bool = False
     met: bool = False
+    built: Built | None = None
 
     @property
     def tags(self) -> str:
@@ -61,14 +63,16 @@ def ask(context: WorkerContext, attempt: Attempt) -> Run | JobOutcome:
 
 
 def _create(
-    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+    context: WorkerContext, attempt: Attempt, prepared: Prepared
 ) -> Run:
     before, attempt.asked = attempt.asked, True
+    attempt.built = prepared.built
+    request = prepared.request
     try:
         return _waiting(
             context,
-            context.heat.create(prepared, attempt.tags),
-            prepared.timeout_mins,
+            context.heat.create(request, attempt.tags),
+            request.timeout_mins,
         )
     except StackExists:
         attempt.asked = before  # Of this request, Heat has made nothing.
@@ -88,7 +92,7 @@ def _waiting(
 
 
 def _ask_change(
-    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+    context: WorkerContext, attempt: Attempt, prepared: Prepared
 ) -> Run | JobOutcome:
     """Update the stack that is there, or build it when there is none."""
     work, job = attempt.work, attempt.work.job
@@ -98,12 +102,13 @@ def _ask_change(
     )
     match _next_request(context, work, stack):
         case stacks.Asked(stack):
-            return _waiting(context, stack.id, prepared.timeout_mins)
+            attempt.built = prepared.as_taken(work.basis.job)
+            return _waiting(context, stack.id, prepared.request.timeout_mins)
         case stacks.Create():
             return _create_absent(context, attempt, prepared)
         case stacks.Update(stack):
             _update(context, attempt, prepared, stack)
-            return _waiting(context, stack.id, prepared.timeout_mins)
+            return _waiting(context, stack.id, prepared.request.timeout_mins)
         case stacks.Delete(stack):
             attempt.asked = True
             context.heat.delete(job.tenant, stack)
@@ -133,7 +138,7 @@ def _leave(work: Work, leave: stacks.Leave) -> JobOutcome:
 
 
 def _create_absent(
-    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+    context: WorkerContext, attempt: Attempt, prepared: Prepared
 ) -> Run | JobOutcome:
     """Build the stack that Heat does not show."""
     try:
@@ -149,12 +154,12 @@ def _create_absent(
 def _update(
     context: WorkerContext,
     attempt: Attempt,
-    prepared: rendering.StackRequest,
+    prepared: Prepared,
     stack: stacks.Stack,
 ) -> None:
-    attempt.asked = True
+    attempt.asked, attempt.built = True, prepared.built
     try:
-        context.heat.update(prepared, stack, attempt.tags)
+        context.heat.update(prepared.request, stack, attempt.tags)
     except StackMissing as error:
         raise HeatUnavailable(
             f"the stack went away meanwhile: {error}"

@@ -129,7 +129,7 @@ def _write_end(context: WorkerContext, work: Work, ended: JobOutcome) -> None:
     """Both halves of the end. A crash between them repeats the first, which changes nothing."""
     keys, job = context.keys, work.job
     if not context.store.commit(
-        effects.end_stack(keys, job, work.basis, ended)
+        effects.end_stack(keys, job, work.basis, ended, work.built)
     ):
         return
     faults.reach("worker-after-stack")

@@ -215,6 +215,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "stale": [],
         "unconfirmed": [],
         "broken": [],
+        "outdated": [],
         "deleted": [],
         "trouble": [],
         "rewritten": [],

@@ -25,6 +25,7 @@ from ...core.forecast.plans import Change, Plan
 from ...core.forecast.reads import Reads
 from ...core.jobs import job_ref
 from ...core.keys import Keys
+from ...core.policies import Follow
 from ...core.records import UNREADABLE, Durations, StackRecord
 from ...core.refs import JobId, Json, Ref
 from ...core.removals import BrakeLimits
@@ -67,6 +68,7 @@ class PlanGround:
     templates: Mapping[str, Template]
     brake: BrakeLimits
     render: Render
+    follow: Follow = Follow.AUTO
 
     @classmethod
     def of(cls, doors: Session) -> PlanGround:
@@ -76,7 +78,8 @@ class PlanGround:
         )
         templates = doors.catalogue.templates
         render = renderer.shared().render
-        return cls(doors.store, doors.keys, templates, brake, render)
+        follow = settings.follow_outputs
+        return cls(doors.store, doors.keys, templates, brake, render, follow)
 
 
 def make(ground: PlanGround, edits: Edits) -> MadePlan:
@@ -103,7 +106,7 @@ def _uncollected() -> Iterator[None]:
 
 def _make(ground: PlanGround, edits: Edits) -> MadePlan:
     keys, store = ground.keys, Overlay(ground.store)
-    loaded = loading.load(store, keys, ground.templates)
+    loaded = loading.load(store, keys, ground.templates, follow=ground.follow)
     before = Before.of(loaded.world)
     outputs = _outputs(store, keys)
     rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
@@ -126,8 +129,12 @@ def _make(ground: PlanGround, edits: Edits) -> MadePlan:
         noted, asked = _about(rehearsal, changes)
     writes = _writes(store.written)
     relied = _relied_on(store, keys, noted, asked, writes)
-    took = estimate(changes, _durations(ground.store, keys))
-    plan = Plan(store.revision, relied, changes, took)
+    plan = Plan(
+        store.revision,
+        relied,
+        changes,
+        estimate(changes, _durations(ground.store, keys)),
+    )
     return MadePlan(plan, writes, undecided, explainer.requests)
 
 

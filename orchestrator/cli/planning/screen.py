@@ -171,9 +171,7 @@ def _followers(change: Change) -> Iterator[Text]:
     if always:
         yield from _wrapped("then", _some(always))
     if output:
-        yield from _wrapped(
-            "if an output changes", f"outdated: {_some(output)}"
-        )
+        yield from _wrapped("if an output changes", f"updated: {_some(output)}")
 
 
 def _preview(heat: Json) -> Iterator[Text]:

@@ -10,8 +10,10 @@ from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
 from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
+    drop_revisions,
     end_reload,
     hold_deletions,
+    keep_revision,
     lead_for,
     refuse_identity,
     release_deletions,
@@ -45,6 +47,7 @@ __all__ = [
     "abandon",
     "claim",
     "clean",
+    "drop_revisions",
     "end_job",
     "end_reload",
     "end_stack",
@@ -53,6 +56,7 @@ __all__ = [
     "give_time_up",
     "hold",
     "hold_deletions",
+    "keep_revision",
     "lead_for",
     "mark_ended",
     "move",

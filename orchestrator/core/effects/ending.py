@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from .. import records
 from ..jobs import Action, Job
 from ..keys import Keys
-from ..records import Failed, Run, Step
+from ..records import Built, Failed, Run, Step
 from ..refs import Json, Ref
 from ..transactions import (
     Transaction,
@@ -57,11 +57,24 @@ def not_built(
 
 
 def end_stack(
-    keys: Keys, job: Job, basis: Basis, ended: JobOutcome
+    keys: Keys,
+    job: Job,
+    basis: Basis,
+    ended: JobOutcome,
+    built: Built | None = None,
 ) -> Transaction:
     """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and
-    2)."""
-    puts = {}
+    2).
+
+    :param built: what the request was made of, unless that is written already.
+    """
+    puts: dict[str, str] = {}
+    deletes: tuple[str, ...] = ()
+    built_key = keys.below(keys.built, job.ref)
+    if ended.recorded and job.action is Action.DELETE and not ended.live:
+        deletes = (built_key,)
+    elif ended.recorded and built is not None:
+        puts[built_key] = built.to_json()
     if ended.recorded:
         stack = records.StackRecord.of(
             job.ref, job.tenant, ended.status, ended.outputs, ended.reason
@@ -69,7 +82,7 @@ def end_stack(
         puts[keys.below(keys.stacks, job.ref)] = stack.to_json()
     job_state = records.JobState(ended.status, tuple(ended.outputs))
     puts[keys.below(keys.job_states, job.ref)] = job_state.to_json()
-    return Transaction(requires=still_ours(keys, job, basis), puts=puts)
+    return Transaction(still_ours(keys, job, basis), puts, deletes)
 
 
 def end_job(

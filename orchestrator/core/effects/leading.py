@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .. import records
 from ..keys import Keys
 from ..schema_list import SchemaList
@@ -45,6 +47,27 @@ def end_reload(keys: Keys, revision: int) -> Transaction:
 def store_durations(keys: Keys, found: records.Durations) -> Transaction:
     """Keep how long jobs have taken: only the leader measures it."""
     return Transaction(puts={keys.durations: found.to_json()})
+
+
+def keep_revision(
+    keys: Keys, revision: records.TemplateRevision
+) -> Transaction:
+    """A template came into force: only the leader writes its revisions, so it relies on nothing but
+    the fence.
+
+    :raises InvalidInput: the template is too large.
+    """
+    key = keys.revision(revision.template, revision.revision)
+    return Transaction(puts={key: revision.to_json()})
+
+
+def drop_revisions(
+    keys: Keys, template_id: str, revisions: Iterable[str]
+) -> Transaction:
+    """No stack uses these revisions, and there are newer ones."""
+    return Transaction(
+        deletes=tuple(keys.revision(template_id, one) for one in revisions)
+    )
 
 
 def hold_deletions(keys: Keys, brake: records.Brake) -> Transaction:

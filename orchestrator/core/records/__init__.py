@@ -6,6 +6,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 """
 
 from .brakes import Brake, Identity, IdentityTrouble
+from .built import Built, digests_of
 from .contract import (
     READ_COMPLETE,
     JobState,
@@ -28,6 +29,7 @@ from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
+from .revisions import TemplateRevision
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "READ_COMPLETE",
     "UNREADABLE",
     "Brake",
+    "Built",
     "Cause",
     "Duration",
     "Durations",
@@ -57,6 +60,8 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "TemplateRevision",
+    "digests_of",
     "failed_status",
     "is_monitoring_link",
     "read",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -68,6 +68,9 @@ class Handled:
     """Whether an operator asked for the job."""
     used_by: str = ""
     """Who stands on the stack, for people. Only where the template has failed stacks replaced."""
+    followed: int = 0
+    """Along a circle of outputs: how many jobs in a row, up to this one, were made only because an
+    output had changed."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -121,12 +124,14 @@ class Handled:
             stack=self.stack,
             asked=self.asked,
             used_by=self.used_by,
+            followed=self.followed,
         )
         return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = json.loads(text)
+        given = record.get
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -135,21 +140,20 @@ class Handled:
             tenant=intern(record["tenant_id"]),
             references=_references(record) or _NONE,
             body=record["body"],
-            replaced=record.get("replaced") or _NONE,
-            outlived=tuple(record.get("outlived", ())),
-            stands_on=frozenset(
-                Ref(*ref) for ref in record.get("stands_on", ())
-            ),
-            revision=record.get("revision", 0),
-            digest=record.get("digest", ""),
-            rewritten=record.get("rewritten", False),
-            sent=record.get("sent", record["job"]),
-            built=record.get("built", False),
-            uncertain=record.get("uncertain", "digest" not in record),
-            force=record.get("force", False),
-            stack=record.get("stack", ""),
-            asked=record.get("asked", False),
-            used_by=record.get("used_by", ""),
+            replaced=given("replaced") or _NONE,
+            outlived=tuple(given("outlived", ())),
+            stands_on=frozenset(_refs(given("stands_on", ()))),
+            revision=given("revision", 0),
+            digest=given("digest", ""),
+            rewritten=given("rewritten", False),
+            sent=given("sent", record["job"]),
+            built=given("built", False),
+            uncertain=given("uncertain", "digest" not in record),
+            force=given("force", False),
+            stack=given("stack", ""),
+            asked=given("asked", False),
+            used_by=given("used_by", ""),
+            followed=given("followed", 0),
         )
 
 
@@ -158,10 +162,13 @@ def _given(**fields: Json) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value}
 
 
+def _refs(stored: Iterable[Sequence[str]]) -> tuple[Ref, ...]:
+    return tuple(Ref(*ref) for ref in stored)
+
+
 def _references(record: Mapping[str, Json]) -> dict[str, tuple[Ref, ...]]:
     return {
-        intern(name): tuple(Ref(*ref) for ref in refs)
-        for name, refs in record["references"].items()
+        intern(name): _refs(refs) for name, refs in record["references"].items()
     }
 
 

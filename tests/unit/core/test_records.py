@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from orchestrator.core import records
 from orchestrator.core.jobs import Action
+from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.records import (
+    Built,
     Duration,
     Durations,
     Failed,
@@ -52,6 +54,23 @@ def test_the_stack_record_of_a_deleted_stack_is_empty() -> None:
         "status_reason": "",
         "id": "port:p1",
     }
+
+
+def test_what_a_stack_is_built_from() -> None:
+    reads = {OutputOf(N1, "id"): "d1", OutputOf(N1, "name"): "d2"}
+    built = Built(JobId("create:heat_worker:port:p1:1:abcde"), "port", "r1", "d3", reads)
+
+    assert Built.from_json(built.to_json()) == built
+    assert json.loads(built.to_json())["outputs"] == [
+        ["network", "n1", "id", "d1"],
+        ["network", "n1", "name", "d2"],
+    ]
+
+
+def test_an_output_that_heat_could_not_compute_has_no_digest() -> None:
+    outputs = [*OUTPUTS, {"output_key": "ip", "output_value": None, "output_error": "no ip"}]
+
+    assert list(records.digests_of(outputs)) == ["id"]
 
 
 def test_a_job_state() -> None:
