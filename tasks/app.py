@@ -209,7 +209,8 @@ def _register(
     """Make a task of that name: *prepare* makes its work of Celery's task and of the message's
     argument."""
 
-    @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
+    # Celery has no types.
+    @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]
     def run(task: Any, argument: Any) -> None:
         try:
             background.carry_out(prepare(task, argument))
