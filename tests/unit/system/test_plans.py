@@ -207,6 +207,34 @@ def test_a_version_that_cannot_become_a_job_is_refused_in_the_plan(bench: Planne
     assert bench.carry_out(made) == []
 
 
+def fail(bench: Planned, ref: Ref, policy: str) -> None:
+    """The last job on a network left its stack in a failed state, and its template has a policy."""
+    mappings = {"name": "Pname", "heat_on_failure": f"C{policy}"}
+    template = {"id": "network", "template_file": factories.HOT, "parameter_mappings": mappings}
+    bench.store.put(bench.keys.template("network"), json.dumps({"body": template}))
+    record = records.StackRecord.of(ref, factories.TENANT, "UPDATE_FAILED", reason="no host")
+    bench.store.put(bench.keys.below(bench.keys.stacks, ref), record.to_json())
+
+
+@pytest.mark.parametrize(
+    ("ref", "policy", "what", "unknown"),
+    [
+        pytest.param(N2, "repair", What.UPDATE, False, id="repaired"),
+        pytest.param(N2, "replace", What.REPLACE, False, id="replaced"),
+        pytest.param(N1, "replace", What.UPDATE, True, id="not replaced under the ports on it"),
+        pytest.param(N2, "hold", What.UPDATE, True, id="held"),
+    ],
+)
+def test_what_becomes_of_a_failed_stack_is_told(
+    bench: Planned, ref: Ref, policy: str, what: What, unknown: bool
+) -> None:
+    fail(bench, ref, policy)
+    told = change(bench.plan(Edits({ref: body(ref, name="new")})), ref)
+
+    assert told.what is what
+    assert any("left the stack in UPDATE_FAILED" in one for one in told.unknown) == unknown
+
+
 def test_another_tenant_is_a_move_of_two_requests(bench: Planned) -> None:
     made = bench.plan(Edits({N2: {**body(N2), "tenant_id": "t2"}}))
 
