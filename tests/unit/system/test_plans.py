@@ -15,6 +15,7 @@ from orchestrator.cli.planning.edits import NONE, Edits
 from orchestrator.cli.planning.making import MadePlan, PlanGround, make
 from orchestrator.core import records
 from orchestrator.core.forecast.plans import Change, What
+from orchestrator.core.policies import Follow
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.removals import BrakeLimits
 from orchestrator.errors import InvalidInput
@@ -43,10 +44,9 @@ METHODS: Mapping[What, tuple[str, ...]] = {
 class Planned(Bench):
     """A bench whose configs are written by plans."""
 
-    def plan(self, edits: Edits = NONE) -> MadePlan:
-        ground = PlanGround(
-            self.store, self.keys, factories.templates(), BrakeLimits(), PlainRenderer().render
-        )
+    def plan(self, edits: Edits = NONE, follow: Follow = Follow.AUTO) -> MadePlan:
+        templates, render = factories.templates(), PlainRenderer().render
+        ground = PlanGround(self.store, self.keys, templates, BrakeLimits(), render, follow)
         before = self.store.revision
         made = make(ground, edits)
         assert self.store.revision == before, "planning writes nothing"
@@ -217,19 +217,20 @@ def fail(bench: Planned, ref: Ref, policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ref", "policy", "what", "unknown"),
+    ("ref", "policy", "follow", "what", "unknown"),
     [
-        pytest.param(N2, "repair", What.UPDATE, False, id="repaired"),
-        pytest.param(N2, "replace", What.REPLACE, False, id="replaced"),
-        pytest.param(N1, "replace", What.UPDATE, True, id="not replaced under the ports on it"),
-        pytest.param(N2, "hold", What.UPDATE, True, id="held"),
+        pytest.param(N2, "repair", Follow.REPORT, What.UPDATE, False, id="repaired"),
+        pytest.param(N2, "replace", Follow.REPORT, What.REPLACE, False, id="replaced"),
+        pytest.param(N1, "replace", Follow.REPORT, What.UPDATE, True, id="not under its ports"),
+        pytest.param(N1, "replace", Follow.AUTO, What.REPLACE, False, id="its ports follow it"),
+        pytest.param(N2, "hold", Follow.AUTO, What.UPDATE, True, id="held"),
     ],
 )
 def test_what_becomes_of_a_failed_stack_is_told(
-    bench: Planned, ref: Ref, policy: str, what: What, unknown: bool
+    bench: Planned, ref: Ref, policy: str, follow: Follow, what: What, unknown: bool
 ) -> None:
     fail(bench, ref, policy)
-    told = change(bench.plan(Edits({ref: body(ref, name="new")})), ref)
+    told = change(bench.plan(Edits({ref: body(ref, name="new")}), follow), ref)
 
     assert told.what is what
     assert any("left the stack in UPDATE_FAILED" in one for one in told.unknown) == unknown
