@@ -39,6 +39,9 @@ class Tracked:
     """Whether it is sent in a message of its own, because a worker died with it."""
     in_heat_since: float = 0.0
     """When the bridge saw that Heat works on it, by the monotonic clock."""
+    keeps_delay: bool = False
+    """Whether it sleeps for its own time even when the circuit closes: Heat has failed its stack,
+    so it does not wait for Heat to answer."""
     naps: int = 0
     """How often it has fallen asleep. By this number a timer knows whether it is still the one that
     wakes the job."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .. import stacks
+from .. import rendering, stacks
 from ..documents import canonical
 from ..jobs import Action, Job, job_ref
 from ..planning import follow_of
@@ -122,7 +122,7 @@ class Explainer:
             told.hot(),
             tuple(self._then(ref, what)),
             self._waves.get(ref, 0),
-            told.unknown(),
+            (*told.unknown(), *self._left(ref)),
         )
 
     # What happens ---------------------------------------------------------------------------------
@@ -168,12 +168,33 @@ class Explainer:
 
     def _is_replaced(self, ref: Ref, job: Job) -> bool:
         """Whether the stack cannot be updated, so that the worker deletes it first."""
+        return isinstance(self._asked_of(ref, job), stacks.Delete)
+
+    def _asked_of(self, ref: Ref, job: Job) -> stacks.Request | None:
+        """What a worker asks of the stack as it was when its last job ended; None: there is
+        none."""
         known = self.before.stacks.get(ref)
         if known is None:
-            return False
+            return None
+        grounds = stacks.Grounds(
+            on_failure=rendering.policies_of(job.params).on_failure
+        )
+        if handled := self.journal.handled.get(job.id):
+            grounds = replace(grounds, used_by=handled.used_by)
         stack = stacks.Stack("", ref.stack_name, known.status)
-        asked = stacks.next_request(job.action, job.id, stack)
-        return isinstance(asked, stacks.Delete)
+        return stacks.next_request(job.action, job.id, stack, grounds)
+
+    def _left(self, ref: Ref) -> Iterator[str]:
+        """Why the version may fail although Heat could be asked: the stack may be in a state in
+        which it is left as it is."""
+        for job in self._jobs.get(ref, ())[-1:]:
+            asked = self._asked_of(ref, job)
+            if isinstance(asked, stacks.Leave):
+                status = self.before.stacks[ref].status
+                yield (
+                    f"its last job left the stack in {status}: if it is so still, Heat"
+                    " is asked nothing, and the version fails"
+                )
 
     def _because(self, ref: Ref, what: What) -> str:
         if what is What.HELD:

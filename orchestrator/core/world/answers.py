@@ -9,6 +9,7 @@ from ...errors import MappingError
 from ..jobs import Action, Job, job_action
 from ..mapping.bounds import Budget
 from ..mapping.evaluate import Missing, OutputOf, Scope
+from ..policies import Follow
 from ..properties import NO_PROPERTIES, Properties
 from ..records import Cause, Step
 from ..refs import Json, Ref
@@ -174,6 +175,15 @@ class Answers(Contents):
     def has_readers(self, ref: Ref) -> bool:
         """Whether stacks were built from outputs of this one's."""
         return any(True for _ in self._readers[ref])
+
+    def follows(self, user: Ref, ref: Ref) -> bool:
+        """Whether a stack is rebuilt by itself when an output of another one changes."""
+        built, handled = self.built_from.get(user), self.handled.get(user)
+        if built is None or handled is None or built.job != handled.job:
+            return False
+        if (built.follow or self.follow) is not Follow.AUTO:
+            return False
+        return any(output.ref == ref for output in built.reads)
 
     def changed_outputs(self, ref: Ref) -> tuple[OutputOf, ...]:
         """The outputs of others that the stack was built from and that have another value now.
