@@ -73,11 +73,19 @@ def _asked(
         reached = attempt.asked or attempt.met
         finish(context, work, replace(asked, asked=reached))
         return None
-    faults.reach("worker-after-heat")
-    fields = {"event": "stack_submitted", "job": work.job.id}
-    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
     run = replace(asked, failures=before.failures, since=before.since)
-    return replace(work, run=run, built=attempt.built)
+    return _taken(replace(work, run=run, built=attempt.built), asked.stack)
+
+
+def _taken(work: Work, stack: str) -> Work:
+    """Heat has taken the request.
+
+    :param stack: Heat's own id of the stack.
+    """
+    faults.reach("worker-after-heat")
+    fields = {"event": "stack_submitted", "job": work.job.id, "stack": stack}
+    log.info("Request sent to Heat", extra=fields)
+    return work
 
 
 def _refused(

@@ -177,7 +177,7 @@ def test_a_move_relies_on_the_run_being_where_it_was_left() -> None:
 
 
 def test_what_a_request_was_made_of_is_written_with_the_move() -> None:
-    run, built = Run(Step.WAITING, stack="x"), Built(JOB.id, "network", "r1")
+    run, built = Run(Step.IN_HEAT, stack="x"), Built(JOB.id, "network", "r1")
 
     assert effects.move(KEYS, JOB, BASIS, run, built) == Transaction(
         OURS, {RUN: run.to_json(), BUILT: built.to_json()}

@@ -134,7 +134,7 @@ def test_what_changes_while_nobody_leads_is_found_by_the_next_leader(
     before = len(system.asked())
     system.outcome = lambda stack: None
     system.put(N1, 2)
-    system.until(lambda: [run.step for run in system.runs().values()] == [Step.WAITING])
+    system.until(lambda: [run.step for run in system.runs().values()] == [Step.IN_HEAT])
     system.stop()
     system.outcome = cloud
     system.heat.finish("network_n1", **cloud(system.heat.stacks(TENANT)["network_n1"]))
