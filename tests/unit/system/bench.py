@@ -79,6 +79,12 @@ class Bench:
             self.versions[ref] += 1
             self._write(ref, self.versions[ref], True, self._properties(config))
 
+    def give(self, ref: Ref, value: str) -> None:
+        """The next version, with which the stack's output has another value."""
+        self.gives[ref.stack_name] = value
+        if (config := self.config(ref)) and not config["marked_for_deletion"]:
+            self.put(ref, **self._properties(config))
+
     def move(self, ref: Ref) -> None:
         """The next version, in the other tenant."""
         if (config := self.config(ref)) and not config["marked_for_deletion"]:

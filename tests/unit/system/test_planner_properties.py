@@ -31,7 +31,6 @@ events = st.one_of(
     st.tuples(st.just("move"), nodes),
     st.tuples(st.just("resync"), nodes),
     st.tuples(st.just("stale"), nodes),
-    st.tuples(st.just("output"), nodes, st.sampled_from(["cloud", "another"])),
     st.tuples(st.just("settle")),
     st.tuples(st.just("begin"), st.integers(0, 3)),
     st.tuples(st.just("end"), st.integers(0, 3), st.booleans()),
@@ -67,8 +66,8 @@ def happen(bench: Bench, event: tuple[Any, ...]) -> None:
             bench.put_again(ref, bench.versions.get(ref, 1))
         case ("stale", ref) if bench.versions.get(ref, 1) > 1:
             bench.put_again(ref, bench.versions[ref] - 1)
-        case ("output", ref, value):
-            bench.gives[ref.stack_name] = value
+        case ("give", ref, value):
+            bench.give(ref, value)
         case ("settle",):
             bench.settle()
         case ("begin", which) if jobs := bench.runnable():
@@ -115,12 +114,15 @@ def test_every_wanted_version_is_held_back_or_reported_in_the_end(
     bench.check_states_never_outrun_configs()
 
 
-@given(histories)
-@settings(max_examples=120 * TIMES)
+changes = st.tuples(st.just("give"), nodes, st.sampled_from(["cloud", "another", "a third"]))
+
+
+@given(st.lists(st.one_of(events, changes), max_size=20))
+@settings(max_examples=60 * TIMES)
 def test_whoever_is_complete_was_built_from_the_last_outputs(
     history: list[tuple[Any, ...]],
 ) -> None:
-    bench = after(history)
+    bench = after([*BUILT, *history])
     bench.quiet()
 
     check_inputs(bench)
