@@ -103,6 +103,22 @@ class EventName(StrEnum):
     PAUSED = "paused", "Nothing new is sent to Heat for some or all."
     RESUMED = "resumed", "A pause is over."
     VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."
+    OUTPUT_FOLLOWED = (
+        "output_followed",
+        "A stack is updated because an output changed that it was built from.",
+    )
+    OUTDATED = (
+        "outdated",
+        "A stack was built from an output that has changed, and stays as it is.",
+    )
+    OUTPUT_CIRCLE = (
+        "output_circle",
+        "Outputs go round in a circle and do not settle; the stack is held.",
+    )
+    REVISION_NOT_KEPT = (
+        "revision_not_kept",
+        "A revision of a template is too large to be kept in etcd.",
+    )
     ROOT_REPAIRED = "root_repaired", "A version is tried again by itself."
     RECORD_UNREADABLE = "record_unreadable", "A record cannot be read."
     JOB_UNREADABLE = "job_unreadable", "A job cannot be read."

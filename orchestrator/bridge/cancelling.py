@@ -68,7 +68,7 @@ class Cancelling:
         run, written = found
         if run.cancelled:
             return ASKED_BEFORE
-        if run.step is not Step.WAITING:
+        if run.step is not Step.IN_HEAT:
             return None
         if job.action is Action.DELETE:
             return NO_DELETION

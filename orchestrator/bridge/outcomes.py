@@ -93,7 +93,7 @@ class Outcomes:
         self._release(
             Over(job_id, ref, action, _references(job, handled)), failed
         )
-        self.fail_waiting()
+        self.fail_dependents()
         if handled is not None:
             self._note_unsent(job_id, ref, run, handled)
         if run.complete:
@@ -182,7 +182,7 @@ class Outcomes:
         )
 
     def _release(self, over: Over, failed: Failed | None) -> None:
-        """What waited for a job that is over is ready, or is to fail (:meth:`fail_waiting` does
+        """What waited for a job that is over is ready, or is to fail (:meth:`fail_dependents` does
         it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
@@ -267,7 +267,7 @@ class Outcomes:
         self._to_fail.append(
             (job, Failed(job.version, job.action, error, job.ref), job.id)
         )
-        self.fail_waiting()
+        self.fail_dependents()
 
     def cancel(self, job: Job, error: str, also: Transaction) -> bool:
         """End a job that no worker has, because a person asks for it.
@@ -278,7 +278,7 @@ class Outcomes:
         failed = Failed(job.version, job.action, error, job.ref)
         if not self._fail(job, failed, NO_JOB, also):
             return False
-        self.fail_waiting()
+        self.fail_dependents()
         return True
 
     def unstored(self) -> set[JobId]:
@@ -316,7 +316,7 @@ class Outcomes:
             return None
         return replace(handled, sent=NO_JOB)
 
-    def fail_waiting(self) -> None:
+    def fail_dependents(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
         postponed: list[tuple[Job, Failed, JobId]] = []
         while self._to_fail:
@@ -345,7 +345,7 @@ class Outcomes:
         told, handled = self._is_told(job.id, job.ref), None
         if cause != job.id:
             handled = self._unsent(job)
-        transaction = effects.fail_waiting(
+        transaction = effects.fail_dependents(
             self._keys,
             job,
             self.world.wanted.get(job.ref),
@@ -358,14 +358,7 @@ class Outcomes:
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
-        count(EventName.JOB_NOT_RUN)
-        fields = {
-            "event": "job_not_run",
-            "job": job.id,
-            "root": str(failed.root),
-            "reason": failed.error,
-        }
-        log.warning("Job failed without running", extra=fields)
+        _tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)
             self.world.set_failed(job.ref, failed)
@@ -376,6 +369,17 @@ class Outcomes:
         self._release(over, failed)
         self.world.touch(job.ref)
         return True
+
+
+def _tell_not_run(job: Job, failed: Failed) -> None:
+    count(EventName.JOB_NOT_RUN)
+    fields = {
+        "event": "job_not_run",
+        "job": job.id,
+        "root": str(failed.root),
+        "reason": failed.error,
+    }
+    log.warning("Job failed without running", extra=fields)
 
 
 def _version(job: Job | None, handled: Handled | None) -> int:

@@ -135,14 +135,14 @@ class Requests:
             return self._rebuild(ref, asked.rebuild)
         if asked.adopt:
             if not self._adopting.has_job(ref):
-                self._world.try_again(ref, force=asked.force)
+                self._world.try_again(ref, asked=True, force=asked.force)
             return CARRIED_OUT
         if not self._may_retry(ref):
             return _NOT_RETRIED
         count(EventName.RETRY_ASKED)
         fields = {"event": "retry_asked", "resource": str(ref)}
         log.info("Retry requested", extra={**fields, **_author(asked)})
-        self._world.try_again(ref, force=asked.force)
+        self._world.try_again(ref, asked=True, force=asked.force)
         return CARRIED_OUT
 
     def _confirm(self, ref: Ref, confirmed: int) -> str:
@@ -205,6 +205,9 @@ class Requests:
             self._abandon_job(job)
 
     def _may_retry(self, ref: Ref) -> bool:
+        if self._world.is_failing(ref):
+            # A new job takes the place of the one that waits: its retries are counted anew.
+            return True
         wanted = self._world.wanted.get(ref)
         stale = wanted is not None and self._world.is_stale(wanted)
         failed = ref in self._world.failed

@@ -22,15 +22,18 @@ from .adopting import Adopting
 from .auditing import DROPPED_EVERY, Auditing
 from .cancelling import Cancelling
 from .dispatching import SUPERVISION, Dispatcher
+from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
 from .leaving import Leaving
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .pausing import CHECKED_EVERY, Pausing
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
+from .revisions import TemplateRevisions
 from .running import Running
 from .timers import Timers
 from .timing import Timing
@@ -38,13 +41,13 @@ from .timing import Timing
 log = logging.getLogger(__name__)
 
 _TICK = 1.0
-"""Longest time, in seconds, for which the loop sleeps without looking at its lease."""
+"""Longest time, in seconds, for which the loop sleeps without a check of its lease."""
 _DECISIONS = 400
-"""Decisions in one turn of the loop.
+"""Decisions in one cycle.
 After a hundred thousand changes at once, the first are sent to the workers before the last are
-decided, and the lease is looked at meanwhile."""
+decided, and the lease is checked meanwhile."""
 _HELD_UP = 0.5
-"""Seconds by which a turn of the loop may be longer than it should be, without having been stopped
+"""Seconds by which a cycle may be longer than it should be, without having been stopped
 or held up."""
 
 
@@ -143,15 +146,21 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._stopwatch = Stopwatch(
+            self._store, self._keys, self._leadership, self._clock
+        )
+        self._outputs = OutputsRead(self.world, self._store, self._keys)
         self._running = Running(
             self.world,
             self._store,
             self._keys,
             self._leadership,
+            outputs=self._outputs,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
             finished=self._finished,
             probing=self._probing,
+            stopwatch=self._stopwatch,
             timing=self._timing,
             clock=self._clock,
         )
@@ -159,6 +168,13 @@ class Term:
             self._keys, self._leadership, self._dispatcher, self._clock
         )
         self._auditing = Auditing(self._store, self._keys, self._leadership)
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
+        )
         self._requests = Requests(
             self.world,
             self._store,
@@ -240,6 +256,7 @@ class Term:
         folders = [
             *keys.config_folders,
             keys.runs,
+            keys.built,
             keys.retries,
             keys.pauses,
             keys.schema_reload,
@@ -251,7 +268,9 @@ class Term:
         self._timers.every(self._timing.deadlines_every, self._running.expire)
         self._timers.every(CHECKED_EVERY, self._pausing.end_due)
         self._timers.every(DROPPED_EVERY, self._auditing.drop_oldest)
+        self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
+        self._revisions.begin()
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -315,6 +334,7 @@ class Term:
         return max(min([_TICK, *due]), 0.0)
 
     def _settle(self) -> None:
+        self._outputs.read()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -331,6 +351,8 @@ class Term:
             self._note_config(entry)
         elif key.startswith(keys.runs):
             self._running.note(entry)
+        elif key.startswith(keys.built):
+            loading.take_in_built(self.world, keys, entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
         elif key == keys.pauses:
@@ -345,10 +367,13 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
-            if isinstance(fact, TemplateChanged) and isinstance(
-                self.world.templates.get(fact.id), Template
-            ):
-                self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
+            if isinstance(fact, TemplateChanged):
+                self._template_changed(fact.id)
+
+    def _template_changed(self, template_id: str) -> None:
+        self._revisions.changed(template_id)
+        if isinstance(self.world.templates.get(template_id), Template):
+            self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
 
     def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
         """A worker tells of a poll of a tenant's stacks, or tells no more of it."""

@@ -3,14 +3,14 @@ The bridge sees the request below its own prefix, and removes it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..clients.store import Store
 from ..core.keys import Keys
 from ..core.records import RetryAsked
 from ..core.refs import Ref
 from ..errors import InvalidInput
-from ..views.jobs import Stage
+from ..views.jobs import Stage, is_failing
 from ..views.reading import read_all, read_some
 from ..views.snapshot import Snapshot
 from ..views.standings import Phase, Progress, Standing
@@ -28,10 +28,12 @@ def choose(found: Snapshot, meant: Selector) -> list[Ref]:
 
     :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
-    ref = meant.ref
+    ref, progress = meant.ref, Progress(found)
     if ref is None:
-        return meant.of(found, found.failed, "retry")
-    standing = Progress(found).of(ref)
+        return meant.of(found, _failed(found, progress), "retry")
+    if _is_failing(progress, ref):
+        return [ref]
+    standing = progress.of(ref)
     if standing.moving and standing.phase in (Phase.RUNNING, Phase.TROUBLE):
         raise InvalidInput(f"{ref}: {_under_way(ref, standing)}")
     if ref not in found.failed and standing.phase is not Phase.STALE:
@@ -39,6 +41,21 @@ def choose(found: Snapshot, meant: Selector) -> list[Ref]:
             f"{ref} has not failed: see `orchestrator get {ref.type} {ref.id}`"
         )
     return [ref]
+
+
+def _failed(found: Snapshot, progress: Progress) -> Iterator[Ref]:
+    """The resources whose versions failed, or fail again and again."""
+    for ref, failed in found.failed.items():
+        if not failed.job or _is_failing(progress, ref):
+            yield ref
+
+
+def _is_failing(progress: Progress, ref: Ref) -> bool:
+    """Whether Heat has failed the job on a resource, which waits for its next try.
+
+    A retry by hand does not wait, and counts the tries anew.
+    """
+    return any(is_failing(view.run) for view in progress.jobs(ref))
 
 
 def _under_way(ref: Ref, standing: Standing) -> str:

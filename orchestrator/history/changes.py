@@ -26,6 +26,7 @@ class ChangeKind(StrEnum):
     STACK = "stack"
     STATE = "state"
     FAILED = "failed"
+    BUILT = "built"
     MONITORING = "monitoring"
     RETRY = "retry"
     """A request of a person to the leading bridge."""
@@ -101,6 +102,7 @@ def folders(keys: Keys) -> Mapping[str, ChangeKind]:
         keys.handled: ChangeKind.HANDLED,
         keys.held: ChangeKind.HELD,
         keys.failed: ChangeKind.FAILED,
+        keys.built: ChangeKind.BUILT,
         keys.retries: ChangeKind.RETRY,
         keys.left: ChangeKind.LEFT,
     }

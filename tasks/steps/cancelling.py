@@ -43,7 +43,7 @@ def cancel(context: WorkerContext, work: Work) -> None:
             "Heat does not cancel the operation",
             extra={**fields, "reason": str(error)},
         )
-    run = replace(work.run, step=Step.WAITING, cancel_asked=True)
+    run = replace(work.run, step=Step.IN_HEAT, cancel_asked=True)
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
 
 

@@ -13,7 +13,8 @@ from orchestrator.clients.heat import Heat
 from orchestrator.core.records import LeavingMode, RetryAsked, Run, Step
 from orchestrator.core.refs import Ref, StackName
 from orchestrator.core.rendering import StackRequest
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
+from tests.scripted.heat import ScriptedHeat
 
 from .conftest import Records, Run_
 
@@ -268,9 +269,9 @@ def test_a_forget_needs_force_and_a_reason(run: Run_, written: Records, words: l
 def test_the_newest_job_that_is_not_in_heat_is_cancelled(run: Run_, written: Records) -> None:
     written.config(NET)
     written.config(PORT)
-    first = written.job(NET, run=Run(Step.WAITING, asked_at=1.0))
+    first = written.job(NET, run=Run(Step.IN_HEAT, asked_at=1.0))
     written.job(NET, first, suffix="11111")
-    written.job(PORT, run=Run(Step.WAITING, asked_at=1.0))
+    written.job(PORT, run=Run(Step.IN_HEAT, asked_at=1.0))
     would = run("cancel", "--all", "--dry-run", "-o", "json")
     assert [(one["id"], one["note"]) for one in json.loads(would.stdout)] == [
         ("n", "v1, waits for other jobs"),

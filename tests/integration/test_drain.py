@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from orchestrator.cli.main import app
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from typer.testing import CliRunner
+
+from tests.scripted.heat import ScriptedHeat
 
 from .system import System
 

@@ -62,7 +62,7 @@ class Polling:
         self._timer, self._interval = timer, interval
         self._clock, self._chance = clock, chance
         self._polls = Polls(clock, chance)
-        self._backlog = Backlog(sender.queue.looks_waiting, clock)
+        self._backlog = Backlog(sender.queue.periodic_depth, clock)
 
     @property
     def refused(self) -> int:
@@ -133,7 +133,7 @@ class Polling:
         return tenant.circuit.open and self._polls.is_refused(tenant.name)
 
     def _send(self, tenant: Tenant) -> None:
-        if self._sender.send(partial(self._sender.queue.look, tenant.name)):
+        if self._sender.send(partial(self._sender.queue.poll, tenant.name)):
             tenant.last_poll = self._backlog.sent()
             if self._is_attempt(tenant):
                 tenant.circuit.hold_off(self._clock.monotonic(), self._chance())

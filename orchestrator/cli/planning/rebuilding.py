@@ -6,7 +6,8 @@ went backwards. The bridge sees the request below its own prefix, and removes it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -19,11 +20,12 @@ from ...errors import InvalidInput
 from ...views.outlook import Goal
 from ...views.reading import read_all, read_some
 from ...views.snapshot import Snapshot
+from ...views.standings import Progress
 from .. import naming
 from ..finishing import finish
 from ..options import OneId, OneType, Output, Timeout, Wait
 from ..output import Format
-from ..session import session
+from ..session import Session, session
 from ..verbs import requesting
 from ..verbs.authors import As, Verb, Why, verb
 from ..verbs.selecting import (
@@ -37,21 +39,31 @@ from ..verbs.selecting import (
 from ..writing import WriteResult, Written
 from . import command, edits, making
 
+BuiltFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        help="All that were built from this template.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+OutdatedOnly = Annotated[
+    bool,
+    typer.Option(
+        "--outdated",
+        help="All that were built from another template or output than there is now.",
+    ),
+]
+
 
 def rebuild(
     kind: OneType = None,
     resource_id: OneId = None,
-    template: Annotated[
-        str | None,
-        typer.Option(
-            "--template",
-            help="All that were built from this template.",
-            metavar="NAME",
-            show_default=False,
-        ),
-    ] = None,
+    template: BuiltFrom = None,
     tenant: OfTenant = None,
     cause: OfCause = None,
+    outdated: OutdatedOnly = False,
     everything: Everything = False,
     by: As = None,
     why: Why = None,
@@ -71,6 +83,7 @@ def rebuild(
 
         orchestrator rebuild port port-web --wait
         orchestrator rebuild --template network --dry-run
+        orchestrator rebuild --outdated --wait
         orchestrator rebuild port --tenant 5bc29eb468c444bf839a3e634d222132
     """
     with session(timeout if wait else None) as doors:
@@ -85,18 +98,24 @@ def rebuild(
             everything=everything,
         )
         found = _read(doors.store, keys, meant)
-        refs = choose(found, meant)
+        refs = choose(found, meant, outdated=outdated)
         if dry_run:
-            wanted = edits.Edits({}, rebuilds=frozenset(refs))
-            made = making.make(making.PlanGround.of(doors), wanted)
-            command.tell(made.plan, made.plan.changes, output)
+            _show_plan(doors, refs, output)
             return
-        asked = verb("rebuild", by, why, meant.words)
+        named = f"{meant.words} --outdated" if outdated else meant.words
+        asked = verb("rebuild", by, why, named.strip())
         written = ask(doors.store, found, refs, asked)
         goal = None
         if wait and written:
             goal = Goal(refs)
         finish(doors, written, goal, timeout, output)
+
+
+def _show_plan(doors: Session, refs: Sequence[Ref], output: Format) -> None:
+    """Show what building these again would do, and write nothing."""
+    wanted = edits.Edits({}, rebuilds=frozenset(refs))
+    made = making.make(making.PlanGround.of(doors), wanted)
+    command.tell(made.plan, made.plan.changes, output)
 
 
 def _read(store: Store, keys: Keys, meant: Selector) -> Snapshot:
@@ -106,20 +125,30 @@ def _read(store: Store, keys: Keys, meant: Selector) -> Snapshot:
     return read_some(store, keys, [meant.ref])
 
 
-def choose(found: Snapshot, meant: Selector) -> list[Ref]:
+def choose(
+    found: Snapshot, meant: Selector, *, outdated: bool = False
+) -> list[Ref]:
     """The resources that are meant and can be built again.
 
+    :param outdated: only those that were built from another template or output than there is now.
     :raises InvalidInput: nothing is named, or the one that is named cannot.
     """
     if meant.ref is not None:
         if why := _cannot(found, meant.ref):
             raise InvalidInput(f"{meant.ref} {why}")
         return [meant.ref]
-    return meant.of(found, _all(found), "rebuild")
+    if outdated:
+        meant = replace(meant, everything=meant.everything or meant.empty)
+    return meant.of(found, _all(found, outdated=outdated), "rebuild")
 
 
-def _all(found: Snapshot) -> Iterator[Ref]:
-    return (ref for ref in found.handled if not _cannot(found, ref))
+def _all(found: Snapshot, *, outdated: bool) -> Iterator[Ref]:
+    progress = Progress(found)
+    for ref in found.handled:
+        if outdated and progress.of(ref).outdated is None:
+            continue
+        if not _cannot(found, ref):
+            yield ref
 
 
 def _cannot(found: Snapshot, ref: Ref) -> str:

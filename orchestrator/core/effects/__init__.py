@@ -8,14 +8,17 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import adopt, clean, hold, leave, refuse, report, start
-from .ending import Ended, end_job, end_stack, not_built
+from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
+    drop_revisions,
     end_pauses,
     end_reload,
     hold_deletions,
+    keep_revision,
     lead_for,
     refuse_identity,
     release_deletions,
+    store_durations,
     store_schemas,
     tell_trouble,
 )
@@ -24,7 +27,7 @@ from .running import (
     answer,
     cancel,
     drop_untaken,
-    fail_waiting,
+    fail_dependents,
     give_time_up,
     never_sent,
     note_death,
@@ -44,22 +47,25 @@ from .working import (
 __all__ = [
     "LARGEST_OUTPUTS",
     "Basis",
-    "Ended",
+    "JobOutcome",
     "abandon",
     "adopt",
     "answer",
     "cancel",
     "claim",
     "clean",
+    "drop_revisions",
     "drop_untaken",
     "end_job",
     "end_pauses",
     "end_reload",
     "end_stack",
-    "fail_waiting",
+    "fail_dependents",
+    "fail_try",
     "give_time_up",
     "hold",
     "hold_deletions",
+    "keep_revision",
     "lead_for",
     "leave",
     "mark_ended",
@@ -77,6 +83,7 @@ __all__ = [
     "remove_runs",
     "report",
     "start",
+    "store_durations",
     "store_schemas",
     "tell_trouble",
     "within_bounds",

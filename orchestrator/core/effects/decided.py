@@ -88,6 +88,7 @@ def _folders(keys: Keys) -> tuple[str, ...]:
         keys.handled,
         keys.held,
         keys.failed,
+        keys.built,
     )
 
 

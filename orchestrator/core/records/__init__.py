@@ -7,6 +7,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 
 from .audits import CARRIED_OUT, AuditRecord
 from .brakes import Brake, Identity, IdentityTrouble
+from .built import Built, digests_of
 from .contract import (
     READ_COMPLETE,
     JobState,
@@ -18,11 +19,19 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .durations import Duration, Durations
+from .leading import (
+    LeaderRecord,
+    SchemasRecord,
+    SchemaTrouble,
+    stored_schemas,
+)
 from .logins import Login, LoginState
 from .pauses import NO_PAUSES, Pause, Pauses
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
 from .retries import LeavingMode, RetryAsked, Tombstone
+from .revisions import TemplateRevision
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -34,13 +43,17 @@ __all__ = [
     "UNREADABLE",
     "AuditRecord",
     "Brake",
+    "Built",
     "Cause",
+    "Duration",
+    "Durations",
     "Failed",
     "Handled",
     "Held",
     "Identity",
     "IdentityTrouble",
     "JobState",
+    "LeaderRecord",
     "LeavingMode",
     "Login",
     "LoginState",
@@ -50,12 +63,17 @@ __all__ = [
     "Poll",
     "RetryAsked",
     "Run",
+    "SchemaTrouble",
+    "SchemasRecord",
     "StackRecord",
     "StateRecord",
     "Step",
+    "TemplateRevision",
     "Tombstone",
+    "digests_of",
     "failed_status",
     "is_monitoring_link",
     "read",
+    "stored_schemas",
     "worker_state",
 ]

@@ -47,7 +47,7 @@ def in_heat(system: System, *, held: bool = True) -> JobId:
     if held:
         system.outcome = lambda stack: None
     system.put(N1)
-    system.until(lambda: any(run.step is Step.WAITING for run in system.runs().values()))
+    system.until(lambda: any(run.step is Step.IN_HEAT for run in system.runs().values()))
     return job_on(system, N1)
 
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_cancelled_says_why(system: System) -> None:
 
     system.outcome = lambda stack: None
     system.put(N1, 2, marked=True)
-    system.until(lambda: any(run.step is Step.WAITING for run in system.runs().values()))
+    system.until(lambda: any(run.step is Step.IN_HEAT for run in system.runs().values()))
     deletion = job_on(system, N1)
     marked = ask(system, deletion)
     system.until(lambda: outcome(system, marked))

@@ -96,7 +96,7 @@ def test_everything_of_a_resource_goes_in_one_transaction_and_its_stack_stays(
 def test_a_release_waits_until_heat_has_ended(system: System) -> None:
     system.outcome = lambda stack: None
     system.put(N1)
-    system.until(lambda: any(run.step is Step.WAITING for run in system.runs().values()))
+    system.until(lambda: any(run.step is Step.IN_HEAT for run in system.runs().values()))
     asked = leave(system, N1)
     quiet(system)
     system.clock.pass_(5.0)
@@ -115,7 +115,7 @@ def test_what_heat_works_on_is_forgotten_at_once_and_reports_nothing_later(
     system.outcome = lambda stack: None
     system.put(N1)
     system.put(P1, network_id="n1")
-    system.until(lambda: any(run.step is Step.WAITING for run in system.runs().values()))
+    system.until(lambda: any(run.step is Step.IN_HEAT for run in system.runs().values()))
     asked = leave(system, N1, LeavingMode.FORGET)
     system.until(lambda: outcome(system, N1, asked))
     system.outcome = complete

@@ -115,7 +115,7 @@ def test_what_is_in_heat_ends_and_is_reported_during_a_pause(system: System) -> 
     system.outcome = lambda stack: None
     system.put(N1)
     system.until(lambda: system.heat.working())
-    system.until(lambda: any(run.step is Step.WAITING for run in system.runs().values()))
+    system.until(lambda: any(run.step is Step.IN_HEAT for run in system.runs().values()))
     pause(system)
     system.outcome = complete
     system.until(lambda: system.reported(n1=BUILT) and system.idle())
@@ -185,7 +185,7 @@ def test_a_pause_is_acknowledged_once_no_worker_makes_a_request(system: System) 
     assert pausing.drained(store, keys, EVERYTHING, 0.0) == [keys.run_id(key)]
     assert not pausing.drained(store, keys, Pause("", "alice", kind="port"), 0.0)
     assert not pausing.drained(store, keys, Pause("", "alice", tenant="t2"), 0.0)
-    waiting = threading.Timer(0.1, lambda: store.put(key, Run(Step.WAITING).to_json()))
+    waiting = threading.Timer(0.1, lambda: store.put(key, Run(Step.IN_HEAT).to_json()))
     waiting.start()
     assert not pausing.drained(store, keys, EVERYTHING, 10.0)
     waiting.join()
