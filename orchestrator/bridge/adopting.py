@@ -10,7 +10,7 @@ from ..core import effects
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.records import RetryAsked, StackRecord, Step
-from ..core.refs import Ref
+from ..core.refs import JobId, Ref
 from ..core.resources import Wanted
 from ..core.world import Stack, World
 from ..events import EventName, count
@@ -70,29 +70,37 @@ class Adopting:
     def _write(
         self, wanted: Wanted, jobs: Sequence[Job], asked: RetryAsked
     ) -> str:
-        ref, name, world = wanted.ref, asked.adopt, self._world
-        record = StackRecord.of(ref, wanted.tenant, asked.status, name=name)
+        ref, name = wanted.ref, asked.adopt
         adopted = "" if name == ref.stack_name else name
         renamed = [replace(job, adopted=adopted) for job in jobs]
-        runs = {
-            job.id: world.runs[job.id].revision
-            for job in jobs
-            if job.id in world.runs
-        }
-        handled = world.handled.get(ref)
+        handled = self._world.handled.get(ref)
         if handled is not None and jobs:
             handled = replace(handled, built=True, force=asked.force)
         written = effects.adopt(
-            self._keys, wanted, record, renamed, runs, handled
+            self._keys,
+            wanted,
+            StackRecord.of(ref, wanted.tenant, asked.status, name=name),
+            renamed,
+            self._runs(jobs),
+            handled,
         )
         if not self._leadership.commit(written):
             return MEANWHILE
         for job in renamed:
-            world.graph.amend(job)
-        world.set_handled(ref, handled)
+            self._world.graph.amend(job)
+        self._world.set_handled(ref, handled)
         stack = Stack(asked.status, wanted.tenant, adopted=adopted)
-        world.note_stack(ref, stack)
-        count(EventName.ADOPTED)
-        fields = {"event": "adopted", "resource": str(ref), "stack": name}
-        log.warning("Stack adopted", extra=fields)
+        self._world.note_stack(ref, stack)
+        _tell(ref, name)
         return ""
+
+    def _runs(self, jobs: Sequence[Job]) -> dict[JobId, int]:
+        """The revisions of the runs of those that have one."""
+        runs = self._world.runs
+        return {job.id: runs[job.id].revision for job in jobs if job.id in runs}
+
+
+def _tell(ref: Ref, stack: str) -> None:
+    count(EventName.ADOPTED)
+    fields = {"event": "adopted", "resource": str(ref), "stack": stack}
+    log.warning("Stack adopted", extra=fields)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 MOST_RECORDS = 2000
 """Records of verbs that etcd keeps. Each has a few hundred bytes, and `status` reads them."""
 DROPPED_EVERY = 600.0
-"""Seconds between two looks for records that are too many."""
+"""Seconds between two searches for records that are too many."""
 _TOGETHER = MOST_OPERATIONS // 2
 
 

@@ -16,7 +16,7 @@ from .leader import Leadership
 log = logging.getLogger(__name__)
 
 CHECKED_EVERY = 1.0
-"""Seconds between two looks whether the time of a pause is over."""
+"""Seconds between two checks whether the time of a pause is over."""
 _BY = "the bridge"
 """Who ends a pause whose time is over, in the record of that."""
 

@@ -167,7 +167,6 @@ class Term:
         self._pausing = Pausing(
             self._keys, self._leadership, self._dispatcher, self._clock
         )
-        self._auditing = Auditing(self._store, self._keys, self._leadership)
         self._revisions = TemplateRevisions(
             self.world,
             self._store,
@@ -175,30 +174,36 @@ class Term:
             self._leadership,
             self._clock,
         )
-        self._requests = Requests(
+        self._requests = self._made_requests()
+
+    def _made_requests(self) -> Requests:
+        """Make what carries out the requests of operators."""
+        leaving = Leaving(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            outcomes=self._outcomes,
+            clock=self._clock,
+        )
+        cancelling = Cancelling(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            outcomes=self._outcomes,
+            dispatcher=self._dispatcher,
+            clock=self._clock,
+        )
+        return Requests(
             self.world,
             self._store,
             self._keys,
             self._leadership,
             finished=self._finished,
-            leaving=Leaving(
-                self.world,
-                self._store,
-                self._keys,
-                self._leadership,
-                outcomes=self._outcomes,
-                clock=self._clock,
-            ),
+            leaving=leaving,
+            cancelling=cancelling,
             adopting=Adopting(self.world, self._keys, self._leadership),
-            cancelling=Cancelling(
-                self.world,
-                self._store,
-                self._keys,
-                self._leadership,
-                outcomes=self._outcomes,
-                dispatcher=self._dispatcher,
-                clock=self._clock,
-            ),
             timers=self._timers,
             clock=self._clock,
         )
@@ -267,7 +272,8 @@ class Term:
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
         self._timers.every(CHECKED_EVERY, self._pausing.end_due)
-        self._timers.every(DROPPED_EVERY, self._auditing.drop_oldest)
+        auditing = Auditing(self._store, self._keys, self._leadership)
+        self._timers.every(DROPPED_EVERY, auditing.drop_oldest)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
         self._revisions.begin()

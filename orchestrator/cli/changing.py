@@ -25,6 +25,34 @@ from .verbs.selecting import (
     tell_dry_run,
 )
 
+_Now = Annotated[
+    bool,
+    typer.Option(
+        "--now", help="Remove the config at once, without marking it first."
+    ),
+]
+_Cascade = Annotated[
+    bool,
+    typer.Option("--cascade", help="Delete everything that uses them, too."),
+]
+_Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Delete them though others use them, and leave those as they are.",
+    ),
+]
+_ForceStack = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help=(
+            "Take the stack that is in Heat as it is, whoever built it. Needs TYPE"
+            " and ID."
+        ),
+    ),
+]
+
 
 def apply(
     files: Files = None,
@@ -124,25 +152,9 @@ def delete(
     kind: OneType = None,
     resource_id: OneId = None,
     files: Files = None,
-    now: Annotated[
-        bool,
-        typer.Option(
-            "--now", help="Remove the config at once, without marking it first."
-        ),
-    ] = False,
-    cascade: Annotated[
-        bool,
-        typer.Option(
-            "--cascade", help="Delete everything that uses them, too."
-        ),
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Delete them though others use them, and leave those as they are.",
-        ),
-    ] = False,
+    now: _Now = False,
+    cascade: _Cascade = False,
+    force: _Force = False,
     by: As = None,
     why: Why = None,
     dry_run: DryRun = False,
@@ -188,16 +200,7 @@ def retry(
     tenant: OfTenant = None,
     cause: OfCause = None,
     everything: Everything = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help=(
-                "Take the stack that is in Heat as it is, whoever built it. Needs TYPE"
-                " and ID."
-            ),
-        ),
-    ] = False,
+    force: _ForceStack = False,
     by: As = None,
     why: Why = None,
     dry_run: DryRun = False,

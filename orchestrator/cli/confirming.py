@@ -79,17 +79,30 @@ def deletions(
         ask(f"Delete {count(len(refs), 'stack')}?", yes)
         asked = verb("confirm deletions", by, why, meant.words)
         confirm(doors.store, doors.keys, refs, found.revision, asked)
-        written = [_confirmed(doors, ref) for ref in refs]
-        if output is Format.TEXT:
-            show([Text(f"{count(len(refs), 'deletion')} confirmed.")])
-        finish(
+        told = f"{count(len(refs), 'deletion')} confirmed."
+        _finish(
             doors,
-            written,
+            refs,
+            told,
             Goal(refs, gone=True) if wait else None,
             timeout,
             output,
-            told=True,
         )
+
+
+def _finish(
+    doors: Session,
+    refs: list[Ref],
+    told: str,
+    goal: Goal | None,
+    timeout: float | None,
+    output: Format,
+) -> None:
+    """Say what was confirmed, and wait for what comes of it."""
+    written = [_confirmed(doors, ref) for ref in refs]
+    if output is Format.TEXT:
+        show([Text(told)])
+    finish(doors, written, goal, timeout, output, told=True)
 
 
 def _confirmed(doors: Session, ref: Ref) -> Written:
@@ -138,16 +151,14 @@ def project(
         asked = verb("confirm project", by, why, tenant)
         requests = dict.fromkeys(refs, RetryAsked(gone=tenant))
         requesting.ask(doors.store, doors.keys, asked, requests)
-        written = [_confirmed(doors, ref) for ref in refs]
-        if output is Format.TEXT:
-            show([Text(f"{count(len(refs), 'stack')} given up.")])
-        finish(
+        told = f"{count(len(refs), 'stack')} given up."
+        _finish(
             doors,
-            written,
+            refs,
+            told,
             Goal(refs, gone=True) if wait else None,
             timeout,
             output,
-            told=True,
         )
 
 

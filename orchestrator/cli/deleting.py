@@ -4,7 +4,7 @@ server."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -60,9 +60,7 @@ def run(
     ]
     refs = _with_users(doors, refs[::-1], choice)
     if choice.dry_run:
-        edits = Edits({}, deletions=refs)
-        made = making.make(making.PlanGround.of(doors), edits)
-        planning.tell(made.plan, made.plan.changes, output)
+        _show_plan(doors, refs, output)
         return
     store, keys = doors.store, doors.keys
     record = record_of(keys, verb, refs)
@@ -73,8 +71,32 @@ def run(
         goal = Goal(refs, gone=True) if again is None else None
         finish(doors, removed, goal, timeout, output)
         return
+    _mark(doors, refs, record, again, timeout, output)
+
+
+def _show_plan(doors: Session, refs: Sequence[Ref], output: Format) -> None:
+    """Show what the deletion would do, and write nothing."""
+    made = making.make(
+        making.PlanGround.of(doors), Edits({}, deletions=list(refs))
+    )
+    planning.tell(made.plan, made.plan.changes, output)
+
+
+def _mark(
+    doors: Session,
+    refs: Sequence[Ref],
+    record: Callable[[Ref], Mapping[str, str]],
+    again: str | None,
+    timeout: float | None,
+    output: Format,
+) -> None:
+    """Mark the configs for deletion.
+
+    :param record: the record of the verb on a resource, as it is written.
+    """
     written = [
-        writing.mark(store, keys, ref, record=record(ref)) for ref in refs
+        writing.mark(doors.store, doors.keys, ref, record=record(ref))
+        for ref in refs
     ]
     warn_of_api_server(doors, written)
     marked = [

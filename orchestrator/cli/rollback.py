@@ -44,18 +44,21 @@ To = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+_Validate = Annotated[
+    bool,
+    typer.Option(
+        "--validate/--no-validate",
+        help="Hold the body to the JSON schema of its type as it is now.",
+    ),
+]
+
+
 def command(
     to: To,
     kind: OneType = None,
     resource_id: OneId = None,
     yes: Yes = False,
-    validate: Annotated[
-        bool,
-        typer.Option(
-            "--validate/--no-validate",
-            help="Hold the body to the JSON schema of its type as it is now.",
-        ),
-    ] = True,
+    validate: _Validate = True,
     by: As = None,
     why: Why = None,
     dry_run: DryRun = False,

@@ -37,6 +37,7 @@ from .output import (
     count,
     duration,
 )
+from .verbs.pauses_text import paused
 
 VERB = {
     Action.CREATE: "create",
@@ -91,7 +92,7 @@ def render(found: Overview, now: float) -> list[Section | Text]:
     return [
         _headline(found),
         *_stopped(found),
-        *_paused(found),
+        *paused(found),
         *_types(found),
         _counts(found),
         *_in_progress(found, now),
@@ -128,20 +129,6 @@ def _stopped(found: Overview) -> Parts:
             f"The bridge has stopped, since {trouble.since}: {trouble.reason}."
         )
         yield Text(told, BAD)
-
-
-def _paused(found: Overview) -> Parts:
-    """For whom nothing new is sent to Heat, and until when."""
-    for pause in found.pauses:
-        told = Text.assemble(
-            (f"Paused: {pause.about}", BAD),
-            f", by {pause.by} since {pause.since}",
-            f", until {pause.until}" if pause.until else "",
-            f" ({pause.why})" if pause.why else "",
-        )
-        yield told.append(f". `orchestrator resume {pause.about}` ends it.")
-    if found.pauses:
-        yield Text(f"{count(found.paused, 'job')} waiting for that.", FAINT)
 
 
 def _types(found: Overview) -> Parts:

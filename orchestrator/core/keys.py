@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from ..errors import InvalidInput
+from .paths import Prefixes as Prefixes
+from .paths import UnknownPlace as UnknownPlace
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 
@@ -18,33 +20,6 @@ NO_TENANT = "%"
 """Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
 of the credentials is used."""
 _NO_RESOURCE = "-"
-"""Stands for the resource in the key of a verb that is about none in particular."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prefixes:
-    """The five key prefixes of the contract, without a slash at the end."""
-
-    config: str = "/config"
-    state: str = "/state"
-    monitoring: str = "/monitoring"
-    jobs: str = "/jobs"
-    worker: str = "/esi-worker"
-
-    def taken(self) -> tuple[str, ...]:
-        """Where no config can lie whose key template leaves out the config prefix."""
-        return (
-            self.config,
-            self.state,
-            self.monitoring,
-            self.jobs,
-            self.worker,
-            "/gohan",
-        )
-
-
-class UnknownPlace(KeyError):
-    """The key of a resource is made of more than its id, and nothing has told the rest yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +142,6 @@ class Keys:
 
     @property
     def audits(self) -> str:
-        """What people asked for by commands."""
         return self.own + "audit/"
 
     @property

@@ -46,16 +46,17 @@ _Stack = Annotated[
 ]
 
 
+_Force = Annotated[
+    bool,
+    typer.Option("--force", help="Adopt it though it is another resource's."),
+]
+
+
 def adopt(
     kind: _Type,
     resource_id: _Id,
     stack: _Stack,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Adopt it though it is another resource's."
-        ),
-    ] = False,
+    force: _Force = False,
     yes: Yes = False,
     by: As = None,
     why: Why = None,

@@ -27,7 +27,7 @@ from .selecting import DryRun, Everything, OfTenant, Selector, selector
 
 _ATTEMPTS = 20
 _BETWEEN = 0.2
-"""Seconds between two looks at the requests that are under way."""
+"""Seconds between two readings of the requests that are under way."""
 _PATIENCE = 60.0
 """Seconds to wait for them where the command line does not say."""
 
@@ -121,14 +121,8 @@ def resume(
     with session() as doors:
         meant = _scope(doors.keys, kind, tenant, everything, "resume")
         asked = verb("resume", by, why, meant.words)
-        found = doors.store.get(doors.keys.pauses)
-        there = Pauses.from_json(found.value if found else None)
-        ended = [one for one in there if _ends(meant, one)]
-        if not ended:
-            raise InvalidInput(
-                f"nothing is paused by `pause {meant.words}`; see `orchestrator"
-                " status`"
-            )
+        there = read(doors.store, doors.keys)
+        ended = _ended(there, meant)
         if not dry_run:
             write(
                 doors.store,
@@ -145,6 +139,22 @@ def resume(
     if left := there.without(one.scope for one in ended):
         names = ", ".join(one.about for one in left)
         hint(f"Still paused: {names}")
+
+
+def _ended(there: Pauses, meant: Selector) -> list[Pause]:
+    """:raises InvalidInput: none of them is meant."""
+    ended = [one for one in there if _ends(meant, one)]
+    if not ended:
+        raise InvalidInput(
+            f"nothing is paused by `pause {meant.words}`; see `orchestrator status`"
+        )
+    return ended
+
+
+def read(store: Store, keys: Keys) -> Pauses:
+    """The pauses that there are."""
+    found = store.get(keys.pauses)
+    return Pauses.from_json(found.value if found else None)
 
 
 def _ends(meant: Selector, paused: Pause) -> bool:
