@@ -318,5 +318,6 @@ def _find_work(
         world.reported,
         world.held,
         world.failed,
+        world.built_from,
     ):
         world.touch(*known)

@@ -150,6 +150,7 @@ class Answers(Contents):
                 self.reported,
                 self.held,
                 self.failed,
+                self.built_from,
             )
         )
 
