@@ -102,8 +102,7 @@ class Running:
         before = self._world.stacks.get(ref)
         self._dispatcher.over(job, fact.tenant)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
-        if run.complete and run.live:
-            self._outputs.built(ref)
+        self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
 
