@@ -29,9 +29,11 @@ from orchestrator.core.templates import (
     parse_template_value,
 )
 from orchestrator.errors import TemporaryError
+from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
 
 from .claims import Claims
+from .measuring import WorkerMetrics
 from .retries import POLICIES, Policies
 from .slow import Slow
 
@@ -133,6 +135,7 @@ class WorkerContext:
     clock: Clock = CLOCK
     chance: Chance = CHANCE
     slow: Slow = field(default_factory=Slow)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
         default_factory=dict
     )
@@ -187,12 +190,14 @@ class WorkerContext:
         try:
             who = self.heat.check()
         except TemporaryError as error:
+            count(EventName.OPENSTACK_CHECK_FAILED)
             fields = {"event": "openstack_check_failed", "reason": str(error)}
             log.error(
                 "OpenStack check failed; `orchestrator doctor` says more",
                 extra=fields,
             )
         else:
+            count(EventName.OPENSTACK_CHECKED)
             log.info(
                 "OpenStack check passed",
                 extra={"event": "openstack_checked", "who": who},
@@ -204,7 +209,7 @@ class WorkerContext:
         self.store.close()
 
 
-def open_context(settings: Settings) -> WorkerContext:
+def open_context(settings: Settings, metrics: WorkerMetrics) -> WorkerContext:
     """The context of a real worker."""
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
@@ -221,6 +226,7 @@ def open_context(settings: Settings) -> WorkerContext:
             settings.heat_deadline,
             Logins(InStore(store, types.none)),
             settings.tenant_credentials,
+            observe=metrics.note_request,
         ),
         queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
@@ -232,4 +238,5 @@ def open_context(settings: Settings) -> WorkerContext:
         time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
+        metrics=metrics,
     )

@@ -17,9 +17,12 @@ from ..core.keys import Keys
 from ..core.planning import Over, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
+from ..core.templates import TEMPLATE_TYPE
 from ..core.world import Stack, World
 from ..events import EventName, count
+from ..metrics.shapes import FailureCause
 from .leader import Leadership
+from .metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +60,11 @@ class Outcomes:
         dropped: Callable[[Job], None],
         later: Later,
         as_string: bool,
+        metrics: Metrics | None = None,
     ) -> None:
-        self.world = world
+        self.world, self.metrics = world, metrics or Metrics()
+        self._overdue: set[JobId] = set()
+        """Jobs whose time is over, and whose end is not written yet."""
         self._keys, self._leadership = keys, leadership
         self._ready, self._dropped, self._later = ready, dropped, later
         self._as_string = as_string
@@ -80,6 +86,7 @@ class Outcomes:
         job, handled = world.graph.jobs.get(job_id), world.handled.get(ref)
         self._note_stack(ref, action, run, job.tenant if job else "")
         version = _version(job, handled)
+        self._count(job_id, ref, run, handled.tenant if handled else "")
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
         failed = (
@@ -99,6 +106,24 @@ class Outcomes:
         elif action is Action.DELETE and ref not in world.wanted:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
+
+    def _count(self, job: JobId, ref: Ref, run: Run, tenant: str) -> None:
+        """Count how a job ended."""
+        overdue = job in self._overdue
+        self._overdue.discard(job)
+        cause = _cause(ref, run, overdue=overdue)
+        self.metrics.note_outcome(ref.type, tenant, cause)
+
+    def note_overdue(self, job: JobId) -> None:
+        """The time of a job is over: a worker is to end it."""
+        self._overdue.add(job)
+
+    def note_refused(self, ref: Ref, tenant: str, failed: Failed) -> None:
+        """A version was refused, and is not built."""
+        cause = FailureCause.CONFIG
+        if failed.root != ref:
+            cause = FailureCause.TEMPLATE
+        self.metrics.note_outcome(ref.type, tenant, cause)
 
     def _note_stack(
         self, ref: Ref, action: Action, run: Run, tenant: str
@@ -276,6 +301,7 @@ class Outcomes:
     def dropped(self, job: Job) -> None:
         """A job is over without a worker."""
         self._doomed.pop(job.id, None)
+        self._overdue.discard(job.id)
         self.world.is_over(job)
         self._dropped(job)
 
@@ -328,6 +354,10 @@ class Outcomes:
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
+        reason = FailureCause.DEPENDENCY
+        if cause == job.id:
+            reason = FailureCause.WORKERS
+        self.metrics.note_outcome(job.ref.type, job.tenant, reason)
         count(EventName.JOB_NOT_RUN)
         fields = {
             "event": "job_not_run",
@@ -346,6 +376,20 @@ class Outcomes:
         self._release(over, failed)
         self.world.touch(job.ref)
         return True
+
+
+def _cause(ref: Ref, run: Run, *, overdue: bool) -> FailureCause:
+    """Why a job failed, if it did."""
+    root = run.root or ref
+    if run.complete:
+        return FailureCause.NONE
+    if root.type == TEMPLATE_TYPE:
+        return FailureCause.TEMPLATE
+    if root != ref:
+        return FailureCause.DEPENDENCY
+    if overdue:
+        return FailureCause.OVERDUE
+    return FailureCause.HEAT if run.asked else FailureCause.REFUSED
 
 
 def _version(job: Job | None, handled: Handled | None) -> int:

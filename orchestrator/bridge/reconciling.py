@@ -25,7 +25,7 @@ from ..core.planning import (
     decide,
     refuse,
 )
-from ..core.refs import Ref
+from ..core.refs import JobId, Ref
 from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction
 from ..core.world import World
@@ -33,6 +33,7 @@ from ..errors import StoreRefused
 from ..events import EventName, count
 from .batching import Batch
 from .braking import DeletionBrake
+from .change_times import ChangeTimes
 from .leader import Leadership
 from .order import TURN, Order
 from .outcomes import UNSETTLED, Later, Outcomes
@@ -64,6 +65,7 @@ class Reconciler:
         brake: BrakeLimits,
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
+        times: ChangeTimes | None = None,
     ) -> None:
         self.world = world
         self._clock, self._chance = clock, chance
@@ -74,6 +76,7 @@ class Reconciler:
         self._deletion_asked: dict[Ref, float] = {}
         self._batch = Batch()
         self._order = Order(world, clock)
+        self._times = times or ChangeTimes(outcomes.metrics, clock)
 
     # Deciding -------------------------------------------------------------------------------------
 
@@ -182,6 +185,7 @@ class Reconciler:
         faults.reach("bridge-after-report")
         self.world.note_report(ref, decision.wanted.version, revision)
         self.world.set_failed(ref, None)
+        self._outcomes.metrics.note_outcome(ref.type, decision.wanted.tenant)
         self._decided(ref)
         self._outcomes.repaired(ref)
 
@@ -198,6 +202,7 @@ class Reconciler:
         match decision:
             case Nothing():
                 self.world.note_written(ref, written=True)
+                self._times.decided(ref)
             case Postpone():
                 self._later(UNSETTLED, ref)
             case Hold():
@@ -219,9 +224,11 @@ class Reconciler:
             self._deletion_asked[ref] = self._clock.monotonic()
             self._later(self._patience, ref)
         if world.held.get(ref) == held:
+            self._times.decided(ref)
             return
         if not self._commit(ref, effects.hold(self._keys, ref, decision)):
             return
+        self._times.decided(ref)
         world.set_held(ref, held)
         # What those wait for in the end is another resource now.
         world.touch(*world.waiting_for(ref))
@@ -243,6 +250,7 @@ class Reconciler:
         world.set_handled(ref, decision.handled)
         world.set_failed(ref, failed)
         world.removals.done(ref)
+        self._outcomes.note_refused(ref, decision.wanted.tenant, failed)
         count(EventName.REFUSED)
         fields = {
             "event": "refused",
@@ -298,15 +306,19 @@ class Reconciler:
             "Job created",
             extra={"event": "job_made", "job": job.id, "waits_for": len(waits)},
         )
-        self._decided(ref)
+        self._decided(ref, job.id)
         if decision.first_of_two:
             # Only the earlier incarnation or tenant is dealt with so far.
             self.world.touch(ref)
         if not waits:
             self._ready(job)
 
-    def _decided(self, ref: Ref) -> None:
-        """What was held back by this resource is looked at again."""
+    def _decided(self, ref: Ref, job: JobId | None = None) -> None:
+        """What was held back by this resource is looked at again.
+
+        :param job: the job that was made of the change.
+        """
+        self._times.decided(ref, job)
         self.world.is_dealt_with(ref)
         self._deletion_asked.pop(ref, None)
         self.world.touch(*self.world.waiting_for(ref))

@@ -16,6 +16,7 @@ from ..core.refs import JobId
 from ..core.world import World
 from ..events import EventName, count
 from . import loading
+from .change_times import ChangeTimes
 from .deadlines import Deadlines, Skew
 from .dispatching import Dispatcher
 from .finished import Finished
@@ -46,11 +47,13 @@ class Running:
         probing: Probing,
         timing: Timing,
         clock: Clock,
+        times: ChangeTimes,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._dispatcher = leadership, dispatcher
         self._outcomes, self._finished = outcomes, finished
         self._probing, self._clock = probing, clock
+        self._times = times
         self._in_heat_long = timing.in_heat_long
         self._deadlines = Deadlines(timing.limits, clock.monotonic)
         self._skew = Skew(clock)
@@ -93,6 +96,7 @@ class Running:
         job, run, ref = fact.job, fact.run, job_ref(fact.job)
         before = self._world.stacks.get(ref)
         self._dispatcher.over(job, fact.tenant)
+        self._times.ended(job)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
@@ -156,6 +160,7 @@ class Running:
             "step": run.step.value,
         }
         log.warning("Job is overdue", extra=fields)
+        self._outcomes.note_overdue(job_id)
         over = effects.give_time_up(self._keys, job, run, revision)
         if self._leadership.commit(over) and run.step is Step.WAITING:
             self._dispatcher.record([job_id])

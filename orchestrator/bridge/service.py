@@ -23,6 +23,7 @@ from .health import Health, serve
 from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
+from .metrics import Metrics
 from .schemas import SchemaKeeper
 from .term import Term
 from .timing import Timing
@@ -50,14 +51,16 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         templates = catalogue.load(settings.templates)
         store = EtcdStore(settings.etcd)
         closing.callback(store.close)
-        health = Health()
+        health = Health(metrics=Metrics(tenants=settings.metrics_tenants))
         _report(health, settings, stopping, closing)
         source = schema_list.source(settings.schema_access, templates)
         types = SchemaKeeper(
             source, store, settings.prefixes, settings.schemas_interval, health
         )
         types.prepare(stopping)
-        terms = _Terms(settings, store, broker, templates.templates, types)
+        terms = _Terms(
+            settings, store, broker, templates.templates, types, health.metrics
+        )
         Leading(store, types.keys, settings.lease_ttl, terms.begin, health).run(
             stopping
         )
@@ -89,11 +92,12 @@ class _Terms:
         broker: QueueDoor,
         templates: Mapping[str, Template],
         types: SchemaKeeper,
+        metrics: Metrics,
     ) -> None:
         self._store, self._broker = store, broker
         self._templates, self._types = templates, types
         self._timing = timing(settings)
-        self._as_string = settings.state_as_string
+        self._as_string, self._metrics = settings.state_as_string, metrics
         self._guard = IdentityGuard(store, self._timing.brake)
 
     def begin(self, leadership: Leadership) -> Term:
@@ -114,6 +118,7 @@ class _Terms:
             self._timing,
             as_string=self._as_string,
             types=self._types,
+            metrics=self._metrics,
         )
 
 

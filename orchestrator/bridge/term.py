@@ -12,16 +12,25 @@ from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
-from ..core.facts import Entry, TemplateChanged
+from ..core.facts import (
+    ConfigRemoved,
+    ConfigWritten,
+    Entry,
+    Fact,
+    TemplateChanged,
+)
+from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .change_times import ChangeTimes
 from .dispatching import SUPERVISION, Dispatcher
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
+from .metrics import Metrics
 from .outcomes import Outcomes
 from .probing import Probing
 from .reconciling import Reconciler
@@ -72,6 +81,7 @@ class Term:
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
         listen: Callable[[Watch], EventInbox] = WatchInbox,
+        metrics: Metrics | None = None,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.
@@ -79,7 +89,8 @@ class Term:
         self._store, self._keys, self._leadership = store, keys, leadership
         self._types, self._timing = types, timing
         self._clock, self._listen = clock, listen
-        self._timers = Timers(clock)
+        self._timers, self._metrics = Timers(clock), metrics or Metrics()
+        self._times = ChangeTimes(self._metrics, clock)
         self.world, self._revision = loaded.world, loaded.revision
         self._dispatcher = Dispatcher(
             broker,
@@ -89,6 +100,7 @@ class Term:
             total_limit=timing.total_requests,
             clock=clock,
             chance=chance,
+            metrics=self._metrics,
         )
         self._as_string, self._chance = as_string, chance
         self._decide()
@@ -103,10 +115,11 @@ class Term:
             self.world,
             self._keys,
             self._leadership,
-            ready=self._dispatcher.submit,
-            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            ready=self._dispatcher.release,
+            dropped=self._dropped,
             later=self._later,
             as_string=self._as_string,
+            metrics=self._metrics,
         )
         self._reconciler = Reconciler(
             self.world,
@@ -120,7 +133,12 @@ class Term:
             brake=self._timing.brake,
             clock=self._clock,
             chance=self._chance,
+            times=self._times,
         )
+
+    def _dropped(self, job: Job) -> None:
+        self._dispatcher.forget(job.id, job.tenant)
+        self._times.dropped(job.id)
 
     def _join(self) -> None:
         """Make those that events are given to."""
@@ -149,6 +167,7 @@ class Term:
             probing=self._probing,
             timing=self._timing,
             clock=self._clock,
+            times=self._times,
         )
         self._requests = Requests(
             self.world,
@@ -225,6 +244,7 @@ class Term:
             self.sizes(),
             self._dispatcher.wait,
             self._dispatcher.outage.reason,
+            self._times.oldest,
         )
         health.tell("deletions", self._reconciler.brake.note())
 
@@ -305,10 +325,23 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
+            self._note_change(fact, now)
             if isinstance(fact, TemplateChanged) and isinstance(
                 self.world.templates.get(fact.id), Template
             ):
                 self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
+
+    def _note_change(self, fact: Fact, now: float) -> None:
+        """Time what is to be decided because of a change."""
+        match fact:
+            case ConfigWritten(wanted):
+                ref = wanted.ref
+            case ConfigRemoved(ref):
+                pass
+            case _:
+                return
+        if ref in self.world.dirty:
+            self._times.seen(ref, now)
 
     def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
         """A worker tells of a poll of a tenant's stacks, or tells no more of it."""

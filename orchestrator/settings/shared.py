@@ -80,7 +80,28 @@ class BridgeSettings(Group):
     )
     health_address: str = Field(
         "127.0.0.1",
-        description="Address on which the bridge answers /health and /metrics.",
+        description=(
+            "Address on which the bridge answers /health and /metrics, and workers and"
+            " the historian /metrics."
+        ),
+    )
+    worker_metrics_port: int = Field(
+        0,
+        ge=0,
+        lt=65536,
+        description=(
+            "Port of a worker's /metrics; 0: none. Each worker of a machine needs one"
+            " of its own."
+        ),
+    )
+    metrics_tenants: int = Field(
+        20,
+        ge=0,
+        le=10_000,
+        description=(
+            "Tenants that metrics name, those that come first; the others are counted"
+            " together."
+        ),
     )
     lease_ttl: int = Field(
         10,
@@ -138,6 +159,13 @@ class HistorySettings(Group):
             "Changes that the historian keeps at the most, besides the newest of each"
             " record."
         ),
+    )
+
+    historian_metrics_port: int = Field(
+        0,
+        ge=0,
+        lt=65536,
+        description="Port of the historian's /metrics; 0: none.",
     )
 
     @field_validator("history_database")

@@ -18,6 +18,7 @@ from orchestrator.errors import (
     StackExists,
     StackMissing,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .inputs import prepare
@@ -124,6 +125,7 @@ def _ask_change(
 def _leave(work: Work, why: str, stack: stacks.Stack | None) -> Ended:
     """A stack that is not to be changed ends the job."""
     job = work.job
+    count(EventName.STACK_LEFT)
     fields = {"event": "stack_left", "job": job.id, "reason": why}
     log.warning("Stack left unchanged", extra=fields)
     left = _left(job, why, stack)
@@ -239,6 +241,7 @@ def _doubtful(job: Job, stack: stacks.Stack) -> Ended:
         f"Heat has a stack {stack.name} without our tags, and a request of ours may have"
         " made it"
     )
+    count(EventName.STACK_LEFT)
     log.warning(
         "Stack left unchanged",
         extra={"event": "stack_left", "job": job.id, "reason": why},

@@ -22,6 +22,7 @@ from orchestrator.errors import (
     TemplateError,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from ..retries import cause_of, delay
@@ -68,14 +69,10 @@ def try_again(
         absent=before.absent or isinstance(error, NotSeenYet),
         abandoned=before.abandoned,
     )
+    count(EventName.JOB_RETRY)
     fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
     log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
     context.store.commit(effects.move(context.keys, work.job, work.basis, run))
-
-
-def _tell_retry(work: Work, run: Run) -> None:
-    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
-    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
 
 
 def finish(
@@ -125,6 +122,7 @@ def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
             return  # Somebody else has ended it, or will.
         work = again  # The config has gone, or come back, meanwhile.
     faults.reach("worker-after-end")
+    count(EventName.JOB_DONE)
     fields = {"event": "job_done", "job": job.id, "status": ended.status}
     if ended.error:
         fields["reason"] = ended.error

@@ -23,6 +23,7 @@ from orchestrator.errors import (
     TemplateError,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .asking import Attempt, ask
@@ -41,6 +42,7 @@ def submit(
     lease = context.claims.lease()
     work = claim(context, run_id, lease)
     if work is None or work.run is None:
+        count(EventName.SUBMIT_LATE)
         fields = {"event": "submit_late", "run": run_id}
         log.info("Job already finished or claimed elsewhere", extra=fields)
         return None
@@ -49,6 +51,7 @@ def submit(
     if asked is None:
         return None
     faults.reach("worker-after-heat")
+    count(EventName.STACK_SUBMITTED)
     fields = {"event": "stack_submitted", "job": work.job.id}
     log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
     # Not written yet: the claim holds until wait() knows what there is to write.
@@ -117,6 +120,7 @@ def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
         and job.action is Action.DELETE
         and _is_given_up(context, work)
     ):
+        count(EventName.PROJECT_GONE)
         log.warning(
             "Project does not exist any more, nor do its stacks",
             extra={

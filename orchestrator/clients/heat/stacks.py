@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 from heatclient.v1.stacks import StackManager
@@ -37,6 +37,8 @@ from .wire import Line, Wire
 
 T = TypeVar("T")
 
+RequestObserver: TypeAlias = Callable[[str, int, float], None]
+
 _PAGE = 1000
 """Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
 
@@ -56,6 +58,7 @@ class Heat:
         logins: Logins | None = None,
         folder: str = "",
         clock: Clock = CLOCK,
+        observe: RequestObserver | None = None,
     ) -> None:
         """
         :param timeout: seconds without a byte, after which Heat or Keystone count as silent.
@@ -64,7 +67,9 @@ class Heat:
         :param logins: what is known of logins; default: this process alone.
         :param folder: where tenants have credentials of their own (``<tenant>.yaml``); empty: none
             has.
+        :param observe: told of each request to Heat: method, status (0: no answer) and seconds.
         """
+        self._clock, self._observe = clock, observe
         self._connections = Connections(timeout, clock)
         self._deadline = max(deadline, timeout)
         logins = logins or Logins(clock=clock)
@@ -355,13 +360,20 @@ class Heat:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        answer = self._connections.exchange(
-            method,
-            line.url + path,
-            headers,
-            data,
-            line.access.credentials.trust,
-        )
+        begun, status = self._clock.monotonic(), 0
+        try:
+            answer = self._connections.exchange(
+                method,
+                line.url + path,
+                headers,
+                data,
+                line.access.credentials.trust,
+            )
+            status = answer.status
+        finally:
+            if self._observe is not None:
+                taken = self._clock.monotonic() - begun
+                self._observe(method, status, taken)
         if answer.status < 300 or not line.token.value:
             return answer
         return answer.without([line.token.value])

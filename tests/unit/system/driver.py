@@ -125,6 +125,7 @@ class System:
         assert leadership is not None
         broker: Any = self.queue
         loaded = loading.load(self.store, self.keys, factories.templates(), self.clock.clock)
+        self.health = Health(self.clock.clock)
         self.term = Term(
             loaded,
             self.store,
@@ -136,10 +137,11 @@ class System:
             clock=self.clock.clock,
             chance=self.clock.chance,
             listen=SteppedInbox.by(self.clock.clock),
+            metrics=self.health.metrics,
         )
-        self._leadership, self._health = leadership, Health(self.clock.clock)
+        self._leadership = leadership
         self._watch = self.term.begin()
-        self._health.leading(self._watch)
+        self.health.leading(self._watch)
 
     def stop(self) -> None:
         """The bridge ends; what it knew is gone."""
@@ -153,7 +155,7 @@ class System:
         """The bridge goes round once, which takes a moment; a longer one where nothing comes in."""
         self.clock.clock.sleep(0.001)
         try:
-            self.term.cycle(self._health)
+            self.term.cycle(self.health)
         except Exception as error:
             raise AssertionError("the bridge ended") from error
 
@@ -245,6 +247,10 @@ class System:
             *self.store.list(self.keys.runs, keys_only=True)[1],
         ]
         return not left and not self.heat.working()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample of the bridge's ``/metrics``; 0 if there is none."""
+        return self.health.metrics.registry.get_sample_value(name, labels) or 0.0
 
     def runs(self) -> dict[JobId, Run]:
         """Where the jobs stand."""
