@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ..core.records import Failed, Run
+from ..core.refs import Ref
+from ..core.templates import TEMPLATE_TYPE
 from ..events import COUNTS, EventCounts
 from ..metrics.cells import Cells, Row
 from ..metrics.shapes import ChangeSpan, FailureCause, Metric, Program
@@ -13,6 +16,26 @@ TENANTS = 20
 """Tenants that are named in labels, by default."""
 OTHER = "other"
 """The label of all tenants that are not named."""
+
+
+def failure_cause(ref: Ref, run: Run, *, overdue: bool) -> FailureCause:
+    """Why a job failed, if it did.
+
+    :param run: the run of the job that ended.
+    :param overdue: whether its time was over.
+    """
+    root = run.root or ref
+    if run.complete:
+        return FailureCause.NONE
+    if root.type == TEMPLATE_TYPE:
+        return FailureCause.TEMPLATE
+    if root != ref:
+        return FailureCause.DEPENDENCY
+    if overdue:
+        return FailureCause.OVERDUE
+    if run.asked:
+        return FailureCause.HEAT
+    return FailureCause.REFUSED
 
 
 class Metrics:
@@ -57,6 +80,13 @@ class Metrics:
         outcome = "complete" if cause is FailureCause.NONE else "failed"
         labels = (kind, self._name(tenant), outcome, cause.value)
         self._outcomes[labels] = self._outcomes.get(labels, 0.0) + 1.0
+
+    def note_refused(self, ref: Ref, tenant: str, failed: Failed) -> None:
+        """A version was refused, and is not built."""
+        cause = FailureCause.CONFIG
+        if failed.root != ref:
+            cause = FailureCause.TEMPLATE
+        self.note_outcome(ref.type, tenant, cause)
 
     def _name(self, tenant: str) -> str:
         if tenant in self._tenants:

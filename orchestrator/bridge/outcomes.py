@@ -17,12 +17,11 @@ from ..core.keys import Keys
 from ..core.planning import Over, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
-from ..core.templates import TEMPLATE_TYPE
 from ..core.world import Stack, World
 from ..events import EventName, count
 from ..metrics.shapes import FailureCause
 from .leader import Leadership
-from .metrics import Metrics
+from .metrics import Metrics, failure_cause
 
 log = logging.getLogger(__name__)
 
@@ -111,19 +110,12 @@ class Outcomes:
         """Count how a job ended."""
         overdue = job in self._overdue
         self._overdue.discard(job)
-        cause = _cause(ref, run, overdue=overdue)
+        cause = failure_cause(ref, run, overdue=overdue)
         self.metrics.note_outcome(ref.type, tenant, cause)
 
     def note_overdue(self, job: JobId) -> None:
         """The time of a job is over: a worker is to end it."""
         self._overdue.add(job)
-
-    def note_refused(self, ref: Ref, tenant: str, failed: Failed) -> None:
-        """A version was refused, and is not built."""
-        cause = FailureCause.CONFIG
-        if failed.root != ref:
-            cause = FailureCause.TEMPLATE
-        self.metrics.note_outcome(ref.type, tenant, cause)
 
     def _note_stack(
         self, ref: Ref, action: Action, run: Run, tenant: str
@@ -376,20 +368,6 @@ class Outcomes:
         self._release(over, failed)
         self.world.touch(job.ref)
         return True
-
-
-def _cause(ref: Ref, run: Run, *, overdue: bool) -> FailureCause:
-    """Why a job failed, if it did."""
-    root = run.root or ref
-    if run.complete:
-        return FailureCause.NONE
-    if root.type == TEMPLATE_TYPE:
-        return FailureCause.TEMPLATE
-    if root != ref:
-        return FailureCause.DEPENDENCY
-    if overdue:
-        return FailureCause.OVERDUE
-    return FailureCause.HEAT if run.asked else FailureCause.REFUSED
 
 
 def _version(job: Job | None, handled: Handled | None) -> int:

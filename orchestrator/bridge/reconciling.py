@@ -250,7 +250,7 @@ class Reconciler:
         world.set_handled(ref, decision.handled)
         world.set_failed(ref, failed)
         world.removals.done(ref)
-        self._outcomes.note_refused(ref, decision.wanted.tenant, failed)
+        self._outcomes.metrics.note_refused(ref, decision.wanted.tenant, failed)
         count(EventName.REFUSED)
         fields = {
             "event": "refused",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from heatclient.v1.stacks import StackManager
@@ -33,11 +33,9 @@ from .connections import Connections
 from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
-from .wire import Line, Wire
+from .wire import Line, RequestObserver, Wire, observed
 
 T = TypeVar("T")
-
-RequestObserver: TypeAlias = Callable[[str, int, float], None]
 
 _PAGE = 1000
 """Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
@@ -69,8 +67,8 @@ class Heat:
             has.
         :param observe: told of each request to Heat: method, status (0: no answer) and seconds.
         """
-        self._clock, self._observe = clock, observe
         self._connections = Connections(timeout, clock)
+        self._send = observed(self._connections.exchange, clock, observe)
         self._deadline = max(deadline, timeout)
         logins = logins or Logins(clock=clock)
         self._cloud = Cloud(self._connections, logins, folder)
@@ -360,20 +358,8 @@ class Heat:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        begun, status = self._clock.monotonic(), 0
-        try:
-            answer = self._connections.exchange(
-                method,
-                line.url + path,
-                headers,
-                data,
-                line.access.credentials.trust,
-            )
-            status = answer.status
-        finally:
-            if self._observe is not None:
-                taken = self._clock.monotonic() - begun
-                self._observe(method, status, taken)
+        trust = line.access.credentials.trust
+        answer = self._send(method, line.url + path, headers, data, trust)
         if answer.status < 300 or not line.token.value:
             return answer
         return answer.without([line.token.value])
