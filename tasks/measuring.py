@@ -31,7 +31,7 @@ class WorkerMetrics:
     """The values of all metrics of a worker's process."""
 
     def __init__(self) -> None:
-        self._cells = cells = Cells(Program.WORKER)
+        self.cells = cells = Cells(Program.WORKER)
         self._requests = {
             method: cells.histogram(Metric.WORKER_REQUEST, kind)
             for method, kind in _REQUESTS.items()
@@ -93,7 +93,7 @@ class WorkerMetrics:
         if self._rows is None:
             return
         row = self._rows.row(index + 1)
-        self._cells.keep_in(row)
+        self.cells.keep_in(row)
         first = layout(Program.WORKER).at[
             Metric.WORKER_EVENTS, next(iter(EventName)).value
         ]

@@ -9,7 +9,14 @@ from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE
 from ..events import COUNTS, EventCounts
 from ..metrics.cells import Cells, Row
-from ..metrics.shapes import ChangeSpan, FailureCause, Metric, Program
+from ..metrics.shapes import (
+    ChangeSpan,
+    FailureCause,
+    Kind,
+    Metric,
+    Program,
+    of_program,
+)
 from ..metrics.showing import Exposition, Labelled
 
 TENANTS = 20
@@ -56,6 +63,11 @@ class Metrics:
         self.spans = {
             span: cells.histogram(Metric.SPAN, span) for span in ChangeSpan
         }
+        self._gauges = {
+            metric: cells.number(metric)
+            for metric in of_program(Program.BRIDGE)
+            if metric.value.kind is Kind.GAUGE and not metric.value.labels
+        }
         self.change = cells.histogram(Metric.CHANGE)
         self.hop = cells.histogram(Metric.HOP)
         self.poll_lag = cells.histogram(Metric.POLL_LAG)
@@ -64,7 +76,7 @@ class Metrics:
 
     def set(self, metric: Metric, value: float) -> None:
         """A gauge has a new value."""
-        self._cells.number(metric).set(value)
+        self._gauges[metric].set(value)
 
     def set_world(self, sizes: Mapping[str, int]) -> None:
         """How much there is of what, by kind. A kind that is not in *sizes* keeps its number."""

@@ -129,7 +129,7 @@ def test_a_request_to_heat_is_counted_by_its_kind_and_answer(
 ) -> None:
     metrics = WorkerMetrics()
     metrics.note_request(method, status, 0.2)
-    shown = exposed(metrics._cells)
+    shown = exposed(metrics.cells)
 
     name = Metric.WORKER_REQUEST.value.name
     assert sample(shown, f"{name}_count", request=request_kind) == 1
