@@ -34,11 +34,12 @@ unit: install ## Only the tests that need no server: under a minute
 
 check: lint types contracts ## What needs no tests: style, types and layers
 
-lint: install ## Style: ruff check and ruff format --check; docs/settings.md up to date
+lint: install ## Style: ruff check and ruff format --check; docs/settings.md and the dashboard up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python docs/settings_table.py --check
 	$(BIN)/python -m benchmarks.tables --check
+	$(BIN)/python -m orchestrator.metrics.dashboard --check
 
 format: install ## Put style right where that can be done by itself
 	$(BIN)/ruff check --fix .
