@@ -68,6 +68,8 @@ class EventName(StrEnum):
         "historian_defect",
         "The historian ended because of a bug.",
     )
+    TRACES_LOST = "traces_lost", "The collector takes no traces."
+    TRACES_SENT = "traces_sent", "The collector takes traces again."
     UNCAUGHT = "uncaught", "A process or a thread ended because of a bug."
     SETTING_REFUSED = "setting_refused", "A setting cannot be used."
     NOTIFY_UNKNOWN = (

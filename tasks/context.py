@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
-from orchestrator.clients.heat import Heat, InStore, Logins
+from orchestrator.clients.heat import Heat, InStore, Logins, RequestObserver
 from orchestrator.clients.protocols import (
     HeatDoor,
     QueueDoor,
@@ -31,11 +31,13 @@ from orchestrator.core.templates import (
 from orchestrator.errors import TemporaryError
 from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
+from orchestrator.tracing.opening import open_tracer
 
 from .claims import Claims
 from .measuring import WorkerMetrics
 from .retries import POLICIES, Policies
 from .slow import Slow
+from .tracing import WorkerTraces
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +138,7 @@ class WorkerContext:
     chance: Chance = CHANCE
     slow: Slow = field(default_factory=Slow)
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    traces: WorkerTraces | None = None
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
         default_factory=dict
     )
@@ -207,6 +210,8 @@ class WorkerContext:
         self.renderer.close()
         self.claims.close()
         self.store.close()
+        if self.traces is not None:
+            self.traces.close()
 
 
 def open_context(settings: Settings, metrics: WorkerMetrics) -> WorkerContext:
@@ -218,6 +223,10 @@ def open_context(settings: Settings, metrics: WorkerMetrics) -> WorkerContext:
     if source.local:
         read = source.read
     types = Types(store, settings.prefixes, read)
+    tracer = open_tracer(settings.traces_endpoint, "orchestrator-worker")
+    traces = None
+    if tracer is not None:
+        traces = WorkerTraces(tracer, CLOCK)
     return WorkerContext(
         types=types,
         store=store,
@@ -226,7 +235,7 @@ def open_context(settings: Settings, metrics: WorkerMetrics) -> WorkerContext:
             settings.heat_deadline,
             Logins(InStore(store, types.none)),
             settings.tenant_credentials,
-            observe=metrics.note_request,
+            observe=_observer(metrics, traces),
         ),
         queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
@@ -239,4 +248,19 @@ def open_context(settings: Settings, metrics: WorkerMetrics) -> WorkerContext:
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
         metrics=metrics,
+        traces=traces,
     )
+
+
+def _observer(
+    metrics: WorkerMetrics, traces: WorkerTraces | None
+) -> RequestObserver:
+    """Tells whoever wants to know of each request to Heat."""
+    if traces is None:
+        return metrics.note_request
+
+    def observe(method: str, status: int, seconds: float) -> None:
+        metrics.note_request(method, status, seconds)
+        traces.note_request(method, status, seconds)
+
+    return observe

@@ -47,6 +47,7 @@ class Outcomes:
     :param dropped: called with each job that is over without a worker: it may have been sent
         already.
     :param later: ``later(seconds, ref)``: decide *ref* again after a while.
+    :param not_run: told of each job that failed without running, and why in a word.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Outcomes:
         later: Later,
         as_string: bool,
         metrics: Metrics | None = None,
+        not_run: Callable[[JobId, Ref, str], None] | None = None,
     ) -> None:
         self.world, self.metrics = world, metrics or Metrics()
+        self._not_run = not_run
         self._overdue: set[JobId] = set()
         """Jobs whose time is over, and whose end is not written yet."""
         self._keys, self._leadership = keys, leadership
@@ -350,6 +353,8 @@ class Outcomes:
         if cause == job.id:
             reason = FailureCause.WORKERS
         self.metrics.note_outcome(job.ref.type, job.tenant, reason)
+        if self._not_run is not None:
+            self._not_run(job.id, job.ref, reason.value)
         count(EventName.JOB_NOT_RUN)
         fields = {
             "event": "job_not_run",

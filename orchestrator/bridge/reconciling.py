@@ -186,6 +186,7 @@ class Reconciler:
         self.world.note_report(ref, decision.wanted.version, revision)
         self.world.set_failed(ref, None)
         self._outcomes.metrics.note_outcome(ref.type, decision.wanted.tenant)
+        self._times.reported(ref)
         self._decided(ref)
         self._outcomes.repaired(ref)
 
@@ -251,6 +252,7 @@ class Reconciler:
         world.set_failed(ref, failed)
         world.removals.done(ref)
         self._outcomes.metrics.note_refused(ref, decision.wanted.tenant, failed)
+        self._times.reported(ref, "refused")
         count(EventName.REFUSED)
         fields = {
             "event": "refused",

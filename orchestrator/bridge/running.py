@@ -21,6 +21,7 @@ from .deadlines import Deadlines, Skew
 from .dispatching import Dispatcher
 from .finished import Finished
 from .leader import Leadership
+from .metrics import failure_cause
 from .outcomes import Outcomes
 from .probing import Probing
 from .timing import Timing
@@ -96,7 +97,8 @@ class Running:
         job, run, ref = fact.job, fact.run, job_ref(fact.job)
         before = self._world.stacks.get(ref)
         self._dispatcher.over(job, fact.tenant)
-        self._times.ended(job)
+        failed = failure_cause(ref, run, overdue=False)
+        self._times.ended(job, ref, "" if run.complete else failed.value)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)

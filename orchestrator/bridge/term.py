@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
@@ -38,6 +38,10 @@ from .requests import Requests
 from .running import Running
 from .timers import Timers
 from .timing import Timing
+from .tracing import BridgeTraces
+
+if TYPE_CHECKING:
+    from ..tracing.spans import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +86,7 @@ class Term:
         chance: Chance = CHANCE,
         listen: Callable[[Watch], EventInbox] = WatchInbox,
         metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.
@@ -90,8 +95,12 @@ class Term:
         self._types, self._timing = types, timing
         self._clock, self._listen = clock, listen
         self._timers, self._metrics = Timers(clock), metrics or Metrics()
-        self._times = ChangeTimes(self._metrics, clock)
         self.world, self._revision = loaded.world, loaded.revision
+        traces = passed = None
+        if tracer is not None:
+            traces = BridgeTraces(tracer, self.world, keys)
+            passed = traces.passed
+        self._times = ChangeTimes(self._metrics, clock, traces)
         self._dispatcher = Dispatcher(
             broker,
             self._timers.after,
@@ -101,6 +110,7 @@ class Term:
             clock=clock,
             chance=chance,
             metrics=self._metrics,
+            passed=passed,
         )
         self._as_string, self._chance = as_string, chance
         self._decide()
@@ -115,8 +125,9 @@ class Term:
             self.world,
             self._keys,
             self._leadership,
-            ready=self._dispatcher.release,
+            ready=self._release,
             dropped=self._dropped,
+            not_run=self._times.ended,
             later=self._later,
             as_string=self._as_string,
             metrics=self._metrics,
@@ -135,6 +146,10 @@ class Term:
             chance=self._chance,
             times=self._times,
         )
+
+    def _release(self, job: Job) -> None:
+        self._times.released(job)
+        self._dispatcher.release(job)
 
     def _dropped(self, job: Job) -> None:
         self._dispatcher.forget(job.id, job.tenant)

@@ -7,7 +7,7 @@
 | :mod:`.shared` | rows that the processes of a worker share |
 | :mod:`.showing` | all values in the text format of Prometheus |
 | :mod:`.serving` | ``/metrics`` of workers and of the historian |
-| :mod:`.dashboard` | the Grafana dashboard, made from the list |
+| :mod:`.dashboard`, :mod:`.panels` | the Grafana dashboard, made from the list |
 
 Nothing here depends on the level of the log.
 """

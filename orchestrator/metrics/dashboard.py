@@ -1,7 +1,7 @@
 """The Grafana dashboard, made from the list of metrics.
 
-``python -m orchestrator.metrics.dashboard`` writes ``deploy/grafana/dashboard.json``; with ``--check`` it only says whether that is up to
-date. The panels are in :mod:`.panels`.
+``python -m orchestrator.metrics.dashboard`` writes ``deploy/grafana/dashboard.json``.
+With ``--check`` it only says whether that is up to date. The panels are in :mod:`.panels`.
 """
 
 from __future__ import annotations

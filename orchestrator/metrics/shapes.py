@@ -56,6 +56,8 @@ class ChangeSpan(StrEnum):
 
     DECIDE = "decide"
     """The leader has seen the config; it writes its decision."""
+    DEPEND = "depend"
+    """The job is made; the last job that it waits for ends. Not measured if it waits for none."""
     SEND = "send"
     """The job waits for nothing; its message goes to the broker."""
     PICKUP = "pickup"

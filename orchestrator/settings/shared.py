@@ -177,13 +177,30 @@ class HistorySettings(Group):
 
 
 class LogSettings(Group):
-    """What is logged, and in which form."""
+    """What is logged and traced, and in which form."""
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(
         "console",
         description="console: one line for people; json: one document a line.",
     )
+
+    traces_endpoint: str = Field(
+        "",
+        description=(
+            "URL of a collector that takes traces by OTLP over HTTP, such as"
+            " http://127.0.0.1:4318/v1/traces; empty: no traces."
+        ),
+    )
+
+    @field_validator("traces_endpoint")
+    @classmethod
+    def _traces_endpoint(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s@]+", value):
+            raise ValueError(
+                "expected an http:// or https:// URL, without a password"
+            )
+        return value
 
     @field_validator("log_level")
     @classmethod

@@ -31,6 +31,8 @@ def run_chain(
     try:
         with context.heat.within(context.chain_time):
             for step in steps:
+                if context.traces is not None:
+                    step = context.traces.timed(step)
                 work = step(context, run, work)
                 if work is None:
                     return

@@ -47,6 +47,8 @@ def submit(
         log.info("Job already finished or claimed elsewhere", extra=fields)
         return None
     faults.reach("worker-after-claim")
+    if context.traces is not None:
+        context.traces.about(work)
     asked = _asked(context, work, work.run, lease)
     if asked is None:
         return None

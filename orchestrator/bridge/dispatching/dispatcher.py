@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ... import faults
 from ...clients.protocols import QueueDoor
@@ -39,8 +39,11 @@ class Dispatcher:
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
         metrics: Metrics | None = None,
+        passed: Callable[[JobId, ChangeSpan, float], None] | None = None,
     ) -> None:
+        """:param passed: told how long each part of a job's way took, for traces."""
         self._clock, metrics = clock, metrics or Metrics()
+        self._passed = passed
         self._spans, self._hop = metrics.spans, metrics.hop
         self.tenants = Tenants()
         capacity = Capacity(self.tenants, tenant_limit, total_limit)
@@ -98,7 +101,7 @@ class Dispatcher:
                 self._note_in_heat(job, now)
             case Step.ENDED:
                 if job.place is QueuePlace.IN_HEAT:
-                    self._observe(ChangeSpan.HEAT, now - job.in_heat_since)
+                    self._observe(job, ChangeSpan.HEAT, now - job.in_heat_since)
                 job.since = now
                 self.tenants.move(job, QueuePlace.ENDED)
                 self._messages.records.note_sent([job], now)
@@ -109,12 +112,14 @@ class Dispatcher:
         if sent is not None and sent.times == 1:
             self._packing.note_pickup(now - sent.at)
 
-    def _observe(self, span: ChangeSpan, seconds: float) -> None:
+    def _observe(self, job: Tracked, span: ChangeSpan, seconds: float) -> None:
         self._spans[span].observe(seconds)
+        if self._passed is not None:
+            self._passed(job.id, span, seconds)
 
     def _note_claimed(self, job: Tracked, now: float) -> None:
         if job.place is QueuePlace.IN_FLIGHT and not job.naps:
-            self._observe(ChangeSpan.PICKUP, now - job.since)
+            self._observe(job, ChangeSpan.PICKUP, now - job.since)
         job.claimed_at = now
         self.tenants.move(job, QueuePlace.IN_FLIGHT)
 
@@ -122,7 +127,7 @@ class Dispatcher:
         """Heat has taken the request."""
         if job.place is not QueuePlace.IN_FLIGHT or not job.claimed_at:
             return
-        self._observe(ChangeSpan.ACCEPT, now - job.claimed_at)
+        self._observe(job, ChangeSpan.ACCEPT, now - job.claimed_at)
         if job.released and not job.naps:
             self._hop.observe(now - job.ready_at)
 
@@ -143,7 +148,7 @@ class Dispatcher:
 
     def _note_over(self, job: Tracked, now: float) -> None:
         if job.place is QueuePlace.ENDED:
-            self._observe(ChangeSpan.RECORD, now - job.since)
+            self._observe(job, ChangeSpan.RECORD, now - job.since)
         else:
             self._note_accepted(job, now)
 
@@ -172,7 +177,7 @@ class Dispatcher:
     def _note_sent(self, jobs: Sequence[Tracked], now: float) -> None:
         for job in jobs:
             if not job.naps:
-                self._observe(ChangeSpan.SEND, now - job.since)
+                self._observe(job, ChangeSpan.SEND, now - job.since)
             job.ready_at, job.since = job.since, now
 
     def next_flush(self) -> float | None:

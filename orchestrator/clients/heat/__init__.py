@@ -8,5 +8,6 @@ came back, :mod:`.refusals` remembers what was refused. :mod:`.cloud` chooses th
 
 from .logins import InStore, Logins
 from .stacks import Heat
+from .wire import RequestObserver
 
-__all__ = ["Heat", "InStore", "Logins"]
+__all__ = ["Heat", "InStore", "Logins", "RequestObserver"]

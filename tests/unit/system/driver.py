@@ -27,10 +27,12 @@ from orchestrator.core.records import Run
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import TemporaryError
+from orchestrator.tracing.spans import Tracer
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
 from tasks.claims import Claims
 from tasks.context import Sightings, WorkerContext
+from tasks.tracing import WorkerTraces
 
 from tests import factories
 from tests.doubles import (
@@ -87,6 +89,8 @@ class System:
         default_factory=lambda: Timing(poll_interval=0.02, monitoring_interval=3600.0, patience=0.2)
     )
     clock: ManualClock = field(default_factory=ManualClock)
+    tracer: Tracer | None = None
+    """Writes the spans of bridge and workers."""
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""
 
@@ -106,6 +110,8 @@ class System:
             "chance": self.clock.chance,
             "policies": ((TemporaryError, Backoff(0.05, 0.1)),),
         }
+        if self.tracer is not None:
+            doubles["traces"] = WorkerTraces(self.tracer, self.clock.clock)
         self.worker = WorkerContext(
             types=Types.fixed(self.store, self.keys), store=self.store, **doubles
         )
@@ -138,6 +144,7 @@ class System:
             chance=self.clock.chance,
             listen=SteppedInbox.by(self.clock.clock),
             metrics=self.health.metrics,
+            tracer=self.tracer,
         )
         self._leadership = leadership
         self._watch = self.term.begin()

@@ -53,7 +53,7 @@ def test_each_stage_of_a_change_is_measured_once() -> None:
         total = system.metric("orchestrator_change_seconds_sum")
         parts = sum(span(system, name)[1] for name in ChangeSpan)
 
-        assert counts == dict.fromkeys(ChangeSpan, 1.0)
+        assert counts == {**dict.fromkeys(ChangeSpan, 1.0), ChangeSpan.DEPEND: 0.0}
         assert system.metric("orchestrator_change_seconds_count") == 1.0
         assert total == pytest.approx(parts), "each span ends where the next one begins"
         assert system.metric("orchestrator_hop_seconds_count") == 0.0
@@ -68,6 +68,7 @@ def test_a_hop_is_measured_for_what_waited_for_others() -> None:
         system.cycle()
 
         assert system.metric("orchestrator_hop_seconds_count") == 1.0
+        assert span(system, ChangeSpan.DEPEND)[0] == 1.0
 
 
 def test_outcomes_are_counted_by_their_cause() -> None:
