@@ -129,7 +129,7 @@ def _built(
             {"output_key": "monitoring_link", "description": "", "output_value": link(ref.id)}
         )
     job, basis = decision.job, effects.Basis(1, 1, decision.handled.incarnation)
-    ended = effects.Ended("CREATE_COMPLETE", outputs, "Stack CREATE completed successfully")
+    ended = effects.JobOutcome("CREATE_COMPLETE", outputs, "Stack CREATE completed successfully")
     left: dict[str, str] = {}
     done = (
         effects.start(names, decision),

@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator import log as logs
 from orchestrator.clients import queue, redis_transport
-from orchestrator.clients.heat import Heat
+from orchestrator.clients.heat import Heat, for_processes
 from orchestrator.errors import CredentialsRejected, SettingsError
 from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
@@ -38,13 +38,15 @@ STEPS: dict[str, steps.TaskFunction] = {
 Explicit names: moving a function never breaks a message that is already queued."""
 
 ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {
-    queue.LOOK: steps.poll,
+    queue.POLL: steps.poll,
+    queue.OLD_POLL: steps.poll,
     queue.MONITOR: following.monitor,
 }
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
 
 LEAVING: dict[str, Callable[[WorkerContext, Any], Undo]] = {
-    queue.LOOK: polls.goes_on
+    queue.POLL: polls.goes_on,
+    queue.OLD_POLL: polls.goes_on,
 }
 """What is to be done when a task leaves its slot before its work is over."""
 
@@ -63,8 +65,8 @@ def make_app(settings: Settings) -> Celery:
         task_soft_time_limit=settings.task_limit,
         task_time_limit=settings.task_limit + 30,
     )
-    metrics = WorkerMetrics()
-    context = PerProcess(lambda: open_context(settings, metrics))
+    metrics, shared = WorkerMetrics(), for_processes()
+    context = PerProcess(lambda: open_context(settings, shared, metrics))
     background = Background(metrics=metrics)
     for name in STEPS:
         _register(app, name, background, partial(_chains, context))
@@ -235,7 +237,8 @@ def _register(
     """Make a task of that name: *prepare* makes its work of Celery's task and of the message's
     argument."""
 
-    @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
+    # Celery has no types.
+    @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]
     def run(task: Any, argument: Any) -> None:
         try:
             background.carry_out(prepare(task, argument))

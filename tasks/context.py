@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
-from orchestrator.clients.heat import Heat, InStore, Logins, RequestObserver
+from orchestrator.clients.heat import (
+    Heat,
+    InStore,
+    Logins,
+    RequestObserver,
+    SharedTokens,
+)
 from orchestrator.clients.protocols import (
     HeatDoor,
     QueueDoor,
@@ -214,8 +220,13 @@ class WorkerContext:
             self.traces.close()
 
 
-def open_context(settings: Settings, metrics: WorkerMetrics) -> WorkerContext:
-    """The context of a real worker."""
+def open_context(
+    settings: Settings, shared: SharedTokens, metrics: WorkerMetrics
+) -> WorkerContext:
+    """The context of a real worker.
+
+    :param shared: the tokens of all its processes.
+    """
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
@@ -235,6 +246,7 @@ def open_context(settings: Settings, metrics: WorkerMetrics) -> WorkerContext:
             settings.heat_deadline,
             Logins(InStore(store, types.none)),
             settings.tenant_credentials,
+            shared=shared,
             observe=_observer(metrics, traces),
         ),
         queue=Queue(settings.broker),

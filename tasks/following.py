@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 ROUND_LIMIT = 15.0
 """Seconds for all targets of a task, or the timeout of one target if that is longer.
-What was not asked by then has its turn in the next round."""
+What was not asked by then is asked in the next round."""
 ROUNDS_AT_ONCE = 4
 """Tasks of one process that ask targets at the same time: more of them would only wait for the same
 threads."""

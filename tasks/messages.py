@@ -196,7 +196,8 @@ _ARGUMENTS: Mapping[str, Callable[[Json], bool]] = {
     queue.SUBMIT: _are_runs,
     queue.WAIT: _are_runs,
     queue.RECORD: _are_runs,
-    queue.LOOK: _is_tenant,
+    queue.POLL: _is_tenant,
+    queue.OLD_POLL: _is_tenant,
     queue.MONITOR: _are_resources,
 }
 """The form of each task's argument."""

@@ -45,7 +45,7 @@ _SBIN = ("/usr/sbin", "/usr/local/sbin")
 
 @dataclass(frozen=True)
 class Layout:
-    """What runs. *claims*: jobs a conductor claims at once, running or next; *wait*: seconds between two looks."""
+    """What runs. *claims*: jobs a conductor claims at once, running or next; *wait*: seconds between two polls."""
 
     name: str
     conductors: int

@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _client(port: int, prefix: str, count: int) -> None:
-    """Creates and looks, over the cheapest client that Python has."""
+    """Creates and polls, over the cheapest client that Python has."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for i in range(count // 2):
         body = json.dumps(
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
         axes.set_xlabel("clients, each a process that does nothing else")
         axes.set_ylabel("requests a second")
 
-    columns = ("clients", "requests a second, creates and looks in turn", "CPU of Heat for one")
+    columns = ("clients", "requests a second, creates and polls in turn", "CPU of Heat for one")
     BenchResult(
         "heat", "The benchmark's Heat alone", columns, rows, data={"runs": found}, plot=plot
     ).publish(save=options.save)

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="jobs/s of the second part (default: half of what is measured first)",
     )
-    parser.add_argument("--look", type=float, default=1.0, help="ORCHESTRATOR_HEAT_POLL_INTERVAL")
+    parser.add_argument("--poll", type=float, default=1.0, help="ORCHESTRATOR_HEAT_POLL_INTERVAL")
 
 
 def name_of(key: str) -> str:
@@ -80,7 +80,7 @@ def families(when: str, count: int, every: float) -> list[list[Any]]:
 
 def run(options: argparse.Namespace) -> None:
     rows: list[tuple[str, ...]] = []
-    data: dict[str, Any] = {"look_interval": options.look}
+    data: dict[str, Any] = {"poll_interval": options.poll}
 
     def note(what: str, seconds: list[float]) -> None:
         data[what] = sorted(seconds)
@@ -96,8 +96,8 @@ def run(options: argparse.Namespace) -> None:
         load = running.load(sorted(writes, key=lambda write: write[0])).check()
         return SeenJobs(load, {name: when for when, _, _, name in reversed(running.heat.asked())})
 
-    look = f"a poll every {options.look:g} s"
-    with orchestra(ORCHESTRATOR_HEAT_POLL_INTERVAL=str(options.look)) as running:
+    poll = f"a poll every {options.poll:g} s"
+    with orchestra(ORCHESTRATOR_HEAT_POLL_INTERVAL=str(options.poll)) as running:
         running.heat.ask("_set", {"durations": {"node_slow": SLOW}})
         # At rest: one change at a time, far enough apart that each finds nothing under way.
         seen = measure(nodes("plain-rest", options.changes, every=0.1))
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
             measure(families("rest", options.changes // 2, 0.2)).hops(),
         )
         note(
-            f"at rest: Heat done → state, {look}",
+            f"at rest: Heat done → state, {poll}",
             measure(nodes("slow-rest", options.changes, every=0.1)).from_heat("slow", SLOW),
         )
         settle()
@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> None:
         note(f"{loaded}: config written → Heat asked", seen.to_heat("plain", "parent"))
         note(f"{loaded}: config written → state (Heat at once)", seen.to_state("plain", "parent"))
         note(f"{loaded}: parent done → child's request (hop)", seen.hops())
-        note(f"{loaded}: Heat done → state, {look}", seen.from_heat("slow", SLOW))
+        note(f"{loaded}: Heat done → state, {poll}", seen.from_heat("slow", SLOW))
     columns = ("from → to", "changes", *(f"p{q * 100:g}" for q in QUANTILES))
 
     def plot(axes: Any) -> None:

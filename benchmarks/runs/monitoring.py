@@ -87,20 +87,20 @@ def _wait(ready: Any, timeout: float, what: str) -> None:
 
 
 def _quiet(running: Ground, seconds: float) -> dict[str, Any]:
-    """What it costs while nothing changes, and how even the load is: looks in each second."""
+    """What it costs while nothing changes, and how even the load is: probes in each second."""
     before, spent, started = traffic.etcd(running), running.spent(), time.monotonic()
     messages = traffic.redis(running)["lpush"]
-    looks = [running.heat.calls().get("target", 0)]
+    probes = [running.heat.calls().get("target", 0)]
     while (left := started + seconds - time.monotonic()) > 0:
         time.sleep(min(1.0, left))
-        looks.append(running.heat.calls().get("target", 0))
+        probes.append(running.heat.calls().get("target", 0))
     took, now = time.monotonic() - started, running.spent()
     return {
         "seconds": took,
         "cpu": {party: now[party] - spent[party] for party in now},
         "etcd": traffic.since(traffic.etcd(running), before),
         "messages": traffic.redis(running)["lpush"] - messages,
-        "looks": [after - earlier for earlier, after in itertools.pairwise(looks)],
+        "probes": [after - earlier for earlier, after in itertools.pairwise(probes)],
     }
 
 
@@ -132,20 +132,20 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _publish(options: argparse.Namespace, quiet: dict[str, Any], lags: list[float]) -> None:
-    seconds, looks = quiet["seconds"], quiet["looks"]
+    seconds, probes = quiet["seconds"], quiet["probes"]
     shares = {party: 100 * cpu / seconds for party, cpu in quiet["cpu"].items()}
     ours = sum(share for party, share in shares.items() if party != "Heat")
-    per_look = 1e6 * (quiet["cpu"]["worker"] + quiet["cpu"]["bridge"]) / max(sum(looks), 1)
+    per_probe = 1e6 * (quiet["cpu"]["worker"] + quiet["cpu"]["bridge"]) / max(sum(probes), 1)
     rows = [
         (
             "CPU of one core",
             f"{ours:.1f} %: "
             + ", ".join(f"{party} {share:.1f} %" for party, share in shares.items()),
         ),
-        ("CPU of worker and bridge for one probe", f"{per_look:.0f} µs"),
+        ("CPU of worker and bridge for one probe", f"{per_probe:.0f} µs"),
         (
-            "looks",
-            f"{sum(looks):,} in {seconds:.0f} s; in a second {min(looks)} to {max(looks)}, p50 {percentile(looks, 0.5):.0f}",
+            "probes",
+            f"{sum(probes):,} in {seconds:.0f} s; in a second {min(probes)} to {max(probes)}, p50 {percentile(probes, 0.5):.0f}",
         ),
         ("etcd, nothing changing", traffic.told(quiet["etcd"])),
         ("messages", f"{quiet['messages']:,}"),
@@ -156,9 +156,9 @@ def _publish(options: argparse.Namespace, quiet: dict[str, Any], lags: list[floa
     ]
 
     def plot(axes: Any) -> None:
-        axes.step(range(len(looks)), looks, where="post")
+        axes.step(range(len(probes)), probes, where="post")
         axes.set_xlabel("seconds")
-        axes.set_ylabel("looks in a second")
+        axes.set_ylabel("probes in a second")
         axes.set_ylim(bottom=0)
 
     BenchResult(

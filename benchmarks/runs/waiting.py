@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each takes in Heat")
     parser.add_argument("--tenants", type=int, default=20)
     parser.add_argument("--slots", type=int, default=4)
-    parser.add_argument("--look", type=float, default=1.0, help="ORCHESTRATOR_HEAT_POLL_INTERVAL")
+    parser.add_argument("--poll", type=float, default=1.0, help="ORCHESTRATOR_HEAT_POLL_INTERVAL")
 
 
 @contextmanager
@@ -33,14 +33,14 @@ def watched(running: Ground) -> Iterator[list[dict[str, Any]]]:
     }
     pids["Redis"] = [running.redis.process.pid]
 
-    def look() -> None:
+    def sample() -> None:
         while not over.wait(0.5):
             memory = {
                 party: sum(memory_mib(pid) for pid in listed) for party, listed in pids.items()
             }
             seen.append({"at": time.time(), "memory": memory, "calls": running.heat.calls()})
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
         yield seen
@@ -50,7 +50,7 @@ def watched(running: Ground) -> Iterator[list[dict[str, Any]]]:
 
 
 def run(options: argparse.Namespace) -> None:
-    settings: dict[str, Any] = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": str(options.look)}
+    settings: dict[str, Any] = {"ORCHESTRATOR_HEAT_POLL_INTERVAL": str(options.poll)}
     with (
         orchestra(slots=options.slots, duration=options.seconds, **settings) as running,
         watched(running) as seen,

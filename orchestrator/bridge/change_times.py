@@ -6,9 +6,11 @@ Time begins when the leader sees a change. What was there before its term is not
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass
 
 from ..clock import Clock
+from ..core.facts import ConfigRemoved, ConfigWritten, Fact
 from ..core.jobs import Job
 from ..core.refs import JobId, Ref
 from ..metrics.shapes import ChangeSpan
@@ -37,6 +39,21 @@ class ChangeTimes:
         # Like the world's dirty resources: emptied from the front.
         self._undecided: OrderedDict[Ref, float] = OrderedDict()
         self._jobs: dict[JobId, _Begun] = {}
+
+    def note(self, fact: Fact, dirty: Container[Ref], now: float) -> None:
+        """Time what is to be decided because of a change.
+
+        :param dirty: what is to be decided.
+        """
+        match fact:
+            case ConfigWritten(wanted):
+                ref = wanted.ref
+            case ConfigRemoved(ref):
+                pass
+            case _:
+                return
+        if ref in dirty:
+            self.seen(ref, now)
 
     def seen(self, ref: Ref, now: float) -> None:
         """A config has changed. A change before it may still be undecided."""

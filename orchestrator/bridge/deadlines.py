@@ -42,7 +42,7 @@ class Limits:
         """What a run is timed for, and its limit; None when it may take as long as it does."""
         if run.overdue:
             return None
-        if run.step is Step.WAITING:
+        if run.step is Step.IN_HEAT:
             return (
                 "heat",
                 (run.timeout_mins * 60 or self.stack_timeout)

@@ -11,6 +11,7 @@ from ..clients.store import KeyValue, Store
 from ..clock import CLOCK, Clock
 from ..core import records
 from ..core.facts import (
+    BuiltFound,
     ConfigUnreadable,
     Entry,
     Fact,
@@ -22,12 +23,15 @@ from ..core.facts import (
     StackFound,
     StateFound,
     Unreadable,
+    of_built,
     of_config,
     of_run,
 )
 from ..core.jobs import Job
 from ..core.keys import Keys
+from ..core.policies import Follow
 from ..core.records import (
+    Built,
     Failed,
     Handled,
     Held,
@@ -61,12 +65,15 @@ def load(
     keys: Keys,
     catalogue: Mapping[str, Template],
     clock: Clock = CLOCK,
+    follow: Follow = Follow.AUTO,
 ) -> Loaded:
     """Everything that is known.
 
     Every resource is to be decided: what was written while nobody led is found by its level.
+
+    :param follow: what happens to a stack when an output changes that it was built from.
     """
-    world = World(keys.schemas, catalogue=catalogue)
+    world = World(keys.schemas, catalogue=catalogue, follow=follow)
     # The runs are few, so they come first and say as of which revision everything else is read.
     revision, runs = store.list(keys.runs)
     folders = _Folders(store, keys, revision)
@@ -81,19 +88,7 @@ def load(
     _load_jobs(world, store, keys, revision, done)
     for fact in moved:
         world.apply(fact)
-    finding.note_deployed(world, done)
-    finding.note_lost_jobs(world, done, since.handled)
-    finding.note_retries(world, since.failed, pushed)
-    finding.note_held_again(world)
-    finding.note_failed_deletions(world)
-    for known in (
-        world.handled,
-        world.stacks,
-        world.reported,
-        world.held,
-        world.failed,
-    ):
-        world.touch(*known)
+    _find_work(world, done, since, pushed)
     held = store.get(keys.brake) is not None
     finding.note_removals(world, now, held=held)
     return Loaded(world, runs, revision)
@@ -118,6 +113,16 @@ def take_in(
             log.warning("Config skipped", extra=fields)
         world.apply(fact, now)
     return found
+
+
+def take_in_built(world: World, keys: Keys, entry: Entry) -> None:
+    """Take in what a worker has recorded that a stack was built from. What cannot be read is told,
+    and counts as not known."""
+    fact = of_built(keys, entry)
+    if isinstance(fact, Unreadable):
+        _skipped(fact.key, fact.reason)
+    elif fact is not None:
+        world.apply(fact)
 
 
 def take_in_run(
@@ -204,16 +209,23 @@ def _load_records(world: World, folders: _Folders, keys: Keys) -> _Since:
     for ref, held, _ in folders.records(keys.held, Held.from_json):
         world.apply(HeldFound(ref, held))
     for ref, failed, kv in folders.records(keys.failed, Failed.from_json):
+        if failed.job:
+            continue  # It has not failed yet: its job is tried again.
         world.apply(FailedFound(ref, failed))
         since.failed[ref] = kv.revision
+    _load_stacks(world, folders, keys)
+    return since
+
+
+def _load_stacks(world: World, folders: _Folders, keys: Keys) -> None:
+    """What is built, and what is reported of it."""
+    # Before the stacks: of those that others were built from, the outputs are remembered.
+    for ref, built, _ in folders.records(keys.built, Built.from_json):
+        world.apply(BuiltFound(ref, built))
     for ref, stack, _ in folders.records(keys.stacks, StackRecord.from_json):
         world.apply(StackFound(ref, stack))
     for ref, state, kv in folders.records(keys.state, StateRecord.from_json):
         world.apply(StateFound(ref, state, kv.revision))
-    return since
-
-
-# What follows from it -----------------------------------------------------------------------------
 
 
 class _Folders:
@@ -282,3 +294,29 @@ def _load_jobs(
     for job in jobs.values():
         stand_ins = (replaced.get(d, d) for d in job.dependency)
         world.graph.add(job, (d for d in stand_ins if d in jobs or d in done))
+
+
+# What follows from it -----------------------------------------------------------------------------
+
+
+def _find_work(
+    world: World, done: set[JobId], since: _Since, pushed: Mapping[Ref, int]
+) -> None:
+    """Note what the leader before left to do, and ask for a decision about every resource.
+
+    :param done: the jobs that ended and whose runs are still there.
+    :param pushed: the mod revisions of the templates in etcd.
+    """
+    finding.note_deployed(world, done)
+    finding.note_lost_jobs(world, done, since.handled)
+    finding.note_retries(world, since.failed, pushed)
+    finding.note_held_again(world)
+    finding.note_failed_deletions(world)
+    for known in (
+        world.handled,
+        world.stacks,
+        world.reported,
+        world.held,
+        world.failed,
+    ):
+        world.touch(*known)

@@ -13,9 +13,9 @@ from ..clock import CLOCK, Clock
 from ..core.refs import Ref
 from ..core.world import World
 
-TURN = 0.2
-"""Seconds after which a turn of decisions ends, for others to have theirs. One decision more may
-begin."""
+TIME_SLICE = 0.2
+"""Seconds of decisions in one cycle, before jobs are sent and events taken in.
+One decision more may begin."""
 LONG = 0.01
 """Seconds of CPU after which a decision has taken long. Ordinary ones take 0.1 ms, those that reach
 the bounds of mappings 20 ms and more (measured)."""

@@ -88,7 +88,7 @@ class Outcomes:
         job, handled = world.graph.jobs.get(job_id), world.handled.get(ref)
         self._note_stack(ref, action, run, job.tenant if job else "")
         version = _version(job, handled)
-        self._count(job_id, ref, run, handled.tenant if handled else "")
+        self._count(job_id, ref, run)
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
         failed = (
@@ -100,7 +100,7 @@ class Outcomes:
         self._release(
             Over(job_id, ref, action, _references(job, handled)), failed
         )
-        self.fail_waiting()
+        self.fail_dependents()
         if handled is not None:
             self._note_unsent(job_id, ref, run, handled)
         if run.complete:
@@ -109,8 +109,11 @@ class Outcomes:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
 
-    def _count(self, job: JobId, ref: Ref, run: Run, tenant: str) -> None:
+    def _count(self, job: JobId, ref: Ref, run: Run) -> None:
         """Count how a job ended."""
+        handled, tenant = self.world.handled.get(ref), ""
+        if handled is not None:
+            tenant = handled.tenant
         overdue = job in self._overdue
         self._overdue.discard(job)
         cause = failure_cause(ref, run, overdue=overdue)
@@ -198,7 +201,7 @@ class Outcomes:
         )
 
     def _release(self, over: Over, failed: Failed | None) -> None:
-        """What waited for a job that is over is ready, or is to fail (:meth:`fail_waiting` does
+        """What waited for a job that is over is ready, or is to fail (:meth:`fail_dependents` does
         it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
@@ -283,7 +286,7 @@ class Outcomes:
         self._to_fail.append(
             (job, Failed(job.version, job.action, error, job.ref), job.id)
         )
-        self.fail_waiting()
+        self.fail_dependents()
 
     def unstored(self) -> set[JobId]:
         """Finished jobs whose consequences are not stored yet.
@@ -314,7 +317,7 @@ class Outcomes:
             return None
         return replace(handled, sent=NO_JOB)
 
-    def fail_waiting(self) -> None:
+    def fail_dependents(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
         postponed: list[tuple[Job, Failed, JobId]] = []
         while self._to_fail:
@@ -336,7 +339,7 @@ class Outcomes:
         told, handled = self._is_told(job.id, job.ref), None
         if cause != job.id:
             handled = self._unsent(job)
-        transaction = effects.fail_waiting(
+        transaction = effects.fail_dependents(
             self._keys,
             job,
             self.world.wanted.get(job.ref),
@@ -349,20 +352,8 @@ class Outcomes:
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
-        reason = FailureCause.DEPENDENCY
-        if cause == job.id:
-            reason = FailureCause.WORKERS
-        self.metrics.note_outcome(job.ref.type, job.tenant, reason)
-        if self._not_run is not None:
-            self._not_run(job.id, job.ref, reason.value)
-        count(EventName.JOB_NOT_RUN)
-        fields = {
-            "event": "job_not_run",
-            "job": job.id,
-            "root": str(failed.root),
-            "reason": failed.error,
-        }
-        log.warning("Job failed without running", extra=fields)
+        self._count_not_run(job, given_up=cause == job.id)
+        _tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)
             self.world.set_failed(job.ref, failed)
@@ -373,6 +364,25 @@ class Outcomes:
         self._release(over, failed)
         self.world.touch(job.ref)
         return True
+
+    def _count_not_run(self, job: Job, *, given_up: bool) -> None:
+        reason = FailureCause.DEPENDENCY
+        if given_up:
+            reason = FailureCause.WORKERS
+        self.metrics.note_outcome(job.ref.type, job.tenant, reason)
+        if self._not_run is not None:
+            self._not_run(job.id, job.ref, reason.value)
+
+
+def _tell_not_run(job: Job, failed: Failed) -> None:
+    count(EventName.JOB_NOT_RUN)
+    fields = {
+        "event": "job_not_run",
+        "job": job.id,
+        "root": str(failed.root),
+        "reason": failed.error,
+    }
+    log.warning("Job failed without running", extra=fields)
 
 
 def _version(job: Job | None, handled: Handled | None) -> int:

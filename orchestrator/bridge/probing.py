@@ -11,7 +11,7 @@ from .timers import Timers
 
 
 class Probing:
-    """Probes in turn and out of turn.
+    """Probes when they are due, and at once after a new state.
 
     :param interval: seconds between two probes of a target.
     """
@@ -32,7 +32,7 @@ class Probing:
         self._timers.after(self._rounds.pause, self._due)
 
     def now(self, ref: Ref) -> None:
-        """A new state of a resource was written: its targets are probed out of turn."""
+        """A new state of a resource was written: its targets are probed at once."""
         self._rounds.asked(ref)
         self._dispatcher.monitor([ref])
 

@@ -18,6 +18,7 @@ from ..core.planning import (
     First,
     Hold,
     Nothing,
+    Outdated,
     Postpone,
     Refuse,
     Report,
@@ -28,14 +29,14 @@ from ..core.planning import (
 from ..core.refs import JobId, Ref
 from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction
-from ..core.world import World
+from ..core.world import Lagging, World
 from ..errors import StoreRefused
 from ..events import EventName, count
 from .batching import Batch
 from .braking import DeletionBrake
 from .change_times import ChangeTimes
 from .leader import Leadership
-from .order import TURN, Order
+from .order import TIME_SLICE, Order
 from .outcomes import UNSETTLED, Later, Outcomes
 
 log = logging.getLogger(__name__)
@@ -83,14 +84,14 @@ class Reconciler:
     def settle(self, at_most: int | None = None) -> None:
         """Decide what is to be decided.
 
-        :param at_most: leave the rest for the next time after so many, or when the turn is over;
-            None: everything.
+        :param at_most: decide so many at most, and for one time slice at most; the rest is left for
+            the next cycle. None: everything.
         """
-        self._outcomes.fail_waiting()
+        self._outcomes.fail_dependents()
         self.brake.follow()
         end = math.inf
         if at_most is not None:
-            end = self._clock.monotonic() + TURN
+            end = self._clock.monotonic() + TIME_SLICE
         while self.world.dirty:
             for ref in self._order.next(at_most):
                 if self._is_undecided(ref):
@@ -204,6 +205,9 @@ class Reconciler:
             case Nothing():
                 self.world.note_written(ref, written=True)
                 self._times.decided(ref)
+                self.world.set_lagging(ref, None)
+            case Outdated(lagging):
+                self._lag(ref, lagging)
             case Postpone():
                 self._later(UNSETTLED, ref)
             case Hold():
@@ -217,6 +221,29 @@ class Reconciler:
                 self._refuse(ref, decision)
             case Clean():
                 self._clean(ref, decision)
+
+    def _lag(self, ref: Ref, lagging: Lagging) -> None:
+        """The stack is outdated, and stays so. Nothing is written: the next leader finds it too."""
+        world = self.world
+        world.note_written(ref, written=True)
+        self._times.decided(ref)
+        told = world.lagging.get(ref) == lagging or not lagging.why
+        world.set_lagging(ref, lagging)
+        if told:
+            return
+        fields = {
+            "resource": str(ref),
+            "outputs": [str(output) for output in lagging.outputs],
+            "reason": lagging.why,
+        }
+        if lagging.circle:
+            count(EventName.OUTPUT_CIRCLE)
+            fields = {**fields, "event": "output_circle"}
+            log.warning("Stack held, outputs do not settle", extra=fields)
+        else:
+            count(EventName.OUTDATED)
+            fields = {**fields, "event": "outdated"}
+            log.warning("Stack outdated", extra=fields)
 
     def _hold(self, ref: Ref, decision: Hold) -> None:
         world, held = self.world, decision.held
@@ -302,6 +329,8 @@ class Reconciler:
                 "Job superseded",
                 extra={"event": "job_superseded", "job": old.id, "by": job.id},
             )
+        if decision.follows:
+            self._tell_followed(decision)
         waits = self.world.graph.waits_for(job.id)
         count(EventName.JOB_MADE)
         log.info(
@@ -314,6 +343,17 @@ class Reconciler:
             self.world.touch(ref)
         if not waits:
             self._ready(job)
+
+    def _tell_followed(self, decision: Start) -> None:
+        faults.reach("bridge-after-follow")
+        count(EventName.OUTPUT_FOLLOWED)
+        fields = {
+            "event": "output_followed",
+            "resource": str(decision.job.ref),
+            "outputs": [str(output) for output in decision.follows],
+            "job": decision.job.id,
+        }
+        log.info("Rebuild scheduled, an output changed", extra=fields)
 
     def _decided(self, ref: Ref, job: JobId | None = None) -> None:
         """What was held back by this resource is looked at again.

@@ -13,12 +13,12 @@ from ..core.refs import Ref
 _GROUPS = 12
 """Groups into which a round is cut at least, so that a resource keeps its own time among few."""
 _JUST_NOW = 1 / 6
-"""Share of the interval for which a probe out of turn stands for the one whose turn it is."""
+"""Share of the interval before its next probe in which a resource that was probed is not due."""
 
 
 class Rounds:
-    """Every resource has a place in the interval, by its name, and its turn comes when the clock
-    passes it.
+    """Every resource has a place in the interval, by its name, and is due when the clock passes
+    it.
 
     So targets and workers see an even load, a new leader goes on where the old one was, and two
     probes of one target are an interval apart.
@@ -55,11 +55,11 @@ class Rounds:
         )
 
     def asked(self, ref: Ref) -> None:
-        """The resource is probed out of turn: a new state was written."""
+        """The resource is probed at once: a new state was written."""
         self._asked[ref] = self._now()
 
     def due(self, monitored: Callable[[], Iterable[Ref]]) -> list[Ref]:
-        """Whose turn has come since this was last asked.
+        """The resources that became due since this was last asked.
 
         :param monitored: all resources with targets; asked once a round.
         """
@@ -100,8 +100,8 @@ class Rounds:
 
 
 def _steady(clock: Clock) -> Callable[[], float]:
-    """The time of day as it was now, and from here on steady: when the clock is set, nobody's turn
-    is passed over or comes twice."""
+    """The time of day as it was now, and from here on steady: when the clock is set, no resource
+    is left out or due twice."""
     offset = clock.now() - clock.monotonic()
     return lambda: offset + clock.monotonic()
 

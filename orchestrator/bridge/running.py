@@ -19,10 +19,12 @@ from . import loading
 from .change_times import ChangeTimes
 from .deadlines import Deadlines, Skew
 from .dispatching import Dispatcher
+from .durations import Stopwatch
 from .finished import Finished
 from .leader import Leadership
 from .metrics import failure_cause
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .timing import Timing
 
@@ -42,10 +44,12 @@ class Running:
         keys: Keys,
         leadership: Leadership,
         *,
+        outputs: OutputsRead,
         dispatcher: Dispatcher,
         outcomes: Outcomes,
         finished: Finished,
         probing: Probing,
+        stopwatch: Stopwatch,
         timing: Timing,
         clock: Clock,
         times: ChangeTimes,
@@ -55,6 +59,8 @@ class Running:
         self._outcomes, self._finished = outcomes, finished
         self._probing, self._clock = probing, clock
         self._times = times
+        self._stopwatch = stopwatch
+        self._outputs = outputs
         self._in_heat_long = timing.in_heat_long
         self._deadlines = Deadlines(timing.limits, clock.monotonic)
         self._skew = Skew(clock)
@@ -72,6 +78,8 @@ class Running:
         before = self._world.runs.get(self._keys.run_job(entry.key))
         match loading.take_in_run(self._world, self._keys, entry):
             case RunMoved() as fact:
+                if not resumed:
+                    self._stopwatch.note(fact.job, fact.run)
                 self._moved(fact, resumed=resumed)
                 if fact.run.step is Step.DONE:
                     self._done(fact)
@@ -100,6 +108,8 @@ class Running:
         failed = failure_cause(ref, run, overdue=False)
         self._times.ended(job, ref, "" if run.complete else failed.value)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
+        if run.complete and run.live:
+            self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
 
@@ -109,6 +119,7 @@ class Running:
         :param deaths: of workers over this job before.
         """
         self._deadlines.forget(job)
+        self._stopwatch.forget(job)
         self._dispatcher.forget(job, tenant)
         if job in self._world.graph.jobs:
             self._claim_lost(self._world.graph.jobs[job], deaths + 1)
@@ -153,7 +164,7 @@ class Running:
         if job is None or found is None:
             return
         run, revision = found
-        if run.step not in (Step.WAITING, Step.RETRY):
+        if run.step not in (Step.IN_HEAT, Step.RETRY):
             return
         count(EventName.JOB_OVERDUE)
         fields = {
@@ -164,5 +175,5 @@ class Running:
         log.warning("Job is overdue", extra=fields)
         self._outcomes.note_overdue(job_id)
         over = effects.give_time_up(self._keys, job, run, revision)
-        if self._leadership.commit(over) and run.step is Step.WAITING:
+        if self._leadership.commit(over) and run.step is Step.IN_HEAT:
             self._dispatcher.record([job_id])

@@ -12,13 +12,7 @@ from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
-from ..core.facts import (
-    ConfigRemoved,
-    ConfigWritten,
-    Entry,
-    Fact,
-    TemplateChanged,
-)
+from ..core.facts import Entry, TemplateChanged
 from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.refs import Ref
@@ -27,14 +21,17 @@ from ..events import EventName, count
 from . import loading
 from .change_times import ChangeTimes
 from .dispatching import SUPERVISION, Dispatcher
+from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
 from .metrics import Metrics
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
+from .revisions import TemplateRevisions
 from .running import Running
 from .timers import Timers
 from .timing import Timing
@@ -46,13 +43,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TICK = 1.0
-"""Longest time, in seconds, for which the loop sleeps without looking at its lease."""
+"""Longest time, in seconds, for which the loop sleeps without a check of its lease."""
 _DECISIONS = 400
-"""Decisions in one turn of the loop.
+"""Decisions in one cycle.
 After a hundred thousand changes at once, the first are sent to the workers before the last are
-decided, and the lease is looked at meanwhile."""
+decided, and the lease is checked meanwhile."""
 _HELD_UP = 0.5
-"""Seconds by which a turn of the loop may be longer than it should be, without having been stopped
+"""Seconds by which a cycle may be longer than it should be, without having been stopped
 or held up."""
 
 
@@ -96,28 +93,32 @@ class Term:
         self._clock, self._listen = clock, listen
         self._timers, self._metrics = Timers(clock), metrics or Metrics()
         self.world, self._revision = loaded.world, loaded.revision
-        traces = passed = None
+        self._as_string, self._chance = as_string, chance
+        self._send_by(broker, tracer)
+        self._decide()
+        self._join()
+        self._stepped = clock.monotonic()
+        self._dispatcher.begin()
+        self._resume(loaded.runs)
+
+    def _send_by(self, broker: QueueDoor, tracer: Tracer | None) -> None:
+        """Make those that send, and that time what is on its way."""
+        timing, traces, passed = self._timing, None, None
         if tracer is not None:
-            traces = BridgeTraces(tracer, self.world, keys)
+            traces = BridgeTraces(tracer, self.world, self._keys)
             passed = traces.passed
-        self._times = ChangeTimes(self._metrics, clock, traces)
+        self._times = ChangeTimes(self._metrics, self._clock, traces)
         self._dispatcher = Dispatcher(
             broker,
             self._timers.after,
             poll_interval=timing.poll_interval,
             tenant_limit=timing.tenant_requests,
             total_limit=timing.total_requests,
-            clock=clock,
-            chance=chance,
+            clock=self._clock,
+            chance=self._chance,
             metrics=self._metrics,
             passed=passed,
         )
-        self._as_string, self._chance = as_string, chance
-        self._decide()
-        self._join()
-        self._stepped = clock.monotonic()
-        self._dispatcher.begin()
-        self._resume(loaded.runs)
 
     def _decide(self) -> None:
         """Make those that decide and act."""
@@ -171,18 +172,31 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._stopwatch = Stopwatch(
+            self._store, self._keys, self._leadership, self._clock
+        )
+        self._outputs = OutputsRead(self.world, self._store, self._keys)
         self._running = Running(
             self.world,
             self._store,
             self._keys,
             self._leadership,
+            outputs=self._outputs,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
             finished=self._finished,
             probing=self._probing,
+            stopwatch=self._stopwatch,
             timing=self._timing,
             clock=self._clock,
             times=self._times,
+        )
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
         )
         self._requests = Requests(
             self.world,
@@ -240,6 +254,7 @@ class Term:
         folders = [
             *keys.config_folders,
             keys.runs,
+            keys.built,
             keys.retries,
             keys.schema_reload,
             keys.polls,
@@ -248,7 +263,9 @@ class Term:
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
+        self._revisions.begin()
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -281,6 +298,7 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
+            "outdated": len(world.lagging),
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
             **self._dispatcher.sizes(),
@@ -312,6 +330,7 @@ class Term:
         return max(min([_TICK, *due]), 0.0)
 
     def _settle(self) -> None:
+        self._outputs.read()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -328,6 +347,8 @@ class Term:
             self._note_config(entry)
         elif key.startswith(keys.runs):
             self._running.note(entry)
+        elif key.startswith(keys.built):
+            loading.take_in_built(self.world, keys, entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
         elif value is None:
@@ -340,23 +361,14 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
-            self._note_change(fact, now)
-            if isinstance(fact, TemplateChanged) and isinstance(
-                self.world.templates.get(fact.id), Template
-            ):
-                self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
+            self._times.note(fact, self.world.dirty, now)
+            if isinstance(fact, TemplateChanged):
+                self._template_changed(fact.id)
 
-    def _note_change(self, fact: Fact, now: float) -> None:
-        """Time what is to be decided because of a change."""
-        match fact:
-            case ConfigWritten(wanted):
-                ref = wanted.ref
-            case ConfigRemoved(ref):
-                pass
-            case _:
-                return
-        if ref in self.world.dirty:
-            self._times.seen(ref, now)
+    def _template_changed(self, template_id: str) -> None:
+        self._revisions.changed(template_id)
+        if isinstance(self.world.templates.get(template_id), Template):
+            self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
 
     def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
         """A worker tells of a poll of a tenant's stacks, or tells no more of it."""

@@ -7,7 +7,6 @@ stands for itself, so that one answer tells all that is wrong.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from ..clients.queue import Queue
 from ..clients.store import Store
 from ..clients.types import Types
 from ..core.keys import Keys
+from ..core.records import LeaderRecord, read
 from ..core.refs import Json, StackName
 from ..core.rendering import StackRequest
 from ..core.schemas import Schemas
@@ -37,7 +37,7 @@ _WATCH_TIME = 5.0
 _STACK_TIME = 120.0
 """Seconds for Heat to build, update or delete a stack with nothing in it."""
 _PAUSE = 0.5
-"""Seconds between two looks at that stack."""
+"""Interval, in seconds, of the polls of that stack."""
 _TEMPLATE = """\
 heat_template_version: 2018-08-31
 description: Made by `orchestrator doctor`, which deletes it again.
@@ -102,10 +102,10 @@ def examine(settings: Settings, project: str) -> Iterator[Check]:
         yield from _openstack(heat, project)
 
 
-def _check(name: str, look: Callable[[], str]) -> Check:
+def _check(name: str, ask: Callable[[], str]) -> Check:
     started = time.monotonic()
     try:
-        found, good = look(), True
+        found, good = ask(), True
     except OrchestratorError as error:
         found, good = str(error), False
     return Check(name, good, time.monotonic() - started, found)
@@ -118,8 +118,8 @@ def _read(store: Store, keys: Keys) -> str:
     found = store.get(keys.leader)
     if found is None:
         return "answers; no bridge leads"
-    host = json.loads(found.value).get("host", "unknown")
-    return f"answers; the bridge on {host} leads"
+    leader = read(found.key, found.value, LeaderRecord.from_json)
+    return f"answers; the bridge on {leader.host} leads"
 
 
 def _write_and_watch(store: Store, keys: Keys) -> str:

@@ -65,7 +65,7 @@ class QueueDoor(Protocol):
     def record(self, runs: Sequence[RunId]) -> None:
         """Send the last step of jobs whose stacks are done."""
 
-    def look(self, tenant: str) -> None:
+    def poll(self, tenant: str) -> None:
         """Send a poll of a tenant's stacks."""
 
     def monitor(self, refs: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class QueueDoor(Protocol):
     def depth(self) -> int:
         """Messages that no worker has taken yet."""
 
-    def looks_waiting(self) -> int:
+    def periodic_depth(self) -> int:
         """Polls and probes that no worker has taken yet."""
 
     def lost_everything(self) -> bool:

@@ -32,17 +32,26 @@ WAIT = "orchestrator.wait"
 """Poll the stack once; go on only if Heat is done. Argument: the same."""
 RECORD = "orchestrator.record"
 """Write the outcome. Argument: the same."""
-LOOK = "orchestrator.look"
+POLL = "orchestrator.poll"
 """Poll a tenant's stacks: which are done? Argument: tenant."""
 MONITOR = "orchestrator.monitor"
 """Probe the monitoring targets of resources. Argument: a list of ``type:id``."""
 
-QUEUES = JOBS, RESULTS, LOOKS = (
+SENT = JOBS, RESULTS, PERIODIC = (
     "orchestrator.jobs",
     "orchestrator.results",
-    "orchestrator.looks",
+    "orchestrator.periodic",
 )
-"""Three queues, taken from in turn: a thousand jobs that begin must not delay the one that ends."""
+"""Three queues, taken from in turn: a thousand jobs that begin must not delay the one that ends.
+The last one is for the tasks that the bridge sends at intervals."""
+
+OLD_POLL = "orchestrator.look"
+"""The name of :data:`POLL` until November 2026. Workers take it, so that a bridge of such a release
+may run beside them during an upgrade. It goes with release 0.2."""
+OLD_PERIODIC = "orchestrator.looks"
+"""The name of :data:`PERIODIC` until then."""
+QUEUES = (*SENT, OLD_PERIODIC)
+"""The queues from which a worker takes."""
 
 GROUP = 8
 """Jobs in one message, at the most: claimed in one transaction, of which etcd takes 128 operations.
@@ -52,8 +61,8 @@ _ROUTES = {
     SUBMIT: JOBS,
     WAIT: RESULTS,
     RECORD: RESULTS,
-    LOOK: LOOKS,
-    MONITOR: LOOKS,
+    POLL: PERIODIC,
+    MONITOR: PERIODIC,
 }
 _EPOCH = "orchestrator.epoch"
 _TRANSPORT: dict[str, Json] = {
@@ -147,9 +156,9 @@ class Queue:
         """Send the last step of jobs whose stacks are done. At most :data:`GROUP`."""
         self._send(RECORD, list(runs))
 
-    def look(self, tenant: str) -> None:
+    def poll(self, tenant: str) -> None:
         """Send a poll of a tenant's stacks."""
-        self._send(LOOK, tenant)
+        self._send(POLL, tenant)
 
     def monitor(self, refs: Sequence[str]) -> None:
         """Send a probe of the monitoring targets of resources, ``type:id`` each."""
@@ -166,10 +175,10 @@ class Queue:
         with self._told(), self._app.connection_or_acquire() as connection:
             return sum(map(connection.default_channel.length, (JOBS, RESULTS)))
 
-    def looks_waiting(self) -> int:
+    def periodic_depth(self) -> int:
         """Polls and probes that no worker has taken yet."""
         with self._told(), self._app.connection_or_acquire() as connection:
-            return int(connection.default_channel.length(LOOKS))
+            return int(connection.default_channel.length(PERIODIC))
 
     def lost_everything(self) -> bool:
         """Whether the broker has forgotten everything since this was last asked: it was flushed, or

@@ -3,10 +3,10 @@
 Templates are somebody else's programs. They run in Jinja2's sandbox, a name that they use without
 having it is an error, and every error says where in the template it is and no value.
 
-What is counted here (turns of loops, calls, characters) ends most of what would not end, at the
-same place on every machine. It cannot end everything: a single call may make gigabytes. So
-templates are rendered in a process that has limits (:mod:`orchestrator.clients.renderer`), and this
-module is what runs in there.
+Counting (iterations of loops, calls, characters) ends most renderings that would not end, at the
+same place on every machine. It cannot end all of them: a single call may make gigabytes.
+So a process with limits renders the templates (:mod:`orchestrator.clients.renderer`).
+This module is what runs in there.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from .refs import Json
 
 SIZE_LIMIT = 512 * 1024
 """Characters of rendered template; Heat's own default limit (max_template_size)."""
-TURN_LIMIT = 100_000
-"""Turns of all loops and calls of functions and macros of one rendering together."""
+ITERATION_LIMIT = 100_000
+"""Iterations of all loops and calls of functions and macros of one rendering together."""
 DIGIT_LIMIT = 1_000
 """Digits of a whole number that is multiplied. Python takes a second for numbers of a million
 digits."""
 
 _EXPONENT_LIMIT = 64
 _BITS_PER_DIGIT = 4
-_TURNS = "_turns_left"
+_ITERATIONS = "_iterations_left"
 _FILE = "<template>"
 """What Jinja2 calls the code that it makes of a template."""
 _LINES = re.compile(r"^debug_info = '([0-9=&]*)'$", re.MULTILINE)
@@ -48,7 +48,7 @@ _CACHED = 64
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox that counts the turns of loops, and calls."""
+    """Jinja2's sandbox that counts the iterations of loops, and calls."""
 
     intercepted_binops = frozenset({"*", "**"})
 
@@ -57,7 +57,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(
             undefined=StrictUndefined, autoescape=False, cache_size=0
         )
-        self.filters["turns"] = _turns
+        self.filters["iterations"] = _iterations
         del self.globals["lipsum"]
 
     def _parse(
@@ -73,7 +73,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             )
         for loop in list(tree.find_all(nodes.For)):
             loop.iter = nodes.Filter(
-                loop.iter, "turns", [], [], None, None, lineno=loop.lineno
+                loop.iter, "iterations", [], [], None, None, lineno=loop.lineno
             )
         return tree
 
@@ -84,10 +84,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(
         self, context: Context, function: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        _count_turn(context)
+        _count(context)
         if isinstance(function, LoopContext) and args:
-            # A recursive loop goes through other items: their turns count as well.
-            args = (_turns(context, args[0]), *args[1:])
+            # A recursive loop goes through other items: their iterations count as well.
+            args = (_iterations(context, args[0]), *args[1:])
         return super().call(context, function, *args, **kwargs)
 
     def call_binop(
@@ -104,17 +104,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-def _count_turn(context: Context) -> None:
-    left: list[int] = context.parent[_TURNS]
+def _count(context: Context) -> None:
+    left: list[int] = context.parent[_ITERATIONS]
     left[0] -= 1
     if left[0] < 0:
-        raise SecurityError(f"more than {TURN_LIMIT} turns of loops and calls")
+        raise SecurityError(
+            f"more than {ITERATION_LIMIT} iterations of loops and calls"
+        )
 
 
 @pass_context
-def _turns(context: Context, items: Iterable[Any]) -> Iterator[Any]:
+def _iterations(context: Context, items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
-        _count_turn(context)
+        _count(context)
         yield item
 
 
@@ -163,7 +165,9 @@ def syntax_fault(text: str) -> str:
 def _rendered(text: str, variables: Mapping[str, Json]) -> str:
     pieces: list[str] = []
     size = 0
-    for piece in _compiled(text).generate({**variables, _TURNS: [TURN_LIMIT]}):
+    for piece in _compiled(text).generate(
+        {**variables, _ITERATIONS: [ITERATION_LIMIT]}
+    ):
         size += len(piece)
         if size > SIZE_LIMIT:
             raise SecurityError(f"it renders more than {SIZE_LIMIT} characters")

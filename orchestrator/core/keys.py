@@ -151,6 +151,15 @@ class Keys:
         return self.own + "failed/"
 
     @property
+    def built(self) -> str:
+        return self.own + "built/"
+
+    @property
+    def revisions(self) -> str:
+        """The revisions of templates."""
+        return self.own + "templates/"
+
+    @property
     def retries(self) -> str:
         return self.own + "retry/"
 
@@ -189,6 +198,11 @@ class Keys:
     def schema_reload(self) -> str:
         """An operator asks for the list to be read now."""
         return self.own + "schemas/reload"
+
+    @property
+    def durations(self) -> str:
+        """How long jobs have taken lately."""
+        return self.own + "durations"
 
     @property
     def brake(self) -> str:
@@ -309,6 +323,18 @@ class Keys:
         if key.startswith(folder) and key != folder:
             return key.removeprefix(folder)
         return None
+
+    def revisions_of(self, template_id: str) -> str:
+        """The folder of the revisions of one template."""
+        return f"{self.revisions}{quote(template_id, safe='')}/"
+
+    def revision(self, template_id: str, revision: str) -> str:
+        return self.revisions_of(template_id) + revision
+
+    def revision_of(self, key: str) -> tuple[str, str]:
+        """The template and the revision at a key."""
+        folder, _, revision = key.removeprefix(self.revisions).rpartition("/")
+        return unquote(folder), revision
 
     # One job --------------------------------------------------------------------------------------
 

@@ -120,7 +120,7 @@ def _size(value: Json) -> int:
 
 
 def _deeper_than(value: Json, limit: int) -> bool:
-    """Level by level, for a recursive look might end in a RecursionError."""
+    """Level by level, for a recursive function might end in a RecursionError."""
     level = [value]
     for _ in range(limit):
         level = [inner for outer in level for inner in inside(outer)]

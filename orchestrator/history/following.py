@@ -36,7 +36,7 @@ _WAITING = 200
 _BACKOFF = Backoff(initial=0.5, maximum=15.0, jitter=0.5)
 """Seconds between two starts after something did not answer."""
 PRUNED_EVERY = 600.0
-"""Seconds between two looks for what is to be dropped."""
+"""Interval, in seconds, at which old changes are dropped."""
 
 COMPACTED = "etcd was compacted before the historian had seen these revisions"
 BEGUN = "the historian began here; of earlier revisions etcd had only the last"
@@ -189,25 +189,7 @@ class Historian:
             return
         if not state.cluster:
             self._recorder.meet(self._store.cluster)
-        prefixes = folders(keys)
-        first = min(state.positions.get(prefix, 0) for prefix in prefixes) + 1
-        later = {
-            prefix: revision + 1
-            for prefix, revision in state.positions.items()
-            if prefix in prefixes
-        }
-        watch = self._store.watch(prefixes, first, later)
-        self._metrics.follows(first - 1, now)
-        feed = Feed(watch, self._clock, self._metrics)
-        count(EventName.HISTORIAN_FOLLOWS)
-        log.info(
-            "Historian follows etcd",
-            extra={
-                "event": "historian_follows",
-                "revision": first,
-                "behind": max(now - first + 1, 0),
-            },
-        )
+        feed = self._feed(folders(keys), state.positions, now)
         try:
             self._follow(keys, state.generation, feed, now, stopping)
         except Compacted as error:
@@ -218,6 +200,32 @@ class Historian:
             )
         finally:
             feed.close()
+
+    def _feed(
+        self, prefixes: Sequence[str], positions: Mapping[str, int], now: int
+    ) -> Feed:
+        """A watch of each prefix from where the database ends.
+
+        :param now: etcd's revision.
+        """
+        first = min(positions.get(prefix, 0) for prefix in prefixes) + 1
+        later = {
+            prefix: revision + 1
+            for prefix, revision in positions.items()
+            if prefix in prefixes
+        }
+        watch = self._store.watch(prefixes, first, later)
+        count(EventName.HISTORIAN_FOLLOWS)
+        log.info(
+            "Historian follows etcd",
+            extra={
+                "event": "historian_follows",
+                "revision": first,
+                "behind": max(now - first + 1, 0),
+            },
+        )
+        self._metrics.follows(first - 1, now)
+        return Feed(watch, self._clock, self._metrics)
 
     def _follow(
         self,
@@ -280,22 +288,16 @@ class Historian:
         self, keys: Keys, state: State, last: int, why: str, *, generation: int
     ) -> None:
         """Go on after revisions that nobody can tell any more."""
-        known = state.positions if generation == state.generation else {}
+        known: Mapping[str, int] = {}
+        if generation == state.generation:
+            known = state.positions
         behind = [p for p in folders(keys) if known.get(p, 0) < last]
-        present: dict[str, set[str]] = {prefix: set() for prefix in behind}
-        seen = self._clock()
-        for prefix in behind:
-            floor = known.get(prefix, 0)
-            for part in _parts(self._store.scan(prefix, last)):
-                present[prefix].update(kv.key for kv in part)
-                listed = [
-                    _listed(keys, kv, seen, generation)
-                    for kv in part
-                    if kv.revision > floor and is_recorded(keys, kv.key)
-                ]
-                self._recorder.list(generation, listed)
         first = min(known.get(prefix, 0) for prefix in behind) + 1
-        gap = Gap(first, last, seen, why, generation)
+        gap = Gap(first, last, self._clock(), why, generation)
+        present = {
+            prefix: self._list(keys, prefix, known.get(prefix, 0), gap)
+            for prefix in behind
+        }
         if self._recorder.close_gap(gap, state, present, self._store.cluster):
             count(EventName.HISTORIAN_GAP)
             log.warning(
@@ -307,6 +309,22 @@ class Historian:
                     "reason": why,
                 },
             )
+
+    def _list(self, keys: Keys, prefix: str, floor: int, gap: Gap) -> set[str]:
+        """Write what a prefix holds at the end of a gap. Returns all its keys.
+
+        :param floor: the revision up to which the database has all changes of the prefix.
+        """
+        present: set[str] = set()
+        for part in _parts(self._store.scan(prefix, gap.last)):
+            present.update(kv.key for kv in part)
+            listed = [
+                _listed(keys, kv, gap.seen, gap.generation)
+                for kv in part
+                if kv.revision > floor and is_recorded(keys, kv.key)
+            ]
+            self._recorder.list(gap.generation, listed)
+        return present
 
     # Retention ------------------------------------------------------------------------------------
 

@@ -170,6 +170,7 @@ RESULTS = PanelRow(
             "What does not go on by itself.",
             "failed",
             "held",
+            "outdated",
             "deletions_held",
             "deletions_failing",
             "polls_refused",

@@ -26,7 +26,7 @@ from typing import Any
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-# : Seconds between two looks of Heat's engine at resources in progress.
+#: Interval, in seconds, of the polls of Heat's engine for resources in progress.
 # Heat's own is one second, which makes a chain : of ten resources take ten seconds even when
 # nothing has to be waited for.
 POLL = float(os.environ.get("SANDBOX_HEAT_POLL", "0.1"))
@@ -198,7 +198,7 @@ def restore_cloud(data: Path) -> None:
 
 
 def poll_faster() -> None:
-    """Let the engine look at resources in progress every POLL seconds instead of every second."""
+    """Let the engine poll resources in progress every POLL seconds instead of every second."""
     from heat.engine import scheduler
 
     sleep = scheduler.TaskRunner._sleep

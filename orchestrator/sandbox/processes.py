@@ -29,7 +29,7 @@ from orchestrator.errors import OrchestratorError
 #: How many lines of a log an error quotes.
 LOG_LINES = 20
 
-#: Seconds between two looks at a condition or a process.
+#: Interval, in seconds, of the checks of a condition or a process.
 POLL = 0.05
 
 _GUARD = """

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from orchestrator import faults
 from orchestrator.core import confidential, effects, rendering
-from orchestrator.core.effects import Ended
+from orchestrator.core.effects import JobOutcome
 from orchestrator.core.keys import run_id
 from orchestrator.core.masking import Veil
 from orchestrator.core.records import Run, Step
@@ -16,6 +16,7 @@ from orchestrator.core.refs import Json
 from orchestrator.core.texts import cut
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import (
+    BuildFailed,
     NotSeenYet,
     RendererUnavailable,
     StoreRefused,
@@ -45,19 +46,41 @@ def try_again(
         Without it, Heat took the request and it came to nothing: that is counted apart, so that an
         outage does not use up the tries of a deletion.
     """
+    run = _next_try(context, work, error, attempt)
+    count(EventName.JOB_RETRY)
+    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
+    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
+    keys, job, basis = context.keys, work.job, work.basis
+    if isinstance(error, BuildFailed):
+        transaction = effects.fail_try(
+            keys, job, basis, run, run.reason, work.failed
+        )
+    else:
+        transaction = effects.move(keys, job, basis, run)
+    context.store.commit(transaction)
+
+
+def _next_try(
+    context: WorkerContext, work: Work, error: TemporaryError, attempt: int
+) -> Run:
+    """The run of a job that is to be tried again."""
     before = work.run
     assert before is not None
-    failures = before.failures
+    failures, retry, retries = before.failures, before.retry, before.retries
     if not attempt:
         failures += 1
-    seconds = delay(
-        error, attempt or failures, context.policies, context.chance
-    )
+    number = attempt or failures
+    if isinstance(error, BuildFailed):
+        number = retry = error.retry
+        retries = error.retries
+    seconds = delay(error, number, context.policies, context.chance)
     thoroughly = not isinstance(error, RendererUnavailable)
-    run = Run(
+    return Run(
         Step.RETRY,
         attempt=attempt,
         failures=failures,
+        retry=retry,
+        retries=retries,
         delay=seconds,
         due=round(context.clock.now() + seconds, 3),
         reason=veil_of(context, work, thoroughly=thoroughly).over(str(error)),
@@ -69,14 +92,10 @@ def try_again(
         absent=before.absent or isinstance(error, NotSeenYet),
         abandoned=before.abandoned,
     )
-    count(EventName.JOB_RETRY)
-    fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
-    log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
-    context.store.commit(effects.move(context.keys, work.job, work.basis, run))
 
 
 def finish(
-    context: WorkerContext, work: Work, ended: Ended, *, ours: bool = False
+    context: WorkerContext, work: Work, ended: JobOutcome, *, ours: bool = False
 ) -> None:
     """Write how the job ended: without secrets, and no larger than etcd takes.
 
@@ -108,11 +127,11 @@ def _without_secret_error(output: Json, veil: Veil) -> Json:
     return output
 
 
-def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
+def _write_end(context: WorkerContext, work: Work, ended: JobOutcome) -> None:
     """Both halves of the end. A crash between them repeats the first, which changes nothing."""
     keys, job = context.keys, work.job
     if not context.store.commit(
-        effects.end_stack(keys, job, work.basis, ended)
+        effects.end_stack(keys, job, work.basis, ended, work.built)
     ):
         return
     faults.reach("worker-after-stack")
@@ -131,7 +150,9 @@ def _write_end(context: WorkerContext, work: Work, ended: Ended) -> None:
         log.info("Job ended", extra=fields)
 
 
-def _end_job(context: WorkerContext, work: Work, ended: Ended) -> Transaction:
+def _end_job(
+    context: WorkerContext, work: Work, ended: JobOutcome
+) -> Transaction:
     return effects.end_job(
         context.keys,
         work.job,

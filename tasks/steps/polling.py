@@ -83,7 +83,7 @@ def _waiting_runs(
                 },
             )
             continue
-        if run.step is Step.WAITING:
+        if run.step is Step.IN_HEAT:
             yield run, kv.key, kv.revision
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from orchestrator import faults
 from orchestrator.clients.store import Lease
 from orchestrator.core import effects
-from orchestrator.core.effects import Ended
+from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action, Job
 from orchestrator.core.records import Run
 from orchestrator.core.refs import Ref, RunId
@@ -49,23 +49,15 @@ def submit(
     faults.reach("worker-after-claim")
     if context.traces is not None:
         context.traces.about(work)
-    asked = _asked(context, work, work.run, lease)
-    if asked is None:
-        return None
-    faults.reach("worker-after-heat")
-    count(EventName.STACK_SUBMITTED)
-    fields = {"event": "stack_submitted", "job": work.job.id}
-    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
-    # Not written yet: the claim holds until wait() knows what there is to write.
-    before = work.run
-    run = replace(asked, failures=before.failures, since=before.since)
-    return replace(work, run=run)
+    # What follows is not written yet: the claim holds until wait() knows what there is to write.
+    return _asked(context, work, work.run, lease)
 
 
 def _asked(
     context: WorkerContext, work: Work, before: Run, lease: Lease
-) -> Run | None:
-    """Ask Heat. Without a request, the job is ended or tried again here; the answer is None."""
+) -> Work | None:
+    """Ask Heat: the run then, and what the request was made of.
+    Without a request, the job is ended or tried again here; the answer is None."""
     attempt = Attempt(work, before.asked)
     try:
         with context.heat.only_while(partial(still_ours, context, lease)):
@@ -81,16 +73,31 @@ def _asked(
         ours = isinstance(error, TemplateError)
         finish(context, work, ended, ours=ours)
         return None
-    if isinstance(asked, Ended):
+    if isinstance(asked, JobOutcome):
         reached = attempt.asked or attempt.met
         finish(context, work, replace(asked, asked=reached))
         return None
-    return asked
+    faults.reach("worker-after-heat")
+    count(EventName.STACK_SUBMITTED)
+    fields = {"event": "stack_submitted", "job": work.job.id}
+    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
+    return replace(work, run=_goes_on(asked, before), built=attempt.built)
+
+
+def _goes_on(asked: Run, before: Run) -> Run:
+    """The run of a job that Heat has taken, with what its earlier tries have left."""
+    return replace(
+        asked,
+        failures=before.failures,
+        since=before.since,
+        retry=before.retry,
+        retries=before.retries,
+    )
 
 
 def _refused(
     work: Work, error: TemplateError | HeatRefused, *, met: bool
-) -> Ended:
+) -> JobOutcome:
     """The end of a job whose request cannot be made, or was refused: by Heat itself, so it has made
     nothing of it.
 
@@ -131,7 +138,7 @@ def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
                 "tenant": job.tenant,
             },
         )
-        finish(context, work, Ended("DELETE_COMPLETE", live=False))
+        finish(context, work, JobOutcome("DELETE_COMPLETE", live=False))
     elif work.run.overdue and isinstance(error, (StackBusy, ProjectRefused)):
         finish(
             context,

@@ -36,7 +36,7 @@ def wait(
     """
     claimed = work is not None
     work = work or load(context, run_id)
-    if work is None or work.run is None or work.run.step is not Step.WAITING:
+    if work is None or work.run is None or work.run.step is not Step.IN_HEAT:
         return None
     # The first answer of a process also tells whether this Heat keeps tags.
     if not (
@@ -56,7 +56,7 @@ def wait(
     if claimed:
         run = replace(work.run, tagged=context.sightings.keeps_tags)
         context.store.commit(
-            effects.move(context.keys, work.job, work.basis, run)
+            effects.move(context.keys, work.job, work.basis, run, work.built)
         )
         faults.reach("worker-after-asked")
     return None

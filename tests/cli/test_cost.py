@@ -108,14 +108,14 @@ def crowd(there: Records, number: int) -> None:
         ref = Ref("port", f"p{place}")
         there.config(ref)
         there.handle(ref, 1, 1, references={"network_id": (NET,)})
-        there.job(ref, run=Run(Step.WAITING))
+        there.job(ref, run=Run(Step.IN_HEAT))
 
 
 def waits_for_two(there: Records) -> None:
     """The port's job waits for that of its subnet, which waits for that of its network."""
     for ref in (NET, SUB, PORT):
         there.config(ref)
-    network = there.job(NET, run=Run(Step.WAITING))
+    network = there.job(NET, run=Run(Step.IN_HEAT))
     there.job(PORT, there.job(SUB, network))
 
 
@@ -244,7 +244,7 @@ def test_a_snapshot_of_one_resource_is_of_one_moment(counted: Records) -> None:
 def test_what_is_deleted_is_followed_until_nothing_is_left(counted: Records) -> None:
     complete(counted)
     counted.store.delete(counted.keys.below(counted.keys.config, PORT))
-    job = counted.job(PORT, action=Action.DELETE, run=Run(Step.WAITING))
+    job = counted.job(PORT, action=Action.DELETE, run=Run(Step.IN_HEAT))
 
     def end(*_: object) -> None:
         counted.end(job)

@@ -12,7 +12,7 @@ from orchestrator.cli.exits import Exit
 from orchestrator.cli.output import Section
 from orchestrator.cli.retrying import Meant, choose, in_progress, tell_in_progress
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Cause, Poll, Run, Step
+from orchestrator.core.records import Cause, Failed, Poll, Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.errors import InvalidInput
 from orchestrator.views.jobs import Stage
@@ -67,7 +67,7 @@ def recreated(m: Records) -> None:
 
 def in_heat(m: Records) -> None:
     newer(m)
-    m.job(PORT, action=Action.MODIFY, run=Run(Step.WAITING))
+    m.job(PORT, action=Action.MODIFY, run=Run(Step.IN_HEAT))
 
 
 def queued(m: Records) -> None:
@@ -215,6 +215,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "stale": [],
         "unconfirmed": [],
         "broken": [],
+        "outdated": [],
         "deleted": [],
         "trouble": [],
         "rewritten": [],
@@ -225,7 +226,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
 def test_a_job_tells_how_long_it_has_been_where_it_is(memory: Records) -> None:
     memory.config(NET)
     memory.config(PORT)
-    memory.job(NET, run=Run(Step.WAITING, stack="s", asked_at=100.0, timeout_mins=3))
+    memory.job(NET, run=Run(Step.IN_HEAT, stack="s", asked_at=100.0, timeout_mins=3))
     memory.job(PORT, run=Run(Step.RETRY, attempt=2, delay=4.25, reason="Heat is away"))
 
     found = overview_of(memory)
@@ -235,6 +236,52 @@ def test_a_job_tells_how_long_it_has_been_where_it_is(memory: Records) -> None:
         ("network:n", "create", "v1", "in Heat for 1 min 5 s", "at most 3 minutes"),
         ("port:p", "create", "v1", "attempt 3 in 4.2 s", "Heat is away"),
     ]
+
+
+FAILING = Run(
+    Step.RETRY,
+    failures=2,
+    retry=2,
+    retries=3,
+    delay=20.0,
+    due=33912.0,
+    reason="Heat ended in CREATE_FAILED: no host",
+    cause=Cause.FAILED.value,
+)
+
+
+def test_a_job_that_heat_failed_tells_when_it_is_tried_again_and_how_often(
+    memory: Records,
+) -> None:
+    memory.config(NET)
+    job = memory.job(NET, run=FAILING)
+    counted = Failed(1, Action.CREATE, FAILING.reason, NET, job=job, tries=2)
+    memory.put(memory.keys.failed, NET, counted.to_json())
+    told = "will be tried again at 09:25:12 UTC (2 of 3)"
+
+    found = overview_of(memory)
+    running = next(part for part in status.render(found, now=33900.0) if isinstance(part, Section))
+    assert list(map(str, running.rows[0]))[3:] == [told, FAILING.reason]
+    assert standing(memory, NET).reason == f"{told}: {FAILING.reason}"
+    assert standing(memory, NET).moving
+    (document,) = status_document.as_document(found, now=33900.0)["running"]
+    assert (document["retry"], document["retries"], document["retry_after"]) == (2, 3, 12.0)
+    assert (found.failures, status.exit_of(found)) == ((), Exit.OK)
+
+
+def test_what_heat_failed_can_be_tried_by_hand_only_while_it_waits(memory: Records) -> None:
+    memory.config(NET)
+    job = memory.job(NET, run=FAILING)
+    counted = Failed(1, Action.CREATE, FAILING.reason, NET, job=job, tries=2)
+    memory.put(memory.keys.failed, NET, counted.to_json())
+    for meant in (Meant(ref=NET), Meant(kind="network"), Meant(everything=True)):
+        assert choose(read_all(memory.store, memory.keys), meant) == [NET]
+
+    taken = Run(Step.IN_HEAT, failures=2, retry=2, retries=3)
+    memory.store.put(memory.keys.run("t1", job), taken.to_json())
+    assert choose(read_all(memory.store, memory.keys), Meant(everything=True)) == []
+    with pytest.raises(InvalidInput, match="A retry changes nothing"):
+        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +313,7 @@ def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refuse
     memory: Records,
 ) -> None:
     memory.config(NET)
-    memory.job(NET, run=Run(Step.WAITING, stack="s"))
+    memory.job(NET, run=Run(Step.IN_HEAT, stack="s"))
     assert standing(memory, NET).phase is Phase.RUNNING
 
     refused = Poll(failures=3, cause=Cause.PROJECT.value, reason="no role", since=5.0)
@@ -283,7 +330,7 @@ def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
     memory: Records,
 ) -> None:
     memory.config(NET)
-    memory.job(NET, run=Run(Step.WAITING, stack="s"))
+    memory.job(NET, run=Run(Step.IN_HEAT, stack="s"))
     with pytest.raises(
         InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"
     ):

@@ -24,7 +24,7 @@ PORT = Ref("port", "p")
 def test_every_record_of_a_resource_is_shown_with_its_key(memory: Records) -> None:
     incarnation = memory.config(PORT)
     memory.handle(PORT, 1, incarnation)
-    job = memory.job(PORT, run=Run(Step.WAITING))
+    job = memory.job(PORT, run=Run(Step.IN_HEAT))
     memory.put(memory.keys.job_states, PORT, "{}")
     memory.report(PORT)
     memory.put(memory.keys.monitoring, PORT, '{"vmi": "UP", "version": 1}')
@@ -50,7 +50,7 @@ def test_every_record_of_a_resource_is_shown_with_its_key(memory: Records) -> No
 
 def test_the_run_of_another_resource_is_not_among_them(memory: Records) -> None:
     memory.config(PORT)
-    memory.job(Ref("port", "p:1"), run=Run(Step.WAITING))
+    memory.job(Ref("port", "p:1"), run=Run(Step.IN_HEAT))
 
     assert [record.name for record in records(read_all(memory.store, memory.keys), PORT)] == [
         "wanted"

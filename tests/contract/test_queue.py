@@ -11,9 +11,9 @@ import pytest
 from orchestrator.clients.broker import BrokerAccess
 from orchestrator.clients.queue import (
     JOBS,
-    LOOK,
-    LOOKS,
     MONITOR,
+    PERIODIC,
+    POLL,
     RECORD,
     RESULTS,
     SUBMIT,
@@ -56,7 +56,9 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 def _raw(client: Redis) -> list[bytes | str]:
-    return [raw for name in (JOBS, RESULTS, LOOKS) for raw in reversed(client.lrange(name, 0, -1))]
+    return [
+        raw for name in (JOBS, RESULTS, PERIODIC) for raw in reversed(client.lrange(name, 0, -1))
+    ]
 
 
 def _message(raw: bytes | str) -> Message:
@@ -82,12 +84,12 @@ def test_jobs_are_a_chain_of_three_tasks_with_their_ids_alone(broker: Broker) ->
 
 def test_the_other_messages_carry_ids_alone(broker: Broker) -> None:
     broker.queue.record(TWO)
-    broker.queue.look("t1")
+    broker.queue.poll("t1")
     broker.queue.monitor(["port:a", "port:b"])
 
     assert broker.messages() == [
         Message((RECORD,), TWO),
-        Message((LOOK,), "t1"),
+        Message((POLL,), "t1"),
         Message((MONITOR,), ("port:a", "port:b")),
     ]
 
@@ -105,12 +107,12 @@ def test_the_depth_counts_what_must_not_get_lost(broker: Broker) -> None:
     broker.queue.start(JOB)
     broker.queue.record(JOB)
     depths.append(broker.queue.depth())
-    broker.queue.look("t1")
+    broker.queue.poll("t1")
     broker.queue.monitor(["port:a"])
     depths.append(broker.queue.depth())
 
     assert depths == [0, 2, 2]
-    assert broker.queue.looks_waiting() == 2
+    assert broker.queue.periodic_depth() == 2
 
 
 def test_a_loss_of_everything_is_told_once(broker: Broker) -> None:
@@ -143,10 +145,10 @@ def _unavailable_recording() -> RecordingQueue:
     [
         pytest.param(lambda queue: queue.start(JOB), id="start"),
         pytest.param(lambda queue: queue.record(JOB), id="record"),
-        pytest.param(lambda queue: queue.look("t1"), id="look"),
+        pytest.param(lambda queue: queue.poll("t1"), id="poll"),
         pytest.param(lambda queue: queue.monitor(["port:a"]), id="monitor"),
         pytest.param(lambda queue: queue.depth(), id="depth"),
-        pytest.param(lambda queue: queue.looks_waiting(), id="looks_waiting"),
+        pytest.param(lambda queue: queue.periodic_depth(), id="periodic_depth"),
         pytest.param(lambda queue: queue.lost_everything(), id="lost_everything"),
     ],
 )

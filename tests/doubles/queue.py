@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.clients.queue import LOOK, MONITOR, RECORD, SUBMIT, WAIT
+from orchestrator.clients.queue import MONITOR, POLL, RECORD, SUBMIT, WAIT
 from orchestrator.core.refs import RunId
 from orchestrator.errors import (
     BrokerUnavailable,
 )
 
-_NOT_COUNTED = (LOOK, MONITOR)
+_NOT_COUNTED = (POLL, MONITOR)
 """Messages that may get lost without harm; :meth:`RecordingQueue.depth` leaves them out."""
 
 
@@ -49,8 +49,8 @@ class RecordingQueue:
     def record(self, runs: Sequence[RunId]) -> None:
         self.send(Message((RECORD,), tuple(runs)))
 
-    def look(self, tenant: str) -> None:
-        self.send(Message((LOOK,), tenant))
+    def poll(self, tenant: str) -> None:
+        self.send(Message((POLL,), tenant))
 
     def monitor(self, refs: Sequence[str]) -> None:
         self.send(Message((MONITOR,), tuple(refs)))
@@ -60,7 +60,7 @@ class RecordingQueue:
         with self._changed:
             return sum(message.tasks[0] not in _NOT_COUNTED for message in self._waiting)
 
-    def looks_waiting(self) -> int:
+    def periodic_depth(self) -> int:
         self._check()
         with self._changed:
             return sum(message.tasks[0] in _NOT_COUNTED for message in self._waiting)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from orchestrator.sandbox.processes import Processes
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script, ScriptedStack
 from orchestrator.sandbox.servers import collector as collector_server
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script, ScriptedStack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _script(method: str, tenant: str, name: str) -> Script:
-    """Some take a moment, so that looks have something to find; what is called bad is not built."""
+    """Some take a moment, so that polls have something to find; what is called bad is not built."""
     if "bad" in name and method == "create":
         return Script(outcome="FAILED", reason="scripted to fail")
     return Script(duration=0.4 if "slow" in name else 0.0)

@@ -11,7 +11,7 @@ import pickle
 import uuid
 from typing import Any
 
-from orchestrator.clients.queue import JOBS, LOOK, MONITOR, RECORD, SUBMIT, WAIT
+from orchestrator.clients.queue import JOBS, MONITOR, POLL, RECORD, SUBMIT, WAIT
 
 RUN = "t1/create:heat_worker:node:n:1:aaaaa"
 
@@ -135,7 +135,7 @@ FOREIGN: dict[str, Any] = {
         body=body([[RUN]], {}, {"chain": [{"task": WAIT, "args": [["t2/x"]]}]}),
     ),
     "resources of no known form": message(MONITOR, (["x"],)),
-    "a tenant that is a list": message(LOOK, (["t1"],)),
+    "a tenant that is a list": message(POLL, (["t1"],)),
     "ten megabytes": b"x" * 10_000_000,
     "ten megabytes of JSON": message(arguments=(["x" * 10_000_000],)),
 }
@@ -147,7 +147,7 @@ HARMLESS: dict[str, Any] = {
         arguments=(["t1/create:heat_worker:nothing:n:1:aaaaa"],),
     ),
     "a record of a job that is not there": message(RECORD, ([RUN],)),
-    "a poll of a tenant that is not there": message(LOOK, ("nobody",)),
+    "a poll of a tenant that is not there": message(POLL, ("nobody",)),
     "a resource that is not there": message(MONITOR, (["node:nothing"],)),
     "a resource of a type that nobody knows": message(MONITOR, (["nothing:nothing"],)),
     "what has expired": message(headers={"expires": "2001-01-01T00:00:00+00:00"}),

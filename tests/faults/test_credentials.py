@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
-from orchestrator.sandbox.scripted_stacks import Script
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.keystone import ScriptedKeystone
+from tests.scripted.stacks import Script
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_password_that_changes_under_running_stacks_fails_and_locks_nothing(
     keystone.change_password("rotated")
     later = [nodes.put("node", f"m{i}", tenant_id=f"t{i % 2 + 1}") for i in range(10)]
     nodes.until(lambda: retries(nodes), 30)
-    # A while with the wrong password: jobs, looks and two workers would all like to log in.
+    # A while with the wrong password: jobs, polls and two workers would all like to log in.
     nodes.until(lambda: all(not s.in_progress for s in list(heat.stacks.values())), 30)
     assert not keystone.locked
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator.clients.queue import JOBS, LOOKS, QUEUES, RESULTS
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from orchestrator.clients.queue import JOBS, OLD_PERIODIC, OLD_POLL, PERIODIC, QUEUES, RESULTS
 from redis import Redis
 
 from tests.faults.brokers import flower
-from tests.faults.poison import FOREIGN, HARMLESS, raw
+from tests.faults.poison import FOREIGN, HARMLESS, message, raw
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,16 @@ def test_a_message_about_nothing_does_nothing(nodes: System, name: str) -> None:
             client.lpush(queue, raw(HARMLESS[name]))
         nodes.until(lambda: empty(client))
     assert nodes.workers[0].alive
+
+
+def test_a_poll_that_a_bridge_of_the_former_release_sends_is_taken(nodes: System) -> None:
+    before = len(dropped(nodes))
+    with Redis(port=nodes.redis.port) as client:
+        client.lpush(OLD_PERIODIC, raw(message(OLD_POLL, ("nobody",))))
+        client.lpush(OLD_PERIODIC, raw(message("orchestrator.nothing")))  # it comes after
+        nodes.until(lambda: len(dropped(nodes)) > before)
+    (told,) = dropped(nodes)[before:]
+    assert "orchestrator.nothing" in told["reason"]
 
 
 def test_jobs_go_on_between_poison(nodes: System) -> None:
@@ -125,5 +135,5 @@ def test_queues_that_are_no_lists_are_told_and_survived(tmp_path: Path) -> None:
         assert nodes.workers[0].alive
 
 
-def test_the_results_and_looks_queues_are_the_ones_that_the_worker_reads() -> None:
-    assert QUEUES == (JOBS, RESULTS, LOOKS)
+def test_the_worker_reads_the_queues_to_which_the_bridge_sends_and_the_former_one() -> None:
+    assert QUEUES == (JOBS, RESULTS, PERIODIC, OLD_PERIODIC)

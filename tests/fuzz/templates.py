@@ -61,7 +61,7 @@ _FILTERS = _words("""
     indent(999) indent int items join join(x) join('a'*999) last length list lower map('string')
     map(attribute='x') map(jinja_secret) max min pprint random reject rejectattr('x') replace('a','b'*999)
     replace('','a'*99) reverse round safe select selectattr('x') slice(99) sort sort(attribute='x') string
-    striptags sum sum(start=[]) title tojson tojson(99) trim truncate(9) turns unique upper urlencode urlize
+    striptags sum sum(start=[]) title tojson tojson(99) trim truncate(9) iterations unique upper urlencode urlize
     wordcount wordwrap(1) xmlattr
 """)
 _METHODS = _words("""
@@ -145,7 +145,7 @@ def fuzzer() -> Fuzzer[Template]:
 _KINDS = {
     "longer than": "too long",
     "MiB": "too much",
-    "turns of loops": "turns",
+    "iterations of loops": "iterations",
     "too deep": "too deep",
     "compiler": "compiler",
     "renders more": "too large",

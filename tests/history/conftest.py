@@ -111,7 +111,7 @@ class HistoryWorld:
             reason = "Heat answers 503: away"
             self.run(job, Run(Step.RETRY, attempt=attempt, delay=2.0, reason=reason, since=since))
             self.run(job, Run(Step.CLAIMED, attempt=attempt, since=since))
-        self.run(job, Run(Step.WAITING, stack="b1a7", since=since, asked_at=since + 1))
+        self.run(job, Run(Step.IN_HEAT, stack="b1a7", since=since, asked_at=since + 1))
         self.run(job, Run(Step.ENDED, stack="b1a7", since=since, asked_at=since + 1))
         verb = {Action.CREATE: "CREATE", Action.MODIFY: "UPDATE", Action.DELETE: "DELETE"}
         status = f"{verb[job.action]}_{'FAILED' if error else 'COMPLETE'}"

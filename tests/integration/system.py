@@ -196,7 +196,7 @@ class System:
                     f"--- {p.name}\n{p.log_tail(25)}" for p in (*self.bridges, *self.workers)
                 )
                 raise AssertionError(f"not within {timeout} s: {what()}\n{logs}")
-            time.sleep(0.05)  # between two looks at a condition, not instead of one
+            time.sleep(0.05)  # between two checks of a condition, not instead of one
 
     def below(self, prefix: str) -> list[str]:
         """The keys below a prefix."""

@@ -13,11 +13,11 @@ import pytest
 from orchestrator.core.refs import Ref
 from orchestrator.events import EventName
 from orchestrator.sandbox.processes import free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.promtool import promtool
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script
 
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script
 from orchestrator.tracing.identity import of_version
+
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script
 
 from .collector import collector
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system

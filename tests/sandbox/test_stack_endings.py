@@ -201,7 +201,7 @@ class Endings(Play[StoryCell]):
 
         def is_waiting(cell: StoryCell) -> bool:
             run = self.system.run_of(cell.ref)
-            return run is not None and run.step is Step.WAITING
+            return run is not None and run.step is Step.IN_HEAT
 
         self.until(is_waiting)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
 ELSEWHERE = {
     "Answer",
@@ -33,9 +35,8 @@ def test_a_class_has_its_name_for_itself() -> None:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for root in ("orchestrator", "tasks", "tests", "benchmarks"):
         for path in (ROOT / root).rglob("*.py"):
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ClassDef):
-                    found[node.name].append(str(path.relative_to(ROOT)))
+            for name in CLASS.findall(path.read_text(encoding="utf-8")):
+                found[name].append(str(path.relative_to(ROOT)))
     assert len(found) > 500
 
     shared = {name: places for name, places in found.items() if len(places) > 1}

@@ -34,7 +34,7 @@ TEMPLATE = b"/config/v2.0/heat_templates/node"
 BOARD = "nodes"
 
 _LOOK_AGAIN = 1.0
-"""Seconds between two looks at a stack that is in progress. The job keeps its slot meanwhile: tasks are functions."""
+"""Seconds between two polls of a stack that is in progress. The job keeps its slot meanwhile: tasks are functions."""
 
 _CONNECTIONS = 256
 """In the pool to Heat: never fewer than there are slots."""

@@ -13,7 +13,7 @@ One concern a module, each importing only those above it:
 
 from .circuit import OPENS_AFTER
 from .dispatcher import Dispatcher
-from .packing import GATHERED_FOR, LONGEST_HOLD
+from .packing import GATHERED_FOR, LONGEST_GATHERING
 from .polling import (
     LONGEST_POLL_PAUSE,
     MOST_POLLS_WAITING,
@@ -24,7 +24,7 @@ from .resending import SUPERVISION
 
 __all__ = [
     "GATHERED_FOR",
-    "LONGEST_HOLD",
+    "LONGEST_GATHERING",
     "LONGEST_POLL_PAUSE",
     "MOST_POLLS_WAITING",
     "OPENS_AFTER",

@@ -97,7 +97,7 @@ class Dispatcher:
                 return
             case Step.RETRY:
                 self._retries.sleep(job, run)
-            case Step.WAITING:
+            case Step.IN_HEAT:
                 self._note_in_heat(job, now)
             case Step.ENDED:
                 if job.place is QueuePlace.IN_HEAT:

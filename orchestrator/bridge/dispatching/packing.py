@@ -18,7 +18,7 @@ from .tenants import Tenant, Tenants, Tracked
 SPREAD = 4
 """What is ready, and what may be under way of a tenant, is for so many messages at least: several
 workers are to have something to do."""
-LONGEST_HOLD = 0.5
+LONGEST_GATHERING = 0.5
 """Seconds for which a job waits for others to share its message, at most."""
 _AVERAGE_OVER = 8
 """Window, in jobs, of the moving average of the pickup latency."""
@@ -72,7 +72,7 @@ class Packing:
     ) -> None:
         self._tenants, self._capacity, self._clock = tenants, capacity, clock
         self._send_message = start
-        self._held_since = 0.0
+        self._gathering_since = 0.0
         """When a few jobs began to wait for others; 0 when none does."""
         self.pickup_latency = 0.0
         """Seconds until a worker takes a message, as a moving average."""
@@ -83,8 +83,8 @@ class Packing:
 
     def flush(self, still_wanted: Wanted, blocked_until: float) -> None:
         """Send what may be sent. While the broker is away it stays where it is."""
-        hold = self._tenants.in_flight > 0
-        size = self._message_size(hold)
+        gathers = self._tenants.in_flight > 0
+        size = self._message_size(gathers)
         message: list[Tracked] = []
         for tenant in self._in_turn(blocked_until):
             space = size - len(message)
@@ -99,17 +99,17 @@ class Packing:
             if not self._start(complete):
                 self._tenants.put_back(message)
                 return
-        if message and hold and not self._has_waited():
+        if message and gathers and not self._has_waited():
             self._tenants.put_back(message)
             return
-        self._held_since = 0.0
+        self._gathering_since = 0.0
         self._start(message)
 
-    def _message_size(self, hold: bool) -> int:
+    def _message_size(self, gathers: bool) -> int:
         """How many jobs a message may name. What comes to workers that have nothing to do is shared
         between a few messages."""
         most = self._capacity.message
-        if hold:
+        if gathers:
             return most
         tenants = self._tenants.ready.values()
         ready = sum(len(tenant.ready) for tenant in tenants)
@@ -127,7 +127,7 @@ class Packing:
             tenant.circuit.polled_last = False
             if not tenant.ready or not self._capacity.left(tenant):
                 tenant.short_since = 0.0
-            self._tenants.end_turn(tenant, served=True)
+            self._tenants.move_back(tenant, served=True)
         return True
 
     def _in_turn(self, blocked_until: float) -> Iterator[Tenant]:
@@ -141,7 +141,7 @@ class Packing:
             before = len(tenant.in_flight)
             yield tenant
             if len(tenant.in_flight) == before:
-                self._tenants.end_turn(tenant, served=False)
+                self._tenants.move_back(tenant, served=False)
             elif tenant.ready:
                 waiting.append(tenant)
 
@@ -212,13 +212,13 @@ class Packing:
     def _has_waited(self) -> bool:
         """Whether a few jobs have waited for others for long enough."""
         now = self._clock.monotonic()
-        self._held_since = self._held_since or now
-        return now >= self._held_since + self._hold
+        self._gathering_since = self._gathering_since or now
+        return now >= self._gathering_since + self._gathering_time
 
     @property
-    def _hold(self) -> float:
+    def _gathering_time(self) -> float:
         """Seconds for which a few jobs wait for others at the moment."""
-        return min(self.pickup_latency, LONGEST_HOLD)
+        return min(self.pickup_latency, LONGEST_GATHERING)
 
     def next_flush(self, blocked_until: float) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time
@@ -227,8 +227,8 @@ class Packing:
             return None
         now = self._clock.monotonic()
         times = [*self._attempts(), *self._gatherings(now)]
-        if self._held_since:
-            times.append(self._held_since + self._hold)
+        if self._gathering_since:
+            times.append(self._gathering_since + self._gathering_time)
         if blocked_until > now:
             times.append(blocked_until)
         if not times:
@@ -247,7 +247,7 @@ class Packing:
         for tenant in self._tenants.ready.values():
             at = tenant.short_since + GATHERED_FOR
             # Those that have saved up already may wait for others to share their message.
-            over = bool(self._held_since) and at <= now
+            over = bool(self._gathering_since) and at <= now
             if (
                 tenant.short_since
                 and not over

@@ -64,7 +64,7 @@ class Polling:
         self._timer, self._interval = timer, interval
         self._clock, self._chance, self._lag = clock, chance, lag
         self._polls = Polls(clock, chance)
-        self._backlog = Backlog(sender.queue.looks_waiting, clock)
+        self._backlog = Backlog(sender.queue.periodic_depth, clock)
 
     @property
     def refused(self) -> int:
@@ -137,7 +137,7 @@ class Polling:
         return tenant.circuit.open and self._polls.is_refused(tenant.name)
 
     def _send(self, tenant: Tenant) -> None:
-        if self._sender.send(partial(self._sender.queue.look, tenant.name)):
+        if self._sender.send(partial(self._sender.queue.poll, tenant.name)):
             tenant.last_poll = self._backlog.sent()
             self._lag.observe(self._clock.monotonic() - tenant.poll_due)
             tenant.poll_due = 0.0

@@ -47,6 +47,9 @@ class Tracked:
     """When a worker had it last; 0 if none had."""
     in_heat_since: float = 0.0
     """When the bridge saw that Heat works on it, by the monotonic clock."""
+    keeps_delay: bool = False
+    """Whether it sleeps for its own time even when the circuit closes: Heat has failed its stack,
+    so it does not wait for Heat to answer."""
     naps: int = 0
     """How often it has fallen asleep. By this number a timer knows whether it is still the one that
     wakes the job."""
@@ -110,7 +113,7 @@ class Tenants:
     def __init__(self) -> None:
         self.known: dict[str, Tenant] = {}
         self.ready: OrderedDict[str, Tenant] = OrderedDict()
-        """The tenants that have something to send, in the order of their turns."""
+        """The tenants that have something to send, in the order in which they are served."""
         self.in_flight = 0
         """The number of jobs in flight, of all tenants."""
         self.in_heat = self.asleep = 0
@@ -189,17 +192,17 @@ class Tenants:
             del self.known[tenant.name]
             self.circuits_open.discard(tenant.name)
 
-    # Taking turns ---------------------------------------------------------------------------------
+    # Round robin ----------------------------------------------------------------------------------
 
     def take(self, job: Tracked) -> None:
-        """A job that is ready goes into a message. Its tenant keeps its turn."""
+        """A job that is ready goes into a message. Its tenant keeps its place."""
         del job.tenant.ready[job.id]
         job.place = QueuePlace.IN_FLIGHT
         job.tenant.in_flight[job.id] = job
         self.in_flight += 1
 
     def drop(self, job: Tracked) -> None:
-        """A job that is ready is not wanted any more. Its tenant keeps its turn."""
+        """A job that is ready is not wanted any more. Its tenant keeps its place."""
         del job.tenant.ready[job.id]
         job.place = None
         self._jobs.pop(job.id, None)
@@ -210,8 +213,8 @@ class Tenants:
             self.move(job, QueuePlace.READY)
             job.tenant.ready.move_to_end(job.id, last=False)
 
-    def end_turn(self, tenant: Tenant, *, served: bool) -> None:
-        """Whoever has had its turn goes to the end."""
+    def move_back(self, tenant: Tenant, *, served: bool) -> None:
+        """A tenant that was served goes behind the others."""
         if not tenant.ready:
             self.ready.pop(tenant.name, None)
         elif served:

@@ -192,8 +192,7 @@ def plan(
             "--save keeps a whole plan: leave out TYPE and --show"
         )
     if show_saved is not None:
-        known = saved.read(show_saved).plan
-        tell(known, _chosen(known, kind, resource_id), output)
+        _tell_some(saved.read(show_saved).plan, kind, resource_id, output)
         return
     with session() as doors:
         wanted = edits.of_command(
@@ -203,16 +202,22 @@ def plan(
             delete or (),
             validate=validate,
         )
-        known_kind = naming.check_type(doors.keys, kind) if kind else None
-        made = making.make(making.PlanGround.of(doors), wanted)
-        if ask_heat:
-            made = previewing.preview(made, previewing.door(doors.settings))
+        if kind:
+            kind = naming.check_type(doors.keys, kind)
+        made = _make(doors, wanted, ask_heat=ask_heat)
     if save is not None:
         saved.save(made, save)
-    tell(made.plan, _chosen(made.plan, known_kind, resource_id), output)
+    _tell_some(made.plan, kind, resource_id, output)
     _hint_undecided(made.undecided)
-    if exit_code and not (made.plan.idle and not made.writes):
+    if exit_code and made.changes_something:
         raise typer.Exit(Exit.CHANGES)
+
+
+def _make(doors: Session, wanted: Edits, *, ask_heat: bool) -> making.MadePlan:
+    made = making.make(making.PlanGround.of(doors), wanted)
+    if ask_heat:
+        return previewing.preview(made, previewing.door(doors.settings))
+    return made
 
 
 def _hint_undecided(number: int) -> None:
@@ -224,16 +229,17 @@ def _hint_undecided(number: int) -> None:
         )
 
 
-def _chosen(
-    known: Plan, kind: str | None, resource_id: str | None
-) -> Sequence[Change]:
-    """The changes that a command line asks for."""
-    return [
+def _tell_some(
+    known: Plan, kind: str | None, resource_id: str | None, output: Format
+) -> None:
+    """Print the changes that a command line asks for: of a type, of one resource, or all."""
+    chosen = [
         change
         for change in known.changes
         if kind in (None, change.ref.type)
         and resource_id in (None, change.ref.id)
     ]
+    tell(known, chosen, output)
 
 
 def tell(known: Plan, changes: Sequence[Change], output: Format) -> None:

@@ -6,7 +6,7 @@ Etcd gets nothing but reads, and nobody else is asked anything.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,13 +18,15 @@ from ...clients.overlay import Overlay
 from ...clients.places import config_key
 from ...clients.store import Event, KeyValue, Store
 from ...core.forecast.before import Before, BodyVersion, Intent, PlannedWrite
+from ...core.forecast.estimating import estimate
 from ...core.forecast.explaining import Explainer, Needed
 from ...core.forecast.hiding import Hiding
 from ...core.forecast.plans import Change, Plan
 from ...core.forecast.reads import Reads
 from ...core.jobs import job_ref
 from ...core.keys import Keys
-from ...core.records import UNREADABLE, StackRecord
+from ...core.policies import Follow
+from ...core.records import UNREADABLE, Durations, StackRecord
 from ...core.refs import JobId, Json, Ref
 from ...core.removals import BrakeLimits
 from ...core.rendering import Render, StackRequest
@@ -45,11 +47,16 @@ class MadePlan:
     plan: Plan
     writes: Mapping[str, str | None]
     undecided: int = 0
+    """Other resources that the bridge has yet to decide, when the plan was made."""
     requests: Mapping[Ref, tuple[StackRequest, Hiding]] = field(
         default_factory=dict, repr=False
     )
     """What Heat would be asked, where every value is known."""
-    """Other resources that the bridge has yet to decide, when the plan was made."""
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether there is something to write, or to do for the bridge."""
+        return bool(self.writes) or not self.plan.idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class PlanGround:
     templates: Mapping[str, Template]
     brake: BrakeLimits
     render: Render
+    follow: Follow = Follow.AUTO
 
     @classmethod
     def of(cls, doors: Session) -> PlanGround:
@@ -70,7 +78,8 @@ class PlanGround:
         )
         templates = doors.catalogue.templates
         render = renderer.shared().render
-        return cls(doors.store, doors.keys, templates, brake, render)
+        follow = settings.follow_outputs
+        return cls(doors.store, doors.keys, templates, brake, render, follow)
 
 
 def make(ground: PlanGround, edits: Edits) -> MadePlan:
@@ -97,22 +106,13 @@ def _uncollected() -> Iterator[None]:
 
 def _make(ground: PlanGround, edits: Edits) -> MadePlan:
     keys, store = ground.keys, Overlay(ground.store)
-    loaded = loading.load(store, keys, ground.templates)
+    loaded = loading.load(store, keys, ground.templates, follow=ground.follow)
     before = Before.of(loaded.world)
     outputs = _outputs(store, keys)
     rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
-    reads = Reads()
     rehearsal.settle()
     undecided = len(rehearsal.journal.made)
-    if not edits.empty:
-        rehearsal.journal.begin()
-        _refuse_used(rehearsal, edits)
-        for ref in edits.deletions:
-            places.search(store, keys, ref)
-        edits.write(store, keys)
-        reads.follow(rehearsal.world)
-        rehearsal.take_in(store.written)
-        rehearsal.world.try_again(*edits.rebuilds)
+    reads = _edit(rehearsal, store, keys, edits)
     rehearsal.play()
     explainer = Explainer(
         before,
@@ -121,17 +121,54 @@ def _make(ground: PlanGround, edits: Edits) -> MadePlan:
         _intent(store, keys, edits),
         Needed(outputs, ground.render),
     )
-    # What is looked at only to tell the plan is no reason to make it anew.
+    # What is read only to tell the plan is no reason to make it anew.
     noted, asked = set(reads.refs), set(reads.templates)
     changes = explainer.changes()
     if edits.empty:
         undecided = 0
         noted, asked = _about(rehearsal, changes)
-    relied = dict(_relied_on(store, keys, noted, asked))
     writes = _writes(store.written)
-    relied |= {key: store.revision_of(key) for key in writes}
-    plan = Plan(store.revision, relied, changes)
+    relied = _relied_on(store, keys, noted, asked, writes)
+    plan = Plan(
+        store.revision,
+        relied,
+        changes,
+        estimate(changes, _durations(ground.store, keys)),
+    )
     return MadePlan(plan, writes, undecided, explainer.requests)
+
+
+def _edit(
+    rehearsal: Rehearsal, store: Overlay, keys: Keys, edits: Edits
+) -> Reads:
+    """Write the edits on paper, and let the bridge take them in. Returns what is read from then on:
+    nothing when there are no edits.
+
+    :raises InvalidInput: an edit cannot be written, or others use what is to be deleted.
+    """
+    reads = Reads()
+    if edits.empty:
+        return reads
+    rehearsal.journal.begin()
+    _refuse_used(rehearsal, edits)
+    for ref in edits.deletions:
+        places.search(store, keys, ref)
+    edits.write(store, keys)
+    reads.follow(rehearsal.world)
+    rehearsal.take_in(store.written)
+    rehearsal.world.try_again(*edits.rebuilds)
+    return reads
+
+
+def _durations(store: Store, keys: Keys) -> Durations:
+    """How long jobs have taken lately; nothing where it is not known."""
+    found = store.get(keys.durations)
+    if found is None:
+        return Durations()
+    try:
+        return Durations.from_json(found.value)
+    except UNREADABLE:
+        return Durations()
 
 
 def _refuse_used(rehearsal: Rehearsal, edits: Edits) -> None:
@@ -217,6 +254,18 @@ def _about(
 
 
 def _relied_on(
+    store: Overlay,
+    keys: Keys,
+    refs: set[Ref],
+    templates: set[str],
+    writes: Collection[str],
+) -> dict[str, int]:
+    """The mod revision of every key that the plan was made from or writes."""
+    read = dict(_read_of(store, keys, refs, templates))
+    return read | {key: store.revision_of(key) for key in writes}
+
+
+def _read_of(
     store: Overlay, keys: Keys, refs: set[Ref], templates: set[str]
 ) -> Iterator[tuple[str, int]]:
     """The keys that were read of these, and their mod revisions.

@@ -33,6 +33,7 @@ from .connections import Connections
 from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
+from .shared_tokens import NOT_SHARED, SharedTokens
 from .wire import Line, RequestObserver, Wire, observed
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Heat:
         logins: Logins | None = None,
         folder: str = "",
         clock: Clock = CLOCK,
+        shared: SharedTokens = NOT_SHARED,
         observe: RequestObserver | None = None,
     ) -> None:
         """
@@ -63,15 +65,15 @@ class Heat:
         :param deadline: seconds for one call of a method in all, to the last byte; never less than
             *timeout*.
         :param logins: what is known of logins; default: this process alone.
-        :param folder: where tenants have credentials of their own (``<tenant>.yaml``); empty: none
-            has.
+        :param folder: where tenants have credentials of their own (``<tenant>.yaml``), if any do.
+        :param shared: tokens of all processes of a worker.
         :param observe: told of each request to Heat: method, status (0: no answer) and seconds.
         """
         self._connections = Connections(timeout, clock)
         self._send = observed(self._connections.exchange, clock, observe)
         self._deadline = max(deadline, timeout)
         logins = logins or Logins(clock=clock)
-        self._cloud = Cloud(self._connections, logins, folder)
+        self._cloud = Cloud(self._connections, logins, shared, folder)
         self._refusals = Refusals(clock)
         self._builds: set[str] = set()
         """Tenants in which Heat has taken a create: there, a delegated token is no trouble."""
@@ -301,8 +303,7 @@ class Heat:
     # The call -------------------------------------------------------------------------------------
 
     def _get(self, tenant: str, path: str, judge: Callable[[Answer], T]) -> T:
-        """A plain GET, where heatclient would follow a redirect, or make an object of each stack
-        of a list (five times the cost)."""
+        """A plain GET: heatclient follows redirects, and is five times as slow with a list."""
         return self._call(tenant, lambda stacks: stacks.client.get(path), judge)
 
     def _call(

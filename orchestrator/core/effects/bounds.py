@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..refs import Json
 from ..texts import LONGEST_REASON, cut
-from .ending import Ended
+from .ending import JobOutcome
 
 LARGEST_OUTPUTS = 512 * 1024
 """Characters of a stack's outputs, as JSON, that are stored.
@@ -19,7 +19,7 @@ requests of 1.5 MiB."""
 _NAMED_OUTPUTS = 5
 
 
-def within_bounds(ended: Ended, most: int = LARGEST_OUTPUTS) -> Ended:
+def within_bounds(ended: JobOutcome, most: int = LARGEST_OUTPUTS) -> JobOutcome:
     """The same, no larger than records can be: texts cut, and the largest outputs left out until
     the others fit.
 

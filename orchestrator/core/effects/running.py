@@ -25,7 +25,7 @@ def never_sent(keys: Keys, ref: Ref, handled: Handled) -> Transaction:
     return Transaction(puts={keys.below(keys.handled, ref): handled.to_json()})
 
 
-def fail_waiting(
+def fail_dependents(
     keys: Keys,
     job: Job,
     wanted: Wanted | None,
@@ -85,7 +85,7 @@ def give_time_up(keys: Keys, job: Job, run: Run, revision: int) -> Transaction:
     tried for the last time.
     """
     step = run.step
-    if run.step is Step.WAITING:
+    if run.step is Step.IN_HEAT:
         step = Step.ENDED
     key = keys.run(job.tenant, job.id)
     return Transaction(

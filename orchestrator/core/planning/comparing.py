@@ -9,7 +9,7 @@ from ..world import World
 
 def is_change(wanted: Wanted, handled: Handled) -> bool:
     """Whether the config has a higher version, or another content."""
-    return wanted.version > handled.version or not handled.holds(wanted)
+    return wanted.version > handled.version or not handled.matches(wanted)
 
 
 def is_rewritten(wanted: Wanted, handled: Handled | None) -> bool:
@@ -24,7 +24,7 @@ def is_rewritten(wanted: Wanted, handled: Handled | None) -> bool:
     ):
         return False
     return handled.version == wanted.version and (
-        handled.rewritten or not handled.holds(wanted)
+        handled.rewritten or not handled.matches(wanted)
     )
 
 

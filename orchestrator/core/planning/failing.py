@@ -29,7 +29,7 @@ def fails_with(
         Where it is not known, all that the params name.
 
     Building on something that could not be built fails, and so does deleting something under a
-    dependent that could not be deleted. Waiting for one's turn on the same resource does not.
+    dependent that could not be deleted. Waiting for an earlier job on the same resource does not.
     """
     if ended.ref == dependent.ref:
         return False

@@ -23,6 +23,9 @@ class Cause(StrEnum):
     fare better."""
     CREDENTIALS = "credentials"
     """The workers' credentials are refused, or cannot be used: a person has to act."""
+    FAILED = "failed"
+    """Heat has ended the operation in a failure, and the template has it tried again: nothing of
+    it is under way in Heat."""
     PROJECT = "project"
     """Keystone knows no such project, or gives us no role in it: a person has to act, there or in
     the config."""
@@ -33,9 +36,9 @@ class Step(StrEnum):
 
     ::
 
-        (none) ─▶ CLAIMED ─▶ WAITING ─▶ ENDED ─▶ DONE ─▶ (removed by the bridge)
+        (none) ─▶ CLAIMED ─▶ IN_HEAT ─▶ ENDED ─▶ DONE ─▶ (removed by the bridge)
                     │  ▲                  │
-                    ▼  │                  └─▶ WAITING   (seen too early)
+                    ▼  │                  └─▶ IN_HEAT   (seen too early)
                    RETRY ◀── temporary failure; the bridge sends the job again after *delay*
     """
 
@@ -45,8 +48,9 @@ class Step(StrEnum):
     job again."""
     RETRY = "retry"
     """A temporary failure; sent again after *delay* seconds."""
-    WAITING = "waiting"
-    """Heat took the request and works on it. No task exists; the tenant's next poll will see."""
+    IN_HEAT = "waiting"
+    """Heat took the request and works on it. No task exists; the tenant's next poll will see.
+    In etcd it keeps its first spelling: old and new releases run side by side during an upgrade."""
     ENDED = "ended"
     """A poll found that Heat is done, and records it or has it recorded."""
     DONE = "done"
@@ -57,6 +61,8 @@ _RUN_FIELDS = (
     "stack",
     "attempt",
     "failures",
+    "retry",
+    "retries",
     "delay",
     "due",
     "reason",
@@ -95,6 +101,10 @@ class Run:
     """Temporary failures in a row."""
     failures: int = 0
     """How often Heat took the request and it came to nothing."""
+    retry: int = 0
+    """Which of its *retries* the job is at, after Heat has failed its stack; 0: at none."""
+    retries: int = 0
+    """How often the template has the job tried again."""
     delay: float = 0.0
     """Seconds until the next try."""
     due: float = 0.0

@@ -88,7 +88,7 @@ class Dispatching(RuleBasedStateMachine):
                     self.alone.discard(name)
                     self.waiting.add(name)
                     self.dispatcher.moved(
-                        one.id, one.tenant, Run(Step.WAITING, stack="s", asked_at=self.clock.now)
+                        one.id, one.tenant, Run(Step.IN_HEAT, stack="s", asked_at=self.clock.now)
                     )
                 case "over":
                     self.over(one)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from orchestrator.bridge.dispatching import LONGEST_POLL_PAUSE, MOST_POLLS_WAITING, Dispatcher
-from orchestrator.clients.queue import LOOK, SUBMIT
+from orchestrator.clients.queue import POLL, SUBMIT
 from orchestrator.core.jobs import Job
 from orchestrator.core.records import Cause, Poll, Run, Step
 from orchestrator.core.refs import JobId, Ref
@@ -24,7 +24,7 @@ def clock() -> ManualClock:
 class Prompt(RecordingQueue):
     """A broker whose polls are taken at once."""
 
-    def looks_waiting(self) -> int:
+    def periodic_depth(self) -> int:
         return 0
 
 
@@ -53,13 +53,13 @@ def created(name: str, tenant_id: str) -> Job:
 
 
 def polls(broker: RecordingQueue) -> int:
-    return sum(message.tasks == (LOOK,) for message in broker.sent)
+    return sum(message.tasks == (POLL,) for message in broker.sent)
 
 
 def waits(dispatcher: Dispatcher, name: str, tenant: str = "t1") -> None:
     """Heat has taken the job. (The clock of the worker that says so is a day ahead: it does not matter.)"""
     dispatcher.moved(
-        job(name), tenant, Run(Step.WAITING, stack=name, asked_at=2_000_000.0 + 86_400.0)
+        job(name), tenant, Run(Step.IN_HEAT, stack=name, asked_at=2_000_000.0 + 86_400.0)
     )
 
 
@@ -133,7 +133,7 @@ def test_tenants_are_polled_apart(
     clock.pass_(30.0)
 
     by_tenant = [
-        message.argument for message in list(broker.sent)[before:] if message.tasks == (LOOK,)
+        message.argument for message in list(broker.sent)[before:] if message.tasks == (POLL,)
     ]
     assert by_tenant.count("t1") > 20
     assert by_tenant.count("t2") <= 3
@@ -173,7 +173,7 @@ def test_while_a_poll_goes_on_no_other_is_sent_for_its_tenant(
     waits(dispatcher, "n3", "t1")
     clock.pass_(30.0)
 
-    by_tenant = [message.argument for message in broker.sent if message.tasks == (LOOK,)]
+    by_tenant = [message.argument for message in broker.sent if message.tasks == (POLL,)]
     assert by_tenant.count("t1") == 0
     assert by_tenant.count("t2") > 20
 

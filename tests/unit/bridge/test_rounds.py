@@ -14,7 +14,7 @@ INTERVAL = 60.0
 MANY = [Ref("node", f"n{i}") for i in range(3000)]
 
 
-def turns(
+def due_at(
     rounds: Rounds, clock: ManualClock, refs: list[Ref], seconds: float
 ) -> list[tuple[float, Ref]]:
     """Who is due when, asked as the bridge asks."""
@@ -33,7 +33,7 @@ def test_everybody_is_due_once_an_interval(count: int, start: float) -> None:
     clock = ManualClock(1_000_000_020.0 + start)
     rounds = Rounds(INTERVAL, 48, clock.clock)
     for _ in range(3):
-        assert Counter(ref for _, ref in turns(rounds, clock, MANY[:count], INTERVAL)) == Counter(
+        assert Counter(ref for _, ref in due_at(rounds, clock, MANY[:count], INTERVAL)) == Counter(
             MANY[:count]
         )
 
@@ -42,7 +42,7 @@ def test_the_turns_are_an_interval_apart() -> None:
     clock = ManualClock()
     rounds = Rounds(INTERVAL, 48, clock.clock)
     first, second = (
-        {ref: at for at, ref in turns(rounds, clock, MANY, INTERVAL)} for _ in range(2)
+        {ref: at for at, ref in due_at(rounds, clock, MANY, INTERVAL)} for _ in range(2)
     )
 
     assert all(abs(second[ref] - first[ref] - INTERVAL) <= INTERVAL / 12 for ref in MANY)
@@ -51,9 +51,9 @@ def test_the_turns_are_an_interval_apart() -> None:
 def test_the_load_is_even() -> None:
     clock = ManualClock()
     rounds = Rounds(INTERVAL, 48, clock.clock)
-    turns(rounds, clock, MANY, INTERVAL)
+    due_at(rounds, clock, MANY, INTERVAL)
     start = clock.now
-    seconds = Counter(int(at - start) for at, _ in turns(rounds, clock, MANY, INTERVAL - 0.1))
+    seconds = Counter(int(at - start) for at, _ in due_at(rounds, clock, MANY, INTERVAL - 0.1))
 
     assert max(seconds.values()) < 3 * len(MANY) / INTERVAL
 
@@ -61,8 +61,8 @@ def test_the_load_is_even() -> None:
 def test_a_new_leader_goes_on_where_the_old_one_was() -> None:
     clock = ManualClock()
     old = Rounds(INTERVAL, 48, clock.clock)
-    before = turns(old, clock, MANY, 25.0)
-    after = turns(Rounds(INTERVAL, 48, clock.clock), clock, MANY, 35.0)
+    before = due_at(old, clock, MANY, 25.0)
+    after = due_at(Rounds(INTERVAL, 48, clock.clock), clock, MANY, 35.0)
 
     assert Counter(ref for _, ref in before + after) == Counter(MANY)
 
@@ -75,24 +75,24 @@ def test_who_was_missed_while_the_bridge_was_busy_is_due_once() -> None:
     assert Counter(rounds.due(lambda: MANY)) == Counter(MANY)
 
 
-def test_a_probe_out_of_turn_stands_for_one_whose_turn_is_now() -> None:
+def test_a_probe_at_once_stands_for_one_that_is_due_soon() -> None:
     clock = ManualClock()
     rounds = Rounds(INTERVAL, 48, clock.clock)
-    (turn,) = [at for at, _ in turns(rounds, clock, MANY[:1], INTERVAL)]
-    clock.now = turn + INTERVAL - 6
+    (at_first,) = [at for at, _ in due_at(rounds, clock, MANY[:1], INTERVAL)]
+    clock.now = at_first + INTERVAL - 6
     rounds.due(lambda: MANY[:1])
     rounds.asked(MANY[0])
 
-    assert turns(rounds, clock, MANY[:1], 12) == []
-    assert [ref for _, ref in turns(rounds, clock, MANY[:1], INTERVAL)] == MANY[:1]
+    assert due_at(rounds, clock, MANY[:1], 12) == []
+    assert [ref for _, ref in due_at(rounds, clock, MANY[:1], INTERVAL)] == MANY[:1]
 
 
 def test_somebody_new_is_due_in_the_next_round() -> None:
     clock = ManualClock()
     rounds = Rounds(INTERVAL, 48, clock.clock)
-    turns(rounds, clock, MANY[:10], INTERVAL)
+    due_at(rounds, clock, MANY[:10], INTERVAL)
 
-    assert Counter(ref for _, ref in turns(rounds, clock, MANY[:20], 2 * INTERVAL))[MANY[15]] in (
+    assert Counter(ref for _, ref in due_at(rounds, clock, MANY[:20], 2 * INTERVAL))[MANY[15]] in (
         1,
         2,
     )
@@ -101,4 +101,4 @@ def test_somebody_new_is_due_in_the_next_round() -> None:
 def test_nobody_is_nobody() -> None:
     clock = ManualClock()
 
-    assert turns(Rounds(INTERVAL, 48, clock.clock), clock, [], INTERVAL) == []
+    assert due_at(Rounds(INTERVAL, 48, clock.clock), clock, [], INTERVAL) == []

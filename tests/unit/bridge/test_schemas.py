@@ -105,7 +105,7 @@ class Bench:
         end = time.monotonic() + 10
         while not condition():
             assert time.monotonic() < end, condition
-            time.sleep(0.01)  # between two looks at a condition
+            time.sleep(0.01)  # between two checks of a condition
 
 
 @pytest.fixture

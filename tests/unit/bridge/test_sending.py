@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_HOLD, OPENS_AFTER, Dispatcher
+from orchestrator.bridge.dispatching import GATHERED_FOR, LONGEST_GATHERING, OPENS_AFTER, Dispatcher
 from orchestrator.clients.queue import GROUP
 from orchestrator.core.jobs import Job
 from orchestrator.core.keys import job_of
@@ -67,6 +67,25 @@ def test_the_loop_is_woken_when_an_open_circuit_may_try_again(
     assert 0.4 < pause < 1.6
     clock.pass_(pause)
     assert dispatcher.next_flush() == 0.0
+
+
+def test_what_heat_failed_sleeps_for_its_own_time_when_a_circuit_closes(
+    clock: ManualClock, broker: RecordingQueue
+) -> None:
+    dispatcher = made(clock, broker)
+    open_circuit(dispatcher)
+    failed, away = created("n2", BROKEN), created("n3", BROKEN)
+    for one, cause in ((failed, Cause.FAILED), (away, Cause.BUSY)):
+        dispatcher.submit(one)
+        dispatcher.moved(one.id, BROKEN, Run(Step.RETRY, delay=60.0, cause=cause.value))
+    dispatcher.over(created("n1", BROKEN).id, BROKEN)
+    clock.pass_(1.0)
+    flush(dispatcher)
+    assert [job_of(RunId(run)) for run in runs(broker)] == [away.id]
+
+    clock.pass_(60.0)
+    flush(dispatcher)
+    assert [job_of(RunId(run)) for run in runs(broker)] == [away.id, failed.id]
 
 
 def test_the_loop_is_not_woken_for_what_may_not_be_sent(
@@ -302,7 +321,7 @@ def test_a_job_that_a_worker_takes_is_not_sent_again(
     dispatcher.submit(one)
     dispatcher.submit(two)
     dispatcher.moved(one.id, "t", Run(Step.CLAIMED))
-    dispatcher.moved(one.id, "t", Run(Step.WAITING, stack="s", asked_at=clock.now))
+    dispatcher.moved(one.id, "t", Run(Step.IN_HEAT, stack="s", asked_at=clock.now))
     flush(dispatcher)
 
     assert runs(broker) == [f"t/{two.id}"], "the one place is for the other"
@@ -446,7 +465,7 @@ def test_workers_that_take_nothing_for_long_do_not_keep_others_for_long(
     busy.submit(created("n1", "t"))
     flush(busy)
 
-    assert busy.next_flush() == pytest.approx(LONGEST_HOLD)
+    assert busy.next_flush() == pytest.approx(LONGEST_GATHERING)
 
 
 def test_where_workers_take_at_once_nobody_waits(

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from orchestrator.core import effects
-from orchestrator.core.effects import Basis, Ended
+from orchestrator.core.effects import Basis, JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.keys import run_id
 from orchestrator.core.planning import Clean, Hold, Refuse, Report, Start
-from orchestrator.core.records import Failed, Held, Run, Step
+from orchestrator.core.records import Built, Failed, Held, Run, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.transactions import Transaction, absent, exists, same_incarnation, unchanged
 
@@ -25,9 +25,9 @@ CONFIG, STATE, STACK = (
     "/esi-worker/heat_stacks/v2.0/networks/n1",
 )
 JOB_STATE, MONITORING = "/esi-worker/job_state/v2.0/networks/n1", "/monitoring/v2.0/networks/n1"
-HANDLED, HELD, FAILED = (
+HANDLED, HELD, FAILED, BUILT = (
     f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1"
-    for folder in ("handled", "held", "failed")
+    for folder in ("handled", "held", "failed", "built")
 )
 JOB = job(N1, version=3)
 RUN_ID = run_id("t1", JOB.id)
@@ -120,13 +120,13 @@ def test_holding_back_is_visible() -> None:
 
 def test_cleaning_removes_everything_if_the_config_is_still_gone() -> None:
     assert effects.clean(KEYS, N1, Clean()) == Transaction(
-        (absent(CONFIG),), {}, (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED)
+        (absent(CONFIG),), {}, (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT)
     )
 
 
 def test_a_waiting_job_ends_with_its_state() -> None:
     failed = Failed(3, Action.CREATE, "because", port())
-    transaction = effects.fail_waiting(KEYS, JOB, WANTED, failed, False, told=True)
+    transaction = effects.fail_dependents(KEYS, JOB, WANTED, failed, False, told=True)
 
     assert (transaction.requires, transaction.deletes) == (
         (exists(JOB_KEY), unchanged(CONFIG, 12)),
@@ -141,7 +141,7 @@ def test_a_waiting_job_ends_with_its_state() -> None:
 def test_a_waiting_job_whose_config_is_gone_ends_without_a_state() -> None:
     failed = Failed(3, Action.DELETE, "because", port())
 
-    assert effects.fail_waiting(KEYS, JOB, None, failed, False, told=False) == Transaction(
+    assert effects.fail_dependents(KEYS, JOB, None, failed, False, told=False) == Transaction(
         (exists(JOB_KEY), absent(CONFIG)), {}, (JOB_KEY, JOB_STATE)
     )
 
@@ -171,9 +171,35 @@ def test_a_job_of_which_nothing_was_read_is_claimed_if_no_worker_had_it_before()
 
 
 def test_a_move_relies_on_the_run_being_where_it_was_left() -> None:
-    run = Run(Step.WAITING, stack="x")
+    run = Run(Step.IN_HEAT, stack="x")
 
     assert effects.move(KEYS, JOB, BASIS, run) == Transaction(OURS, {RUN: run.to_json()})
+
+
+def test_what_a_request_was_made_of_is_written_with_the_move() -> None:
+    run, built = Run(Step.IN_HEAT, stack="x"), Built(JOB.id, "network", "r1")
+
+    assert effects.move(KEYS, JOB, BASIS, run, built) == Transaction(
+        OURS, {RUN: run.to_json(), BUILT: built.to_json()}
+    )
+
+
+def test_what_a_request_was_made_of_is_written_with_the_stack_that_is_done_at_once() -> None:
+    built = Built(JOB.id, "network", "r1")
+    ended = JobOutcome("CREATE_COMPLETE", OUTPUTS, "done")
+
+    assert effects.end_stack(KEYS, JOB, BASIS, ended, built).puts[BUILT] == built.to_json()
+    refused = effects.not_built(Action.CREATE, "refused")
+    assert BUILT not in effects.end_stack(KEYS, JOB, BASIS, refused, built).puts
+
+
+def test_nothing_is_known_of_what_a_deleted_stack_was_built_from() -> None:
+    deletion = job(N1, Action.DELETE, 3)
+    ended = JobOutcome("DELETE_COMPLETE", live=False)
+
+    assert effects.end_stack(KEYS, deletion, BASIS, ended).deletes == (BUILT,)
+    failed = JobOutcome("DELETE_FAILED", error="why")
+    assert effects.end_stack(KEYS, deletion, BASIS, failed).deletes == ()
 
 
 def test_runs_are_marked_together() -> None:
@@ -185,7 +211,9 @@ def test_runs_are_marked_together() -> None:
 
 
 def test_the_stack_record_comes_before_the_filled_job_state() -> None:
-    transaction = effects.end_stack(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", OUTPUTS, "done"))
+    transaction = effects.end_stack(
+        KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE", OUTPUTS, "done")
+    )
     stack = {
         "stack_id": "network_n1",
         "tenant_id": "t1",
@@ -212,7 +240,7 @@ def test_what_heat_refused_to_make_has_no_stack_record() -> None:
 
 def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation() -> None:
     transaction = effects.end_job(
-        KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", OUTPUTS, "done"), config=True
+        KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE", OUTPUTS, "done"), config=True
     )
 
     assert transaction.requires == (*OURS, same_incarnation(CONFIG, 10))
@@ -225,7 +253,7 @@ def test_the_end_of_a_job_writes_the_state_if_the_config_is_the_same_incarnation
 
 def test_the_end_of_a_job_whose_config_is_gone_writes_no_state() -> None:
     transaction = effects.end_job(
-        KEYS, JOB, BASIS, Ended("DELETE_COMPLETE", live=False), config=False
+        KEYS, JOB, BASIS, JobOutcome("DELETE_COMPLETE", live=False), config=False
     )
 
     assert (transaction.requires, written(transaction)) == (
@@ -235,7 +263,7 @@ def test_the_end_of_a_job_whose_config_is_gone_writes_no_state() -> None:
 
 
 def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
-    ended = Ended("UPDATE_FAILED", [], "why", "the error", root=port())
+    ended = JobOutcome("UPDATE_FAILED", [], "why", "the error", root=port())
     same, other = (
         Failed(3, Action.CREATE, "x", N1, attempts=2),
         Failed(2, Action.CREATE, "x", N1, attempts=2),
@@ -265,20 +293,32 @@ def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
     }
 
 
+def test_a_try_that_heat_failed_is_counted_beside_the_run() -> None:
+    run = Run(Step.RETRY, retry=2, retries=3)
+    earlier = Failed(3, Action.CREATE, "x", N1, attempts=1, job=JOB.id, tries=1)
+    transaction = effects.fail_try(KEYS, JOB, BASIS, run, "no host", earlier)
+
+    assert transaction.requires == OURS
+    assert transaction.puts[RUN] == run.to_json()
+    assert Failed.from_json(transaction.puts[KEYS.below(KEYS.failed, N1)]) == Failed(
+        3, JOB.action, "no host", N1, attempts=2, job=JOB.id, tries=2
+    )
+
+
 def test_a_monitoring_link_marks_the_run() -> None:
     outputs = [{"output_key": "lb_monitoring_link", "output_value": "http://x"}]
 
     assert (
-        written(effects.end_job(KEYS, JOB, BASIS, Ended("CREATE_COMPLETE", outputs), config=False))[
-            RUN
-        ]["monitored"]
+        written(
+            effects.end_job(KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE", outputs), config=False)
+        )[RUN]["monitored"]
         is True
     )
 
 
 def test_states_are_texts_for_upstream_gohan() -> None:
     transaction = effects.end_job(
-        KEYS, JOB, BASIS, Ended("CREATE_COMPLETE"), config=True, as_string=True
+        KEYS, JOB, BASIS, JobOutcome("CREATE_COMPLETE"), config=True, as_string=True
     )
 
     assert (
@@ -290,13 +330,13 @@ def test_states_are_texts_for_upstream_gohan() -> None:
 def test_a_resource_without_tenant_runs_below_a_percent_sign() -> None:
     homeless = job(N1, tenant_id=None)
 
-    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.WAITING)).puts) == [
+    assert list(effects.move(KEYS, homeless, BASIS, Run(Step.IN_HEAT)).puts) == [
         f"/esi-worker/orchestrator/runs/%/{homeless.id}"
     ]
 
 
 def test_no_effect_touches_a_key_of_another_resource() -> None:
-    ended = Ended("CREATE_COMPLETE", OUTPUTS)
+    ended = JobOutcome("CREATE_COMPLETE", OUTPUTS)
     transactions = [
         effects.end_stack(KEYS, JOB, BASIS, ended),
         effects.end_job(KEYS, JOB, BASIS, ended, config=True),

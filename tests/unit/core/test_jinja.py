@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from orchestrator.core.jinja import SIZE_LIMIT, TURN_LIMIT, render, syntax_fault
+from orchestrator.core.jinja import ITERATION_LIMIT, SIZE_LIMIT, render, syntax_fault
 from orchestrator.core.refs import Json
 from orchestrator.errors import TemplateError
 
@@ -140,7 +140,7 @@ ESCAPES: list[Any] = [
     pytest.param("{{ range(10000000)|list }}", id="a huge range"),
     pytest.param("{{ self.__init__.__globals__ }}", id="the globals"),
     pytest.param("{{ cycler.__init__.__globals__.os }}", id="by a helper"),
-    pytest.param("{{ _turns_left.append(1) }}", id="changing the number of turns"),
+    pytest.param("{{ _iterations_left.append(1) }}", id="changing the number of iterations"),
 ]
 
 
@@ -183,19 +183,19 @@ COUNTED: list[Any] = [
 
 
 @pytest.mark.parametrize("text", COUNTED)
-def test_turns_of_loops_and_calls_are_counted_together(text: str) -> None:
+def test_iterations_of_loops_and_calls_are_counted_together(text: str) -> None:
     with pytest.raises(
-        TemplateError, match=rf"line 1: more than {TURN_LIMIT} turns of loops and calls"
+        TemplateError, match=rf"line 1: more than {ITERATION_LIMIT} iterations of loops and calls"
     ):
         render("port", text, {})
 
 
-def test_as_many_turns_as_are_allowed_are_taken() -> None:
+def test_as_many_iterations_as_are_allowed_are_done() -> None:
     text = (
         "{% for i in range(jinja_n - 1) %}{% endfor %}done"  # The call of range() is one as well.
     )
 
-    assert render("port", text, {"jinja_n": TURN_LIMIT}) == "done"
+    assert render("port", text, {"jinja_n": ITERATION_LIMIT}) == "done"
 
 
 def test_what_is_rendered_is_bounded() -> None:

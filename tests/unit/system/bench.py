@@ -183,7 +183,7 @@ class Bench:
         """A worker takes a job and asks Heat, which then works on it; some jobs end at that."""
         steps.run_chain(self.worker, (steps.submit, steps.wait), self._run(job_id))
         tenant = self.world.graph.jobs[job_id].tenant
-        self.world.apply(RunMoved(job_id, tenant, Run(Step.WAITING, asked=True), 0))
+        self.world.apply(RunMoved(job_id, tenant, Run(Step.IN_HEAT, asked=True), 0))
         self._tell_if_done(job_id)
 
     def end(self, job_id: JobId, *, complete: bool) -> None:

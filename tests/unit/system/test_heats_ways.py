@@ -201,7 +201,7 @@ def test_a_stack_that_may_be_ours_is_told_of_when_its_config_goes_until_somebody
 
 
 def test_a_create_that_heat_shows_only_later_is_waited_for(system: System) -> None:
-    """The first looks find no such stack: it is not there yet, and not gone."""
+    """The first polls find no such stack: it is not there yet, and not gone."""
     shown = system.heat.show
     hidden = [3]
 
@@ -332,7 +332,7 @@ def overtaken(system: System) -> None:
     system.until(
         lambda: (
             ("create", "port_p1") in system.asked()
-            and Step.WAITING in [r.step for r in system.runs().values()]
+            and Step.IN_HEAT in [r.step for r in system.runs().values()]
         )
     )
     stack = system.heat.stacks(TENANT)["port_p1"]
@@ -382,7 +382,7 @@ def test_a_deletion_goes_ahead_of_a_stack_that_heat_never_ends() -> None:
         system.until(
             lambda: (
                 system.asked()
-                and [run for run in system.runs().values() if run.step is Step.WAITING]
+                and [run for run in system.runs().values() if run.step is Step.IN_HEAT]
             )
         )
         system.remove(N1)
@@ -516,14 +516,14 @@ def test_an_output_that_heat_cannot_compute_fails_who_needs_it_and_says_why(syst
 
 
 def test_an_output_that_comes_with_another_poll_is_used(system: System) -> None:
-    looks = [0]
+    polls = [0]
     shown = system.heat.show
 
     def flaky(tenant: str, stack: str, *, outputs: bool) -> Stack | None:
         found = shown(tenant, stack, outputs=outputs)
         if found and found.complete and outputs and found.name == "network_n1":
-            looks[0] += 1
-            if looks[0] < 3:
+            polls[0] += 1
+            if polls[0] < 3:
                 return replace(
                     found,
                     outputs=[{"output_key": "id", "output_value": None, "output_error": "away"}],

@@ -254,7 +254,7 @@ def test_a_chain_that_hangs_gives_its_claim_up_and_asks_nothing_more(
     let_go.set()
     system.until(lambda: all_built(system) and system.idle())
 
-    assert stood == [Step.RETRY, *[Step.WAITING] * (len(IDS) - 1)]
+    assert stood == [Step.RETRY, *[Step.IN_HEAT] * (len(IDS) - 1)]
     assert sorted(tried) == [f"network_{identity}" for identity in IDS]
 
 
@@ -267,7 +267,7 @@ def test_a_job_that_fails_before_its_claim_takes_no_claims_of_others(system: Sys
     system.until(lambda: all_built(system) and system.idle())
 
     assert sorted(system.asked()) == [("create", f"network_{identity}") for identity in IDS]
-    assert {message.tasks[0] for message in system.taken} == {queue.LOOK}, (
+    assert {message.tasks[0] for message in system.taken} == {queue.POLL}, (
         "nothing had to be sent again"
     )
 

@@ -98,7 +98,7 @@ def test_a_child_that_was_released_stays_where_it_is(
         system.put(N1)
     system.until(
         lambda: (
-            steps_of(system).get(P1) is Step.WAITING
+            steps_of(system).get(P1) is Step.IN_HEAT
             and "port_p1" in {s.name for _, s in system.heat.working()}
         )
     )
@@ -160,7 +160,7 @@ def test_what_fails_with_another_does_so_under_the_next_leader(system: System) -
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
     system.outcome = holding("port_p1", "network_n2")
     system.put(P1, network_id="n1")
-    system.until(lambda: steps_of(system).get(P1) is Step.WAITING)
+    system.until(lambda: steps_of(system).get(P1) is Step.IN_HEAT)
     system.put(P1, 2, network_id="n2")
     system.put(network("n2"))
     system.until(lambda: len(system.jobs_made()) == 4)

@@ -167,12 +167,12 @@ def test_what_has_moved_on_is_not_given_up(store: MemoryStore, claims: Claims) -
     claims.begin_chain()
     revision = claim(store, claims, "/ours")
     store.commit(
-        Transaction((unchanged("/ours", revision),), {"/ours": Run(Step.WAITING).to_json()})
+        Transaction((unchanged("/ours", revision),), {"/ours": Run(Step.IN_HEAT).to_json()})
     )
     claims.give_up("why")
     store.expire_abandoned()
 
-    assert steps(store) == {"/ours": Step.WAITING}
+    assert steps(store) == {"/ours": Step.IN_HEAT}
 
 
 def test_claims_that_are_given_up_late_are_theirs_no_more_and_the_others_stay(
@@ -227,10 +227,10 @@ def test_a_stack_is_taken_at_its_word_once_it_has_looked_the_same_for_a_while() 
     assert not sightings.settled("job", None), "it looks otherwise now"
 
 
-# Looks right after the request -----------------------------------------------------------------------
+# Polls right after the request -----------------------------------------------------------------------
 
 
-def looks(prompt: Promptness, done: list[bool]) -> list[bool]:
+def followed_by_polls(prompt: Promptness, done: list[bool]) -> list[bool]:
     """Which of some requests are followed by a poll, if Heat is done at once with those that are marked."""
     followed = []
     for at_once in done:
@@ -241,11 +241,11 @@ def looks(prompt: Promptness, done: list[bool]) -> list[bool]:
 
 
 def test_where_most_are_done_at_once_every_request_is_followed_by_a_poll() -> None:
-    assert all(looks(Promptness(), [n % 4 != 0 for n in range(100)]))
+    assert all(followed_by_polls(Promptness(), [n % 4 != 0 for n in range(100)]))
 
 
 def test_where_none_is_done_at_once_one_request_in_sixteen_is() -> None:
-    followed = looks(Promptness(), [False] * 100)
+    followed = followed_by_polls(Promptness(), [False] * 100)
 
     assert followed[: Promptness.MISSES] == [True] * Promptness.MISSES
     assert sum(followed[Promptness.MISSES :]) == (100 - Promptness.MISSES) // Promptness.POLL_AGAIN
@@ -253,8 +253,8 @@ def test_where_none_is_done_at_once_one_request_in_sixteen_is() -> None:
 
 def test_a_type_that_becomes_quick_is_noticed() -> None:
     prompt = Promptness()
-    looks(prompt, [False] * 10)
-    followed = looks(prompt, [True] * 100)
+    followed_by_polls(prompt, [False] * 10)
+    followed = followed_by_polls(prompt, [True] * 100)
 
     assert followed.index(True) < Promptness.POLL_AGAIN
     assert all(followed[followed.index(True) :])
@@ -262,6 +262,6 @@ def test_a_type_that_becomes_quick_is_noticed() -> None:
 
 def test_types_do_not_speak_for_each_other() -> None:
     prompt = Promptness()
-    looks(prompt, [False] * 10)
+    followed_by_polls(prompt, [False] * 10)
 
     assert prompt.worth_polling("port")

@@ -119,14 +119,14 @@ def test_of_one_kind_no_second_is_begun_while_the_first_goes_on(
     background: Background, let_go: threading.Event
 ) -> None:
     done: list[str] = []
-    first = Work("orchestrator.look", "t1", waiting(let_go), kind="look t1")
+    first = Work("orchestrator.poll", "t1", waiting(let_go), kind="poll t1")
     background.carry_out(first)
-    background.carry_out(Work("orchestrator.look", "t1", lambda: done.append("t1"), kind="look t1"))
-    background.carry_out(Work("orchestrator.look", "t2", lambda: done.append("t2"), kind="look t2"))
+    background.carry_out(Work("orchestrator.poll", "t1", lambda: done.append("t1"), kind="poll t1"))
+    background.carry_out(Work("orchestrator.poll", "t2", lambda: done.append("t2"), kind="poll t2"))
     assert done == ["t2"]
     let_go.set()
     background.close(PATIENCE)
-    background.carry_out(Work("orchestrator.look", "t1", lambda: done.append("t1"), kind="look t1"))
+    background.carry_out(Work("orchestrator.poll", "t1", lambda: done.append("t1"), kind="poll t1"))
 
     assert done == ["t2", "t1"]
 
