@@ -17,8 +17,8 @@ from ..core.planning import (
     Decision,
     First,
     Hold,
+    LeftOutdated,
     Nothing,
-    Outdated,
     Postpone,
     Refuse,
     Report,
@@ -206,7 +206,7 @@ class Reconciler:
                 self.world.note_written(ref, written=True)
                 self._times.decided(ref)
                 self.world.set_lagging(ref, None)
-            case Outdated(lagging):
+            case LeftOutdated(lagging):
                 self._lag(ref, lagging)
             case Postpone():
                 self._later(UNSETTLED, ref)

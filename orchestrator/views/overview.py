@@ -57,8 +57,6 @@ class Overview:
     stale: Standings = ()
     unconfirmed: Standings = ()
     broken: Standings = ()
-    restless: Standings = ()
-    """Held, because outputs go round in a circle and do not settle."""
     outdated: Standings = ()
     """Complete, and built from something else than there is now."""
     deleted: Standings = ()
@@ -89,6 +87,11 @@ class Overview:
         )
 
     @property
+    def restless(self) -> Standings:
+        """Held, because outputs go round in a circle and do not settle."""
+        return tuple(filter(_is_restless, self.outdated))
+
+    @property
     def _schemas_refused(self) -> bool:
         return self.schema_trouble is not None and self.schema_trouble.refused
 
@@ -115,7 +118,6 @@ def overview(snapshot: Snapshot) -> Overview:
         stale=of(Phase.STALE),
         unconfirmed=of(Phase.UNCONFIRMED),
         broken=of(Phase.BROKEN),
-        restless=tuple(filter(_is_restless, standings)),
         outdated=tuple(one for one in standings if one.outdated),
         deleted=of(Phase.DELETED),
         rewritten=tuple(_rewritten(snapshot)),

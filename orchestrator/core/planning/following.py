@@ -21,7 +21,7 @@ from ..refs import Json, Ref
 from ..resources import Wanted
 from ..templates import TEMPLATE_TYPE, Template
 from ..world import Lagging, World
-from .decisions import Decision, Hold, Nothing, Outdated, Refusal, Start
+from .decisions import Decision, Hold, LeftOutdated, Nothing, Refusal, Start
 
 BuiltFrom: TypeAlias = Callable[[Ref], Built | None]
 """What the stack of a resource was built from, as far as it is known."""
@@ -68,12 +68,12 @@ class Changed:
         members = len(self.circle) - 1
         return bool(self.circle) and self.followed > ROUNDS * members
 
-    def lagging(self, why: str, *causes: Ref) -> Outdated:
+    def lagging(self, why: str, *causes: Ref) -> LeftOutdated:
         """The resource stays as it is.
 
         :param causes: whose change lets it be decided again.
         """
-        return Outdated(Lagging(self.outputs, why, frozenset(causes)))
+        return LeftOutdated(Lagging(self.outputs, why, frozenset(causes)))
 
 
 def changed(world: World, ref: Ref) -> Changed | None:
@@ -109,7 +109,9 @@ def _way(ref: Ref, came_from: Mapping[Ref, Ref]) -> tuple[Ref, ...]:
     return tuple(way)
 
 
-def standstill(world: World, wanted: Wanted, found: Changed) -> Outdated | None:
+def standstill(
+    world: World, wanted: Wanted, found: Changed
+) -> LeftOutdated | None:
     """Why the resource is not rebuilt although it is outdated; None when it is."""
     policy = follow_of(world, wanted)
     template = Ref(TEMPLATE_TYPE, world.handled[wanted.ref].template)
@@ -120,7 +122,7 @@ def standstill(world: World, wanted: Wanted, found: Changed) -> Outdated | None:
         why = f"is rebuilt only when a person asks for it: {again}"
         return found.lagging(why, template)
     if found.restless:
-        return Outdated(_in_circle(wanted.ref, found))
+        return LeftOutdated(_in_circle(wanted.ref, found))
     return None
 
 
@@ -176,7 +178,7 @@ def followed(found: Changed, follows: Decision | Refusal) -> Decision:
                 f"cannot be rebuilt: {held.reason}",
                 *_refs(held.waits_for, held.root),
             )
-        case Nothing() | Outdated():
+        case Nothing() | LeftOutdated():
             return found.lagging("cannot be rebuilt now")
     return follows
 

@@ -130,7 +130,7 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record = json.loads(text)
+        record = dict(json.loads(text))
         given = record.get
         return cls(
             version=record["version"],
