@@ -6,13 +6,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
 from ..core.facts import Entry, TemplateChanged
+from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
@@ -21,12 +22,14 @@ from . import loading
 from .adopting import Adopting
 from .auditing import DROPPED_EVERY, Auditing
 from .cancelling import Cancelling
+from .change_times import ChangeTimes
 from .dispatching import SUPERVISION, Dispatcher
 from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
 from .leaving import Leaving
+from .metrics import Metrics
 from .outcomes import Outcomes
 from .outputs import OutputsRead
 from .pausing import CHECKED_EVERY, Pausing
@@ -37,6 +40,10 @@ from .revisions import TemplateRevisions
 from .running import Running
 from .timers import Timers
 from .timing import Timing
+from .tracing import BridgeTraces
+
+if TYPE_CHECKING:
+    from ..tracing.spans import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +87,8 @@ class Term:
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
         listen: Callable[[Watch], EventInbox] = WatchInbox,
+        metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.
@@ -87,23 +96,34 @@ class Term:
         self._store, self._keys, self._leadership = store, keys, leadership
         self._types, self._timing = types, timing
         self._clock, self._listen = clock, listen
-        self._timers = Timers(clock)
+        self._timers, self._metrics = Timers(clock), metrics or Metrics()
         self.world, self._revision = loaded.world, loaded.revision
+        self._as_string, self._chance = as_string, chance
+        self._send_by(broker, tracer)
+        self._decide()
+        self._join()
+        self._stepped = clock.monotonic()
+        self._dispatcher.begin()
+        self._resume(loaded.runs)
+
+    def _send_by(self, broker: QueueDoor, tracer: Tracer | None) -> None:
+        """Make those that send, and that time what is on its way."""
+        timing, traces, passed = self._timing, None, None
+        if tracer is not None:
+            traces = BridgeTraces(tracer, self.world, self._keys)
+            passed = traces.passed
+        self._times = ChangeTimes(self._metrics, self._clock, traces)
         self._dispatcher = Dispatcher(
             broker,
             self._timers.after,
             poll_interval=timing.poll_interval,
             tenant_limit=timing.tenant_requests,
             total_limit=timing.total_requests,
-            clock=clock,
-            chance=chance,
+            clock=self._clock,
+            chance=self._chance,
+            metrics=self._metrics,
+            passed=passed,
         )
-        self._as_string, self._chance = as_string, chance
-        self._decide()
-        self._join()
-        self._stepped = clock.monotonic()
-        self._dispatcher.begin()
-        self._resume(loaded.runs)
 
     def _decide(self) -> None:
         """Make those that decide and act."""
@@ -111,10 +131,12 @@ class Term:
             self.world,
             self._keys,
             self._leadership,
-            ready=self._dispatcher.submit,
-            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            ready=self._release,
+            dropped=self._dropped,
+            not_run=self._times.ended,
             later=self._later,
             as_string=self._as_string,
+            metrics=self._metrics,
         )
         self._reconciler = Reconciler(
             self.world,
@@ -128,7 +150,16 @@ class Term:
             brake=self._timing.brake,
             clock=self._clock,
             chance=self._chance,
+            times=self._times,
         )
+
+    def _release(self, job: Job) -> None:
+        self._times.released(job)
+        self._dispatcher.release(job)
+
+    def _dropped(self, job: Job) -> None:
+        self._dispatcher.forget(job.id, job.tenant)
+        self._times.dropped(job.id)
 
     def _join(self) -> None:
         """Make those that events are given to."""
@@ -163,6 +194,7 @@ class Term:
             stopwatch=self._stopwatch,
             timing=self._timing,
             clock=self._clock,
+            times=self._times,
         )
         self._pausing = Pausing(
             self._keys, self._leadership, self._dispatcher, self._clock
@@ -287,6 +319,7 @@ class Term:
             self.sizes(),
             self._dispatcher.wait,
             self._dispatcher.outage.reason,
+            self._times.oldest,
         )
         health.tell("deletions", self._reconciler.brake.note())
         health.tell("pause", self._pausing.told())
@@ -309,6 +342,7 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
+            "outdated": len(world.lagging),
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
             **self._dispatcher.sizes(),
@@ -358,7 +392,7 @@ class Term:
         elif key.startswith(keys.runs):
             self._running.note(entry)
         elif key.startswith(keys.built):
-            loading.take_in_built(self.world, keys, entry)
+            self._outputs.note(entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
         elif key == keys.pauses:
@@ -373,6 +407,7 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
+            self._times.note(fact, self.world.dirty, now)
             if isinstance(fact, TemplateChanged):
                 self._template_changed(fact.id)
 

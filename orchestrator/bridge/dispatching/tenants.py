@@ -41,6 +41,14 @@ class Tracked:
     """None: nowhere yet, or forgotten."""
     alone: bool = False
     """Whether it is sent in a message of its own, because a worker died with it."""
+    since: float = 0.0
+    """When it became ready, was sent, or Heat had ended it, by the monotonic clock."""
+    ready_at: float = 0.0
+    """When it became ready before it was sent."""
+    released: bool = False
+    """Whether it became ready by the end of a job that it waited for."""
+    claimed_at: float = 0.0
+    """When a worker had it last; 0 if none had."""
     in_heat_since: float = 0.0
     """When the bridge saw that Heat works on it, by the monotonic clock."""
     keeps_delay: bool = False
@@ -73,6 +81,8 @@ class Tenant:
     next_poll: float = 0.0
     """When the tenant's stacks are polled next, by the monotonic clock; 0 if that is not planned.
     """
+    poll_due: float = 0.0
+    """When the poll was due that is to be sent next; 0 if none is late."""
     last_poll: int = 0
     """The number of the last poll that was sent; 0 if none was."""
 
@@ -115,6 +125,10 @@ class Tenants:
         """The number of jobs in flight, of all tenants."""
         self.pauses = NO_PAUSES
         """For whom nothing is sent."""
+        self.in_heat = self.asleep = 0
+        """The same of jobs in Heat, and of jobs that sleep."""
+        self.circuits_open: set[str] = set()
+        """The tenants whose circuit is open."""
         self._jobs: dict[JobId, Tracked] = {}
 
     @property
@@ -161,8 +175,16 @@ class Tenants:
         tenant.at(place)[job.id] = job
         if place is QueuePlace.READY:
             self.ready.setdefault(tenant.name, tenant)
-        elif place is QueuePlace.IN_FLIGHT:
-            self.in_flight += 1
+        else:
+            self._count(place, 1)
+
+    def _count(self, place: QueuePlace, more: int) -> None:
+        if place is QueuePlace.IN_FLIGHT:
+            self.in_flight += more
+        elif place is QueuePlace.IN_HEAT:
+            self.in_heat += more
+        elif place is QueuePlace.ASLEEP:
+            self.asleep += more
 
     def _waits(self, job: Tracked) -> bool:
         """Whether a job waits for a pause to end."""
@@ -194,9 +216,8 @@ class Tenants:
         if place is None:
             return
         del job.tenant.at(place)[job.id]
-        if place is QueuePlace.IN_FLIGHT:
-            self.in_flight -= 1
-        elif place is QueuePlace.READY and not job.tenant.ready:
+        self._count(place, -1)
+        if place is QueuePlace.READY and not job.tenant.ready:
             self.ready.pop(job.tenant.name, None)
 
     def forget(self, job: JobId, tenant: str) -> None:
@@ -210,6 +231,7 @@ class Tenants:
         """Forget a tenant of which there is nothing any more."""
         if tenant is not None and tenant.may_be_forgotten:
             del self.known[tenant.name]
+            self.circuits_open.discard(tenant.name)
 
     # Round robin ----------------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ def test_a_job_that_is_not_to_run_any_more_frees_its_place(
 # Several jobs in a message ---------------------------------------------------------------------------
 
 
-def made(clock: ManualClock, broker: RecordingQueue, **limits: int) -> Dispatcher:
+def made(clock: ManualClock, broker: RecordingQueue, **limits: Any) -> Dispatcher:
     queue: Any = broker
     return Dispatcher(
         queue, clock.timer, poll_interval=1.0, clock=clock.clock, chance=clock.chance, **limits
@@ -584,6 +584,9 @@ def test_how_much_waits_and_is_under_way_is_told(
         "ready": 68,
         "in_flight": 32,
         "paused": 0,
+        "in_heat": 0,
+        "asleep": 0,
+        "circuits_open": 0,
         "polls_refused": 0,
     }
 
