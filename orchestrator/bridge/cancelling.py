@@ -10,7 +10,15 @@ from ..clock import Clock
 from ..core import effects
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
-from ..core.records import CARRIED_OUT, AuditRecord, RetryAsked, Run, Step
+from ..core.records import (
+    CARRIED_OUT,
+    NO_JOB,
+    AuditRecord,
+    Failed,
+    RetryAsked,
+    Run,
+    Step,
+)
 from ..core.transactions import Transaction, merged
 from ..core.world import World
 from ..events import EventName, count
@@ -94,8 +102,11 @@ class Cancelling:
         answer = self._answer(job, asked, key, revision, CARRIED_OUT)
         again = f"orchestrator retry {job.ref.type} {job.ref.id}"
         error = f"{_reason(asked)}; write its next version, or: {again}"
-        if not self._outcomes.cancel(job, error, merged([untaken, answer])):
+        failed = Failed(job.version, job.action, error, job.ref)
+        also = merged([untaken, answer])
+        if not self._outcomes.fail(job, failed, NO_JOB, also):
             return False
+        self._outcomes.fail_dependents()
         self._tell(job, asked)
         return True
 

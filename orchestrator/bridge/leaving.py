@@ -11,6 +11,7 @@ from ..core import effects
 from ..core.facts import ConfigRemoved
 from ..core.jobs import Job
 from ..core.keys import Keys
+from ..core.planning import Over
 from ..core.records import (
     CARRIED_OUT,
     AuditRecord,
@@ -115,7 +116,9 @@ class Leaving:
         """It is written: now in memory."""
         world = self._world
         for job in jobs:
-            self._outcomes.drop(job)
+            self._outcomes.dropped(job)
+            over = Over(job.id, job.ref, job.action, job.references())
+            self._outcomes.release(over, None)
         world.forget(ref)
         # The event of the removal finds nothing more to do.
         removed = ConfigRemoved(ref, revision)

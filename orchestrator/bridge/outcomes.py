@@ -7,11 +7,9 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from .. import faults
 from ..core import effects
-from ..core.backoff import Backoff
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.planning import Over, fails_with
@@ -23,6 +21,8 @@ from ..events import EventName, count
 from ..metrics.shapes import FailureCause
 from .leader import Leadership
 from .metrics import Metrics, failure_cause
+from .timing import DELETION_BACKOFF
+from .timing import Later as Later
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +30,6 @@ _NOTHING_MORE = Transaction()
 UNSETTLED = 0.2
 """Seconds after which what could not be written is decided again, if the event has not come by
 then."""
-DELETION_BACKOFF = Backoff(initial=10.0, maximum=600.0)
-"""Until a failed deletion of something whose config is gone is tried again."""
-
-
-class Later(Protocol):
-    """Decide a resource again after some seconds; with *again* even if its version was handled."""
-
-    def __call__(
-        self, seconds: float, ref: Ref, *, again: bool = False
-    ) -> None: ...
 
 
 class Outcomes:
@@ -99,7 +89,7 @@ class Outcomes:
             else Failed(version, action, run.reason, run.root or ref)
         )
         world.set_failed(ref, failed)
-        self._release(
+        self.release(
             Over(job_id, ref, action, _references(job, handled)), failed
         )
         self.fail_dependents()
@@ -204,7 +194,7 @@ class Outcomes:
             and job.id in handled.outlived
         )
 
-    def _release(self, over: Over, failed: Failed | None) -> None:
+    def release(self, over: Over, failed: Failed | None) -> None:
         """What waited for a job that is over is ready, or is to fail (:meth:`fail_dependents` does
         it)."""
         graph = self.world.graph
@@ -292,18 +282,6 @@ class Outcomes:
         )
         self.fail_dependents()
 
-    def cancel(self, job: Job, error: str, also: Transaction) -> bool:
-        """End a job that no worker has, because a person asks for it.
-
-        :param also: what is written with it.
-        :returns: False when something has changed meanwhile.
-        """
-        failed = Failed(job.version, job.action, error, job.ref)
-        if not self._fail(job, failed, NO_JOB, also):
-            return False
-        self.fail_dependents()
-        return True
-
     def unstored(self) -> set[JobId]:
         """Finished jobs whose consequences are not stored yet.
         Their runs are kept for the next leader, which knows of the end only by them."""
@@ -318,13 +296,6 @@ class Outcomes:
         self._overdue.discard(job.id)
         self.world.is_over(job)
         self._dropped(job)
-
-    def drop(self, job: Job) -> None:
-        """A job is gone because a person has left its resource alone: what waited for it goes
-        on."""
-        self.dropped(job)
-        over = Over(job.id, job.ref, job.action, job.references())
-        self._release(over, None)
 
     def _unsent(self, job: Job) -> Handled | None:
         """What is remembered once a job is over that never reached Heat: so nothing needs to be
@@ -347,13 +318,13 @@ class Outcomes:
             job, failed, cause = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            if not self._fail(job, failed, cause):
+            if not self.fail(job, failed, cause):
                 # The config has changed meanwhile: its event is on the way.
                 postponed.append((job, failed, cause))
                 self._later(UNSETTLED, job.ref)
         self._to_fail.extend(postponed)
 
-    def _fail(
+    def fail(
         self,
         job: Job,
         failed: Failed,
@@ -391,7 +362,7 @@ class Outcomes:
             self.world.set_handled(job.ref, handled)
         self.dropped(job)
         over = Over(job.id, job.ref, job.action, job.references())
-        self._release(over, failed)
+        self.release(over, failed)
         self.world.touch(job.ref)
         return True
 

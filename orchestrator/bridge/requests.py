@@ -16,9 +16,11 @@ from ..events import EventName, count
 from . import loading
 from .adopting import Adopting
 from .cancelling import Cancelling
+from .dispatching import Dispatcher
 from .finished import Finished
 from .leader import Leadership
 from .leaving import Leaving
+from .outcomes import Outcomes
 from .timers import Timers
 
 log = logging.getLogger(__name__)
@@ -45,17 +47,27 @@ class Requests:
         leadership: Leadership,
         *,
         finished: Finished,
-        leaving: Leaving,
-        cancelling: Cancelling,
-        adopting: Adopting,
+        outcomes: Outcomes,
+        dispatcher: Dispatcher,
         timers: Timers,
         clock: Clock,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._timers = leadership, timers
-        self._finished, self._leaving = finished, leaving
-        self._cancelling, self._adopting = cancelling, adopting
-        self._clock = clock
+        self._finished, self._clock = finished, clock
+        self._adopting = Adopting(world, keys, leadership)
+        self._leaving = Leaving(
+            world, store, keys, leadership, outcomes=outcomes, clock=clock
+        )
+        self._cancelling = Cancelling(
+            world,
+            store,
+            keys,
+            leadership,
+            outcomes=outcomes,
+            dispatcher=dispatcher,
+            clock=clock,
+        )
 
     def note(
         self, key: str, value: bytes, revision: int, *, resumed: bool = False

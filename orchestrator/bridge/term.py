@@ -19,16 +19,13 @@ from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
-from .adopting import Adopting
 from .auditing import DROPPED_EVERY, Auditing
-from .cancelling import Cancelling
 from .change_times import ChangeTimes
 from .dispatching import SUPERVISION, Dispatcher
 from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
-from .leaving import Leaving
 from .metrics import Metrics
 from .outcomes import Outcomes
 from .outputs import OutputsRead
@@ -152,6 +149,16 @@ class Term:
             chance=self._chance,
             times=self._times,
         )
+        self._pausing = Pausing(
+            self._keys, self._leadership, self._dispatcher, self._clock
+        )
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
+        )
 
     def _release(self, job: Job) -> None:
         self._times.released(job)
@@ -196,46 +203,14 @@ class Term:
             clock=self._clock,
             times=self._times,
         )
-        self._pausing = Pausing(
-            self._keys, self._leadership, self._dispatcher, self._clock
-        )
-        self._revisions = TemplateRevisions(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
-        )
-        self._requests = self._made_requests()
-
-    def _made_requests(self) -> Requests:
-        """Make what carries out the requests of operators."""
-        leaving = Leaving(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            outcomes=self._outcomes,
-            clock=self._clock,
-        )
-        cancelling = Cancelling(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            outcomes=self._outcomes,
-            dispatcher=self._dispatcher,
-            clock=self._clock,
-        )
-        return Requests(
+        self._requests = Requests(
             self.world,
             self._store,
             self._keys,
             self._leadership,
             finished=self._finished,
-            leaving=leaving,
-            cancelling=cancelling,
-            adopting=Adopting(self.world, self._keys, self._leadership),
+            outcomes=self._outcomes,
+            dispatcher=self._dispatcher,
             timers=self._timers,
             clock=self._clock,
         )
@@ -267,7 +242,6 @@ class Term:
         log.info("Term started", extra=fields)
 
     def _there(self, folder: str) -> list[KeyValue]:
-        """What a folder held when the term began."""
         return self._store.list(folder, revision=self._revision)[1]
 
     # The loop -------------------------------------------------------------------------------------
@@ -304,7 +278,7 @@ class Term:
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
         self._timers.every(CHECKED_EVERY, self._pausing.end_due)
-        auditing = Auditing(self._store, self._keys, self._leadership)
+        auditing = Auditing(self._store, keys, self._leadership)
         self._timers.every(DROPPED_EVERY, auditing.drop_oldest)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
@@ -394,7 +368,8 @@ class Term:
         elif key.startswith(keys.built):
             self._outputs.note(entry)
         elif key.startswith(keys.polls):
-            self._note_poll(key, value, entry.revision)
+            poll = loading.read_poll(key, value)
+            self._dispatcher.polled(keys.poll_tenant(key), poll, entry.revision)
         elif key == keys.pauses:
             self._pausing.note(value, entry.revision)
         elif value is None:
@@ -415,13 +390,6 @@ class Term:
         self._revisions.changed(template_id)
         if isinstance(self.world.templates.get(template_id), Template):
             self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
-
-    def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
-        """A worker tells of a poll of a tenant's stacks, or tells no more of it."""
-        poll = None
-        if value is not None:
-            poll = loading.read_poll(key, value)
-        self._dispatcher.polled(self._keys.poll_tenant(key), poll, revision)
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
         def due() -> None:

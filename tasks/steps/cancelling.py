@@ -14,6 +14,7 @@ from orchestrator.errors import (
     StoreUnavailable,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .waiting import show, tell_poll_failed
@@ -38,6 +39,7 @@ def cancel(context: WorkerContext, work: Work) -> None:
         tell_poll_failed(context, work, error)
         return
     except (HeatRefused, StackMissing) as error:
+        count(EventName.CANCEL_REFUSED)
         fields = {"event": "cancel_refused", "job": work.job.id}
         log.warning(
             "Heat does not cancel the operation",
