@@ -207,6 +207,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "schemas": None,
         "schemas_trouble": None,
         "stopped": "",
+        "paused": [],
         "resources": {phase.value: 0 for phase in Phase},
         "running": [],
         "waiting": [],
