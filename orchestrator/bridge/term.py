@@ -289,7 +289,10 @@ class Term:
         return self._types is not None and self._types.changed
 
     def sizes(self) -> dict[str, int]:
-        """How much there is of what."""
+        """How much there is of what: the kinds of ``orchestrator_world``.
+
+        A new kind is explained in docs/howto/monitoring.md, and may go onto a panel.
+        """
         world, held = self.world, 0
         if world.removals.held:
             held = len(world.removals)
