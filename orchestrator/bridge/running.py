@@ -108,8 +108,7 @@ class Running:
         failed = failure_cause(ref, run, overdue=False)
         self._times.ended(job, ref, "" if run.complete else failed.value)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
-        if run.complete and run.live:
-            self._outputs.built(ref)
+        self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
 

@@ -351,7 +351,7 @@ class Term:
         elif key.startswith(keys.runs):
             self._running.note(entry)
         elif key.startswith(keys.built):
-            loading.take_in_built(self.world, keys, entry)
+            self._outputs.note(entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
         elif value is None:

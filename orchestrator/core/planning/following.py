@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ...errors import MappingError
@@ -38,6 +38,8 @@ class Changed:
     """The circle of outputs that leads from the resource back to it; empty when there is none."""
     followed: int = 0
     """Along that circle: how many jobs in a row, with the one to be made, follow an output."""
+    now: Mapping[OutputOf, str] = field(default_factory=dict)
+    """The digests of the values that they have now."""
 
     @classmethod
     def of(
@@ -81,7 +83,9 @@ def changed(world: World, ref: Ref) -> Changed | None:
     outputs = world.changed_outputs(ref)
     if not outputs:
         return None
-    return Changed.of(ref, outputs, world.handled, world.built_from.get)
+    found = Changed.of(ref, outputs, world.handled, world.built_from.get)
+    now = {output: world.digest_of(output) for output in outputs}
+    return replace(found, now=now)
 
 
 def _way_back(built_from: BuiltFrom, start: Ref, ref: Ref) -> tuple[Ref, ...]:
@@ -167,7 +171,9 @@ def followed(found: Changed, follows: Decision | Refusal) -> Decision:
     """
     match follows:
         case Start(handled=handled):
-            handled = replace(handled, followed=found.followed)
+            handled = replace(
+                handled, followed=found.followed, expected=found.now
+            )
             return replace(follows, handled=handled, follows=found.outputs)
         case Refusal(why, root, through):
             return found.lagging(

@@ -150,6 +150,7 @@ class Answers(Contents):
                 self.reported,
                 self.held,
                 self.failed,
+                self.built_from,
             )
         )
 
@@ -198,8 +199,15 @@ class Answers(Contents):
             return ()
         changed = built.changed(lambda other: self.outputs.get(other, {}))
         return tuple(
-            output for output in changed if self.is_settled(output.ref)
+            output
+            for output in changed
+            if self.is_settled(output.ref)
+            and handled.expected.get(output) != self.digest_of(output)
         )
+
+    def digest_of(self, output: OutputOf) -> str:
+        """The digest of an output as it is now; empty when it is not known."""
+        return self.outputs.get(output.ref, {}).get(output.key, "")
 
     def is_settled(self, ref: Ref) -> bool:
         """Whether the resource has a stack, complete and with no job under way."""

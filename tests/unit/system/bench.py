@@ -171,7 +171,7 @@ class Bench:
         """Take in what stacks were built from, as far as workers have recorded it."""
         for event in self.store.history:
             if event.revision > self._seen_built and event.key.startswith(self.keys.built):
-                loading.take_in_built(self.world, self.keys, event)
+                self.outputs.note(event)
         self._seen_built = self.store.revision
 
     def quiet(self, *, complete: bool = True) -> None:
@@ -236,8 +236,7 @@ class Bench:
         self.ready.pop(job_id, None)
         self._take_in_built()
         self.outcomes.ended(job_id, job.ref, job.action, run, kv.revision)
-        if run.complete and run.live:
-            self.outputs.built(job.ref)
+        self.outputs.built(job.ref)
         assert self._leadership.commit(effects.remove_runs([(kv.key, kv.revision)]))
         return True
 
