@@ -27,6 +27,7 @@ from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
 from .running import Running
+from .sweeping import Sweeping
 from .timers import Timers
 from .timing import Timing
 
@@ -138,6 +139,15 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._sweeping = Sweeping(
+            self.world,
+            self._store,
+            self._keys,
+            self._dispatcher,
+            self._timers,
+            self._timing.drift_interval,
+            self._clock,
+        )
         self._running = Running(
             self.world,
             self._store,
@@ -170,7 +180,8 @@ class Term:
         # one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
-        for folder in (self._keys.retries, self._keys.polls):
+        keys = self._keys
+        for folder in (keys.retries, keys.polls, keys.sweeps_asked):
             _, found = self._store.list(folder, revision=self._revision)
             for kv in found:
                 self._note(kv)
@@ -209,12 +220,14 @@ class Term:
             keys.retries,
             keys.schema_reload,
             keys.polls,
+            keys.sweeps_asked,
         ]
         watch = self._store.watch(folders, self._revision + 1)
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
         self._probing.begin()
+        self._sweeping.begin()
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -295,6 +308,8 @@ class Term:
             self._running.note(entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
+        elif key.startswith(keys.sweeps_asked):
+            self._sweeping.note(key, value)
         elif value is None:
             return
         elif key.startswith(keys.retries):

@@ -167,6 +167,21 @@ class Keys:
         return self.own + "polls/"
 
     @property
+    def drift(self) -> str:
+        """What Heat has otherwise than it was built, by resource."""
+        return self.own + "drift/"
+
+    @property
+    def sweeps(self) -> str:
+        """The last comparison of each tenant's stacks with Heat."""
+        return self.own + "sweeps/"
+
+    @property
+    def sweeps_asked(self) -> str:
+        """An operator asks for a comparison now."""
+        return self.own + "sweeps_asked/"
+
+    @property
     def leader(self) -> str:
         return self.own + "leader"
 
@@ -342,6 +357,13 @@ class Keys:
 
     def poll_tenant(self, key: str) -> str:
         return _tenant(key.removeprefix(self.polls))
+
+    def sweep(self, tenant: str) -> str:
+        """How the tenant's stacks were last compared with Heat."""
+        return self.sweeps + _tenant_folder(tenant)
+
+    def sweep_tenant(self, key: str) -> str:
+        return _tenant(key.removeprefix(self.sweeps))
 
 
 def run_id(tenant: str, job: JobId) -> RunId:

@@ -94,6 +94,18 @@ class MonitoringSettings(Group):
         return Rules.parse(self.monitoring_allow, self.monitoring_deny)
 
 
+class DriftSettings(Group):
+    """How stacks are compared with what was built."""
+
+    drift_interval: Pause = Field(
+        600.0,
+        description=(
+            "Seconds between two comparisons of a tenant's stacks with our records;"
+            " 0: only when a person asks."
+        ),
+    )
+
+
 class JobSettings(Group):
     """How long jobs may take, and how many go to Heat at the same time."""
 

@@ -21,7 +21,7 @@ from orchestrator.errors import (
     StackMissing,
 )
 
-Method = Literal["show", "in_progress", "create", "update", "delete"]
+Method = Literal["show", "in_progress", "listed", "exists", "create", "update", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,9 @@ class MemoryHeat:
         self.name_window = name_window
         self.gone_projects: set[str] = set()
         """Tenants whose projects are gone from Keystone."""
+        self._seconds = itertools.count()
+        self.lists = 0
+        """How often all stacks of a tenant were listed."""
         self.requests: list[HeatRequest] = []
         """Every change that Heat took, so not those that it refused."""
 
@@ -111,6 +114,21 @@ class MemoryHeat:
             ]
         return iter(found)
 
+    def listed(self, tenant: str) -> list[Stack]:
+        with self._lock:
+            self._before("listed")
+            self.lists += 1
+            return [
+                replace(stack, outputs=None)
+                for (owner, _), stack in self._stacks.items()
+                if owner == tenant
+            ]
+
+    def exists(self, tenant: str, name: str) -> bool:
+        with self._lock:
+            self._before("exists")
+            return (tenant, name) in self._stacks
+
     def create(self, request: StackRequest, tag: str) -> str:
         with self._lock:
             afterwards = self._before("create")
@@ -152,6 +170,7 @@ class MemoryHeat:
                     status="UPDATE_IN_PROGRESS",
                     reason="Stack UPDATE started",
                     tags=tuple(tag.split(",")),
+                    updated=self.next_time(),
                 ),
             )
             self.requests.append(HeatRequest("update", request.tenant, stack.name, request, tag))
@@ -174,6 +193,11 @@ class MemoryHeat:
         """Every stack of a tenant that is there, by name."""
         with self._lock:
             return {name: stack for (t, name), stack in self._stacks.items() if t == tenant}
+
+    def next_time(self) -> str:
+        """A time at which Heat may say that a stack was updated, later than every one before."""
+        seconds = next(self._seconds)
+        return f"2026-11-28T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
 
     def working(self) -> list[tuple[str, Stack]]:
         """Every stack in progress, with its tenant, in the order of creation."""

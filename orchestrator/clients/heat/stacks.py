@@ -30,6 +30,7 @@ from .answer import Answer
 from .asked import fields, identity
 from .cloud import Cloud
 from .connections import Connections
+from .inspecting import Inspecting
 from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
@@ -41,7 +42,7 @@ _PAGE = 1000
 """Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
 
 
-class Heat:
+class Heat(Inspecting):
     """Stacks of any tenant.
 
     Every method raises a :class:`TemporaryError` when asking again later may help, among them

@@ -17,6 +17,7 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .drifts import Depth, Difference, Drift, DriftKind, Sweep, SweepAsked
 from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
@@ -30,6 +31,10 @@ __all__ = [
     "UNREADABLE",
     "Brake",
     "Cause",
+    "Depth",
+    "Difference",
+    "Drift",
+    "DriftKind",
     "Failed",
     "Handled",
     "Held",
@@ -45,6 +50,8 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "Sweep",
+    "SweepAsked",
     "failed_status",
     "is_monitoring_link",
     "read",

@@ -1,0 +1,84 @@
+"""What was found becomes the next record of a resource's drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..records import Difference, Drift
+from ..refs import JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one comparison found.
+
+    *depth* is how deep it went, *job* the last job on the resource, *updated* Heat's time of the
+    stack's last update.
+    """
+
+    tenant: str
+    differences: tuple[Difference, ...]
+    depth: int
+    job: JobId
+    updated: str
+
+
+def next_record(
+    found: Found, earlier: Drift | None, now: float
+) -> Drift | None:
+    """The record after a comparison; None: there is to be none.
+
+    What only a deeper comparison can find stays, as long as the stack is the same.
+    Drift that comes and goes keeps its beginning: a record is removed by the second comparison in a
+    row that finds nothing.
+
+    :param now: seconds since the epoch.
+    """
+    differences = tuple(sorted({*found.differences, *_kept(found, earlier)}))
+    if not differences:
+        if earlier is None or earlier.gone:
+            return None
+        return replace(earlier, gone=True)
+    fresh = Drift(
+        tenant=found.tenant,
+        differences=differences,
+        since=now,
+        depth=found.depth,
+        job=found.job,
+        updated=found.updated,
+    ).bounded()
+    if earlier is None:
+        return fresh
+    return replace(
+        fresh,
+        since=earlier.since,
+        depth=_depth(fresh, earlier),
+        accepted=_is_accepted(fresh, earlier),
+        corrections=earlier.corrections,
+    )
+
+
+def _kept(found: Found, earlier: Drift | None) -> tuple[Difference, ...]:
+    """What an earlier, deeper comparison found of the very same stack."""
+    if earlier is None or earlier.gone:
+        return ()
+    if (earlier.job, earlier.updated) != (found.job, found.updated):
+        return ()
+    return tuple(
+        one for one in earlier.differences if one.kind.depth > found.depth
+    )
+
+
+def _depth(fresh: Drift, earlier: Drift) -> int:
+    """The deepest comparison that the differences are from."""
+    deepest = max(one.kind.depth for one in fresh.differences)
+    return max(fresh.depth, min(int(deepest), earlier.depth))
+
+
+def _is_accepted(fresh: Drift, earlier: Drift) -> bool:
+    """Whether a person has accepted just these differences, of the stack as it was updated then."""
+    return (
+        earlier.accepted
+        and earlier.updated == fresh.updated
+        and set(fresh.differences) <= set(earlier.differences)
+    )

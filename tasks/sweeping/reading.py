@@ -1,0 +1,188 @@
+"""What etcd holds about the stacks of a tenant, all at one revision."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from orchestrator.clients.places import locate
+from orchestrator.clients.store import KeyValue, revision_of
+from orchestrator.core import records
+from orchestrator.core.drift import Known, SweepOrder
+from orchestrator.core.effects import DriftBasis
+from orchestrator.core.keys import Keys
+from orchestrator.core.records import (
+    NO_JOB,
+    Drift,
+    Handled,
+    StackRecord,
+    Sweep,
+    SweepAsked,
+)
+from orchestrator.core.refs import JobId, Ref
+
+from ..context import WorkerContext
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One resource: what is known, what was handled last, and its drift of the sweep before."""
+
+    known: Known
+    handled: Handled | None = None
+    drift: Drift | None = None
+    drift_revision: int = 0
+
+    @property
+    def basis(self) -> DriftBasis:
+        """What a record of its drift relies on."""
+        return DriftBasis(
+            self.drift_revision,
+            self.known.stack_revision,
+            self.known.handled_revision,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Everything that a sweep starts from."""
+
+    order: SweepOrder
+    keys: Keys
+    revision: int
+    resources: Mapping[Ref, Recorded]
+    """The resources of the order that have a stack record in the tenant."""
+    drifts: Mapping[Ref, tuple[Drift, int]]
+    """All records of drift in the tenant, each with its revision."""
+    before: Sweep = field(default_factory=lambda: Sweep(0.0))
+    before_revision: int = 0
+    asked: SweepAsked | None = None
+    asked_revision: int = 0
+
+
+def read(context: WorkerContext, order: SweepOrder) -> Ground:
+    """:raises TemporaryError: a type is not in the schema list, or etcd does not answer."""
+    for now in context.types.as_of(*order.refs):
+        ground = _read(context, now.keys, order)
+        if now.is_of(context.store.get(now.keys.schema_list)):
+            return ground
+    return _read(context, context.keys, order)
+
+
+def _read(context: WorkerContext, keys: Keys, order: SweepOrder) -> Ground:
+    store = context.store
+    locate(store, keys, order.refs)
+    revision, listed = store.list(keys.drift)
+    drifts = dict(_drifts(keys, listed, order.tenant))
+    asked_key = keys.sweeps_asked + order.asked
+    single = store.get_many(
+        [keys.sweep(order.tenant), asked_key], revision=revision
+    )
+    sweep = single.get(keys.sweep(order.tenant))
+    asked = single.get(asked_key)
+    return Ground(
+        order,
+        keys,
+        revision,
+        _resources(context, keys, order, revision, drifts),
+        drifts,
+        _readable(sweep, Sweep.from_json) or Sweep(0.0),
+        revision_of(sweep),
+        _readable(asked, SweepAsked.from_json),
+        revision_of(asked),
+    )
+
+
+def _drifts(
+    keys: Keys, listed: Iterable[KeyValue], tenant: str
+) -> Iterator[tuple[Ref, tuple[Drift, int]]]:
+    for kv in listed:
+        ref, drift = (
+            keys.ref(keys.drift, kv.key),
+            _readable(kv, Drift.from_json),
+        )
+        if ref is not None and drift is not None and drift.tenant == tenant:
+            yield ref, (drift, kv.revision)
+
+
+def _resources(
+    context: WorkerContext,
+    keys: Keys,
+    order: SweepOrder,
+    revision: int,
+    drifts: Mapping[Ref, tuple[Drift, int]],
+) -> dict[Ref, Recorded]:
+    refs = {ref for ref in (*order.refs, *drifts) if keys.is_placed(ref)}
+    stacks = {keys.below(keys.stacks, ref): ref for ref in sorted(refs)}
+    handled = {ref: keys.below(keys.handled, ref) for ref in stacks.values()}
+    found = context.store.get_many(
+        [*stacks, *handled.values()], revision=revision
+    )
+    parsed = {
+        ref: _readable(found.get(key), Handled.from_json)
+        for ref, key in handled.items()
+    }
+    busy = _busy(context, keys, parsed, revision)
+    resources: dict[Ref, Recorded] = {}
+    for key, ref in stacks.items():
+        record = _readable(found.get(key), StackRecord.from_json)
+        if record is None or record.tenant != order.tenant:
+            continue
+        known = Known(
+            ref,
+            record,
+            _sent(parsed[ref]),
+            ref in busy,
+            revision_of(found.get(key)),
+            revision_of(found.get(handled[ref])),
+        )
+        drift = drifts.get(ref, (None, 0))
+        resources[ref] = Recorded(known, parsed[ref], *drift)
+    return resources
+
+
+def _sent(handled: Handled | None) -> JobId:
+    if handled is None:
+        return NO_JOB
+    return handled.sent
+
+
+def _busy(
+    context: WorkerContext,
+    keys: Keys,
+    handled: Mapping[Ref, Handled | None],
+    revision: int,
+) -> set[Ref]:
+    """The resources with an unfinished job.
+
+    The last job of a resource waits for those before it, so only that one is looked for.
+    """
+    jobs = {
+        keys.job(job): ref
+        for ref, record in handled.items()
+        if record is not None
+        for job in {record.job, record.sent} - {NO_JOB}
+    }
+    found = context.store.get_many(list(jobs), revision=revision)
+    return {jobs[key] for key in found}
+
+
+def _readable(kv: KeyValue | None, parse: Callable[[bytes], T]) -> T | None:
+    """A record; None when there is none, or a newer release or somebody else wrote it."""
+    if kv is None:
+        return None
+    try:
+        return parse(kv.value)
+    except records.UNREADABLE as error:
+        fields = {
+            "event": "record_unreadable",
+            "record": kv.key,
+            "reason": repr(error),
+        }
+        log.error("Record skipped", extra=fields)
+        return None
