@@ -19,6 +19,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
 from .dispatching import SUPERVISION, Dispatcher
+from .drifting import Drifts
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
@@ -139,6 +140,7 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._drifts = Drifts(self._keys)
         self._sweeping = Sweeping(
             self.world,
             self._store,
@@ -181,7 +183,12 @@ class Term:
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
         keys = self._keys
-        for folder in (keys.retries, keys.polls, keys.sweeps_asked):
+        for folder in (
+            keys.retries,
+            keys.polls,
+            keys.sweeps_asked,
+            keys.drift,
+        ):
             _, found = self._store.list(folder, revision=self._revision)
             for kv in found:
                 self._note(kv)
@@ -221,6 +228,7 @@ class Term:
             keys.schema_reload,
             keys.polls,
             keys.sweeps_asked,
+            keys.drift,
         ]
         watch = self._store.watch(folders, self._revision + 1)
         self._inbox = self._listen(watch)
@@ -261,6 +269,7 @@ class Term:
             "failed": len(world.failed),
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
+            **self._drifts.sizes,
             **self._dispatcher.sizes(),
         }
 
@@ -310,6 +319,8 @@ class Term:
             self._note_poll(key, value, entry.revision)
         elif key.startswith(keys.sweeps_asked):
             self._sweeping.note(key, value)
+        elif key.startswith(keys.drift):
+            self._drifts.note(key, value)
         elif value is None:
             return
         elif key.startswith(keys.retries):

@@ -19,6 +19,7 @@ from ..core.keys import Keys
 from ..core.records import Run
 from ..core.refs import Ref
 from ..core.schema_list import Trouble
+from ..views.drifts import DriftView
 from ..views.following import follow
 from ..views.jobs import JobView, Stage
 from ..views.overview import FailureGroup, Overview, overview
@@ -55,6 +56,7 @@ _PHASE_STYLES = {
     Phase.STALE: DOUBT,
     Phase.UNCONFIRMED: BAD,
     Phase.BROKEN: BAD,
+    Phase.LOST: BAD,
     Phase.DELETED: FAINT,
 }
 _WIDE = frozenset({"reason", "error", "note", "ids"})
@@ -88,7 +90,7 @@ def render(found: Overview, now: float) -> list[Section | Text]:
         *_types(found),
         _counts(found),
         *_in_progress(found, now),
-        *_troubles(found),
+        *_troubles(found, now),
         *_deleted(found),
     ]
 
@@ -240,7 +242,7 @@ def _name(ref: Ref, own: Ref, fails: bool) -> str:
 # Troubles -----------------------------------------------------------------------------------------
 
 
-def _troubles(found: Overview) -> Parts:
+def _troubles(found: Overview, now: float) -> Parts:
     yield from _held_deletions(found)
     yield from _section(
         "Held back",
@@ -263,11 +265,36 @@ def _troubles(found: Overview) -> Parts:
         ),
         ("Ignored", found.stale, DOUBT),
         ("Broken: what they were built from is gone", found.broken, BAD),
+        ("Lost: somebody has deleted the stacks", found.lost, BAD),
         ("Written twice with one version", found.rewritten, DOUBT),
     ):
         yield from _section(title, because, _reasons(standings), style)
+    yield from _section(
+        "Drifted: Heat has them otherwise than they were built",
+        ("resource", "differs", "since", "reason"),
+        drift_rows(found.drifted, now),
+        DOUBT,
+    )
     rejected = list((found.rejected or {}).items())
     yield from _section("Rejected", ("key", "reason"), rejected, BAD)
+
+
+def drift_rows(
+    found: Iterable[DriftView], now: float
+) -> list[tuple[str, str, str, str]]:
+    """What differs of each resource, and for how long.
+
+    :param now: seconds since the epoch.
+    """
+    return [
+        (
+            str(one.ref),
+            ", ".join(one.kinds),
+            duration(now - one.since),
+            one.reason,
+        )
+        for one in found
+    ]
 
 
 def _deleted(found: Overview) -> Parts:

@@ -34,6 +34,8 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         "stale": _standings(found.stale),
         "unconfirmed": _standings(found.unconfirmed),
         "broken": _standings(found.broken),
+        "lost": _standings(found.lost),
+        "drifted": [one.to_json() for one in found.drifted],
         "deleted": _standings(found.deleted),
         "rewritten": _standings(found.rewritten),
         "rejected": [

@@ -11,6 +11,7 @@ from operator import attrgetter
 from ..core.records import Brake, IdentityTrouble
 from ..core.refs import Json, Ref
 from ..core.schema_list import Trouble
+from .drifts import DriftView, drifts
 from .jobs import JobView
 from .snapshot import Snapshot
 from .standings import Phase, Progress, Standing
@@ -53,6 +54,9 @@ class Overview:
     stale: Standings = ()
     unconfirmed: Standings = ()
     broken: Standings = ()
+    lost: Standings = ()
+    drifted: tuple[DriftView, ...] = ()
+    """What Heat has otherwise than it was built, lost stacks left out."""
     deleted: Standings = ()
     rewritten: Standings = ()
     """Versions that were written a second time with another content, and built."""
@@ -72,6 +76,7 @@ class Overview:
             or self.trouble
             or self.stale
             or self.broken
+            or self.lost
             or self.rejected
             or self.unconfirmed
             or self.identity_trouble
@@ -106,6 +111,8 @@ def overview(snapshot: Snapshot) -> Overview:
         stale=of(Phase.STALE),
         unconfirmed=of(Phase.UNCONFIRMED),
         broken=of(Phase.BROKEN),
+        lost=of(Phase.LOST),
+        drifted=tuple(one for one in drifts(snapshot) if not one.lost),
         deleted=of(Phase.DELETED),
         rewritten=tuple(_rewritten(snapshot)),
         rejected=_rejected(snapshot),

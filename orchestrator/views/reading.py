@@ -226,6 +226,7 @@ class ReadSome:
             keys.handled,
             keys.held,
             keys.failed,
+            keys.drift,
             keys.retries,
             keys.job_states,
         )

@@ -14,6 +14,8 @@ from ..core.keys import Keys
 from ..core.records import (
     UNREADABLE,
     Brake,
+    Drift,
+    DriftKind,
     Failed,
     Handled,
     Held,
@@ -23,6 +25,7 @@ from ..core.records import (
     Run,
     StackRecord,
     StateRecord,
+    Sweep,
 )
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
@@ -93,6 +96,10 @@ class Snapshot:
     retried: dict[Ref, bool] = field(default_factory=dict)
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
+    drifts: dict[Ref, Drift] = field(default_factory=dict)
+    """What sweeps have found; :meth:`drift` says what of it still counts."""
+    sweeps: dict[str, Sweep] = field(default_factory=dict)
+    """The last sweep of each tenant."""
     leader: Mapping[str, Json] | None = None
     schema_list: Mapping[str, Json] | None = None
     schema_trouble: Trouble | None = None
@@ -117,6 +124,23 @@ class Snapshot:
         return sorted(
             found, key=lambda ref: (order.get(ref.type, len(order)), ref)
         )
+
+    def drift(self, ref: Ref) -> Drift | None:
+        """What Heat has otherwise than it was built; None: nothing that is known.
+
+        What was found before the last operation of ours says nothing any more.
+        """
+        found = self.drifts.get(ref)
+        if found is None or found.gone:
+            return None
+        handled = self.handled.get(ref)
+        if DriftKind.UNKNOWN in found.kinds:
+            counts = handled is None
+        else:
+            counts = handled is not None and handled.sent == found.job
+        if counts:
+            return found
+        return None
 
     # Keeping up -----------------------------------------------------------------------------------
 
@@ -188,7 +212,7 @@ class Snapshot:
         return True
 
     def _put_job(self, kv: KeyValue) -> bool:
-        """Take in a job, a run or a poll; whether this is one."""
+        """Take in a job, a run, a poll or a sweep; whether this is one."""
         keys, key, value = self.keys, kv.key, kv.value
         if key.startswith(keys.jobs):
             _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
@@ -197,6 +221,9 @@ class Snapshot:
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
+        elif key.startswith(keys.sweeps):
+            tenant = keys.sweep_tenant(key)
+            _keep(self.sweeps, tenant, lambda: Sweep.from_json(value))
         else:
             return False
         return True
@@ -242,6 +269,7 @@ class Snapshot:
             keys.handled: self.handled,
             keys.held: self.held,
             keys.failed: self.failed,
+            keys.drift: self.drifts,
             keys.retries: self.retried,
         }
 
@@ -255,6 +283,7 @@ class Snapshot:
             keys.handled: lambda kv: Handled.from_json(kv.value),
             keys.held: lambda kv: Held.from_json(kv.value),
             keys.failed: lambda kv: Failed.from_json(kv.value),
+            keys.drift: lambda kv: Drift.from_json(kv.value),
             keys.retries: lambda kv: True,
         }
         return readers[folder]
@@ -271,6 +300,8 @@ class Snapshot:
             self.runs.pop(keys.run_job(key), None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
+        elif key.startswith(keys.sweeps):
+            self.sweeps.pop(keys.sweep_tenant(key), None)
         elif key in (single := self._single()):
             setattr(self, single[key], None)
         else:

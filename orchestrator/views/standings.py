@@ -44,6 +44,8 @@ class Phase(StrEnum):
     deletion."""
     BROKEN = "broken"
     """It is built, but something that it was built from is gone."""
+    LOST = "lost"
+    """It was built, and somebody has deleted its stack."""
     DELETED = "deleted"
     """The stack is gone, and the config may go."""
 
@@ -286,6 +288,9 @@ class Progress:
             return self._judge_failed(ref, version, state)
         if wanted.marked_for_deletion:
             return Standing(ref, Phase.DELETED, _GONE, version)
+        drift = self.snapshot.drift(ref)
+        if drift is not None and drift.lost:
+            return Standing(ref, Phase.LOST, _lost_stack(ref), version)
         if lost := self._lost(ref):
             reason = f"was built from {lost}, which is gone"
             return Standing(ref, Phase.BROKEN, reason, version)
@@ -364,6 +369,15 @@ _KEPT = (
 )
 _LEFT = "its config is gone, what is left of it is to be removed"
 _UNDECIDED = "the bridge has not looked at it yet"
+
+
+def _lost_stack(ref: Ref) -> str:
+    return (
+        f"Heat has no stack {ref.stack_name} any more, and we did not delete it; build"
+        f" it again: orchestrator drift {ref.type} {ref.id} correct"
+    )
+
+
 _GONE = "the stack is gone; the config may be removed"
 
 
