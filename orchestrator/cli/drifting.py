@@ -72,38 +72,44 @@ class DriftMeant:
         return self.kind in (None, ref.type)
 
 
+Now = Annotated[
+    bool,
+    typer.Option("--now", help="Compare with Heat's lists now, and wait."),
+]
+Deep = Annotated[
+    bool,
+    typer.Option(
+        "--deep",
+        help=(
+            "Compare all of it now, and wait: also templates, parameters, properties"
+            " and outputs."
+        ),
+    ),
+]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="TYPE, TYPE ID or TYPE:ID; then accept or correct.",
+        metavar="[TYPE [ID]] [accept|correct]",
+        show_default=False,
+    ),
+]
+LongestWait = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        help="Seconds to wait for a comparison at most.",
+        min=0,
+        metavar="SECONDS",
+    ),
+]
+
+
 def command(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="TYPE, TYPE ID or TYPE:ID; then accept or correct.",
-            metavar="[TYPE [ID]] [accept|correct]",
-            show_default=False,
-        ),
-    ] = None,
-    now: Annotated[
-        bool,
-        typer.Option("--now", help="Compare with Heat's lists now, and wait."),
-    ] = False,
-    deep: Annotated[
-        bool,
-        typer.Option(
-            "--deep",
-            help=(
-                "Compare all of it now, and wait: also templates, parameters,"
-                " properties and outputs."
-            ),
-        ),
-    ] = False,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout",
-            help="Seconds to wait for a comparison at most.",
-            min=0,
-            metavar="SECONDS",
-        ),
-    ] = 120.0,
+    words: Words = None,
+    now: Now = False,
+    deep: Deep = False,
+    timeout: LongestWait = 120.0,
     output: Output = Format.TEXT,
 ) -> None:
     """Show what Heat has otherwise than it was built, and what was not compared.
@@ -123,21 +129,37 @@ def command(
         meant = _meant(doors.keys, words or [])
         found = read_all(doors.store, doors.keys)
         if now or deep:
-            depth = Depth.OUTPUTS if deep else Depth.LISTS
-            ask(doors.store, found, meant, depth, timeout)
+            ask(doors.store, found, meant, _depth(deep), timeout)
             found = read_all(doors.store, doors.keys)
         chosen = choose(found, meant)
-        if meant.verb is Verb.ACCEPT:
-            accept(doors.store, found, chosen)
-            tell = f"{count(len(chosen), 'resource')} accepted as they are."
-            show([Text(tell)])
-            return
-        if meant.verb is Verb.CORRECT:
-            correct(doors.store, found, chosen)
+        if meant.verb is not None:
+            _decide(doors.store, found, meant.verb, chosen)
             return
     _tell(found, meant, chosen, output)
     if chosen:
         raise typer.Exit(Exit.PROBLEM)
+
+
+def _depth(deep: bool) -> Depth:
+    if deep:
+        return Depth.OUTPUTS
+    return Depth.LISTS
+
+
+def _decide(
+    store: Store, found: Snapshot, verb: Verb, chosen: Sequence[DriftView]
+) -> None:
+    """Carry out what a person has decided.
+
+    :raises InvalidInput: there is nothing to decide.
+    """
+    if not chosen:
+        raise InvalidInput("nothing differs; see `orchestrator drift`")
+    if verb is Verb.CORRECT:
+        correct(store, found, chosen)
+        return
+    accept(store, found, chosen)
+    show([Text(f"{count(len(chosen), 'resource')} accepted as they are.")])
 
 
 def _meant(keys: Keys, words: Sequence[str]) -> DriftMeant:
@@ -241,11 +263,9 @@ def _wait(
 def accept(store: Store, found: Snapshot, chosen: Sequence[DriftView]) -> None:
     """Accept what differs, as it was shown.
 
-    :raises InvalidInput: there is nothing to accept, or a stack is lost.
+    :raises InvalidInput: a stack is lost.
     :raises TemporaryError: something else differs by now.
     """
-    if not chosen:
-        raise InvalidInput("nothing differs; see `orchestrator drift`")
     for one in chosen:
         if one.lost:
             raise InvalidInput(
@@ -264,12 +284,7 @@ def accept(store: Store, found: Snapshot, chosen: Sequence[DriftView]) -> None:
 
 
 def correct(store: Store, found: Snapshot, chosen: Sequence[DriftView]) -> None:
-    """Have the versions built again that are there.
-
-    :raises InvalidInput: there is nothing to correct.
-    """
-    if not chosen:
-        raise InvalidInput("nothing differs; see `orchestrator drift`")
+    """Have the versions built again that are there."""
     refs: list[Ref] = []
     rows: list[tuple[str, str]] = []
     for one in chosen:

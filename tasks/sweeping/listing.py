@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from orchestrator.clients.places import config_key
 from orchestrator.core import drift
-from orchestrator.core.drift import Baseline, Found
+from orchestrator.core.drift import Baseline, Comparison
 from orchestrator.core.keys import Keys, UnknownPlace
 from orchestrator.core.records import NO_JOB, Depth, Difference
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 
 from ..context import WorkerContext
-from .reading import Ground, Recorded
+from .reading import Recorded, SweepGround
 
 PAGE = 1000
 """Stacks in one answer of Heat (clients.heat.stacks)."""
@@ -40,7 +40,7 @@ def read_list(context: WorkerContext, tenant: str) -> Listing:
     return Listing(stacks, len(listed) // PAGE + 1)
 
 
-def baseline(context: WorkerContext, ground: Ground) -> Baseline:
+def baseline(context: WorkerContext, ground: SweepGround) -> Baseline:
     """What the sweep before saw."""
     before = ground.before
     keeps_tags = context.sightings.keeps_tags
@@ -48,13 +48,13 @@ def baseline(context: WorkerContext, ground: Ground) -> Baseline:
 
 
 def compare(
-    context: WorkerContext, ground: Ground, listing: Listing
-) -> dict[Ref, Found]:
+    context: WorkerContext, ground: SweepGround, listing: Listing
+) -> dict[Ref, Comparison]:
     """What differs of each resource that was compared; a resource with an operation of ours in
     flight is not."""
     line = baseline(context, ground)
     absent = _absent(context, ground, listing)
-    found: dict[Ref, Found] = {}
+    found: dict[Ref, Comparison] = {}
     for ref, one in ground.resources.items():
         if one.known.busy or not one.known.record.live:
             continue
@@ -72,21 +72,21 @@ def compare(
 
 
 def _found(
-    ground: Ground,
+    ground: SweepGround,
     one: Recorded,
     differences: tuple[Difference, ...],
     stack: Stack | None,
-) -> Found:
+) -> Comparison:
     updated = ""
     if stack is not None:
         updated = stack.updated
-    return Found(
+    return Comparison(
         ground.order.tenant, differences, Depth.LISTS, one.known.job, updated
     )
 
 
 def suspicious(
-    context: WorkerContext, ground: Ground, listing: Listing
+    context: WorkerContext, ground: SweepGround, listing: Listing
 ) -> Iterator[Ref]:
     """The resources whose stacks somebody else may have changed."""
     line = baseline(context, ground)
@@ -100,7 +100,7 @@ def suspicious(
 
 
 def _absent(
-    context: WorkerContext, ground: Ground, listing: Listing
+    context: WorkerContext, ground: SweepGround, listing: Listing
 ) -> set[Ref]:
     """The resources whose stacks Heat has no more.
 
@@ -130,8 +130,8 @@ def _absent(
 
 
 def find_unknown(
-    context: WorkerContext, ground: Ground, listing: Listing
-) -> dict[Ref, Found]:
+    context: WorkerContext, ground: SweepGround, listing: Listing
+) -> dict[Ref, Comparison]:
     """The stacks of our naming of which there is no record at all, under the resource that they
     are likeliest of."""
     known = {ref.stack_name for ref in ground.resources}
@@ -142,7 +142,7 @@ def find_unknown(
         if name not in known and (refs := drift.candidates(schemas, stack))
     }
     strangers = _strangers(context, ground.keys, maybe)
-    found: dict[Ref, Found] = {}
+    found: dict[Ref, Comparison] = {}
     for name, ref in strangers.items():
         stack = listing.stacks[name]
         if ref not in ground.drifts:
@@ -150,7 +150,7 @@ def find_unknown(
             if not context.heat.exists(ground.order.tenant, name):
                 continue  # It was being deleted while the list was read.
         differences = (drift.unknown(stack),)
-        found[ref] = Found(
+        found[ref] = Comparison(
             ground.order.tenant,
             differences,
             Depth.LISTS,

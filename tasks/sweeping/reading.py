@@ -10,7 +10,7 @@ from typing import TypeVar
 from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.core import records
-from orchestrator.core.drift import Known, SweepOrder
+from orchestrator.core.drift import KnownStack, SweepOrder
 from orchestrator.core.effects import DriftBasis
 from orchestrator.core.keys import Keys
 from orchestrator.core.records import (
@@ -33,7 +33,7 @@ T = TypeVar("T")
 class Recorded:
     """One resource: what is known, what was handled last, and its drift of the sweep before."""
 
-    known: Known
+    known: KnownStack
     handled: Handled | None = None
     drift: Drift | None = None
     drift_revision: int = 0
@@ -49,7 +49,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class SweepGround:
     """Everything that a sweep starts from."""
 
     order: SweepOrder
@@ -65,7 +65,7 @@ class Ground:
     asked_revision: int = 0
 
 
-def read(context: WorkerContext, order: SweepOrder) -> Ground:
+def read(context: WorkerContext, order: SweepOrder) -> SweepGround:
     """:raises TemporaryError: a type is not in the schema list, or etcd does not answer."""
     for now in context.types.as_of(*order.refs):
         ground = _read(context, now.keys, order)
@@ -74,7 +74,7 @@ def read(context: WorkerContext, order: SweepOrder) -> Ground:
     return _read(context, context.keys, order)
 
 
-def _read(context: WorkerContext, keys: Keys, order: SweepOrder) -> Ground:
+def _read(context: WorkerContext, keys: Keys, order: SweepOrder) -> SweepGround:
     store = context.store
     locate(store, keys, order.refs)
     revision, listed = store.list(keys.drift)
@@ -85,7 +85,7 @@ def _read(context: WorkerContext, keys: Keys, order: SweepOrder) -> Ground:
     )
     sweep = single.get(keys.sweep(order.tenant))
     asked = single.get(asked_key)
-    return Ground(
+    return SweepGround(
         order,
         keys,
         revision,
@@ -133,7 +133,7 @@ def _resources(
         record = _readable(found.get(key), StackRecord.from_json)
         if record is None or record.tenant != order.tenant:
             continue
-        known = Known(
+        known = KnownStack(
             ref,
             record,
             _sent(parsed[ref]),

@@ -13,7 +13,7 @@ from orchestrator.errors import HeatRefused, StoreUnavailable, TemporaryError
 
 from ..context import WorkerContext
 from . import listing, writing
-from .reading import Ground, read
+from .reading import SweepGround, read
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def sweep(context: WorkerContext, message: Mapping[str, Json]) -> int:
         return 0
 
 
-def _compare(context: WorkerContext, ground: Ground) -> int:
+def _compare(context: WorkerContext, ground: SweepGround) -> int:
     tenant = ground.order.tenant
     listed = listing.read_list(context, tenant)
     found = {
@@ -59,7 +59,7 @@ def _compare(context: WorkerContext, ground: Ground) -> int:
 
 def _failed(
     context: WorkerContext,
-    ground: Ground,
+    ground: SweepGround,
     error: TemporaryError | HeatRefused,
 ) -> None:
     """Heat did not answer. What was found before stays."""

@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.core import effects
-from orchestrator.core.drift import Found, next_record
+from orchestrator.core.drift import Comparison, next_record
 from orchestrator.core.effects import DriftBasis
 from orchestrator.core.records import Drift, Sweep
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 
 from ..context import WorkerContext
-from .reading import Ground
+from .reading import SweepGround
 
 log = logging.getLogger(__name__)
 
 
 def write(
-    context: WorkerContext, ground: Ground, found: Mapping[Ref, Found]
+    context: WorkerContext, ground: SweepGround, found: Mapping[Ref, Comparison]
 ) -> int:
     """Store what was found of each resource; how many of them differ."""
     now = round(context.clock.now(), 3)
@@ -39,7 +39,7 @@ def write(
 
 
 def forget(
-    context: WorkerContext, ground: Ground, found: Mapping[Ref, Found]
+    context: WorkerContext, ground: SweepGround, found: Mapping[Ref, Comparison]
 ) -> None:
     """Take the records away of unknown stacks that are not there any more or have become ours, and
     of stacks that we have deleted."""
@@ -62,14 +62,16 @@ class _Change:
     basis: DriftBasis
 
 
-def _basis(ground: Ground, ref: Ref, revision: int) -> DriftBasis:
+def _basis(ground: SweepGround, ref: Ref, revision: int) -> DriftBasis:
     one = ground.resources.get(ref)
     if one is None:
         return DriftBasis(revision, 0, 0)
     return replace(one.basis, drift=revision)
 
 
-def _store(context: WorkerContext, ground: Ground, change: _Change) -> None:
+def _store(
+    context: WorkerContext, ground: SweepGround, change: _Change
+) -> None:
     transaction = effects.note_drift(
         ground.keys, change.ref, change.after, change.basis
     )
@@ -94,7 +96,7 @@ def _tell(change: _Change) -> None:
         log.info("Stack is as it was built again", extra=fields)
 
 
-def end(context: WorkerContext, ground: Ground, sweep: Sweep) -> None:
+def end(context: WorkerContext, ground: SweepGround, sweep: Sweep) -> None:
     """The sweep is over, and so is what a person asked for."""
     store, keys = context.store, ground.keys
     key = keys.sweep(ground.order.tenant)

@@ -6,16 +6,16 @@
 * ``telling``: what was found becomes the next record of a resource.
 """
 
-from .listing import Baseline, Known, compare_listed, is_suspicious, lost
+from .listing import Baseline, KnownStack, compare_listed, is_suspicious, lost
 from .naming import candidates, unknown
 from .orders import MOST_RESOURCES, SweepOrder, is_order
-from .telling import Found, next_record
+from .telling import Comparison, next_record
 
 __all__ = [
     "MOST_RESOURCES",
     "Baseline",
-    "Found",
-    "Known",
+    "Comparison",
+    "KnownStack",
     "SweepOrder",
     "candidates",
     "compare_listed",

@@ -16,7 +16,7 @@ _HARMLESS = frozenset({"CHECK", "SNAPSHOT", "RESUME", "RESTORE", "ADOPT"})
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownStack:
     """What our records say of a resource with a stack.
 
     *job* is the last job that may have reached Heat; empty where no record names one.
@@ -48,7 +48,7 @@ class Baseline:
     keeps_tags: bool = False
 
 
-def lost(known: Known) -> tuple[Difference, ...]:
+def lost(known: KnownStack) -> tuple[Difference, ...]:
     """What is said of a stack that is in no list of Heat's any more."""
     if known.busy or not known.record.live:
         return ()
@@ -57,7 +57,7 @@ def lost(known: Known) -> tuple[Difference, ...]:
 
 
 def compare_listed(
-    known: Known, listed: Stack, baseline: Baseline, earlier: Drift | None
+    known: KnownStack, listed: Stack, baseline: Baseline, earlier: Drift | None
 ) -> tuple[Difference, ...]:
     """What differs by Heat's list.
 
@@ -73,7 +73,7 @@ def compare_listed(
     return tuple(sorted(found))
 
 
-def is_suspicious(known: Known, listed: Stack, baseline: Baseline) -> bool:
+def is_suspicious(known: KnownStack, listed: Stack, baseline: Baseline) -> bool:
     """Whether the stack is worth a deeper comparison: somebody may have changed it."""
     if known.busy or not known.record.live:
         return False
@@ -98,7 +98,7 @@ def _status(recorded: str, listed: Stack) -> Iterator[Difference]:
 
 
 def _tags(
-    known: Known, listed: Stack, baseline: Baseline
+    known: KnownStack, listed: Stack, baseline: Baseline
 ) -> Iterator[Difference]:
     if not known.job or not baseline.keeps_tags or listed.job_tags:
         return
@@ -107,7 +107,7 @@ def _tags(
 
 
 def _update(
-    known: Known, listed: Stack, baseline: Baseline, earlier: Drift | None
+    known: KnownStack, listed: Stack, baseline: Baseline, earlier: Drift | None
 ) -> Iterator[Difference]:
     if listed.action not in _CHANGES:
         return
@@ -116,7 +116,7 @@ def _update(
         yield Difference(DriftKind.UPDATED, says=says)
 
 
-def _is_newer(known: Known, listed: Stack, baseline: Baseline) -> bool:
+def _is_newer(known: KnownStack, listed: Stack, baseline: Baseline) -> bool:
     """Whether the stack was updated after our last operation on it.
 
     Heat gives a stack that was only created no time of an update (openstack-heat 27,
@@ -131,7 +131,7 @@ def _is_newer(known: Known, listed: Stack, baseline: Baseline) -> bool:
     return ended_before and listed.updated > baseline.newest
 
 
-def _was_found(known: Known, listed: Stack, earlier: Drift | None) -> bool:
+def _was_found(known: KnownStack, listed: Stack, earlier: Drift | None) -> bool:
     """Whether an earlier sweep has found this very update."""
     return (
         earlier is not None

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from orchestrator.core.drift import (
     Baseline,
-    Found,
-    Known,
+    Comparison,
+    KnownStack,
     SweepOrder,
     candidates,
     compare_listed,
@@ -41,9 +41,9 @@ BASE = Baseline(revision=50, newest=EARLY, keeps_tags=True)
 
 def known(
     status: str = "CREATE_COMPLETE", *, busy: bool = False, revision: int = 40, job: JobId = JOB
-) -> Known:
+) -> KnownStack:
     record = StackRecord.of(N1, TENANT, status)
-    return Known(N1, record, job, busy, stack_revision=revision, handled_revision=30)
+    return KnownStack(N1, record, job, busy, stack_revision=revision, handled_revision=30)
 
 
 def listed(status: str = "CREATE_COMPLETE", *, updated: str = "", tagged: str = tags(JOB)) -> Stack:
@@ -53,7 +53,7 @@ def listed(status: str = "CREATE_COMPLETE", *, updated: str = "", tagged: str = 
 
 
 def kinds(
-    before: Known, shown: Stack, base: Baseline = BASE, earlier: Drift | None = None
+    before: KnownStack, shown: Stack, base: Baseline = BASE, earlier: Drift | None = None
 ) -> list[DriftKind]:
     return [one.kind for one in compare_listed(before, shown, base, earlier)]
 
@@ -167,8 +167,8 @@ def drift(*differences: Difference, updated: str = "", job: JobId = JOB, depth: 
     return Drift(TENANT, differences, since=100.0, depth=depth, job=job, updated=updated)
 
 
-def found(*differences: Difference, depth: int = Depth.LISTS, updated: str = "") -> Found:
-    return Found(TENANT, differences, depth, JOB, updated)
+def found(*differences: Difference, depth: int = Depth.LISTS, updated: str = "") -> Comparison:
+    return Comparison(TENANT, differences, depth, JOB, updated)
 
 
 def test_drift_that_comes_and_goes_keeps_its_beginning() -> None:
