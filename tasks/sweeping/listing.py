@@ -9,7 +9,7 @@ from orchestrator.clients.places import config_key
 from orchestrator.core import drift
 from orchestrator.core.drift import Baseline, Comparison
 from orchestrator.core.keys import Keys, UnknownPlace
-from orchestrator.core.records import NO_JOB, Depth, Difference
+from orchestrator.core.records import NO_JOB, Depth, Deviation
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 
@@ -74,7 +74,7 @@ def compare(
 def _found(
     ground: SweepGround,
     one: Recorded,
-    differences: tuple[Difference, ...],
+    differences: tuple[Deviation, ...],
     stack: Stack | None,
 ) -> Comparison:
     updated = ""

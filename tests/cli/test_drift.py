@@ -12,7 +12,7 @@ from orchestrator.cli.drifting import Verb
 from orchestrator.core.records import (
     NO_JOB,
     Depth,
-    Difference,
+    Deviation,
     Drift,
     DriftKind,
     RetryAsked,
@@ -28,12 +28,12 @@ from orchestrator.views.standings import Phase, Progress
 from .conftest import Records, Run_
 from .test_plan import built
 
-STATUS = Difference(DriftKind.STATUS, says="Heat has the stack in UPDATE_FAILED")
-LOST = Difference(DriftKind.LOST, says="Heat has no stack network_a any more")
+STATUS = Deviation(DriftKind.STATUS, says="Heat has the stack in UPDATE_FAILED")
+LOST = Deviation(DriftKind.LOST, says="Heat has no stack network_a any more")
 
 
 def drifted(
-    written: Records, ref: Ref, *differences: Difference, job: JobId = NO_JOB, **fields: object
+    written: Records, ref: Ref, *differences: Deviation, job: JobId = NO_JOB, **fields: object
 ) -> None:
     drift = Drift("t1", differences, since=100.0, job=job, **fields)  # type: ignore[arg-type]
     written.put(written.keys.drift, ref, drift.to_json())
@@ -169,7 +169,7 @@ def test_correct_asks_for_the_version_that_is_there(
     run: Run_, written: Records, two: list[Ref]
 ) -> None:
     drifted(written, two[0], LOST)
-    drifted(written, Ref("network", "z"), Difference(DriftKind.UNKNOWN))
+    drifted(written, Ref("network", "z"), Deviation(DriftKind.UNKNOWN))
     result = run("drift", "correct")
 
     assert result.exit_code == 1

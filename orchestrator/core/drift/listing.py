@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..records import Difference, Drift, DriftKind, StackRecord
+from ..records import Deviation, Drift, DriftKind, StackRecord
 from ..refs import JobId, Ref
 from ..stacks import Stack
 
@@ -48,17 +48,17 @@ class Baseline:
     keeps_tags: bool = False
 
 
-def lost(known: KnownStack) -> tuple[Difference, ...]:
+def lost(known: KnownStack) -> tuple[Deviation, ...]:
     """What is said of a stack that is in no list of Heat's any more."""
     if known.busy or not known.record.live:
         return ()
     says = f"Heat has no stack {known.ref.stack_name} any more"
-    return (Difference(DriftKind.LOST, says=says),)
+    return (Deviation(DriftKind.LOST, says=says),)
 
 
 def compare_listed(
     known: KnownStack, listed: Stack, baseline: Baseline, earlier: Drift | None
-) -> tuple[Difference, ...]:
+) -> tuple[Deviation, ...]:
     """What differs by Heat's list.
 
     :param earlier: the record of the sweep before: an update is seen only once.
@@ -81,12 +81,12 @@ def is_suspicious(known: KnownStack, listed: Stack, baseline: Baseline) -> bool:
     return untagged or _is_newer(known, listed, baseline)
 
 
-def _status(recorded: str, listed: Stack) -> Iterator[Difference]:
+def _status(recorded: str, listed: Stack) -> Iterator[Deviation]:
     if listed.status == recorded:
         return
     if listed.in_progress:
         says = f"Heat has the stack in {listed.status}, and no job of ours asked for that"
-        yield Difference(DriftKind.STATUS, says=says)
+        yield Deviation(DriftKind.STATUS, says=says)
         return
     harmless = listed.action in _HARMLESS | {"CREATE", "UPDATE"}
     if listed.complete and recorded.endswith("_COMPLETE") and harmless:
@@ -94,26 +94,26 @@ def _status(recorded: str, listed: Stack) -> Iterator[Difference]:
     if listed.status.endswith("_FAILED") and recorded.endswith("_FAILED"):
         return
     says = f"Heat has the stack in {listed.status}, and {recorded} is recorded"
-    yield Difference(DriftKind.STATUS, says=says)
+    yield Deviation(DriftKind.STATUS, says=says)
 
 
 def _tags(
     known: KnownStack, listed: Stack, baseline: Baseline
-) -> Iterator[Difference]:
+) -> Iterator[Deviation]:
     if not known.job or not baseline.keeps_tags or listed.job_tags:
         return
     says = "our tags are gone: somebody else has updated the stack"
-    yield Difference(DriftKind.UNTAGGED, says=says)
+    yield Deviation(DriftKind.UNTAGGED, says=says)
 
 
 def _update(
     known: KnownStack, listed: Stack, baseline: Baseline, earlier: Drift | None
-) -> Iterator[Difference]:
+) -> Iterator[Deviation]:
     if listed.action not in _CHANGES:
         return
     if _is_newer(known, listed, baseline) or _was_found(known, listed, earlier):
         says = f"the stack was updated at {listed.updated}, after our operation"
-        yield Difference(DriftKind.UPDATED, says=says)
+        yield Deviation(DriftKind.UPDATED, says=says)
 
 
 def _is_newer(known: KnownStack, listed: Stack, baseline: Baseline) -> bool:

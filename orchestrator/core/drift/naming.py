@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..records import Difference, DriftKind
+from ..records import Deviation, DriftKind
 from ..refs import Ref
 from ..schemas import Schemas
 from ..stacks import OWNER_PREFIX, Stack, owner_tag
@@ -34,7 +34,7 @@ def _named(schemas: Schemas, name: str) -> Iterator[Ref]:
             yield Ref(kind, identity)
 
 
-def unknown(stack: Stack) -> Difference:
+def unknown(stack: Stack) -> Deviation:
     """What is said of a stack of our naming, of which there is no record."""
     whose = "without our tags"
     if stack.is_owned:
@@ -42,4 +42,4 @@ def unknown(stack: Stack) -> Difference:
     says = (
         f"Heat has a stack {stack.name} {whose}, and there is no record of it"
     )
-    return Difference(DriftKind.UNKNOWN, says=says)
+    return Deviation(DriftKind.UNKNOWN, says=says)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..records import Difference, Drift
+from ..records import Deviation, Drift
 from ..refs import JobId
 
 
@@ -17,7 +17,7 @@ class Comparison:
     """
 
     tenant: str
-    differences: tuple[Difference, ...]
+    differences: tuple[Deviation, ...]
     depth: int
     job: JobId
     updated: str
@@ -58,7 +58,7 @@ def next_record(
     )
 
 
-def _kept(found: Comparison, earlier: Drift | None) -> tuple[Difference, ...]:
+def _kept(found: Comparison, earlier: Drift | None) -> tuple[Deviation, ...]:
     """What an earlier, deeper comparison found of the very same stack."""
     if earlier is None or earlier.gone:
         return ()

@@ -17,7 +17,7 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
-from .drifts import Depth, Difference, Drift, DriftKind, Sweep, SweepAsked
+from .drifts import Depth, Deviation, Drift, DriftKind, Sweep, SweepAsked
 from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
@@ -32,7 +32,7 @@ __all__ = [
     "Brake",
     "Cause",
     "Depth",
-    "Difference",
+    "Deviation",
     "Drift",
     "DriftKind",
     "Failed",

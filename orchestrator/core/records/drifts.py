@@ -65,7 +65,7 @@ _DEPTHS = {
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Difference:
+class Deviation:
     """One thing that differs. It never holds a value of the template, which may be secret."""
 
     kind: DriftKind
@@ -82,7 +82,7 @@ class Difference:
         return {name: value for name, value in record.items() if value}
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Json]) -> Difference:
+    def from_record(cls, record: Mapping[str, Json]) -> Deviation:
         kind = DriftKind(record["kind"])
         return cls(kind, record.get("name", ""), record.get("says", ""))
 
@@ -99,7 +99,7 @@ class Drift:
 
     tenant: str
     """The project of the stack."""
-    differences: tuple[Difference, ...]
+    differences: tuple[Deviation, ...]
     since: float
     """When it was first found: seconds since the epoch by the worker's clock."""
     depth: int = Depth.LISTS
@@ -172,7 +172,7 @@ class Drift:
     @classmethod
     def from_json(cls, text: str | bytes) -> Drift:
         record = json.loads(text)
-        differences = map(Difference.from_record, record["differences"])
+        differences = map(Deviation.from_record, record["differences"])
         return cls(
             tenant=record["tenant_id"],
             differences=tuple(differences),

@@ -19,7 +19,7 @@ from orchestrator.core.drift import (
 )
 from orchestrator.core.records import (
     Depth,
-    Difference,
+    Deviation,
     Drift,
     DriftKind,
     StackRecord,
@@ -106,7 +106,7 @@ def test_our_own_update_is_told_from_a_later_one_by_the_sweep_before() -> None:
 
 def test_an_update_that_was_found_is_found_again_until_our_next_operation() -> None:
     shown = listed("UPDATE_COMPLETE", updated=LATE)
-    earlier = drift(Difference(DriftKind.UPDATED), updated=LATE)
+    earlier = drift(Deviation(DriftKind.UPDATED), updated=LATE)
     after = Baseline(60, LATE, keeps_tags=True)
     before = known("UPDATE_COMPLETE")
 
@@ -160,14 +160,14 @@ def test_a_stack_that_is_being_deleted_is_nobodys() -> None:
 
 # The record ---------------------------------------------------------------------------------------
 
-STATUS, OUTPUT = Difference(DriftKind.STATUS), Difference(DriftKind.OUTPUT, "id")
+STATUS, OUTPUT = Deviation(DriftKind.STATUS), Deviation(DriftKind.OUTPUT, "id")
 
 
-def drift(*differences: Difference, updated: str = "", job: JobId = JOB, depth: int = 1) -> Drift:
+def drift(*differences: Deviation, updated: str = "", job: JobId = JOB, depth: int = 1) -> Drift:
     return Drift(TENANT, differences, since=100.0, depth=depth, job=job, updated=updated)
 
 
-def found(*differences: Difference, depth: int = Depth.LISTS, updated: str = "") -> Comparison:
+def found(*differences: Deviation, depth: int = Depth.LISTS, updated: str = "") -> Comparison:
     return Comparison(TENANT, differences, depth, JOB, updated)
 
 
@@ -203,14 +203,14 @@ def test_what_only_a_deeper_comparison_finds_stays_as_long_as_the_stack_is_the_s
 def test_accepted_drift_is_shown_again_when_something_else_differs() -> None:
     accepted = replace(drift(STATUS), accepted=True)
     same = next_record(found(STATUS), accepted, 200.0)
-    more = next_record(found(STATUS, Difference(DriftKind.UNTAGGED)), accepted, 200.0)
+    more = next_record(found(STATUS, Deviation(DriftKind.UNTAGGED)), accepted, 200.0)
 
     assert same == accepted and not accepted.shown
     assert more is not None and more.shown and more.since == 100.0
 
 
 def test_a_record_names_the_first_differences_and_counts_the_others() -> None:
-    many = [Difference(DriftKind.PARAMETER, f"p{number:03}") for number in range(70)]
+    many = [Deviation(DriftKind.PARAMETER, f"p{number:03}") for number in range(70)]
     record = next_record(found(*many, depth=Depth.REQUEST), None, 1.0)
 
     assert record is not None

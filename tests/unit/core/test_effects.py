@@ -10,7 +10,7 @@ from orchestrator.core.effects import Basis, JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.keys import run_id
 from orchestrator.core.planning import Clean, Hold, Refuse, Report, Start
-from orchestrator.core.records import Difference, Drift, DriftKind, Failed, Held, Run, Step
+from orchestrator.core.records import Deviation, Drift, DriftKind, Failed, Held, Run, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.transactions import Transaction, absent, exists, same_incarnation, unchanged
 
@@ -119,7 +119,7 @@ def test_holding_back_is_visible() -> None:
 
 
 def test_drift_is_stored_only_if_no_operation_of_ours_came_between() -> None:
-    found = Drift("t1", (Difference(DriftKind.STATUS),), since=1.0)
+    found = Drift("t1", (Deviation(DriftKind.STATUS),), since=1.0)
     basis = effects.DriftBasis(drift=3, stack=4, handled=5)
     requires = (unchanged(DRIFT, 3), unchanged(HANDLED, 5), unchanged(STACK, 4))
 
@@ -129,7 +129,7 @@ def test_drift_is_stored_only_if_no_operation_of_ours_came_between() -> None:
 
 
 def test_what_a_person_decides_about_drift_relies_on_what_was_seen() -> None:
-    found = Drift("t1", (Difference(DriftKind.STATUS),), since=1.0)
+    found = Drift("t1", (Deviation(DriftKind.STATUS),), since=1.0)
     accepted = effects.accept_drift(DRIFT, found, 7)
 
     assert accepted.requires == (unchanged(DRIFT, 7),)
