@@ -112,7 +112,7 @@ def overview(snapshot: Snapshot) -> Overview:
         unconfirmed=of(Phase.UNCONFIRMED),
         broken=of(Phase.BROKEN),
         lost=of(Phase.LOST),
-        drifted=tuple(one for one in drifts(snapshot) if not one.lost),
+        drifted=_drifted(snapshot),
         deleted=of(Phase.DELETED),
         rewritten=tuple(_rewritten(snapshot)),
         rejected=_rejected(snapshot),
@@ -121,6 +121,10 @@ def overview(snapshot: Snapshot) -> Overview:
         brake=snapshot.brake,
         identity_trouble=snapshot.identity_trouble,
     )
+
+
+def _drifted(snapshot: Snapshot) -> tuple[DriftView, ...]:
+    return tuple(one for one in drifts(snapshot) if not one.lost)
 
 
 _waits = attrgetter("waits")

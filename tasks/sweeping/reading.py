@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue, revision_of
@@ -117,33 +117,50 @@ def _resources(
     revision: int,
     drifts: Mapping[Ref, tuple[Drift, int]],
 ) -> dict[Ref, Recorded]:
+    """The resources of the order, and those with a record of drift."""
     refs = {ref for ref in (*order.refs, *drifts) if keys.is_placed(ref)}
-    stacks = {keys.below(keys.stacks, ref): ref for ref in sorted(refs)}
-    handled = {ref: keys.below(keys.handled, ref) for ref in stacks.values()}
-    found = context.store.get_many(
-        [*stacks, *handled.values()], revision=revision
-    )
-    parsed = {
-        ref: _readable(found.get(key), Handled.from_json)
-        for ref, key in handled.items()
+    places = {ref: _Places.of(keys, ref) for ref in sorted(refs)}
+    wanted = [key for place in places.values() for key in place]
+    found = context.store.get_many(wanted, revision=revision)
+    handled = {
+        ref: _readable(found.get(place.handled), Handled.from_json)
+        for ref, place in places.items()
     }
-    busy = _busy(context, keys, parsed, revision)
+    busy = _busy(context, keys, handled, revision)
     resources: dict[Ref, Recorded] = {}
-    for key, ref in stacks.items():
-        record = _readable(found.get(key), StackRecord.from_json)
-        if record is None or record.tenant != order.tenant:
-            continue
-        known = KnownStack(
-            ref,
-            record,
-            _sent(parsed[ref]),
-            ref in busy,
-            revision_of(found.get(key)),
-            revision_of(found.get(handled[ref])),
-        )
-        drift = drifts.get(ref, (None, 0))
-        resources[ref] = Recorded(known, parsed[ref], *drift)
+    for ref, place in places.items():
+        known = _known(found, place, ref, handled[ref], busy=ref in busy)
+        if known is not None and known.record.tenant == order.tenant:
+            drift = drifts.get(ref, (None, 0))
+            resources[ref] = Recorded(known, handled[ref], *drift)
     return resources
+
+
+def _known(
+    found: Mapping[str, KeyValue],
+    place: _Places,
+    ref: Ref,
+    handled: Handled | None,
+    *,
+    busy: bool,
+) -> KnownStack | None:
+    """What the records say of one stack; None when there is no record of it."""
+    record = _readable(found.get(place.stack), StackRecord.from_json)
+    if record is None:
+        return None
+    revisions = (revision_of(found.get(key)) for key in place)
+    return KnownStack(ref, record, _sent(handled), busy, *revisions)
+
+
+class _Places(NamedTuple):
+    """The keys of one resource's records."""
+
+    stack: str
+    handled: str
+
+    @classmethod
+    def of(cls, keys: Keys, ref: Ref) -> _Places:
+        return cls(keys.below(keys.stacks, ref), keys.below(keys.handled, ref))
 
 
 def _sent(handled: Handled | None) -> JobId:
