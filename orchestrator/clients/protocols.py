@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from ..core.drift import SweepOrder
+from ..core.drift import Inspection, SweepOrder
 from ..core.refs import Json, RunId
 from ..core.rendering import StackRequest
 from ..core.stacks import Stack
@@ -52,6 +52,12 @@ class HeatDoor(Protocol):
 
     def exists(self, tenant: str, name: str) -> bool:
         """Whether Heat has a stack of this name."""
+
+    def inspect(self, tenant: str, stack: Stack, depth: int) -> Inspection:
+        """A stack in detail, as deep as a :class:`~..core.records.Depth` says.
+
+        :raises StackMissing: it is gone.
+        """
 
     def create(self, request: StackRequest, tag: str) -> str:
         """Ask for a new stack. Returns Heat's id of it."""

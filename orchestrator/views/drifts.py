@@ -48,7 +48,7 @@ class DriftView:
             "id": self.ref.id,
             "tenant_id": drift.tenant,
             "kinds": self.kinds,
-            "differences": [one.to_record() for one in drift.differences],
+            "deviations": [one.to_record() for one in drift.deviations],
             "more": drift.left_out,
             "reason": drift.reason,
             "since": drift.since,
@@ -63,7 +63,7 @@ def drifts(
 ) -> Iterator[DriftView]:
     """All resources that differ, in order of type and id.
 
-    :param accepted: also those whose differences a person has accepted.
+    :param accepted: also those whose deviations a person has accepted.
     """
     for ref in sorted(snapshot.drifts):
         drift = snapshot.drift(ref)

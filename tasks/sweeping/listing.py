@@ -60,28 +60,26 @@ def compare(
             continue
         stack = listing.stacks.get(ref.stack_name)
         if stack is not None:
-            differences = drift.compare_listed(
-                one.known, stack, line, one.drift
-            )
+            deviations = drift.compare_listed(one.known, stack, line, one.drift)
         elif ref in absent:
-            differences = drift.lost(one.known)
+            deviations = drift.lost(one.known)
         else:
             continue
-        found[ref] = _found(ground, one, differences, stack)
+        found[ref] = _found(ground, one, deviations, stack)
     return found
 
 
 def _found(
     ground: SweepGround,
     one: Recorded,
-    differences: tuple[Deviation, ...],
+    deviations: tuple[Deviation, ...],
     stack: Stack | None,
 ) -> Comparison:
     updated = ""
     if stack is not None:
         updated = stack.updated
     return Comparison(
-        ground.order.tenant, differences, Depth.LISTS, one.known.job, updated
+        ground.order.tenant, deviations, Depth.LISTS, one.known.job, updated
     )
 
 
@@ -149,10 +147,10 @@ def find_unknown(
             listing.requests += 1
             if not context.heat.exists(ground.order.tenant, name):
                 continue  # It was being deleted while the list was read.
-        differences = (drift.unknown(stack),)
+        deviations = (drift.unknown(stack),)
         found[ref] = Comparison(
             ground.order.tenant,
-            differences,
+            deviations,
             Depth.LISTS,
             NO_JOB,
             stack.updated,

@@ -127,13 +127,15 @@ def _resources(
         for ref, place in places.items()
     }
     busy = _busy(context, keys, handled, revision)
-    resources: dict[Ref, Recorded] = {}
-    for ref, place in places.items():
-        known = _known(found, place, ref, handled[ref], busy=ref in busy)
-        if known is not None and known.record.tenant == order.tenant:
-            drift = drifts.get(ref, (None, 0))
-            resources[ref] = Recorded(known, handled[ref], *drift)
-    return resources
+    known = {
+        ref: _known(found, place, ref, handled[ref], busy=ref in busy)
+        for ref, place in places.items()
+    }
+    return {
+        ref: Recorded(stack, handled[ref], *drifts.get(ref, (None, 0)))
+        for ref, stack in known.items()
+        if stack is not None and stack.record.tenant == order.tenant
+    }
 
 
 def _known(

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from orchestrator.core.drift import SweepOrder
-from orchestrator.core.records import Depth, Sweep
+from orchestrator.core.records import Sweep
 from orchestrator.core.refs import Json
 from orchestrator.errors import HeatRefused, StoreUnavailable, TemporaryError
 
 from ..context import WorkerContext
 from . import listing, writing
+from .deep import compare_deeper, depth_of
 from .reading import SweepGround, read
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ def _compare(context: WorkerContext, ground: SweepGround) -> int:
         **listing.compare(context, ground, listed),
         **listing.find_unknown(context, ground, listed),
     }
-    drifted = writing.write(context, ground, found)
+    deeper = compare_deeper(context, ground, listed, found)
+    drifted = writing.write(context, ground, {**found, **deeper.found})
     writing.forget(context, ground, found)
     done = Sweep(
         at=round(context.clock.now(), 3),
@@ -50,8 +52,10 @@ def _compare(context: WorkerContext, ground: SweepGround) -> int:
         newest=writing.newest(listed.stacks, ground.before.newest),
         stacks=len(ground.resources),
         drifted=drifted,
-        requests=listed.requests,
-        depth=Depth.LISTS,
+        requests=listed.requests + deeper.requests,
+        depth=depth_of(ground, deeper, found),
+        cursor=deeper.cursor,
+        not_compared=deeper.not_compared,
     )
     writing.end(context, ground, done)
     return drifted

@@ -33,9 +33,9 @@ LOST = Deviation(DriftKind.LOST, says="Heat has no stack network_a any more")
 
 
 def drifted(
-    written: Records, ref: Ref, *differences: Deviation, job: JobId = NO_JOB, **fields: object
+    written: Records, ref: Ref, *deviations: Deviation, job: JobId = NO_JOB, **fields: object
 ) -> None:
-    drift = Drift("t1", differences, since=100.0, job=job, **fields)  # type: ignore[arg-type]
+    drift = Drift("t1", deviations, since=100.0, job=job, **fields)  # type: ignore[arg-type]
     written.put(written.keys.drift, ref, drift.to_json())
 
 
@@ -91,7 +91,7 @@ def test_programs_get_every_difference(run: Run_, written: Records, two: list[Re
     document = json.loads(run("drift", "-o", "json").stdout)
 
     assert [one["id"] for one in document["drifted"]] == ["a"]
-    assert document["drifted"][0]["differences"] == [STATUS.to_record()]
+    assert document["drifted"][0]["deviations"] == [STATUS.to_record()]
     assert [one["id"] for one in document["accepted"]] == ["b"]
     assert document["sweeps"][0]["stacks"] == 2
 

@@ -3,22 +3,33 @@
 * ``orders``: the message that has a tenant's stacks compared;
 * ``listing``: what Heat's list says of a stack, against our records (depth 1);
 * ``naming``: the stacks in a list that are of our naming, and which resources they may be;
+* ``requests``, ``properties``, ``outputs``: what a detailed look shows (depths 2, 3 and 4), of an
+  ``inspected`` stack; ``alike`` says which values are the same in another spelling;
 * ``telling``: what was found becomes the next record of a resource.
 """
 
+from .inspected import Examined, Inspection
 from .listing import Baseline, KnownStack, compare_listed, is_suspicious, lost
 from .naming import candidates, unknown
 from .orders import MOST_RESOURCES, SweepOrder, is_order
+from .outputs import compare_outputs
+from .properties import compare_properties
+from .requests import compare_request
 from .telling import Comparison, next_record
 
 __all__ = [
     "MOST_RESOURCES",
     "Baseline",
     "Comparison",
+    "Examined",
+    "Inspection",
     "KnownStack",
     "SweepOrder",
     "candidates",
     "compare_listed",
+    "compare_outputs",
+    "compare_properties",
+    "compare_request",
     "is_order",
     "is_suspicious",
     "lost",

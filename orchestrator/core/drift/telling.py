@@ -17,7 +17,7 @@ class Comparison:
     """
 
     tenant: str
-    differences: tuple[Deviation, ...]
+    deviations: tuple[Deviation, ...]
     depth: int
     job: JobId
     updated: str
@@ -34,14 +34,14 @@ def next_record(
 
     :param now: seconds since the epoch.
     """
-    differences = tuple(sorted({*found.differences, *_kept(found, earlier)}))
-    if not differences:
+    deviations = tuple(sorted({*found.deviations, *_kept(found, earlier)}))
+    if not deviations:
         if earlier is None or earlier.gone:
             return None
         return replace(earlier, gone=True)
     fresh = Drift(
         tenant=found.tenant,
-        differences=differences,
+        deviations=deviations,
         since=now,
         depth=found.depth,
         job=found.job,
@@ -65,20 +65,20 @@ def _kept(found: Comparison, earlier: Drift | None) -> tuple[Deviation, ...]:
     if (earlier.job, earlier.updated) != (found.job, found.updated):
         return ()
     return tuple(
-        one for one in earlier.differences if one.kind.depth > found.depth
+        one for one in earlier.deviations if one.kind.depth > found.depth
     )
 
 
 def _depth(fresh: Drift, earlier: Drift) -> int:
-    """The deepest comparison that the differences are from."""
-    deepest = max(one.kind.depth for one in fresh.differences)
+    """The deepest comparison that the deviations are from."""
+    deepest = max(one.kind.depth for one in fresh.deviations)
     return max(fresh.depth, min(int(deepest), earlier.depth))
 
 
 def _is_accepted(fresh: Drift, earlier: Drift) -> bool:
-    """Whether a person has accepted just these differences, of the stack as it was updated then."""
+    """Whether a person has accepted just these deviations, of the stack as it was updated then."""
     return (
         earlier.accepted
         and earlier.updated == fresh.updated
-        and set(fresh.differences) <= set(earlier.differences)
+        and set(fresh.deviations) <= set(earlier.deviations)
     )

@@ -89,7 +89,7 @@ class Deviation:
 
 _LONGEST_SAYING = 300
 """Characters that are stored of what one difference says."""
-MOST_DIFFERENCES = 50
+MOST_DEVIATIONS = 50
 """Differences that one record holds; the others are counted."""
 
 
@@ -99,7 +99,7 @@ class Drift:
 
     tenant: str
     """The project of the stack."""
-    differences: tuple[Deviation, ...]
+    deviations: tuple[Deviation, ...]
     since: float
     """When it was first found: seconds since the epoch by the worker's clock."""
     depth: int = Depth.LISTS
@@ -109,12 +109,12 @@ class Drift:
     updated: str = ""
     """When Heat says that the stack was updated last (``2026-11-27T21:49:01Z``)."""
     left_out: int = 0
-    """How many differences more there are than the record holds."""
+    """How many deviations more there are than the record holds."""
     gone: bool = False
     """Whether the last sweep found no difference any more. The record stays until the next sweep
     confirms that, so that drift that comes and goes keeps its *since*."""
     accepted: bool = False
-    """Whether a person has accepted just these differences."""
+    """Whether a person has accepted just these deviations."""
     corrections: int = 0
     """How often the bridge has corrected it, since it was first found."""
 
@@ -131,29 +131,29 @@ class Drift:
     @property
     def kinds(self) -> tuple[DriftKind, ...]:
         """What differs, each kind once."""
-        return tuple(dict.fromkeys(one.kind for one in self.differences))
+        return tuple(dict.fromkeys(one.kind for one in self.deviations))
 
     @property
     def reason(self) -> str:
         """What differs, in a sentence."""
-        told = [one.says or one.kind.value for one in self.differences[:3]]
-        more = len(self.differences) + self.left_out - len(told)
+        told = [one.says or one.kind.value for one in self.deviations[:3]]
+        more = len(self.deviations) + self.left_out - len(told)
         if more:
             told.append(f"{more} more")
         return "; ".join(told)
 
     def bounded(self) -> Drift:
         """The same, no larger than a record may be."""
-        if len(self.differences) <= MOST_DIFFERENCES:
+        if len(self.deviations) <= MOST_DEVIATIONS:
             return self
-        kept = self.differences[:MOST_DIFFERENCES]
-        left_out = self.left_out + len(self.differences) - MOST_DIFFERENCES
-        return replace(self, differences=kept, left_out=left_out)
+        kept = self.deviations[:MOST_DEVIATIONS]
+        left_out = self.left_out + len(self.deviations) - MOST_DEVIATIONS
+        return replace(self, deviations=kept, left_out=left_out)
 
     def to_json(self) -> str:
         record: dict[str, Json] = {
             "tenant_id": self.tenant,
-            "differences": [one.to_record() for one in self.differences],
+            "deviations": [one.to_record() for one in self.deviations],
             "since": self.since,
             "depth": int(self.depth),
         }
@@ -172,10 +172,10 @@ class Drift:
     @classmethod
     def from_json(cls, text: str | bytes) -> Drift:
         record = json.loads(text)
-        differences = map(Deviation.from_record, record["differences"])
+        deviations = map(Deviation.from_record, record["deviations"])
         return cls(
             tenant=record["tenant_id"],
-            differences=tuple(differences),
+            deviations=tuple(deviations),
             since=record["since"],
             depth=record["depth"],
             job=JobId(record.get("job", "")),

@@ -26,7 +26,7 @@ from orchestrator.core.records import (
     Sweep,
     SweepAsked,
 )
-from orchestrator.core.records.drifts import MOST_DIFFERENCES
+from orchestrator.core.records.drifts import MOST_DEVIATIONS
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.stacks import Stack, tags
 
@@ -163,12 +163,12 @@ def test_a_stack_that_is_being_deleted_is_nobodys() -> None:
 STATUS, OUTPUT = Deviation(DriftKind.STATUS), Deviation(DriftKind.OUTPUT, "id")
 
 
-def drift(*differences: Deviation, updated: str = "", job: JobId = JOB, depth: int = 1) -> Drift:
-    return Drift(TENANT, differences, since=100.0, depth=depth, job=job, updated=updated)
+def drift(*deviations: Deviation, updated: str = "", job: JobId = JOB, depth: int = 1) -> Drift:
+    return Drift(TENANT, deviations, since=100.0, depth=depth, job=job, updated=updated)
 
 
-def found(*differences: Deviation, depth: int = Depth.LISTS, updated: str = "") -> Comparison:
-    return Comparison(TENANT, differences, depth, JOB, updated)
+def found(*deviations: Deviation, depth: int = Depth.LISTS, updated: str = "") -> Comparison:
+    return Comparison(TENANT, deviations, depth, JOB, updated)
 
 
 def test_drift_that_comes_and_goes_keeps_its_beginning() -> None:
@@ -193,7 +193,7 @@ def test_what_only_a_deeper_comparison_finds_stays_as_long_as_the_stack_is_the_s
 
     assert next_record(found(), deep, 200.0) == deep
     both = next_record(found(STATUS), deep, 200.0)
-    assert both is not None and set(both.differences) == {STATUS, OUTPUT} and both.depth == 4
+    assert both is not None and set(both.deviations) == {STATUS, OUTPUT} and both.depth == 4
     updated = next_record(found(updated=LATE), deep, 200.0)
     assert updated is not None and updated.gone
     compared = next_record(found(depth=Depth.OUTPUTS), deep, 200.0)
@@ -214,7 +214,7 @@ def test_a_record_names_the_first_differences_and_counts_the_others() -> None:
     record = next_record(found(*many, depth=Depth.REQUEST), None, 1.0)
 
     assert record is not None
-    assert (len(record.differences), record.left_out) == (MOST_DIFFERENCES, 20)
+    assert (len(record.deviations), record.left_out) == (MOST_DEVIATIONS, 20)
     assert record.reason == "parameter; parameter; parameter; 67 more"
 
 

@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 from orchestrator.bridge.timing import Timing
 from orchestrator.clients.queue import SWEEP
+from orchestrator.core.drift import SweepOrder
 from orchestrator.core.records import Depth, Drift, DriftKind, Sweep, SweepAsked
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import HeatUnavailable
+from tasks.sweeping import sweep as run_sweep
 
-from tests.factories import TENANT, network, port
+from tests.factories import HOT, TENANT, network, port
 
 from .driver import System
 
@@ -245,6 +247,114 @@ def test_nothing_but_reading_is_asked_of_heat(system: System) -> None:
     assert system.asked() == before
 
 
+# Deeper -------------------------------------------------------------------------------------------
+
+
+def sweep_deep(system: System, *refs: Ref) -> Sweep:
+    key = system.keys.sweeps_asked + "bbbbb"
+    system.store.put(key, SweepAsked(TENANT, Depth.OUTPUTS, refs).to_json())
+    system.until(lambda: system.store.get(key) is None, "the sweep")
+    done = swept(system)
+    assert done is not None
+    return done
+
+
+def names(system: System) -> dict[Ref, set[tuple[str, str]]]:
+    return {
+        ref: {(one.kind.value, one.name) for one in drift.deviations}
+        for ref, drift in drifts(system).items()
+        if drift.shown
+    }
+
+
+def amend(system: System, ref: Ref, **fields: object) -> None:
+    """Somebody else changes what Heat shows of a stack in detail."""
+    key = (TENANT, ref.stack_name)
+    system.heat.shown[key] = replace(system.heat.shown[key], **fields)  # type: ignore[arg-type]
+
+
+def test_a_deep_comparison_finds_nothing_where_nothing_was_changed(system: System) -> None:
+    done = sweep_deep(system)
+
+    assert drifts(system) == {}
+    assert (done.depth, done.not_compared) == (Depth.OUTPUTS, ())
+    assert sorted(system.heat.inspected) == [
+        (ref.stack_name, Depth.OUTPUTS) for ref in (N1, N2, P1)
+    ]
+    assert done.requests == 1 + 3 * 3
+
+
+def test_an_updated_stack_is_compared_deeper_at_once_and_only_then(system: System) -> None:
+    sweep(system)
+    change(system, N1, status="UPDATE_COMPLETE", updated="2030-01-01T00:00:00Z")
+    amend(system, N1, parameters={"name": "somebody's"})
+    due(system)
+
+    assert system.heat.inspected == [(N1.stack_name, Depth.REQUEST)]
+    assert names(system) == {N1: {("updated", ""), ("parameter", "name")}}
+    due(system)
+    assert len(system.heat.inspected) == 1, "once for each update"
+    assert names(system) == {N1: {("updated", ""), ("parameter", "name")}}
+
+
+def test_the_budget_bounds_the_deeper_comparisons(system: System) -> None:
+    system.worker.drift_budget = 2
+    for ref in (N1, N2, P1):
+        change(system, ref, status="UPDATE_COMPLETE", updated="2030-01-01T00:00:00Z")
+    due(system)
+    assert len(system.heat.inspected) == 2
+
+    due(system)
+    assert len(system.heat.inspected) == 3
+
+
+def test_a_greater_depth_compares_all_stacks_in_turn(system: System) -> None:
+    system.worker.drift_depth, system.worker.drift_budget = Depth.PROPERTIES, 2
+    for _ in range(3):
+        due(system)
+
+    compared = [name for name, _ in system.heat.inspected]
+    assert compared == [ref.stack_name for ref in (N1, N2, P1, N1, N2, P1)]
+    assert {depth for _, depth in system.heat.inspected} == {Depth.PROPERTIES}
+
+
+def test_a_changed_output_is_found_by_the_deepest_comparison(system: System) -> None:
+    change(system, N1, outputs=[{"output_key": "id", "output_value": "another"}])
+    sweep(system)
+    assert drifts(system) == {}
+
+    sweep_deep(system, N1)
+    assert names(system) == {N1: {("output", "id")}}
+    sweep(system)
+    assert names(system) == {N1: {("output", "id")}}, "a list cannot say that it is gone"
+
+
+def test_what_would_be_asked_otherwise_today_is_no_drift(system: System) -> None:
+    text = HOT.replace("resources: {}", "description: another\nresources: {}")
+    body = {"id": "port", "template_file": text, "parameter_mappings": {"name": "Pname"}}
+    system.store.put("/config/v2.0/heat_templates/port", json.dumps({"body": body}))
+    done = sweep_deep(system, P1)
+
+    assert drifts(system) == {}
+    assert "outdated" in str(done.not_compared)
+
+
+def test_what_cannot_be_said_is_told_as_not_compared(system: System) -> None:
+    system.store.delete(system.keys.below(system.keys.config, N1))
+    system.store.put(system.keys.below(system.keys.config, N1), "no config")
+    done = sweep_deep(system, P1)
+
+    assert done.not_compared == (
+        "port:p1: template and parameters, because a resource that it refers to is gone",
+    )
+
+
+def due(system: System) -> None:
+    """The next sweep in turn, as the leader would send it."""
+    order = SweepOrder(TENANT, (N1, N2, P1))
+    run_sweep(system.worker, order.to_message())
+
+
 # When ---------------------------------------------------------------------------------------------
 
 
@@ -308,7 +418,7 @@ def test_what_a_person_asked_for_is_sent_again_when_the_message_is_lost(system: 
 
 def test_a_record_of_a_newer_release_is_left_out(system: System) -> None:
     key = system.keys.below(system.keys.drift, N1)
-    value = json.dumps({"differences": "of another form"})
+    value = json.dumps({"deviations": "of another form"})
     system.store.put(key, value)
     change(system, N2, status="UPDATE_FAILED")
     sweep(system)
