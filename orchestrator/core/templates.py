@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import InvalidInput, MappingSyntaxError, TemplateError, shortened
+from . import policies
 from .documents import members, parse_json
 from .mapping.nodes import Node
 from .mapping.parser import Allowance, parse
@@ -64,6 +65,8 @@ def parse_template(template_id: str, body: Json) -> Template:
             f"{where}: template_file has {len(text)} characters, and the limit is"
             f" {TEXT_LIMIT}"
         )
+    if names := policies.declared(text):
+        raise TemplateError(f"{where}: {policies.declares(names)}")
     if not isinstance(mappings, Mapping):
         raise TemplateError(
             f"{where}: parameter_mappings should be an object of parameter: mapping"
