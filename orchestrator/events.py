@@ -143,7 +143,8 @@ class EventName(StrEnum):
     TASK_DEFECT = "task_defect", "A task failed because of a bug."
     TASKS_BROKEN_OFF = "tasks_broken_off", "A worker ended before its tasks."
 
-    # Drift, as a worker sees it
+    # Drift
+    DRIFT_CORRECTED = "drift_corrected", "A drifted stack is built again."
     DRIFT_FOUND = "drift_found", "Heat has a stack otherwise than it was built."
     DRIFT_GONE = "drift_gone", "Heat has a stack as it was built again."
     SWEEP_FAILED = "sweep_failed", "A tenant's stacks could not be compared."

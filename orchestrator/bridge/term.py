@@ -140,7 +140,7 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
-        self._drifts = Drifts(self._keys)
+        self._drifts = Drifts(self.world, self._keys, self._leadership)
         self._sweeping = Sweeping(
             self.world,
             self._store,
@@ -320,7 +320,7 @@ class Term:
         elif key.startswith(keys.sweeps_asked):
             self._sweeping.note(key, value)
         elif key.startswith(keys.drift):
-            self._drifts.note(key, value)
+            self._drifts.note(key, value, entry.revision)
         elif value is None:
             return
         elif key.startswith(keys.retries):

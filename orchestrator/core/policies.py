@@ -23,7 +23,9 @@ releases."""
 TIMEOUT = "heat_timeout"
 ON_FAILURE = "heat_on_failure"
 RETRIES = "heat_retries"
-RESERVED = (TIMEOUT, ON_FAILURE, RETRIES)
+DRIFT = "heat_drift"
+DRIFT_IGNORE = "heat_drift_ignore"
+RESERVED = (TIMEOUT, ON_FAILURE, RETRIES, DRIFT, DRIFT_IGNORE)
 
 LONGEST_TIMEOUT = 24 * 60
 """Minutes. Heat itself takes more, an operator waiting for it does not."""
@@ -42,6 +44,17 @@ class OnFailure(StrEnum):
     """Leave it as it is until an operator asks for another try."""
 
 
+class OnDrift(StrEnum):
+    """What follows when Heat has a stack otherwise than it was built (docs/howto/drift.md)."""
+
+    REPORT = "report"
+    """It is told, and a person decides."""
+    CORRECT = "correct"
+    """The version that is there is built again."""
+    STOP = "stop"
+    """It is told, and later versions are held until a person decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policies:
     """What the reserved mappings of a template say of one resource."""
@@ -52,6 +65,10 @@ class Policies:
     retries: int = 0
     """How often a job asks again after Heat has failed its stack, before the version is
     reported as failed."""
+    drift: OnDrift = OnDrift.REPORT
+    drift_ignore: tuple[str, ...] = ()
+    """Names of parameters, outputs, resources inside the stack, or ``resource.property``, that may
+    be otherwise."""
 
 
 DEFAULTS = Policies()
@@ -75,6 +92,8 @@ def lenient(values: Mapping[str, Json]) -> Policies:
         _minutes(values.get(TIMEOUT)),
         _on_failure(values.get(ON_FAILURE)) or DEFAULTS.on_failure,
         _number(values.get(RETRIES)) or DEFAULTS.retries,
+        _on_drift(values.get(DRIFT)) or DEFAULTS.drift,
+        _names(values.get(DRIFT_IGNORE)) or DEFAULTS.drift_ignore,
     )
 
 
@@ -115,10 +134,30 @@ def _on_failure(value: Json) -> OnFailure | None:
     return None
 
 
+def _on_drift(value: Json) -> OnDrift | None:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return OnDrift(value)
+    return None
+
+
+def _names(value: Json) -> tuple[str, ...] | None:
+    """A list of names, or a text with commas between them."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list):
+        return None
+    if not all(isinstance(name, str) and name.strip() for name in value):
+        return None
+    return tuple(name.strip() for name in value)
+
+
 _READERS: Mapping[str, Callable[[Json], object | None]] = {
     TIMEOUT: _minutes,
     ON_FAILURE: _on_failure,
     RETRIES: _number,
+    DRIFT: _on_drift,
+    DRIFT_IGNORE: _names,
 }
 """By name, what makes a value of JSON the value of the policy; None: it cannot be used."""
 
@@ -126,6 +165,8 @@ _EXPECTED = {
     TIMEOUT: f"whole minutes from 1 to {LONGEST_TIMEOUT}",
     ON_FAILURE: f"one of {', '.join(OnFailure)}",
     RETRIES: f"a whole number from 0 to {MOST_RETRIES}",
+    DRIFT: f"one of {', '.join(OnDrift)}",
+    DRIFT_IGNORE: "names with commas between them",
 }
 
 

@@ -12,7 +12,7 @@ from orchestrator.core.refs import Ref
 from orchestrator.errors import StackMissing
 
 from ..context import WorkerContext
-from .expecting import expect
+from .expecting import Expected, expect
 from .listing import Listing, suspicious
 from .reading import Recorded, SweepGround
 
@@ -142,27 +142,23 @@ def _examine(
     shown: Inspection,
 ) -> Examined:
     """What differs in detail."""
-    parts = [_examine_request(context, ground, one, comparison, shown)]
+    expected = expect(context, ground.keys, one.known.ref, one.handled)
+    parts = [_examine_request(expected, comparison, shown)]
     if shown.resources is not None:
         parts.append(drift.compare_properties(shown))
     if shown.outputs is not None:
         parts.append(drift.compare_outputs(one.known.record, shown))
-    return Examined.all_of(parts)
+    return Examined.all_of(parts).without(expected.ignore)
 
 
 def _examine_request(
-    context: WorkerContext,
-    ground: SweepGround,
-    one: Recorded,
-    comparison: Comparison,
-    shown: Inspection,
+    expected: Expected, comparison: Comparison, shown: Inspection
 ) -> Examined:
     """What differs of template and parameters.
 
     Only an update changes them. So where nobody else has updated the stack, what differs is no
     drift: the template, or an output of another stack, has changed since.
     """
-    expected = expect(context, ground.keys, one.known.ref, one.handled)
     if expected.request is None:
         what = f"template and parameters, because {expected.why}"
         return Examined(skipped=(what,))

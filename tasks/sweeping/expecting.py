@@ -12,7 +12,7 @@ from orchestrator.core.forecast.requests import Outputs, asked, job_of
 from orchestrator.core.keys import Keys, UnknownPlace
 from orchestrator.core.records import Handled, StackRecord
 from orchestrator.core.refs import Json, Ref
-from orchestrator.core.rendering import StackRequest
+from orchestrator.core.rendering import StackRequest, policies_of
 from orchestrator.core.resources import Wanted, parse_config
 from orchestrator.core.templates import BadTemplate, Template
 from orchestrator.core.world import World
@@ -29,6 +29,8 @@ class Expected:
 
     request: StackRequest | None
     why: str = ""
+    ignore: tuple[str, ...] = ()
+    """Names that the template says may differ (``heat_drift_ignore``)."""
 
 
 def expect(
@@ -68,11 +70,13 @@ def _expected(
     job = job_of(world, wanted, template)
     if job is None:
         return Expected(None, "a resource that it refers to is gone")
+    ignore = policies_of(job).drift_ignore
     outputs = Outputs(lambda other: _outputs(keys, other, found))
     forecast = asked(job, template, outputs, context.renderer.render)
     if forecast.missing or forecast.request is None:
-        return Expected(None, "an output that it is built from is missing")
-    return Expected(forecast.request)
+        why = "an output that it is built from is missing"
+        return Expected(None, why, ignore)
+    return Expected(forecast.request, "", ignore)
 
 
 def _places(keys: Keys, refs: list[Ref]) -> dict[str, Ref]:

@@ -5,6 +5,7 @@
 * ``naming``: the stacks in a list that are of our naming, and which resources they may be;
 * ``requests``, ``properties``, ``outputs``: what a detailed look shows (depths 2, 3 and 4), of an
   ``inspected`` stack; ``alike`` says which values are the same in another spelling;
+* ``policy``: what the template says about drift;
 * ``telling``: what was found becomes the next record of a resource.
 """
 
@@ -13,11 +14,13 @@ from .listing import Baseline, KnownStack, compare_listed, is_suspicious, lost
 from .naming import candidates, unknown
 from .orders import MOST_RESOURCES, SweepOrder, is_order
 from .outputs import compare_outputs
+from .policy import MOST_CORRECTIONS, is_correctable, policies_for
 from .properties import compare_properties
 from .requests import compare_request
 from .telling import Comparison, next_record
 
 __all__ = [
+    "MOST_CORRECTIONS",
     "MOST_RESOURCES",
     "Baseline",
     "Comparison",
@@ -30,9 +33,11 @@ __all__ = [
     "compare_outputs",
     "compare_properties",
     "compare_request",
+    "is_correctable",
     "is_order",
     "is_suspicious",
     "lost",
     "next_record",
+    "policies_for",
     "unknown",
 ]

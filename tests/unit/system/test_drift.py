@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from orchestrator.bridge.reconciling import Reconciler
 from orchestrator.bridge.timing import Timing
 from orchestrator.clients.queue import SWEEP
-from orchestrator.core.drift import SweepOrder
+from orchestrator.core import effects
+from orchestrator.core.drift import MOST_CORRECTIONS, SweepOrder
 from orchestrator.core.records import Depth, Drift, DriftKind, Sweep, SweepAsked
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
@@ -353,6 +355,127 @@ def due(system: System) -> None:
     """The next sweep in turn, as the leader would send it."""
     order = SweepOrder(TENANT, (N1, N2, P1))
     run_sweep(system.worker, order.to_message())
+
+
+# What the template says ---------------------------------------------------------------------------
+
+
+def template(system: System, name: str, **mappings: str) -> None:
+    """Another template of a type, with the same HOT."""
+    body = {"id": name, "template_file": HOT, "parameter_mappings": {"name": "Pname", **mappings}}
+    system.store.put(f"/config/v2.0/heat_templates/{name}", json.dumps({"body": body}))
+
+
+def test_drift_is_corrected_where_the_template_says_so(system: System) -> None:
+    template(system, "network", heat_drift="Ccorrect")
+    system.heat.remove(N1.stack_name, tenant=TENANT)
+    change(system, N2, tags=())
+    before = len(system.asked())
+    sweep(system)
+    again = ("MODIFY_COMPLETED", 1)
+    system.until(lambda: system.reported(n1=again, n2=again) and system.idle())
+
+    assert system.asked()[before:] == [("create", "network_n1"), ("update", "network_n2")]
+    sweep(system)
+    assert kinds(system) == {}
+    assert drifts(system)[N1].corrections == 1
+
+
+def test_without_a_word_in_the_template_drift_is_only_told(system: System) -> None:
+    change(system, N1, tags=())
+    before = system.asked()
+    sweep(system)
+    system.until(system.idle)
+
+    assert system.asked() == before
+
+
+@pytest.mark.parametrize("status", ["SUSPEND_COMPLETE", "CHECK_FAILED"])
+def test_what_a_rebuild_would_not_put_right_is_not_corrected(system: System, status: str) -> None:
+    template(system, "network", heat_drift="Ccorrect")
+    change(system, N1, status=status, tags=())
+    before = system.asked()
+    sweep(system)
+    pass_time(system, 10.0)
+
+    assert system.asked() == before
+    assert kinds(system) == {N1: ["status", "untagged"]}
+
+
+def test_drift_that_always_comes_back_is_corrected_a_few_times_only(system: System) -> None:
+    template(system, "network", heat_drift="Ccorrect")
+    before = len(system.asked())
+    for _ in range(5):
+        change(system, N1, tags=())
+        sweep(system)
+        system.until(system.idle)
+        pass_time(system, 5.0)
+        system.until(system.idle)
+
+    assert len(system.asked()) - before == MOST_CORRECTIONS
+    assert kinds(system) == {N1: ["untagged"]}
+
+
+def test_a_correction_is_not_forgotten_when_the_leader_dies(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template(system, "network", heat_drift="Ccorrect")
+    change(system, N1, tags=())
+    monkeypatch.setattr(Reconciler, "settle", lambda self, at_most: None)
+    sweep(system)
+    system.lead_until(lambda: N1 in system.term.world.again)
+    system.stop()
+    monkeypatch.undo()
+    system.start()
+    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 1)) and system.idle())
+
+
+def test_later_versions_are_held_where_the_template_says_stop(system: System) -> None:
+    template(system, "network", heat_drift="Cstop")
+    change(system, N1, tags=())
+    sweep(system)
+    system.lead_until(lambda: N1 in system.term.world.drifted)
+    before = len(system.asked())
+    system.put(N1, 2)
+    held = system.keys.below(system.keys.held, N1)
+    system.until(lambda: system.store.get(held) is not None)
+    assert "heat_drift: stop" in str(system.snapshot()[held])
+    assert len(system.asked()) == before
+
+    key = system.keys.below(system.keys.drift, N1)
+    found = system.store.get(key)
+    assert found is not None
+    drift = Drift.from_json(found.value)
+    assert system.store.commit(effects.accept_drift(key, drift, found.revision))
+    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2)) and system.idle())
+    assert len(system.asked()) == before + 1
+
+
+def test_a_stopped_resource_may_be_deleted(system: System) -> None:
+    template(system, "network", heat_drift="Cstop")
+    change(system, N2, tags=())
+    sweep(system)
+    system.lead_until(lambda: N2 in system.term.world.drifted)
+    system.put(N2, 2, marked=True)
+    system.until(lambda: system.reported(n2=("DELETE_COMPLETED", 2)) and system.idle())
+
+
+def test_what_the_template_says_to_ignore_is_no_drift(system: System) -> None:
+    template(system, "network", heat_drift_ignore="Cid,other")
+    change(system, N1, outputs=[{"output_key": "id", "output_value": "another"}])
+    sweep_deep(system, N1)
+
+    assert drifts(system) == {}
+
+
+def test_what_is_told_of_drift_is_counted(system: System) -> None:
+    change(system, N1, tags=())
+    system.heat.remove(N2.stack_name, tenant=TENANT)
+    sweep(system)
+    system.cycle()
+    sizes = system.term.sizes()
+
+    assert (sizes["drifted"], sizes["lost"]) == (2, 1)
 
 
 # When ---------------------------------------------------------------------------------------------
