@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 
 from ..clients.store import KeyValue, Store
 from ..clock import Clock
-from ..core import records
+from ..core import effects, records
 from ..core.drift import MOST_RESOURCES, SweepOrder
 from ..core.keys import Keys
 from ..core.records import Sweep, SweepAsked
 from ..core.refs import Ref
 from ..core.world import World
 from .dispatching import Dispatcher
+from .leader import Leadership
 from .timers import Timers
 
 _STEPS = 20
@@ -40,12 +41,15 @@ class Sweeping:
         world: World,
         store: Store,
         keys: Keys,
+        leadership: Leadership,
+        *,
         dispatcher: Dispatcher,
         timers: Timers,
         interval: float,
         clock: Clock,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
+        self._leadership = leadership
         self._dispatcher, self._timers = dispatcher, timers
         self._interval, self._clock = interval, clock
         self._due: dict[str, float] = {}
@@ -77,11 +81,14 @@ class Sweeping:
         return last
 
     def _plan(self, last: Mapping[str, float]) -> None:
-        """Say when tenants are due of which that is not known yet."""
+        """Say when tenants are due of which that is not known yet; forget those without a stack."""
         now, wall = self._clock.monotonic(), self._clock.now()
         tenants = {
             stack.tenant for stack in self._world.stacks.values() if stack.live
         }
+        for tenant in {*last, *self._due} - tenants:
+            key = self._keys.sweep(tenant)
+            self._leadership.commit(effects.forget_sweep(key))
         self._due = {
             tenant: self._due.get(tenant)
             or now + self._pause(tenant, wall, last.get(tenant))

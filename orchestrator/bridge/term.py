@@ -145,10 +145,11 @@ class Term:
             self.world,
             self._store,
             self._keys,
-            self._dispatcher,
-            self._timers,
-            self._timing.drift_interval,
-            self._clock,
+            self._leadership,
+            dispatcher=self._dispatcher,
+            timers=self._timers,
+            interval=self._timing.drift_interval,
+            clock=self._clock,
         )
         self._running = Running(
             self.world,

@@ -33,7 +33,7 @@ def compare_request(asked: StackRequest, shown: Inspection) -> Examined:
     wanted = members(document.value)
     parts = (
         _template(wanted, shown.template),
-        _parameters({**_defaults(wanted), **asked.parameters}, shown),
+        _parameters({**_defaults(wanted), **_given(asked)}, shown),
     )
     return Examined.all_of(parts)
 
@@ -90,6 +90,15 @@ def _changed(
             continue
         says = f"Heat has another value of parameter {name} than we asked for"
         yield Deviation(DriftKind.PARAMETER, name, says)
+
+
+def _given(asked: StackRequest) -> dict[str, Json]:
+    """What we ask for: in the place of null, Heat takes the default."""
+    return {
+        name: value
+        for name, value in asked.parameters.items()
+        if value is not None
+    }
 
 
 def _defaults(template: Mapping[str, Json]) -> dict[str, Json]:

@@ -14,6 +14,7 @@ from .drifting import (
     accept_drift,
     end_asked_sweep,
     end_sweep,
+    forget_sweep,
     note_correction,
     note_drift,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "end_stack",
     "end_sweep",
     "fail_dependents",
+    "forget_sweep",
     "give_time_up",
     "hold",
     "hold_deletions",

@@ -62,6 +62,11 @@ def end_sweep(key: str, sweep: Sweep, revision: int) -> Transaction:
     return Transaction((unchanged(key, revision),), {key: sweep.to_json()})
 
 
+def forget_sweep(key: str) -> Transaction:
+    """A tenant has no stack of ours any more: only the leader says so, by its fence."""
+    return Transaction(deletes=(key,))
+
+
 def end_asked_sweep(key: str, revision: int) -> Transaction:
     """What a person asked for has been compared."""
     return Transaction((unchanged(key, revision),), deletes=(key,))

@@ -517,6 +517,15 @@ def test_the_next_leader_goes_on_where_the_one_before_was(system: System) -> Non
     assert again is not None and again.at > done.at
 
 
+def test_the_record_of_a_sweep_goes_with_the_last_stack_of_the_tenant(system: System) -> None:
+    sweep(system)
+    system.remove(P1, N1, N2)
+    system.until(lambda: not system.term.world.stacks and system.idle())
+    pass_time(system, INTERVAL / 10)
+
+    assert swept(system) is None
+
+
 def test_without_an_interval_only_what_a_person_wants_is_swept() -> None:
     with System(timing=timing(0.0)) as system:
         system.put(N1)
