@@ -15,7 +15,7 @@ from .naming import candidates, unknown
 from .orders import MOST_RESOURCES, SweepOrder, is_order
 from .outputs import compare_outputs
 from .policy import MOST_CORRECTIONS, is_correctable, policies_for
-from .properties import compare_properties
+from .properties import Unsaid, compare_properties, said_by
 from .requests import compare_request
 from .telling import Comparison, next_record
 
@@ -28,6 +28,7 @@ __all__ = [
     "Inspection",
     "KnownStack",
     "SweepOrder",
+    "Unsaid",
     "candidates",
     "compare_listed",
     "compare_outputs",
@@ -39,5 +40,6 @@ __all__ = [
     "lost",
     "next_record",
     "policies_for",
+    "said_by",
     "unknown",
 ]
