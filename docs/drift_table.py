@@ -9,7 +9,6 @@ the code that compares. Only what stands between the two markers is touched.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,8 +22,6 @@ from orchestrator.core.rendering import StackRequest
 from orchestrator.core.source import read_hot
 
 PAGE = Path(__file__).parent / "howto" / "drift.md"
-HIDDEN = "******"
-"""What Heat shows of a hidden parameter."""
 BEGIN, END = "<!-- table: made by drift_table.py -->", "<!-- end of the table -->"
 
 
@@ -65,8 +62,7 @@ def _take_in(one: Covered, request: StackRequest) -> None:
     parameters = members(template.get("parameters"))
     hidden = [name for name in parameters if members(parameters[name]).get("hidden")]
     one.hidden.update(dict.fromkeys(hidden))
-    given = {name: json.dumps(value) for name, value in request.parameters.items()}
-    given |= dict.fromkeys(hidden, HIDDEN)
+    given = {**request.parameters, **dict.fromkeys(hidden, Unsaid("it is hidden"))}
     for resource in members(template.get("resources")).values():
         kind = str(members(resource).get("type"))
         for key, value in members(members(resource).get("properties")).items():

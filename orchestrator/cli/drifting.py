@@ -49,6 +49,10 @@ _TOGETHER = 100
 """Requests in one transaction; etcd takes 128 operations."""
 
 
+_NAMED = 6
+"""How much of what was not compared is told to people."""
+
+
 class Verb(StrEnum):
     """What is done about drift."""
 
@@ -348,7 +352,11 @@ def _compared(swept: Sequence[SweepView], now: float) -> Iterator[Text]:
         dict.fromkeys(what for one in done for what in one.not_compared)
     )
     if missing:
-        yield Text(f"Not compared: {'; '.join(missing)}.", FAINT)
+        told = "; ".join(missing[:_NAMED])
+        more = ""
+        if len(missing) > _NAMED:
+            more = f"; and {len(missing) - _NAMED} more (-o json)"
+        yield Text(f"Not compared: {told}{more}.", FAINT)
     if never:
         told = ", ".join(one.tenant or "(none)" for one in never[:3])
         more = f" and {len(never) - 3} more" if len(never) > 3 else ""

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.core import drift
-from orchestrator.core.drift import Comparison, Examined, Inspection
+from orchestrator.core.drift import Comparison, Examined, Inspection, Skipped
 from orchestrator.core.records import Depth, DriftKind, SweepAsked
 from orchestrator.core.refs import Ref
 from orchestrator.errors import StackMissing
 
 from ..context import WorkerContext
-from .expecting import Expected, expect
+from .expecting import ExpectedRequest, expect
 from .listing import Listing, suspicious
 from .reading import Recorded, SweepGround
 
@@ -64,7 +64,7 @@ def compare_deeper(
             continue  # The next sweep finds it lost.
         look.requests += shown.requests
         examined = _examine(context, ground, one, found[ref], shown)
-        look.skipped += (f"{ref}: {what}" for what in examined.skipped)
+        look.skipped += (f"{ref}: {what}" for what in examined.not_compared)
         deviations = (*found[ref].deviations, *examined.deviations)
         look.found[ref] = replace(
             found[ref], deviations=deviations, depth=depth
@@ -152,7 +152,7 @@ def _examine(
 
 
 def _examine_request(
-    expected: Expected, comparison: Comparison, shown: Inspection
+    expected: ExpectedRequest, comparison: Comparison, shown: Inspection
 ) -> Examined:
     """What differs of template and parameters.
 
@@ -160,15 +160,15 @@ def _examine_request(
     drift: the template, or an output of another stack, has changed since.
     """
     if expected.request is None:
-        what = f"template and parameters, because {expected.why}"
-        return Examined(skipped=(what,))
+        why = f"template and parameters, because {expected.why}"
+        return Examined(skipped=(Skipped(why),))
     examined = drift.compare_request(expected.request, shown)
     kinds = {deviation.kind for deviation in comparison.deviations}
     if kinds & _CHANGED or not examined.deviations:
         return examined
-    names = ", ".join(deviation.name for deviation in examined.deviations)
-    what = f"{names}, which would be asked otherwise today (outdated)"
-    return Examined(skipped=(*examined.skipped, what))
+    why = "what would be asked otherwise today (outdated)"
+    outdated = (Skipped(why, one.name) for one in examined.deviations)
+    return Examined(skipped=(*examined.skipped, *outdated))
 
 
 def depth_of(

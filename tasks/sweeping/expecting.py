@@ -24,7 +24,7 @@ _NO_OUTPUTS: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedRequest:
     """The request that would be made today; None where it cannot be said, and *why* not."""
 
     request: StackRequest | None
@@ -35,21 +35,21 @@ class Expected:
 
 def expect(
     context: WorkerContext, keys: Keys, ref: Ref, handled: Handled | None
-) -> Expected:
+) -> ExpectedRequest:
     """The request for the version that was handled last."""
     if handled is None or not handled.job or handled.sent != handled.job:
-        return Expected(None, "the last version did not come to Heat")
+        return ExpectedRequest(None, "the last version did not come to Heat")
     template = context.template(
         ref.type,
         handled.template,
         context.store.get(keys.template(handled.template)),
     )
     if template is None or isinstance(template, BadTemplate):
-        return Expected(None, "its template cannot be used any more")
+        return ExpectedRequest(None, "its template cannot be used any more")
     try:
         return _expected(context, keys, ref, handled, template)
     except (OrchestratorError, *records.UNREADABLE):
-        return Expected(None, "what it is built from cannot be read")
+        return ExpectedRequest(None, "what it is built from cannot be read")
 
 
 def _expected(
@@ -58,7 +58,7 @@ def _expected(
     ref: Ref,
     handled: Handled,
     template: Template,
-) -> Expected:
+) -> ExpectedRequest:
     others = sorted(handled.refs() - {ref})
     locate(context.store, keys, others)
     found = context.store.get_many(list(_places(keys, others)))
@@ -69,14 +69,14 @@ def _expected(
     )
     job = job_of(world, wanted, template)
     if job is None:
-        return Expected(None, "a resource that it refers to is gone")
+        return ExpectedRequest(None, "a resource that it refers to is gone")
     ignore = policies_of(job).drift_ignore
     outputs = Outputs(lambda other: _outputs(keys, other, found))
     forecast = asked(job, template, outputs, context.renderer.render)
     if forecast.missing or forecast.request is None:
         why = "an output that it is built from is missing"
-        return Expected(None, why, ignore)
-    return Expected(forecast.request, "", ignore)
+        return ExpectedRequest(None, why, ignore)
+    return ExpectedRequest(forecast.request, "", ignore)
 
 
 def _places(keys: Keys, refs: list[Ref]) -> dict[str, Ref]:

@@ -43,6 +43,14 @@ def as_text(value: Json) -> str:
     return str(value) if isinstance(value, bool) else json.dumps(value)
 
 
+def as_shown(value: Json, parameter: Mapping[str, Json]) -> str:
+    if parameter.get("hidden"):
+        return "******"
+    if parameter["type"] == "comma_delimited_list" and isinstance(value, list):
+        return ",".join(map(str, value))
+    return as_text(value)
+
+
 def kept(request: StackRequest) -> Inspection:
     """A stack as Heat has it directly after it was asked."""
     [document] = read_hot(request.template)
@@ -52,7 +60,7 @@ def kept(request: StackRequest) -> Inspection:
     for name, parameter in declared.items():
         value = request.parameters.get(name)
         value = parameter.get("default") if value is None else value
-        shown[name] = "******" if parameter.get("hidden") else as_text(value)
+        shown[name] = as_shown(value, parameter)
     return Inspection(template, shown, resources=())
 
 

@@ -9,7 +9,7 @@
 * ``telling``: what was found becomes the next record of a resource.
 """
 
-from .inspected import Examined, Inspection
+from .inspected import Examined, Inspection, Skipped
 from .listing import Baseline, KnownStack, compare_listed, is_suspicious, lost
 from .naming import candidates, unknown
 from .orders import MOST_RESOURCES, SweepOrder, is_order
@@ -27,6 +27,7 @@ __all__ = [
     "Examined",
     "Inspection",
     "KnownStack",
+    "Skipped",
     "SweepOrder",
     "Unsaid",
     "candidates",

@@ -57,8 +57,7 @@ def _meanings(text: str) -> Iterator[str]:
         yield "truth False"
     with suppress(ValueError):
         yield f"number {float(word)}"
-    if "," in text:
-        yield "list " + canonical([part.strip() for part in text.split(",")])
+    yield "list " + canonical([part.strip() for part in text.split(",")])
     if text[:1] in ("[", "{"):
         try:
             yield from _forms(json.loads(text))
@@ -71,7 +70,7 @@ def comparable(wanted: Json, live: Json) -> bool:
 
     A service may give a document where the template gives a name, or an id in the place of a name.
     """
-    if wanted in (None, "", [], {}) or live is None:
+    if live is None:
         return False
     if isinstance(wanted, list) and isinstance(live, list):
         return all(map(_is_plain, wanted)) and all(map(_is_plain, live))

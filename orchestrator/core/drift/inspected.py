@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..records import Deviation
 from ..refs import Json
@@ -25,12 +26,27 @@ class Inspection:
     requests: int = 0
 
 
+class Skipped(NamedTuple):
+    """Something that was not compared: *why*, and its *name*; empty where the reason says all."""
+
+    why: str
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What differs, and the names of what was not compared."""
+    """What differs, and what was not compared."""
 
     deviations: tuple[Deviation, ...] = ()
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def not_compared(self) -> list[str]:
+        """What was not compared, for people: each reason once, with a few names."""
+        names: dict[str, list[str]] = {}
+        for why, name in self.skipped:
+            names.setdefault(why, []).append(name)
+        return [_told(why, listed) for why, listed in names.items()]
 
     def without(self, ignored: Iterable[str]) -> Examined:
         """The same without what a template says to ignore.
@@ -53,3 +69,17 @@ class Examined:
             tuple(one for part in listed for one in part.deviations),
             tuple(one for part in listed for one in part.skipped),
         )
+
+
+_NAMED = 5
+"""Names that one reason tells."""
+
+
+def _told(why: str, names: Sequence[str]) -> str:
+    named = list(filter(None, names))
+    if not named:
+        return why
+    more = ""
+    if len(named) > _NAMED:
+        more = f" and {len(named) - _NAMED} more"
+    return f"{why} ({', '.join(named[:_NAMED])}{more})"

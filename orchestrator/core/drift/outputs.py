@@ -8,18 +8,18 @@ from ..documents import canonical
 from ..records import Deviation, DriftKind, StackRecord
 from ..refs import Json
 from ..rendering import output_error
-from .inspected import Examined, Inspection
+from .inspected import Examined, Inspection, Skipped
 
 
 def compare_outputs(record: StackRecord, shown: Inspection) -> Examined:
     """What differs of the outputs. One that Heat cannot compute is not compared."""
     recorded, live = _by_key(record.outputs), _by_key(shown.outputs or ())
     deviations: list[Deviation] = []
-    skipped: list[str] = []
+    skipped: list[Skipped] = []
     for key in dict.fromkeys([*recorded, *live]):
         before, now = recorded.get(key), live.get(key)
         if output_error(before) or output_error(now):
-            skipped.append(f"output {key}, which Heat cannot compute")
+            skipped.append(Skipped("outputs that Heat cannot compute", key))
         elif _value(before) != _value(now):
             says = f"output {key} has another value than is recorded"
             deviations.append(Deviation(DriftKind.OUTPUT, key, says))

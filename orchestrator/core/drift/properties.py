@@ -14,7 +14,7 @@ from ..documents import members
 from ..records import Deviation, DriftKind
 from ..refs import Json
 from .alike import comparable, same_live
-from .inspected import Examined, Inspection
+from .inspected import Examined, Inspection, Skipped
 
 _HIDDEN = "******"
 
@@ -43,58 +43,67 @@ class _Pair:
 
 def _pairs(shown: Inspection) -> Iterator[_Pair]:
     wanted = members(shown.template.get("resources"))
+    given = dict(_given(shown))
     live = {
         str(one.get("resource_name")): members(one.get("attributes"))
         for one in shown.resources or ()
     }
     for name, resource in wanted.items():
         for key, value in members(members(resource).get("properties")).items():
-            said = said_by(value, shown.parameters)
+            said = said_by(value, given)
             attributes = live.get(name, {})
             yield _Pair(f"{name}.{key}", said, attributes.get(key))
 
 
 def _compare_one(pair: _Pair) -> Examined:
     if isinstance(pair.wanted, Unsaid):
-        return Examined(skipped=(f"property {pair.name}, {pair.wanted.why}",))
+        return Examined(skipped=(Skipped(pair.wanted.why, pair.name),))
+    if pair.wanted in (None, "", [], {}):
+        return Examined()  # The template leaves it to the service.
     if not comparable(pair.wanted, pair.live):
-        return Examined(
-            skipped=(f"property {pair.name}, which is shown in another form",)
-        )
+        why = "properties that are shown in another form"
+        return Examined(skipped=(Skipped(why, pair.name),))
     if same_live(pair.wanted, pair.live):
         return Examined()
     says = f"{pair.name} is otherwise than the stack's template says"
     return Examined((Deviation(DriftKind.PROPERTY, pair.name, says),))
 
 
-def said_by(value: Json, parameters: Mapping[str, str]) -> Json | Unsaid:
+def said_by(value: Json, given: Mapping[str, Json | Unsaid]) -> Json | Unsaid:
     """What a template says of a property: its value, or that of the parameter that it names.
 
-    :param parameters: as Heat shows them; None for a form that nothing is known of.
+    :param given: the values of the parameters.
     """
     match value:
         case {"get_param": str(name), **rest} if not rest:
-            given = parameters.get(name)
-            if given is None or given == _HIDDEN:
-                return Unsaid("which is a hidden parameter")
-            return _read(given)
+            return given.get(name)
         case dict() if len(value) == 1:
-            return Unsaid("which is made by a function of the template")
+            return Unsaid("properties made by functions")
         case [*elements] if any(
             isinstance(one, dict | list) for one in elements
         ):
-            return Unsaid("which is a list of documents")
+            return Unsaid("properties that are documents")
         case dict():
-            return Unsaid("which is a document")
+            return Unsaid("properties that are documents")
         case _:
             return value
 
 
-def _read(given: str) -> Json:
-    """The value of a parameter: Heat gives lists as JSON."""
-    if not given.startswith("["):
-        return given
-    try:
-        return json.loads(given)
-    except (ValueError, RecursionError):
-        return given
+def _given(shown: Inspection) -> Iterator[tuple[str, Json | Unsaid]]:
+    """The values of the parameters, by their declared types."""
+    declared = members(shown.template.get("parameters"))
+    for name, text in shown.parameters.items():
+        yield name, _value(text, members(declared.get(name)).get("type"))
+
+
+def _value(text: str, kind: Json) -> Json | Unsaid:
+    if text == _HIDDEN:
+        return Unsaid("properties with a hidden value")
+    if kind == "comma_delimited_list":
+        return [part for part in text.split(",") if part]
+    if kind == "json":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    return text

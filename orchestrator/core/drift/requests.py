@@ -11,7 +11,7 @@ from ..rendering import StackRequest
 from ..source import SourceError
 from ..source.heat import read_hot
 from .alike import alike
-from .inspected import Examined, Inspection
+from .inspected import Examined, Inspection, Skipped
 
 _PSEUDO = "OS::"
 """How the names of parameters begin that Heat adds itself."""
@@ -27,9 +27,7 @@ def compare_request(asked: StackRequest, shown: Inspection) -> Examined:
     try:
         [document] = read_hot(asked.template)
     except (SourceError, ValueError):
-        return Examined(
-            skipped=("template and parameters, which are unreadable",)
-        )
+        return Examined(skipped=(Skipped("a template that cannot be read"),))
     wanted = members(document.value)
     parts = (
         _template(wanted, shown.template),
@@ -73,7 +71,7 @@ def _parameters(given: Mapping[str, Json], shown: Inspection) -> Examined:
     """
     names = [name for name in shown.parameters if not name.startswith(_PSEUDO)]
     hidden = tuple(
-        f"parameter {name}, which is hidden"
+        Skipped("hidden parameters", name)
         for name in names
         if shown.parameters[name] == _HIDDEN
     )

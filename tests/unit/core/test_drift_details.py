@@ -10,6 +10,7 @@ import pytest
 from orchestrator.core.drift import (
     Examined,
     Inspection,
+    Skipped,
     compare_outputs,
     compare_properties,
     compare_request,
@@ -74,7 +75,7 @@ def test_what_was_asked_for_is_no_drift() -> None:
     examined = compare_request(given, shown(USUAL))
 
     assert found(examined) == []
-    assert examined.skipped == ("parameter secret, which is hidden",)
+    assert examined.not_compared == ["hidden parameters (secret)"]
 
 
 def test_a_parameter_with_another_value_is_named_without_its_value() -> None:
@@ -101,7 +102,7 @@ def test_an_empty_part_may_be_left_out() -> None:
 def test_a_template_that_cannot_be_read_is_not_compared() -> None:
     examined = compare_request(asked("{", name="dmz"), shown(USUAL))
 
-    assert examined.skipped[0] == "template and parameters, which are unreadable"
+    assert examined.not_compared == ["a template that cannot be read"]
     assert found(examined) == []
 
 
@@ -121,6 +122,8 @@ def test_a_template_that_cannot_be_read_is_not_compared() -> None:
         (["a", "b"], '["a", "b"]', True),
         (["a", "b"], "a,b", True),
         (["a", "b"], "b,a", False),
+        (["a"], "a", True),
+        (["a"], "b", False),
         ([], "", True),
         ([], "[]", True),
         ([{"b": 1, "a": 2}], '[{"a": 2, "b": 1}]', True),
@@ -142,9 +145,7 @@ def test_a_live_property_that_was_changed_is_named() -> None:
     examined = compare_properties(shown(USUAL, attributes=live))
 
     assert found(examined) == [(DriftKind.PROPERTY, "net.admin_state_up")]
-    assert examined.skipped == (
-        "property net.dns_domain, which is made by a function of the template",
-    )
+    assert examined.not_compared == ["properties made by functions (net.dns_domain)"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,8 @@ def test_a_live_property_that_was_changed_is_named() -> None:
         ("front", "0f8c5a0b-6d3e-4d0f-9a7b-1c2d3e4f5a6b", None),
         ("front", {"id": "x"}, None),
         ("front", None, None),
-        ("", "chosen", None),
+        ("", "chosen", False),
+        (None, "chosen", False),
         (["b", "a"], ["a", "b"], False),
         (["a"], ["a", "b"], True),
         ([{"port": "x"}], ["x"], None),
@@ -177,10 +179,14 @@ def test_only_what_is_shown_in_the_same_form_is_compared(
     assert bool(examined.skipped) is (differs is None)
 
 
-def test_a_list_in_a_parameter_is_compared_as_a_list() -> None:
+@pytest.mark.parametrize(
+    ("kind", "as_text"), [("json", '["a", "b"]'), ("comma_delimited_list", "a,b")]
+)
+def test_a_list_in_a_parameter_is_compared_as_a_list(kind: str, as_text: str) -> None:
     template = document()
     template["resources"]["net"]["properties"] = {"tags": {"get_param": "tags"}}
-    parameters = {**USUAL, "tags": '["a", "b"]'}
+    template["parameters"]["tags"] = {"type": kind}
+    parameters = {**USUAL, "tags": as_text}
 
     assert found(compare_properties(shown(parameters, template, {"tags": ["b", "a"]}))) == []
     assert found(compare_properties(shown(parameters, template, {"tags": ["b"]}))) == [
@@ -193,7 +199,7 @@ def test_a_hidden_parameter_is_not_compared() -> None:
     template["resources"]["net"]["properties"] = {"admin_pass": {"get_param": "secret"}}
     examined = compare_properties(shown(USUAL, template, {"admin_pass": "x"}))
 
-    assert examined.skipped == ("property net.admin_pass, which is a hidden parameter",)
+    assert examined.not_compared == ["properties with a hidden value (net.admin_pass)"]
 
 
 # Outputs ------------------------------------------------------------------------------------------
@@ -222,7 +228,14 @@ def test_an_output_that_heat_cannot_compute_is_not_compared() -> None:
         record, shown(USUAL, outputs=[output("id", None, output_error="not now")])
     )
 
-    assert examined == Examined(skipped=("output id, which Heat cannot compute",))
+    assert examined == Examined(skipped=(Skipped("outputs that Heat cannot compute", "id"),))
+
+
+def test_a_reason_is_told_once_with_a_few_names() -> None:
+    skipped = [Skipped("outputs", f"o{number}") for number in range(7)]
+    examined = Examined(skipped=(*skipped, Skipped("all else")))
+
+    assert examined.not_compared == ["outputs (o0, o1, o2, o3, o4 and 2 more)", "all else"]
 
 
 def test_what_a_template_says_to_ignore_is_left_out() -> None:
@@ -232,7 +245,7 @@ def test_what_a_template_says_to_ignore_is_left_out() -> None:
         Deviation(DriftKind.PROPERTY, "net.name"),
         Deviation(DriftKind.STATUS),
     )
-    examined = Examined(kinds, ("parameter secret",))
+    examined = Examined(kinds, (Skipped("hidden parameters", "secret"),))
 
     assert [one.name for one in examined.without(["name", "net.tags"]).deviations] == [
         "net.name",
