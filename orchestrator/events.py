@@ -97,6 +97,22 @@ class EventName(StrEnum):
     CLEANED = "cleaned", "The records of a deleted resource are removed."
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
+    OUTPUT_FOLLOWED = (
+        "output_followed",
+        "A stack is updated because an output changed that it was built from.",
+    )
+    OUTDATED = (
+        "outdated",
+        "A stack was built from an output that has changed, and stays as it is.",
+    )
+    OUTPUT_CIRCLE = (
+        "output_circle",
+        "Outputs go round in a circle and do not settle; the stack is held.",
+    )
+    REVISION_NOT_KEPT = (
+        "revision_not_kept",
+        "A revision of a template is too large to be kept in etcd.",
+    )
     ROOT_REPAIRED = "root_repaired", "A version is tried again by itself."
     RECORD_UNREADABLE = "record_unreadable", "A record cannot be read."
     JOB_UNREADABLE = "job_unreadable", "A job cannot be read."

@@ -20,6 +20,12 @@ POINTS = {
     "bridge-after-send": "the job was sent, the bridge does not know",
     "bridge-after-report": "a READ_COMPLETE state is written",
     "bridge-before-release": "a job's end was seen, its dependents wait still",
+    "bridge-before-follow": (
+        "outputs were read that others were built from, nobody is decided"
+    ),
+    "bridge-after-follow": (
+        "one job follows a changed output, the others are not made yet"
+    ),
     "bridge-after-cascade": "a dependent was failed, the others not yet",
     "bridge-before-clean": "the stack and the config are gone, the records are there",
     "bridge-before-remove": (

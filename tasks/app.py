@@ -17,7 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator import log as logs
 from orchestrator.clients import queue, redis_transport
-from orchestrator.clients.heat import Heat
+from orchestrator.clients.heat import Heat, for_processes
 from orchestrator.errors import CredentialsRejected, SettingsError
 from orchestrator.settings import Settings
 
@@ -65,7 +65,8 @@ def make_app(settings: Settings) -> Celery:
         task_soft_time_limit=settings.task_limit,
         task_time_limit=settings.task_limit + 30,
     )
-    context = PerProcess(lambda: open_context(settings))
+    shared = for_processes()
+    context = PerProcess(lambda: open_context(settings, shared))
     background = Background()
     for name in STEPS:
         _register(app, name, background, partial(_chains, context))

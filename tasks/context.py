@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
-from orchestrator.clients.heat import Heat, InStore, Logins
+from orchestrator.clients.heat import Heat, InStore, Logins, SharedTokens
 from orchestrator.clients.protocols import (
     HeatDoor,
     QueueDoor,
@@ -208,8 +208,11 @@ class WorkerContext:
         self.store.close()
 
 
-def open_context(settings: Settings) -> WorkerContext:
-    """The context of a real worker."""
+def open_context(settings: Settings, shared: SharedTokens) -> WorkerContext:
+    """The context of a real worker.
+
+    :param shared: the tokens of all its processes.
+    """
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
@@ -225,6 +228,7 @@ def open_context(settings: Settings) -> WorkerContext:
             settings.heat_deadline,
             Logins(InStore(store, types.none)),
             settings.tenant_credentials,
+            shared=shared,
         ),
         queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),

@@ -18,6 +18,7 @@ from ..core.planning import (
     First,
     Hold,
     Nothing,
+    Outdated,
     Postpone,
     Refuse,
     Report,
@@ -28,7 +29,7 @@ from ..core.planning import (
 from ..core.refs import Ref
 from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction
-from ..core.world import World
+from ..core.world import Lagging, World
 from ..errors import StoreRefused
 from ..events import EventName, count
 from .batching import Batch
@@ -198,6 +199,9 @@ class Reconciler:
         match decision:
             case Nothing():
                 self.world.note_written(ref, written=True)
+                self.world.set_lagging(ref, None)
+            case Outdated(lagging):
+                self._lag(ref, lagging)
             case Postpone():
                 self._later(UNSETTLED, ref)
             case Hold():
@@ -211,6 +215,28 @@ class Reconciler:
                 self._refuse(ref, decision)
             case Clean():
                 self._clean(ref, decision)
+
+    def _lag(self, ref: Ref, lagging: Lagging) -> None:
+        """The stack is outdated, and stays so. Nothing is written: the next leader finds it too."""
+        world = self.world
+        world.note_written(ref, written=True)
+        told = world.lagging.get(ref) == lagging or not lagging.why
+        world.set_lagging(ref, lagging)
+        if told:
+            return
+        fields = {
+            "resource": str(ref),
+            "outputs": [str(output) for output in lagging.outputs],
+            "reason": lagging.why,
+        }
+        if lagging.circle:
+            count(EventName.OUTPUT_CIRCLE)
+            fields = {**fields, "event": "output_circle"}
+            log.warning("Stack held, outputs do not settle", extra=fields)
+        else:
+            count(EventName.OUTDATED)
+            fields = {**fields, "event": "outdated"}
+            log.warning("Stack outdated", extra=fields)
 
     def _hold(self, ref: Ref, decision: Hold) -> None:
         world, held = self.world, decision.held
@@ -292,6 +318,8 @@ class Reconciler:
                 "Job superseded",
                 extra={"event": "job_superseded", "job": old.id, "by": job.id},
             )
+        if decision.follows:
+            self._tell_followed(decision)
         waits = self.world.graph.waits_for(job.id)
         count(EventName.JOB_MADE)
         log.info(
@@ -304,6 +332,17 @@ class Reconciler:
             self.world.touch(ref)
         if not waits:
             self._ready(job)
+
+    def _tell_followed(self, decision: Start) -> None:
+        faults.reach("bridge-after-follow")
+        count(EventName.OUTPUT_FOLLOWED)
+        fields = {
+            "event": "output_followed",
+            "resource": str(decision.job.ref),
+            "outputs": [str(output) for output in decision.follows],
+            "job": decision.job.id,
+        }
+        log.info("Rebuild scheduled, an output changed", extra=fields)
 
     def _decided(self, ref: Ref) -> None:
         """What was held back by this resource is looked at again."""

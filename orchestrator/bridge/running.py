@@ -18,9 +18,11 @@ from ..events import EventName, count
 from . import loading
 from .deadlines import Deadlines, Skew
 from .dispatching import Dispatcher
+from .durations import Stopwatch
 from .finished import Finished
 from .leader import Leadership
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .timing import Timing
 
@@ -40,10 +42,12 @@ class Running:
         keys: Keys,
         leadership: Leadership,
         *,
+        outputs: OutputsRead,
         dispatcher: Dispatcher,
         outcomes: Outcomes,
         finished: Finished,
         probing: Probing,
+        stopwatch: Stopwatch,
         timing: Timing,
         clock: Clock,
     ) -> None:
@@ -51,6 +55,8 @@ class Running:
         self._leadership, self._dispatcher = leadership, dispatcher
         self._outcomes, self._finished = outcomes, finished
         self._probing, self._clock = probing, clock
+        self._stopwatch = stopwatch
+        self._outputs = outputs
         self._in_heat_long = timing.in_heat_long
         self._deadlines = Deadlines(timing.limits, clock.monotonic)
         self._skew = Skew(clock)
@@ -68,6 +74,8 @@ class Running:
         before = self._world.runs.get(self._keys.run_job(entry.key))
         match loading.take_in_run(self._world, self._keys, entry):
             case RunMoved() as fact:
+                if not resumed:
+                    self._stopwatch.note(fact.job, fact.run)
                 self._moved(fact, resumed=resumed)
                 if fact.run.step is Step.DONE:
                     self._done(fact)
@@ -94,6 +102,8 @@ class Running:
         before = self._world.stacks.get(ref)
         self._dispatcher.over(job, fact.tenant)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
+        if run.complete and run.live:
+            self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
 
@@ -103,6 +113,7 @@ class Running:
         :param deaths: of workers over this job before.
         """
         self._deadlines.forget(job)
+        self._stopwatch.forget(job)
         self._dispatcher.forget(job, tenant)
         if job in self._world.graph.jobs:
             self._claim_lost(self._world.graph.jobs[job], deaths + 1)

@@ -94,6 +94,7 @@ class _Terms:
         self._templates, self._types = templates, types
         self._timing = timing(settings)
         self._as_string = settings.state_as_string
+        self._follow = settings.follow_outputs
         self._guard = IdentityGuard(store, self._timing.brake)
 
     def begin(self, leadership: Leadership) -> Term:
@@ -102,7 +103,9 @@ class _Terms:
         :raises IdentityDiffers: this bridge leads for something else than the one before.
         """
         keys = self._types.begin(leadership)
-        loaded = loading.load(self._store, keys, self._templates)
+        loaded = loading.load(
+            self._store, keys, self._templates, follow=self._follow
+        )
         self._guard.admit(leadership, keys, loaded.world, self._types.digest)
         return Term(
             loaded,

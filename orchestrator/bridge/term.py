@@ -20,13 +20,16 @@ from ..events import EventName, count
 from . import loading
 from .dispatching import SUPERVISION, Dispatcher
 from .drifting import Drifts
+from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
+from .revisions import TemplateRevisions
 from .running import Running
 from .sweeping import Sweeping
 from .timers import Timers
@@ -95,6 +98,7 @@ class Term:
         self._as_string, self._chance = as_string, chance
         self._decide()
         self._join()
+        self._compare()
         self._stepped = clock.monotonic()
         self._dispatcher.begin()
         self._resume(loaded.runs)
@@ -140,6 +144,42 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._stopwatch = Stopwatch(
+            self._store, self._keys, self._leadership, self._clock
+        )
+        self._outputs = OutputsRead(self.world, self._store, self._keys)
+        self._running = Running(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            outputs=self._outputs,
+            dispatcher=self._dispatcher,
+            outcomes=self._outcomes,
+            finished=self._finished,
+            probing=self._probing,
+            stopwatch=self._stopwatch,
+            timing=self._timing,
+            clock=self._clock,
+        )
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
+        )
+        self._requests = Requests(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            finished=self._finished,
+            timers=self._timers,
+        )
+
+    def _compare(self) -> None:
+        """Make those that have stacks compared with Heat."""
         self._drifts = Drifts(self.world, self._keys, self._leadership)
         self._sweeping = Sweeping(
             self.world,
@@ -150,26 +190,6 @@ class Term:
             timers=self._timers,
             interval=self._timing.drift_interval,
             clock=self._clock,
-        )
-        self._running = Running(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            dispatcher=self._dispatcher,
-            outcomes=self._outcomes,
-            finished=self._finished,
-            probing=self._probing,
-            timing=self._timing,
-            clock=self._clock,
-        )
-        self._requests = Requests(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            finished=self._finished,
-            timers=self._timers,
         )
 
     def _resume(self, runs: list[KeyValue]) -> None:
@@ -225,6 +245,7 @@ class Term:
         folders = [
             *keys.config_folders,
             keys.runs,
+            keys.built,
             keys.retries,
             keys.schema_reload,
             keys.polls,
@@ -235,8 +256,10 @@ class Term:
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
         self._sweeping.begin()
+        self._revisions.begin()
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -300,6 +323,7 @@ class Term:
         return max(min([_TICK, *due]), 0.0)
 
     def _settle(self) -> None:
+        self._outputs.read()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -316,6 +340,8 @@ class Term:
             self._note_config(entry)
         elif key.startswith(keys.runs):
             self._running.note(entry)
+        elif key.startswith(keys.built):
+            loading.take_in_built(self.world, keys, entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
         elif key.startswith(keys.sweeps_asked):
@@ -332,10 +358,13 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
-            if isinstance(fact, TemplateChanged) and isinstance(
-                self.world.templates.get(fact.id), Template
-            ):
-                self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
+            if isinstance(fact, TemplateChanged):
+                self._template_changed(fact.id)
+
+    def _template_changed(self, template_id: str) -> None:
+        self._revisions.changed(template_id)
+        if isinstance(self.world.templates.get(template_id), Template):
+            self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
 
     def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
         """A worker tells of a poll of a tenant's stacks, or tells no more of it."""

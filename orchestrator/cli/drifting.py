@@ -28,6 +28,7 @@ from ..views.drifts import DriftView, SweepView, drifts, sweeps
 from ..views.reading import read_all
 from ..views.snapshot import Snapshot
 from . import naming
+from .drift_table import drift_table
 from .exits import Exit
 from .options import Output
 from .output import (
@@ -43,7 +44,6 @@ from .output import (
 )
 from .planning import rebuilding
 from .session import session
-from .status import drift_rows
 
 _TOGETHER = 100
 """Requests in one transaction; etcd takes 128 operations."""
@@ -329,9 +329,7 @@ def _tell(
     parts: list[Section | Text] = []
     now = time.time()
     if chosen:
-        columns = ("resource", "differs", "since", "reason")
-        rows = drift_rows(chosen, now)
-        parts.append(Section("", columns, rows, DOUBT, frozenset({"reason"})))
+        parts += drift_table(chosen, now)
     else:
         parts.append(Text("Nothing is known to differ."))
     show([*parts, *_compared(swept, now)])

@@ -35,7 +35,7 @@ from .output import (
     on_terminal,
     seen,
 )
-from .status import phase_text
+from .status import standing_text
 
 
 def table(listed: Sequence[ResourceView]) -> list[Section | Text]:
@@ -63,7 +63,7 @@ def table(listed: Sequence[ResourceView]) -> list[Section | Text]:
 def _cells(one: ResourceView) -> tuple[Cell, ...]:
     return (
         str(one.standing.ref),
-        phase_text(one.standing.phase),
+        standing_text(one.standing),
         _wanted(one.wanted),
         _recorded(one.recorded),
         _reported(one.reported),
@@ -153,7 +153,7 @@ def _print(one: ResourceView, found: Sequence[RecordView]) -> None:
     target = console()
     standing = one.standing
     name = (clean(str(standing.ref)), "bold")
-    head = Text.assemble(name, "  ", phase_text(standing.phase))
+    head = Text.assemble(name, "  ", standing_text(standing))
     target.print(head, soft_wrap=True)
     if standing.reason:
         target.print(seen(standing.reason), soft_wrap=True)

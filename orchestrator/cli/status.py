@@ -16,14 +16,13 @@ from rich.text import Text
 from ..clients.store import Store
 from ..core.jobs import Action, job_ref
 from ..core.keys import Keys
-from ..core.records import Run
+from ..core.records import Run, SchemaTrouble
 from ..core.refs import Ref
-from ..core.schema_list import Trouble
-from ..views.drifts import DriftView
 from ..views.following import follow
-from ..views.jobs import JobView, Stage
-from ..views.overview import FailureGroup, Overview, overview
+from ..views.jobs import JobView, Stage, is_failing, next_retry
+from ..views.overview import FailureGroup, Overview, outdated_by_cause, overview
 from ..views.standings import Phase, Standing
+from .drift_table import DRIFTED, drift_table
 from .exits import Exit
 from .output import (
     BAD,
@@ -62,7 +61,7 @@ _PHASE_STYLES = {
 _WIDE = frozenset({"reason", "error", "note", "ids"})
 """Columns that take what room there is."""
 _EXAMPLES = 3
-"""How many ids of a type are named."""
+"""How many ids of a type, or of one cause, are named."""
 
 Parts = Iterator[Section | Text]
 
@@ -72,6 +71,13 @@ def exit_of(found: Overview) -> Exit:
     if found.well:
         return Exit.OK
     return Exit.PROBLEM
+
+
+def standing_text(standing: Standing) -> Text:
+    """The word for where a resource stands: also whether its stack is outdated."""
+    if standing.outdated:
+        return Text("outdated", DOUBT)
+    return phase_text(standing.phase)
 
 
 def phase_text(phase: Phase) -> Text:
@@ -111,8 +117,8 @@ def _leader(found: Overview) -> Text:
         )
     return Text.assemble(
         "The bridge on ",
-        (f"{leader.get('host')}", "bold"),
-        f" (pid {leader.get('pid')}) leads.",
+        (leader.host, "bold"),
+        f" (pid {leader.pid}) leads.",
     )
 
 
@@ -138,7 +144,7 @@ def _types(found: Overview) -> Parts:
     )
 
 
-def _schema_trouble(trouble: Trouble) -> tuple[str, str]:
+def _schema_trouble(trouble: SchemaTrouble) -> tuple[str, str]:
     if trouble.refused:
         return "A newer schema list is refused", BAD
     return "The schema list cannot be read", DOUBT
@@ -201,13 +207,13 @@ def _stage(view: JobView, now: float) -> tuple[str, str]:
         attempts = f"after {count(run.tries, 'attempt')} that did not work"
     match view.stage:
         case Stage.IN_HEAT if run.asked_at:
-            notes = filter(None, (_limit(run), attempts))
-            return f"in Heat for {duration(now - run.asked_at)}", ", ".join(
-                notes
-            )
+            notes = ", ".join(filter(None, (_limit(run), attempts)))
+            return f"in Heat for {duration(now - run.asked_at)}", notes
         case Stage.CLAIMED if run.since:
             told = f"{view.stage.value}, for {duration(now - run.since)}"
             return told, attempts
+        case Stage.RETRY if is_failing(run):
+            return next_retry(run), run.reason
         case Stage.RETRY:
             delay = run.resumed(now).delay
             return f"attempt {run.tries + 1} in {delay:.1f} s", run.reason
@@ -265,36 +271,28 @@ def _troubles(found: Overview, now: float) -> Parts:
         ),
         ("Ignored", found.stale, DOUBT),
         ("Broken: what they were built from is gone", found.broken, BAD),
+        ("Held: outputs do not settle", found.restless, BAD),
         ("Lost: somebody has deleted the stacks", found.lost, BAD),
         ("Written twice with one version", found.rewritten, DOUBT),
     ):
         yield from _section(title, because, _reasons(standings), style)
-    yield from _section(
-        "Drifted: Heat has them otherwise than they were built",
-        ("resource", "differs", "since", "reason"),
-        drift_rows(found.drifted, now),
-        DOUBT,
-    )
+    yield from drift_table(found.drifted, now, DRIFTED)
+    yield from _outdated(found)
     rejected = list((found.rejected or {}).items())
     yield from _section("Rejected", ("key", "reason"), rejected, BAD)
 
 
-def drift_rows(
-    found: Iterable[DriftView], now: float
-) -> list[tuple[str, str, str, str]]:
-    """What differs of each resource, and for how long.
-
-    :param now: seconds since the epoch.
-    """
-    return [
-        (
-            str(one.ref),
-            ", ".join(one.kinds),
-            duration(now - one.since),
-            one.reason,
-        )
-        for one in found
-    ]
+def _outdated(found: Overview) -> Parts:
+    """What was built from something else than there is now, by what has changed."""
+    yield from _section(
+        "Outdated",
+        ("what has changed", "number", "ids"),
+        [
+            (cause, str(len(members)), _some(members))
+            for cause, members in outdated_by_cause(found).items()
+        ],
+        DOUBT,
+    )
 
 
 def _deleted(found: Overview) -> Parts:
@@ -320,6 +318,13 @@ def _section(
 
 def _reasons(standings: Iterable[Standing]) -> list[tuple[str, str, str]]:
     return [(str(s.ref), _version(s), s.reason) for s in standings]
+
+
+def _some(standings: Sequence[Standing]) -> str:
+    names = ", ".join(str(s.ref) for s in standings[:_EXAMPLES])
+    if len(standings) > _EXAMPLES:
+        return f"{names} and {len(standings) - _EXAMPLES} more"
+    return names
 
 
 def _held(standing: Standing) -> tuple[str, str, str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
-from ..core.records import Run, Step
+from ..core.records import Run, SchemaTrouble, Step
 from ..core.refs import Json, Ref
-from ..core.schema_list import Trouble
 from ..views.jobs import JobView, Stage
 from ..views.overview import FailureGroup, Overview
 from ..views.standings import Phase, Standing
@@ -36,13 +36,18 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         "broken": _standings(found.broken),
         "lost": _standings(found.lost),
         "drifted": [one.to_json() for one in found.drifted],
+        "outdated": [_outdated(standing) for standing in found.outdated],
         "deleted": _standings(found.deleted),
         "rewritten": _standings(found.rewritten),
-        "rejected": [
-            {"key": key, "reason": reason}
-            for key, reason in (found.rejected or {}).items()
-        ],
+        "rejected": _rejected(found),
     }
+
+
+def _rejected(found: Overview) -> list[Json]:
+    return [
+        {"key": key, "reason": reason}
+        for key, reason in (found.rejected or {}).items()
+    ]
 
 
 def _bridge(found: Overview) -> dict[str, Json]:
@@ -51,7 +56,7 @@ def _bridge(found: Overview) -> dict[str, Json]:
         stopped = found.identity_trouble.reason
     return {
         "revision": found.revision,
-        "leader": _copy(found.leader),
+        "leader": asdict(found.leader) if found.leader else None,
         "schemas": _copy(found.schema_list),
         "schemas_trouble": _schema_trouble(found.schema_trouble),
         "stopped": stopped,
@@ -64,7 +69,7 @@ def _copy(record: Mapping[str, Json] | None) -> dict[str, Json] | None:
     return dict(record)
 
 
-def _schema_trouble(trouble: Trouble | None) -> dict[str, Json] | None:
+def _schema_trouble(trouble: SchemaTrouble | None) -> dict[str, Json] | None:
     if trouble is None:
         return None
     return {
@@ -86,6 +91,11 @@ def _standing(standing: Standing) -> dict[str, Json]:
         "version": standing.version,
         "reason": standing.reason,
     }
+
+
+def _outdated(standing: Standing) -> dict[str, Json]:
+    assert standing.outdated is not None
+    return {**_standing(standing), **standing.outdated.to_json()}
 
 
 def _held(standing: Standing) -> dict[str, Json]:
@@ -130,5 +140,7 @@ def _job(view: JobView, now: float) -> dict[str, Json]:
         "seconds_in_heat": in_heat,
         "attempt": run.tries,
         "retry_after": retry_after,
+        "retry": run.retry,
+        "retries": run.retries,
         "reason": run.reason,
     }

@@ -13,10 +13,7 @@ from urllib.parse import quote, unquote
 from ..errors import InvalidInput
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
-
-NO_TENANT = "%"
-"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
-of the credentials is used."""
+from .sweep_keys import SweepKeys, tenant_folder, tenant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class UnknownPlace(KeyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(SweepKeys):
     """Keys to values and back, for one set of prefixes and types.
 
     Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the
@@ -151,6 +148,15 @@ class Keys:
         return self.own + "failed/"
 
     @property
+    def built(self) -> str:
+        return self.own + "built/"
+
+    @property
+    def revisions(self) -> str:
+        """The revisions of templates."""
+        return self.own + "templates/"
+
+    @property
     def retries(self) -> str:
         return self.own + "retry/"
 
@@ -165,21 +171,6 @@ class Keys:
     @property
     def polls(self) -> str:
         return self.own + "polls/"
-
-    @property
-    def drift(self) -> str:
-        """What Heat has otherwise than it was built, by resource."""
-        return self.own + "drift/"
-
-    @property
-    def sweeps(self) -> str:
-        """The last comparison of each tenant's stacks with Heat."""
-        return self.own + "sweeps/"
-
-    @property
-    def sweeps_asked(self) -> str:
-        """An operator asks for a comparison now."""
-        return self.own + "sweeps_asked/"
 
     @property
     def leader(self) -> str:
@@ -204,6 +195,11 @@ class Keys:
     def schema_reload(self) -> str:
         """An operator asks for the list to be read now."""
         return self.own + "schemas/reload"
+
+    @property
+    def durations(self) -> str:
+        """How long jobs have taken lately."""
+        return self.own + "durations"
 
     @property
     def brake(self) -> str:
@@ -325,6 +321,18 @@ class Keys:
             return key.removeprefix(folder)
         return None
 
+    def revisions_of(self, template_id: str) -> str:
+        """The folder of the revisions of one template."""
+        return f"{self.revisions}{quote(template_id, safe='')}/"
+
+    def revision(self, template_id: str, revision: str) -> str:
+        return self.revisions_of(template_id) + revision
+
+    def revision_of(self, key: str) -> tuple[str, str]:
+        """The template and the revision at a key."""
+        folder, _, revision = key.removeprefix(self.revisions).rpartition("/")
+        return unquote(folder), revision
+
     # One job --------------------------------------------------------------------------------------
 
     def job(self, job: JobId) -> str:
@@ -335,7 +343,7 @@ class Keys:
 
     def tenant_runs(self, tenant: str) -> str:
         """The folder of the runs of one tenant, so that a poll reads no other's."""
-        return f"{self.runs}{_tenant_folder(tenant)}/"
+        return f"{self.runs}{tenant_folder(tenant)}/"
 
     def run(self, tenant: str, job: JobId) -> str:
         return self.runs + run_id(tenant, job)
@@ -347,42 +355,25 @@ class Keys:
         return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.runs).partition("/")[0])
+        return tenant_of(key.removeprefix(self.runs).partition("/")[0])
 
     # One tenant -----------------------------------------------------------------------------------
 
     def poll(self, tenant: str) -> str:
         """Where it stands that a poll of the tenant's stacks goes on for longer."""
-        return self.polls + _tenant_folder(tenant)
+        return self.polls + tenant_folder(tenant)
 
     def poll_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.polls))
-
-    def sweep(self, tenant: str) -> str:
-        """How the tenant's stacks were last compared with Heat."""
-        return self.sweeps + _tenant_folder(tenant)
-
-    def sweep_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.sweeps))
+        return tenant_of(key.removeprefix(self.polls))
 
 
 def run_id(tenant: str, job: JobId) -> RunId:
     """What messages carry."""
-    return RunId(f"{_tenant_folder(tenant)}/{job}")
+    return RunId(f"{tenant_folder(tenant)}/{job}")
 
 
 def job_of(run: RunId) -> JobId:
     return JobId(run.partition("/")[2])
-
-
-def _tenant_folder(tenant: str) -> str:
-    return quote(tenant, safe="") or NO_TENANT
-
-
-def _tenant(folder: str) -> str:
-    if folder == NO_TENANT:
-        return ""
-    return unquote(folder)
 
 
 def is_text(key: str) -> bool:

@@ -23,9 +23,17 @@ releases."""
 TIMEOUT = "heat_timeout"
 ON_FAILURE = "heat_on_failure"
 RETRIES = "heat_retries"
+REBUILD = "heat_rebuild"
 DRIFT = "heat_drift"
 DRIFT_IGNORE = "heat_drift_ignore"
-RESERVED = (TIMEOUT, ON_FAILURE, RETRIES, DRIFT, DRIFT_IGNORE)
+RESERVED = (
+    TIMEOUT,
+    ON_FAILURE,
+    RETRIES,
+    REBUILD,
+    DRIFT,
+    DRIFT_IGNORE,
+)
 
 LONGEST_TIMEOUT = 24 * 60
 """Minutes. Heat itself takes more, an operator waiting for it does not."""
@@ -42,6 +50,17 @@ class OnFailure(StrEnum):
     """Delete it and create it anew, unless other stacks stand on it."""
     HOLD = "hold"
     """Leave it as it is until an operator asks for another try."""
+
+
+class Follow(StrEnum):
+    """What happens to a stack when an output of another one changes that it was built from."""
+
+    AUTO = "auto"
+    """It is updated, at the same version."""
+    REPORT = "report"
+    """It stays as it is, and is shown as outdated."""
+    NEVER = "never"
+    """It stays as it is, and is not shown as outdated."""
 
 
 class OnDrift(StrEnum):
@@ -65,6 +84,8 @@ class Policies:
     retries: int = 0
     """How often a job asks again after Heat has failed its stack, before the version is
     reported as failed."""
+    follow: Follow | None = None
+    """Whether the stack follows the outputs of others; None: as the setting says."""
     drift: OnDrift = OnDrift.REPORT
     drift_ignore: tuple[str, ...] = ()
     """Names of parameters, outputs, resources inside the stack, or ``resource.property``, that may
@@ -92,6 +113,7 @@ def lenient(values: Mapping[str, Json]) -> Policies:
         _minutes(values.get(TIMEOUT)),
         _on_failure(values.get(ON_FAILURE)) or DEFAULTS.on_failure,
         _number(values.get(RETRIES)) or DEFAULTS.retries,
+        _follow(values.get(REBUILD)),
         _on_drift(values.get(DRIFT)) or DEFAULTS.drift,
         _names(values.get(DRIFT_IGNORE)) or DEFAULTS.drift_ignore,
     )
@@ -134,6 +156,13 @@ def _on_failure(value: Json) -> OnFailure | None:
     return None
 
 
+def _follow(value: Json) -> Follow | None:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return Follow(value)
+    return None
+
+
 def _on_drift(value: Json) -> OnDrift | None:
     if isinstance(value, str):
         with suppress(ValueError):
@@ -156,6 +185,7 @@ _READERS: Mapping[str, Callable[[Json], object | None]] = {
     TIMEOUT: _minutes,
     ON_FAILURE: _on_failure,
     RETRIES: _number,
+    REBUILD: _follow,
     DRIFT: _on_drift,
     DRIFT_IGNORE: _names,
 }
@@ -165,6 +195,7 @@ _EXPECTED = {
     TIMEOUT: f"whole minutes from 1 to {LONGEST_TIMEOUT}",
     ON_FAILURE: f"one of {', '.join(OnFailure)}",
     RETRIES: f"a whole number from 0 to {MOST_RETRIES}",
+    REBUILD: f"one of {', '.join(Follow)}",
     DRIFT: f"one of {', '.join(OnDrift)}",
     DRIFT_IGNORE: "names with commas between them",
 }

@@ -8,8 +8,10 @@ from typing import TypeAlias
 
 from ..errors import InvalidInput, TemplateError
 from . import policies
-from .jobs import Job
+from .documents import digest_of
+from .jobs import Job, Param
 from .mapping.evaluate import ListOf, OutputOf
+from .records import Built
 from .refs import Json, StackName
 from .templates import Template
 
@@ -85,15 +87,39 @@ def request(
     )
 
 
-def policies_of(job: Job) -> policies.Policies:
-    """What the reserved mappings of a job's template say. A value that cannot be used counts as
-    the default: a job with one is never put to Heat."""
+def policies_of(params: Iterable[Param]) -> policies.Policies:
+    """What the reserved mappings say whose values are among the parameters of a job.
+
+    A value that cannot be used counts as the default: a job with one is never put to Heat.
+    """
     return policies.lenient(
         {
             param.name: param.value
-            for param in job.params
+            for param in params
             if param.name in policies.RESERVED
         }
+    )
+
+
+def built_from(
+    job: Job,
+    template: Template,
+    outputs: Mapping[OutputOf, Json],
+    request: StackRequest,
+) -> Built:
+    """What a request is made of, as digests.
+
+    :param outputs: the value of each output that the job needed.
+    """
+    asked = (request.parameters, request.variables, request.timeout_mins)
+    in_order = sorted(outputs, key=lambda output: (output.ref, output.key))
+    return Built(
+        job.id,
+        template.id,
+        template.revision,
+        digest_of(asked),
+        {output: digest_of(outputs[output]) for output in in_order},
+        policies_of(job.params).follow,
     )
 
 

@@ -50,6 +50,7 @@ _GONE = {
     ChangeKind.STACK: "stack record removed",
     ChangeKind.STATE: "state removed",
     ChangeKind.FAILED: "no longer failed",
+    ChangeKind.BUILT: "record of what the stack is built from removed",
     ChangeKind.MONITORING: "monitoring record removed",
     ChangeKind.RETRY: "request dealt with",
 }
@@ -178,6 +179,7 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.STACK: _stack,
     ChangeKind.STATE: _state,
     ChangeKind.FAILED: _failed,
+    ChangeKind.BUILT: lambda _: "recorded what the stack is built from",
     ChangeKind.RETRY: _retry,
     ChangeKind.MONITORING: _monitoring,
 }

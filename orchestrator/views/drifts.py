@@ -116,3 +116,11 @@ def _sweep(snapshot: Snapshot, tenant: str) -> SweepView:
         (*missing, *sweep.not_compared),
         sweep.reason,
     )
+
+
+def lost_stack(ref: Ref) -> str:
+    """What is said of a resource whose stack is gone, and what to do."""
+    return (
+        f"Heat has no stack {ref.stack_name} any more, and we did not delete it; build"
+        f" it again: orchestrator drift {ref.type} {ref.id} correct"
+    )

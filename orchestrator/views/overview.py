@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import filterfalse
 from operator import attrgetter
 
-from ..core.records import Brake, IdentityTrouble
+from ..core.records import (
+    Brake,
+    IdentityTrouble,
+    LeaderRecord,
+    SchemaTrouble,
+)
 from ..core.refs import Json, Ref
-from ..core.schema_list import Trouble
 from .drifts import DriftView, drifts
 from .jobs import JobView
 from .snapshot import Snapshot
@@ -41,8 +45,8 @@ class Overview:
     """Where everything stands. What is complete is only counted."""
 
     revision: int
-    leader: Mapping[str, Json] | None
-    """The leader's own record; None when no bridge leads."""
+    leader: LeaderRecord | None
+    """None when no bridge leads."""
     phases: Mapping[Phase, int]
     """How many resources are in each phase; phases without any are left out."""
     running: tuple[JobView, ...] = ()
@@ -54,6 +58,10 @@ class Overview:
     stale: Standings = ()
     unconfirmed: Standings = ()
     broken: Standings = ()
+    restless: Standings = ()
+    """Held, because outputs go round in a circle and do not settle."""
+    outdated: Standings = ()
+    """Complete, and built from something else than there is now."""
     lost: Standings = ()
     drifted: tuple[DriftView, ...] = ()
     """What Heat has otherwise than it was built, lost stacks left out."""
@@ -64,7 +72,7 @@ class Overview:
     """By key, why it is no config."""
     schema_list: Mapping[str, Json] | None = None
     """The leader's record of the list in force, and its revision."""
-    schema_trouble: Trouble | None = None
+    schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
 
@@ -76,6 +84,7 @@ class Overview:
             or self.trouble
             or self.stale
             or self.broken
+            or self.restless
             or self.lost
             or self.rejected
             or self.unconfirmed
@@ -93,7 +102,7 @@ def overview(snapshot: Snapshot) -> Overview:
     """Where everything stands."""
     progress = Progress(snapshot)
     standings = progress.everything()
-    views = [view for one in standings for view in progress.jobs(one.ref)]
+    views = _views(progress, standings)
 
     def of(phase: Phase) -> Standings:
         return tuple(one for one in standings if one.phase is phase)
@@ -111,6 +120,8 @@ def overview(snapshot: Snapshot) -> Overview:
         stale=of(Phase.STALE),
         unconfirmed=of(Phase.UNCONFIRMED),
         broken=of(Phase.BROKEN),
+        restless=_restless(standings),
+        outdated=_outdated(standings),
         lost=of(Phase.LOST),
         drifted=_drifted(snapshot),
         deleted=of(Phase.DELETED),
@@ -128,6 +139,32 @@ def _drifted(snapshot: Snapshot) -> tuple[DriftView, ...]:
 
 
 _waits = attrgetter("waits")
+
+
+def _views(progress: Progress, standings: Iterable[Standing]) -> list[JobView]:
+    return [view for one in standings for view in progress.jobs(one.ref)]
+
+
+def _outdated(standings: Sequence[Standing]) -> Standings:
+    return tuple(one for one in standings if one.outdated)
+
+
+def _restless(standings: Sequence[Standing]) -> Standings:
+    return tuple(filter(_is_restless, standings))
+
+
+def _is_restless(standing: Standing) -> bool:
+    return standing.outdated is not None and bool(standing.outdated.circle)
+
+
+def outdated_by_cause(found: Overview) -> Mapping[str, Standings]:
+    """The resources that are outdated, by what has changed; the cause of most comes first."""
+    groups: defaultdict[str, list[Standing]] = defaultdict(list)
+    for standing in found.outdated:
+        for cause in standing.outdated.causes if standing.outdated else ():
+            groups[cause].append(standing)
+    most_first = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return {cause: tuple(members) for cause, members in most_first}
 
 
 def _numbers(standings: Sequence[Standing]) -> Mapping[Phase, int]:
@@ -154,11 +191,7 @@ def _schema_list(snapshot: Snapshot) -> Mapping[str, Json] | None:
     record = snapshot.raw.get(snapshot.keys.schema_list)
     if record is None or snapshot.schema_list is None:
         return None
-    known = {
-        name: snapshot.schema_list.get(name)
-        for name in ("source", "fetched", "types", "digest")
-    }
-    return {"revision": record.revision, **known}
+    return {"revision": record.revision, **asdict(snapshot.schema_list)}
 
 
 def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:

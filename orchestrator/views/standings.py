@@ -16,7 +16,9 @@ from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
-from .jobs import STAGE_OF, JobView, Stage, trouble
+from .drifts import lost_stack
+from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
+from .outdated import Comparison, OutdatedStack
 from .snapshot import ReportedState, Snapshot
 
 
@@ -69,6 +71,8 @@ class Standing:
     since: float = 0.0
     """When its job was first taken, of those in trouble: seconds since the epoch by the worker's
     clock."""
+    outdated: OutdatedStack | None = None
+    """What has changed that its stack was built from, of those that are complete."""
 
 
 @dataclass(slots=True)
@@ -94,8 +98,10 @@ class Progress:
         default_factory=lambda: defaultdict(list)
     )
     _known: dict[Ref, Standing] = field(default_factory=dict)
+    _comparison: Comparison = field(init=False)
 
     def __post_init__(self) -> None:
+        self._comparison = Comparison(self.snapshot, self.looked.records)
         for job in self.snapshot.jobs.values():
             self._jobs[job.ref].append(job)
 
@@ -182,7 +188,7 @@ class Progress:
             return Standing(ref, Phase.FAILED, why, own, root=ref)
         why, since = self._trouble(view)
         if not why:
-            told = view.stage.value
+            told = _where(view)
             return Standing(ref, Phase.RUNNING, told, version, moving=True)
         return Standing(
             ref, Phase.TROUBLE, why, version, moving=True, since=since
@@ -290,11 +296,13 @@ class Progress:
             return Standing(ref, Phase.DELETED, _GONE, version)
         drift = self.snapshot.drift(ref)
         if drift is not None and drift.lost:
-            return Standing(ref, Phase.LOST, _lost_stack(ref), version)
+            return Standing(ref, Phase.LOST, lost_stack(ref), version)
         if lost := self._lost(ref):
             reason = f"was built from {lost}, which is gone"
             return Standing(ref, Phase.BROKEN, reason, version)
-        return Standing(ref, Phase.COMPLETE, "", version)
+        outdated = self._comparison.of(ref)
+        reason = outdated.reason if outdated else ""
+        return Standing(ref, Phase.COMPLETE, reason, version, outdated=outdated)
 
     def _lost(self, ref: Ref) -> Ref | None:
         """A resource from which this one was built, and which is not there any more."""
@@ -369,16 +377,14 @@ _KEPT = (
 )
 _LEFT = "its config is gone, what is left of it is to be removed"
 _UNDECIDED = "the bridge has not looked at it yet"
-
-
-def _lost_stack(ref: Ref) -> str:
-    return (
-        f"Heat has no stack {ref.stack_name} any more, and we did not delete it; build"
-        f" it again: orchestrator drift {ref.type} {ref.id} correct"
-    )
-
-
 _GONE = "the stack is gone; the config may be removed"
+
+
+def _where(view: JobView) -> str:
+    """Where a job stands that waits for no other."""
+    if view.run is not None and is_failing(view.run):
+        return f"{next_retry(view.run)}: {view.run.reason}"
+    return view.stage.value
 
 
 def _went_backwards(ref: Ref, version: int, handled: int) -> str:

@@ -45,22 +45,15 @@ def submit(
         log.info("Job already finished or claimed elsewhere", extra=fields)
         return None
     faults.reach("worker-after-claim")
-    asked = _asked(context, work, work.run, lease)
-    if asked is None:
-        return None
-    faults.reach("worker-after-heat")
-    fields = {"event": "stack_submitted", "job": work.job.id}
-    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
-    # Not written yet: the claim holds until wait() knows what there is to write.
-    before = work.run
-    run = replace(asked, failures=before.failures, since=before.since)
-    return replace(work, run=run)
+    # What follows is not written yet: the claim holds until wait() knows what there is to write.
+    return _asked(context, work, work.run, lease)
 
 
 def _asked(
     context: WorkerContext, work: Work, before: Run, lease: Lease
-) -> Run | None:
-    """Ask Heat. Without a request, the job is ended or tried again here; the answer is None."""
+) -> Work | None:
+    """Ask Heat: the run then, and what the request was made of.
+    Without a request, the job is ended or tried again here; the answer is None."""
     attempt = Attempt(work, before.asked)
     try:
         with context.heat.only_while(partial(still_ours, context, lease)):
@@ -80,7 +73,21 @@ def _asked(
         reached = attempt.asked or attempt.met
         finish(context, work, replace(asked, asked=reached))
         return None
-    return asked
+    faults.reach("worker-after-heat")
+    fields = {"event": "stack_submitted", "job": work.job.id}
+    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
+    return replace(work, run=_goes_on(asked, before), built=attempt.built)
+
+
+def _goes_on(asked: Run, before: Run) -> Run:
+    """The run of a job that Heat has taken, with what its earlier tries have left."""
+    return replace(
+        asked,
+        failures=before.failures,
+        since=before.since,
+        retry=before.retry,
+        retries=before.retries,
+    )
 
 
 def _refused(

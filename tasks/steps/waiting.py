@@ -55,7 +55,7 @@ def wait(
     if claimed:
         run = replace(work.run, tagged=context.sightings.keeps_tags)
         context.store.commit(
-            effects.move(context.keys, work.job, work.basis, run)
+            effects.move(context.keys, work.job, work.basis, run, work.built)
         )
         faults.reach("worker-after-asked")
     return None

@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.core import drift
-from orchestrator.core.drift import Comparison, Examined, Inspection, Skipped
+from orchestrator.core.drift import (
+    Examined,
+    Inspection,
+    Skipped,
+    StackComparison,
+)
 from orchestrator.core.records import Depth, DriftKind, SweepAsked
 from orchestrator.core.refs import Ref
 from orchestrator.errors import StackMissing
@@ -26,7 +31,7 @@ _CHANGED = frozenset({DriftKind.UPDATED, DriftKind.UNTAGGED})
 class DeepLook:
     """What the deeper comparisons of a sweep came to."""
 
-    found: dict[Ref, Comparison] = field(default_factory=dict)
+    found: dict[Ref, StackComparison] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     """What was not compared, and why."""
     requests: int = 0
@@ -46,7 +51,7 @@ def compare_deeper(
     context: WorkerContext,
     ground: SweepGround,
     listing: Listing,
-    found: Mapping[Ref, Comparison],
+    found: Mapping[Ref, StackComparison],
 ) -> DeepLook:
     """Compare some stacks deeper.
 
@@ -79,7 +84,7 @@ def _chosen(
     context: WorkerContext,
     ground: SweepGround,
     listing: Listing,
-    found: Mapping[Ref, Comparison],
+    found: Mapping[Ref, StackComparison],
     look: DeepLook,
 ) -> Iterator[tuple[Ref, Depth]]:
     """The resources to compare deeper, and how deep."""
@@ -112,7 +117,7 @@ def _asked(
 
 def _is_news(
     ground: SweepGround,
-    found: Mapping[Ref, Comparison],
+    found: Mapping[Ref, StackComparison],
     ref: Ref,
     depth: Depth,
 ) -> bool:
@@ -138,7 +143,7 @@ def _examine(
     context: WorkerContext,
     ground: SweepGround,
     one: Recorded,
-    comparison: Comparison,
+    comparison: StackComparison,
     shown: Inspection,
 ) -> Examined:
     """What differs in detail."""
@@ -152,7 +157,7 @@ def _examine(
 
 
 def _examine_request(
-    expected: ExpectedRequest, comparison: Comparison, shown: Inspection
+    expected: ExpectedRequest, comparison: StackComparison, shown: Inspection
 ) -> Examined:
     """What differs of template and parameters.
 
@@ -172,7 +177,7 @@ def _examine_request(
 
 
 def depth_of(
-    ground: SweepGround, look: DeepLook, found: Mapping[Ref, Comparison]
+    ground: SweepGround, look: DeepLook, found: Mapping[Ref, StackComparison]
 ) -> int:
     """How deep all stacks of the tenant were compared."""
     asked = ground.asked

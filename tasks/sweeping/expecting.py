@@ -70,7 +70,7 @@ def _expected(
     job = job_of(world, wanted, template)
     if job is None:
         return ExpectedRequest(None, "a resource that it refers to is gone")
-    ignore = policies_of(job).drift_ignore
+    ignore = policies_of(job.params).drift_ignore
     outputs = Outputs(lambda other: _outputs(keys, other, found))
     forecast = asked(job, template, outputs, context.renderer.render)
     if forecast.missing or forecast.request is None:

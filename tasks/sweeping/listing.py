@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.clients.places import config_key
 from orchestrator.core import drift
-from orchestrator.core.drift import Baseline, Comparison
+from orchestrator.core.drift import Baseline, StackComparison
 from orchestrator.core.keys import Keys, UnknownPlace
 from orchestrator.core.records import NO_JOB, Depth, Deviation
 from orchestrator.core.refs import Ref
@@ -49,12 +49,12 @@ def baseline(context: WorkerContext, ground: SweepGround) -> Baseline:
 
 def compare(
     context: WorkerContext, ground: SweepGround, listing: Listing
-) -> dict[Ref, Comparison]:
+) -> dict[Ref, StackComparison]:
     """What differs of each resource that was compared; a resource with an operation of ours in
     flight is not."""
     line = baseline(context, ground)
     absent = _absent(context, ground, listing)
-    found: dict[Ref, Comparison] = {}
+    found: dict[Ref, StackComparison] = {}
     for ref, one in ground.resources.items():
         if one.known.busy or not one.known.record.live:
             continue
@@ -74,11 +74,11 @@ def _found(
     one: Recorded,
     deviations: tuple[Deviation, ...],
     stack: Stack | None,
-) -> Comparison:
+) -> StackComparison:
     updated = ""
     if stack is not None:
         updated = stack.updated
-    return Comparison(
+    return StackComparison(
         ground.order.tenant, deviations, Depth.LISTS, one.known.job, updated
     )
 
@@ -129,7 +129,7 @@ def _absent(
 
 def find_unknown(
     context: WorkerContext, ground: SweepGround, listing: Listing
-) -> dict[Ref, Comparison]:
+) -> dict[Ref, StackComparison]:
     """The stacks of our naming of which there is no record at all, under the resource that they
     are likeliest of."""
     known = {ref.stack_name for ref in ground.resources}
@@ -140,7 +140,7 @@ def find_unknown(
         if name not in known and (refs := drift.candidates(schemas, stack))
     }
     strangers = _strangers(context, ground.keys, maybe)
-    found: dict[Ref, Comparison] = {}
+    found: dict[Ref, StackComparison] = {}
     for name, ref in strangers.items():
         stack = listing.stacks[name]
         if ref not in ground.drifts:
@@ -148,7 +148,7 @@ def find_unknown(
             if not context.heat.exists(ground.order.tenant, name):
                 continue  # It was being deleted while the list was read.
         deviations = (drift.unknown(stack),)
-        found[ref] = Comparison(
+        found[ref] = StackComparison(
             ground.order.tenant,
             deviations,
             Depth.LISTS,

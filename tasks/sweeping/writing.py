@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.core import effects
-from orchestrator.core.drift import Comparison, next_record
+from orchestrator.core.drift import StackComparison, next_record
 from orchestrator.core.effects import DriftBasis
 from orchestrator.core.records import Drift, Sweep
 from orchestrator.core.refs import Ref
@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def write(
-    context: WorkerContext, ground: SweepGround, found: Mapping[Ref, Comparison]
+    context: WorkerContext,
+    ground: SweepGround,
+    found: Mapping[Ref, StackComparison],
 ) -> int:
     """Store what was found of each resource; how many of them differ."""
     now = round(context.clock.now(), 3)
@@ -39,7 +41,9 @@ def write(
 
 
 def forget(
-    context: WorkerContext, ground: SweepGround, found: Mapping[Ref, Comparison]
+    context: WorkerContext,
+    ground: SweepGround,
+    found: Mapping[Ref, StackComparison],
 ) -> None:
     """Take the records away of unknown stacks that are not there any more or have become ours, and
     of stacks that we have deleted."""

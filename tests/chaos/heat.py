@@ -9,9 +9,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.sandbox.odd_answers import OddAnswer, odd_answers
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script, ScriptedStack
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.odd_answers import OddAnswer, odd_answers
+from tests.scripted.stacks import Script, ScriptedStack
 
 from .facts import ObservedStanding, Operation
 

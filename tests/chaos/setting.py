@@ -17,7 +17,8 @@ from typing import Any
 
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Process, Processes
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
+from tests.scripted.heat import ScriptedHeat
 
 from .cluster import Cluster
 from .etcd import Client, Recorder

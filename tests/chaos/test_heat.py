@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script
+
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script
 
 from .heat import operations, outputs, standing
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from orchestrator.sandbox.processes import Processes
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script, ScriptedStack
 from orchestrator.sandbox.servers import collector as collector_server
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script, ScriptedStack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from orchestrator.core.refs import Ref
 from orchestrator.faults import POINTS
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.integration.system import System
+from tests.scripted.heat import ScriptedHeat
 
 TIMES = int(os.environ.get("TIMES", "1"))
 

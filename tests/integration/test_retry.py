@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
+from tests.scripted.heat import ScriptedHeat
 
 from .system import System
 

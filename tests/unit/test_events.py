@@ -49,6 +49,8 @@ def counted(node: ast.AST) -> set[str]:
         EventName[name].value
         for call in ast.walk(node)
         if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "count"
         for name in re.findall(r"^count\(EventName\.([A-Z_]+)\)$", ast.unparse(call))
     }
 

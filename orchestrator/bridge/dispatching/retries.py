@@ -26,7 +26,7 @@ class Retries:
         self._tenants.move(job, QueuePlace.ASLEEP)
         job.naps = nap = job.naps + 1
         self._timer(run.delay, lambda: self._wake(job, nap))
-        if run.cause == Cause.BUSY:
+        if run.cause in (Cause.BUSY, Cause.FAILED):
             return
         now, circuit = self._clock.monotonic(), job.tenant.circuit
         if run.cause == Cause.FAULT and run.attempt > 1:

@@ -18,6 +18,7 @@ from .connections import Connections
 from .credentials import Credentials
 from .keystone import Access, access
 from .logins import Account, Logins
+from .shared_tokens import SharedTokens
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,15 @@ class Cloud:
     """The way to tokens for each tenant."""
 
     def __init__(
-        self, connections: Connections, logins: Logins, folder: str
+        self,
+        connections: Connections,
+        logins: Logins,
+        shared: SharedTokens,
+        folder: str,
     ) -> None:
         """:param folder: where tenants have files of their own; empty: none has."""
-        self._connections, self._logins, self._folder = (
-            connections,
-            logins,
-            folder,
-        )
+        self._connections, self._folder = connections, folder
+        self._logins, self._shared = logins, shared
         self._locks: dict[str, threading.Lock] = {}
         self._found: dict[str, _Found] = {}
         self._failed: dict[str, tuple[float, EnvironmentUnusable]] = {}
@@ -134,10 +136,11 @@ class Cloud:
                 self._failed[name] = (now + READ_AGAIN, error)
             else:
                 self._failed.pop(name, None)
-                stamp = environment.stamp(fresh.files)
-                return _Found(
-                    access(fresh, self._connections, self._logins), stamp
-                )
+                return self._found_now(fresh)
         if before is not None:
             return before
         raise EnvironmentUnusable(str(error))
+
+    def _found_now(self, fresh: Credentials) -> _Found:
+        way = access(fresh, self._connections, self._logins, self._shared)
+        return _Found(way, environment.stamp(fresh.files))

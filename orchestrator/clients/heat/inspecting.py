@@ -19,6 +19,9 @@ from .asked import identity
 
 T = TypeVar("T")
 
+PAGE = 1000
+"""Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
+
 
 class Inspecting(ABC):
     """Questions about the stacks of a tenant, for whoever can ask Heat."""

@@ -30,16 +30,14 @@ from .answer import Answer
 from .asked import fields, identity
 from .cloud import Cloud
 from .connections import Connections
-from .inspecting import Inspecting
+from .inspecting import PAGE, Inspecting
 from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
+from .shared_tokens import NOT_SHARED, SharedTokens
 from .wire import Line, Wire
 
 T = TypeVar("T")
-
-_PAGE = 1000
-"""Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
 
 
 class Heat(Inspecting):
@@ -57,19 +55,20 @@ class Heat(Inspecting):
         logins: Logins | None = None,
         folder: str = "",
         clock: Clock = CLOCK,
+        shared: SharedTokens = NOT_SHARED,
     ) -> None:
         """
         :param timeout: seconds without a byte, after which Heat or Keystone count as silent.
         :param deadline: seconds for one call of a method in all, to the last byte; never less than
             *timeout*.
         :param logins: what is known of logins; default: this process alone.
-        :param folder: where tenants have credentials of their own (``<tenant>.yaml``); empty: none
-            has.
+        :param folder: where tenants have credentials of their own (``<tenant>.yaml``), if any do.
+        :param shared: tokens of all processes of a worker.
         """
         self._connections = Connections(timeout, clock)
         self._deadline = max(deadline, timeout)
         logins = logins or Logins(clock=clock)
-        self._cloud = Cloud(self._connections, logins, folder)
+        self._cloud = Cloud(self._connections, logins, shared, folder)
         self._refusals = Refusals(clock)
         self._builds: set[str] = set()
         """Tenants in which Heat has taken a create: there, a delegated token is no trouble."""
@@ -281,12 +280,12 @@ class Heat(Inspecting):
         seen: set[str] = set()
         while True:
             path = "/stacks?" + urlencode(
-                {**query, "limit": str(_PAGE), **marker}
+                {**query, "limit": str(PAGE), **marker}
             )
             page = self._get(tenant, path, answers.listed)
             new = [stack for stack in page if stack.id not in seen]
             yield from new
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return
             if not new:
                 raise HeatUnavailable(
@@ -299,8 +298,7 @@ class Heat(Inspecting):
     # The call -------------------------------------------------------------------------------------
 
     def _get(self, tenant: str, path: str, judge: Callable[[Answer], T]) -> T:
-        """A plain GET, where heatclient would follow a redirect, or make an object of each stack
-        of a list (five times the cost)."""
+        """A plain GET: heatclient follows redirects, and is five times as slow with a list."""
         return self._call(tenant, lambda stacks: stacks.client.get(path), judge)
 
     def _call(

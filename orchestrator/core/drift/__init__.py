@@ -17,17 +17,17 @@ from .outputs import compare_outputs
 from .policy import MOST_CORRECTIONS, is_correctable, policies_for
 from .properties import Unsaid, compare_properties, said_by
 from .requests import compare_request
-from .telling import Comparison, next_record
+from .telling import StackComparison, next_record
 
 __all__ = [
     "MOST_CORRECTIONS",
     "MOST_RESOURCES",
     "Baseline",
-    "Comparison",
     "Examined",
     "Inspection",
     "KnownStack",
     "Skipped",
+    "StackComparison",
     "SweepOrder",
     "Unsaid",
     "candidates",

@@ -5,12 +5,11 @@ Heat gives every parameter as a text, and services answer in spellings of their 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from ..documents import canonical
+from ..documents import canonical, parse_json
 from ..refs import Json
 
 _UUID = re.compile(
@@ -60,7 +59,7 @@ def _meanings(text: str) -> Iterator[str]:
     yield "list " + canonical([part.strip() for part in text.split(",")])
     if text[:1] in ("[", "{"):
         try:
-            yield from _forms(json.loads(text))
+            yield from _forms(parse_json(text))
         except (ValueError, RecursionError):
             return
 

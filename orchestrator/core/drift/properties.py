@@ -6,11 +6,10 @@ an attribute of the same name. All others are counted as not compared.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..documents import members
+from ..documents import members, parse_json
 from ..records import Deviation, DriftKind
 from ..refs import Json
 from .alike import comparable, same_live
@@ -103,7 +102,7 @@ def _value(text: str, kind: Json) -> Json | Unsaid:
         return [part for part in text.split(",") if part]
     if kind == "json":
         try:
-            return json.loads(text)
+            return parse_json(text)
         except (ValueError, RecursionError):
             return text
     return text

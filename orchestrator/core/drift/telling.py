@@ -9,7 +9,7 @@ from ..refs import JobId
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class StackComparison:
     """What one comparison found.
 
     *depth* is how deep it went, *job* the last job on the resource, *updated* Heat's time of the
@@ -24,7 +24,7 @@ class Comparison:
 
 
 def next_record(
-    found: Comparison, earlier: Drift | None, now: float
+    found: StackComparison, earlier: Drift | None, now: float
 ) -> Drift | None:
     """The record after a comparison; None: there is to be none.
 
@@ -58,7 +58,9 @@ def next_record(
     )
 
 
-def _kept(found: Comparison, earlier: Drift | None) -> tuple[Deviation, ...]:
+def _kept(
+    found: StackComparison, earlier: Drift | None
+) -> tuple[Deviation, ...]:
     """What an earlier, deeper comparison found of the very same stack."""
     if earlier is None or earlier.gone:
         return ()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from .. import stacks
 from ..documents import canonical
 from ..jobs import Action, Job, job_ref
+from ..planning import follow_of
+from ..policies import Follow
 from ..records import Handled
 from ..refs import Json, Ref
 from ..rendering import Render, StackRequest
@@ -191,6 +193,8 @@ class Explainer:
             return f"waited for {held.waits_for}"
         if failed := self.before.failed.get(ref):
             return f"failed because of {failed.root}"
+        if changed := self.before.changed.get(ref):
+            return str(changed[0])
         return CONFIG
 
     def _seen(self, ref: Ref) -> PlannedWrite:
@@ -278,15 +282,47 @@ class Explainer:
             yield Then(other, "always")
         if what not in _REBUILT:
             return
-        for other in self.after.referrers(ref):
-            if other not in following and self._uses_output(other, ref):
+        for other in self._users_of_outputs(ref):
+            if other not in following and other not in self._jobs:
                 yield Then(other, "output")
+
+    def _users_of_outputs(self, ref: Ref) -> Iterator[Ref]:
+        """Those that are updated if outputs change: of this stack, and then of theirs in turn."""
+        seen = {ref}
+        queue = [ref]
+        for here in queue:
+            for user in self.after.referrers(here):
+                if user not in seen and self._follows(user, here):
+                    seen.add(user)
+                    queue.append(user)
+                    yield user
+
+    def _follows(self, user: Ref, ref: Ref) -> bool:
+        """Whether a stack is updated when an output of another one changes."""
+        wanted = self.after.wanted.get(user)
+        if wanted is None or wanted.marked_for_deletion:
+            return False
+        if not self._uses_output(user, ref):
+            return False
+        return follow_of(self.after, wanted) is Follow.AUTO
 
     def _uses_output(self, user: Ref, ref: Ref) -> bool:
         """Whether a stack was built from an output of another one."""
-        handled = self.after.handled.get(user)
+        handled, built = (
+            self.after.handled.get(user),
+            self.after.built_from.get(user),
+        )
         if handled is None or not self.after.is_live(user):
             return False
+        if built is not None and built.job == handled.job:
+            return any(output.ref == ref for output in built.reads)
+        # It has a job in this plan: its mappings say what it will be built from.
+        return handled.job in self.journal.made and self._needs(
+            user, handled, ref
+        )
+
+    def _needs(self, user: Ref, handled: Handled, ref: Ref) -> bool:
+        """Whether the mappings of a resource need an output of another one's stack."""
         template = usable(self.after.templates.get(handled.template))
         job = requests.job_of(self.after, _as_wanted(user, handled), template)
         if job is None:

@@ -6,6 +6,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 """
 
 from .brakes import Brake, Identity, IdentityTrouble
+from .built import Built, digests_of
 from .contract import (
     READ_COMPLETE,
     JobState,
@@ -18,10 +19,18 @@ from .contract import (
 )
 from .decided import NO_JOB, Failed, Handled, Held
 from .drifts import Depth, Deviation, Drift, DriftKind, Sweep, SweepAsked
+from .durations import Duration, Durations
+from .leading import (
+    LeaderRecord,
+    SchemasRecord,
+    SchemaTrouble,
+    stored_schemas,
+)
 from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
+from .revisions import TemplateRevision
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -30,30 +39,39 @@ __all__ = [
     "READ_COMPLETE",
     "UNREADABLE",
     "Brake",
+    "Built",
     "Cause",
     "Depth",
     "Deviation",
     "Drift",
     "DriftKind",
+    "Duration",
+    "Durations",
     "Failed",
     "Handled",
     "Held",
     "Identity",
     "IdentityTrouble",
     "JobState",
+    "LeaderRecord",
     "Login",
     "LoginState",
     "MonitoringRecord",
     "Poll",
     "RetryAsked",
     "Run",
+    "SchemaTrouble",
+    "SchemasRecord",
     "StackRecord",
     "StateRecord",
     "Step",
     "Sweep",
     "SweepAsked",
+    "TemplateRevision",
+    "digests_of",
     "failed_status",
     "is_monitoring_link",
     "read",
+    "stored_schemas",
     "worker_state",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -64,6 +64,13 @@ class Handled:
     stack: str = ""
     """Heat's own id of the stack that an earlier job was given, where no stack record tells of it
     yet."""
+    asked: bool = False
+    """Whether an operator asked for the job."""
+    used_by: str = ""
+    """Who stands on the stack, for people. Only where the template has failed stacks replaced."""
+    followed: int = 0
+    """Along a circle of outputs: how many jobs in a row, up to this one, were made only because an
+    output had changed."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -115,12 +122,16 @@ class Handled:
             uncertain=self.uncertain,
             force=self.force,
             stack=self.stack,
+            asked=self.asked,
+            used_by=self.used_by,
+            followed=self.followed,
         )
         return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = json.loads(text)
+        given = record.get
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -129,19 +140,20 @@ class Handled:
             tenant=intern(record["tenant_id"]),
             references=_references(record) or _NONE,
             body=record["body"],
-            replaced=record.get("replaced") or _NONE,
-            outlived=tuple(record.get("outlived", ())),
-            stands_on=frozenset(
-                Ref(*ref) for ref in record.get("stands_on", ())
-            ),
-            revision=record.get("revision", 0),
-            digest=record.get("digest", ""),
-            rewritten=record.get("rewritten", False),
-            sent=record.get("sent", record["job"]),
-            built=record.get("built", False),
-            uncertain=record.get("uncertain", "digest" not in record),
-            force=record.get("force", False),
-            stack=record.get("stack", ""),
+            replaced=given("replaced") or _NONE,
+            outlived=tuple(given("outlived", ())),
+            stands_on=frozenset(_refs(given("stands_on", ()))),
+            revision=given("revision", 0),
+            digest=given("digest", ""),
+            rewritten=given("rewritten", False),
+            sent=given("sent", record["job"]),
+            built=given("built", False),
+            uncertain=given("uncertain", "digest" not in record),
+            force=given("force", False),
+            stack=given("stack", ""),
+            asked=given("asked", False),
+            used_by=given("used_by", ""),
+            followed=given("followed", 0),
         )
 
 
@@ -150,10 +162,13 @@ def _given(**fields: Json) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value}
 
 
+def _refs(stored: Iterable[Sequence[str]]) -> tuple[Ref, ...]:
+    return tuple(Ref(*ref) for ref in stored)
+
+
 def _references(record: Mapping[str, Json]) -> dict[str, tuple[Ref, ...]]:
     return {
-        intern(name): tuple(Ref(*ref) for ref in refs)
-        for name, refs in record["references"].items()
+        intern(name): _refs(refs) for name, refs in record["references"].items()
     }
 
 
@@ -238,6 +253,11 @@ class Failed:
     version is tried again."""
     inherited: bool = False
     """Whether this version failed only because *through* did, so that *why* tells of the root."""
+    job: JobId = NO_JOB
+    """The job that Heat has failed and that is tried again, so that the version has not failed
+    yet; empty: it has."""
+    tries: int = 0
+    """How often Heat has failed *job*."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", cut(self.why))
@@ -283,6 +303,7 @@ class Failed:
             record["through"] = self.through.to_record()
         if self.inherited:
             record["why"] = self.why
+        record |= _given(job=self.job, tries=self.tries)
         return json.dumps(record)
 
     @classmethod
@@ -297,6 +318,8 @@ class Failed:
             record["attempts"],
             _ref_in(record, "through"),
             inherited="why" in record,
+            job=record.get("job", NO_JOB),
+            tries=record.get("tries", 0),
         )
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from orchestrator.core.drift import (
     Baseline,
-    Comparison,
     KnownStack,
+    StackComparison,
     SweepOrder,
     candidates,
     compare_listed,
@@ -167,8 +167,8 @@ def drift(*deviations: Deviation, updated: str = "", job: JobId = JOB, depth: in
     return Drift(TENANT, deviations, since=100.0, depth=depth, job=job, updated=updated)
 
 
-def found(*deviations: Deviation, depth: int = Depth.LISTS, updated: str = "") -> Comparison:
-    return Comparison(TENANT, deviations, depth, JOB, updated)
+def found(*deviations: Deviation, depth: int = Depth.LISTS, updated: str = "") -> StackComparison:
+    return StackComparison(TENANT, deviations, depth, JOB, updated)
 
 
 def test_drift_that_comes_and_goes_keeps_its_beginning() -> None:

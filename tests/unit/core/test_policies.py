@@ -69,7 +69,7 @@ def test_no_reserved_mapping_becomes_a_parameter_of_the_stack() -> None:
     made = job(params=params)
 
     assert request(made, template(), {}, RENDER).parameters == {"name": "x"}
-    assert policies_of(made) == Policies(None, OnFailure.HOLD, 2)
+    assert policies_of(made.params) == Policies(None, OnFailure.HOLD, 2)
 
 
 def test_heat_is_not_asked_with_a_policy_that_cannot_be_used() -> None:
@@ -81,7 +81,7 @@ def test_heat_is_not_asked_with_a_policy_that_cannot_be_used() -> None:
 
 
 def test_the_policy_of_a_job_whose_mapping_reads_an_output_is_the_default() -> None:
-    assert policies_of(job(params=[Param("heat_retries", OutputOf(network(), "id"))])) == Policies()
+    assert policies_of([Param("heat_retries", OutputOf(network(), "id"))]) == Policies()
 
 
 YAML = """\

@@ -212,12 +212,13 @@ class System:
     # What there is ----------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Json]:
-        """Every key but the configs and the leader's, with its value."""
+        """Every key but the configs, the templates' and the leader's, with its value."""
         listed = self.store.list("/")[1]
         ours = [
             kv
             for kv in listed
-            if not kv.key.startswith(self.keys.config) and kv.key != self.keys.leader
+            if not kv.key.startswith((self.keys.config, self.keys.revisions))
+            and kv.key != self.keys.leader
         ]
         return {kv.key: json.loads(kv.value) for kv in ours}
 

@@ -87,7 +87,7 @@ A, B, C, D = NODES
 
 
 @given(histories)
-@settings(max_examples=120 * TIMES)
+@settings(max_examples=60 * TIMES)
 @example([("put", A, ["b"], []), ("put", B, ["a"], [])])
 @example([("put", A, ["b"], []), ("put", B, [], ["a"])])
 @example(
@@ -169,7 +169,7 @@ FAILED_WHILE_BUILT: list[tuple[Any, ...]] = [
 
 
 @given(histories)
-@settings(max_examples=80 * TIMES)
+@settings(max_examples=50 * TIMES)
 @example(SIBLINGS)
 @example(REFUSED_WHILE_BUILT)
 @example(FAILED_WHILE_BUILT)
@@ -182,7 +182,7 @@ def test_the_same_holds_when_everything_fails(history: list[tuple[Any, ...]]) ->
 
 
 @given(histories)
-@settings(max_examples=80 * TIMES)
+@settings(max_examples=50 * TIMES)
 def test_nothing_is_left_of_what_is_removed(history: list[tuple[Any, ...]]) -> None:
     bench = after(history)
     bench.quiet()
@@ -195,7 +195,7 @@ def test_nothing_is_left_of_what_is_removed(history: list[tuple[Any, ...]]) -> N
 
 
 @given(histories)
-@settings(max_examples=60 * TIMES)
+@settings(max_examples=40 * TIMES)
 @example([("put", C, ["a"], ["b"]), ("put", A, ["a"], []), ("put", B, [], ["d"])])
 @example([("put", A, ["a", "c"], []), ("put", D, ["b"], []), ("put", B, ["a", "d"], [])])
 @example([("put", A, ["a", "c"], []), ("put", D, ["b"], []), ("put", B, ["d", "a"], [])])
@@ -262,7 +262,7 @@ peaceful = st.lists(
 
 
 @given(peaceful)
-@settings(max_examples=120 * TIMES)
+@settings(max_examples=60 * TIMES)
 def test_where_nothing_goes_wrong_nothing_fails(history: list[tuple[Any, ...]]) -> None:
     """Every job finds the outputs that it needs, whatever was restarted or written in between."""
     bench = after(
