@@ -54,6 +54,8 @@ class Sweeping:
         self._interval, self._clock = interval, clock
         self._due: dict[str, float] = {}
         """When each tenant is due, by the monotonic clock."""
+        self._swept: set[str] = set()
+        """The tenants that may have a record of a sweep."""
         self._asked: dict[str, SweepAsked] = {}
         """What persons ask for, by the name of the request."""
 
@@ -63,7 +65,9 @@ class Sweeping:
         if not self._interval:
             return
         _, swept = self._store.list(self._keys.sweeps)
-        self._plan(self._last(swept))
+        last = self._last(swept)
+        self._swept.update(last)
+        self._plan(last)
         step = min(max(self._interval / _STEPS, _SOONEST), _LATEST)
         self._timers.every(step, self._send_due)
 
@@ -86,9 +90,10 @@ class Sweeping:
         tenants = {
             stack.tenant for stack in self._world.stacks.values() if stack.live
         }
-        for tenant in {*last, *self._due} - tenants:
+        for tenant in self._swept - tenants:
             key = self._keys.sweep(tenant)
             self._leadership.commit(effects.forget_sweep(key))
+        self._swept &= tenants
         self._due = {
             tenant: self._due.get(tenant)
             or now + self._pause(tenant, wall, last.get(tenant))
@@ -128,6 +133,7 @@ class Sweeping:
                 refs[stack.tenant].append(ref)
         for tenant in sorted(tenants):
             listed = refs[tenant]
+            self._swept.add(tenant)
             for start in range(0, max(len(listed), 1), MOST_RESOURCES):
                 part = tuple(listed[start : start + MOST_RESOURCES])
                 yield SweepOrder(tenant, part, asked)

@@ -25,6 +25,17 @@ def change(kind: ChangeKind, *, created: int = 3, value: bytes | None = b"{}") -
             "Heat has taken the request, stack ?, overdue",
         ),
         (ChangeKind.RUN, {"step": "sleeping"}, "step sleeping"),
+        (
+            ChangeKind.DRIFT,
+            {"deviations": [{"kind": "status"}, {"kind": "updated"}, {"kind": "updated"}]},
+            "has drifted: status, updated",
+        ),
+        (
+            ChangeKind.DRIFT,
+            {"deviations": [{"kind": "status"}], "accepted": True},
+            "has drifted: status; a person accepts it",
+        ),
+        (ChangeKind.DRIFT, {"deviations": [], "gone": True}, "has not drifted any more"),
         (ChangeKind.RETRY, {"force": True}, "a person asks for another try, with force"),
         (ChangeKind.RETRY, {"gone": "t1"}, "a person says that project t1 is gone"),
         (ChangeKind.RETRY, {"why": "repaired"}, "a person asks for another try (repaired)"),
