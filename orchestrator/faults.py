@@ -24,7 +24,7 @@ POINTS = {
         "outputs were read that others were built from, nobody is decided"
     ),
     "bridge-after-follow": (
-        "one job follows a changed output, the others are not made yet"
+        "the job of a user of a changed output is written, nothing is sent"
     ),
     "bridge-after-cascade": "a dependent was failed, the others not yet",
     "bridge-before-clean": "the stack and the config are gone, the records are there",

@@ -33,7 +33,8 @@ settings.load_profile("orchestrator")
 @pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
     """A command that a test calls in this process sets up logging, and the next test reads logs."""
-    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    known = [logging.root, *logging.root.manager.loggerDict.values()]
+    loggers = [one for one in known if isinstance(one, logging.Logger)]
     before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
     yield
     for logger, level, handlers in before:

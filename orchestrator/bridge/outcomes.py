@@ -19,7 +19,9 @@ from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.world import Stack, World
 from ..events import EventName, count
+from ..metrics.shapes import FailureCause
 from .leader import Leadership
+from .metrics import Metrics, failure_cause
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Outcomes:
     :param dropped: called with each job that is over without a worker: it may have been sent
         already.
     :param later: ``later(seconds, ref)``: decide *ref* again after a while.
+    :param not_run: told of each job that failed without running, and why in a word.
     """
 
     def __init__(
@@ -57,8 +60,13 @@ class Outcomes:
         dropped: Callable[[Job], None],
         later: Later,
         as_string: bool,
+        metrics: Metrics | None = None,
+        not_run: Callable[[JobId, Ref, str], None] | None = None,
     ) -> None:
-        self.world = world
+        self.world, self.metrics = world, metrics or Metrics()
+        self._not_run = not_run
+        self._overdue: set[JobId] = set()
+        """Jobs whose time is over, and whose end is not written yet."""
         self._keys, self._leadership = keys, leadership
         self._ready, self._dropped, self._later = ready, dropped, later
         self._as_string = as_string
@@ -80,6 +88,7 @@ class Outcomes:
         job, handled = world.graph.jobs.get(job_id), world.handled.get(ref)
         self._note_stack(ref, action, run, job.tenant if job else "")
         version = _version(job, handled)
+        self._count(job_id, ref, run)
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
         failed = (
@@ -99,6 +108,20 @@ class Outcomes:
         elif action is Action.DELETE and ref not in world.wanted:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
+
+    def _count(self, job: JobId, ref: Ref, run: Run) -> None:
+        """Count how a job ended."""
+        handled, tenant = self.world.handled.get(ref), ""
+        if handled is not None:
+            tenant = handled.tenant
+        overdue = job in self._overdue
+        self._overdue.discard(job)
+        cause = failure_cause(ref, run, overdue=overdue)
+        self.metrics.note_outcome(ref.type, tenant, cause)
+
+    def note_overdue(self, job: JobId) -> None:
+        """The time of a job is over: a worker is to end it."""
+        self._overdue.add(job)
 
     def _note_stack(
         self, ref: Ref, action: Action, run: Run, tenant: str
@@ -276,6 +299,7 @@ class Outcomes:
     def dropped(self, job: Job) -> None:
         """A job is over without a worker."""
         self._doomed.pop(job.id, None)
+        self._overdue.discard(job.id)
         self.world.is_over(job)
         self._dropped(job)
 
@@ -328,6 +352,7 @@ class Outcomes:
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
+        self._count_not_run(job, given_up=cause == job.id)
         _tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)
@@ -339,6 +364,14 @@ class Outcomes:
         self._release(over, failed)
         self.world.touch(job.ref)
         return True
+
+    def _count_not_run(self, job: Job, *, given_up: bool) -> None:
+        reason = FailureCause.DEPENDENCY
+        if given_up:
+            reason = FailureCause.WORKERS
+        self.metrics.note_outcome(job.ref.type, job.tenant, reason)
+        if self._not_run is not None:
+            self._not_run(job.id, job.ref, reason.value)
 
 
 def _tell_not_run(job: Job, failed: Failed) -> None:

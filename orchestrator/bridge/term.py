@@ -6,24 +6,27 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
 from ..core.facts import Entry, TemplateChanged
+from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .change_times import ChangeTimes
+from .comparing import Comparing
 from .dispatching import SUPERVISION, Dispatcher
-from .drifting import Drifts
 from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
+from .metrics import Metrics
 from .outcomes import Outcomes
 from .outputs import OutputsRead
 from .probing import Probing
@@ -31,9 +34,12 @@ from .reconciling import Reconciler
 from .requests import Requests
 from .revisions import TemplateRevisions
 from .running import Running
-from .sweeping import Sweeping
 from .timers import Timers
 from .timing import Timing
+from .tracing import BridgeTraces
+
+if TYPE_CHECKING:
+    from ..tracing.spans import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +83,8 @@ class Term:
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
         listen: Callable[[Watch], EventInbox] = WatchInbox,
+        metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.
@@ -84,24 +92,44 @@ class Term:
         self._store, self._keys, self._leadership = store, keys, leadership
         self._types, self._timing = types, timing
         self._clock, self._listen = clock, listen
-        self._timers = Timers(clock)
+        self._timers, self._metrics = Timers(clock), metrics or Metrics()
         self.world, self._revision = loaded.world, loaded.revision
+        self._as_string, self._chance = as_string, chance
+        self._send_by(broker, tracer)
+        self._decide()
+        self._join()
+        self._stepped = clock.monotonic()
+        self._dispatcher.begin()
+        self._resume(loaded.runs)
+
+    def _send_by(self, broker: QueueDoor, tracer: Tracer | None) -> None:
+        """Make those that send, and that time what is on its way."""
+        timing, traces, passed = self._timing, None, None
+        if tracer is not None:
+            traces = BridgeTraces(tracer, self.world, self._keys)
+            passed = traces.passed
+        self._times = ChangeTimes(self._metrics, self._clock, traces)
         self._dispatcher = Dispatcher(
             broker,
             self._timers.after,
             poll_interval=timing.poll_interval,
             tenant_limit=timing.tenant_requests,
             total_limit=timing.total_requests,
-            clock=clock,
-            chance=chance,
+            clock=self._clock,
+            chance=self._chance,
+            metrics=self._metrics,
+            passed=passed,
         )
-        self._as_string, self._chance = as_string, chance
-        self._decide()
-        self._join()
-        self._compare()
-        self._stepped = clock.monotonic()
-        self._dispatcher.begin()
-        self._resume(loaded.runs)
+        self._comparing = Comparing(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            dispatcher=self._dispatcher,
+            timers=self._timers,
+            interval=timing.drift_interval,
+            clock=self._clock,
+        )
 
     def _decide(self) -> None:
         """Make those that decide and act."""
@@ -109,10 +137,12 @@ class Term:
             self.world,
             self._keys,
             self._leadership,
-            ready=self._dispatcher.submit,
-            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            ready=self._release,
+            dropped=self._dropped,
+            not_run=self._times.ended,
             later=self._later,
             as_string=self._as_string,
+            metrics=self._metrics,
         )
         self._reconciler = Reconciler(
             self.world,
@@ -126,7 +156,16 @@ class Term:
             brake=self._timing.brake,
             clock=self._clock,
             chance=self._chance,
+            times=self._times,
         )
+
+    def _release(self, job: Job) -> None:
+        self._times.released(job)
+        self._dispatcher.release(job)
+
+    def _dropped(self, job: Job) -> None:
+        self._dispatcher.forget(job.id, job.tenant)
+        self._times.dropped(job.id)
 
     def _join(self) -> None:
         """Make those that events are given to."""
@@ -161,6 +200,7 @@ class Term:
             stopwatch=self._stopwatch,
             timing=self._timing,
             clock=self._clock,
+            times=self._times,
         )
         self._revisions = TemplateRevisions(
             self.world,
@@ -178,20 +218,6 @@ class Term:
             timers=self._timers,
         )
 
-    def _compare(self) -> None:
-        """Make those that have stacks compared with Heat."""
-        self._drifts = Drifts(self.world, self._keys, self._leadership)
-        self._sweeping = Sweeping(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            dispatcher=self._dispatcher,
-            timers=self._timers,
-            interval=self._timing.drift_interval,
-            clock=self._clock,
-        )
-
     def _resume(self, runs: list[KeyValue]) -> None:
         """Carry on with the jobs as they stand."""
         under_way = {self._keys.run_job(kv.key) for kv in runs}
@@ -203,13 +229,8 @@ class Term:
         # one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
-        keys = self._keys
-        for folder in (
-            keys.retries,
-            keys.polls,
-            keys.sweeps_asked,
-            keys.drift,
-        ):
+        others = (self._keys.retries, self._keys.polls)
+        for folder in (*others, *self._comparing.folders):
             _, found = self._store.list(folder, revision=self._revision)
             for kv in found:
                 self._note(kv)
@@ -242,23 +263,15 @@ class Term:
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
         keys = self._keys
-        folders = [
-            *keys.config_folders,
-            keys.runs,
-            keys.built,
-            keys.retries,
-            keys.schema_reload,
-            keys.polls,
-            keys.sweeps_asked,
-            keys.drift,
-        ]
-        watch = self._store.watch(folders, self._revision + 1)
+        ours = (keys.runs, keys.built, keys.retries, keys.schema_reload)
+        others = (*keys.config_folders, keys.polls, *self._comparing.folders)
+        watch = self._store.watch([*ours, *others], self._revision + 1)
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
-        self._sweeping.begin()
+        self._comparing.begin()
         self._revisions.begin()
         return watch
 
@@ -270,6 +283,7 @@ class Term:
             self.sizes(),
             self._dispatcher.wait,
             self._dispatcher.outage.reason,
+            self._times.oldest,
         )
         health.tell("deletions", self._reconciler.brake.note())
 
@@ -291,9 +305,10 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
+            "outdated": len(world.lagging),
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
-            **self._drifts.sizes,
+            **self._comparing.sizes,
             **self._dispatcher.sizes(),
         }
 
@@ -341,13 +356,11 @@ class Term:
         elif key.startswith(keys.runs):
             self._running.note(entry)
         elif key.startswith(keys.built):
-            loading.take_in_built(self.world, keys, entry)
+            self._outputs.note(entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
-        elif key.startswith(keys.sweeps_asked):
-            self._sweeping.note(key, value)
-        elif key.startswith(keys.drift):
-            self._drifts.note(key, value, entry.revision)
+        elif key.startswith(self._comparing.folders):
+            self._comparing.note(entry)
         elif value is None:
             return
         elif key.startswith(keys.retries):
@@ -358,6 +371,7 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
+            self._times.note(fact, self.world.dirty, now)
             if isinstance(fact, TemplateChanged):
                 self._template_changed(fact.id)
 

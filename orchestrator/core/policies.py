@@ -47,7 +47,8 @@ class OnFailure(StrEnum):
     REPAIR = "repair"
     """Update it: Heat repairs what failed."""
     REPLACE = "replace"
-    """Delete it and create it anew, unless other stacks stand on it."""
+    """Delete it and create it anew, unless other stacks stand on it that are not rebuilt after
+    it."""
     HOLD = "hold"
     """Leave it as it is until an operator asks for another try."""
 

@@ -58,8 +58,6 @@ class Overview:
     stale: Standings = ()
     unconfirmed: Standings = ()
     broken: Standings = ()
-    restless: Standings = ()
-    """Held, because outputs go round in a circle and do not settle."""
     outdated: Standings = ()
     """Complete, and built from something else than there is now."""
     lost: Standings = ()
@@ -94,6 +92,11 @@ class Overview:
         )
 
     @property
+    def restless(self) -> Standings:
+        """Held, because outputs go round in a circle and do not settle."""
+        return tuple(filter(_is_restless, self.outdated))
+
+    @property
     def _schemas_refused(self) -> bool:
         return self.schema_trouble is not None and self.schema_trouble.refused
 
@@ -120,7 +123,6 @@ def overview(snapshot: Snapshot) -> Overview:
         stale=of(Phase.STALE),
         unconfirmed=of(Phase.UNCONFIRMED),
         broken=of(Phase.BROKEN),
-        restless=_restless(standings),
         outdated=_outdated(standings),
         lost=of(Phase.LOST),
         drifted=_drifted(snapshot),
@@ -147,10 +149,6 @@ def _views(progress: Progress, standings: Iterable[Standing]) -> list[JobView]:
 
 def _outdated(standings: Sequence[Standing]) -> Standings:
     return tuple(one for one in standings if one.outdated)
-
-
-def _restless(standings: Sequence[Standing]) -> Standings:
-    return tuple(filter(_is_restless, standings))
 
 
 def _is_restless(standing: Standing) -> bool:

@@ -19,6 +19,7 @@ from orchestrator.errors import (
     StackBusy,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .ending import finish, try_again
@@ -52,6 +53,7 @@ def record(
             return
     faults.reach("worker-before-end")
     if is_unresolved(work.run, verdict):
+        count(EventName.OUTPUT_UNRESOLVED)
         log.info(
             "Heat could not compute an output, polling again",
             extra={"event": "output_unresolved", "job": work.job.id},
@@ -70,6 +72,7 @@ def record(
 
 
 def _request_lost(context: WorkerContext, work: Work, why: str) -> None:
+    count(EventName.REQUEST_LOST)
     fields = {"event": "request_lost", "job": work.job.id, "reason": why}
     log.warning("Heat dropped the request", extra=fields)
     try_again(context, work, StackBusy(f"{why}; asking again"))

@@ -22,6 +22,7 @@ from orchestrator.core.records import (
     SweepAsked,
 )
 from orchestrator.core.refs import JobId, Ref
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 
@@ -198,6 +199,7 @@ def _readable(kv: KeyValue | None, parse: Callable[[bytes], T]) -> T | None:
     try:
         return parse(kv.value)
     except records.UNREADABLE as error:
+        count(EventName.RECORD_UNREADABLE)
         fields = {
             "event": "record_unreadable",
             "record": kv.key,

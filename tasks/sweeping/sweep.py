@@ -10,6 +10,7 @@ from orchestrator.core.drift import SweepOrder
 from orchestrator.core.records import Sweep
 from orchestrator.core.refs import Json
 from orchestrator.errors import HeatRefused, StoreUnavailable, TemporaryError
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from . import listing, writing
@@ -68,6 +69,7 @@ def _failed(
 ) -> None:
     """Heat did not answer. What was found before stays."""
     tenant = ground.order.tenant
+    count(EventName.SWEEP_FAILED)
     fields = {"event": "sweep_failed", "tenant": tenant, "reason": str(error)}
     log.warning("Stacks not compared with Heat", extra=fields)
     at = round(context.clock.now(), 3)

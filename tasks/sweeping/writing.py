@@ -13,6 +13,7 @@ from orchestrator.core.effects import DriftBasis
 from orchestrator.core.records import Drift, Sweep
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .reading import SweepGround
@@ -87,6 +88,7 @@ def _tell(change: _Change) -> None:
     before, after = change.before, change.after
     shown = before is not None and before.shown
     if after is not None and after.shown:
+        count(EventName.DRIFT_FOUND)
         fields = {
             "event": "drift_found",
             "resource": str(change.ref),
@@ -96,6 +98,7 @@ def _tell(change: _Change) -> None:
         }
         log.warning("Stack differs from what was built", extra=fields)
     elif shown:
+        count(EventName.DRIFT_GONE)
         fields = {"event": "drift_gone", "resource": str(change.ref)}
         log.info("Stack is as it was built again", extra=fields)
 

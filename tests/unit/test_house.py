@@ -137,8 +137,8 @@ READS_JSON = {
     "orchestrator/core/jobs.py",  # the job record, in Job.from_json
     "orchestrator/core/documents.py",  # documents of users, with the standard's rules
     "orchestrator/core/checks/hot/parameters.py",  # a parameter of Heat's type json
+    "orchestrator/clients/heat/shared_tokens.py",  # memory that our own processes share
     "orchestrator/clients/heat_types.py",  # a file of the package
-    "orchestrator/clients/heat/shared_tokens.py",  # memory of our own processes
     "orchestrator/clients/rendering_process.py",  # the pipe between our own two processes
     "orchestrator/history/database/retention.py",  # the historian's own table
 }

@@ -35,7 +35,7 @@ from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
 from .shared_tokens import NOT_SHARED, SharedTokens
-from .wire import Line, Wire
+from .wire import Line, RequestObserver, Wire, observed
 
 T = TypeVar("T")
 
@@ -56,6 +56,7 @@ class Heat(Inspecting):
         folder: str = "",
         clock: Clock = CLOCK,
         shared: SharedTokens = NOT_SHARED,
+        observe: RequestObserver | None = None,
     ) -> None:
         """
         :param timeout: seconds without a byte, after which Heat or Keystone count as silent.
@@ -64,8 +65,10 @@ class Heat(Inspecting):
         :param logins: what is known of logins; default: this process alone.
         :param folder: where tenants have credentials of their own (``<tenant>.yaml``), if any do.
         :param shared: tokens of all processes of a worker.
+        :param observe: told of each request to Heat: method, status (0: no answer) and seconds.
         """
         self._connections = Connections(timeout, clock)
+        self._send = observed(self._connections.exchange, clock, observe)
         self._deadline = max(deadline, timeout)
         logins = logins or Logins(clock=clock)
         self._cloud = Cloud(self._connections, logins, shared, folder)
@@ -354,13 +357,8 @@ class Heat(Inspecting):
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        answer = self._connections.exchange(
-            method,
-            line.url + path,
-            headers,
-            data,
-            line.access.credentials.trust,
-        )
+        trust = line.access.credentials.trust
+        answer = self._send(method, line.url + path, headers, data, trust)
         if answer.status < 300 or not line.token.value:
             return answer
         return answer.without([line.token.value])

@@ -75,12 +75,15 @@ def _replaces_failed(job: Job) -> bool:
 
 
 def _users(world: World, ref: Ref) -> str:
-    """The resources that stand on a stack and stay there, for people; empty: there are none.
+    """The resources that stand on a stack, stay there and are not rebuilt after it, for people;
+    empty: there are none.
 
     Nobody joins them while the job is unfinished: whoever refers to its resource waits for it.
     """
     users = [
-        user for user in world.referrers(ref) if not leaves(world, user, ref)
+        user
+        for user in world.referrers(ref)
+        if not leaves(world, user, ref) and not world.follows(user, ref)
     ]
     if not users:
         return ""

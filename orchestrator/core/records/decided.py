@@ -10,9 +10,11 @@ from typing import Any
 
 from ..documents import canonical
 from ..jobs import Action
+from ..mapping.evaluate import OutputOf
 from ..refs import JobId, Json, Ref
 from ..resources import Wanted, parsed
 from ..texts import cut
+from .built import from_list, listed
 
 NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
@@ -71,6 +73,9 @@ class Handled:
     followed: int = 0
     """Along a circle of outputs: how many jobs in a row, up to this one, were made only because an
     output had changed."""
+    expected: Mapping[OutputOf, str] = field(default_factory=dict)
+    """The outputs whose change is the only reason for the job, each with the digest of its value.
+    Nobody is updated twice for one value, whatever the worker reads."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -125,12 +130,13 @@ class Handled:
             asked=self.asked,
             used_by=self.used_by,
             followed=self.followed,
+            expected=listed(self.expected),
         )
         return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record = json.loads(text)
+        record = dict(json.loads(text))
         given = record.get
         return cls(
             version=record["version"],
@@ -154,6 +160,7 @@ class Handled:
             asked=given("asked", False),
             used_by=given("used_by", ""),
             followed=given("followed", 0),
+            expected=from_list(given("expected", None)),
         )
 
 

@@ -9,6 +9,7 @@ from ...errors import MappingError
 from ..jobs import Action, Job, job_action
 from ..mapping.bounds import Budget
 from ..mapping.evaluate import Missing, OutputOf, Scope
+from ..policies import Follow
 from ..properties import NO_PROPERTIES, Properties
 from ..records import Cause, Step
 from ..refs import Json, Ref
@@ -149,6 +150,7 @@ class Answers(Contents):
                 self.reported,
                 self.held,
                 self.failed,
+                self.built_from,
             )
         )
 
@@ -175,6 +177,15 @@ class Answers(Contents):
         """Whether stacks were built from outputs of this one's."""
         return any(True for _ in self._readers[ref])
 
+    def follows(self, user: Ref, ref: Ref) -> bool:
+        """Whether a stack is rebuilt by itself when an output of another one changes."""
+        built, handled = self.built_from.get(user), self.handled.get(user)
+        if built is None or handled is None or built.job != handled.job:
+            return False
+        if (built.follow or self.follow) is not Follow.AUTO:
+            return False
+        return any(output.ref == ref for output in built.reads)
+
     def changed_outputs(self, ref: Ref) -> tuple[OutputOf, ...]:
         """The outputs of others that the stack was built from and that have another value now.
 
@@ -188,8 +199,15 @@ class Answers(Contents):
             return ()
         changed = built.changed(lambda other: self.outputs.get(other, {}))
         return tuple(
-            output for output in changed if self.is_settled(output.ref)
+            output
+            for output in changed
+            if self.is_settled(output.ref)
+            and handled.expected.get(output) != self.digest_of(output)
         )
+
+    def digest_of(self, output: OutputOf) -> str:
+        """The digest of an output as it is now; empty when it is not known."""
+        return self.outputs.get(output.ref, {}).get(output.key, "")
 
     def is_settled(self, ref: Ref) -> bool:
         """Whether the resource has a stack, complete and with no job under way."""

@@ -15,6 +15,7 @@ from orchestrator.cli.planning.edits import NONE, Edits
 from orchestrator.cli.planning.making import MadePlan, PlanGround, make
 from orchestrator.core import records
 from orchestrator.core.forecast.plans import Change, What
+from orchestrator.core.policies import Follow
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.removals import BrakeLimits
 from orchestrator.errors import InvalidInput
@@ -43,10 +44,9 @@ METHODS: Mapping[What, tuple[str, ...]] = {
 class Planned(Bench):
     """A bench whose configs are written by plans."""
 
-    def plan(self, edits: Edits = NONE) -> MadePlan:
-        ground = PlanGround(
-            self.store, self.keys, factories.templates(), BrakeLimits(), PlainRenderer().render
-        )
+    def plan(self, edits: Edits = NONE, follow: Follow = Follow.AUTO) -> MadePlan:
+        templates, render = factories.templates(), PlainRenderer().render
+        ground = PlanGround(self.store, self.keys, templates, BrakeLimits(), render, follow)
         before = self.store.revision
         made = make(ground, edits)
         assert self.store.revision == before, "planning writes nothing"
@@ -205,6 +205,35 @@ def test_a_version_that_cannot_become_a_job_is_refused_in_the_plan(bench: Planne
     assert change(made, N1).what is What.REFUSED
     assert "tenant_id should be the id" in change(made, N1).because
     assert bench.carry_out(made) == []
+
+
+def fail(bench: Planned, ref: Ref, policy: str) -> None:
+    """The last job on a network left its stack in a failed state, and its template has a policy."""
+    mappings = {"name": "Pname", "heat_on_failure": f"C{policy}"}
+    template = {"id": "network", "template_file": factories.HOT, "parameter_mappings": mappings}
+    bench.store.put(bench.keys.template("network"), json.dumps({"body": template}))
+    record = records.StackRecord.of(ref, factories.TENANT, "UPDATE_FAILED", reason="no host")
+    bench.store.put(bench.keys.below(bench.keys.stacks, ref), record.to_json())
+
+
+@pytest.mark.parametrize(
+    ("ref", "policy", "follow", "what", "unknown"),
+    [
+        pytest.param(N2, "repair", Follow.REPORT, What.UPDATE, False, id="repaired"),
+        pytest.param(N2, "replace", Follow.REPORT, What.REPLACE, False, id="replaced"),
+        pytest.param(N1, "replace", Follow.REPORT, What.UPDATE, True, id="not under its ports"),
+        pytest.param(N1, "replace", Follow.AUTO, What.REPLACE, False, id="its ports follow it"),
+        pytest.param(N2, "hold", Follow.AUTO, What.UPDATE, True, id="held"),
+    ],
+)
+def test_what_becomes_of_a_failed_stack_is_told(
+    bench: Planned, ref: Ref, policy: str, follow: Follow, what: What, unknown: bool
+) -> None:
+    fail(bench, ref, policy)
+    told = change(bench.plan(Edits({ref: body(ref, name="new")}), follow), ref)
+
+    assert told.what is what
+    assert any("left the stack in UPDATE_FAILED" in one for one in told.unknown) == unknown
 
 
 def test_another_tenant_is_a_move_of_two_requests(bench: Planned) -> None:

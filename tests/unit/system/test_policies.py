@@ -15,7 +15,7 @@ from orchestrator.errors import BuildFailed, TemporaryError
 
 from tests.factories import HOT, TENANT, network, port
 
-from .driver import System, WorkerDied, complete
+from .driver import System, WorkerDied
 
 N1, P1 = network("n1"), port("p1")
 CREATED, CREATE_FAILED = ("CREATE_COMPLETED", 1), ("CREATE_FAILED", 1)
@@ -32,7 +32,8 @@ class FailingHeat:
         if stack.name == "network_n1" and stack.action != "DELETE" and self.times > 0:
             self.times -= 1
             return {"status": "FAILED", "reason": WHY}
-        return complete(stack)
+        # Another stack has another id.
+        return {"outputs": [{"output_key": "id", "output_value": stack.id, "description": ""}]}
 
 
 @pytest.fixture
@@ -46,11 +47,11 @@ def system(heat: FailingHeat) -> Iterator[System]:
         yield running
 
 
-def say(system: System, **mappings: Json) -> None:
-    """The network's template says this from now on."""
+def say(system: System, name: str = "network", **mappings: Json) -> None:
+    """The template of that name says this from now on."""
     listed = {"name": "Pname", **mappings}
-    body = {"id": "network", "template_file": HOT, "parameter_mappings": listed}
-    system.store.put(system.keys.template("network"), json.dumps({"body": body}))
+    body = {"id": name, "template_file": HOT, "parameter_mappings": listed}
+    system.store.put(system.keys.template(name), json.dumps({"body": body}))
 
 
 def retry(system: System, *, force: bool = False) -> None:
@@ -282,9 +283,13 @@ def test_the_next_version_replaces_a_stack_that_failed(system: System, heat: Fai
     assert methods(system) == ["create", "delete", "create"]
 
 
-def fails_under_a_port(system: System, heat: FailingHeat) -> None:
-    """A network with a port on it; the network's second version fails."""
+def fails_under_a_port(system: System, heat: FailingHeat, rebuild: str = "report") -> None:
+    """A network with a port on it; the network's second version fails.
+
+    :param rebuild: what the port's template says about outputs that change.
+    """
     say(system, heat_on_failure="Creplace")
+    say(system, "port", network="Mnetwork:network_id:id", heat_rebuild=f"C{rebuild}")
     system.put(N1)
     system.put(P1, network_id="n1")
     system.until(lambda: system.reported(n1=CREATED, p1=CREATED) and system.idle())
@@ -307,6 +312,26 @@ def test_a_stack_that_others_stand_on_is_not_replaced(system: System, heat: Fail
     retry(system, force=True)
     ends(system, "MODIFY_COMPLETED", 3)
     assert methods(system) == ["create", "update", "update"]
+
+
+def test_a_stack_is_replaced_under_others_that_are_rebuilt_after_it(
+    system: System, heat: FailingHeat
+) -> None:
+    fails_under_a_port(system, heat, "auto")
+    before = len(system.asked())
+    system.put(N1, 3)
+    system.until(
+        lambda: (
+            system.reported(n1=("MODIFY_COMPLETED", 3), p1=("MODIFY_COMPLETED", 1))
+            and system.idle()
+        )
+    )
+
+    assert system.asked()[before:] == [
+        ("delete", "network_n1"),
+        ("create", "network_n1"),
+        ("update", "port_p1"),
+    ]
 
 
 def test_a_stack_is_replaced_once_nobody_stands_on_it_any_more(
