@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from ..core.documents import elements
 from ..core.refs import Json, Ref
 from .changes import ChangeKind, HistoryChange
 
@@ -53,6 +54,7 @@ _GONE = {
     ChangeKind.BUILT: "record of what the stack is built from removed",
     ChangeKind.MONITORING: "monitoring record removed",
     ChangeKind.RETRY: "request dealt with",
+    ChangeKind.DRIFT: "no drift any more",
 }
 
 
@@ -68,6 +70,20 @@ def _handled(document: Document) -> str:
     if job := document.get("job"):
         return f"version {version} became job {job}"
     return f"version {version} was refused"
+
+
+def _drift(document: Document) -> str:
+    kinds = dict.fromkeys(
+        str(one.get("kind"))
+        for one in elements(document.get("deviations"))
+        if isinstance(one, dict)
+    )
+    told = f"has drifted: {', '.join(kinds)}"
+    if document.get("gone"):
+        return "has not drifted any more"
+    if document.get("accepted"):
+        return f"{told}; a person accepts it"
+    return told
 
 
 def _held(document: Document) -> str:
@@ -179,6 +195,7 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.CONFIG: _config,
     ChangeKind.HANDLED: _handled,
     ChangeKind.HELD: _held,
+    ChangeKind.DRIFT: _drift,
     ChangeKind.RUN: _run,
     ChangeKind.JOB_STATE: lambda _: "job state written",
     ChangeKind.STACK: _stack,

@@ -26,6 +26,17 @@ def change(kind: ChangeKind, *, created: int = 3, value: bytes | None = b"{}") -
         ),
         (ChangeKind.RUN, {"step": "sleeping"}, "step sleeping"),
         (
+            ChangeKind.DRIFT,
+            {"deviations": [{"kind": "status"}, {"kind": "updated"}, {"kind": "updated"}]},
+            "has drifted: status, updated",
+        ),
+        (
+            ChangeKind.DRIFT,
+            {"deviations": [{"kind": "status"}], "accepted": True},
+            "has drifted: status; a person accepts it",
+        ),
+        (ChangeKind.DRIFT, {"deviations": [], "gone": True}, "has not drifted any more"),
+        (
             ChangeKind.RUN,
             {
                 "step": "retry",
