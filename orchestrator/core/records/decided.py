@@ -14,7 +14,7 @@ from ..mapping.evaluate import OutputOf
 from ..refs import JobId, Json, Ref
 from ..resources import Wanted, parsed
 from ..texts import cut
-from .built import from_list, listed
+from .built import listed
 
 NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
@@ -136,8 +136,8 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record = dict(json.loads(text))
-        given = record.get
+        record: dict[str, Any] = dict(json.loads(text))
+        plain = {name: record[name] for name in _PLAIN if name in record}
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -146,22 +146,27 @@ class Handled:
             tenant=intern(record["tenant_id"]),
             references=_references(record) or _NONE,
             body=record["body"],
-            replaced=given("replaced") or _NONE,
-            outlived=tuple(given("outlived", ())),
-            stands_on=frozenset(_refs(given("stands_on", ()))),
-            revision=given("revision", 0),
-            digest=given("digest", ""),
-            rewritten=given("rewritten", False),
-            sent=given("sent", record["job"]),
-            built=given("built", False),
-            uncertain=given("uncertain", "digest" not in record),
-            force=given("force", False),
-            stack=given("stack", ""),
-            asked=given("asked", False),
-            used_by=given("used_by", ""),
-            followed=given("followed", 0),
-            expected=from_list(given("expected", None)),
+            replaced=record.get("replaced") or _NONE,
+            outlived=tuple(record.get("outlived", ())),
+            stands_on=frozenset(_refs(record.get("stands_on", ()))),
+            sent=record.get("sent", record["job"]),
+            uncertain=record.get("uncertain", "digest" not in record),
+            **plain,
         )
+
+
+_PLAIN = (
+    "revision",
+    "digest",
+    "rewritten",
+    "built",
+    "force",
+    "stack",
+    "asked",
+    "used_by",
+    "followed",
+)
+"""The fields of a handled record that are read as they are, where they are there."""
 
 
 def _given(**fields: Json) -> dict[str, Json]:
