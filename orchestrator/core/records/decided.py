@@ -136,7 +136,7 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record = dict(json.loads(text))
+        record: dict[str, Any] = dict(json.loads(text))
         given = record.get
         return cls(
             version=record["version"],
