@@ -65,9 +65,23 @@ def _config(document: Document) -> str:
 
 def _handled(document: Document) -> str:
     version = document.get("version")
+    if follows := _followed(document):
+        return f"version {version} is built again, because {follows} changed"
     if job := document.get("job"):
         return f"version {version} became job {job}"
     return f"version {version} was refused"
+
+
+def _followed(document: Document) -> str:
+    """The outputs whose change is the reason for a job, in words; empty when they are not."""
+    outputs = [
+        f"output {key} of {kind}:{resource_id}"
+        for kind, resource_id, key, _ in document.get("expected") or ()
+    ]
+    more = len(outputs) - 1
+    if more > 0:
+        return f"{outputs[0]} and {more} more"
+    return "".join(outputs)
 
 
 def _held(document: Document) -> str:
