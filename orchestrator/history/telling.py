@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from ..core.documents import elements
 from ..core.refs import Json, Ref
 from .changes import ChangeKind, HistoryChange
 
@@ -72,11 +73,16 @@ def _handled(document: Document) -> str:
     return f"version {version} was refused"
 
 
+_EXPECTED = 4
+"""Type, id, output and digest of an expected output."""
+
+
 def _followed(document: Document) -> str:
     """The outputs whose change is the reason for a job, in words; empty when they are not."""
     outputs = [
-        f"output {key} of {kind}:{resource_id}"
-        for kind, resource_id, key, _ in document.get("expected") or ()
+        f"output {one[2]} of {one[0]}:{one[1]}"
+        for one in elements(document.get("expected"))
+        if isinstance(one, list) and len(one) == _EXPECTED
     ]
     more = len(outputs) - 1
     if more > 0:
