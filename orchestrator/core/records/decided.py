@@ -136,7 +136,7 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record: dict[str, Any] = dict(json.loads(text))
+        record = _object(text)
         given = record.get
         return cls(
             version=record["version"],
@@ -160,8 +160,15 @@ class Handled:
             asked=given("asked", False),
             used_by=given("used_by", ""),
             followed=given("followed", 0),
-            expected=from_list(given("expected", None)),
+            expected=from_list(given("expected")),
         )
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """:raises ValueError: it is no JSON.
+    :raises TypeError: it is no object.
+    """
+    return dict(json.loads(text))
 
 
 def _given(**fields: Json) -> dict[str, Json]:
