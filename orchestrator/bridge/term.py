@@ -308,7 +308,7 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
-            "outdated": len(world.lagging),
+            "outdated": world.left_outdated,
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
             **self._comparing.sizes,

@@ -67,6 +67,8 @@ def _config(document: Document) -> str:
 
 def _handled(document: Document) -> str:
     version = document.get("version")
+    if follows := _followed(document):
+        return f"version {version} is built again, because {follows} changed"
     if job := document.get("job"):
         return f"version {version} became job {job}"
     return f"version {version} was refused"
@@ -84,6 +86,23 @@ def _drift(document: Document) -> str:
     if document.get("accepted"):
         return f"{told}; a person accepts it"
     return told
+
+
+_EXPECTED = 4
+"""Type, id, output and digest of an expected output."""
+
+
+def _followed(document: Document) -> str:
+    """The outputs whose change is the reason for a job, in words; empty when they are not."""
+    outputs = [
+        f"output {one[2]} of {one[0]}:{one[1]}"
+        for one in elements(document.get("expected"))
+        if isinstance(one, list) and len(one) == _EXPECTED
+    ]
+    more = len(outputs) - 1
+    if more > 0:
+        return f"{outputs[0]} and {more} more"
+    return "".join(outputs)
 
 
 def _held(document: Document) -> str:

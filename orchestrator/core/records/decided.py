@@ -136,7 +136,7 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record: dict[str, Any] = dict(json.loads(text))
+        record = _object(text)
         plain = {name: record[name] for name in _PLAIN if name in record}
         return cls(
             version=record["version"],
@@ -151,6 +151,7 @@ class Handled:
             stands_on=frozenset(_refs(record.get("stands_on", ()))),
             sent=record.get("sent", record["job"]),
             uncertain=record.get("uncertain", "digest" not in record),
+            expected=from_list(record.get("expected")),
             **plain,
         )
 
@@ -167,6 +168,13 @@ _PLAIN = (
     "followed",
 )
 """The fields of a handled record that are read as they are, where they are there."""
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """:raises ValueError: it is no JSON.
+    :raises TypeError: it is no object.
+    """
+    return dict(json.loads(text))
 
 
 def _given(**fields: Json) -> dict[str, Json]:
