@@ -21,6 +21,7 @@ from ..events import EventName, count
 from . import loading
 from .auditing import DROPPED_EVERY, Auditing
 from .change_times import ChangeTimes
+from .comparing import Comparing
 from .dispatching import SUPERVISION, Dispatcher
 from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
@@ -120,6 +121,16 @@ class Term:
             chance=self._chance,
             metrics=self._metrics,
             passed=passed,
+        )
+        self._comparing = Comparing(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            dispatcher=self._dispatcher,
+            timers=self._timers,
+            interval=timing.drift_interval,
+            clock=self._clock,
         )
 
     def _decide(self) -> None:
@@ -230,8 +241,9 @@ class Term:
             self._running.note(kv, resumed=True)
         for kv in self._there(self._keys.retries):
             self._requests.note(kv.key, kv.value, kv.revision, resumed=True)
-        for kv in self._there(self._keys.polls):
-            self._note(kv)
+        for folder in (self._keys.polls, *self._comparing.folders):
+            for kv in self._there(folder):
+                self._note(kv)
         count(EventName.TERM_BEGUN)
         fields = {
             "event": "term_begun",
@@ -264,16 +276,14 @@ class Term:
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
         keys = self._keys
-        folders = [
+        ours = (keys.runs, keys.built, keys.retries, keys.pauses)
+        others = (
             *keys.config_folders,
-            keys.runs,
-            keys.built,
-            keys.retries,
-            keys.pauses,
-            keys.schema_reload,
             keys.polls,
-        ]
-        watch = self._store.watch(folders, self._revision + 1)
+            keys.schema_reload,
+            *self._comparing.folders,
+        )
+        watch = self._store.watch([*ours, *others], self._revision + 1)
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
@@ -282,6 +292,7 @@ class Term:
         self._timers.every(DROPPED_EVERY, auditing.drop_oldest)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
+        self._comparing.begin()
         self._revisions.begin()
         return watch
 
@@ -307,7 +318,10 @@ class Term:
         return self._types is not None and self._types.changed
 
     def sizes(self) -> dict[str, int]:
-        """How much there is of what."""
+        """How much there is of what: the kinds of ``orchestrator_world``.
+
+        A new kind is explained in docs/howto/monitoring.md, and may go onto a panel.
+        """
         world, held = self.world, 0
         if world.removals.held:
             held = len(world.removals)
@@ -316,9 +330,10 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
-            "outdated": len(world.lagging),
+            "outdated": world.left_outdated,
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
+            **self._comparing.sizes,
             **self._dispatcher.sizes(),
         }
 
@@ -372,6 +387,8 @@ class Term:
             self._dispatcher.polled(keys.poll_tenant(key), poll, entry.revision)
         elif key == keys.pauses:
             self._pausing.note(value, entry.revision)
+        elif key.startswith(self._comparing.folders):
+            self._comparing.note(entry)
         elif value is None:
             return
         elif key.startswith(keys.retries):

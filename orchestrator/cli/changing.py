@@ -15,7 +15,7 @@ from .options import Files, OneId, OneType, Output, Timeout, Wait
 from .output import Format
 from .planning import command as planning
 from .session import session
-from .verbs.authors import As, Verb, Why, record_of, verb
+from .verbs.authors import As, AskedVerb, Why, record_of, verb
 from .verbs.selecting import (
     DryRun,
     Everything,
@@ -112,7 +112,7 @@ def apply(
 
 def _write_files(
     found: list[documents.Raw],
-    applied: Verb,
+    applied: AskedVerb,
     *,
     validate: bool,
     dry_run: bool,

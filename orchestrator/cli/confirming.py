@@ -26,7 +26,7 @@ from .output import BAD, Format, count, hint, show
 from .session import Session, session
 from .status import by_type
 from .verbs import requesting
-from .verbs.authors import As, Verb, Why, ask, verb
+from .verbs.authors import As, AskedVerb, Why, ask, verb
 from .verbs.selecting import DryRun, OfTenant, selector, tell_dry_run
 from .writing import WriteResult, Written
 
@@ -186,7 +186,7 @@ def identity(yes: Yes = False, by: As = None, why: Why = None) -> None:
 
 
 def confirm(
-    store: Store, keys: Keys, refs: list[Ref], seen: int, asked: Verb
+    store: Store, keys: Keys, refs: list[Ref], seen: int, asked: AskedVerb
 ) -> None:
     """Leave the requests; asking twice is asking once.
 

@@ -20,7 +20,7 @@ from .planning import command as planning
 from .planning import making
 from .planning.edits import Edits
 from .session import Session
-from .verbs.authors import Verb, record_of
+from .verbs.authors import AskedVerb, record_of
 from .writing import WriteResult, Written
 
 
@@ -42,7 +42,7 @@ def run(
     doors: Session,
     found: Sequence[Raw],
     choice: Choice,
-    verb: Verb,
+    verb: AskedVerb,
     again: str | None,
     timeout: float | None,
     output: Format,

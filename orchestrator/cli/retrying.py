@@ -16,7 +16,7 @@ from ..views.snapshot import Snapshot
 from ..views.standings import Phase, Progress, Standing
 from .output import hint
 from .verbs import requesting
-from .verbs.authors import Verb
+from .verbs.authors import AskedVerb
 from .verbs.selecting import Selector
 from .writing import WriteResult, Written
 
@@ -99,7 +99,12 @@ def tell_in_progress(stuck: Mapping[Ref, str]) -> str:
 
 
 def ask(
-    store: Store, found: Snapshot, chosen: list[Ref], verb: Verb, *, force: bool
+    store: Store,
+    found: Snapshot,
+    chosen: list[Ref],
+    verb: AskedVerb,
+    *,
+    force: bool,
 ) -> list[Written]:
     """Leave the requests; asking twice is asking once.
 

@@ -27,7 +27,7 @@ from .history import located
 from .options import OneId, OneType, Output, Timeout, Wait
 from .output import Format, hint
 from .session import Session, session
-from .verbs.authors import As, Verb, Why, verb
+from .verbs.authors import As, AskedVerb, Why, verb
 from .verbs.selecting import DryRun
 from .writing import Written
 
@@ -126,7 +126,7 @@ def _propose(
 
 
 def _write(
-    doors: Session, ref: Ref, proposed: _Proposed, rolled: Verb
+    doors: Session, ref: Ref, proposed: _Proposed, rolled: AskedVerb
 ) -> Written:
     """:raises InvalidInput: somebody else was faster."""
     return writing.put(

@@ -15,15 +15,13 @@ from .paths import Prefixes as Prefixes
 from .paths import UnknownPlace as UnknownPlace
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
+from .sweep_keys import SweepKeys, tenant_folder, tenant_of
 
-NO_TENANT = "%"
-"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
-of the credentials is used."""
 _NO_RESOURCE = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(SweepKeys):
     """Keys to values and back, for one set of prefixes and types.
 
     Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the
@@ -345,7 +343,7 @@ class Keys:
 
     def tenant_runs(self, tenant: str) -> str:
         """The folder of the runs of one tenant, so that a poll reads no other's."""
-        return f"{self.runs}{_tenant_folder(tenant)}/"
+        return f"{self.runs}{tenant_folder(tenant)}/"
 
     def run(self, tenant: str, job: JobId) -> str:
         return self.runs + run_id(tenant, job)
@@ -363,15 +361,15 @@ class Keys:
 
     def poll(self, tenant: str) -> str:
         """Where it stands that a poll of the tenant's stacks goes on for longer."""
-        return self.polls + _tenant_folder(tenant)
+        return self.polls + tenant_folder(tenant)
 
     def poll_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.polls))
+        return tenant_of(key.removeprefix(self.polls))
 
 
 def run_id(tenant: str, job: JobId) -> RunId:
     """What messages carry."""
-    return RunId(f"{_tenant_folder(tenant)}/{job}")
+    return RunId(f"{tenant_folder(tenant)}/{job}")
 
 
 def job_of(run: RunId) -> JobId:
@@ -379,17 +377,7 @@ def job_of(run: RunId) -> JobId:
 
 
 def run_tenant_of(run: RunId) -> str:
-    return _tenant(run.partition("/")[0])
-
-
-def _tenant_folder(tenant: str) -> str:
-    return quote(tenant, safe="") or NO_TENANT
-
-
-def _tenant(folder: str) -> str:
-    if folder == NO_TENANT:
-        return ""
-    return unquote(folder)
+    return tenant_of(run.partition("/")[0])
 
 
 def is_text(key: str) -> bool:

@@ -20,6 +20,7 @@ class ChangeKind(StrEnum):
     """The wanted configuration of a resource, or a template."""
     HANDLED = "handled"
     HELD = "held"
+    DRIFT = "drift"
     JOB = "job"
     RUN = "run"
     JOB_STATE = "job state"
@@ -105,6 +106,7 @@ def folders(keys: Keys) -> Mapping[str, ChangeKind]:
         keys.built: ChangeKind.BUILT,
         keys.retries: ChangeKind.RETRY,
         keys.left: ChangeKind.LEFT,
+        keys.drift: ChangeKind.DRIFT,
     }
 
 

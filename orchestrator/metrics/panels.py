@@ -293,7 +293,7 @@ HISTORIAN = PanelRow(
         ),
         Panel(
             "Revision",
-            "Up to which the database has all changes.",
+            "The newest one of which the database has the changes.",
             (Query(_now(Metric.HISTORIAN_REVISION), "revision"),),
         ),
         _count(

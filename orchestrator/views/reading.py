@@ -231,6 +231,7 @@ class ReadSome:
             keys.held,
             keys.failed,
             keys.built,
+            keys.drift,
             keys.retries,
             keys.job_states,
         )

@@ -19,7 +19,7 @@ from ..finishing import finish, warn_of_api_server
 from ..options import Files, Output
 from ..output import Format, emit, hint, show
 from ..session import Session, session
-from ..verbs.authors import Verb
+from ..verbs.authors import AskedVerb
 from . import edits, making, previewing, saved, screen
 from .edits import Edits
 
@@ -274,7 +274,7 @@ def dry_run(
 
 def carry_out(
     file: Path,
-    verb: Verb,
+    verb: AskedVerb,
     *,
     wait: bool,
     timeout: float | None,

@@ -27,7 +27,7 @@ from ..options import OneId, OneType, Output, Timeout, Wait
 from ..output import Format
 from ..session import Session, session
 from ..verbs import requesting
-from ..verbs.authors import As, Verb, Why, verb
+from ..verbs.authors import As, AskedVerb, Why, verb
 from ..verbs.selecting import (
     DryRun,
     Everything,
@@ -134,7 +134,7 @@ def choose(
     :raises InvalidInput: nothing is named, or the one that is named cannot.
     """
     if meant.ref is not None:
-        if why := _cannot(found, meant.ref):
+        if why := cannot(found, meant.ref):
             raise InvalidInput(f"{meant.ref} {why}")
         return [meant.ref]
     if outdated:
@@ -147,11 +147,11 @@ def _all(found: Snapshot, *, outdated: bool) -> Iterator[Ref]:
     for ref in found.handled:
         if outdated and progress.of(ref).outdated is None:
             continue
-        if not _cannot(found, ref):
+        if not cannot(found, ref):
             yield ref
 
 
-def _cannot(found: Snapshot, ref: Ref) -> str:
+def cannot(found: Snapshot, ref: Ref) -> str:
     """Why a resource cannot be built again; empty when it can."""
     wanted, handled = found.wanted.get(ref), found.handled.get(ref)
     if wanted is None:
@@ -169,7 +169,7 @@ def _cannot(found: Snapshot, ref: Ref) -> str:
 
 
 def ask(
-    store: Store, found: Snapshot, refs: list[Ref], asked: Verb
+    store: Store, found: Snapshot, refs: list[Ref], asked: AskedVerb
 ) -> list[Written]:
     """Leave the requests; asking twice is asking once."""
     keys = found.keys

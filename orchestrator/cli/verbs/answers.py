@@ -14,7 +14,7 @@ from ...core.records import AuditRecord
 from ...core.refs import Ref
 from ..exits import Exit
 from ..output import Format, Section, emit, hint, show
-from .authors import Verb
+from .authors import AskedVerb
 
 PATIENCE = 30.0
 """Seconds to wait for the leading bridge where the command line does not say."""
@@ -40,7 +40,11 @@ Patience = Annotated[
 
 
 def outcomes(
-    store: Store, keys: Keys, asked: Verb, refs: Sequence[Ref], timeout: float
+    store: Store,
+    keys: Keys,
+    asked: AskedVerb,
+    refs: Sequence[Ref],
+    timeout: float,
 ) -> dict[Ref, AuditRecord]:
     """The records of a verb, once the leading bridge has dealt with it or the time is over."""
     end = time.monotonic() + timeout

@@ -47,7 +47,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
+class AskedVerb:
     """What a person asks for by one command. Each resource gets a record of it."""
 
     id: str
@@ -78,7 +78,7 @@ class Verb:
 
 
 def record_of(
-    keys: Keys, done: Verb, refs: Sequence[Ref]
+    keys: Keys, done: AskedVerb, refs: Sequence[Ref]
 ) -> Callable[[Ref], Mapping[str, str]]:
     """What is written with each of these resources: a record for each; where there are very many,
     one record that is about no single one."""
@@ -97,7 +97,7 @@ def verb(
     why: str | None,
     selector: str = "",
     clock: Clock = CLOCK,
-) -> Verb:
+) -> AskedVerb:
     """The verb of this command.
 
     :param by: what ``--as`` says; None: the user of this process, and this machine.
@@ -106,7 +106,7 @@ def verb(
     at = clock.stamp()
     compact = "".join(letter for letter in at if letter.isalnum())
     suffix = "".join(secrets.choice(_ALPHABET) for _ in range(5))
-    return Verb(
+    return AskedVerb(
         f"{compact}-{suffix}",
         name,
         _author(by),

@@ -19,7 +19,7 @@ from ..exits import Exit
 from ..options import Output
 from ..output import Format, Section, emit, hint, show
 from ..session import session
-from .authors import As, Verb, Why, verb
+from .authors import As, AskedVerb, Why, verb
 from .selecting import DryRun
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _outcome(left: dict[str, int], keep: bool) -> str:
     return CARRIED_OUT
 
 
-def _record(store: Store, keys: Keys, asked: Verb, outcome: str) -> None:
+def _record(store: Store, keys: Keys, asked: AskedVerb, outcome: str) -> None:
     """The record of the verb, before it is carried out and after: nothing else of it is in etcd."""
     value = asked.record().to_json()
     if outcome:

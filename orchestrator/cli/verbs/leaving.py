@@ -20,7 +20,7 @@ from ..output import Format
 from ..session import Session, session
 from . import requesting
 from .answers import PATIENCE, Patience, Yes, outcomes, tell_outcomes
-from .authors import As, Verb, Why, ask, verb
+from .authors import As, AskedVerb, Why, ask, verb
 from .selecting import (
     DryRun,
     Everything,
@@ -172,7 +172,7 @@ def _notes(found: Snapshot, refs: Sequence[Ref]) -> list[str]:
 
 def _carry_out(
     doors: Session,
-    asked: Verb,
+    asked: AskedVerb,
     how: LeavingMode,
     refs: Sequence[Ref],
     timeout: float,

@@ -22,7 +22,7 @@ from ..exits import Exit
 from ..options import OneType, Output
 from ..output import DOUBT, GOOD, Format, count, emit, hint, show
 from ..session import session
-from .authors import As, Verb, Why, verb
+from .authors import As, AskedVerb, Why, verb
 from .selecting import DryRun, Everything, OfTenant, Selector, selector
 
 _ATTEMPTS = 20
@@ -189,7 +189,10 @@ def _scope(
 
 
 def write(
-    store: Store, keys: Keys, asked: Verb, change: Callable[[Pauses], Pauses]
+    store: Store,
+    keys: Keys,
+    asked: AskedVerb,
+    change: Callable[[Pauses], Pauses],
 ) -> None:
     """Change the record of the pauses, and write the record of the verb with it.
 

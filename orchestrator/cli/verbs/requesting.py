@@ -11,7 +11,7 @@ from ...core.records import RetryAsked
 from ...core.refs import Ref
 from ...core.transactions import Transaction, unchanged
 from ...errors import StoreUnavailable
-from .authors import Verb
+from .authors import AskedVerb
 
 TOGETHER = 40
 """Requests in one transaction. Each is up to three operations, and etcd takes 128."""
@@ -21,7 +21,10 @@ REPLACED = "replaced by a later request"
 
 
 def ask(
-    store: Store, keys: Keys, verb: Verb, requests: Mapping[Ref, RetryAsked]
+    store: Store,
+    keys: Keys,
+    verb: AskedVerb,
+    requests: Mapping[Ref, RetryAsked],
 ) -> dict[Ref, int]:
     """Leave requests. Asking twice is asking once: the later one replaces the earlier.
 
@@ -38,7 +41,10 @@ def ask(
 
 
 def _ask_some(
-    store: Store, keys: Keys, verb: Verb, requests: Mapping[Ref, RetryAsked]
+    store: Store,
+    keys: Keys,
+    verb: AskedVerb,
+    requests: Mapping[Ref, RetryAsked],
 ) -> int:
     names = [keys.below(keys.retries, ref) for ref in requests]
     for _ in range(_ATTEMPTS):
@@ -54,7 +60,7 @@ def _ask_some(
 
 def _transaction(
     keys: Keys,
-    verb: Verb,
+    verb: AskedVerb,
     requests: Mapping[Ref, RetryAsked],
     there: Mapping[str, KeyValue],
 ) -> Transaction:
@@ -72,7 +78,7 @@ def _transaction(
 
 
 def _replaced(
-    keys: Keys, ref: Ref, before: KeyValue | None, verb: Verb
+    keys: Keys, ref: Ref, before: KeyValue | None, verb: AskedVerb
 ) -> dict[str, str]:
     if before is None:
         return {}

@@ -89,6 +89,7 @@ def _folders(keys: Keys) -> tuple[str, ...]:
         keys.held,
         keys.failed,
         keys.built,
+        keys.drift,
     )
 
 

@@ -19,6 +19,7 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .drifts import Depth, Deviation, Drift, DriftKind, Sweep, SweepAsked
 from .durations import Duration, Durations
 from .leading import (
     LeaderRecord,
@@ -45,6 +46,10 @@ __all__ = [
     "Brake",
     "Built",
     "Cause",
+    "Depth",
+    "Deviation",
+    "Drift",
+    "DriftKind",
     "Duration",
     "Durations",
     "Failed",
@@ -68,6 +73,8 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "Sweep",
+    "SweepAsked",
     "TemplateRevision",
     "Tombstone",
     "digests_of",

@@ -39,6 +39,7 @@ from .judging import (
     judge,
 )
 from .shown import (
+    OWNER_PREFIX,
     TAG_PREFIX,
     Stack,
     carries,
@@ -52,6 +53,7 @@ from .shown import (
 __all__ = [
     "DELETE_ATTEMPTS",
     "ENGINE_WENT_DOWN",
+    "OWNER_PREFIX",
     "SETTLING",
     "TAG_PREFIX",
     "Asked",

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.bridge.finished import Finished
 from orchestrator.cli.verbs import pausing, requesting
 from orchestrator.cli.verbs.adopting import choose
-from orchestrator.cli.verbs.authors import Verb, verb
+from orchestrator.cli.verbs.authors import AskedVerb, verb
 from orchestrator.core.records import AuditRecord, LeavingMode, Pause, RetryAsked
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.stacks import Stack, owner_of
@@ -50,14 +50,14 @@ def waiting(system: System) -> None:
     system.until(lambda: system.term.sizes()["paused"] == 1)
 
 
-def ask(system: System, name: str = "legacy", *, force: bool = False) -> Verb:
+def ask(system: System, name: str = "legacy", *, force: bool = False) -> AskedVerb:
     asked = verb("adopt", "alice", None, f"{N1} {name}")
     request = RetryAsked(adopt=name, status="CREATE_COMPLETE", force=force)
     requesting.ask(system.store, system.keys, asked, {N1: request})
     return asked
 
 
-def outcome(system: System, asked: Verb) -> str:
+def outcome(system: System, asked: AskedVerb) -> str:
     found = system.store.get(system.keys.audit(N1, asked.id))
     assert found is not None
     return AuditRecord.from_json(found.value).outcome

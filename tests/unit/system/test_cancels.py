@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from orchestrator.bridge.cancelling import Cancelling
 from orchestrator.cli.verbs import requesting
-from orchestrator.cli.verbs.authors import Verb, verb
+from orchestrator.cli.verbs.authors import AskedVerb, verb
 from orchestrator.core.records import AuditRecord, RetryAsked, Run, Step
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.errors import HeatRefused, HeatUnavailable
@@ -26,13 +26,13 @@ def system() -> Iterator[System]:
         yield running
 
 
-def ask(system: System, job: JobId, ref: Ref = N1) -> Verb:
+def ask(system: System, job: JobId, ref: Ref = N1) -> AskedVerb:
     asked = verb("cancel", "alice", "wrong image", str(ref))
     requesting.ask(system.store, system.keys, asked, {ref: RetryAsked(cancel=job)})
     return asked
 
 
-def outcome(system: System, asked: Verb, ref: Ref = N1) -> str:
+def outcome(system: System, asked: AskedVerb, ref: Ref = N1) -> str:
     found = system.store.get(system.keys.audit(ref, asked.id))
     assert found is not None
     return AuditRecord.from_json(found.value).outcome

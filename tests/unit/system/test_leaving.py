@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from orchestrator.bridge.leaving import Leaving
 from orchestrator.cli.verbs import requesting
-from orchestrator.cli.verbs.authors import Verb, verb
+from orchestrator.cli.verbs.authors import AskedVerb, verb
 from orchestrator.clients.store import revision_of
 from orchestrator.core.records import AuditRecord, LeavingMode, RetryAsked, Step
 from orchestrator.core.refs import Json, Ref
@@ -34,7 +34,7 @@ def built(system: System) -> None:
     system.until(lambda: system.reported(n1=BUILT, p1=BUILT) and system.idle())
 
 
-def leave(system: System, ref: Ref, how: LeavingMode = LeavingMode.RELEASE) -> Verb:
+def leave(system: System, ref: Ref, how: LeavingMode = LeavingMode.RELEASE) -> AskedVerb:
     store, keys = system.store, system.keys
     asked = verb(how.value, "alice", "CHG-4711", str(ref))
     config = revision_of(store.get(keys.below(keys.config, ref)))
@@ -42,7 +42,7 @@ def leave(system: System, ref: Ref, how: LeavingMode = LeavingMode.RELEASE) -> V
     return asked
 
 
-def outcome(system: System, ref: Ref, asked: Verb) -> str:
+def outcome(system: System, ref: Ref, asked: AskedVerb) -> str:
     found = system.store.get(system.keys.audit(ref, asked.id))
     assert found is not None
     return AuditRecord.from_json(found.value).outcome

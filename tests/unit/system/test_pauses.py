@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from orchestrator.cli.verbs import pausing
-from orchestrator.cli.verbs.authors import Verb, verb
+from orchestrator.cli.verbs.authors import AskedVerb, verb
 from orchestrator.core.records import AuditRecord, Pause, Pauses, Run, Step
 from orchestrator.core.refs import JobId
 from orchestrator.errors import HeatUnavailable
@@ -28,7 +28,7 @@ def system() -> Iterator[System]:
         yield running
 
 
-def asked(name: str = "pause") -> Verb:
+def asked(name: str = "pause") -> AskedVerb:
     return verb(name, "alice", None)
 
 

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.bridge.auditing import Auditing
 from orchestrator.bridge.finished import Finished
 from orchestrator.cli.verbs import requesting
-from orchestrator.cli.verbs.authors import Verb, verb
+from orchestrator.cli.verbs.authors import AskedVerb, verb
 from orchestrator.core.records import AuditRecord, Handled, RetryAsked
 from orchestrator.core.refs import Json, Ref
 
@@ -26,13 +26,13 @@ def system() -> Iterator[System]:
         yield running
 
 
-def record(system: System, ref: Ref | None, asked: Verb) -> AuditRecord:
+def record(system: System, ref: Ref | None, asked: AskedVerb) -> AuditRecord:
     found = system.store.get(system.keys.audit(ref, asked.id))
     assert found is not None
     return AuditRecord.from_json(found.value)
 
 
-def outcomes(system: System, ref: Ref | None, asked: Verb) -> list[str]:
+def outcomes(system: System, ref: Ref | None, asked: AskedVerb) -> list[str]:
     """Every outcome that was ever written of a verb."""
     key = system.keys.audit(ref, asked.id)
     written = [e.value for e in system.store.history if e.key == key and e.value is not None]
@@ -48,7 +48,7 @@ def failed(system: System) -> None:
     system.outcome = complete
 
 
-def ask(system: System, ref: Ref, asked: RetryAsked, name: str = "retry") -> Verb:
+def ask(system: System, ref: Ref, asked: RetryAsked, name: str = "retry") -> AskedVerb:
     wanted = verb(name, "alice@ops1", "CHG-4711", str(ref))
     requesting.ask(system.store, system.keys, wanted, {ref: asked})
     return wanted
