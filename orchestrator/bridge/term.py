@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
@@ -36,8 +36,9 @@ from .reconciling import Reconciler
 from .requests import Requests
 from .revisions import TemplateRevisions
 from .running import Running
-from .timers import Timers
+from .timers import Timers, soonest
 from .timing import Timing
+from .timing import TypesWatched as TypesWatched
 from .tracing import BridgeTraces
 
 if TYPE_CHECKING:
@@ -54,17 +55,6 @@ decided, and the lease is checked meanwhile."""
 _HELD_UP = 0.5
 """Seconds by which a cycle may be longer than it should be, without having been stopped
 or held up."""
-
-
-class TypesWatched(Protocol):
-    """Whoever knows which resource types are in force (:class:`.schemas.SchemaKeeper`)."""
-
-    @property
-    def changed(self) -> bool:
-        """Whether others are to be led with: the term is to end."""
-
-    def ask(self) -> None:
-        """Look at once whether there are others."""
 
 
 class Term:
@@ -354,13 +344,8 @@ class Term:
         """Seconds for which there is nothing to do if nothing comes in."""
         if self.world.dirty:
             return 0.0
-        waits = (
-            next_timer,
-            self._finished.due(),
-            self._dispatcher.next_flush(),
-        )
-        due = [seconds for seconds in waits if seconds is not None]
-        return max(min([_TICK, *due]), 0.0)
+        due, flush = self._finished.due(), self._dispatcher.next_flush()
+        return soonest(_TICK, next_timer, due, flush)
 
     def _settle(self) -> None:
         self._outputs.read()
@@ -401,12 +386,9 @@ class Term:
         for fact in loading.take_in(self.world, self._keys, entry, now):
             self._times.note(fact, self.world.dirty, now)
             if isinstance(fact, TemplateChanged):
-                self._template_changed(fact.id)
-
-    def _template_changed(self, template_id: str) -> None:
-        self._revisions.changed(template_id)
-        if isinstance(self.world.templates.get(template_id), Template):
-            self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
+                self._revisions.changed(fact.id)
+                if isinstance(self.world.templates.get(fact.id), Template):
+                    self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
         def due() -> None:

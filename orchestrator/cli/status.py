@@ -1,5 +1,4 @@
-"""``orchestrator status``: what runs, what waits and on whom, what is held back, failed or
-rejected, and why.
+"""``orchestrator status``: what runs, waits, is held back, failed or rejected, and why.
 
 :func:`render` makes tables of an :class:`~orchestrator.views.overview.Overview`.
 """

@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..core.jobs import Action, Job, job_ref
-from ..core.records import Held, Poll, Run, Step
+from ..core.records import Held, Poll
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
 from .drifts import lost_stack
-from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
+from .jobs import (
+    JobView,
+    Stage,
+    is_failing,
+    next_retry,
+    stage_of,
+    trouble,
+)
 from .outdated import Comparison, OutdatedStack
 from .snapshot import ReportedState, Snapshot
 
@@ -125,25 +132,12 @@ class Progress:
     # Jobs -----------------------------------------------------------------------------------------
 
     def _view(self, job: Job) -> JobView:
-        run = self.snapshot.runs.get(job.id)
-        if run is not None and self._is_paused(job, run):
-            return JobView(job, Stage.PAUSED, run=run)
-        if run is not None:
-            return JobView(job, STAGE_OF[run.step], run=run)
-        known = filter(None, map(self._unfinished, job.dependency))
-        waits = tuple(dict.fromkeys(known))
-        if waits:
-            return JobView(job, Stage.WAITING, waits)
-        if self._is_paused(job):
-            return JobView(job, Stage.PAUSED)
-        return JobView(job, Stage.READY)
-
-    def _is_paused(self, job: Job, run: Run | None = None) -> bool:
-        """Whether a job is not sent because of a pause: it is not in Heat either."""
-        if run is not None and run.step is not Step.RETRY:
-            return False
-        pauses = self.snapshot.pauses
-        return pauses.over(job.ref.type, job.tenant) is not None
+        run, waits = self.snapshot.runs.get(job.id), tuple[JobId, ...]()
+        if run is None:
+            known = filter(None, map(self._unfinished, job.dependency))
+            waits = tuple(dict.fromkeys(known))
+        stage = stage_of(job, run, waits, self.snapshot.pauses)
+        return JobView(job, stage, waits, run)
 
     def _unfinished(self, job: JobId) -> JobId | None:
         """The job that is waited for, or the one that stands in for it; None when it is over.
