@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -137,7 +137,7 @@ class Handled:
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = dict(json.loads(text))
-        given = record.get
+        given: Callable[..., Any] = record.get
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
