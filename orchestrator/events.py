@@ -163,6 +163,12 @@ class EventName(StrEnum):
     TASK_DEFECT = "task_defect", "A task failed because of a bug."
     TASKS_BROKEN_OFF = "tasks_broken_off", "A worker ended before its tasks."
 
+    # Drift
+    DRIFT_CORRECTED = "drift_corrected", "A drifted stack is built again."
+    DRIFT_FOUND = "drift_found", "Heat has a stack otherwise than it was built."
+    DRIFT_GONE = "drift_gone", "Heat has a stack as it was built again."
+    SWEEP_FAILED = "sweep_failed", "A tenant's stacks could not be compared."
+
     # OpenStack and monitoring targets
     OPENSTACK_CHECKED = "openstack_checked", "Keystone accepts the credentials."
     OPENSTACK_CHECK_FAILED = "openstack_check_failed", "Keystone refuses them."

@@ -137,6 +137,10 @@ class WorkerContext:
     What they ask of Heat ends before: one that takes longer hangs, and its job is tried again."""
     timeout_margin: float = 300.0
     state_as_string: bool = False
+    drift_depth: int = 1
+    """How deep sweeps compare: a :class:`~orchestrator.core.records.Depth`."""
+    drift_budget: int = 20
+    """Stacks that one sweep compares deeper than Heat's list."""
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
@@ -259,6 +263,8 @@ def open_context(
         time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
+        drift_depth=settings.drift_depth,
+        drift_budget=settings.drift_budget,
         metrics=metrics,
         traces=traces,
     )

@@ -20,6 +20,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
 from .change_times import ChangeTimes
+from .comparing import Comparing
 from .dispatching import SUPERVISION, Dispatcher
 from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
@@ -118,6 +119,16 @@ class Term:
             chance=self._chance,
             metrics=self._metrics,
             passed=passed,
+        )
+        self._comparing = Comparing(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            dispatcher=self._dispatcher,
+            timers=self._timers,
+            interval=timing.drift_interval,
+            clock=self._clock,
         )
 
     def _decide(self) -> None:
@@ -218,7 +229,8 @@ class Term:
         # one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
-        for folder in (self._keys.retries, self._keys.polls):
+        others = (self._keys.retries, self._keys.polls)
+        for folder in (*others, *self._comparing.folders):
             _, found = self._store.list(folder, revision=self._revision)
             for kv in found:
                 self._note(kv)
@@ -251,20 +263,15 @@ class Term:
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
         keys = self._keys
-        folders = [
-            *keys.config_folders,
-            keys.runs,
-            keys.built,
-            keys.retries,
-            keys.schema_reload,
-            keys.polls,
-        ]
-        watch = self._store.watch(folders, self._revision + 1)
+        ours = (keys.runs, keys.built, keys.retries, keys.schema_reload)
+        others = (*keys.config_folders, keys.polls, *self._comparing.folders)
+        watch = self._store.watch([*ours, *others], self._revision + 1)
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
+        self._comparing.begin()
         self._revisions.begin()
         return watch
 
@@ -301,9 +308,10 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
-            "outdated": len(world.lagging),
+            "outdated": world.left_outdated,
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
+            **self._comparing.sizes,
             **self._dispatcher.sizes(),
         }
 
@@ -354,6 +362,8 @@ class Term:
             self._outputs.note(entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
+        elif key.startswith(self._comparing.folders):
+            self._comparing.note(entry)
         elif value is None:
             return
         elif key.startswith(keys.retries):

@@ -10,10 +10,12 @@ from .deadlines import IN_HEAT_LONG, Limits
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """See the settings of the same names. Intervals and patience in seconds."""
+    """See the settings of the same names. Intervals and patience in seconds. A drift interval of 0
+    means that there are no sweeps."""
 
     poll_interval: float = 1.0
     monitoring_interval: float = 60.0
+    drift_interval: float = 600.0
     patience: float = 5.0
     tenant_requests: int = 32
     total_requests: int = 256

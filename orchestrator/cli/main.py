@@ -12,6 +12,7 @@ from ..settings import environment
 from . import (
     changing,
     confirming,
+    drifting,
     history,
     looking,
     rollback,
@@ -106,6 +107,7 @@ _LOOK = "Looking"
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.get)
 app.command("status", epilog=HELP, rich_help_panel=_LOOK)(looking.show_status)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.wait)
+app.command("drift", epilog=HELP, rich_help_panel=_LOOK)(drifting.command)
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.retry)
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(rebuilding.rebuild)
 

@@ -13,10 +13,7 @@ from urllib.parse import quote, unquote
 from ..errors import InvalidInput
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
-
-NO_TENANT = "%"
-"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
-of the credentials is used."""
+from .sweep_keys import SweepKeys, tenant_folder, tenant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class UnknownPlace(KeyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(SweepKeys):
     """Keys to values and back, for one set of prefixes and types.
 
     Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the
@@ -346,7 +343,7 @@ class Keys:
 
     def tenant_runs(self, tenant: str) -> str:
         """The folder of the runs of one tenant, so that a poll reads no other's."""
-        return f"{self.runs}{_tenant_folder(tenant)}/"
+        return f"{self.runs}{tenant_folder(tenant)}/"
 
     def run(self, tenant: str, job: JobId) -> str:
         return self.runs + run_id(tenant, job)
@@ -358,35 +355,25 @@ class Keys:
         return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.runs).partition("/")[0])
+        return tenant_of(key.removeprefix(self.runs).partition("/")[0])
 
     # One tenant -----------------------------------------------------------------------------------
 
     def poll(self, tenant: str) -> str:
         """Where it stands that a poll of the tenant's stacks goes on for longer."""
-        return self.polls + _tenant_folder(tenant)
+        return self.polls + tenant_folder(tenant)
 
     def poll_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.polls))
+        return tenant_of(key.removeprefix(self.polls))
 
 
 def run_id(tenant: str, job: JobId) -> RunId:
     """What messages carry."""
-    return RunId(f"{_tenant_folder(tenant)}/{job}")
+    return RunId(f"{tenant_folder(tenant)}/{job}")
 
 
 def job_of(run: RunId) -> JobId:
     return JobId(run.partition("/")[2])
-
-
-def _tenant_folder(tenant: str) -> str:
-    return quote(tenant, safe="") or NO_TENANT
-
-
-def _tenant(folder: str) -> str:
-    if folder == NO_TENANT:
-        return ""
-    return unquote(folder)
 
 
 def is_text(key: str) -> bool:

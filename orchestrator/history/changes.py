@@ -19,6 +19,7 @@ class ChangeKind(StrEnum):
     """The wanted configuration of a resource, or a template."""
     HANDLED = "handled"
     HELD = "held"
+    DRIFT = "drift"
     JOB = "job"
     RUN = "run"
     JOB_STATE = "job state"
@@ -98,6 +99,7 @@ def folders(keys: Keys) -> Mapping[str, ChangeKind]:
         keys.failed: ChangeKind.FAILED,
         keys.built: ChangeKind.BUILT,
         keys.retries: ChangeKind.RETRY,
+        keys.drift: ChangeKind.DRIFT,
     }
 
 

@@ -138,7 +138,7 @@ def _entry(
         time,
         source,
         tuple(differences.between(before, side)),
-        _is_quiet(change, over),
+        _is_quiet(change, document, over),
     )
 
 
@@ -148,9 +148,10 @@ def _says(change: HistoryChange, document: Json, over: bool) -> str:
     return telling.sentence(change, document)
 
 
-def _is_quiet(change: HistoryChange, over: bool) -> bool:
+def _is_quiet(change: HistoryChange, document: Json, over: bool) -> bool:
     if change.kind in _QUIET:
-        return True
+        # Only this record says that a job follows an output.
+        return not (isinstance(document, dict) and document.get("expected"))
     if change.value is not None:
         return False
     return change.kind in _QUIET_REMOVALS or (

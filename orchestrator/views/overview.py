@@ -15,6 +15,7 @@ from ..core.records import (
     SchemaTrouble,
 )
 from ..core.refs import Json, Ref
+from .drifts import DriftView, drifts
 from .jobs import JobView
 from .snapshot import Snapshot
 from .standings import Phase, Progress, Standing
@@ -59,6 +60,9 @@ class Overview:
     broken: Standings = ()
     outdated: Standings = ()
     """Complete, and built from something else than there is now."""
+    lost: Standings = ()
+    drifted: tuple[DriftView, ...] = ()
+    """What Heat has otherwise than it was built, lost stacks left out."""
     deleted: Standings = ()
     rewritten: Standings = ()
     """Versions that were written a second time with another content, and built."""
@@ -79,6 +83,7 @@ class Overview:
             or self.stale
             or self.broken
             or self.restless
+            or self.lost
             or self.rejected
             or self.unconfirmed
             or self.identity_trouble
@@ -118,7 +123,9 @@ def overview(snapshot: Snapshot) -> Overview:
         stale=of(Phase.STALE),
         unconfirmed=of(Phase.UNCONFIRMED),
         broken=of(Phase.BROKEN),
-        outdated=tuple(one for one in standings if one.outdated),
+        outdated=_outdated(standings),
+        lost=of(Phase.LOST),
+        drifted=_drifted(snapshot),
         deleted=of(Phase.DELETED),
         rewritten=tuple(_rewritten(snapshot)),
         rejected=_rejected(snapshot),
@@ -129,11 +136,19 @@ def overview(snapshot: Snapshot) -> Overview:
     )
 
 
+def _drifted(snapshot: Snapshot) -> tuple[DriftView, ...]:
+    return tuple(one for one in drifts(snapshot) if not one.lost)
+
+
 _waits = attrgetter("waits")
 
 
 def _views(progress: Progress, standings: Iterable[Standing]) -> list[JobView]:
     return [view for one in standings for view in progress.jobs(one.ref)]
+
+
+def _outdated(standings: Sequence[Standing]) -> Standings:
+    return tuple(one for one in standings if one.outdated)
 
 
 def _is_restless(standing: Standing) -> bool:

@@ -230,6 +230,7 @@ class ReadSome:
             keys.held,
             keys.failed,
             keys.built,
+            keys.drift,
             keys.retries,
             keys.job_states,
         )

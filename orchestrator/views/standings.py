@@ -16,6 +16,7 @@ from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
+from .drifts import lost_stack
 from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
 from .outdated import Comparison, OutdatedStack
 from .snapshot import ReportedState, Snapshot
@@ -45,6 +46,8 @@ class Phase(StrEnum):
     deletion."""
     BROKEN = "broken"
     """It is built, but something that it was built from is gone."""
+    LOST = "lost"
+    """It was built, and somebody has deleted its stack."""
     DELETED = "deleted"
     """The stack is gone, and the config may go."""
 
@@ -291,6 +294,9 @@ class Progress:
             return self._judge_failed(ref, version, state)
         if wanted.marked_for_deletion:
             return Standing(ref, Phase.DELETED, _GONE, version)
+        drift = self.snapshot.drift(ref)
+        if drift is not None and drift.lost:
+            return Standing(ref, Phase.LOST, lost_stack(ref), version)
         if lost := self._lost(ref):
             reason = f"was built from {lost}, which is gone"
             return Standing(ref, Phase.BROKEN, reason, version)

@@ -92,6 +92,29 @@ def test_another_tenant_sees_nothing_of_it(cloud: HeatUnderTest) -> None:
     assert cloud.heat.show("t2", "network_n1", outputs=False) is None
 
 
+def test_all_stacks_of_a_tenant_are_listed_with_the_time_of_their_last_update(
+    cloud: HeatUnderTest,
+) -> None:
+    cloud.heat.create(REQUEST, FIRST)
+    cloud.finish()
+    [created] = cloud.heat.listed("t1")
+    cloud.heat.update(REQUEST, created, SECOND)
+    cloud.finish()
+    [updated] = cloud.heat.listed("t1")
+
+    assert (created.name, created.status, created.tags) == (
+        "network_n1",
+        "CREATE_COMPLETE",
+        (FIRST,),
+    )
+    assert created.updated == "", "Heat gives no time to what was only created"
+    assert (updated.status, updated.tags) == ("UPDATE_COMPLETE", (SECOND,))
+    assert len(updated.updated) == len("2026-11-27T21:49:01Z")
+    assert cloud.heat.listed("t2") == []
+    assert cloud.heat.exists("t1", "network_n1")
+    assert not cloud.heat.exists("t1", "network_n2") and not cloud.heat.exists("t2", "network_n1")
+
+
 def test_a_second_stack_of_the_name_is_refused(cloud: HeatUnderTest) -> None:
     cloud.heat.create(REQUEST, FIRST)
 

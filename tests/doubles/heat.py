@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +11,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from orchestrator.core.drift import Inspection
+from orchestrator.core.records import Depth
 from orchestrator.core.refs import Json
 from orchestrator.core.rendering import StackRequest
+from orchestrator.core.source import read_hot
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import (
     HeatRefused,
@@ -21,7 +25,7 @@ from orchestrator.errors import (
     StackMissing,
 )
 
-Method = Literal["show", "in_progress", "create", "update", "delete"]
+Method = Literal["show", "in_progress", "listed", "exists", "inspect", "create", "update", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,13 @@ class MemoryHeat:
         self.name_window = name_window
         self.gone_projects: set[str] = set()
         """Tenants whose projects are gone from Keystone."""
+        self._seconds = itertools.count()
+        self.lists = 0
+        """How often all stacks of a tenant were listed."""
+        self.shown: dict[tuple[str, str], Inspection] = {}
+        """Template, parameters and live resources of each stack, by tenant and name; a test may change them."""
+        self.inspected: list[tuple[str, int]] = []
+        """The stacks that were looked at in detail, and how deep."""
         self.requests: list[HeatRequest] = []
         """Every change that Heat took, so not those that it refused."""
 
@@ -111,6 +122,36 @@ class MemoryHeat:
             ]
         return iter(found)
 
+    def listed(self, tenant: str) -> list[Stack]:
+        with self._lock:
+            self._before("listed")
+            self.lists += 1
+            return [
+                replace(stack, outputs=None)
+                for (owner, _), stack in self._stacks.items()
+                if owner == tenant
+            ]
+
+    def exists(self, tenant: str, name: str) -> bool:
+        with self._lock:
+            self._before("exists")
+            return (tenant, name) in self._stacks
+
+    def inspect(self, tenant: str, stack: Stack, depth: int) -> Inspection:
+        with self._lock:
+            self._before("inspect")
+            found = self._stacks.get((tenant, stack.name))
+            if found is None:
+                raise StackMissing(f"The Stack ({stack.name}) could not be found.")
+            self.inspected.append((stack.name, depth))
+            shown = self.shown.get((tenant, stack.name), Inspection({}, {}))
+            return replace(
+                shown,
+                resources=(shown.resources or ()) if depth >= Depth.PROPERTIES else None,
+                outputs=found.outputs if depth >= Depth.OUTPUTS else None,
+                requests=2 + (depth >= Depth.PROPERTIES),
+            )
+
     def create(self, request: StackRequest, tag: str) -> str:
         with self._lock:
             afterwards = self._before("create")
@@ -127,6 +168,7 @@ class MemoryHeat:
                 (),
             )
             self._stacks[request.tenant, request.name] = stack
+            self._show_as_asked(request)
             self.requests.append(HeatRequest("create", request.tenant, request.name, request, tag))
             self._raise(afterwards)
             return stack.id
@@ -152,8 +194,10 @@ class MemoryHeat:
                     status="UPDATE_IN_PROGRESS",
                     reason="Stack UPDATE started",
                     tags=tuple(tag.split(",")),
+                    updated=self.next_time(),
                 ),
             )
+            self._show_as_asked(request)
             self.requests.append(HeatRequest("update", request.tenant, stack.name, request, tag))
             self._raise(afterwards)
 
@@ -174,6 +218,11 @@ class MemoryHeat:
         """Every stack of a tenant that is there, by name."""
         with self._lock:
             return {name: stack for (t, name), stack in self._stacks.items() if t == tenant}
+
+    def next_time(self) -> str:
+        """A time at which Heat may say that a stack was updated, later than every one before."""
+        seconds = next(self._seconds)
+        return f"2026-11-28T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
 
     def working(self) -> list[tuple[str, Stack]]:
         """Every stack in progress, with its tenant, in the order of creation."""
@@ -249,6 +298,15 @@ class MemoryHeat:
                     return error
                 raise error
         return None
+
+    def _show_as_asked(self, request: StackRequest) -> None:
+        """Heat keeps the template as a document, and each parameter as a text."""
+        [document] = read_hot(request.template)
+        parameters = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in request.parameters.items()
+        }
+        self.shown[request.tenant, request.name] = Inspection(document.value, parameters)
 
     def _is_taken(self, tenant: str, name: str) -> bool:
         """Whether the name of a deleted stack is not free yet."""

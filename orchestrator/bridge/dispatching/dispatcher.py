@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ... import faults
 from ...clients.protocols import QueueDoor
 from ...clock import CHANCE, CLOCK, Chance, Clock, Timer
+from ...core.drift import SweepOrder
 from ...core.jobs import Job
 from ...core.records import Poll, Run, Step
 from ...core.refs import JobId, Ref
@@ -216,6 +217,13 @@ class Dispatcher:
         """Have the monitoring targets of these resources probed; not while many polls and probes
         wait for workers already."""
         self._polling.monitor(refs)
+
+    def sweep(self, order: SweepOrder) -> bool:
+        """Have a tenant's stacks compared with our records.
+
+        :returns: whether the message was sent.
+        """
+        return self._polling.sweep(order)
 
     # What is told of it ---------------------------------------------------------------------------
 

@@ -162,7 +162,7 @@ def choose(found: Snapshot, meant: ToRebuild) -> list[Ref]:
             " --outdated, or --all"
         )
     if meant.ref is not None:
-        if why := _cannot(found, meant.ref):
+        if why := cannot(found, meant.ref):
             raise InvalidInput(f"{meant.ref} {why}")
         return [meant.ref]
     return sorted(_all(found, meant))
@@ -179,11 +179,11 @@ def _all(found: Snapshot, meant: ToRebuild) -> Iterator[Ref]:
             continue
         if meant.tenant not in (None, handled.tenant):
             continue
-        if not _cannot(found, ref):
+        if not cannot(found, ref):
             yield ref
 
 
-def _cannot(found: Snapshot, ref: Ref) -> str:
+def cannot(found: Snapshot, ref: Ref) -> str:
     """Why a resource cannot be built again; empty when it can."""
     wanted, handled = found.wanted.get(ref), found.handled.get(ref)
     if wanted is None:

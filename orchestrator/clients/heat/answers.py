@@ -215,8 +215,9 @@ def _stack(document: Mapping[str, Json]) -> Stack | None:
         or not _STATUS.fullmatch(status)
     ):
         return None
-    if not isinstance(document.get("stack_status_reason"), str | None):
-        return None
+    for name in ("stack_status_reason", "updated_time"):
+        if not isinstance(document.get(name), str | None):
+            return None
     if not _texts(document.get("tags")) or not _outputs(
         document.get("outputs")
     ):

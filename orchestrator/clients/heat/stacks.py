@@ -30,6 +30,7 @@ from .answer import Answer
 from .asked import fields, identity
 from .cloud import Cloud
 from .connections import Connections
+from .inspecting import PAGE, Inspecting
 from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
@@ -38,11 +39,8 @@ from .wire import Line, RequestObserver, Wire, observed
 
 T = TypeVar("T")
 
-_PAGE = 1000
-"""Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
 
-
-class Heat:
+class Heat(Inspecting):
     """Stacks of any tenant.
 
     Every method raises a :class:`TemporaryError` when asking again later may help, among them
@@ -285,12 +283,12 @@ class Heat:
         seen: set[str] = set()
         while True:
             path = "/stacks?" + urlencode(
-                {**query, "limit": str(_PAGE), **marker}
+                {**query, "limit": str(PAGE), **marker}
             )
             page = self._get(tenant, path, answers.listed)
             new = [stack for stack in page if stack.id not in seen]
             yield from new
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return
             if not new:
                 raise HeatUnavailable(

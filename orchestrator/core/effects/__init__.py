@@ -2,12 +2,22 @@
 
 Each function names, in its ``requires``, what the writes rely on; docs/design.md lists them.
 
-``decided``, ``running`` and ``leading`` are the bridge's, ``working`` and ``ending`` the workers';
+``decided``, ``running`` and ``leading`` are the bridge's, ``working`` and ``ending`` the workers',
+``drifting`` is of both;
 ``bounds`` keeps records small enough, ``comparisons`` are what several transactions rely on.
 """
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
+from .drifting import (
+    DriftBasis,
+    accept_drift,
+    end_asked_sweep,
+    end_sweep,
+    forget_sweep,
+    note_correction,
+    note_drift,
+)
 from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
     drop_revisions,
@@ -43,16 +53,21 @@ from .working import (
 __all__ = [
     "LARGEST_OUTPUTS",
     "Basis",
+    "DriftBasis",
     "JobOutcome",
     "abandon",
+    "accept_drift",
     "claim",
     "clean",
     "drop_revisions",
+    "end_asked_sweep",
     "end_job",
     "end_reload",
     "end_stack",
+    "end_sweep",
     "fail_dependents",
     "fail_try",
+    "forget_sweep",
     "give_time_up",
     "hold",
     "hold_deletions",
@@ -62,7 +77,9 @@ __all__ = [
     "move",
     "never_sent",
     "not_built",
+    "note_correction",
     "note_death",
+    "note_drift",
     "overtake",
     "poll_failed",
     "poll_goes_on",

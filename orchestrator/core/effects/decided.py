@@ -82,6 +82,7 @@ def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
         keys.held,
         keys.failed,
         keys.built,
+        keys.drift,
     )
     return Transaction(
         requires=(

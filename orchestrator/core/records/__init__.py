@@ -18,6 +18,7 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .drifts import Depth, Deviation, Drift, DriftKind, Sweep, SweepAsked
 from .durations import Duration, Durations
 from .leading import (
     LeaderRecord,
@@ -40,6 +41,10 @@ __all__ = [
     "Brake",
     "Built",
     "Cause",
+    "Depth",
+    "Deviation",
+    "Drift",
+    "DriftKind",
     "Duration",
     "Durations",
     "Failed",
@@ -60,6 +65,8 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "Sweep",
+    "SweepAsked",
     "TemplateRevision",
     "digests_of",
     "failed_status",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -136,8 +136,8 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record = dict(json.loads(text))
-        given: Callable[..., Any] = record.get
+        record = _object(text)
+        plain = {name: record[name] for name in _PLAIN if name in record}
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -146,22 +146,35 @@ class Handled:
             tenant=intern(record["tenant_id"]),
             references=_references(record) or _NONE,
             body=record["body"],
-            replaced=given("replaced") or _NONE,
-            outlived=tuple(given("outlived", ())),
-            stands_on=frozenset(_refs(given("stands_on", ()))),
-            revision=given("revision", 0),
-            digest=given("digest", ""),
-            rewritten=given("rewritten", False),
-            sent=given("sent", record["job"]),
-            built=given("built", False),
-            uncertain=given("uncertain", "digest" not in record),
-            force=given("force", False),
-            stack=given("stack", ""),
-            asked=given("asked", False),
-            used_by=given("used_by", ""),
-            followed=given("followed", 0),
-            expected=from_list(given("expected", None)),
+            replaced=record.get("replaced") or _NONE,
+            outlived=tuple(record.get("outlived", ())),
+            stands_on=frozenset(_refs(record.get("stands_on", ()))),
+            sent=record.get("sent", record["job"]),
+            uncertain=record.get("uncertain", "digest" not in record),
+            expected=from_list(record.get("expected")),
+            **plain,
         )
+
+
+_PLAIN = (
+    "revision",
+    "digest",
+    "rewritten",
+    "built",
+    "force",
+    "stack",
+    "asked",
+    "used_by",
+    "followed",
+)
+"""The fields of a handled record that are read as they are, where they are there."""
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """:raises ValueError: it is no JSON.
+    :raises TypeError: it is no object.
+    """
+    return dict(json.loads(text))
 
 
 def _given(**fields: Json) -> dict[str, Json]:

@@ -38,11 +38,21 @@ from .judging import (
     advice,
     judge,
 )
-from .shown import TAG_PREFIX, Stack, carries, owner_tag, owns, tag, tags
+from .shown import (
+    OWNER_PREFIX,
+    TAG_PREFIX,
+    Stack,
+    carries,
+    owner_tag,
+    owns,
+    tag,
+    tags,
+)
 
 __all__ = [
     "DELETE_ATTEMPTS",
     "ENGINE_WENT_DOWN",
+    "OWNER_PREFIX",
     "SETTLING",
     "TAG_PREFIX",
     "Asked",

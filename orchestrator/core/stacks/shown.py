@@ -51,6 +51,8 @@ class Stack:
     """A stack as Heat shows it.
 
     *status* is ``<ACTION>_<STATUS>``; *outputs* is None where they were not asked for.
+    *updated* is when it was last updated, checked or suspended (``2026-11-27T21:49:01Z``); empty
+    when it was only created.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Stack:
     reason: str = ""
     tags: tuple[str, ...] = ()
     outputs: Sequence[Json] | None = None
+    updated: str = ""
 
     @property
     def action(self) -> str:
@@ -109,6 +112,7 @@ class Stack:
             ),
             tags=tuple(document.get("tags") or ()),
             outputs=document.get("outputs"),
+            updated=document.get("updated_time") or "",
         )
 
 

@@ -209,6 +209,11 @@ class Answers(Contents):
         """The digest of an output as it is now; empty when it is not known."""
         return self.outputs.get(output.ref, {}).get(output.key, "")
 
+    @property
+    def left_outdated(self) -> int:
+        """How many stacks are outdated and stay so, though their templates do not want it."""
+        return sum(bool(lagging.why) for lagging in self.lagging.values())
+
     def is_settled(self, ref: Ref) -> bool:
         """Whether the resource has a stack, complete and with no job under way."""
         if ref in self.failed or self.graph.on(ref):
