@@ -41,6 +41,7 @@ from orchestrator.tracing.opening import open_tracer
 
 from .claims import Claims
 from .measuring import WorkerMetrics
+from .pausing import KnownPauses
 from .retries import POLICIES, Policies
 from .slow import Slow
 from .tracing import WorkerTraces
@@ -147,6 +148,7 @@ class WorkerContext:
     clock: Clock = CLOCK
     chance: Chance = CHANCE
     slow: Slow = field(default_factory=Slow)
+    pauses: KnownPauses = field(default_factory=KnownPauses)
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     traces: WorkerTraces | None = None
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(

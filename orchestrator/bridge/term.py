@@ -19,6 +19,7 @@ from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .auditing import DROPPED_EVERY, Auditing
 from .change_times import ChangeTimes
 from .comparing import Comparing
 from .dispatching import SUPERVISION, Dispatcher
@@ -29,6 +30,7 @@ from .leader import Leadership
 from .metrics import Metrics
 from .outcomes import Outcomes
 from .outputs import OutputsRead
+from .pausing import CHECKED_EVERY, Pausing
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
@@ -158,6 +160,16 @@ class Term:
             chance=self._chance,
             times=self._times,
         )
+        self._pausing = Pausing(
+            self._keys, self._leadership, self._dispatcher, self._clock
+        )
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
+        )
 
     def _release(self, job: Job) -> None:
         self._times.released(job)
@@ -202,24 +214,22 @@ class Term:
             clock=self._clock,
             times=self._times,
         )
-        self._revisions = TemplateRevisions(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
-        )
         self._requests = Requests(
             self.world,
             self._store,
             self._keys,
             self._leadership,
             finished=self._finished,
+            outcomes=self._outcomes,
+            dispatcher=self._dispatcher,
             timers=self._timers,
+            clock=self._clock,
         )
 
     def _resume(self, runs: list[KeyValue]) -> None:
         """Carry on with the jobs as they stand."""
+        for kv in self._there(self._keys.pauses):
+            self._note(kv)
         under_way = {self._keys.run_job(kv.key) for kv in runs}
         graph = self.world.graph
         for job in list(graph.jobs.values()):
@@ -229,10 +239,10 @@ class Term:
         # one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
-        others = (self._keys.retries, self._keys.polls)
-        for folder in (*others, *self._comparing.folders):
-            _, found = self._store.list(folder, revision=self._revision)
-            for kv in found:
+        for kv in self._there(self._keys.retries):
+            self._requests.note(kv.key, kv.value, kv.revision, resumed=True)
+        for folder in (self._keys.polls, *self._comparing.folders):
+            for kv in self._there(folder):
                 self._note(kv)
         count(EventName.TERM_BEGUN)
         fields = {
@@ -242,6 +252,9 @@ class Term:
             "jobs": len(under_way),
         }
         log.info("Term started", extra=fields)
+
+    def _there(self, folder: str) -> list[KeyValue]:
+        return self._store.list(folder, revision=self._revision)[1]
 
     # The loop -------------------------------------------------------------------------------------
 
@@ -263,12 +276,20 @@ class Term:
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
         keys = self._keys
-        ours = (keys.runs, keys.built, keys.retries, keys.schema_reload)
-        others = (*keys.config_folders, keys.polls, *self._comparing.folders)
+        ours = (keys.runs, keys.built, keys.retries, keys.pauses)
+        others = (
+            *keys.config_folders,
+            keys.polls,
+            keys.schema_reload,
+            *self._comparing.folders,
+        )
         watch = self._store.watch([*ours, *others], self._revision + 1)
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(CHECKED_EVERY, self._pausing.end_due)
+        auditing = Auditing(self._store, keys, self._leadership)
+        self._timers.every(DROPPED_EVERY, auditing.drop_oldest)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
         self._comparing.begin()
@@ -286,6 +307,7 @@ class Term:
             self._times.oldest,
         )
         health.tell("deletions", self._reconciler.brake.note())
+        health.tell("pause", self._pausing.told())
 
     def end(self) -> None:
         """Leave nothing behind that is dealt with."""
@@ -361,7 +383,10 @@ class Term:
         elif key.startswith(keys.built):
             self._outputs.note(entry)
         elif key.startswith(keys.polls):
-            self._note_poll(key, value, entry.revision)
+            poll = loading.read_poll(key, value)
+            self._dispatcher.polled(keys.poll_tenant(key), poll, entry.revision)
+        elif key == keys.pauses:
+            self._pausing.note(value, entry.revision)
         elif key.startswith(self._comparing.folders):
             self._comparing.note(entry)
         elif value is None:
@@ -382,13 +407,6 @@ class Term:
         self._revisions.changed(template_id)
         if isinstance(self.world.templates.get(template_id), Template):
             self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
-
-    def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
-        """A worker tells of a poll of a tenant's stacks, or tells no more of it."""
-        poll = None
-        if value is not None:
-            poll = loading.read_poll(key, value)
-        self._dispatcher.polled(self._keys.poll_tenant(key), poll, revision)
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
         def due() -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from ..core.backoff import Backoff
+from ..core.refs import Ref
 from ..core.removals import BrakeLimits
 from .deadlines import IN_HEAT_LONG, Limits
+
+DELETION_BACKOFF = Backoff(initial=10.0, maximum=600.0)
+"""Until a failed deletion of something whose config is gone is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +29,11 @@ class Timing:
     in_heat_long: float = IN_HEAT_LONG
     deadlines_every: float = 5.0
     brake: BrakeLimits = field(default_factory=BrakeLimits)
+
+
+class Later(Protocol):
+    """Decide a resource again after some seconds; with *again* even if its version was handled."""
+
+    def __call__(
+        self, seconds: float, ref: Ref, *, again: bool = False
+    ) -> None: ...

@@ -22,7 +22,7 @@ from ..core import effects
 from ..core.keys import Keys
 from ..core.records import Depth, SweepAsked
 from ..core.refs import Ref
-from ..core.transactions import Transaction
+from ..core.transactions import Transaction, merged
 from ..errors import InvalidInput, TemporaryError
 from ..views.drifts import DriftView, SweepView, drifts, sweeps
 from ..views.reading import read_all
@@ -44,6 +44,7 @@ from .output import (
 )
 from .planning import rebuilding
 from .session import session
+from .verbs.authors import As, AskedVerb, Why, verb
 
 _TOGETHER = 100
 """Requests in one transaction; etcd takes 128 operations."""
@@ -113,6 +114,8 @@ def command(
     words: Words = None,
     now: Now = False,
     deep: Deep = False,
+    by: As = None,
+    why: Why = None,
     timeout: LongestWait = 120.0,
     output: Output = Format.TEXT,
 ) -> None:
@@ -137,7 +140,8 @@ def command(
             found = read_all(doors.store, doors.keys)
         chosen = choose(found, meant)
         if meant.verb is not None:
-            _decide(doors.store, found, meant.verb, chosen)
+            asked = verb(f"drift {meant.verb}", by, why, " ".join(words or []))
+            _decide(doors.store, found, meant.verb, chosen, asked)
             return
     _tell(found, meant, chosen, output)
     if chosen:
@@ -151,7 +155,11 @@ def _depth(deep: bool) -> Depth:
 
 
 def _decide(
-    store: Store, found: Snapshot, verb: Verb, chosen: Sequence[DriftView]
+    store: Store,
+    found: Snapshot,
+    decided: Verb,
+    chosen: Sequence[DriftView],
+    asked: AskedVerb,
 ) -> None:
     """Carry out what a person has decided.
 
@@ -159,10 +167,10 @@ def _decide(
     """
     if not chosen:
         raise InvalidInput("nothing differs; see `orchestrator drift`")
-    if verb is Verb.CORRECT:
-        correct(store, found, chosen)
+    if decided is Verb.CORRECT:
+        correct(store, found, chosen, asked)
         return
-    accept(store, found, chosen)
+    accept(store, found, chosen, asked)
     show([Text(f"{count(len(chosen), 'resource')} accepted as they are.")])
 
 
@@ -264,7 +272,12 @@ def _wait(
 # Verbs --------------------------------------------------------------------------------------------
 
 
-def accept(store: Store, found: Snapshot, chosen: Sequence[DriftView]) -> None:
+def accept(
+    store: Store,
+    found: Snapshot,
+    chosen: Sequence[DriftView],
+    asked: AskedVerb,
+) -> None:
     """Accept what differs, as it was shown.
 
     :raises InvalidInput: a stack is lost.
@@ -280,14 +293,21 @@ def accept(store: Store, found: Snapshot, chosen: Sequence[DriftView]) -> None:
     for one in chosen:
         key = found.keys.below(found.keys.drift, one.ref)
         revision = found.raw[key].revision
-        if not store.commit(effects.accept_drift(key, one.drift, revision)):
+        accepted = effects.accept_drift(key, one.drift, revision)
+        record = Transaction(puts=asked.done(found.keys, one.ref))
+        if not store.commit(merged([accepted, record])):
             raise TemporaryError(
                 f"{one.ref} was compared again meanwhile; look at `orchestrator"
                 " drift` once more"
             )
 
 
-def correct(store: Store, found: Snapshot, chosen: Sequence[DriftView]) -> None:
+def correct(
+    store: Store,
+    found: Snapshot,
+    chosen: Sequence[DriftView],
+    asked: AskedVerb,
+) -> None:
     """Have the versions built again that are there."""
     refs: list[Ref] = []
     rows: list[tuple[str, str]] = []
@@ -298,7 +318,7 @@ def correct(store: Store, found: Snapshot, chosen: Sequence[DriftView]) -> None:
         else:
             refs.append(one.ref)
             rows.append((str(one.ref), "will be rebuilt"))
-    rebuilding.ask(store, found, refs)
+    rebuilding.ask(store, found, refs, asked)
     show([Section("", ("resource", "result"), rows)])
     if len(refs) < len(chosen):
         raise typer.Exit(Exit.PROBLEM)

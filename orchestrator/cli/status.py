@@ -38,6 +38,7 @@ from .output import (
     count,
     duration,
 )
+from .verbs.pauses_text import paused
 
 VERB = {
     Action.CREATE: "create",
@@ -93,6 +94,7 @@ def render(found: Overview, now: float) -> list[Section | Text]:
     return [
         _headline(found),
         *_stopped(found),
+        *paused(found),
         *_types(found),
         _counts(found),
         *_in_progress(found, now),

@@ -60,6 +60,10 @@ def _bridge(found: Overview) -> dict[str, Json]:
         "schemas": _copy(found.schema_list),
         "schemas_trouble": _schema_trouble(found.schema_trouble),
         "stopped": stopped,
+        "paused": [
+            {"scope": pause.about, **pause.to_record()}
+            for pause in found.pauses
+        ],
     }
 
 

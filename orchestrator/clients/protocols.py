@@ -68,6 +68,12 @@ class HeatDoor(Protocol):
     def delete(self, tenant: str, stack: Stack) -> None:
         """Ask for a stack to go; it may be gone already."""
 
+    def cancel(self, tenant: str, stack: Stack) -> None:
+        """Ask Heat to end the create or update in progress, without rolling it back.
+
+        :raises HeatRefused: there is none in progress, or Heat does not let us.
+        """
+
 
 class QueueDoor(Protocol):
     """The broker. Every method raises :class:`~orchestrator.errors.BrokerUnavailable`."""

@@ -227,6 +227,46 @@ class Queue:
                 self._app.control.ping(destination=[node], timeout=seconds)
             )
 
+    # The workers, by Celery's remote control ------------------------------------------------------
+
+    def nodes(self, seconds: float) -> list[str]:
+        """Celery's names of the workers that answer in time, such as ``worker@host``."""
+        with self._told():
+            replies = self._app.control.ping(timeout=seconds)
+            return sorted(node for reply in replies or () for node in reply)
+
+    def stop_consuming(self, nodes: Sequence[str], seconds: float) -> list[str]:
+        """Have workers take no more messages. What they have taken they carry out.
+
+        :returns: those that have not said in time that they do.
+        """
+        silent = set[str]()
+        with self._told():
+            for queue in QUEUES:
+                replies = self._app.control.cancel_consumer(
+                    queue, destination=list(nodes), reply=True, timeout=seconds
+                )
+                silent |= set(nodes) - {n for reply in replies for n in reply}
+        return sorted(silent)
+
+    def carried_out(
+        self, nodes: Sequence[str], seconds: float
+    ) -> dict[str, int]:
+        """How many messages each of these workers has taken and not carried out. One that does not
+        answer in time is left out."""
+        found: dict[str, int] = {}
+        inspect = self._app.control.inspect(list(nodes), timeout=seconds)
+        with self._told():
+            for told in (inspect.active(), inspect.reserved()):
+                for node, tasks in (told or {}).items():
+                    found[node] = found.get(node, 0) + len(tasks)
+        return found
+
+    def end(self, nodes: Sequence[str]) -> None:
+        """Have workers end as by SIGTERM: whoever supervises them may start them again."""
+        with self._told():
+            self._app.control.shutdown(destination=list(nodes))
+
     def close(self) -> None:
         self._app.close()
 

@@ -11,35 +11,13 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from ..errors import InvalidInput
+from .paths import Prefixes as Prefixes
+from .paths import UnknownPlace as UnknownPlace
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 from .sweep_keys import SweepKeys, tenant_folder, tenant_of
 
-
-@dataclass(frozen=True, slots=True)
-class Prefixes:
-    """The five key prefixes of the contract, without a slash at the end."""
-
-    config: str = "/config"
-    state: str = "/state"
-    monitoring: str = "/monitoring"
-    jobs: str = "/jobs"
-    worker: str = "/esi-worker"
-
-    def taken(self) -> tuple[str, ...]:
-        """Where no config can lie whose key template leaves out the config prefix."""
-        return (
-            self.config,
-            self.state,
-            self.monitoring,
-            self.jobs,
-            self.worker,
-            "/gohan",
-        )
-
-
-class UnknownPlace(KeyError):
-    """The key of a resource is made of more than its id, and nothing has told the rest yet."""
+_NO_RESOURCE = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +137,18 @@ class Keys(SweepKeys):
     @property
     def retries(self) -> str:
         return self.own + "retry/"
+
+    @property
+    def audits(self) -> str:
+        return self.own + "audit/"
+
+    @property
+    def left(self) -> str:
+        return self.own + "left/"
+
+    @property
+    def pauses(self) -> str:
+        return self.own + "pause"
 
     @property
     def runs(self) -> str:
@@ -333,6 +323,16 @@ class Keys(SweepKeys):
         folder, _, revision = key.removeprefix(self.revisions).rpartition("/")
         return unquote(folder), revision
 
+    # One verb -------------------------------------------------------------------------------------
+
+    def audit(self, ref: Ref | None, verb: str) -> str:
+        """The key of a verb's record, by its id. *ref* is what it is about; None: no single one."""
+        if ref is None:
+            return f"{self.audits}{_NO_RESOURCE}/{verb}"
+        kind = self.schemas.get(ref.type)
+        path = kind.path if kind else HEAT_TEMPLATES_PATH
+        return f"{self.audits}{path}/{ref.id}/{verb}"
+
     # One job --------------------------------------------------------------------------------------
 
     def job(self, job: JobId) -> str:
@@ -355,7 +355,7 @@ class Keys(SweepKeys):
         return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
-        return tenant_of(key.removeprefix(self.runs).partition("/")[0])
+        return run_tenant_of(self.run_id(key))
 
     # One tenant -----------------------------------------------------------------------------------
 
@@ -374,6 +374,10 @@ def run_id(tenant: str, job: JobId) -> RunId:
 
 def job_of(run: RunId) -> JobId:
     return JobId(run.partition("/")[2])
+
+
+def run_tenant_of(run: RunId) -> str:
+    return tenant_of(run.partition("/")[0])
 
 
 def is_text(key: str) -> bool:

@@ -16,7 +16,7 @@ Document = Mapping[str, Json]
 _AUTHORS = ("who", "by", "author")
 """The fields by which a record names who wrote it."""
 _REASONS = ("why",)
-_TIMES = ("at", "when", "since", "fetched")
+_TIMES = ("ended", "at", "when", "since", "fetched")
 """The fields by which a record says when it was written, or since when it holds."""
 
 
@@ -54,6 +54,7 @@ _GONE = {
     ChangeKind.BUILT: "record of what the stack is built from removed",
     ChangeKind.MONITORING: "monitoring record removed",
     ChangeKind.RETRY: "request dealt with",
+    ChangeKind.VERB: "the record of a verb is dropped",
     ChangeKind.DRIFT: "no drift any more",
 }
 
@@ -199,6 +200,20 @@ def _retry(document: Document) -> str:
     return "a person asks for another try"
 
 
+def _verb(document: Document) -> str:
+    name, outcome = document.get("verb", "?"), document.get("outcome")
+    selector = document.get("selector")
+    told = f"{name} {selector}" if selector else str(name)
+    if outcome:
+        return f"{told}: {outcome}"
+    return f"{told}: asked for"
+
+
+def _left(document: Document) -> str:
+    stack, tenant = document.get("stack"), document.get("tenant_id")
+    return f"forgotten; a stack {stack} may be left in project {tenant}"
+
+
 def _monitoring(document: Document) -> str:
     told = _object(document.get("monitoring")) or document
     return "monitoring: " + ", ".join(
@@ -222,6 +237,8 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.FAILED: _failed,
     ChangeKind.BUILT: lambda _: "recorded what the stack is built from",
     ChangeKind.RETRY: _retry,
+    ChangeKind.VERB: _verb,
+    ChangeKind.LEFT: _left,
     ChangeKind.MONITORING: _monitoring,
 }
 

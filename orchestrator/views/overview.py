@@ -9,14 +9,16 @@ from itertools import filterfalse
 from operator import attrgetter
 
 from ..core.records import (
+    NO_PAUSES,
     Brake,
     IdentityTrouble,
     LeaderRecord,
+    Pauses,
     SchemaTrouble,
 )
 from ..core.refs import Json, Ref
 from .drifts import DriftView, drifts
-from .jobs import JobView
+from .jobs import JobView, Stage
 from .snapshot import Snapshot
 from .standings import Phase, Progress, Standing
 
@@ -73,6 +75,12 @@ class Overview:
     schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
+
+    @property
+    def paused(self) -> int:
+        """How many jobs wait for a pause to end."""
+        return sum(view.stage is Stage.PAUSED for view in self.running)
 
     @property
     def well(self) -> bool:
@@ -87,6 +95,7 @@ class Overview:
             or self.rejected
             or self.unconfirmed
             or self.identity_trouble
+            or self.pauses
             or self._schemas_refused
             or any(not held.moving for held in self.held)
         )
@@ -133,6 +142,7 @@ def overview(snapshot: Snapshot) -> Overview:
         schema_trouble=snapshot.schema_trouble,
         brake=snapshot.brake,
         identity_trouble=snapshot.identity_trouble,
+        pauses=snapshot.pauses,
     )
 
 

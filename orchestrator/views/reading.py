@@ -193,6 +193,7 @@ class ReadSome:
         return [
             keys.leader,
             keys.brake,
+            keys.pauses,
             keys.identity_trouble,
             keys.schema_list,
             keys.schema_trouble,

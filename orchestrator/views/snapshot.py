@@ -11,6 +11,7 @@ from ..clients.store import Event, KeyValue
 from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.records import (
+    NO_PAUSES,
     UNREADABLE,
     Brake,
     Built,
@@ -22,6 +23,7 @@ from ..core.records import (
     IdentityTrouble,
     LeaderRecord,
     MonitoringRecord,
+    Pauses,
     Poll,
     Run,
     SchemasRecord,
@@ -111,6 +113,7 @@ class Snapshot:
     schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
 
     def refs(self) -> list[Ref]:
         """Every resource that is wanted, or of which something is left, in the order of the
@@ -215,6 +218,8 @@ class Snapshot:
             self.schema_trouble = _readable(
                 lambda: SchemaTrouble.from_json(value)
             )
+        elif kv.key == keys.pauses:
+            self.pauses = Pauses.from_json(value)
         elif kv.key == keys.brake:
             self.brake = _readable(lambda: Brake.from_json(value))
         elif kv.key == keys.identity_trouble:
@@ -322,6 +327,8 @@ class Snapshot:
             self.revisions.get(template, {}).pop(revision, None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
+        elif key == keys.pauses:
+            self.pauses = NO_PAUSES
         elif key.startswith(keys.sweeps):
             self.sweeps.pop(keys.sweep_tenant(key), None)
         elif key in (single := self._single()):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..core.jobs import Action, Job, job_ref
-from ..core.records import Held, Poll
+from ..core.records import Held, Poll, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
@@ -126,13 +126,24 @@ class Progress:
 
     def _view(self, job: Job) -> JobView:
         run = self.snapshot.runs.get(job.id)
+        if run is not None and self._is_paused(job, run):
+            return JobView(job, Stage.PAUSED, run=run)
         if run is not None:
             return JobView(job, STAGE_OF[run.step], run=run)
         known = filter(None, map(self._unfinished, job.dependency))
         waits = tuple(dict.fromkeys(known))
         if waits:
             return JobView(job, Stage.WAITING, waits)
+        if self._is_paused(job):
+            return JobView(job, Stage.PAUSED)
         return JobView(job, Stage.READY)
+
+    def _is_paused(self, job: Job, run: Run | None = None) -> bool:
+        """Whether a job is not sent because of a pause: it is not in Heat either."""
+        if run is not None and run.step is not Step.RETRY:
+            return False
+        pauses = self.snapshot.pauses
+        return pauses.over(job.ref.type, job.tenant) is not None
 
     def _unfinished(self, job: JobId) -> JobId | None:
         """The job that is waited for, or the one that stands in for it; None when it is over.
@@ -230,7 +241,7 @@ class Progress:
         told = run.reason or "the next attempt is under way"
         return (
             f"Heat has failed {run.failures} times to delete the stack"
-            f" {job.ref.stack_name}: {told}"
+            f" {job.stack_name}: {told}"
         )
 
     def _stuck_behind(self, view: JobView) -> str:

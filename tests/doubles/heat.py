@@ -25,14 +25,16 @@ from orchestrator.errors import (
     StackMissing,
 )
 
-Method = Literal["show", "in_progress", "listed", "exists", "inspect", "create", "update", "delete"]
+Method = Literal[
+    "show", "in_progress", "listed", "exists", "inspect", "create", "update", "delete", "cancel"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class HeatRequest:
     """Something that Heat was asked to change, in the order of asking. *request* is None for a delete."""
 
-    method: Literal["create", "update", "delete"]
+    method: Literal["create", "update", "delete", "cancel"]
     tenant: str
     name: str
     request: StackRequest | None = None
@@ -107,7 +109,7 @@ class MemoryHeat:
         with self._lock:
             self._before("show")
             name, _, stack_id = stack.partition("/")
-            found = self._stacks.get((tenant, name))
+            found = self._stacks.get((tenant, name)) or self._by_id(tenant, name)
             if stack_id and (found is None or found.id != stack_id):
                 found = self._deleted.get((tenant, stack_id))
             return found if outputs or found is None else replace(found, outputs=None)
@@ -212,6 +214,22 @@ class MemoryHeat:
                 self.requests.append(HeatRequest("delete", tenant, stack.name))
             self._raise(afterwards)
 
+    def cancel(self, tenant: str, stack: Stack) -> None:
+        with self._lock:
+            afterwards = self._before("cancel")
+            now = self._stacks.get((tenant, stack.name))
+            if now is None or not now.in_progress or now.action == "DELETE":
+                status = now.status if now else "gone"
+                raise HeatRefused(
+                    400, f"Cancelling update when stack is {status} is not supported."
+                )
+            self._set(
+                tenant,
+                replace(now, status=f"{now.action}_FAILED", reason=f"Stack {now.action} cancelled"),
+            )
+            self.requests.append(HeatRequest("cancel", tenant, stack.name))
+            self._raise(afterwards)
+
     # What a test can do to it -----------------------------------------------------------------------
 
     def stacks(self, tenant: str) -> dict[str, Stack]:
@@ -298,6 +316,14 @@ class MemoryHeat:
                     return error
                 raise error
         return None
+
+    def _by_id(self, tenant: str, stack_id: str) -> Stack | None:
+        found = self.stacks_of(tenant).values()
+        return next((stack for stack in found if stack.id == stack_id), None)
+
+    def stacks_of(self, tenant: str) -> dict[str, Stack]:
+        """Those that are there, by name; whoever calls it holds the lock."""
+        return {name: stack for (owner, name), stack in self._stacks.items() if owner == tenant}
 
     def _show_as_asked(self, request: StackRequest) -> None:
         """Heat keeps the template as a document, and each parameter as a text."""

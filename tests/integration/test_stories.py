@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import drifting
+from orchestrator.cli.verbs.authors import verb
 from orchestrator.core.records import Depth, RetryAsked
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
@@ -136,7 +137,8 @@ def test_a_stack_that_somebody_updated_is_found_and_corrected_and_nothing_is_rep
     assert "theirs" not in str(real.record(real.keys.drift, network))
 
     drifted = read_all(real.store, real.keys)
-    drifting.correct(real.store, drifted, drifting.choose(drifted, drifting.DriftMeant(network)))
+    chosen = drifting.choose(drifted, drifting.DriftMeant(network))
+    drifting.correct(real.store, drifted, chosen, verb("drift correct", "alice", None))
     real.await_state(network, "MODIFY_COMPLETED")
     assert stack(real_heat, network.stack_name)["parameters"]["name"] == "ours"
     assert [resource_ids(real_heat, ref.stack_name) for ref in (network, subnet)] == before

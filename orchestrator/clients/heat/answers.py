@@ -76,6 +76,17 @@ def updated(answer: Answer, name: str, stack_id: str) -> None:
         raise refusal(answer, name, stack_id)
 
 
+def cancelled(answer: Answer, name: str, stack_id: str) -> None:
+    """Heat has taken the request to cancel an operation. It answers with a document of null.
+
+    :raises OrchestratorError: what else the answer means.
+    """
+    if answer.status not in (200, 202, 204):
+        raise refusal(answer, name, stack_id)
+    if answer.body.strip() not in (b"", b"null"):
+        raise no_answer(answer)
+
+
 def previewed_new(answer: Answer, name: str) -> dict[str, Json]:
     """The resources of a stack that would be built: ``{"added": ["net (OS::Neutron::Net)"]}``.
 

@@ -8,7 +8,7 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 """
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
-from .decided import clean, hold, refuse, report, start
+from .decided import adopt, clean, hold, leave, refuse, report, start
 from .drifting import (
     DriftBasis,
     accept_drift,
@@ -21,6 +21,7 @@ from .drifting import (
 from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
     drop_revisions,
+    end_pauses,
     end_reload,
     hold_deletions,
     keep_revision,
@@ -33,6 +34,9 @@ from .leading import (
 )
 from .running import (
     abandon,
+    answer,
+    cancel,
+    drop_untaken,
     fail_dependents,
     give_time_up,
     never_sent,
@@ -57,11 +61,16 @@ __all__ = [
     "JobOutcome",
     "abandon",
     "accept_drift",
+    "adopt",
+    "answer",
+    "cancel",
     "claim",
     "clean",
     "drop_revisions",
+    "drop_untaken",
     "end_asked_sweep",
     "end_job",
+    "end_pauses",
     "end_reload",
     "end_stack",
     "end_sweep",
@@ -73,6 +82,7 @@ __all__ = [
     "hold_deletions",
     "keep_revision",
     "lead_for",
+    "leave",
     "mark_ended",
     "move",
     "never_sent",

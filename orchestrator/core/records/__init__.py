@@ -5,6 +5,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 :data:`~orchestrator.core.texts.LONGEST_REASON` characters, whoever worded it.
 """
 
+from .audits import CARRIED_OUT, AuditRecord
 from .brakes import Brake, Identity, IdentityTrouble
 from .built import Built, digests_of
 from .contract import (
@@ -27,17 +28,21 @@ from .leading import (
     stored_schemas,
 )
 from .logins import Login, LoginState
+from .pauses import NO_PAUSES, Pause, Pauses
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
-from .retries import RetryAsked
+from .retries import LeavingMode, RetryAsked, Tombstone
 from .revisions import TemplateRevision
 from .runs import Cause, Run, Step
 
 __all__ = [
+    "CARRIED_OUT",
     "NEEDS_A_PERSON",
     "NO_JOB",
+    "NO_PAUSES",
     "READ_COMPLETE",
     "UNREADABLE",
+    "AuditRecord",
     "Brake",
     "Built",
     "Cause",
@@ -54,9 +59,12 @@ __all__ = [
     "IdentityTrouble",
     "JobState",
     "LeaderRecord",
+    "LeavingMode",
     "Login",
     "LoginState",
     "MonitoringRecord",
+    "Pause",
+    "Pauses",
     "Poll",
     "RetryAsked",
     "Run",
@@ -68,6 +76,7 @@ __all__ = [
     "Sweep",
     "SweepAsked",
     "TemplateRevision",
+    "Tombstone",
     "digests_of",
     "failed_status",
     "is_monitoring_link",

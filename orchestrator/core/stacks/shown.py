@@ -41,6 +41,17 @@ def owner_tag(ref: Ref) -> str:
     return OWNER_PREFIX + blake2b(str(ref).encode(), digest_size=16).hexdigest()
 
 
+def owner_of(stack: Stack) -> str:
+    """Whose a stack is, by its tags: ``type:id``, or a digest where that is too long; empty when
+    none says so."""
+    owners = (
+        tag.removeprefix(OWNER_PREFIX)
+        for tag in stack.tags
+        if tag.startswith(OWNER_PREFIX)
+    )
+    return next(owners, "")
+
+
 def tags(job: JobId, tries: int = 0) -> str:
     """Both tags, as Heat takes them."""
     return f"{tag(job, tries)},{owner_tag(job_ref(job))}"

@@ -36,6 +36,13 @@ class Answers(Contents):
         stack = self.stacks.get(ref)
         return stack is not None and stack.live
 
+    def adopted_name(self, ref: Ref) -> str:
+        """The name of the resource's stack, where it was adopted; else empty."""
+        stack = self.stacks.get(ref)
+        if stack is None:
+            return ""
+        return stack.adopted
+
     def may_have_stack(self, ref: Ref) -> bool:
         """Whether Heat has a stack of this resource, or may have one that no record tells of: a job
         that was sent and came to nothing that we know of may have reached Heat.
