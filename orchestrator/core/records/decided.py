@@ -14,7 +14,7 @@ from ..mapping.evaluate import OutputOf
 from ..refs import JobId, Json, Ref
 from ..resources import Wanted, parsed
 from ..texts import cut
-from .built import listed
+from .built import from_list, listed
 
 NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
