@@ -171,6 +171,8 @@ RESULTS = PanelRow(
             "failed",
             "held",
             "outdated",
+            "drifted",
+            "lost",
             "deletions_held",
             "deletions_failing",
             "polls_refused",

@@ -87,7 +87,8 @@ def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
 
     for ref in (network, subnet, port):
         real.remove(ref)
-    stay = (real.keys.leader, real.keys.schema_list, real.keys.identity)
+    keys = real.keys
+    stay = (keys.leader, keys.schema_list, keys.identity, keys.revisions, keys.durations)
     real.until(lambda: not [key for key in real.below("/") if not key.startswith(stay)])
 
 

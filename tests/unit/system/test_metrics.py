@@ -46,7 +46,7 @@ def span(system: System, name: ChangeSpan) -> tuple[float, float]:
     )
 
 
-def test_each_stage_of_a_change_is_measured_once() -> None:
+def test_each_part_of_the_way_of_a_change_is_measured_once() -> None:
     with System() as system:
         system.put(NETWORK)
         system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
