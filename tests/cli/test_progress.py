@@ -208,6 +208,8 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "schemas_trouble": None,
         "stopped": "",
         "paused": [],
+        "drifted": [],
+        "lost": [],
         "resources": {phase.value: 0 for phase in Phase},
         "running": [],
         "waiting": [],
