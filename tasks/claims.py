@@ -138,6 +138,7 @@ class Claims:
             run,
             step=Step.RETRY,
             attempt=run.attempt + 1,
+            failing_since=run.failing_since or self._clock.now(),
             delay=seconds,
             due=round(self._clock.now() + seconds, 3),
             reason=reason,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from .. import faults
+from ..clock import CLOCK, Clock
 from ..core import effects
 from ..core.backoff import Backoff
 from ..core.jobs import Action, Job
@@ -57,8 +58,9 @@ class Outcomes:
         dropped: Callable[[Job], None],
         later: Later,
         as_string: bool,
+        clock: Clock = CLOCK,
     ) -> None:
-        self.world = world
+        self.world, self._clock = world, clock
         self._keys, self._leadership = keys, leadership
         self._ready, self._dropped, self._later = ready, dropped, later
         self._as_string = as_string
@@ -82,11 +84,11 @@ class Outcomes:
         version = _version(job, handled)
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
-        failed = (
-            None
-            if run.complete
-            else Failed(version, action, run.reason, run.root or ref)
-        )
+        failed = None
+        if not run.complete:
+            failed = Failed(version, action, run.reason, run.root or ref).dated(
+                self._clock.now(), world.failed.get(ref)
+            )
         world.set_failed(ref, failed)
         self._release(
             Over(job_id, ref, action, _references(job, handled)), failed
@@ -313,6 +315,8 @@ class Outcomes:
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
+        earlier = self.world.failed.get(job.ref)
+        failed = failed.dated(self._clock.now(), earlier)
         if cause != job.id:
             handled = self._unsent(job)
         transaction = effects.fail_dependents(

@@ -107,6 +107,7 @@ class Term:
             dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
             later=self._later,
             as_string=self._as_string,
+            clock=self._clock,
         )
         self._reconciler = Reconciler(
             self.world,

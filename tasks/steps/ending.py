@@ -72,6 +72,7 @@ def _retry(
         reason=veil_of(context, work, thoroughly=thoroughly).over(str(error)),
         cause=cause_of(error).value,
         since=before.since,
+        failing_since=before.failing_since or context.clock.now(),
         stack=before.stack,
         tagged=before.tagged,
         asked=before.asked,
@@ -146,6 +147,7 @@ def _end_job(
         config=work.config_there,
         earlier=work.failed,
         as_string=context.state_as_string,
+        now=context.clock.now(),
     )
 
 

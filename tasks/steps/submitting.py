@@ -53,8 +53,21 @@ def submit(
     log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
     # Not written yet: the claim holds until wait() knows what there is to write.
     before = work.run
-    run = replace(asked, failures=before.failures, since=before.since)
+    run = replace(
+        asked,
+        failures=before.failures,
+        since=before.since,
+        failing_since=_failing_since(before),
+    )
     return replace(work, run=run)
+
+
+def _failing_since(before: Run) -> float:
+    """Since when the job fails, once Heat has taken a request: an outage is over by that, a stack
+    that Heat keeps failing is not."""
+    if before.failures:
+        return before.failing_since
+    return 0.0
 
 
 def _asked(

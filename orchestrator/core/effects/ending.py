@@ -81,19 +81,22 @@ def end_job(
     config: bool,
     earlier: Failed | None = None,
     as_string: bool = False,
+    now: float = 0.0,
 ) -> Transaction:
     """Second half: the state, and the job is over (CONTRACT section 7, 3 and 4).
 
     :param config: whether the config that the job was made of is still there. Only then is a state
         written, and only if that still holds in the transaction.
     :param earlier: the failure on record, to count attempts.
+    :param now: seconds since the epoch, for the record of a failure.
     """
     failed_key = keys.below(keys.failed, job.ref)
     puts = {keys.run(job.tenant, job.id): _done(job, ended).to_json()}
     deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
     requires = still_ours(keys, job, basis)
     if ended.error:
-        puts[failed_key] = _failed(job, ended, earlier).to_json()
+        failed = _failed(job, ended, earlier).dated(now, earlier)
+        puts[failed_key] = failed.to_json()
     else:
         deletes.append(failed_key)
     if config:

@@ -104,11 +104,14 @@ def abandon(keys: Keys, job: Job, run: Run, revision: int) -> Transaction:
     )
 
 
-def note_death(keys: Keys, job: Job, deaths: int) -> Transaction:
+def note_death(
+    keys: Keys, job: Job, deaths: int, now: float = 0.0
+) -> Transaction:
     """A worker has died over a job: it is to be sent again, and Heat may have taken a request of
     it.
 
     :param deaths: how many have died over it in a row by now.
+    :param now: seconds since the epoch.
     """
     key = keys.run(job.tenant, job.id)
     run = Run(
@@ -117,6 +120,7 @@ def note_death(keys: Keys, job: Job, deaths: int) -> Transaction:
         deaths=deaths,
         cause=Cause.BUSY.value,
         reason="the worker died",
+        failing_since=now,
     )
     return Transaction(
         (exists(keys.job(job.id)), absent(key)), {key: run.to_json()}

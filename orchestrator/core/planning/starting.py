@@ -52,7 +52,7 @@ def start(
         # It clears the way for the config that is there: its outcome is not reported.
         place = replace(place, outlived=place.outlived | {job.id})
     used = _used(handled, job, params)
-    record = _remembered(world, source, handled, job, template, place, used)
+    record = _remembered(subject, source, handled, job, template, place, used)
     retried = revisions_of_retried(world, place.superseded)
     return Start(job, record, config, place.superseded, retried, first_of_two)
 
@@ -114,7 +114,7 @@ def _used(
 
 
 def _remembered(
-    world: World,
+    subject: Subject,
     source: Wanted,
     handled: Handled | None,
     job: Job,
@@ -123,7 +123,7 @@ def _remembered(
     used: Mapping[str, tuple[Ref, ...]],
 ) -> Handled:
     """What is remembered of a config with its job."""
-    ref = source.ref
+    world, ref = subject.world, source.ref
     now_used = {other for others in used.values() for other in others}
     return Handled(
         version=source.version,
@@ -144,4 +144,5 @@ def _remembered(
         uncertain=world.may_have_stack(ref),
         force=ref in world.forced,
         stack=unrecorded_stack(world, ref, handled),
+        since=subject.now,
     )

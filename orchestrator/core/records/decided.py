@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
@@ -64,6 +64,9 @@ class Handled:
     stack: str = ""
     """Heat's own id of the stack that an earlier job was given, where no stack record tells of it
     yet."""
+    since: float = field(default=0.0, compare=False)
+    """When the job was made, or the config refused: seconds since the epoch by the bridge's clock,
+    for people. 0 in records of releases that had no times."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -115,6 +118,7 @@ class Handled:
             uncertain=self.uncertain,
             force=self.force,
             stack=self.stack,
+            since=self.since,
         )
         return json.dumps(record)
 
@@ -142,6 +146,7 @@ class Handled:
             uncertain=record.get("uncertain", "digest" not in record),
             force=record.get("force", False),
             stack=record.get("stack", ""),
+            since=record.get("since", 0.0),
         )
 
 
@@ -172,6 +177,9 @@ class Held:
     root: Ref | None = None
     """The resource at the end of the chain, when this one waits only because that one is held.
     None: this one is held for a reason of its own."""
+    since: float = field(default=0.0, compare=False)
+    """Since when this version waits: seconds since the epoch by the bridge's clock, for people. 0
+    in records of releases that had no times."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", cut(self.why))
@@ -183,6 +191,20 @@ class Held:
             return self.why
         way = _way(self.root, self.waits_for)
         return cut(f"waits for {way}, which {self.why}")
+
+    def dated(self, now: float, earlier: Held | None) -> Held:
+        """The same, with its time: that of the record before if this version waited already.
+
+        :param now: seconds since the epoch.
+        """
+        if (
+            earlier is not None
+            and earlier.version == self.version
+            and earlier.incarnation == self.incarnation
+            and earlier.since
+        ):
+            now = earlier.since
+        return replace(self, since=now)
 
     def passed_on(self, wanted: Wanted, held: Ref) -> Held:
         """The record of a config that waits for *held*, whose record this is."""
@@ -205,7 +227,7 @@ class Held:
         if self.root is not None:
             record["root"] = self.root.to_record()
             record["why"] = self.why
-        return json.dumps(record)
+        return json.dumps(record | _given(since=self.since))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Held:
@@ -216,6 +238,7 @@ class Held:
             record.get("why", record["reason"]),
             record.get("incarnation", 0),
             _ref_in(record, "root"),
+            record.get("since", 0.0),
         )
 
 
@@ -238,6 +261,9 @@ class Failed:
     version is tried again."""
     inherited: bool = False
     """Whether this version failed only because *through* did, so that *why* tells of the root."""
+    since: float = field(default=0.0, compare=False)
+    """When this version failed first: seconds since the epoch by the clock of whoever wrote it, for
+    people. 0 in records of releases that had no times."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", cut(self.why))
@@ -259,6 +285,19 @@ class Failed:
         if self.through is None:
             return frozenset({self.root})
         return frozenset({self.root, self.through})
+
+    def dated(self, now: float, earlier: Failed | None) -> Failed:
+        """The same, with its time: that of the record before if this version had failed already.
+
+        :param now: seconds since the epoch.
+        """
+        if (
+            earlier is not None
+            and earlier.version == self.version
+            and earlier.since
+        ):
+            now = earlier.since
+        return replace(self, since=now)
 
     def passed_on(self, version: int, action: Action, failed: Ref) -> Failed:
         """How a version fails that depends on *failed*, whose failure this is."""
@@ -283,7 +322,7 @@ class Failed:
             record["through"] = self.through.to_record()
         if self.inherited:
             record["why"] = self.why
-        return json.dumps(record)
+        return json.dumps(record | _given(since=self.since))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Failed:
@@ -297,6 +336,7 @@ class Failed:
             record["attempts"],
             _ref_in(record, "through"),
             inherited="why" in record,
+            since=record.get("since", 0.0),
         )
 
 
