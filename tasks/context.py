@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
@@ -204,8 +204,13 @@ class WorkerContext:
         self.store.close()
 
 
-def open_context(settings: Settings) -> WorkerContext:
-    """The context of a real worker."""
+def open_context(
+    settings: Settings, claimed: Callable[[], None] | None = None
+) -> WorkerContext:
+    """The context of a real worker.
+
+    :param claimed: called after each claim.
+    """
     templates = catalogue.load(settings.templates)
     source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
@@ -225,7 +230,7 @@ def open_context(settings: Settings) -> WorkerContext:
         queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
         templates=templates.templates,
-        claims=Claims(store, settings.lease_ttl),
+        claims=Claims(store, settings.lease_ttl, noted=claimed),
         chain_time=settings.chain_time,
         renderer=Renderer(),
         stack_timeout=settings.stack_timeout,

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..clients.store import Watch
 from ..clock import CLOCK, Clock
+from ..core.records import TenantDelay
 from ..errors import SettingsError
 from ..views.health import Pulse
 from .metrics import Metric, Metrics
@@ -41,6 +42,10 @@ class Health:
         self.metrics = Metrics()
         self._notes: dict[str, str] = {}
         self.metrics.set(Metric.BROKER_AVAILABLE, 1)
+        self.wait = 0.0
+        """Seconds for which messages wait for a worker; 0 on a standby."""
+        self.delays: tuple[TenantDelay, ...] = ()
+        """The tenants whose jobs wait though they are ready, as of the last seconds."""
         self.broker = ""
         """Why the broker takes no messages; empty while it does, and on a standby."""
 
@@ -69,6 +74,7 @@ class Health:
         self.role, self._hangs_after, self._watch = "standby", HANGS, None
         self.metrics.set(Metric.LEADING, 0)
         self.metrics.set(Metric.MESSAGE_WAIT, 0.0)
+        self.wait, self.delays = 0.0, ()
         self.schemas("", refused=False)  # Only the leader looks at the list,
         self.tell("deletions", "")  # and holds deletions.
         self._note_broker("")
@@ -95,6 +101,7 @@ class Health:
         self._note_broker(broker)
         self._beat = self._clock.monotonic()
         self.metrics.set(Metric.MESSAGE_WAIT, wait)
+        self.wait = wait
         for kind, size in sizes.items():
             self.metrics.set(Metric.WORLD, size, kind=kind)
 

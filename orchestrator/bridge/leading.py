@@ -50,7 +50,8 @@ class Leading:
         self._few_collections = few_collections or _few_collections
         self._store, self._keys, self._lease_ttl = store, keys, lease_ttl
         self._begin, self._health = begin, health
-        self._who = identity()
+        self.who = identity()
+        """What this bridge writes into the leader's key."""
         self._leadership: Leadership | None = None
         self._clock, self._chance = clock, chance
         self._troubles = 0
@@ -117,7 +118,7 @@ class Leading:
                 self._lease_ttl,
                 stopping,
                 self._health.heard,
-                self._who,
+                self.who,
                 self._clock,
             )
             if self._leadership is None:

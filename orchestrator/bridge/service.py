@@ -23,6 +23,7 @@ from .health import Health, serve
 from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
+from .presence import presence
 from .schemas import SchemaKeeper
 from .term import Term
 from .timing import Timing
@@ -58,9 +59,13 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         )
         types.prepare(stopping)
         terms = _Terms(settings, store, broker, templates.templates, types)
-        Leading(store, types.keys, settings.lease_ttl, terms.begin, health).run(
-            stopping
+        leading = Leading(
+            store, types.keys, settings.lease_ttl, terms.begin, health
         )
+        alive = presence(store, types.keys, leading.who, health)
+        alive.start()
+        closing.callback(alive.close)
+        leading.run(stopping)
     ended.set()
 
 

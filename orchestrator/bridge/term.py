@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ..clients.inbox import EventInbox, WatchInbox
+from ..clients.presence import EVERY
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
@@ -194,12 +195,21 @@ class Term:
         """
         watch = self.begin()
         health.leading(watch)
+        self._tell_delays(health)
         try:
             while not stopping.is_set() and not self._is_over():
                 self.cycle(health)
             self.end()
         finally:
             watch.close()
+
+    def _tell_delays(self, health: Health) -> None:
+        """Tell now and then which tenants are delayed."""
+
+        def tell() -> None:
+            health.delays = self._dispatcher.delays()
+
+        self._timers.every(EVERY / 2, tell)
 
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""

@@ -167,6 +167,16 @@ class Keys:
         return self.own + "polls/"
 
     @property
+    def workers(self) -> str:
+        """Workers that are alive."""
+        return self.own + "workers/"
+
+    @property
+    def bridges(self) -> str:
+        """Bridges that are alive."""
+        return self.own + "bridges/"
+
+    @property
     def leader(self) -> str:
         return self.own + "leader"
 
@@ -309,6 +319,19 @@ class Keys:
         if key.startswith(folder) and key != folder:
             return key.removeprefix(folder)
         return None
+
+    # One process ----------------------------------------------------------------------------------
+
+    def worker(self, name: str) -> str:
+        """Where a worker says that it is alive.
+
+        :param name: Celery's name of it.
+        """
+        return self.workers + quote(name, safe="@.")
+
+    def bridge(self, bridge_id: str) -> str:
+        """Where a bridge says that it is alive."""
+        return self.bridges + bridge_id
 
     # One job --------------------------------------------------------------------------------------
 

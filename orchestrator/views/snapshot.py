@@ -14,6 +14,7 @@ from ..core.keys import Keys
 from ..core.records import (
     UNREADABLE,
     Brake,
+    BridgeAlive,
     Failed,
     Handled,
     Held,
@@ -23,6 +24,7 @@ from ..core.records import (
     Run,
     StackRecord,
     StateRecord,
+    WorkerAlive,
 )
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
@@ -93,6 +95,10 @@ class Snapshot:
     retried: dict[Ref, bool] = field(default_factory=dict)
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
+    workers: dict[str, WorkerAlive] = field(default_factory=dict)
+    """The workers that are alive, by their keys."""
+    bridges: dict[str, BridgeAlive] = field(default_factory=dict)
+    """The bridges that are alive, by their keys."""
     leader: Mapping[str, Json] | None = None
     schema_list: Mapping[str, Json] | None = None
     schema_trouble: Trouble | None = None
@@ -117,6 +123,13 @@ class Snapshot:
         return sorted(
             found, key=lambda ref: (order.get(ref.type, len(order)), ref)
         )
+
+    def tenant_of(self, ref: Ref) -> str:
+        """The project of a resource, as far as a record names one."""
+        for known in (self.wanted, self.handled, self.stacks):
+            if record := known.get(ref):
+                return record.tenant
+        return ""
 
     # Keeping up -----------------------------------------------------------------------------------
 
@@ -165,7 +178,9 @@ class Snapshot:
         self.raw[kv.key] = kv
         if self.keys.is_config(kv.key):
             self._put_config(kv)
-        elif not self._put_single(kv) and not self._put_job(kv):
+        elif not (
+            self._put_single(kv) or self._put_job(kv) or self._put_process(kv)
+        ):
             self._put_record(kv)
 
     def _put_single(self, kv: KeyValue) -> bool:
@@ -197,6 +212,17 @@ class Snapshot:
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
+        else:
+            return False
+        return True
+
+    def _put_process(self, kv: KeyValue) -> bool:
+        """Take in a process that says that it is alive; whether this is one."""
+        key, value = kv.key, kv.value
+        if key.startswith(self.keys.workers):
+            _keep(self.workers, key, lambda: WorkerAlive.from_json(value))
+        elif key.startswith(self.keys.bridges):
+            _keep(self.bridges, key, lambda: BridgeAlive.from_json(value))
         else:
             return False
         return True
@@ -271,6 +297,9 @@ class Snapshot:
             self.runs.pop(keys.run_job(key), None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
+        elif key.startswith((keys.workers, keys.bridges)):
+            self.workers.pop(key, None)
+            self.bridges.pop(key, None)
         elif key in (single := self._single()):
             setattr(self, single[key], None)
         else:

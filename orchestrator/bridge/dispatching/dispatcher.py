@@ -8,8 +8,9 @@ from ... import faults
 from ...clients.protocols import QueueDoor
 from ...clock import CHANCE, CLOCK, Chance, Clock, Timer
 from ...core.jobs import Job
-from ...core.records import Poll, Run, Step
+from ...core.records import Poll, Run, Step, TenantDelay
 from ...core.refs import JobId, Ref
+from .delays import TenantDelays
 from .outage import Outage
 from .packing import Capacity, Packing, Wanted
 from .polling import Polling
@@ -46,6 +47,7 @@ class Dispatcher:
             self.tenants, self._sender, capacity.message, clock
         )
         self._packing = Packing(self.tenants, capacity, self._start, clock)
+        self._delays = TenantDelays(self.tenants, capacity, clock)
         self._polling = Polling(
             self.tenants,
             self._sender,
@@ -182,6 +184,10 @@ class Dispatcher:
         if first is None:
             return lately
         return max(lately, self._clock.monotonic() - first.at)
+
+    def delays(self) -> tuple[TenantDelay, ...]:
+        """The tenants whose jobs wait though they are ready."""
+        return self._delays.tell()
 
     def sizes(self) -> dict[str, int]:
         """How many jobs wait to be sent, how many are sent and neither in Heat's hands nor over,

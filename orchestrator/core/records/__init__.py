@@ -19,6 +19,7 @@ from .contract import (
 from .decided import NO_JOB, Failed, Handled, Held
 from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
+from .presence import BridgeAlive, DelayKind, TenantDelay, WorkerAlive
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
 from .runs import Cause, Run, Step
@@ -29,7 +30,9 @@ __all__ = [
     "READ_COMPLETE",
     "UNREADABLE",
     "Brake",
+    "BridgeAlive",
     "Cause",
+    "DelayKind",
     "Failed",
     "Handled",
     "Held",
@@ -45,6 +48,8 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "TenantDelay",
+    "WorkerAlive",
     "failed_status",
     "is_monitoring_link",
     "read",
