@@ -24,7 +24,7 @@ from .finishing import finish
 from .options import Output, Timeout, Wait
 from .output import BAD, Format, count, hint, show
 from .session import Session, session
-from .status import by_type
+from .status_tables import by_type
 from .writing import WriteResult, Written
 
 app = typer.Typer(

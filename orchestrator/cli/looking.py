@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
@@ -11,7 +10,15 @@ from ..errors import InvalidInput
 from ..views.overview import overview
 from ..views.reading import read_all, read_one
 from ..views.resource import resources
-from . import naming, schemas, showing, status, status_document, waiting
+from . import (
+    naming,
+    schemas,
+    showing,
+    status,
+    status_document,
+    waiting,
+    watching,
+)
 from .options import OneId, OneType, Output, Timeout
 from .output import Format, emit, hint, on_terminal, show
 from .session import Session, session
@@ -70,14 +77,22 @@ def show_status(
             help="Keep it on the screen, up to date, until Ctrl-C.",
         ),
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Show every row of every table, and each worker."
+        ),
+    ] = False,
     output: Output = Format.TEXT,
 ) -> None:
-    """Show what runs, what waits and for whom, what is held back, what failed and why, and what was
-    rejected.
+    """Show what is wrong and since when, who works, what runs, and what waits for what.
 
-    Answers 0 when all is well, though something may still be in progress, and 1 when something
-    failed, is held back or was rejected.
-    Failures are grouped by their cause.
+    What is overdue comes first, then what failed, folded by its cause.
+    Each table has at most ten rows, and says how many it left out.
+
+    Answers 0 when all is well, though something may still be in progress.
+    Answers 1 when nobody leads, when no worker takes jobs although some wait, and when something
+    is overdue, failed, is held back or was rejected.
     """
     if watch and (output is not Format.TEXT or not on_terminal()):
         raise InvalidInput(
@@ -86,15 +101,18 @@ def show_status(
         )
     with session() as doors:
         if watch:
-            raise typer.Exit(status.watch(doors.store, doors.keys))
-        found = overview(read_all(doors.store, doors.keys))
+            limits = doors.moment()
+            raise typer.Exit(watching.watch(doors.store, doors.keys, limits))
+        moment = doors.moment()
+        found = overview(read_all(doors.store, doors.keys), moment)
         differs = schemas.difference(doors.source, found.schema_list)
     if differs:
         hint(differs)
     if output is Format.TEXT:
-        show(status.render(found, time.time()))
+        most = None if everything else status.ROWS
+        show(status.render(found, moment.now, most))
     else:
-        emit(status_document.as_document(found, time.time()), output)
+        emit(status_document.as_document(found, moment.now), output)
     raise typer.Exit(status.exit_of(found))
 
 

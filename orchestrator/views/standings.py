@@ -135,12 +135,12 @@ class Progress:
             own = view.job.version
             return Standing(ref, Phase.FAILED, why, own, root=ref, since=since)
         phase, (why, began) = Phase.TROUBLE, self._trouble(view)
-        if late := is_late(view, self.moment):
-            phase, why = Phase.OVERDUE, late
-        elif not why:
-            phase, why = Phase.RUNNING, view.stage.value
-        else:
+        if why:
             since = began
+        elif late := is_late(view, self.moment):
+            phase, why = Phase.OVERDUE, late
+        else:
+            phase, why = Phase.RUNNING, view.stage.value
         ends = gives_up(view, self.moment)
         return Standing(
             ref, phase, why, version, moving=True, since=since, gives_up=ends

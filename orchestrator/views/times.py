@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..core.records import Cause, Run, Step
@@ -25,6 +25,10 @@ class Moment:
     stack_timeout: float = 3600.0
     timeout_margin: float = 300.0
     project_patience: float = 3600.0
+
+    def at(self, now: float) -> Moment:
+        """The same limits at another moment."""
+        return replace(self, now=now)
 
     def time_of(self, run: Run) -> JobTime | None:
         """The time that a run has; None when it may take as long as it does."""
@@ -69,8 +73,8 @@ class JobTime:
 
 def gives_up(view: JobView, moment: Moment) -> float:
     """When a job is given up, in seconds since the epoch; 0 when it is not, or nobody knows."""
-    time = view.run and moment.time_of(view.run)
-    if time is None:
+    run = view.run
+    if run is None or (time := moment.time_of(run)) is None:
         return 0.0
     return time.ends
 

@@ -95,8 +95,7 @@ def end_job(
     deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
     requires = still_ours(keys, job, basis)
     if ended.error:
-        failed = _failed(job, ended, earlier).dated(now, earlier)
-        puts[failed_key] = failed.to_json()
+        puts[failed_key] = _failed(job, ended, earlier, now).to_json()
     else:
         deletes.append(failed_key)
     if config:
@@ -130,10 +129,13 @@ def _done(job: Job, ended: JobOutcome) -> Run:
     )
 
 
-def _failed(job: Job, ended: JobOutcome, earlier: Failed | None) -> Failed:
-    """How the version failed, counted."""
+def _failed(
+    job: Job, ended: JobOutcome, earlier: Failed | None, now: float
+) -> Failed:
+    """How the version failed, counted, and since when."""
     root = ended.root or job.ref
     failed = Failed(job.version, job.action, ended.error, root)
+    failed = failed.dated(now, earlier)
     if earlier is None or earlier.version != job.version:
         return failed
     return replace(failed, attempts=earlier.attempts + 1)
