@@ -86,8 +86,8 @@ class Outcomes:
             world.note_report(ref, version, revision)
         failed = None
         if not run.complete:
-            failed = Failed(version, action, run.reason, run.root or ref).dated(
-                self._clock.now(), world.failed.get(ref)
+            failed = self._failed(
+                Failed(version, action, run.reason, run.root or ref), ref
             )
         world.set_failed(ref, failed)
         self._release(
@@ -101,6 +101,10 @@ class Outcomes:
         elif action is Action.DELETE and ref not in world.wanted:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
+
+    def _failed(self, failed: Failed, ref: Ref) -> Failed:
+        """The failure of a resource, with its time."""
+        return failed.dated(self._clock.now(), self.world.failed.get(ref))
 
     def _note_stack(
         self, ref: Ref, action: Action, run: Run, tenant: str
@@ -315,8 +319,7 @@ class Outcomes:
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
-        earlier = self.world.failed.get(job.ref)
-        failed = failed.dated(self._clock.now(), earlier)
+        failed = self._failed(failed, job.ref)
         if cause != job.id:
             handled = self._unsent(job)
         transaction = effects.fail_dependents(

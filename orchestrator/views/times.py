@@ -33,7 +33,7 @@ class Moment:
     def time_of(self, run: Run) -> JobTime | None:
         """The time that a run has; None when it may take as long as it does."""
         failing = run.failing_since or run.since
-        if run.step is Step.WAITING and run.asked_at:
+        if run.step is Step.IN_HEAT and run.asked_at:
             allowed = run.timeout_mins * 60 or self.stack_timeout
             return JobTime(run.asked_at, allowed, self.timeout_margin)
         if run.step is not Step.RETRY or not failing:

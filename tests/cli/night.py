@@ -124,7 +124,7 @@ class Night:
         found: dict[str, str] = {}
         for place, ago in enumerate((62 * MINUTE, 64 * MINUTE)):
             ref, tenant = Ref("router", f"stuck-{place}"), "tenant-05"
-            run = Run(Step.WAITING, "uuid", since=self.now - ago, asked_at=self.now - ago)
+            run = Run(Step.IN_HEAT, "uuid", since=self.now - ago, asked_at=self.now - ago)
             found |= self._config(ref, tenant)
             found |= self._job(ref, tenant, run, since=self.now - ago)
         return found
@@ -161,7 +161,7 @@ class Night:
             ref = Ref(kind, f"busy-{place:02}")
             run = None
             if place < 4:
-                run = Run(Step.WAITING, "uuid", since=since, asked_at=since, timeout_mins=30)
+                run = Run(Step.IN_HEAT, "uuid", since=since, asked_at=since, timeout_mins=30)
             after = (before,) if place >= 20 else ()
             found |= self._config(ref, tenant)
             found |= self._job(ref, tenant, run, *after, since=since)
