@@ -11,7 +11,7 @@ from ..errors import OrchestratorError
 from .store import Lease, Store
 
 EVERY = 10.0
-"""Seconds between two looks at whether the record is still true. It is written only on change."""
+"""Seconds between two checks whether the record is still true. It is written only on change."""
 GONE_AFTER = 30
 """Seconds after which the key of a process that was killed vanishes."""
 

@@ -45,7 +45,7 @@ def test_a_held_version_keeps_its_time_while_its_reason_changes(system: System) 
     assert since(system, "held", S1) == began
 
 
-def test_the_next_version_is_held_since_it_was_written(system: System) -> None:
+def test_the_next_version_waits_since_it_was_written(system: System) -> None:
     system.put(P1, network_id="n1")
     system.lead_until(lambda: record(system, "held", P1))
     began = since(system, "held", P1)
