@@ -8,12 +8,10 @@ import typer
 
 from ..errors import InvalidInput
 from ..views.overview import overview
-from ..views.reading import read_all, read_one
-from ..views.resource import resources
+from ..views.reading import read_all
 from . import (
     naming,
     schemas,
-    showing,
     status,
     status_document,
     waiting,
@@ -21,51 +19,7 @@ from . import (
 )
 from .options import OneId, OneType, Output, Timeout
 from .output import Format, emit, hint, on_terminal, show
-from .session import Session, session
-
-
-def get(
-    kind: OneType = None,
-    resource_id: OneId = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Show resources: what is wanted, recorded of the stack, reported, and monitored, side by side.
-
-    With an id, every record of that resource is shown with its key in etcd. Secrets are masked.
-
-    **Examples**
-
-        orchestrator get
-        orchestrator get port
-        orchestrator get port port-web
-        orchestrator get load_balancer_interface lbif-http -o json
-    """
-    kind, resource_id = naming.split(kind, resource_id)
-    with session() as doors:
-        if kind is not None and resource_id is not None:
-            _get_one(doors, kind, resource_id, output)
-        else:
-            _get_all(doors, kind, output)
-
-
-def _get_one(
-    doors: Session, kind: str, resource_id: str, output: Format
-) -> None:
-    named = naming.resource(doors.keys, kind, resource_id)
-    ref = naming.place(doors.store, doors.keys, named)
-    found = read_one(doors.store, doors.keys, ref)
-    showing.show_one(found, ref, doors.catalogue.templates, output)
-
-
-def _get_all(doors: Session, kind: str | None, output: Format) -> None:
-    """All resources, or those of one type."""
-    if kind is not None:
-        kind = naming.check_type(doors.keys, kind)
-    listed = resources(read_all(doors.store, doors.keys), kind)
-    if output is Format.TEXT:
-        show(showing.table(listed))
-    else:
-        emit([one.to_json() for one in listed], output)
+from .session import session
 
 
 def show_status(

@@ -12,6 +12,7 @@ from ..settings import environment
 from . import (
     changing,
     confirming,
+    getting,
     history,
     looking,
     rollback,
@@ -103,7 +104,7 @@ app.command(
 )(planning.plan)
 
 _LOOK = "Looking"
-app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.get)
+app.command(epilog=HELP, rich_help_panel=_LOOK)(getting.get)
 app.command("status", epilog=HELP, rich_help_panel=_LOOK)(looking.show_status)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.wait)
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.retry)

@@ -56,6 +56,7 @@ __all__ = [
     "hint",
     "on_terminal",
     "printable",
+    "say",
     "seen",
     "show",
 ]
@@ -216,6 +217,12 @@ def _plain(part: Section | Text) -> str:
     if isinstance(part, Section):
         return as_columns(part)
     return clean(str(part))
+
+
+def say(text: str) -> None:
+    """A line on stdout, never coloured, never wrapped; at once, for whoever reads along."""
+    sys.stdout.write(f"{clean(text, keep=chr(10))}\n")
+    sys.stdout.flush()
 
 
 def count(number: int, one: str, many: str = "") -> str:

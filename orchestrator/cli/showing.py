@@ -20,6 +20,8 @@ from ..views.resource import (
 )
 from ..views.snapshot import Snapshot
 from ..views.standings import Progress
+from ..views.times import Moment
+from .ages import age, due, stamp
 from .output import (
     BAD,
     DOUBT,
@@ -37,24 +39,75 @@ from .output import (
 )
 from .status import phase_text
 
+_COLUMNS = (
+    "resource",
+    "is",
+    "age",
+    "wanted",
+    "recorded",
+    "reported",
+    "monitoring",
+)
+_SPARE = ("monitoring", "recorded", "reported", "wanted", "age")
+"""What a narrow terminal does without, the first first."""
+_MORE = ("tenant", "since", "because", "differs")
+"""What the wide list has besides."""
 
-def table(listed: Sequence[ResourceView]) -> list[Section | Text]:
-    """The list for people."""
+
+def table(
+    listed: Sequence[ResourceView], now: float, *, wide: bool = False
+) -> list[Section | Text]:
+    """The list for people.
+
+    :param now: seconds since the epoch.
+    :param wide: with all columns, however narrow the terminal.
+    """
     if not listed:
         return [Text("Nothing is there.")]
-    columns = ("resource", "is", "wanted", "recorded", "reported", "monitoring")
-    return [Section("", columns, [_cells(one) for one in listed])]
+    return [*sections(listed, now, wide=wide)]
 
 
-def _cells(one: ResourceView) -> tuple[Cell, ...]:
-    return (
-        str(one.standing.ref),
-        phase_text(one.standing.phase),
+def sections(
+    listed: Sequence[ResourceView], now: float, *, wide: bool = False
+) -> list[Section]:
+    """The same as one table."""
+    rows = [cells(one, now, wide=wide) for one in listed]
+    if wide:
+        sentences = frozenset({"because", "differs"})
+        return [Section("", (*_COLUMNS, *_MORE), rows, wide=sentences)]
+    return [Section("", _COLUMNS, rows, spare=_SPARE)]
+
+
+def cells(one: ResourceView, now: float, *, wide: bool) -> tuple[Cell, ...]:
+    """A row of the list.
+
+    :param now: seconds since the epoch; 0: without the age.
+    """
+    standing = one.standing
+    since = standing.since if now else 0.0
+    known = (
+        str(standing.ref),
+        phase_text(standing.phase),
+        age(now, since),
         _wanted(one.wanted),
         _recorded(one.recorded),
         _reported(one.reported),
         _monitored(one.monitoring),
     )
+    if not wide:
+        return known
+    more = (one.tenant, stamp(since), standing.reason, _differs(one))
+    return (*known, *more)
+
+
+def _differs(one: ResourceView) -> str:
+    """What Heat has otherwise, and what it was built from that is another one now."""
+    told = []
+    if one.drift:
+        told.append(f"drifted: {one.drift.get('reason', '')}")
+    if one.outdated:
+        told.append(f"outdated: {one.outdated}")
+    return "; ".join(told)
 
 
 def _wanted(wanted: Mapping[str, Json] | None) -> Cell:
@@ -103,17 +156,22 @@ def _status(text: str) -> Text:
 
 
 def show_one(
-    found: Snapshot, ref: Ref, templates: Templates, output: Format
+    found: Snapshot,
+    ref: Ref,
+    templates: Templates,
+    output: Format,
+    moment: Moment,
 ) -> None:
     """All that is known of one resource.
 
     :param templates: the catalogue's.
+    :param moment: when it is looked at.
     :raises InvalidInput: nothing is known of it.
     """
     listed = records(found, ref, templates)
-    judged = resource(found, Progress(found), ref)
+    judged = resource(found, Progress(found, moment), ref)
     if output is Format.TEXT:
-        _print(judged, listed)
+        _print(judged, listed, moment.now)
     else:
         emit(one_as_document(judged, listed), output)
 
@@ -125,12 +183,19 @@ def one_as_document(
     return {**one.to_json(), "records": [record.to_json() for record in found]}
 
 
-def _print(one: ResourceView, found: Sequence[RecordView]) -> None:
+def _print(one: ResourceView, found: Sequence[RecordView], now: float) -> None:
     """The whole of one resource, for people."""
     target = console()
     standing = one.standing
     name = (clean(str(standing.ref)), "bold")
     head = Text.assemble(name, "  ", phase_text(standing.phase))
+    if standing.since:
+        told = (
+            f"  for {age(now, standing.since)}, since {stamp(standing.since)}"
+        )
+        head.append(told, FAINT)
+    if standing.gives_up:
+        head.append(f"  given up {due(now, standing.gives_up)}", BAD)
     target.print(head, soft_wrap=True)
     if standing.reason:
         target.print(seen(standing.reason), soft_wrap=True)

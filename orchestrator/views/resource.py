@@ -16,6 +16,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..errors import InvalidInput
 from .snapshot import Snapshot
 from .standings import Progress, Standing
+from .times import UNTIMED, Moment
 
 Templates = Mapping[str, Template]
 _NO_TEMPLATES: Templates = MappingProxyType({})
@@ -34,18 +35,30 @@ class ResourceView:
     """``worker_state``, ``version`` and ``error`` of the state."""
     monitoring: Json
     """The monitoring record, secrets masked."""
+    tenant: str = ""
+    """Its project, as far as a record names one."""
+    drift: Mapping[str, Json] | None = None
+    """``kinds``, ``reason``, ``since`` (seconds since the epoch) and ``accepted`` of what Heat has
+    otherwise than it was built."""
+    outdated: str = ""
+    """From what it was built that is another one now; empty when it is not, or nobody knows."""
 
     def to_json(self) -> dict[str, Json]:
         standing = self.standing
         return {
             "type": standing.ref.type,
             "id": standing.ref.id,
+            "tenant_id": self.tenant,
             "phase": standing.phase.value,
             "reason": standing.reason,
+            "since": standing.since or None,
+            "gives_up": standing.gives_up or None,
             "wanted": self.wanted,
             "recorded": self.recorded,
             "reported": self.reported,
             "monitoring": self.monitoring,
+            "drift": self.drift,
+            "outdated": self.outdated,
         }
 
 
@@ -70,10 +83,10 @@ class RecordView:
 
 
 def resources(
-    snapshot: Snapshot, kind: str | None = None
+    snapshot: Snapshot, kind: str | None = None, moment: Moment = UNTIMED
 ) -> list[ResourceView]:
     """All resources, or those of one type."""
-    progress = Progress(snapshot)
+    progress = Progress(snapshot, moment)
     return [
         resource(snapshot, progress, ref)
         for ref in snapshot.refs()
@@ -89,6 +102,7 @@ def resource(snapshot: Snapshot, progress: Progress, ref: Ref) -> ResourceView:
         _recorded(snapshot, ref),
         _reported(snapshot, ref),
         _monitored(snapshot, ref),
+        snapshot.tenant_of(ref),
     )
 
 

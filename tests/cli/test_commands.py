@@ -202,22 +202,41 @@ def test_wanted_recorded_and_reported_are_side_by_side(run: Run_, written: Recor
     written.put(written.keys.monitoring, NET, '{"link": "UP", "version": 1}')
 
     assert run("get").stdout.splitlines() == [
-        "RESOURCE   IS        WANTED  RECORDED         REPORTED             MONITORING",
-        "network:n  complete  v1      CREATE_COMPLETE  CREATE_COMPLETED v1  link UP",
-        "subnet:s   pending   v1      -                -                    -",
+        "RESOURCE   IS        AGE  WANTED  RECORDED         REPORTED             MONITORING",
+        "network:n  complete  -    v1      CREATE_COMPLETE  CREATE_COMPLETED v1  link UP",
+        "subnet:s   pending   -    v1      -                -                    -",
     ]
     assert json.loads(run("get", "networks", "-o", "json").stdout) == [
         {
             "type": "network",
             "id": "n",
+            "tenant_id": "t1",
             "phase": "complete",
             "reason": "",
+            "since": None,
+            "gives_up": None,
             "wanted": {"version": 1, "marked_for_deletion": False},
             "recorded": {"stack_status": "CREATE_COMPLETE", "outputs": 0, "tenant_id": "t1"},
             "reported": {"worker_state": "CREATE_COMPLETED", "version": 1, "error": ""},
             "monitoring": {"link": "UP", "version": 1},
+            "drift": None,
+            "outdated": "",
         }
     ]
+
+
+def test_a_list_is_chosen_and_printed_as_asked(run: Run_, written: Records) -> None:
+    written.config(NET)
+    written.report(NET, error="quota exceeded")
+    written.config(SUB, tenant_id="t2")
+
+    assert run("get", "-o", "name").stdout == "network:n\nsubnet:s\n"
+    assert run("get", "--failed", "-o", "name").stdout == "network:n\n"
+    assert run("get", "--tenant", "t2", "-o", "name").stdout == "subnet:s\n"
+    assert run("get", "--held").stdout == "Nothing is there.\n"
+    assert "quota exceeded" in run("get", "network", "-o", "wide").stdout
+    assert run("get", "network:n", "--failed").exit_code == 2
+    assert run("get", "--watch", "-o", "json").exit_code == 2
 
 
 def test_one_resource_is_shown_with_its_keys(run: Run_, written: Records) -> None:

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from orchestrator.cli import output, status, status_document
+from orchestrator.cli import getting, output, showing, status, status_document
 from orchestrator.cli.exits import Exit
+from orchestrator.cli.getting import ListFormat
 from orchestrator.cli.layout import Section, fitted
 from orchestrator.clients import catalogue
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import WorkerAlive
 from orchestrator.core.refs import Ref
+from orchestrator.views.listing import ListChoice, ListState, SortBy, chosen
 from orchestrator.views.overview import Overview, overview
+from orchestrator.views.phases import Phase
 from orchestrator.views.reading import read_all
 from orchestrator.views.snapshot import Snapshot
 from orchestrator.views.times import Moment
@@ -209,3 +214,81 @@ def test_a_narrow_terminal_does_without_the_spare_columns_first() -> None:
     assert fitted(section, 43).columns == ("name", "tenant")
     assert fitted(section, 30).columns == ("name",)
     assert fitted(section, 5).columns == ("name",)
+
+
+# Lists ---------------------------------------------------------------------------------------------
+
+
+def names(found: Snapshot, **choice: Any) -> list[str]:
+    return [str(one.standing.ref) for one in chosen(found, ListChoice(**choice), Moment(NOW))]
+
+
+def test_a_list_has_the_states_that_are_asked_for(snapshot: Snapshot) -> None:
+    failed = names(snapshot, states=frozenset({ListState.FAILED}))
+    assert len(failed) == 32 and "router:stuck-0" in failed
+    assert len(names(snapshot, states=frozenset({ListState.HELD}))) == 8
+    assert len(names(snapshot, states=frozenset({ListState.HELD, ListState.FAILED}))) == 40
+    assert len(names(snapshot, states=frozenset({ListState.RUNNING}))) == 22
+    assert names(snapshot, states=frozenset({ListState.DRIFTED})) == []
+
+
+def test_a_list_has_one_tenant_or_one_type(snapshot: Snapshot) -> None:
+    assert len(names(snapshot, tenant="tenant-07")) == 60 + 20 + 1
+    assert len(names(snapshot, kind="router", states=frozenset({ListState.FAILED}))) == 2
+
+
+def test_a_list_is_sorted_as_asked(snapshot: Snapshot) -> None:
+    failed = frozenset({ListState.FAILED})
+    assert names(snapshot, states=failed, order=SortBy.AGE)[0] == "port:quota-00"
+    assert names(snapshot, states=failed, order=SortBy.PHASE)[:2] == [
+        "router:stuck-0",
+        "router:stuck-1",
+    ]
+    tenants = [one.tenant for one in chosen(snapshot, ListChoice(order=SortBy.TENANT), Moment(NOW))]
+    assert tenants == sorted(tenants)
+
+
+def test_what_is_drifted_or_outdated_is_chosen_by_what_the_record_says(snapshot: Snapshot) -> None:
+    [one, other, *_] = chosen(snapshot, ListChoice(), Moment(NOW))
+    drifted = replace(one, drift={"kinds": ["status"], "accepted": False})
+    accepted = replace(other, drift={"kinds": ["status"], "accepted": True})
+    outdated = replace(other, outdated="output id of network:n1")
+
+    drifts = ListChoice(states=frozenset({ListState.DRIFTED}))
+    assert (drifts.takes(drifted), drifts.takes(accepted), drifts.takes(one)) == (
+        True,
+        False,
+        False,
+    )
+    old = ListChoice(states=frozenset({ListState.OUTDATED}))
+    assert (old.takes(outdated), old.takes(other)) == (True, False)
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_narrow_list_drops_columns_and_breaks_no_name(snapshot: Snapshot, width: int) -> None:
+    listed = chosen(snapshot, ListChoice(states=frozenset({ListState.FAILED})), Moment(NOW))
+    target = io.StringIO()
+    console = Console(file=target, force_terminal=True, color_system=None, width=width)
+    console.print(output.as_renderable(showing.table(listed, NOW)))
+    lines = [line.rstrip() for line in target.getvalue().splitlines()]
+
+    assert max(map(len, lines)) <= width
+    assert sum("vnf_instance:image-0" in line for line in lines) == 8
+
+
+def test_a_watched_list_prints_what_has_changed(
+    snapshot: Snapshot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = chosen(snapshot, ListChoice(states=frozenset({ListState.HELD})), Moment(NOW))
+    known = getting.tell_changes(listed, {}, ListFormat.TEXT, NOW)
+    assert len(capsys.readouterr().out.splitlines()) == 9
+
+    first, second, *rest = listed
+    moved = replace(first, standing=replace(first.standing, phase=Phase.RUNNING))
+    known = getting.tell_changes([moved, *rest], known, ListFormat.TEXT, NOW + 60)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("port:held-0  running")
+    assert lines[1:] == ["port:held-1  is not in the list any more"]
+
+    getting.tell_changes([moved, second, *rest], known, ListFormat.NAME, NOW)
+    assert capsys.readouterr().out == "port:held-1\n"
