@@ -13,6 +13,7 @@ from . import (
     changing,
     confirming,
     getting,
+    graphing,
     history,
     looking,
     rollback,
@@ -105,6 +106,7 @@ app.command(
 
 _LOOK = "Looking"
 app.command(epilog=HELP, rich_help_panel=_LOOK)(getting.get)
+app.command(epilog=HELP, rich_help_panel=_LOOK)(graphing.graph)
 app.command("status", epilog=HELP, rich_help_panel=_LOOK)(looking.show_status)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.wait)
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.retry)
