@@ -81,7 +81,13 @@ class FittedTable:
 
 
 def fitted(section: Section, width: int) -> Section:
-    """The columns for which there is room: what goes below the rows needs none beside them."""
+    """The columns for which there is room: what goes below the rows needs none beside them.
+
+    Sentences that no row has are left out too."""
+    for column in sorted(section.wide.intersection(section.columns)):
+        place = section.columns.index(column)
+        if not any(seen(row[place]).plain for row in section.rows):
+            section = section.without(column)
     for column in section.spare:
         narrow = [name for name in section.columns if name not in section.wide]
         if _width(section, narrow) <= width:
@@ -152,7 +158,7 @@ def _stacked(section: Section) -> Iterator[Text | Padding]:
 
 
 def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
-    line = Text(no_wrap=True, overflow="ignore")
+    line = Text(overflow="fold")
     last = len(cells) - 1
     for place, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         line.append_text(cell)

@@ -12,6 +12,7 @@ from ..settings import environment
 from . import (
     changing,
     confirming,
+    explaining,
     getting,
     graphing,
     history,
@@ -33,7 +34,7 @@ app = typer.Typer(
     name="orchestrator",
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -107,6 +108,9 @@ app.command(
 _LOOK = "Looking"
 app.command(epilog=HELP, rich_help_panel=_LOOK)(getting.get)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(graphing.graph)
+app.command("explain", epilog=HELP, rich_help_panel=_LOOK)(
+    explaining.explain_type
+)
 app.command("status", epilog=HELP, rich_help_panel=_LOOK)(looking.show_status)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.wait)
 app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.retry)
