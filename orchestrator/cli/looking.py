@@ -28,7 +28,9 @@ def show_status(
         typer.Option(
             "--watch",
             "-w",
-            help="Keep it on the screen, up to date, until Ctrl-C.",
+            help=(
+                "An application on the terminal: sort, filter, open one resource."
+            ),
         ),
     ] = False,
     everything: Annotated[
@@ -55,8 +57,7 @@ def show_status(
         )
     with session() as doors:
         if watch:
-            limits = doors.moment()
-            raise typer.Exit(watching.watch(doors.store, doors.keys, limits))
+            raise typer.Exit(watching.watch(doors))
         moment = doors.moment()
         found = overview(read_all(doors.store, doors.keys), moment)
         differs = schemas.difference(doors.source, found.schema_list)

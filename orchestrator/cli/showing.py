@@ -3,9 +3,9 @@ with its key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -186,6 +186,32 @@ def one_as_document(
 def _print(one: ResourceView, found: Sequence[RecordView], now: float) -> None:
     """The whole of one resource, for people."""
     target = console()
+    for line in _first_lines(one, now):
+        target.print(line, soft_wrap=True)
+    for record in found:
+        target.print()
+        target.print(_record_head(record), soft_wrap=True)
+        if on_terminal():
+            target.print(_coloured(record))
+        else:
+            target.print(_document(record), soft_wrap=True)
+
+
+def as_renderable_one(
+    one: ResourceView, found: Sequence[RecordView], now: float
+) -> RenderableType:
+    """The whole of one resource, for a screen.
+
+    :param now: seconds since the epoch.
+    """
+    parts: list[RenderableType] = [*_first_lines(one, now)]
+    for record in found:
+        parts += [Text(), _record_head(record), _coloured(record)]
+    return Group(*parts)
+
+
+def _first_lines(one: ResourceView, now: float) -> Iterator[Text]:
+    """How it stands, since when and why."""
     standing = one.standing
     name = (clean(str(standing.ref)), "bold")
     head = Text.assemble(name, "  ", phase_text(standing.phase))
@@ -196,33 +222,31 @@ def _print(one: ResourceView, found: Sequence[RecordView], now: float) -> None:
         head.append(told, FAINT)
     if standing.gives_up:
         head.append(f"  given up {due(now, standing.gives_up)}", BAD)
-    target.print(head, soft_wrap=True)
+    yield head
     if standing.reason:
-        target.print(seen(standing.reason), soft_wrap=True)
-    for record in found:
-        target.print()
-        _print_record(target, record)
+        yield seen(standing.reason)
 
 
-def _print_record(target: Console, record: RecordView) -> None:
-    head = Text.assemble(
+def _record_head(record: RecordView) -> Text:
+    return Text.assemble(
         (record.name, "bold cyan"),
         "  ",
         clean(record.key),
         (f"  revision {record.revision}", FAINT),
     )
-    target.print(head, soft_wrap=True)
+
+
+def _document(record: RecordView) -> str:
+    """The value, as YAML."""
     text = as_yaml(record.value).rstrip().removesuffix("\n...")
-    text = "\n".join(f"  {line}" for line in text.splitlines())
-    if not on_terminal():
-        target.print(text, soft_wrap=True)
-        return
-    target.print(
-        Syntax(
-            text,
-            "yaml",
-            theme="ansi_dark",
-            background_color="default",
-            word_wrap=True,
-        )
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _coloured(record: RecordView) -> Syntax:
+    return Syntax(
+        _document(record),
+        "yaml",
+        theme="ansi_dark",
+        background_color="default",
+        word_wrap=True,
     )

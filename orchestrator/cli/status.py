@@ -81,10 +81,18 @@ def render(
     :param now: seconds since the epoch.
     :param most: rows of a section; what is left out is counted. None: all rows, and the workers.
     """
-    parts: list[Section | Text] = [*_verdict(found), *_head(found, now)]
+    parts: list[Section | Text] = [*first_lines(found, now)]
     for section in _sections(found, now, everything=most is None):
         parts += _cut(section, most)
     return parts
+
+
+def first_lines(found: Overview, now: float) -> list[Text]:
+    """What is wrong, who works, and how many resources there are.
+
+    :param now: seconds since the epoch.
+    """
+    return [*_verdict(found), *_head(found, now)]
 
 
 def _sections(found: Overview, now: float, *, everything: bool) -> Parts:

@@ -1,44 +1,29 @@
-"""``orchestrator status --watch`` without the application: the whole picture, drawn anew."""
+"""``orchestrator status --watch``: runs the application."""
 
 from __future__ import annotations
 
-import time
-
-from rich.live import Live
-from rich.text import Text
-
-from ..clients.store import Store
-from ..core.keys import Keys
 from ..views.following import follow
-from ..views.overview import overview
-from ..views.times import Moment
 from .exits import Exit
-from .output import FAINT, as_renderable, console
-from .status import exit_of, render
+from .session import Session
+from .status import exit_of
 
 
-def watch(store: Store, keys: Keys, limits: Moment) -> Exit:
-    """Show it on the terminal and keep it up to date until Ctrl-C; the exit code is that of the
-    last picture.
+def watch(doors: Session) -> Exit:
+    """Show everything on the terminal, and keep it up to date until a key ends it; the exit code
+    is that of the last picture.
 
-    :param limits: how long jobs may take.
+    :raises StoreUnavailable: etcd does not answer any more.
     """
-    with follow(store, keys) as follower:
-        found = overview(follower.snapshot, limits.at(time.time()))
-        try:
-            with Live(
-                console=console(), auto_refresh=False, vertical_overflow="crop"
-            ) as live:
-                while True:
-                    now = time.time()
-                    found = overview(follower.snapshot, limits.at(now))
-                    bottom = Text(
-                        f"{time.strftime('%H:%M:%S')}  Ctrl-C ends this.", FAINT
-                    )
-                    live.update(
-                        as_renderable([*render(found, now), bottom]),
-                        refresh=True,
-                    )
-                    follower.next(1.0)
-        except KeyboardInterrupt:
-            return exit_of(found)
+    # Importing the application takes longer than most commands do.
+    from .board.application import Board
+    from .board.source import FollowedSource
+
+    with follow(doors.store, doors.keys) as follower:
+        templates = doors.catalogue.templates
+        board = Board(FollowedSource(follower, doors.moment(), templates))
+        board.run()
+    if board.failure is not None:
+        raise board.failure
+    if board.picture is None:
+        return Exit.OK
+    return exit_of(board.picture.overview)
