@@ -174,7 +174,8 @@ class Snapshot:
 
     def put(self, kv: KeyValue) -> None:
         """Take in a key as it was read."""
-        self.remove(kv.key)
+        if kv.key in self.raw:
+            self.remove(kv.key)
         self.raw[kv.key] = kv
         if self.keys.is_config(kv.key):
             self._put_config(kv)

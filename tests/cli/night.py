@@ -87,7 +87,12 @@ class Night:
     def _complete(self, place: int) -> dict[str, str]:
         ref = Ref(KINDS[place % len(KINDS)], f"r{place:05}")
         tenant = f"tenant-{place % TENANTS:02}"
-        return {**self._config(ref, tenant), **self._reported(ref, tenant)}
+        job, since = f"create:heat_worker:{ref}:1:00000", self.now - 24 * HOUR
+        return {
+            **self._config(ref, tenant),
+            **self._reported(ref, tenant),
+            **self._handled(ref, tenant, job, since),
+        }
 
     def _failed(self) -> dict[str, str]:
         """Thirty for three causes: a quota, an image, and a network on which nine others stand."""
