@@ -110,9 +110,9 @@ def test_the_list_is_sorted_and_filtered_by_keys(snapshot: Snapshot) -> None:
 
     async def steps(pilot: Pilot[None]) -> None:
         await pilot.press("s")
-        assert rows(board)[0] == "port:quota-00" and "sorted by age" in told(board)
+        assert "sorted by age" in told(board)
         await pilot.press("f")
-        assert len(rows(board)) == 32 and "failed only" in told(board)
+        assert len(rows(board)) == 32 and rows(board)[0] == "port:quota-00"
         await pilot.press("slash", *"vlan", "enter")
         assert len(rows(board)) == 10
         await pilot.press("escape")
