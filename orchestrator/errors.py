@@ -23,6 +23,7 @@
     │   ├── ProjectRefused        no such project, or no role in it
     │   ├── StackBusy             Heat says 409: another action is in progress on the stack
     │   │   ├── DeletionFailed    Heat ended a deletion in DELETE_FAILED
+    │   │   ├── BuildFailed       Heat failed a create or an update, which the template has retried
     │   │   └── NotSeenYet        Heat shows no stack, but may have taken a request just now
     │   ├── RendererUnavailable   the process that renders templates does not get to run
     │   │   └── RenderingPostponed    the tenant's templates took too much time
@@ -207,6 +208,19 @@ class StackBusy(TemporaryError):
 class DeletionFailed(StackBusy):
     """Heat ended a deletion in DELETE_FAILED; what was still in use may be released by the next
     attempt."""
+
+
+class BuildFailed(StackBusy):
+    """Heat ended a create or an update in a failure, and the template has it tried again.
+
+    :param reason: Heat's end, with what to do should it fail for good.
+    :param retry: which retry comes next, from 1.
+    :param retries: how many the template allows.
+    """
+
+    def __init__(self, reason: str, retry: int, retries: int) -> None:
+        super().__init__(reason)
+        self.retry, self.retries = retry, retries
 
 
 class NotSeenYet(StackBusy):

@@ -1,10 +1,9 @@
 """What happens in the processes: one enumeration of events, and how often each has happened.
 
 A log line carries the name of its event in the field ``event``.
-The bridge also counts its events, in the function where they happen, with :func:`count`.
+The programs also count their events, in the function where they happen, with :func:`count`.
 So the counters do not depend on the level of the log.
-``/metrics`` shows them as ``orchestrator_events_total{event="…"}``
-(:mod:`orchestrator.bridge.metrics`); a worker has no ``/metrics``, and counts nothing.
+``/metrics`` shows them as ``orchestrator_events_total{event="…"}`` (:mod:`orchestrator.metrics`).
 
 docs/howto/monitoring.md explains each event to operators.
 """
@@ -12,7 +11,7 @@ docs/howto/monitoring.md explains each event to operators.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from enum import StrEnum
 
 
@@ -20,12 +19,15 @@ class EventName(StrEnum):
     """The name of each event, and one sentence that says what has happened."""
 
     help: str
+    number: int
+    """Its place in the enumeration."""
 
     def __new__(cls, name: str, help: str) -> EventName:
         """:param help: one sentence."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.help = help
+        member.number = len(cls.__members__)
         return member
 
     # Leadership and etcd
@@ -66,6 +68,8 @@ class EventName(StrEnum):
         "historian_defect",
         "The historian ended because of a bug.",
     )
+    TRACES_LOST = "traces_lost", "The collector takes no traces."
+    TRACES_SENT = "traces_sent", "The collector takes traces again."
     UNCAUGHT = "uncaught", "A process or a thread ended because of a bug."
     SETTING_REFUSED = "setting_refused", "A setting cannot be used."
     NOTIFY_UNKNOWN = (
@@ -97,6 +101,22 @@ class EventName(StrEnum):
     CLEANED = "cleaned", "The records of a deleted resource are removed."
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
+    OUTPUT_FOLLOWED = (
+        "output_followed",
+        "A stack is updated because an output changed that it was built from.",
+    )
+    OUTDATED = (
+        "outdated",
+        "A stack was built from an output that has changed, and stays as it is.",
+    )
+    OUTPUT_CIRCLE = (
+        "output_circle",
+        "Outputs go round in a circle and do not settle; the stack is held.",
+    )
+    REVISION_NOT_KEPT = (
+        "revision_not_kept",
+        "A revision of a template is too large to be kept in etcd.",
+    )
     ROOT_REPAIRED = "root_repaired", "A version is tried again by itself."
     RECORD_UNREADABLE = "record_unreadable", "A record cannot be read."
     JOB_UNREADABLE = "job_unreadable", "A job cannot be read."
@@ -159,18 +179,30 @@ class EventCounts:
     """How often each event has happened. May be used from several threads."""
 
     def __init__(self) -> None:
-        self._counts: dict[EventName, int] = {}
+        self._cells: MutableSequence[float] | memoryview[float]
+        self._cells, self._first = [0.0] * len(EventName), 0
         self._lock = threading.Lock()
+
+    def keep_in(
+        self, cells: MutableSequence[float] | memoryview[float], first: int
+    ) -> None:
+        """Count in other memory from now on, where *first* is the place of the first event."""
+        with self._lock:
+            self._cells, self._first = cells, first
 
     def count(self, event: EventName) -> None:
         """It has happened once more."""
         with self._lock:
-            self._counts[event] = self._counts.get(event, 0) + 1
+            self._cells[self._first + event.number] += 1
 
     def read(self) -> Mapping[EventName, int]:
-        """The events that have happened, in the order of their first time."""
+        """The events that have happened, in the order of the enumeration."""
         with self._lock:
-            return dict(self._counts)
+            counts = {
+                event: int(self._cells[self._first + event.number])
+                for event in EventName
+            }
+        return {event: times for event, times in counts.items() if times}
 
 
 COUNTS = EventCounts()

@@ -20,6 +20,12 @@ POINTS = {
     "bridge-after-send": "the job was sent, the bridge does not know",
     "bridge-after-report": "a READ_COMPLETE state is written",
     "bridge-before-release": "a job's end was seen, its dependents wait still",
+    "bridge-before-follow": (
+        "outputs were read that others were built from, nobody is decided"
+    ),
+    "bridge-after-follow": (
+        "the job of a user of a changed output is written, nothing is sent"
+    ),
     "bridge-after-cascade": "a dependent was failed, the others not yet",
     "bridge-before-clean": "the stack and the config are gone, the records are there",
     "bridge-before-remove": (

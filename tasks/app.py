@@ -16,14 +16,16 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator import log as logs
 from orchestrator.clients import queue, redis_transport
-from orchestrator.clients.heat import Heat
+from orchestrator.clients.heat import Heat, for_processes
 from orchestrator.errors import CredentialsRejected, SettingsError
+from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
 
 from . import compat, following, messages, polls, steps
 from .alive import Alive, LastClaim
 from .context import WorkerContext, open_context
 from .leaving import Background, Undo, Work
+from .measuring import WorkerMetrics
 from .processes import PerProcess
 
 log = logging.getLogger(__name__)
@@ -65,14 +67,42 @@ def make_app(settings: Settings) -> Celery:
         task_time_limit=settings.task_limit + 30,
     )
     alive = Alive(LastClaim())
-    context = PerProcess(lambda: open_context(settings, alive.claims.note))
-    background = Background()
+    metrics, shared = WorkerMetrics(), for_processes()
+    context = PerProcess(
+        lambda: open_context(settings, shared, metrics, alive.claims.note)
+    )
+    background = Background(metrics=metrics)
     for name in STEPS:
         _register(app, name, background, partial(_chains, context))
     for name in ROUNDS:
         _register(app, name, background, partial(_round, context))
+    _connect_metrics(settings, metrics)
     _connect_signals(settings, context, background, alive)
     return app
+
+
+def _connect_metrics(settings: Settings, metrics: WorkerMetrics) -> None:
+    """Show what a worker measures, if a port is given for it."""
+    port = settings.worker_metrics_port
+    if not port:
+        return
+
+    def begin(**_: object) -> None:
+        try:
+            metrics.serve(settings.health_address, port)
+        except SettingsError as error:
+            logs.tell_refused(SettingsError(error.faults, settings.log_format))
+            raise SystemExit(2) from None
+
+    def note_slots(sender: Any, **_: object) -> None:
+        metrics.slots.set(sender.controller.concurrency)
+
+    def count_here(**_: object) -> None:
+        metrics.count_as(getattr(current_process(), "index", 0))
+
+    signals.worker_init.connect(begin, weak=False)
+    signals.worker_ready.connect(note_slots, weak=False)
+    signals.worker_process_init.connect(count_here, weak=False)
 
 
 def _connect_signals(
@@ -146,6 +176,7 @@ def _warm_up(context: Callable[[], WorkerContext], alive: Alive) -> None:
     except CredentialsRejected:
         pass  # the check tells, once a worker
     except Exception as error:  # the first job tells the same, where it can be seen and tried again
+        count(EventName.WARM_UP_FAILED)
         log.warning(
             "Worker not warmed up yet",
             extra={"event": "warm_up_failed", "reason": str(error)},
@@ -227,11 +258,13 @@ def _register(
     """Make a task of that name: *prepare* makes its work of Celery's task and of the message's
     argument."""
 
-    @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
+    # Celery has no types.
+    @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]
     def run(task: Any, argument: Any) -> None:
         try:
             background.carry_out(prepare(task, argument))
         except SoftTimeLimitExceeded:
+            count(EventName.TASK_TIMEOUT)
             log.error(
                 "Task exceeded its time limit",
                 extra={

@@ -7,8 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
+from orchestrator.clients.catalogue import Catalogue
 from orchestrator.clients.etcd import EtcdStore
-from orchestrator.clients.heat import Heat, InStore, Logins
+from orchestrator.clients.heat import (
+    Heat,
+    InStore,
+    Logins,
+    RequestObserver,
+    SharedTokens,
+)
 from orchestrator.clients.protocols import (
     HeatDoor,
     QueueDoor,
@@ -29,11 +36,15 @@ from orchestrator.core.templates import (
     parse_template_value,
 )
 from orchestrator.errors import TemporaryError
+from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
+from orchestrator.tracing.opening import open_tracer
 
 from .claims import Claims
+from .measuring import WorkerMetrics
 from .retries import POLICIES, Policies
 from .slow import Slow
+from .tracing import WorkerTraces
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +144,8 @@ class WorkerContext:
     clock: Clock = CLOCK
     chance: Chance = CHANCE
     slow: Slow = field(default_factory=Slow)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    traces: WorkerTraces | None = None
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
         default_factory=dict
     )
@@ -187,12 +200,14 @@ class WorkerContext:
         try:
             who = self.heat.check()
         except TemporaryError as error:
+            count(EventName.OPENSTACK_CHECK_FAILED)
             fields = {"event": "openstack_check_failed", "reason": str(error)}
             log.error(
                 "OpenStack check failed; `orchestrator doctor` says more",
                 extra=fields,
             )
         else:
+            count(EventName.OPENSTACK_CHECKED)
             log.info(
                 "OpenStack check passed",
                 extra={"event": "openstack_checked", "who": who},
@@ -202,22 +217,28 @@ class WorkerContext:
         self.renderer.close()
         self.claims.close()
         self.store.close()
+        if self.traces is not None:
+            self.traces.close()
 
 
 def open_context(
-    settings: Settings, claimed: Callable[[], None] | None = None
+    settings: Settings,
+    shared: SharedTokens,
+    metrics: WorkerMetrics,
+    claimed: Callable[[], None] | None = None,
 ) -> WorkerContext:
     """The context of a real worker.
 
+    :param shared: the tokens of all its processes.
     :param claimed: called after each claim.
     """
     templates = catalogue.load(settings.templates)
-    source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
-    read = None
-    if source.local:
-        read = source.read
-    types = Types(store, settings.prefixes, read)
+    types = _types(settings, store, templates)
+    tracer = open_tracer(settings.traces_endpoint, "orchestrator-worker")
+    traces = None
+    if tracer is not None:
+        traces = WorkerTraces(tracer, CLOCK)
     return WorkerContext(
         types=types,
         store=store,
@@ -226,6 +247,8 @@ def open_context(
             settings.heat_deadline,
             Logins(InStore(store, types.none)),
             settings.tenant_credentials,
+            shared=shared,
+            observe=_observer(metrics, traces),
         ),
         queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
@@ -237,4 +260,29 @@ def open_context(
         time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
+        metrics=metrics,
+        traces=traces,
     )
+
+
+def _types(settings: Settings, store: Store, templates: Catalogue) -> Types:
+    """The types in force. A list of an API server is the leader's to read."""
+    source = schema_list.source(settings.schema_access, templates)
+    read = None
+    if source.local:
+        read = source.read
+    return Types(store, settings.prefixes, read)
+
+
+def _observer(
+    metrics: WorkerMetrics, traces: WorkerTraces | None
+) -> RequestObserver:
+    """Tells whoever wants to know of each request to Heat."""
+    if traces is None:
+        return metrics.note_request
+
+    def observe(method: str, status: int, seconds: float) -> None:
+        metrics.note_request(method, status, seconds)
+        traces.note_request(method, status, seconds)
+
+    return observe

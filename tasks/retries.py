@@ -9,6 +9,7 @@ from orchestrator.core.backoff import Backoff
 from orchestrator.core.records import Cause
 from orchestrator.core.stacks import SETTLING
 from orchestrator.errors import (
+    BuildFailed,
     CredentialsRejected,
     DeletionFailed,
     HeatFault,
@@ -29,6 +30,7 @@ JITTER = 0.5
 POLICIES: Policies = (
     (NotSeenYet, Backoff(2 * SETTLING, 2 * SETTLING, jitter=JITTER)),
     (DeletionFailed, Backoff(1.0, 120.0, jitter=JITTER)),
+    (BuildFailed, Backoff(10.0, 600.0, jitter=JITTER)),
     (StackBusy, Backoff(1.0, 15.0, jitter=JITTER)),
     (CredentialsRejected, Backoff(5.0, 120.0, jitter=JITTER)),
     (ProjectRefused, Backoff(5.0, 120.0, jitter=JITTER)),
@@ -36,7 +38,8 @@ POLICIES: Policies = (
     (TemporaryError, Backoff(1.0, 60.0, jitter=JITTER)),
 )
 """The first class that fits decides.
-There is no last attempt: nothing fails because Heat is away."""
+There is no last attempt: nothing fails because Heat is away.
+Only for :class:`BuildFailed` the template says how many there are."""
 
 
 def delay(
@@ -53,6 +56,7 @@ def delay(
 
 
 CAUSES: tuple[tuple[type[TemporaryError], Cause], ...] = (
+    (BuildFailed, Cause.FAILED),
     (StackBusy, Cause.BUSY),
     (RecordUnreadable, Cause.BUSY),
     (RendererUnavailable, Cause.BUSY),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -22,6 +21,7 @@ from ..clients.store import (
 )
 from ..clock import CLOCK, Clock
 from ..core.keys import Keys
+from ..core.records import LeaderRecord
 from ..core.transactions import Require, Transaction, merged, unchanged
 from ..errors import (
     OrchestratorError,
@@ -137,13 +137,8 @@ class Leadership:
 def identity() -> str:
     """What the leader's key holds while this bridge leads: no other process, and no later one, has
     the same."""
-    return json.dumps(
-        {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "id": uuid.uuid4().hex,
-        }
-    )
+    who = LeaderRecord(socket.gethostname(), os.getpid(), uuid.uuid4().hex)
+    return who.to_json()
 
 
 def campaign(

@@ -11,6 +11,7 @@ from ..clients.store import KeyValue, Store
 from ..clock import CLOCK, Clock
 from ..core import records
 from ..core.facts import (
+    BuiltFound,
     ConfigUnreadable,
     Entry,
     Fact,
@@ -22,12 +23,15 @@ from ..core.facts import (
     StackFound,
     StateFound,
     Unreadable,
+    of_built,
     of_config,
     of_run,
 )
 from ..core.jobs import Job
 from ..core.keys import Keys
+from ..core.policies import Follow
 from ..core.records import (
+    Built,
     Failed,
     Handled,
     Held,
@@ -61,12 +65,15 @@ def load(
     keys: Keys,
     catalogue: Mapping[str, Template],
     clock: Clock = CLOCK,
+    follow: Follow = Follow.AUTO,
 ) -> Loaded:
     """Everything that is known.
 
     Every resource is to be decided: what was written while nobody led is found by its level.
+
+    :param follow: what happens to a stack when an output changes that it was built from.
     """
-    world = World(keys.schemas, catalogue=catalogue)
+    world = World(keys.schemas, catalogue=catalogue, follow=follow)
     # The runs are few, so they come first and say as of which revision everything else is read.
     revision, runs = store.list(keys.runs)
     folders = _Folders(store, keys, revision)
@@ -106,6 +113,18 @@ def take_in(
             log.warning("Config skipped", extra=fields)
         world.apply(fact, now)
     return found
+
+
+def take_in_built(world: World, keys: Keys, entry: Entry) -> BuiltFound | None:
+    """Take in what a worker has recorded that a stack was built from. What cannot be read is told,
+    and counts as not known: None."""
+    fact = of_built(keys, entry)
+    if isinstance(fact, Unreadable):
+        _skipped(fact.key, fact.reason)
+        return None
+    if fact is not None:
+        world.apply(fact)
+    return fact
 
 
 def take_in_run(
@@ -192,13 +211,23 @@ def _load_records(world: World, folders: _Folders, keys: Keys) -> _Since:
     for ref, held, _ in folders.records(keys.held, Held.from_json):
         world.apply(HeldFound(ref, held))
     for ref, failed, kv in folders.records(keys.failed, Failed.from_json):
+        if failed.job:
+            continue  # It has not failed yet: its job is tried again.
         world.apply(FailedFound(ref, failed))
         since.failed[ref] = kv.revision
+    _load_stacks(world, folders, keys)
+    return since
+
+
+def _load_stacks(world: World, folders: _Folders, keys: Keys) -> None:
+    """What is built, and what is reported of it."""
+    # Before the stacks: of those that others were built from, the outputs are remembered.
+    for ref, built, _ in folders.records(keys.built, Built.from_json):
+        world.apply(BuiltFound(ref, built))
     for ref, stack, _ in folders.records(keys.stacks, StackRecord.from_json):
         world.apply(StackFound(ref, stack))
     for ref, state, kv in folders.records(keys.state, StateRecord.from_json):
         world.apply(StateFound(ref, state, kv.revision))
-    return since
 
 
 class _Folders:
@@ -291,5 +320,6 @@ def _find_work(
         world.reported,
         world.held,
         world.failed,
+        world.built_from,
     ):
         world.touch(*known)

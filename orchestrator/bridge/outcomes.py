@@ -20,7 +20,10 @@ from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.world import Stack, World
 from ..events import EventName, count
+from ..metrics.shapes import FailureCause
 from .leader import Leadership
+from .metrics import Metrics, failure_cause
+from .told import references_of, tell_not_run, version_of
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class Outcomes:
     :param dropped: called with each job that is over without a worker: it may have been sent
         already.
     :param later: ``later(seconds, ref)``: decide *ref* again after a while.
+    :param not_run: told of each job that failed without running, and why in a word.
     """
 
     def __init__(
@@ -58,9 +62,14 @@ class Outcomes:
         dropped: Callable[[Job], None],
         later: Later,
         as_string: bool,
+        metrics: Metrics | None = None,
+        not_run: Callable[[JobId, Ref, str], None] | None = None,
         clock: Clock = CLOCK,
     ) -> None:
-        self.world, self._clock = world, clock
+        self.world, self.metrics = world, metrics or Metrics()
+        self._not_run, self._clock = not_run, clock
+        self._overdue: set[JobId] = set()
+        """Jobs whose time is over, and whose end is not written yet."""
         self._keys, self._leadership = keys, leadership
         self._ready, self._dropped, self._later = ready, dropped, later
         self._as_string = as_string
@@ -81,17 +90,14 @@ class Outcomes:
         world = self.world
         job, handled = world.graph.jobs.get(job_id), world.handled.get(ref)
         self._note_stack(ref, action, run, job.tenant if job else "")
-        version = _version(job, handled)
+        version = version_of(job, handled)
+        self._count(job_id, ref, run)
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
-        failed = None
-        if not run.complete:
-            failed = self._failed(
-                Failed(version, action, run.reason, run.root or ref), ref
-            )
+        failed = self._failed(version, action, run, ref)
         world.set_failed(ref, failed)
         self._release(
-            Over(job_id, ref, action, _references(job, handled)), failed
+            Over(job_id, ref, action, references_of(job, handled)), failed
         )
         self.fail_dependents()
         if handled is not None:
@@ -102,9 +108,32 @@ class Outcomes:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
 
-    def _failed(self, failed: Failed, ref: Ref) -> Failed:
+    def _failed(
+        self, version: int, action: Action, run: Run, ref: Ref
+    ) -> Failed | None:
+        """How a job failed; None when it did not."""
+        if run.complete:
+            return None
+        failed = Failed(version, action, run.reason, run.root or ref)
+        return self._dated(failed, ref)
+
+    def _dated(self, failed: Failed, ref: Ref) -> Failed:
         """The failure of a resource, with its time."""
         return failed.dated(self._clock.now(), self.world.failed.get(ref))
+
+    def _count(self, job: JobId, ref: Ref, run: Run) -> None:
+        """Count how a job ended."""
+        handled, tenant = self.world.handled.get(ref), ""
+        if handled is not None:
+            tenant = handled.tenant
+        overdue = job in self._overdue
+        self._overdue.discard(job)
+        cause = failure_cause(ref, run, overdue=overdue)
+        self.metrics.note_outcome(ref.type, tenant, cause)
+
+    def note_overdue(self, job: JobId) -> None:
+        """The time of a job is over: a worker is to end it."""
+        self._overdue.add(job)
 
     def _note_stack(
         self, ref: Ref, action: Action, run: Run, tenant: str
@@ -282,6 +311,7 @@ class Outcomes:
     def dropped(self, job: Job) -> None:
         """A job is over without a worker."""
         self._doomed.pop(job.id, None)
+        self._overdue.discard(job.id)
         self.world.is_over(job)
         self._dropped(job)
 
@@ -319,7 +349,7 @@ class Outcomes:
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
-        failed = self._failed(failed, job.ref)
+        failed = self._dated(failed, job.ref)
         if cause != job.id:
             handled = self._unsent(job)
         transaction = effects.fail_dependents(
@@ -335,7 +365,8 @@ class Outcomes:
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
-        _tell_not_run(job, failed)
+        self._count_not_run(job, given_up=cause == job.id)
+        tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)
             self.world.set_failed(job.ref, failed)
@@ -347,27 +378,10 @@ class Outcomes:
         self.world.touch(job.ref)
         return True
 
-
-def _tell_not_run(job: Job, failed: Failed) -> None:
-    count(EventName.JOB_NOT_RUN)
-    fields = {
-        "event": "job_not_run",
-        "job": job.id,
-        "root": str(failed.root),
-        "reason": failed.error,
-    }
-    log.warning("Job failed without running", extra=fields)
-
-
-def _version(job: Job | None, handled: Handled | None) -> int:
-    """The version of a job that ended."""
-    if job is not None:
-        return job.version
-    return handled.version if handled else 0
-
-
-def _references(job: Job | None, handled: Handled | None) -> frozenset[Ref]:
-    """What a job that ended referred to."""
-    if job is not None:
-        return job.references()
-    return handled.refs() if handled else frozenset()
+    def _count_not_run(self, job: Job, *, given_up: bool) -> None:
+        reason = FailureCause.DEPENDENCY
+        if given_up:
+            reason = FailureCause.WORKERS
+        self.metrics.note_outcome(job.ref.type, job.tenant, reason)
+        if self._not_run is not None:
+            self._not_run(job.id, job.ref, reason.value)

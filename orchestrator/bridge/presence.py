@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 from .. import __version__
 from ..clients.presence import Presence
 from ..clients.store import Store
 from ..clock import CLOCK, Clock
 from ..core.keys import Keys
-from ..core.records import BridgeAlive
+from ..core.records import BridgeAlive, LeaderRecord
 from .dispatching.delays import MOST
 from .health import Health
 
@@ -25,15 +23,15 @@ def presence(
 
     :param who: what it writes into the leader's key (:func:`.leader.identity`).
     """
-    known = json.loads(who)
+    known = LeaderRecord.from_json(who)
     since = round(clock.now(), 3)
 
     def tell() -> str:
         delays = health.delays
         return BridgeAlive(
-            known["id"],
-            known["host"],
-            known["pid"],
+            known.id,
+            known.host,
+            known.pid,
             __version__,
             since,
             round(health.wait, 1),
@@ -41,4 +39,4 @@ def presence(
             len(delays[MOST:]),
         ).to_json()
 
-    return Presence(store, keys.bridge(known["id"]), tell, clock)
+    return Presence(store, keys.bridge(known.id), tell, clock)

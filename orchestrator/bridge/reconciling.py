@@ -18,6 +18,7 @@ from ..core.planning import (
     Decision,
     First,
     Hold,
+    LeftOutdated,
     Nothing,
     Postpone,
     Refuse,
@@ -26,14 +27,15 @@ from ..core.planning import (
     decide,
     refuse,
 )
-from ..core.refs import Ref
+from ..core.refs import JobId, Ref
 from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction
-from ..core.world import World
+from ..core.world import Lagging, World
 from ..errors import StoreRefused
 from ..events import EventName, count
 from .batching import Batch
 from .braking import DeletionBrake
+from .change_times import ChangeTimes
 from .leader import Leadership
 from .order import TIME_SLICE, Order
 from .outcomes import UNSETTLED, Later, Outcomes
@@ -65,6 +67,7 @@ class Reconciler:
         brake: BrakeLimits,
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
+        times: ChangeTimes | None = None,
     ) -> None:
         self.world = world
         self._clock, self._chance = clock, chance
@@ -75,6 +78,7 @@ class Reconciler:
         self._deletion_asked: dict[Ref, float] = {}
         self._batch = Batch()
         self._order = Order(world, clock)
+        self._times = times or ChangeTimes(outcomes.metrics, clock)
 
     # Deciding -------------------------------------------------------------------------------------
 
@@ -184,6 +188,8 @@ class Reconciler:
         faults.reach("bridge-after-report")
         self.world.note_report(ref, decision.wanted.version, revision)
         self.world.set_failed(ref, None)
+        self._outcomes.metrics.note_outcome(ref.type, decision.wanted.tenant)
+        self._times.reported(ref)
         self._decided(ref)
         self._outcomes.repaired(ref)
 
@@ -200,6 +206,10 @@ class Reconciler:
         match decision:
             case Nothing():
                 self.world.note_written(ref, written=True)
+                self._times.decided(ref)
+                self.world.set_lagging(ref, None)
+            case LeftOutdated(lagging):
+                self._lag(ref, lagging)
             case Postpone():
                 self._later(UNSETTLED, ref)
             case Hold():
@@ -214,6 +224,29 @@ class Reconciler:
             case Clean():
                 self._clean(ref, decision)
 
+    def _lag(self, ref: Ref, lagging: Lagging) -> None:
+        """The stack is outdated, and stays so. Nothing is written: the next leader finds it too."""
+        world = self.world
+        world.note_written(ref, written=True)
+        self._times.decided(ref)
+        told = world.lagging.get(ref) == lagging or not lagging.why
+        world.set_lagging(ref, lagging)
+        if told:
+            return
+        fields = {
+            "resource": str(ref),
+            "outputs": [str(output) for output in lagging.outputs],
+            "reason": lagging.why,
+        }
+        if lagging.circle:
+            count(EventName.OUTPUT_CIRCLE)
+            fields = {**fields, "event": "output_circle"}
+            log.warning("Stack held, outputs do not settle", extra=fields)
+        else:
+            count(EventName.OUTDATED)
+            fields = {**fields, "event": "outdated"}
+            log.warning("Stack outdated", extra=fields)
+
     def _hold(self, ref: Ref, decision: Hold) -> None:
         world, held = self.world, decision.held
         if decision.patience and ref not in self._deletion_asked:
@@ -221,11 +254,13 @@ class Reconciler:
             self._deletion_asked[ref] = self._clock.monotonic()
             self._later(self._patience, ref)
         if world.held.get(ref) == held:
+            self._times.decided(ref)
             return
         held = held.dated(self._clock.now(), world.held.get(ref))
         dated = replace(decision, held=held)
         if not self._commit(ref, effects.hold(self._keys, ref, dated)):
             return
+        self._times.decided(ref)
         world.set_held(ref, held)
         # What those wait for in the end is another resource now.
         world.touch(*world.waiting_for(ref))
@@ -247,6 +282,8 @@ class Reconciler:
         world.set_handled(ref, decision.handled)
         world.set_failed(ref, failed)
         world.removals.done(ref)
+        self._outcomes.metrics.note_refused(ref, decision.wanted.tenant, failed)
+        self._times.reported(ref, "refused")
         count(EventName.REFUSED)
         fields = {
             "event": "refused",
@@ -299,21 +336,38 @@ class Reconciler:
                 "Job superseded",
                 extra={"event": "job_superseded", "job": old.id, "by": job.id},
             )
+        if decision.follows:
+            self._tell_followed(decision)
         waits = self.world.graph.waits_for(job.id)
         count(EventName.JOB_MADE)
         log.info(
             "Job created",
             extra={"event": "job_made", "job": job.id, "waits_for": len(waits)},
         )
-        self._decided(ref)
+        self._decided(ref, job.id)
         if decision.first_of_two:
             # Only the earlier incarnation or tenant is dealt with so far.
             self.world.touch(ref)
         if not waits:
             self._ready(job)
 
-    def _decided(self, ref: Ref) -> None:
-        """What was held back by this resource is looked at again."""
+    def _tell_followed(self, decision: Start) -> None:
+        faults.reach("bridge-after-follow")
+        count(EventName.OUTPUT_FOLLOWED)
+        fields = {
+            "event": "output_followed",
+            "resource": str(decision.job.ref),
+            "outputs": [str(output) for output in decision.follows],
+            "job": decision.job.id,
+        }
+        log.info("Rebuild scheduled, an output changed", extra=fields)
+
+    def _decided(self, ref: Ref, job: JobId | None = None) -> None:
+        """What was held back by this resource is looked at again.
+
+        :param job: the job that was made of the change.
+        """
+        self._times.decided(ref, job)
         self.world.is_dealt_with(ref)
         self._deletion_asked.pop(ref, None)
         self.world.touch(*self.world.waiting_for(ref))

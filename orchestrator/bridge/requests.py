@@ -61,7 +61,7 @@ class Requests:
             count(EventName.RETRY_ASKED)
             fields = {"event": "retry_asked", "resource": str(ref)}
             log.info("Retry requested", extra=fields)
-            self._world.try_again(ref, force=asked.force)
+            self._world.try_again(ref, asked=True, force=asked.force)
 
     def _confirm(self, ref: Ref, confirmed: int) -> None:
         if self._world.removals.confirm(ref, confirmed):
@@ -111,6 +111,9 @@ class Requests:
         )
 
     def _may_retry(self, ref: Ref) -> bool:
+        if self._world.is_failing(ref):
+            # A new job takes the place of the one that waits: its retries are counted anew.
+            return True
         wanted = self._world.wanted.get(ref)
         stale = wanted is not None and self._world.is_stale(wanted)
         failed = ref in self._world.failed

@@ -16,11 +16,15 @@ from ..core.refs import JobId
 from ..core.world import World
 from ..events import EventName, count
 from . import loading
+from .change_times import ChangeTimes
 from .deadlines import Deadlines, Skew
 from .dispatching import Dispatcher
+from .durations import Stopwatch
 from .finished import Finished
 from .leader import Leadership
+from .metrics import failure_cause
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .timing import Timing
 
@@ -40,17 +44,23 @@ class Running:
         keys: Keys,
         leadership: Leadership,
         *,
+        outputs: OutputsRead,
         dispatcher: Dispatcher,
         outcomes: Outcomes,
         finished: Finished,
         probing: Probing,
+        stopwatch: Stopwatch,
         timing: Timing,
         clock: Clock,
+        times: ChangeTimes,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._dispatcher = leadership, dispatcher
         self._outcomes, self._finished = outcomes, finished
         self._probing, self._clock = probing, clock
+        self._times = times
+        self._stopwatch = stopwatch
+        self._outputs = outputs
         self._in_heat_long = timing.in_heat_long
         self._deadlines = Deadlines(timing.limits, clock.monotonic)
         self._skew = Skew(clock)
@@ -68,6 +78,8 @@ class Running:
         before = self._world.runs.get(self._keys.run_job(entry.key))
         match loading.take_in_run(self._world, self._keys, entry):
             case RunMoved() as fact:
+                if not resumed:
+                    self._stopwatch.note(fact.job, fact.run)
                 self._moved(fact, resumed=resumed)
                 if fact.run.step is Step.DONE:
                     self._done(fact)
@@ -93,7 +105,10 @@ class Running:
         job, run, ref = fact.job, fact.run, job_ref(fact.job)
         before = self._world.stacks.get(ref)
         self._dispatcher.over(job, fact.tenant)
+        failed = failure_cause(ref, run, overdue=False)
+        self._times.ended(job, ref, "" if run.complete else failed.value)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
+        self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
 
@@ -103,6 +118,7 @@ class Running:
         :param deaths: of workers over this job before.
         """
         self._deadlines.forget(job)
+        self._stopwatch.forget(job)
         self._dispatcher.forget(job, tenant)
         if job in self._world.graph.jobs:
             self._claim_lost(self._world.graph.jobs[job], deaths + 1)
@@ -159,6 +175,7 @@ class Running:
             "step": run.step.value,
         }
         log.warning("Job is overdue", extra=fields)
+        self._outcomes.note_overdue(job_id)
         over = effects.give_time_up(self._keys, job, run, revision)
         if self._leadership.commit(over) and run.step is Step.IN_HEAT:
             self._dispatcher.record([job_id])

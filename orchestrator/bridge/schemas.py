@@ -17,7 +17,8 @@ from ..clients.types import Stored, read_stored
 from ..clock import CLOCK, Clock
 from ..core import effects
 from ..core.keys import Keys, Prefixes
-from ..core.schema_list import SchemaList, Trouble
+from ..core.records import SchemaTrouble
+from ..core.schema_list import SchemaList
 from ..core.schemas import Schemas
 from ..errors import (
     InvalidInput,
@@ -78,7 +79,7 @@ class SchemaKeeper:
         self._candidate: _Candidate | None = None
         self._in_force: Stored | None = None
         self._leadership: Leadership | None = None
-        self._trouble: Trouble | None = None
+        self._trouble: SchemaTrouble | None = None
         self._wake = threading.Event()
         self._changed = threading.Event()
 
@@ -315,7 +316,9 @@ class SchemaKeeper:
             if known is not None and known.refused == refused
             else self._clock.stamp()
         )
-        self._trouble = Trouble(str(error), self._source.name, since, refused)
+        self._trouble = SchemaTrouble(
+            str(error), self._source.name, since, refused
+        )
         message, event = _UNAVAILABLE
         if refused:
             message, event = _REFUSED

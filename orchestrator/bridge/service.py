@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
@@ -17,16 +18,21 @@ from ..core.removals import BrakeLimits
 from ..core.templates import Template
 from ..events import EventName, count
 from ..settings import Settings
+from ..tracing.opening import open_tracer
 from . import loading, systemd
 from .deadlines import Limits
 from .health import Health, serve
 from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
+from .metrics import Metrics
 from .presence import presence
 from .schemas import SchemaKeeper
 from .term import Term
 from .timing import Timing
+
+if TYPE_CHECKING:
+    from ..tracing.spans import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -51,22 +57,50 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         templates = catalogue.load(settings.templates)
         store = EtcdStore(settings.etcd)
         closing.callback(store.close)
-        health = Health()
+        tracer = _tracer(settings, closing)
+        health = Health(metrics=Metrics(tenants=settings.metrics_tenants))
         _report(health, settings, stopping, closing)
         source = schema_list.source(settings.schema_access, templates)
         types = SchemaKeeper(
             source, store, settings.prefixes, settings.schemas_interval, health
         )
         types.prepare(stopping)
-        terms = _Terms(settings, store, broker, templates.templates, types)
+        terms = _Terms(
+            settings,
+            store,
+            broker,
+            templates.templates,
+            types,
+            health.metrics,
+            tracer,
+        )
         leading = Leading(
             store, types.keys, settings.lease_ttl, terms.begin, health
         )
-        alive = presence(store, types.keys, leading.who, health)
-        alive.start()
-        closing.callback(alive.close)
+        _say_alive(leading, store, types, health, closing)
         leading.run(stopping)
     ended.set()
+
+
+def _say_alive(
+    leading: Leading,
+    store: Store,
+    types: SchemaKeeper,
+    health: Health,
+    closing: ExitStack,
+) -> None:
+    """Keep the key that says that this bridge is alive, until the end."""
+    alive = presence(store, types.keys, leading.who, health)
+    alive.start()
+    closing.callback(alive.close)
+
+
+def _tracer(settings: Settings, closing: ExitStack) -> Tracer | None:
+    """What takes the spans of this bridge; None while there is no place for them."""
+    tracer = open_tracer(settings.traces_endpoint, "orchestrator-bridge")
+    if tracer is not None:
+        closing.callback(tracer.close)
+    return tracer
 
 
 def _report(
@@ -94,11 +128,15 @@ class _Terms:
         broker: QueueDoor,
         templates: Mapping[str, Template],
         types: SchemaKeeper,
+        metrics: Metrics,
+        tracer: Tracer | None,
     ) -> None:
         self._store, self._broker = store, broker
         self._templates, self._types = templates, types
         self._timing = timing(settings)
         self._as_string = settings.state_as_string
+        self._metrics, self._tracer = metrics, tracer
+        self._follow = settings.follow_outputs
         self._guard = IdentityGuard(store, self._timing.brake)
 
     def begin(self, leadership: Leadership) -> Term:
@@ -107,7 +145,9 @@ class _Terms:
         :raises IdentityDiffers: this bridge leads for something else than the one before.
         """
         keys = self._types.begin(leadership)
-        loaded = loading.load(self._store, keys, self._templates)
+        loaded = loading.load(
+            self._store, keys, self._templates, follow=self._follow
+        )
         self._guard.admit(leadership, keys, loaded.world, self._types.digest)
         return Term(
             loaded,
@@ -119,6 +159,8 @@ class _Terms:
             self._timing,
             as_string=self._as_string,
             types=self._types,
+            metrics=self._metrics,
+            tracer=self._tracer,
         )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.presence import EVERY
@@ -14,22 +14,32 @@ from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
 from ..core.facts import Entry, TemplateChanged
+from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .change_times import ChangeTimes
 from .dispatching import SUPERVISION, Dispatcher
+from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
+from .metrics import Metrics
 from .outcomes import Outcomes
+from .outputs import OutputsRead
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
+from .revisions import TemplateRevisions
 from .running import Running
 from .timers import Timers
 from .timing import Timing
+from .tracing import BridgeTraces
+
+if TYPE_CHECKING:
+    from ..tracing.spans import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +83,8 @@ class Term:
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
         listen: Callable[[Watch], EventInbox] = WatchInbox,
+        metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.
@@ -80,23 +92,34 @@ class Term:
         self._store, self._keys, self._leadership = store, keys, leadership
         self._types, self._timing = types, timing
         self._clock, self._listen = clock, listen
-        self._timers = Timers(clock)
+        self._timers, self._metrics = Timers(clock), metrics or Metrics()
         self.world, self._revision = loaded.world, loaded.revision
+        self._as_string, self._chance = as_string, chance
+        self._send_by(broker, tracer)
+        self._decide()
+        self._join()
+        self._stepped = clock.monotonic()
+        self._dispatcher.begin()
+        self._resume(loaded.runs)
+
+    def _send_by(self, broker: QueueDoor, tracer: Tracer | None) -> None:
+        """Make those that send, and that time what is on its way."""
+        timing, traces, passed = self._timing, None, None
+        if tracer is not None:
+            traces = BridgeTraces(tracer, self.world, self._keys)
+            passed = traces.passed
+        self._times = ChangeTimes(self._metrics, self._clock, traces)
         self._dispatcher = Dispatcher(
             broker,
             self._timers.after,
             poll_interval=timing.poll_interval,
             tenant_limit=timing.tenant_requests,
             total_limit=timing.total_requests,
-            clock=clock,
-            chance=chance,
+            clock=self._clock,
+            chance=self._chance,
+            metrics=self._metrics,
+            passed=passed,
         )
-        self._as_string, self._chance = as_string, chance
-        self._decide()
-        self._join()
-        self._stepped = clock.monotonic()
-        self._dispatcher.begin()
-        self._resume(loaded.runs)
 
     def _decide(self) -> None:
         """Make those that decide and act."""
@@ -104,11 +127,13 @@ class Term:
             self.world,
             self._keys,
             self._leadership,
-            ready=self._dispatcher.submit,
-            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            ready=self._release,
+            dropped=self._dropped,
+            not_run=self._times.ended,
             later=self._later,
             as_string=self._as_string,
             clock=self._clock,
+            metrics=self._metrics,
         )
         self._reconciler = Reconciler(
             self.world,
@@ -122,7 +147,16 @@ class Term:
             brake=self._timing.brake,
             clock=self._clock,
             chance=self._chance,
+            times=self._times,
         )
+
+    def _release(self, job: Job) -> None:
+        self._times.released(job)
+        self._dispatcher.release(job)
+
+    def _dropped(self, job: Job) -> None:
+        self._dispatcher.forget(job.id, job.tenant)
+        self._times.dropped(job.id)
 
     def _join(self) -> None:
         """Make those that events are given to."""
@@ -140,17 +174,31 @@ class Term:
             self._timing.monitoring_interval,
             self._clock,
         )
+        self._stopwatch = Stopwatch(
+            self._store, self._keys, self._leadership, self._clock
+        )
+        self._outputs = OutputsRead(self.world, self._store, self._keys)
         self._running = Running(
             self.world,
             self._store,
             self._keys,
             self._leadership,
+            outputs=self._outputs,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
             finished=self._finished,
             probing=self._probing,
+            stopwatch=self._stopwatch,
             timing=self._timing,
             clock=self._clock,
+            times=self._times,
+        )
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
         )
         self._requests = Requests(
             self.world,
@@ -217,6 +265,7 @@ class Term:
         folders = [
             *keys.config_folders,
             keys.runs,
+            keys.built,
             keys.retries,
             keys.schema_reload,
             keys.polls,
@@ -225,7 +274,9 @@ class Term:
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
+        self._revisions.begin()
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -236,6 +287,7 @@ class Term:
             self.sizes(),
             self._dispatcher.wait,
             self._dispatcher.outage.reason,
+            self._times.oldest,
         )
         health.tell("deletions", self._reconciler.brake.note())
 
@@ -257,6 +309,7 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
+            "outdated": len(world.lagging),
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
             **self._dispatcher.sizes(),
@@ -288,6 +341,7 @@ class Term:
         return max(min([_TICK, *due]), 0.0)
 
     def _settle(self) -> None:
+        self._outputs.read()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -304,6 +358,8 @@ class Term:
             self._note_config(entry)
         elif key.startswith(keys.runs):
             self._running.note(entry)
+        elif key.startswith(keys.built):
+            self._outputs.note(entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
         elif value is None:
@@ -316,10 +372,14 @@ class Term:
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
-            if isinstance(fact, TemplateChanged) and isinstance(
-                self.world.templates.get(fact.id), Template
-            ):
-                self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
+            self._times.note(fact, self.world.dirty, now)
+            if isinstance(fact, TemplateChanged):
+                self._template_changed(fact.id)
+
+    def _template_changed(self, template_id: str) -> None:
+        self._revisions.changed(template_id)
+        if isinstance(self.world.templates.get(template_id), Template):
+            self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
 
     def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
         """A worker tells of a poll of a tenant's stacks, or tells no more of it."""

@@ -6,13 +6,12 @@ end, and their stacks would be nobody's. A token whose role sees fewer types get
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 
 from ..clients.store import Store
 from ..core.jobs import Job, job_ref
 from ..core.keys import Keys
-from ..core.records import Handled
+from ..core.records import Handled, StackRecord
 from ..core.refs import Ref
 from ..core.schema_list import not_at_home
 from ..core.schemas import ResourceType, Schemas
@@ -162,7 +161,7 @@ def _type_in_job(value: bytes) -> str:
 
 def _type_in_stack(value: bytes) -> str:
     try:
-        return str(json.loads(value)["id"]).partition(":")[0]
+        return StackRecord.from_json(value).id.partition(":")[0]
     except (ValueError, KeyError, TypeError):
         return ""
 

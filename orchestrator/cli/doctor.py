@@ -7,7 +7,6 @@ stands for itself, so that one answer tells all that is wrong.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from ..clients.queue import Queue
 from ..clients.store import Store
 from ..clients.types import Types
 from ..core.keys import Keys
+from ..core.records import LeaderRecord, read
 from ..core.refs import Json, StackName
 from ..core.rendering import StackRequest
 from ..core.schemas import Schemas
@@ -118,8 +118,8 @@ def _read(store: Store, keys: Keys) -> str:
     found = store.get(keys.leader)
     if found is None:
         return "answers; no bridge leads"
-    host = json.loads(found.value).get("host", "unknown")
-    return f"answers; the bridge on {host} leads"
+    leader = read(found.key, found.value, LeaderRecord.from_json)
+    return f"answers; the bridge on {leader.host} leads"
 
 
 def _write_and_watch(store: Store, keys: Keys) -> str:

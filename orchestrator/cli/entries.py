@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..clients.catalogue import read_document
+from ..core import policies
 from ..core.checks.bodies import Shape
 from ..core.checks.findings import Finding, did_you_mean
 from ..core.refs import Json
@@ -219,6 +220,10 @@ def _read_template(
         or text is None
         or not _check_mapping_keys(mapping, attempt)
     ):
+        return mapping, None
+    if names := policies.declared(text):
+        line = min(names.values())
+        attempt.add([Problem(text_file, line, policies.declares(names))])
         return mapping, None
     return mapping, _template(folder.name, mapping, text, attempt)
 

@@ -11,7 +11,7 @@ from ..core.keys import Keys
 from ..core.records import RetryAsked
 from ..core.refs import Ref
 from ..errors import InvalidInput
-from ..views.jobs import Stage
+from ..views.jobs import Stage, is_failing
 from ..views.reading import read_all, read_some
 from ..views.snapshot import Snapshot
 from ..views.standings import Phase, Progress, Standing
@@ -66,8 +66,11 @@ def choose(found: Snapshot, meant: Meant) -> list[Ref]:
     :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
     ref, root, kind = meant.ref, meant.root, meant.kind
+    progress = Progress(found)
     if ref is not None:
-        standing = Progress(found).of(ref)
+        if _is_failing(progress, ref):
+            return [ref]
+        standing = progress.of(ref)
         if standing.moving and standing.phase in (Phase.RUNNING, Phase.TROUBLE):
             raise InvalidInput(f"{ref}: {_under_way(ref, standing)}")
         if ref not in found.failed and standing.phase is not Phase.STALE:
@@ -85,7 +88,16 @@ def choose(found: Snapshot, meant: Meant) -> list[Ref]:
         for ref, failed in found.failed.items()
         if (kind is None or ref.type == kind)
         and (root is None or failed.root == root)
+        and (not failed.job or _is_failing(progress, ref))
     )
+
+
+def _is_failing(progress: Progress, ref: Ref) -> bool:
+    """Whether Heat has failed the job on a resource, which waits for its next try.
+
+    A retry by hand does not wait, and counts the tries anew.
+    """
+    return any(is_failing(view.run) for view in progress.jobs(ref))
 
 
 def _under_way(ref: Ref, standing: Standing) -> str:

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ..clients.schema_list import Source
 from ..clients.types import read_stored
+from ..core.records import SchemaTrouble
 from ..core.refs import Json
-from ..core.schema_list import Trouble
 from ..core.schemas import ResourceType, Schemas
 from ..errors import InvalidInput, OrchestratorError, TemporaryError
 from .exits import HELP, Exit
@@ -165,12 +165,12 @@ def _record(doors: Session) -> dict[str, Json] | None:
     }
 
 
-def _trouble(doors: Session) -> Trouble | None:
+def _trouble(doors: Session) -> SchemaTrouble | None:
     found = doors.store.get(doors.types.none.schema_trouble)
     if found is None:
         return None
     try:
-        return Trouble.from_json(found.value)
+        return SchemaTrouble.from_json(found.value)
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -191,7 +191,7 @@ def _headline(types: Schemas, *, stored: bool) -> Text:
     )
 
 
-def _told(trouble: Trouble | None) -> list[Section | Text]:
+def _told(trouble: SchemaTrouble | None) -> list[Section | Text]:
     if trouble is None:
         return []
     since = f"since {trouble.since}: "
@@ -229,7 +229,7 @@ def _what(kind: ResourceType) -> Text:
 def _as_document(
     types: Schemas,
     record: Mapping[str, Json] | None,
-    trouble: Trouble | None,
+    trouble: SchemaTrouble | None,
 ) -> dict[str, Json]:
     return {
         "list": dict(record) if record else None,
@@ -238,7 +238,7 @@ def _as_document(
     }
 
 
-def _trouble_document(trouble: Trouble) -> dict[str, Json]:
+def _trouble_document(trouble: SchemaTrouble) -> dict[str, Json]:
     return {
         "reason": trouble.reason,
         "since": trouble.since,

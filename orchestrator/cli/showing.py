@@ -37,7 +37,7 @@ from .output import (
     on_terminal,
     seen,
 )
-from .status import phase_text
+from .status import standing_text
 
 _COLUMNS = (
     "resource",
@@ -87,7 +87,7 @@ def cells(one: ResourceView, now: float, *, wide: bool) -> tuple[Cell, ...]:
     since = standing.since if now else 0.0
     known = (
         str(standing.ref),
-        phase_text(standing.phase),
+        standing_text(standing),
         age(now, since),
         _wanted(one.wanted),
         _recorded(one.recorded),
@@ -105,8 +105,8 @@ def _differs(one: ResourceView) -> str:
     told = []
     if one.drift:
         told.append(f"drifted: {one.drift.get('reason', '')}")
-    if one.outdated:
-        told.append(f"outdated: {one.outdated}")
+    if one.standing.outdated:
+        told.append(one.standing.outdated.reason)
     return "; ".join(told)
 
 
@@ -214,7 +214,7 @@ def _first_lines(one: ResourceView, now: float) -> Iterator[Text]:
     """How it stands, since when and why."""
     standing = one.standing
     name = (clean(str(standing.ref)), "bold")
-    head = Text.assemble(name, "  ", phase_text(standing.phase))
+    head = Text.assemble(name, "  ", standing_text(standing))
     if standing.since:
         told = (
             f"  for {age(now, standing.since)}, since {stamp(standing.since)}"

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from ..core.schema_list import Trouble
+from ..core.records import SchemaTrouble
 from ..views.overview import Overview
-from ..views.phases import Phase
+from ..views.phases import Phase, Standing
 from .exits import Exit
 from .output import (
     BAD,
@@ -32,6 +32,7 @@ from .status_tables import (
     held_back,
     held_deletions,
     in_trouble,
+    outdated,
     overdue,
     pending,
     ready,
@@ -66,6 +67,13 @@ def exit_of(found: Overview) -> Exit:
     if found.well:
         return Exit.OK
     return Exit.PROBLEM
+
+
+def standing_text(standing: Standing) -> Text:
+    """The word for where a resource stands: also whether its stack is outdated."""
+    if standing.outdated:
+        return Text("outdated", DOUBT)
+    return phase_text(standing.phase)
 
 
 def phase_text(phase: Phase) -> Text:
@@ -104,6 +112,7 @@ def _sections(found: Overview, now: float, *, everything: bool) -> Parts:
     yield from in_trouble(found, now)
     yield from held_deletions(found)
     yield from held_back(found, now)
+    yield from outdated(found)
     yield from rejected(found)
     yield from running(found, now)
     yield from ready(found, now)
@@ -153,6 +162,7 @@ def _wrong(found: Overview) -> Sequence[tuple[int, str]]:
         (len(found.unconfirmed), "deletions held"),
         (stuck, "held"),
         (len(found.broken), "broken"),
+        (len(found.restless), "held, as outputs do not settle"),
         (len(found.stale), "ignored"),
         (len(found.rejected or ()), "rejected"),
     )
@@ -173,8 +183,8 @@ def _bridges(found: Overview) -> Iterator[Text]:
     else:
         told = Text.assemble(
             "The bridge on ",
-            (f"{leader.get('host')}", "bold"),
-            f" (pid {leader.get('pid')}) leads.",
+            (leader.host, "bold"),
+            f" (pid {leader.pid}) leads.",
         )
     if standbys := found.processes.standbys:
         verb = "stands" if len(standbys) == 1 else "stand"
@@ -216,7 +226,7 @@ def _types(found: Overview) -> Iterator[Text]:
     )
 
 
-def _schema_trouble(trouble: Trouble) -> tuple[str, str]:
+def _schema_trouble(trouble: SchemaTrouble) -> tuple[str, str]:
     if trouble.refused:
         return "A newer schema list is refused", BAD
     return "The schema list cannot be read", DOUBT

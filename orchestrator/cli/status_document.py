@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from ..core.records import BridgeAlive, Run, Step
+from ..core.records import BridgeAlive, Run, SchemaTrouble, Step
 from ..core.refs import Json, Ref
-from ..core.schema_list import Trouble
-from ..views.causes import FailureCause
+from ..views.causes import FoldedCause
 from ..views.jobs import JobView, Stage
 from ..views.overview import FailureGroup, Overview
 from ..views.standings import Phase, Standing
@@ -55,6 +54,7 @@ def _wrong(found: Overview) -> dict[str, Json]:
         "stale": _standings(found.stale),
         "unconfirmed": _standings(found.unconfirmed),
         "broken": _standings(found.broken),
+        "outdated": [_outdated(standing) for standing in found.outdated],
         "rewritten": _standings(found.rewritten),
         "rejected": [
             {"key": key, "reason": reason}
@@ -69,7 +69,7 @@ def _bridge(found: Overview) -> dict[str, Json]:
         stopped = found.identity_trouble.reason
     return {
         "revision": found.revision,
-        "leader": _copy(found.leader),
+        "leader": asdict(found.leader) if found.leader else None,
         "schemas": _copy(found.schema_list),
         "schemas_trouble": _schema_trouble(found.schema_trouble),
         "stopped": stopped,
@@ -106,7 +106,7 @@ def _copy(record: Mapping[str, Json] | None) -> dict[str, Json] | None:
     return dict(record)
 
 
-def _schema_trouble(trouble: Trouble | None) -> dict[str, Json] | None:
+def _schema_trouble(trouble: SchemaTrouble | None) -> dict[str, Json] | None:
     if trouble is None:
         return None
     return {
@@ -131,6 +131,11 @@ def _standing(standing: Standing) -> dict[str, Json]:
     }
 
 
+def _outdated(standing: Standing) -> dict[str, Json]:
+    assert standing.outdated is not None
+    return {**_standing(standing), **standing.outdated.to_json()}
+
+
 def _held(standing: Standing) -> dict[str, Json]:
     return {**_standing(standing), "waits_for": _ref(standing.waits_for)}
 
@@ -153,7 +158,7 @@ def _timed(standing: Standing) -> dict[str, Json]:
     return {**_standing(standing), "gives_up": standing.gives_up or None}
 
 
-def _cause(cause: FailureCause) -> dict[str, Json]:
+def _cause(cause: FoldedCause) -> dict[str, Json]:
     return {
         "roots": [root.to_record() for root in cause.roots],
         "tenants": list(cause.tenants),
@@ -184,5 +189,7 @@ def _job(view: JobView, now: float) -> dict[str, Json]:
         "seconds_in_heat": in_heat,
         "attempt": run.tries,
         "retry_after": retry_after,
+        "retry": run.retry,
+        "retries": run.retries,
         "reason": run.reason,
     }

@@ -11,9 +11,9 @@ from rich.text import Text
 from ..core.jobs import Action
 from ..core.records import DelayKind, Run
 from ..core.refs import Ref
-from ..views.causes import FailureCause
-from ..views.jobs import JobView, Stage
-from ..views.overview import Overview
+from ..views.causes import FoldedCause
+from ..views.jobs import JobView, Stage, is_failing, next_retry
+from ..views.overview import Overview, outdated_by_cause
 from ..views.phases import Standing
 from ..views.waits import Waiting
 from .ages import age, clock_time, due
@@ -99,7 +99,7 @@ def failed(found: Overview, now: float) -> Parts:
     yield from _section("Failed", columns, rows, BAD)
 
 
-def _failure(cause: FailureCause, now: float) -> tuple[str, ...]:
+def _failure(cause: FoldedCause, now: float) -> tuple[str, ...]:
     tenants = cause.tenants[0] if cause.tenants else ""
     if len(cause.tenants) > 1:
         tenants = f"{tenants} and {len(cause.tenants) - 1} more"
@@ -154,6 +154,7 @@ def in_trouble(found: Overview, now: float) -> Parts:
     for title, standings, style in (
         ("Ignored", found.stale, DOUBT),
         ("Broken: what they were built from is gone", found.broken, BAD),
+        ("Held: outputs do not settle", found.restless, BAD),
         ("Written twice with one version", found.rewritten, DOUBT),
     ):
         columns = ("resource", "version", "reason")
@@ -230,6 +231,16 @@ def _waiting(one: Waiting, now: float) -> tuple[str, ...]:
     )
 
 
+def outdated(found: Overview) -> Parts:
+    """Stacks that were built from something else than there is now, by what has changed."""
+    rows = [
+        (cause, str(len(members)), named([one.ref for one in members]))
+        for cause, members in outdated_by_cause(found).items()
+    ]
+    columns = ("what has changed", "number", "resources")
+    yield from _section("Outdated", columns, rows, DOUBT)
+
+
 def rejected(found: Overview) -> Parts:
     """Keys that are no configs."""
     rows = list((found.rejected or {}).items())
@@ -291,6 +302,8 @@ def _stage(view: JobView, now: float) -> tuple[str, str]:
         case Stage.CLAIMED if run.since:
             told = f"{view.stage.value}, for {duration(now - run.since)}"
             return told, attempts
+        case Stage.RETRY if is_failing(run):
+            return next_retry(run), run.reason
         case Stage.RETRY:
             delay = run.resumed(now).delay
             return f"attempt {run.tries + 1} in {delay:.1f} s", run.reason

@@ -170,7 +170,12 @@ _MAPPING = """\
 handler: heat_worker
 watch: []
 parameter_mappings:
+  # Minutes that Heat has for the stack.
   heat_timeout: C5
+  # What to do with a stack in a failed state: repair it, replace it, or hold it for a person.
+  heat_on_failure: Crepair
+  # How often to ask again after Heat has failed the stack.
+  heat_retries: C0
   name: Pname
   # An output of another resource's stack: the NAME is then built after it.
   # network: Mnetwork:network_id:id

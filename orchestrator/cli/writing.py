@@ -6,6 +6,7 @@ else was faster, it is decided anew.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from enum import StrEnum
 
 from ..clients.places import config_key
 from ..clients.store import KeyValue, Store
+from ..core.documents import parse_json
 from ..core.keys import Keys
+from ..core.records import UNREADABLE, Handled
 from ..core.refs import Json, Ref
 from ..core.resources import UNVERSIONED
 from ..core.templates import TEMPLATE_TYPE
@@ -75,10 +78,10 @@ class StoredConfig:
 def stored(value: bytes) -> StoredConfig:
     """A value below ``/config``, whoever wrote it. Never raises."""
     try:
-        document = json.loads(value)
+        document = parse_json(value)
         body = document.get("body")
         if isinstance(body, str):
-            body = json.loads(body)
+            body = parse_json(body)
         version, marked = (
             document.get("version"),
             document.get("marked_for_deletion", False),
@@ -228,13 +231,11 @@ def _next_version(
     if keys.schemas.get(ref.type) and (
         record := store.get(keys.below(keys.handled, ref))
     ):
-        try:
-            parsed = json.loads(record.value)
-            if parsed["incarnation"] == there.created:
-                handled = parsed["version"]
-        except (ValueError, KeyError, TypeError):
-            handled = 0
-    return int(max(now.version, handled)) + 1
+        with contextlib.suppress(*UNREADABLE):
+            known = Handled.from_json(record.value)
+            if known.incarnation == there.created:
+                handled = known.version
+    return max(now.version, handled) + 1
 
 
 def _write(store: Store, there: KeyValue | None, key: str, value: str) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..core.keys import Keys, Prefixes
+from ..core.records import stored_schemas
 from ..core.refs import Ref
 from ..core.schema_list import SchemaList
 from ..core.schemas import Schemas
@@ -39,9 +40,7 @@ def read_stored(store: Store, keys: Keys) -> Stored | None:
         return None
     if data is None:
         raise ValueError(f"{keys.schema_data} is missing")
-    return Stored(
-        SchemaList.from_stored(record.value, data.value), record.revision
-    )
+    return Stored(stored_schemas(record.value, data.value), record.revision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from math import isfinite
 
 from .refs import Json
@@ -72,3 +73,47 @@ def inside(value: Json) -> Iterable[Json]:
 def canonical(value: Json) -> str:
     """One text for one value, in whatever order its properties were written."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+# Documents inside others --------------------------------------------------------------------------
+
+_INSIDE = ("body", "state", "heat_outputs", "monitoring")
+"""Members of records whose value may be JSON inside a text."""
+
+
+def unfolded(value: bytes) -> Json:
+    """A value of etcd as one wants to read it, the JSON inside texts taken out.
+
+    It may hold secrets. Whatever is no JSON is told by its size.
+    """
+    try:
+        return _unfolded(json.loads(value))
+    except (ValueError, RecursionError):
+        return f"({len(value)} bytes that are not JSON)"
+
+
+def _unfolded(document: Json) -> Json:
+    if not isinstance(document, dict):
+        return document
+    return {
+        name: _unfolded(_inner(name, value)) for name, value in document.items()
+    }
+
+
+def _inner(name: str, value: Json) -> Json:
+    if name not in _INSIDE or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return f"({len(value)} characters that are not JSON)"
+
+
+DIGEST = 9
+"""Bytes of a digest: two of a million different values are the same with a chance of one in a
+billion."""
+
+
+def digest_of(value: Json) -> str:
+    """A short name of a JSON value: equal for equal values."""
+    return blake2b(canonical(value).encode(), digest_size=DIGEST).hexdigest()

@@ -13,7 +13,15 @@ from typing import Protocol, TypeAlias
 
 from . import records
 from .keys import Keys
-from .records import Failed, Handled, Held, Run, StackRecord, StateRecord
+from .records import (
+    Built,
+    Failed,
+    Handled,
+    Held,
+    Run,
+    StackRecord,
+    StateRecord,
+)
 from .refs import JobId, Ref
 from .resources import Ignored, Rejected, Wanted, parse_config
 from .templates import BadTemplate, Template, parse_template_value
@@ -124,6 +132,14 @@ class StateFound:
     """The mod revision."""
 
 
+@dataclass(frozen=True, slots=True)
+class BuiltFound:
+    """The record of what a stack was built from; None: it is gone, as the stack is."""
+
+    ref: Ref
+    built: Built | None
+
+
 # What the workers say ----------------------------------------------------------------------------
 
 
@@ -164,6 +180,7 @@ Fact: TypeAlias = (
     | FailedFound
     | StackFound
     | StateFound
+    | BuiltFound
     | RunMoved
     | RunRemoved
 )
@@ -229,3 +246,16 @@ def of_run(keys: Keys, entry: Entry) -> RunMoved | RunRemoved | Unreadable:
     except records.UNREADABLE as error:
         return Unreadable(entry.key, repr(error))
     return RunMoved(job, tenant, run, entry.revision)
+
+
+def of_built(keys: Keys, entry: Entry) -> BuiltFound | Unreadable | None:
+    """The fact of the key of what a stack was built from; None when it is nobody's."""
+    ref = keys.ref(keys.built, entry.key)
+    if ref is None:
+        return None
+    if entry.value is None:
+        return BuiltFound(ref, None)
+    try:
+        return BuiltFound(ref, Built.from_json(entry.value))
+    except records.UNREADABLE as error:
+        return Unreadable(entry.key, repr(error))

@@ -12,34 +12,13 @@ from functools import cached_property
 from urllib.parse import quote, unquote
 
 from ..errors import InvalidInput
+from .prefixes import Prefixes as Prefixes
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 
 NO_TENANT = "%"
 """Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
 of the credentials is used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prefixes:
-    """The five key prefixes of the contract, without a slash at the end."""
-
-    config: str = "/config"
-    state: str = "/state"
-    monitoring: str = "/monitoring"
-    jobs: str = "/jobs"
-    worker: str = "/esi-worker"
-
-    def taken(self) -> tuple[str, ...]:
-        """Where no config can lie whose key template leaves out the config prefix."""
-        return (
-            self.config,
-            self.state,
-            self.monitoring,
-            self.jobs,
-            self.worker,
-            "/gohan",
-        )
 
 
 class UnknownPlace(KeyError):
@@ -153,6 +132,15 @@ class Keys:
         return self.own + "failed/"
 
     @cached_property
+    def built(self) -> str:
+        return self.own + "built/"
+
+    @cached_property
+    def revisions(self) -> str:
+        """The revisions of templates."""
+        return self.own + "templates/"
+
+    @cached_property
     def retries(self) -> str:
         return self.own + "retry/"
 
@@ -201,6 +189,11 @@ class Keys:
     def schema_reload(self) -> str:
         """An operator asks for the list to be read now."""
         return self.own + "schemas/reload"
+
+    @cached_property
+    def durations(self) -> str:
+        """How long jobs have taken lately."""
+        return self.own + "durations"
 
     @cached_property
     def brake(self) -> str:
@@ -322,13 +315,22 @@ class Keys:
             return key.removeprefix(folder)
         return None
 
+    def revisions_of(self, template_id: str) -> str:
+        """The folder of the revisions of one template."""
+        return f"{self.revisions}{quote(template_id, safe='')}/"
+
+    def revision(self, template_id: str, revision: str) -> str:
+        return self.revisions_of(template_id) + revision
+
+    def revision_of(self, key: str) -> tuple[str, str]:
+        """The template and the revision at a key."""
+        folder, _, revision = key.removeprefix(self.revisions).rpartition("/")
+        return unquote(folder), revision
+
     # One process ----------------------------------------------------------------------------------
 
     def worker(self, name: str) -> str:
-        """Where a worker says that it is alive.
-
-        :param name: Celery's name of it.
-        """
+        """Where a worker of this name (as Celery has it) says that it is alive."""
         return self.workers + quote(name, safe="@.")
 
     def bridge(self, bridge_id: str) -> str:

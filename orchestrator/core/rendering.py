@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..errors import TemplateError
-from .jobs import Job
+from ..errors import InvalidInput, TemplateError
+from . import policies
+from .documents import digest_of
+from .jobs import Job, Param
 from .mapping.evaluate import ListOf, OutputOf
+from .records import Built
 from .refs import Json, StackName
 from .templates import Template
 
-LONGEST_TIMEOUT = 24 * 60
-"""Minutes. Heat itself takes more, an operator waiting for it does not."""
-
 _JINJA = "jinja_"
-_TIMEOUT = "heat_timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +63,20 @@ def request(
     outputs: Mapping[OutputOf, Json],
     render: Render,
 ) -> StackRequest:
-    """What Heat is asked for *job*: ``jinja_*`` feed the template, the rest are the stack's
-    parameters.
+    """What Heat is asked for *job*: ``jinja_*`` feed the template, reserved names are policies, and
+    the rest are the stack's parameters.
 
     :param render: renders the template. Where templates are anybody's, in a process with limits.
-    :raises TemplateError: the template does not render, or ``heat_timeout`` is not minutes.
+    :raises TemplateError: the template does not render, or a reserved mapping has a value that
+        cannot be used.
     """
     final = values(job, outputs)
-    minutes = _timeout(template.id, final.pop(_TIMEOUT, None))
+    try:
+        minutes = policies.read(final).timeout_mins
+    except InvalidInput as error:
+        raise TemplateError(f"template {template.id}: {error}") from error
+    for name in policies.RESERVED:
+        final.pop(name, None)
     variables = {
         name: value for name, value in final.items() if name.startswith(_JINJA)
     }
@@ -83,19 +87,40 @@ def request(
     )
 
 
-def _timeout(template_id: str, value: Json) -> int | None:
-    if value is None or value == "":
-        return None
-    minutes = 0
-    if not isinstance(value, float) or value.is_integer():
-        with suppress(TypeError, ValueError):
-            minutes = int(value)
-    if isinstance(value, bool) or not 1 <= minutes <= LONGEST_TIMEOUT:
-        raise TemplateError(
-            f"template {template_id}: heat_timeout should be whole minutes from 1 to"
-            f" {LONGEST_TIMEOUT}"
-        )
-    return minutes
+def policies_of(params: Iterable[Param]) -> policies.Policies:
+    """What the reserved mappings say whose values are among the parameters of a job.
+
+    A value that cannot be used counts as the default: a job with one is never put to Heat.
+    """
+    return policies.lenient(
+        {
+            param.name: param.value
+            for param in params
+            if param.name in policies.RESERVED
+        }
+    )
+
+
+def built_from(
+    job: Job,
+    template: Template,
+    outputs: Mapping[OutputOf, Json],
+    request: StackRequest,
+) -> Built:
+    """What a request is made of, as digests.
+
+    :param outputs: the value of each output that the job needed.
+    """
+    asked = (request.parameters, request.variables, request.timeout_mins)
+    in_order = sorted(outputs, key=lambda output: (output.ref, output.key))
+    return Built(
+        job.id,
+        template.id,
+        template.revision,
+        digest_of(asked),
+        {output: digest_of(outputs[output]) for output in in_order},
+        policies_of(job.params).follow,
+    )
 
 
 def needed_outputs(job: Job) -> frozenset[OutputOf]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
-from .documents import canonical, inside, parse_json
+from .documents import DIGEST, digest_of, inside, parse_json
 from .keys import Keys, is_text
 from .refs import Json, Ref
 from .schemas import ResourceType
@@ -24,8 +24,6 @@ UNVERSIONED = 0
 
 _LARGEST_VERSION = 2**63 - 1
 _TENANT_LIMIT = 255
-_DIGEST = 9
-"""Bytes of the digest that tells one content of a config from another."""
 _DEPTH_LIMIT = 100
 """Deepest nesting of a body: records are written with a recursive encoder."""
 
@@ -90,11 +88,6 @@ def parsed(body: Mapping[str, Json]) -> Mapping[str, Json]:
     if isinstance(body, Body):
         return body.parsed
     return body
-
-
-def digest_of(content: Json) -> str:
-    """A short name of a JSON value: equal for equal values."""
-    return blake2b(canonical(content).encode(), digest_size=_DIGEST).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +253,7 @@ def _wanted(
     )
     if not fault:
         return wanted
-    digest = blake2b(value, digest_size=_DIGEST).hexdigest()
+    digest = blake2b(value, digest_size=DIGEST).hexdigest()
     return replace(wanted, fault=f"{key}: {fault}", unusable=digest)
 
 

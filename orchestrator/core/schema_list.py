@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from ..errors import InvalidInput
-from .documents import canonical
+from .documents import canonical, parse_json
 from .refs import Json
 from .schemas import (
     Origin,
@@ -84,16 +83,6 @@ class SchemaList:
 
     # As it is stored ------------------------------------------------------------------------------
 
-    def record(self) -> str:
-        """Which list it is: small, for every worker reads it with every claim."""
-        record = {
-            "source": self.source,
-            "fetched": self.fetched,
-            "types": len(self.entries),
-            "digest": self.digest,
-        }
-        return json.dumps(record)
-
     def data(self) -> str:
         """The types, compressed.
 
@@ -109,65 +98,22 @@ class SchemaList:
         return packed
 
     @classmethod
-    def from_stored(cls, record: bytes, data: bytes) -> SchemaList:
-        """The list that the leader has stored.
+    def unpacked(cls, source: str, fetched: str, data: bytes) -> SchemaList:
+        """The list whose types were stored as *data*.
 
-        :raises ValueError: these records do not make one.
+        :raises ValueError: it cannot be unpacked.
         """
-        head = json.loads(record)
         try:
             packed = base64.b64decode(data, validate=True)
-            unpacked = zlib.decompressobj().decompress(packed, LARGEST)
-            listed = cls(
-                str(head["source"]),
-                str(head["fetched"]),
-                tuple(json.loads(unpacked)),
-            )
+            plain = zlib.decompressobj().decompress(packed, LARGEST)
+            return cls(source, fetched, tuple(parse_json(plain)))
         except (
             zlib.error,
             binascii.Error,
-            KeyError,
             TypeError,
             RecursionError,
         ) as error:
             raise ValueError(f"it cannot be unpacked: {error!r}") from error
-        if listed.digest != head.get("digest"):
-            raise ValueError("its digest is another one than that of its types")
-        return listed
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a newer list is not in force: ``orchestrator/schemas/trouble``.
-
-    *refused*: there is one, and it cannot be used; else the API server does not give any. *since*
-    is when that was first seen.
-    """
-
-    reason: str
-    source: str
-    since: str
-    refused: bool = True
-
-    def to_json(self) -> str:
-        return json.dumps(
-            {
-                "reason": self.reason,
-                "source": self.source,
-                "since": self.since,
-                "refused": self.refused,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Trouble:
-        record = json.loads(text)
-        return cls(
-            str(record["reason"]),
-            str(record["source"]),
-            str(record["since"]),
-            bool(record["refused"]),
-        )
 
 
 def not_at_home(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import InvalidInput, MappingSyntaxError, TemplateError, shortened
-from .documents import members, parse_json
+from . import policies
+from .documents import digest_of, members, parse_json
 from .mapping.nodes import Node
 from .mapping.parser import Allowance, parse
 from .refs import Json
@@ -26,6 +27,13 @@ class Template:
     id: str
     text: str
     mappings: tuple[tuple[str, Node], ...]
+    revision: str = field(default="", compare=False)
+    """The digest of the content: of the text and the mappings, in whatever order those were
+    written. The same content has the same revision, in etcd and in the catalogue."""
+    source: Mapping[str, Json] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """The content: ``{"template_file", "parameter_mappings"}``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ def parse_template(template_id: str, body: Json) -> Template:
             f"{where}: template_file has {len(text)} characters, and the limit is"
             f" {TEXT_LIMIT}"
         )
+    if names := policies.declared(text):
+        raise TemplateError(f"{where}: {policies.declares(names)}")
     if not isinstance(mappings, Mapping):
         raise TemplateError(
             f"{where}: parameter_mappings should be an object of parameter: mapping"
@@ -73,7 +83,10 @@ def parse_template(template_id: str, body: Json) -> Template:
         (name, _mapping(where, name, mapping, allowance))
         for name, mapping in mappings.items()
     )
-    return Template(template_id, text, tuple(parsed))
+    content = {"template_file": text, "parameter_mappings": dict(mappings)}
+    return Template(
+        template_id, text, tuple(parsed), digest_of(content), content
+    )
 
 
 def _mapping(

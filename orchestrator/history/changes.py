@@ -25,6 +25,7 @@ class ChangeKind(StrEnum):
     STACK = "stack"
     STATE = "state"
     FAILED = "failed"
+    BUILT = "built"
     MONITORING = "monitoring"
     RETRY = "retry"
     OTHER = "other"
@@ -95,6 +96,7 @@ def folders(keys: Keys) -> Mapping[str, ChangeKind]:
         keys.handled: ChangeKind.HANDLED,
         keys.held: ChangeKind.HELD,
         keys.failed: ChangeKind.FAILED,
+        keys.built: ChangeKind.BUILT,
         keys.retries: ChangeKind.RETRY,
     }
 

@@ -50,6 +50,7 @@ _GONE = {
     ChangeKind.STACK: "stack record removed",
     ChangeKind.STATE: "state removed",
     ChangeKind.FAILED: "no longer failed",
+    ChangeKind.BUILT: "record of what the stack is built from removed",
     ChangeKind.MONITORING: "monitoring record removed",
     ChangeKind.RETRY: "request dealt with",
 }
@@ -104,6 +105,9 @@ def _claimed(document: Document) -> str:
 def _retried(document: Document) -> str:
     attempt, reason = document.get("attempt", 0), document.get("reason", "")
     delay = _seconds(document.get("delay")) or 0.0
+    if document.get("cause") == "failed":
+        retry, retries = document.get("retry"), document.get("retries")
+        return f"retry {retry} of {retries} in {delay:g} s: {reason}"
     return f"attempt {attempt} failed, next one in {delay:g} s: {reason}"
 
 
@@ -144,8 +148,10 @@ def _state(document: Document) -> str:
 def _failed(document: Document) -> str:
     root = _object(document.get("root"))
     cause = Ref(root.get("resource_type", "?"), root.get("resource_id", "?"))
-    version = document.get("version")
-    return f"version {version} failed, cause {cause}: {document.get('error')}"
+    version, error = document.get("version"), document.get("error")
+    if tries := document.get("tries"):
+        return f"version {version} is tried again, try {tries} failed: {error}"
+    return f"version {version} failed, cause {cause}: {error}"
 
 
 def _retry(document: Document) -> str:
@@ -178,6 +184,7 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.STACK: _stack,
     ChangeKind.STATE: _state,
     ChangeKind.FAILED: _failed,
+    ChangeKind.BUILT: lambda _: "recorded what the stack is built from",
     ChangeKind.RETRY: _retry,
     ChangeKind.MONITORING: _monitoring,
 }

@@ -12,7 +12,7 @@ from .changes import ChangeKind, Gap, HistoryChange
 from .differences import ABSENT, Difference, Side
 from .veiling import Veiled
 
-_QUIET = frozenset({ChangeKind.HANDLED, ChangeKind.JOB_STATE})
+_QUIET = frozenset({ChangeKind.HANDLED, ChangeKind.JOB_STATE, ChangeKind.BUILT})
 """Records that say nothing to people that another one does not say."""
 _QUIET_REMOVALS = frozenset(
     {ChangeKind.RUN, ChangeKind.HELD, ChangeKind.FAILED, ChangeKind.RETRY}

@@ -6,11 +6,11 @@ versions are hidden in all of them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from ..core import confidential, masking
+from ..core.documents import unfolded
 from ..core.jobs import Job
 from ..core.records import UNREADABLE, Handled
 from ..core.refs import Json
@@ -18,38 +18,9 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from .changes import ChangeKind, HistoryChange
 from .differences import Side
 
-_INSIDE = ("body", "state", "heat_outputs", "monitoring")
-"""Where JSON stands inside a text."""
-
 T = TypeVar("T")
 Templates = Callable[[str], Iterable[Template]]
 """The templates of a name, as far as they are known: they say which parameters are secret."""
-
-
-def unfolded(value: bytes) -> Json:
-    """A value as one wants to read it, the JSON inside texts taken out. It may hold secrets."""
-    try:
-        return _unfolded(json.loads(value))
-    except (ValueError, RecursionError):
-        return f"({len(value)} bytes that are not JSON)"
-
-
-def _unfolded(document: Json) -> Json:
-    if not isinstance(document, dict):
-        return document
-    return {
-        name: _unfolded(_inner(inner)) if name in _INSIDE else inner
-        for name, inner in document.items()
-    }
-
-
-def _inner(value: Json) -> Json:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return f"({len(value)} characters that are not JSON)"
 
 
 class Veiled:

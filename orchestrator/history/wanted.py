@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..core.documents import unfolded
 from ..core.refs import Json, Ref
 from ..errors import InvalidInput
 from .changes import ChangeKind, HistoryChange
 from .timeline import iso
-from .veiling import Templates, Veiled, unfolded
+from .veiling import Templates, Veiled
 
 if TYPE_CHECKING:
     from .database.archive import Archive

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pydantic import Field, field_validator
 
 from ..core.addresses import Rules
+from ..core.policies import Follow
 from ..errors import InvalidInput
 from .forms import Folder, Group, Pause, Seconds, parts_of
 
@@ -125,4 +126,12 @@ class JobSettings(Group):
     )
     total_requests: int = Field(
         256, ge=1, description="The same for all tenants together."
+    )
+    follow_outputs: Follow = Field(
+        Follow.AUTO,
+        description=(
+            "What happens to a stack when an output of another one changes that it was"
+            " built from: auto (it is updated), report (it is shown as outdated) or"
+            " never. The mapping heat_rebuild of a template goes before it."
+        ),
     )

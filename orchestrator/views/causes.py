@@ -36,7 +36,7 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class FailureCause:
+class FoldedCause:
     """One reason for failures. Several resources that fail for the same reason are one cause."""
 
     roots: tuple[Ref, ...]
@@ -78,7 +78,7 @@ def _error_of(root: Ref, members: Sequence[Standing]) -> str:
 
 def causes(
     snapshot: Snapshot, failures: Iterable[FailureGroup]
-) -> tuple[FailureCause, ...]:
+) -> tuple[FoldedCause, ...]:
     """The failures by their reason: those that stopped most resources first."""
     folded: dict[tuple[str, str], list[FailureGroup]] = {}
     for group in failures:
@@ -96,12 +96,12 @@ def _kind(group: FailureGroup) -> tuple[str, str]:
     return root.type, _OWN.sub("*", error)
 
 
-def _cause(snapshot: Snapshot, same: Sequence[FailureGroup]) -> FailureCause:
+def _cause(snapshot: Snapshot, same: Sequence[FailureGroup]) -> FoldedCause:
     members = tuple(member for group in same for member in group.members)
     roots = tuple(sorted(group.root for group in same))
     tenants = {snapshot.tenant_of(member.ref) for member in members} - {""}
     since = min((one.since for one in members if one.since), default=0.0)
-    return FailureCause(
+    return FoldedCause(
         roots,
         tuple(sorted(tenants)),
         same[0].error,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from ..core.jobs import Action, Job
@@ -46,6 +47,22 @@ class JobView:
     def waits(self) -> bool:
         """Whether other jobs have to end first."""
         return self.stage is Stage.WAITING
+
+
+def is_failing(run: Run | None) -> bool:
+    """Whether Heat has failed the stack of a job, which waits for its next try."""
+    return (
+        run is not None and run.step is Step.RETRY and run.cause == Cause.FAILED
+    )
+
+
+def next_retry(run: Run) -> str:
+    """When a job is tried again whose stack Heat has failed, and which retry that is.
+
+    For example ``will be tried again at 09:25:12 UTC (2 of 3)``.
+    """
+    at = datetime.fromtimestamp(run.due, UTC).strftime("%H:%M:%S UTC")
+    return f"will be tried again at {at} ({run.retry} of {run.retries})"
 
 
 _EQUAL_ANSWERS = 5

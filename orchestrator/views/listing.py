@@ -40,7 +40,7 @@ def _is(state: ListState, one: ResourceView) -> bool:
     """Whether a resource is in a state."""
     match state:
         case ListState.OUTDATED:
-            return bool(one.outdated)
+            return one.standing.outdated is not None
         case ListState.DRIFTED:
             return bool(one.drift) and not (one.drift or {}).get("accepted")
         case _:

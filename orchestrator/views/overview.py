@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import filterfalse
 from operator import attrgetter
 
 from ..core.jobs import Action
-from ..core.records import Brake, IdentityTrouble, TenantDelay
+from ..core.records import (
+    Brake,
+    IdentityTrouble,
+    LeaderRecord,
+    SchemaTrouble,
+    TenantDelay,
+)
 from ..core.refs import Json, Ref
-from ..core.schema_list import Trouble
-from .causes import FailureCause, FailureGroup, Standings, causes, groups
+from .causes import FailureGroup, FoldedCause, Standings, causes, groups
 from .jobs import JobView, Stage
 from .processes import ProcessesAlive, delays, nobody_works, processes
 from .snapshot import Snapshot
@@ -27,8 +33,8 @@ class Overview:
     """Where everything stands. What is complete is only counted."""
 
     revision: int
-    leader: Mapping[str, Json] | None
-    """The leader's own record; None when no bridge leads."""
+    leader: LeaderRecord | None
+    """None when no bridge leads."""
     phases: Mapping[Phase, int]
     """How many resources are in each phase; phases without any are left out."""
     processes: ProcessesAlive = field(default_factory=ProcessesAlive)
@@ -52,7 +58,7 @@ class Overview:
     """What is held, by what has to come first."""
     failures: tuple[FailureGroup, ...] = ()
     """Everything that failed, by root."""
-    causes: tuple[FailureCause, ...] = ()
+    causes: tuple[FoldedCause, ...] = ()
     """The same by reason, without the deletions that Heat keeps failing."""
     undeletable: Standings = ()
     """The deletions that Heat keeps failing."""
@@ -60,6 +66,8 @@ class Overview:
     stale: Standings = ()
     unconfirmed: Standings = ()
     broken: Standings = ()
+    outdated: Standings = ()
+    """Complete, and built from something else than there is now."""
     deleted: Standings = ()
     rewritten: Standings = ()
     """Versions that were written a second time with another content, and built."""
@@ -67,7 +75,7 @@ class Overview:
     """By key, why it is no config."""
     schema_list: Mapping[str, Json] | None = None
     """The leader's record of the list in force, and its revision."""
-    schema_trouble: Trouble | None = None
+    schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
 
@@ -81,12 +89,18 @@ class Overview:
             or self.trouble
             or self.stale
             or self.broken
+            or self.restless
             or self.rejected
             or self.unconfirmed
             or self.identity_trouble
             or self._schemas_refused
             or any(not held.moving for held in self.held)
         )
+
+    @property
+    def restless(self) -> Standings:
+        """Held, because outputs go round in a circle and do not settle."""
+        return tuple(filter(_is_restless, self.outdated))
 
     @property
     def _schemas_refused(self) -> bool:
@@ -100,7 +114,7 @@ def overview(snapshot: Snapshot, moment: Moment = UNTIMED) -> Overview:
     """
     progress = Progress(snapshot, moment)
     standings = progress.everything()
-    views = [view for one in standings for view in progress.jobs(one.ref)]
+    views = _views(progress, standings)
     alive, waiting = processes(snapshot), tuple(filter(_waits, views))
     by_ref = {one.ref: one for one in standings}
     by_phase = _by_phase(standings)
@@ -115,6 +129,7 @@ def overview(snapshot: Snapshot, moment: Moment = UNTIMED) -> Overview:
         waiting=waiting,
         ready=ready_jobs(filter(_is_ready, views), by_ref),
         waits=waiting_jobs(waiting, by_ref),
+        outdated=tuple(one for one in standings if one.outdated),
         rewritten=tuple(_rewritten(snapshot)),
         rejected=_rejected(snapshot),
         schema_list=_schema_list(snapshot),
@@ -185,6 +200,24 @@ def _is_ready(view: JobView) -> bool:
     return view.stage is Stage.READY
 
 
+def _views(progress: Progress, standings: Iterable[Standing]) -> list[JobView]:
+    return [view for one in standings for view in progress.jobs(one.ref)]
+
+
+def _is_restless(standing: Standing) -> bool:
+    return standing.outdated is not None and bool(standing.outdated.circle)
+
+
+def outdated_by_cause(found: Overview) -> Mapping[str, Standings]:
+    """The resources that are outdated, by what has changed; the cause of most comes first."""
+    by_cause: defaultdict[str, list[Standing]] = defaultdict(list)
+    for standing in found.outdated:
+        for cause in standing.outdated.causes if standing.outdated else ():
+            by_cause[cause].append(standing)
+    most_first = sorted(by_cause.items(), key=lambda group: -len(group[1]))
+    return {cause: tuple(members) for cause, members in most_first}
+
+
 def _numbers(by_phase: Mapping[Phase, Standings]) -> Mapping[Phase, int]:
     """How many resources are in each phase, in the order of the phases."""
     return {phase: len(found) for phase, found in by_phase.items() if found}
@@ -208,11 +241,7 @@ def _schema_list(snapshot: Snapshot) -> Mapping[str, Json] | None:
     record = snapshot.raw.get(snapshot.keys.schema_list)
     if record is None or snapshot.schema_list is None:
         return None
-    known = {
-        name: snapshot.schema_list.get(name)
-        for name in ("source", "fetched", "types", "digest")
-    }
-    return {"revision": record.revision, **known}
+    return {"revision": record.revision, **asdict(snapshot.schema_list)}
 
 
 def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..core.refs import Ref
+from .outdated import OutdatedStack
 
 
 class Phase(StrEnum):
@@ -60,6 +61,8 @@ class Standing:
     gives_up: float = 0.0
     """When its job is given up, in seconds since the epoch; 0 when that is not known. A new leader
     counts anew, so it may become later."""
+    outdated: OutdatedStack | None = None
+    """What has changed that its stack was built from, of those that are complete."""
 
 
 @dataclass(slots=True)

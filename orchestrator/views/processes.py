@@ -52,7 +52,7 @@ class ProcessesAlive:
 
 def processes(snapshot: Snapshot) -> ProcessesAlive:
     """The processes that are alive."""
-    leading = (snapshot.leader or {}).get("id")
+    leading = snapshot.leader.id if snapshot.leader else ""
     bridges = sorted(snapshot.bridges.values(), key=attrgetter("host", "pid"))
     leader = next((one for one in bridges if one.id == leading), None)
     return ProcessesAlive(

@@ -205,6 +205,9 @@ class ReadSome:
         fresh = (needed.records | needed.jobs) - self._known.records
         places.locate(self._store, self._keys, fresh)
         self._get(snapshot, [key for ref in fresh for key in self._of(ref)])
+        for ref in sorted(fresh):
+            if ref.type == TEMPLATE_TYPE:
+                self._list(snapshot, self._keys.revisions_of(ref.id))
         jobs = needed.jobs - self._known.jobs
         for ref in sorted(jobs):
             self._take_in_jobs(snapshot, ref)
@@ -228,6 +231,7 @@ class ReadSome:
             keys.handled,
             keys.held,
             keys.failed,
+            keys.built,
             keys.retries,
             keys.job_states,
         )

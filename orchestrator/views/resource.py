@@ -3,13 +3,13 @@ What ``get`` shows."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..clients.places import config_key
 from ..core import confidential, masking
+from ..core.documents import unfolded
 from ..core.keys import Keys
 from ..core.refs import Json, Ref
 from ..core.templates import TEMPLATE_TYPE, Template
@@ -40,8 +40,6 @@ class ResourceView:
     drift: Mapping[str, Json] | None = None
     """``kinds``, ``reason``, ``since`` (seconds since the epoch) and ``accepted`` of what Heat has
     otherwise than it was built."""
-    outdated: str = ""
-    """From what it was built that is another one now; empty when it is not, or nobody knows."""
 
     def to_json(self) -> dict[str, Json]:
         standing = self.standing
@@ -53,12 +51,12 @@ class ResourceView:
             "reason": standing.reason,
             "since": standing.since or None,
             "gives_up": standing.gives_up or None,
+            "outdated": standing.outdated and standing.outdated.to_json(),
             "wanted": self.wanted,
             "recorded": self.recorded,
             "reported": self.reported,
             "monitoring": self.monitoring,
             "drift": self.drift,
-            "outdated": self.outdated,
         }
 
 
@@ -190,6 +188,7 @@ def _places(snapshot: Snapshot, ref: Ref) -> Iterator[tuple[str, str]]:
         if key.startswith(keys.runs) and _run_is_of(keys, key, ref):
             yield "run", key
     yield "job state", keys.below(keys.job_states, ref)
+    yield "built", keys.below(keys.built, ref)
     yield "stack", keys.below(keys.stacks, ref)
     yield "failed", keys.below(keys.failed, ref)
     yield "state", keys.below(keys.state, ref)
@@ -234,35 +233,9 @@ def _template(
     return None
 
 
-_INSIDE = ("body", "state", "heat_outputs", "monitoring")
-"""Where JSON stands inside a text."""
-
-
 def readable(value: bytes, hidden: Collection[str]) -> Json:
     """A value as one wants to read it: JSON inside texts taken out, secrets masked."""
-    try:
-        document = json.loads(value)
-    except (ValueError, RecursionError):
-        return f"({len(value)} bytes that are not JSON)"
-    masked = masking.masked(_unfolded(document))
+    masked = masking.masked(unfolded(value))
     if hidden:
         return masking.Veil(hidden).over_all(masked)
     return masked
-
-
-def _unfolded(document: Json) -> Json:
-    if not isinstance(document, dict):
-        return document
-    return {
-        name: _unfolded(_inner(name, value)) for name, value in document.items()
-    }
-
-
-def _inner(name: str, value: Json) -> Json:
-    """The JSON inside a text, where there is any."""
-    if name not in _INSIDE or not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return f"({len(value)} characters that are not JSON)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,20 +14,24 @@ from ..core.records import (
     UNREADABLE,
     Brake,
     BridgeAlive,
+    Built,
     Failed,
     Handled,
     Held,
     IdentityTrouble,
+    LeaderRecord,
     MonitoringRecord,
     Poll,
     Run,
+    SchemasRecord,
+    SchemaTrouble,
     StackRecord,
     StateRecord,
     WorkerAlive,
+    stored_schemas,
 )
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
-from ..core.schema_list import SchemaList, Trouble
 from ..core.templates import BadTemplate, Template, parse_template_value
 from ..errors import InvalidInput
 
@@ -92,16 +95,19 @@ class Snapshot:
     handled: dict[Ref, Handled] = field(default_factory=dict)
     held: dict[Ref, Held] = field(default_factory=dict)
     failed: dict[Ref, Failed] = field(default_factory=dict)
+    built: dict[Ref, Built] = field(default_factory=dict)
     retried: dict[Ref, bool] = field(default_factory=dict)
+    revisions: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By template: its revisions that are kept, each with the mod revision of its record."""
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
     workers: dict[str, WorkerAlive] = field(default_factory=dict)
     """The workers that are alive, by their keys."""
     bridges: dict[str, BridgeAlive] = field(default_factory=dict)
     """The bridges that are alive, by their keys."""
-    leader: Mapping[str, Json] | None = None
-    schema_list: Mapping[str, Json] | None = None
-    schema_trouble: Trouble | None = None
+    leader: LeaderRecord | None = None
+    schema_list: SchemasRecord | None = None
+    schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
 
@@ -131,6 +137,11 @@ class Snapshot:
                 return record.tenant
         return ""
 
+    def revision_in_force(self, template_id: str) -> str:
+        """The revision of a template that the leader wrote last; empty when none is kept."""
+        kept = self.revisions.get(template_id, {})
+        return max(kept, key=kept.__getitem__, default="")
+
     # Keeping up -----------------------------------------------------------------------------------
 
     def take(self, events: Iterable[Event]) -> None:
@@ -156,7 +167,7 @@ class Snapshot:
         if record is None or data is None or self.knows_types(record):
             return
         try:
-            listed = SchemaList.from_stored(record.value, data.value)
+            listed = stored_schemas(record.value, data.value)
             types = listed.schemas(record.revision)
             keys = Keys(self.keys.prefixes, types)
         except (ValueError, InvalidInput):
@@ -188,11 +199,14 @@ class Snapshot:
         """Take in a key of which there is one; whether this is one."""
         keys, value = self.keys, kv.value
         if kv.key == keys.leader:
-            self.leader = _object(value) or {}
+            leader = _readable(lambda: LeaderRecord.from_json(value))
+            self.leader = leader or LeaderRecord()
         elif kv.key == keys.schema_list:
-            self.schema_list = _object(value)
+            self.schema_list = _readable(lambda: SchemasRecord.from_json(value))
         elif kv.key == keys.schema_trouble:
-            self.schema_trouble = _readable(lambda: Trouble.from_json(value))
+            self.schema_trouble = _readable(
+                lambda: SchemaTrouble.from_json(value)
+            )
         elif kv.key == keys.brake:
             self.brake = _readable(lambda: Brake.from_json(value))
         elif kv.key == keys.identity_trouble:
@@ -204,12 +218,15 @@ class Snapshot:
         return True
 
     def _put_job(self, kv: KeyValue) -> bool:
-        """Take in a job, a run or a poll; whether this is one."""
+        """Take in a job, a run, a template's revision or a poll; whether this is one."""
         keys, key, value = self.keys, kv.key, kv.value
         if key.startswith(keys.jobs):
             _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
         elif key.startswith(keys.runs):
             _keep(self.runs, keys.run_job(key), lambda: Run.from_json(value))
+        elif key.startswith(keys.revisions):
+            template, revision = keys.revision_of(key)
+            self.revisions.setdefault(template, {})[revision] = kv.revision
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
@@ -269,6 +286,7 @@ class Snapshot:
             keys.handled: self.handled,
             keys.held: self.held,
             keys.failed: self.failed,
+            keys.built: self.built,
             keys.retries: self.retried,
         }
 
@@ -282,6 +300,7 @@ class Snapshot:
             keys.handled: lambda kv: Handled.from_json(kv.value),
             keys.held: lambda kv: Held.from_json(kv.value),
             keys.failed: lambda kv: Failed.from_json(kv.value),
+            keys.built: lambda kv: Built.from_json(kv.value),
             keys.retries: lambda kv: True,
         }
         return readers[folder]
@@ -296,6 +315,9 @@ class Snapshot:
             self.jobs.pop(keys.job_id(key), None)
         elif key.startswith(keys.runs):
             self.runs.pop(keys.run_job(key), None)
+        elif key.startswith(keys.revisions):
+            template, revision = keys.revision_of(key)
+            self.revisions.get(template, {}).pop(revision, None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
         elif key.startswith((keys.workers, keys.bridges)):
@@ -345,16 +367,6 @@ def _readable(read: Callable[[], T]) -> T | None:
         return read()
     except UNREADABLE:
         return None
-
-
-def _object(value: bytes | str) -> dict[str, Json] | None:
-    try:
-        document = json.loads(value)
-    except ValueError:
-        return None
-    if isinstance(document, dict):
-        return document
-    return None
 
 
 def _state(kv: KeyValue) -> ReportedState:

@@ -15,7 +15,8 @@ from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
-from .jobs import STAGE_OF, JobView, Stage, trouble
+from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
+from .outdated import Comparison
 from .phases import Looked, Phase, Standing
 from .snapshot import ReportedState, Snapshot
 from .times import UNTIMED, Moment, gives_up, is_late, since_job, since_of
@@ -34,8 +35,10 @@ class Progress:
         default_factory=lambda: defaultdict(list)
     )
     _known: dict[Ref, Standing] = field(default_factory=dict)
+    _comparison: Comparison = field(init=False)
 
     def __post_init__(self) -> None:
+        self._comparison = Comparison(self.snapshot, self.looked.records)
         for job in self.snapshot.jobs.values():
             self._jobs[job.ref].append(job)
 
@@ -140,7 +143,7 @@ class Progress:
         elif late := is_late(view, self.moment):
             phase, why = Phase.OVERDUE, late
         else:
-            phase, why = Phase.RUNNING, view.stage.value
+            phase, why = Phase.RUNNING, _where(view)
         ends = gives_up(view, self.moment)
         return Standing(
             ref, phase, why, version, moving=True, since=since, gives_up=ends
@@ -249,7 +252,9 @@ class Progress:
         if lost := self._lost(ref):
             reason = f"was built from {lost}, which is gone"
             return Standing(ref, Phase.BROKEN, reason, version)
-        return Standing(ref, Phase.COMPLETE, "", version)
+        outdated = self._comparison.of(ref)
+        reason = outdated.reason if outdated else ""
+        return Standing(ref, Phase.COMPLETE, reason, version, outdated=outdated)
 
     def _lost(self, ref: Ref) -> Ref | None:
         """A resource from which this one was built, and which is not there any more."""
@@ -325,6 +330,13 @@ _KEPT = (
 _LEFT = "its config is gone, what is left of it is to be removed"
 _UNDECIDED = "the bridge has not looked at it yet"
 _GONE = "the stack is gone; the config may be removed"
+
+
+def _where(view: JobView) -> str:
+    """Where a job stands that waits for no other."""
+    if view.run is not None and is_failing(view.run):
+        return f"{next_retry(view.run)}: {view.run.reason}"
+    return view.stage.value
 
 
 def _went_backwards(ref: Ref, version: int, handled: int) -> str:

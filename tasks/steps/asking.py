@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.core import effects, rendering, stacks
 from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action, Job
-from orchestrator.core.records import Run, Step
+from orchestrator.core.records import Built, Run, Step
 from orchestrator.core.resources import tenant_fault
 from orchestrator.errors import (
     HeatUnavailable,
@@ -18,9 +18,10 @@ from orchestrator.errors import (
     StackExists,
     StackMissing,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
-from .inputs import prepare
+from .inputs import Prepared, prepare
 from .work import Work, is_built
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,14 @@ class Attempt:
     """One try of a job.
 
     *asked* becomes true directly before Heat is asked to change something, *met* when Heat shows a
-    stack that says by its tags that it is the resource's.
+    stack that says by its tags that it is the resource's. *built* is what the request was made of
+    that Heat has taken.
     """
 
     work: Work
     asked: bool = False
     met: bool = False
+    built: Built | None = None
 
     @property
     def tags(self) -> str:
@@ -61,14 +64,16 @@ def ask(context: WorkerContext, attempt: Attempt) -> Run | JobOutcome:
 
 
 def _create(
-    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+    context: WorkerContext, attempt: Attempt, prepared: Prepared
 ) -> Run:
     before, attempt.asked = attempt.asked, True
+    attempt.built = prepared.built
+    request = prepared.request
     try:
         return _waiting(
             context,
-            context.heat.create(prepared, attempt.tags),
-            prepared.timeout_mins,
+            context.heat.create(request, attempt.tags),
+            request.timeout_mins,
         )
     except StackExists:
         attempt.asked = before  # Of this request, Heat has made nothing.
@@ -88,7 +93,7 @@ def _waiting(
 
 
 def _ask_change(
-    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+    context: WorkerContext, attempt: Attempt, prepared: Prepared
 ) -> Run | JobOutcome:
     """Update the stack that is there, or build it when there is none."""
     work, job = attempt.work, attempt.work.job
@@ -98,40 +103,44 @@ def _ask_change(
     )
     match _next_request(context, work, stack):
         case stacks.Asked(stack):
-            return _waiting(context, stack.id, prepared.timeout_mins)
+            attempt.built = prepared.as_taken(work.basis.job)
+            return _waiting(context, stack.id, prepared.request.timeout_mins)
         case stacks.Create():
             return _create_absent(context, attempt, prepared)
         case stacks.Update(stack):
             _update(context, attempt, prepared, stack)
-            return _waiting(context, stack.id, prepared.timeout_mins)
+            return _waiting(context, stack.id, prepared.request.timeout_mins)
         case stacks.Delete(stack):
             attempt.asked = True
             context.heat.delete(job.tenant, stack)
             raise StackBusy(
-                f"the stack is in {stack.status} and cannot be updated; it is deleted"
-                " and built anew"
+                f"the stack is in {stack.status}; it is deleted and built anew"
             )
         case stacks.Wait(stack):
             raise StackBusy(
                 f"the stack is in {stack.status}; the job waits until it ends"
             )
-        case stacks.Leave(why):
-            return _leave(work, why, stack)
+        case stacks.Leave() as leave:
+            return _leave(work, leave)
         case stacks.Gone():
             raise AssertionError("only a deletion finds nothing to do")
 
 
-def _leave(work: Work, why: str, stack: stacks.Stack | None) -> JobOutcome:
+def _leave(work: Work, leave: stacks.Leave) -> JobOutcome:
     """A stack that is not to be changed ends the job."""
     job = work.job
-    fields = {"event": "stack_left", "job": job.id, "reason": why}
+    count(EventName.STACK_LEFT)
+    fields = {"event": "stack_left", "job": job.id, "reason": leave.why}
     log.warning("Stack left unchanged", extra=fields)
-    left = _left(job, why, stack)
+    again = f"orchestrator retry {job.ref.type} {job.ref.id}"
+    if leave.force:
+        again = f"{again} --force"
+    left = f"{leave.why}; {leave.then}: {again}"
     return effects.not_built(job.action, left, live=is_built(work))
 
 
 def _create_absent(
-    context: WorkerContext, attempt: Attempt, prepared: rendering.StackRequest
+    context: WorkerContext, attempt: Attempt, prepared: Prepared
 ) -> Run | JobOutcome:
     """Build the stack that Heat does not show."""
     try:
@@ -147,12 +156,12 @@ def _create_absent(
 def _update(
     context: WorkerContext,
     attempt: Attempt,
-    prepared: rendering.StackRequest,
+    prepared: Prepared,
     stack: stacks.Stack,
 ) -> None:
-    attempt.asked = True
+    attempt.asked, attempt.built = True, prepared.built
     try:
-        context.heat.update(prepared, stack, attempt.tags)
+        context.heat.update(prepared.request, stack, attempt.tags)
     except StackMissing as error:
         raise HeatUnavailable(
             f"the stack went away meanwhile: {error}"
@@ -181,9 +190,17 @@ def _next_request(
     recorded = (
         built or (sent and not keeps_tags) or _is_known_by_id(work, stack)
     )
-    grounds = stacks.Grounds(
-        recorded, handled is not None and handled.force, work.tries
-    )
+    grounds = stacks.Grounds(recorded, tries=work.tries)
+    if handled is not None:
+        grounds = replace(
+            grounds,
+            force=handled.force,
+            asked=handled.asked,
+            used_by=handled.used_by,
+        )
+    if stack is not None and stack.failed:
+        said = rendering.policies_of(work.job.params)
+        grounds = replace(grounds, on_failure=said.on_failure)
     return stacks.next_request(work.job.action, work.job.id, stack, grounds)
 
 
@@ -195,14 +212,6 @@ def _is_known_by_id(work: Work, stack: stacks.Stack | None) -> bool:
         if record is not None
     }
     return stack is not None and stack.id in known
-
-
-def _left(job: Job, why: str, stack: stacks.Stack | None) -> str:
-    again = f"orchestrator retry {job.ref.type} {job.ref.id}"
-    suspended = stack is not None and stack.suspended
-    if suspended:
-        return f"{why}; then: {again}"
-    return f"{why}; rename or remove it in Heat, or take it as it is: {again} --force"
 
 
 def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | JobOutcome:
@@ -239,6 +248,7 @@ def _doubtful(job: Job, stack: stacks.Stack) -> JobOutcome:
         f"Heat has a stack {stack.name} without our tags, and a request of ours may have"
         " made it"
     )
+    count(EventName.STACK_LEFT)
     log.warning(
         "Stack left unchanged",
         extra={"event": "stack_left", "job": job.id, "reason": why},

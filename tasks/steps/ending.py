@@ -16,12 +16,14 @@ from orchestrator.core.refs import Json
 from orchestrator.core.texts import cut
 from orchestrator.core.transactions import Transaction
 from orchestrator.errors import (
+    BuildFailed,
     NotSeenYet,
     RendererUnavailable,
     StoreRefused,
     TemplateError,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from ..retries import cause_of, delay
@@ -44,29 +46,41 @@ def try_again(
         Without it, Heat took the request and it came to nothing: that is counted apart, so that an
         outage does not use up the tries of a deletion.
     """
-    run = _retry(context, work, error, attempt)
+    run = _next_try(context, work, error, attempt)
+    count(EventName.JOB_RETRY)
     fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
     log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
-    context.store.commit(effects.move(context.keys, work.job, work.basis, run))
+    keys, job, basis = context.keys, work.job, work.basis
+    if isinstance(error, BuildFailed):
+        transaction = effects.fail_try(
+            keys, job, basis, run, run.reason, work.failed
+        )
+    else:
+        transaction = effects.move(keys, job, basis, run)
+    context.store.commit(transaction)
 
 
-def _retry(
+def _next_try(
     context: WorkerContext, work: Work, error: TemporaryError, attempt: int
 ) -> Run:
-    """The run of a job that waits to be tried again."""
+    """The run of a job that is to be tried again."""
     before = work.run
     assert before is not None
-    failures = before.failures
+    failures, retry, retries = before.failures, before.retry, before.retries
     if not attempt:
         failures += 1
-    seconds = delay(
-        error, attempt or failures, context.policies, context.chance
-    )
+    number = attempt or failures
+    if isinstance(error, BuildFailed):
+        number = retry = error.retry
+        retries = error.retries
+    seconds = delay(error, number, context.policies, context.chance)
     thoroughly = not isinstance(error, RendererUnavailable)
     return Run(
         Step.RETRY,
         attempt=attempt,
         failures=failures,
+        retry=retry,
+        retries=retries,
         delay=seconds,
         due=round(context.clock.now() + seconds, 3),
         reason=veil_of(context, work, thoroughly=thoroughly).over(str(error)),
@@ -118,7 +132,7 @@ def _write_end(context: WorkerContext, work: Work, ended: JobOutcome) -> None:
     """Both halves of the end. A crash between them repeats the first, which changes nothing."""
     keys, job = context.keys, work.job
     if not context.store.commit(
-        effects.end_stack(keys, job, work.basis, ended)
+        effects.end_stack(keys, job, work.basis, ended, work.built)
     ):
         return
     faults.reach("worker-after-stack")
@@ -128,6 +142,7 @@ def _write_end(context: WorkerContext, work: Work, ended: JobOutcome) -> None:
             return  # Somebody else has ended it, or will.
         work = again  # The config has gone, or come back, meanwhile.
     faults.reach("worker-after-end")
+    count(EventName.JOB_DONE)
     fields = {"event": "job_done", "job": job.id, "status": ended.status}
     if ended.error:
         fields["reason"] = ended.error

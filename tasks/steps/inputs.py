@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue, revision_of
@@ -11,7 +11,7 @@ from orchestrator.core import effects, rendering
 from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.mapping.evaluate import OutputOf
-from orchestrator.core.records import StackRecord
+from orchestrator.core.records import Built, StackRecord
 from orchestrator.core.refs import Json
 from orchestrator.core.templates import BadTemplate, Template
 from orchestrator.errors import (
@@ -22,9 +22,29 @@ from ..context import WorkerContext
 from .work import Work, read_record
 
 
-def prepare(
-    context: WorkerContext, work: Work
-) -> rendering.StackRequest | JobOutcome:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request, and what it is made of."""
+
+    request: rendering.StackRequest
+    built: Built
+    pushed: int
+    """The revision at which the template was written to etcd; 0: it is the catalogue's."""
+
+    def as_taken(self, job_revision: int) -> Built:
+        """What an earlier request of the job was made of, which Heat has taken.
+
+        A job refers to outputs that nobody changes before it is over. The template may have changed
+        since: then nobody knows which one Heat was given.
+
+        :param job_revision: that of the job's record.
+        """
+        if self.pushed > job_revision:
+            return replace(self.built, revision="")
+        return self.built
+
+
+def prepare(context: WorkerContext, work: Work) -> Prepared | JobOutcome:
     """The request, of the template as it was at the claim, if that is known and will do, or else as
     it is now."""
     if work.read:
@@ -49,7 +69,7 @@ def _is_corrected(context: WorkerContext, work: Work) -> bool:
 
 def _make_request(
     context: WorkerContext, work: Work, found: Mapping[str, KeyValue | None]
-) -> rendering.StackRequest | JobOutcome:
+) -> Prepared | JobOutcome:
     """The same from what was found in etcd; what is missing is read, all at once."""
     job = work.job
     inputs = read_inputs(context, work, found)
@@ -62,9 +82,11 @@ def _make_request(
             root=output.ref,
             live=job.action is not Action.CREATE,
         )
-    return rendering.request(
+    request = rendering.request(
         job, inputs.template, inputs.outputs, context.renderer.render
     )
+    built = rendering.built_from(job, inputs.template, inputs.outputs, request)
+    return Prepared(request, built, inputs.pushed)
 
 
 _TEMPLATE_GONE = "the template is gone; push it and write the config again"
@@ -72,9 +94,11 @@ _TEMPLATE_GONE = "the template is gone; push it and write the config again"
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """What a request is made of. *absent* are the outputs that cannot be had, and why."""
+    """What a request is made of. *absent* are the outputs that cannot be had, and why; *pushed* is
+    the revision of the template's record in etcd, 0 for the catalogue's."""
 
     template: Template
+    pushed: int
     outputs: Mapping[OutputOf, Json]
     absent: Mapping[OutputOf, str]
 
@@ -107,7 +131,8 @@ def read_inputs(
         for key, ref in records.items()
         if (stored := found.get(key))
     }
-    return _Inputs(template, *rendering.pick_outputs(needed, given))
+    pushed = revision_of(found.get(template_key))
+    return _Inputs(template, pushed, *rendering.pick_outputs(needed, given))
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:

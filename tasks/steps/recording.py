@@ -6,17 +6,20 @@ import logging
 from dataclasses import replace
 
 from orchestrator import faults
-from orchestrator.core import effects, stacks
+from orchestrator.core import effects, rendering, stacks
 from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action
+from orchestrator.core.policies import OnFailure
 from orchestrator.core.records import Step
 from orchestrator.core.refs import RunId
 from orchestrator.errors import (
+    BuildFailed,
     DeletionFailed,
     HeatRefused,
     StackBusy,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .ending import finish, try_again
@@ -24,6 +27,9 @@ from .waiting import is_unresolved, judge, show, tell_poll_failed
 from .work import Work, load
 
 log = logging.getLogger(__name__)
+
+_RETRIED = ("CREATE_FAILED", "UPDATE_FAILED")
+"""The ends of our own operations that a template may have tried again."""
 
 
 def record(
@@ -47,6 +53,7 @@ def record(
             return
     faults.reach("worker-before-end")
     if is_unresolved(work.run, verdict):
+        count(EventName.OUTPUT_UNRESOLVED)
         log.info(
             "Heat could not compute an output, polling again",
             extra={"event": "output_unresolved", "job": work.job.id},
@@ -65,6 +72,7 @@ def record(
 
 
 def _request_lost(context: WorkerContext, work: Work, why: str) -> None:
+    count(EventName.REQUEST_LOST)
     fields = {"event": "request_lost", "job": work.job.id, "reason": why}
     log.warning("Heat dropped the request", extra=fields)
     try_again(context, work, StackBusy(f"{why}; asking again"))
@@ -78,7 +86,10 @@ def _stack_failed(
     assert work.run is not None
     action = work.job.action
     error = stacks.advice(
-        action, work.job.ref, verdict.error, config_there=work.config_there
+        action,
+        work.job.ref,
+        _told(work, verdict.error),
+        config_there=work.config_there,
     )
     # A deletion that no config stands for has nobody who could ask again: it is never given up.
     asked_again = (
@@ -88,10 +99,39 @@ def _stack_failed(
         try_again(context, work, DeletionFailed(error))
     elif verdict.outside and not work.run.overdue:
         try_again(context, work, StackBusy(f"{verdict.error}; asking again"))
+    elif retries := _retries_left(work, verdict):
+        retry = work.failed_tries + 1
+        failed = BuildFailed(verdict.error, retry, retries)
+        try_again(context, work, failed)
     elif verdict.stack is None:
         finish(context, work, effects.not_built(action, error))
     else:
         finish(context, work, _ended(verdict.stack, error))
+
+
+def _retries_left(work: Work, verdict: stacks.StackFailed) -> int:
+    """How many retries the template allows, if one of them is left; else 0.
+
+    What an operator has to decide is not tried again: a template that holds failed stacks, an
+    operation of somebody else, and one that Heat does not end. Nor is what nobody wants any more.
+    """
+    assert work.run is not None
+    stack = verdict.stack
+    if stack is None or stack.status not in _RETRIED:
+        return 0
+    if work.run.overdue or not work.config_there:
+        return 0
+    said = rendering.policies_of(work.job.params)
+    if said.on_failure is OnFailure.HOLD or work.failed_tries >= said.retries:
+        return 0
+    return said.retries
+
+
+def _told(work: Work, error: str) -> str:
+    """How Heat failed the job, with the number of tries where there was more than one."""
+    if not work.failed_tries:
+        return error
+    return f"{error} (the last of {work.failed_tries + 1} tries)"
 
 
 def _ended(stack: stacks.Stack | None, error: str = "") -> JobOutcome:

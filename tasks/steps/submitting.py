@@ -23,6 +23,7 @@ from orchestrator.errors import (
     TemplateError,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .asking import Attempt, ask
@@ -41,25 +42,15 @@ def submit(
     lease = context.claims.lease()
     work = claim(context, run_id, lease)
     if work is None or work.run is None:
+        count(EventName.SUBMIT_LATE)
         fields = {"event": "submit_late", "run": run_id}
         log.info("Job already finished or claimed elsewhere", extra=fields)
         return None
     faults.reach("worker-after-claim")
-    asked = _asked(context, work, work.run, lease)
-    if asked is None:
-        return None
-    faults.reach("worker-after-heat")
-    fields = {"event": "stack_submitted", "job": work.job.id}
-    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
-    # Not written yet: the claim holds until wait() knows what there is to write.
-    before = work.run
-    run = replace(
-        asked,
-        failures=before.failures,
-        since=before.since,
-        failing_since=_failing_since(before),
-    )
-    return replace(work, run=run)
+    if context.traces is not None:
+        context.traces.about(work)
+    # What follows is not written yet: the claim holds until wait() knows what there is to write.
+    return _asked(context, work, work.run, lease)
 
 
 def _failing_since(before: Run) -> float:
@@ -72,8 +63,9 @@ def _failing_since(before: Run) -> float:
 
 def _asked(
     context: WorkerContext, work: Work, before: Run, lease: Lease
-) -> Run | None:
-    """Ask Heat. Without a request, the job is ended or tried again here; the answer is None."""
+) -> Work | None:
+    """Ask Heat: the run then, and what the request was made of.
+    Without a request, the job is ended or tried again here; the answer is None."""
     attempt = Attempt(work, before.asked)
     try:
         with context.heat.only_while(partial(still_ours, context, lease)):
@@ -93,7 +85,23 @@ def _asked(
         reached = attempt.asked or attempt.met
         finish(context, work, replace(asked, asked=reached))
         return None
-    return asked
+    faults.reach("worker-after-heat")
+    count(EventName.STACK_SUBMITTED)
+    fields = {"event": "stack_submitted", "job": work.job.id}
+    log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
+    return replace(work, run=_goes_on(asked, before), built=attempt.built)
+
+
+def _goes_on(asked: Run, before: Run) -> Run:
+    """The run of a job that Heat has taken, with what its earlier tries have left."""
+    return replace(
+        asked,
+        failures=before.failures,
+        since=before.since,
+        failing_since=_failing_since(before),
+        retry=before.retry,
+        retries=before.retries,
+    )
 
 
 def _refused(
@@ -130,6 +138,7 @@ def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
         and job.action is Action.DELETE
         and _is_given_up(context, work)
     ):
+        count(EventName.PROJECT_GONE)
         log.warning(
             "Project does not exist any more, nor do its stacks",
             extra={

@@ -16,6 +16,7 @@ from orchestrator.errors import (
     HeatRefused,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .ending import veil_of
@@ -55,7 +56,7 @@ def wait(
     if claimed:
         run = replace(work.run, tagged=context.sightings.keeps_tags)
         context.store.commit(
-            effects.move(context.keys, work.job, work.basis, run)
+            effects.move(context.keys, work.job, work.basis, run, work.built)
         )
         faults.reach("worker-after-asked")
     return None
@@ -65,6 +66,7 @@ def tell_poll_failed(
     context: WorkerContext, work: Work, error: TemporaryError | HeatRefused
 ) -> None:
     reason = cut(veil_of(context, work).over(str(error)))
+    count(EventName.STACK_POLL_FAILED)
     fields = {
         "event": "stack_poll_failed",
         "run": run_id(work.job.tenant, work.job.id),

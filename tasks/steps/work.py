@@ -12,7 +12,7 @@ from orchestrator.core import records, stacks
 from orchestrator.core.effects import Basis
 from orchestrator.core.jobs import Job, job_ref
 from orchestrator.core.keys import Keys, job_of
-from orchestrator.core.records import Failed, Handled, Run
+from orchestrator.core.records import Built, Failed, Handled, Run
 from orchestrator.core.refs import RunId
 from orchestrator.errors import (
     TemporaryError,
@@ -28,7 +28,7 @@ class Work:
     """A job as it stands in etcd, and the revisions that were read.
 
     *verdict* is what a poll of Heat just said, where there was one; *read* everything that was read
-    with the claim, by key.
+    with the claim, by key; *built* what the request was made of, in the chain that made it.
     """
 
     job: Job
@@ -39,12 +39,21 @@ class Work:
     failed: Failed | None
     verdict: stacks.Verdict | None = None
     read: Mapping[str, KeyValue | None] = field(default_factory=dict)
+    built: Built | None = None
 
     @property
     def tries(self) -> int:
         """How often Heat has taken a request of the job and failed it."""
         if self.run:
-            return self.run.failures
+            return max(self.run.failures, self.failed_tries)
+        return self.failed_tries
+
+    @property
+    def failed_tries(self) -> int:
+        """How often Heat has ended the job's operation in a failure, and the template had it
+        tried again."""
+        if self.failed and self.failed.job == self.job.id:
+            return self.failed.tries
         return 0
 
     def at(self, revision: int, run: Run) -> Work:
@@ -67,7 +76,10 @@ def load(context: WorkerContext, run_id: RunId) -> Work | None:
         locate(context.store, keys, [job_ref(job_of(run_id))])
         found = context.store.get_many([*about(keys, run_id), keys.schema_list])
         if now.is_of(found.get(keys.schema_list)):
-            return as_found(keys, run_id, found)
+            work = as_found(keys, run_id, found)
+            if context.traces is not None:
+                context.traces.about(work)
+            return work
     raise TemporaryError(
         "the schema list changes all the time; the job is sent again"
     )

@@ -20,10 +20,13 @@ from orchestrator.clients import catalogue
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.store import Store
 from orchestrator.core import records
+from orchestrator.core.documents import digest_of
 from orchestrator.core.jobs import Action, Job, Param
 from orchestrator.core.keys import Keys, Prefixes
-from orchestrator.core.records import Failed, Handled, Held, Run
+from orchestrator.core.mapping.evaluate import OutputOf
+from orchestrator.core.records import Built, Failed, Handled, Held, Run, TemplateRevision
 from orchestrator.core.refs import JobId, Ref
+from orchestrator.core.templates import parse_template
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 from typer.testing import CliRunner, Result
@@ -80,6 +83,25 @@ class Records:
             ref,
             records.StateRecord.of(action, status, [], version, error).to_json(),
         )
+
+    def output(self, ref: Ref, value: str) -> None:
+        """The stack has been built again, and has this output ``id``."""
+        outputs = [{"output_key": "id", "output_value": value}]
+        stack = records.StackRecord.of(ref, "t1", "UPDATE_COMPLETE", outputs)
+        self.put(self.keys.stacks, ref, stack.to_json())
+
+    def built_from(self, ref: Ref, other: Ref, value: str, revision: str = "") -> None:
+        """The stack was built from the output ``id`` of another one."""
+        reads = {OutputOf(other, "id"): digest_of(value)}
+        built = Built(JobId("j"), ref.type, revision, "", reads)
+        self.put(self.keys.built, ref, built.to_json())
+
+    def revision(self, template: str, number: int) -> str:
+        """A revision of a template comes into force."""
+        body = {"template_file": f"# {number}"}
+        record = TemplateRevision.of(parse_template(template, body), "2026-11-28T08:00:00Z")
+        self.store.put(self.keys.revision(template, record.revision), record.to_json())
+        return record.revision
 
     def hold(self, ref: Ref, waits_for: Ref, version: int = 1) -> None:
         reason = f"refers to {waits_for}, which is not in the configuration (yet)"
@@ -174,8 +196,9 @@ def run(environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.Monk
     def call(
         *arguments: str, input: str | None = None, prog_name: str | None = None, **more: str
     ) -> Result:
+        names: dict[str, Any] = {} if prog_name is None else {"prog_name": prog_name}
         return runner.invoke(
-            app, list(arguments), input=input, env={**environment, **more}, prog_name=prog_name
+            app, list(arguments), input=input, env={**environment, **more}, **names
         )
 
     return call

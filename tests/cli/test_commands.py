@@ -220,7 +220,7 @@ def test_wanted_recorded_and_reported_are_side_by_side(run: Run_, written: Recor
             "reported": {"worker_state": "CREATE_COMPLETED", "version": 1, "error": ""},
             "monitoring": {"link": "UP", "version": 1},
             "drift": None,
-            "outdated": "",
+            "outdated": None,
         }
     ]
 

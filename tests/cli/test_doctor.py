@@ -17,10 +17,11 @@ from orchestrator.core.records import Login, LoginState
 from orchestrator.core.schemas import Schemas
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
-from orchestrator.sandbox.scripted_stacks import Script
 from typer.testing import CliRunner, Result
+
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.keystone import ScriptedKeystone
+from tests.scripted.stacks import Script
 
 pytestmark = pytest.mark.integration
 

@@ -21,6 +21,7 @@ from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import WorkerAlive
 from orchestrator.core.refs import Ref
 from orchestrator.views.listing import ListChoice, ListState, SortBy, chosen
+from orchestrator.views.outdated import OutdatedStack
 from orchestrator.views.overview import Overview, overview
 from orchestrator.views.phases import Phase
 from orchestrator.views.reading import read_all
@@ -252,7 +253,8 @@ def test_what_is_drifted_or_outdated_is_chosen_by_what_the_record_says(snapshot:
     [one, other, *_] = chosen(snapshot, ListChoice(), Moment(NOW))
     drifted = replace(one, drift={"kinds": ["status"], "accepted": False})
     accepted = replace(other, drift={"kinds": ["status"], "accepted": True})
-    outdated = replace(other, outdated="output id of network:n1")
+    standing = replace(other.standing, outdated=OutdatedStack(template="port"))
+    outdated = replace(other, standing=standing)
 
     drifts = ListChoice(states=frozenset({ListState.DRIFTED}))
     assert (drifts.takes(drifted), drifts.takes(accepted), drifts.takes(one)) == (

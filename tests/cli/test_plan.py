@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from orchestrator.cli.planning import saved
-from orchestrator.core.records import StackRecord
+from orchestrator.core.jobs import Action
+from orchestrator.core.records import Duration, Durations, StackRecord
 from orchestrator.core.refs import Ref
 
 from .conftest import Records, Run_
@@ -85,6 +86,25 @@ def test_a_plan_writes_nothing_and_needs_no_bridge(run: Run_, written: Records) 
     assert revision(written) == before
     assert "create   network:front" in result.stdout
     assert "3 to create. 3 requests to Heat, in 2 waves." in result.stdout.replace("\n", " ")
+
+
+def test_a_plan_says_how_long_it_will_take_by_what_was_measured(
+    run: Run_, written: Records
+) -> None:
+    def told() -> str:
+        result = run("plan", "-f", "-", input=text(NETWORK, SUBNET))
+        return " ".join(result.stdout.split())
+
+    assert "Estimate: unknown: no job of these was measured: network (create)," in told()
+
+    took = {("network", Action.CREATE): Duration(70.0, 12)}
+    written.store.put(written.keys.durations, Durations(took, 1.5).to_json())
+    assert (
+        "Estimate: at least about 1 min 10 s, by 12 jobs that were measured;"
+        " none was measured of subnet (create)." in told()
+    )
+    estimate = planned(run, NETWORK)["estimate"]
+    assert estimate == {"seconds": 70.0, "jobs": 12, "together": 1.5, "unknown": []}
 
 
 def test_a_plan_fits_80_columns(run: Run_, written: Records, front: Ref) -> None:

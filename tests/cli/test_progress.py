@@ -12,7 +12,7 @@ from orchestrator.cli.exits import Exit
 from orchestrator.cli.output import Section
 from orchestrator.cli.retrying import Meant, choose, in_progress, tell_in_progress
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Cause, Poll, Run, Step
+from orchestrator.core.records import Cause, Failed, Poll, Run, Step
 from orchestrator.core.refs import Ref
 from orchestrator.errors import InvalidInput
 from orchestrator.views.jobs import Stage
@@ -222,6 +222,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "stale": [],
         "unconfirmed": [],
         "broken": [],
+        "outdated": [],
         "deleted": [],
         "trouble": [],
         "rewritten": [],
@@ -246,6 +247,52 @@ def test_a_job_tells_how_long_it_has_been_where_it_is(memory: Records) -> None:
         ("network:n", "create", "v1", "in Heat for 1 min 5 s", "at most 3 minutes"),
         ("port:p", "create", "v1", "attempt 3 in 4.2 s", "Heat is away"),
     ]
+
+
+FAILING = Run(
+    Step.RETRY,
+    failures=2,
+    retry=2,
+    retries=3,
+    delay=20.0,
+    due=33912.0,
+    reason="Heat ended in CREATE_FAILED: no host",
+    cause=Cause.FAILED.value,
+)
+
+
+def test_a_job_that_heat_failed_tells_when_it_is_tried_again_and_how_often(
+    memory: Records,
+) -> None:
+    memory.config(NET)
+    job = memory.job(NET, run=FAILING)
+    counted = Failed(1, Action.CREATE, FAILING.reason, NET, job=job, tries=2)
+    memory.put(memory.keys.failed, NET, counted.to_json())
+    told = "will be tried again at 09:25:12 UTC (2 of 3)"
+
+    found = overview_of(memory)
+    running = next(part for part in status.render(found, now=33900.0) if isinstance(part, Section))
+    assert list(map(str, running.rows[0]))[3:] == [told, FAILING.reason]
+    assert standing(memory, NET).reason == f"{told}: {FAILING.reason}"
+    assert standing(memory, NET).moving
+    (document,) = status_document.as_document(found, now=33900.0)["running"]
+    assert (document["retry"], document["retries"], document["retry_after"]) == (2, 3, 12.0)
+    assert (found.failures, status.exit_of(found)) == ((), Exit.OK)
+
+
+def test_what_heat_failed_can_be_tried_by_hand_only_while_it_waits(memory: Records) -> None:
+    memory.config(NET)
+    job = memory.job(NET, run=FAILING)
+    counted = Failed(1, Action.CREATE, FAILING.reason, NET, job=job, tries=2)
+    memory.put(memory.keys.failed, NET, counted.to_json())
+    for meant in (Meant(ref=NET), Meant(kind="network"), Meant(everything=True)):
+        assert choose(read_all(memory.store, memory.keys), meant) == [NET]
+
+    taken = Run(Step.IN_HEAT, failures=2, retry=2, retries=3)
+    memory.store.put(memory.keys.run("t1", job), taken.to_json())
+    assert choose(read_all(memory.store, memory.keys), Meant(everything=True)) == []
+    with pytest.raises(InvalidInput, match="A retry changes nothing"):
+        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,22 @@ def test_what_is_named_is_asked_of_the_bridge_and_nothing_else(
     assert result.stdout.count("will be rebuilt") == len(expected)
 
 
+def test_outdated_stacks_are_chosen_by_what_they_were_built_from(
+    run: Run_, written: Records, three: list[Ref]
+) -> None:
+    a, _, subnet = three
+    written.output(a, "x")
+    written.built_from(subnet, a, "x", written.revision("subnet", 1))
+    assert run("rebuild", "--outdated").exit_code == 0
+    assert not requests(written)
+
+    written.output(a, "y")
+    result = run("rebuild", "--outdated")
+
+    assert result.exit_code == 0, result.output
+    assert list(requests(written)) == [subnet]
+
+
 def test_the_request_names_the_last_job_so_that_it_is_met_once(
     run: Run_, written: Records, three: list[Ref]
 ) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from orchestrator.core import effects
+from orchestrator.core.records import SchemaTrouble
 from orchestrator.core.refs import Ref
-from orchestrator.core.schema_list import SchemaList, Trouble
+from orchestrator.core.schema_list import SchemaList
 from orchestrator.views.following import follow
 
 from tests.gohan.types import entry
@@ -120,7 +121,9 @@ def test_a_list_that_is_not_taken_in_is_told(
 ) -> None:
     lead_with(written)
     written.lead()
-    trouble = Trouble("it lacks type disk", "http://gohan/schemas", "2026-11-27T22:00:00Z", refused)
+    trouble = SchemaTrouble(
+        "it lacks type disk", "http://gohan/schemas", "2026-11-27T22:00:00Z", refused
+    )
     written.store.commit(effects.tell_trouble(written.keys, trouble))
     result = run("status")
 

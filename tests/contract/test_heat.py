@@ -11,9 +11,10 @@ from orchestrator.core.refs import JobId, StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, tag
 from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
-from orchestrator.sandbox import scripted_heat, scripted_stacks
 
 from tests import doubles
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script
 
 REQUEST = StackRequest(
     StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {"name": "n1"}, 5
@@ -44,9 +45,7 @@ def cloud(
 
         yield HeatUnderTest(double, finish, lambda: [taken.method for taken in double.requests])
         return
-    with scripted_heat.ScriptedHeat(
-        script=lambda *_: scripted_stacks.Script(duration=1e6)
-    ) as scripted:
+    with ScriptedHeat(script=lambda *_: Script(duration=1e6)) as scripted:
         for name, value in scripted.environment().items():
             monkeypatch.setenv(name, value)
 

@@ -29,9 +29,10 @@ from orchestrator.errors import (
     StackMissing,
     TenantUnusable,
 )
-from orchestrator.sandbox import odd_answers
-from orchestrator.sandbox.odd_answers import OddAnswer, answer, document, fault
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
+from tests.scripted import odd_answers
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.odd_answers import OddAnswer, answer, document, fault
 
 NAME, ID = "network_n1", "5b0d0b3e-6f0a-4c55-9d8b-1f6f5d0f4a11"
 REQUEST = StackRequest(

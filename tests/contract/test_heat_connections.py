@@ -13,10 +13,10 @@ from orchestrator.clients.heat import Heat
 from orchestrator.core.refs import StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.errors import HeatUnavailable
-from orchestrator.sandbox import odd_answers
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.certificates import certificate
+from tests.scripted import odd_answers
+from tests.scripted.heat import ScriptedHeat
 
 REQUEST = StackRequest(StackName("network_n1"), "t1", "heat_template_version: 2018-08-31\n", {}, 5)
 TAG = "orchestrator-1-aaaaa"

@@ -1,12 +1,14 @@
 """Credentials: what is wrong with them is told at once and clearly, and no account is ever locked.
 
-A scripted Keystone (:mod:`orchestrator.sandbox.scripted_keystone`) before a scripted Heat; each
+A scripted Keystone (:mod:`tests.scripted.keystone`) before a scripted Heat; each
 :class:`Heat` stands for one worker process.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,17 @@ from typing import Any
 import pytest
 import yaml
 from orchestrator.clients import catalogue
-from orchestrator.clients.heat import Heat, InStore, Logins, cloud, logins, refusals
+from orchestrator.clients.heat import (
+    Heat,
+    InStore,
+    Logins,
+    SharedTokens,
+    cloud,
+    environment,
+    for_processes,
+    logins,
+    refusals,
+)
 from orchestrator.clients.store import KeyValue
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Login, LoginState
@@ -34,14 +46,15 @@ from orchestrator.errors import (
     StoreUnavailable,
     TemporaryError,
 )
-from orchestrator.sandbox import odd_answers
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
 
 from tests.doubles import ManualClock, MemoryStore
 from tests.doubles.clock import ShiftedClock
+from tests.scripted import odd_answers
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.keystone import ScriptedKeystone
 
 TAG = "orchestrator-1-aaaaa"
+FORK = multiprocessing.get_context("fork")
 
 
 def request(name: str = "network_n1", tenant: str = "t1") -> StackRequest:
@@ -117,6 +130,91 @@ def test_threads_that_need_a_token_at_once_share_it(keystone: ScriptedKeystone) 
 
     assert keystone.logins == [True]
     assert keystone.requests.count("POST /v3/auth/tokens") == 2
+
+
+def in_processes(count: int, work: Callable[[int], None]) -> None:
+    """Work of the children of this process, as those of a worker are; all have done it."""
+    children = [FORK.Process(target=work, args=(number,)) for number in range(count)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(30)
+    assert [child.exitcode for child in children] == [0] * count
+
+
+def build_in_both(shared: SharedTokens, number: int) -> None:
+    door = Heat(shared=shared)
+    for tenant in ("t1", "t2"):
+        door.create(request(f"network_p{number}", tenant), TAG)
+
+
+def test_the_processes_of_a_worker_share_their_tokens(
+    keystone: ScriptedKeystone, heat: ScriptedHeat
+) -> None:
+    in_processes(4, partial(build_in_both, for_processes()))
+
+    assert keystone.logins == [True]
+    assert keystone.requests.count("POST /v3/auth/tokens") == 3
+    assert len(heat.requests) == 8
+
+
+def test_a_token_that_one_process_drops_is_made_anew_once_for_all(
+    keystone: ScriptedKeystone,
+) -> None:
+    shared = for_processes()
+    in_processes(1, partial(build_in_both, shared))
+    keystone.tokens.clear()
+    keystone.requests.clear()
+    in_processes(3, lambda number: build_in_both(shared, 10 + number))
+
+    # At least one for the login and one for each project. What they have now is everybody's.
+    assert keystone.requests.count("POST /v3/auth/tokens") >= 3
+    before = len(keystone.requests)
+    build_in_both(shared, 20)
+    assert len(keystone.requests) == before
+
+
+def test_a_process_that_dies_while_it_asks_for_a_token_is_in_nobodys_way(
+    keystone: ScriptedKeystone,
+) -> None:
+    shared = for_processes()
+    account = environment.of_environment().account
+    inside = FORK.Event()
+
+    def die() -> None:
+        with shared.alone(f"{account} t1", 5):
+            inside.set()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = FORK.Process(target=die)
+    child.start()
+    assert inside.wait(10)
+    child.join(10)
+    door = Heat(shared=shared)
+    with door.within(5):
+        door.create(request("network_n1"), TAG)
+
+    assert keystone.logins == [True]
+
+
+def test_who_waits_for_another_process_gives_up_in_time(keystone: ScriptedKeystone) -> None:
+    shared = for_processes()
+    account = environment.of_environment().account
+    inside, over = FORK.Event(), FORK.Event()
+
+    def hold() -> None:
+        with shared.alone(f"{account} t1", 5):
+            inside.set()
+            over.wait(30)
+
+    child = FORK.Process(target=hold)
+    child.start()
+    assert inside.wait(10)
+    door = Heat(shared=shared)
+    with door.within(0.3), pytest.raises(HeatUnavailable, match="another process"):
+        door.create(request("network_n1"), TAG)
+    over.set()
+    child.join(10)
 
 
 def test_a_token_has_time_left_for_a_heat_that_looks_at_it_late(

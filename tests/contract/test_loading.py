@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from orchestrator.bridge.loading import load
+from orchestrator.core.documents import digest_of
 from orchestrator.core.jobs import Action, Job, job_id
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Handled, StackRecord, StateRecord
 from orchestrator.core.refs import JobId, Ref
-from orchestrator.core.resources import digest_of
 from orchestrator.core.schemas import ResourceType, Schemas
 from orchestrator.core.world import Reported, Stack
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from orchestrator.core.refs import Json, Ref
 from orchestrator.sandbox.processes import Process, free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 HOT = "heat_template_version: 2018-08-31\n# %s\nresources:\n  r: {type: OS::Heat::None}\n"
 MEMORY = 200

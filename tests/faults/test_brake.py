@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from orchestrator.clients.store import HistoryChanged
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.chaos.cluster import Cluster, cluster
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 NUMBER = int(os.environ.get("BRAKE", "60"))
 WATCHED = 60.0 if "BRAKE" in os.environ else 4.0

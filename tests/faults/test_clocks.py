@@ -13,9 +13,9 @@ from importlib.resources import files
 
 import pytest
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.integration.system import System
+from tests.scripted.heat import ScriptedHeat
 
 SHIFTS = ["+3s", "-3s", "+60s", "-60s", "+1h", "-1h", "+1d", "-1d"]
 TRIED = SHIFTS if os.environ.get("CLOCKS") == "all" else ["+1h", "-1d"]

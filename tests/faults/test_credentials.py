@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
-from orchestrator.sandbox.scripted_stacks import Script
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.keystone import ScriptedKeystone
+from tests.scripted.stacks import Script
 
 
 @pytest.fixture

@@ -27,10 +27,10 @@ from orchestrator.clients.store import Event
 from orchestrator.core.refs import Ref
 from orchestrator.errors import StoreUnavailable
 from orchestrator.sandbox.processes import Process, free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.chaos.cluster import Cluster, cluster
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 LEASE = 3.0
 

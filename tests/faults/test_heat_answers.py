@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.odd_answers import OddAnswer, odd_answers
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.odd_answers import OddAnswer, odd_answers
+from tests.scripted.stacks import Script
 
 LOST = (
     "a page with 502",

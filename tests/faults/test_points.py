@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from orchestrator.core.refs import Ref
 from orchestrator.faults import POINTS
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.integration.system import System
+from tests.scripted.heat import ScriptedHeat
 
 TIMES = int(os.environ.get("TIMES", "1"))
 
@@ -56,6 +56,9 @@ class PointStory:
 
     def __init__(self, system: System, heat: ScriptedHeat, prefix: str) -> None:
         self.system, self.heat, self.prefix = system, heat, prefix
+        self.follows = "follow" in prefix
+        """Whether an output of the root changes, and its users are updated with it."""
+        self.parents = {**self.PARENTS, "slow": "root"} if self.follows else self.PARENTS
         self.refs = {
             name: Ref("plan" if name == "plan" else "node", f"{prefix}-{name}")
             for name in self.PARENTS
@@ -71,7 +74,7 @@ class PointStory:
     }
 
     def put(self, name: str, version: int = 1, **more: Any) -> None:
-        parent = self.PARENTS[name]
+        parent = self.parents[name]
         kind, resource_id = self.refs[name]
         body: dict[str, Any] = {"parent_id": f"{self.prefix}-{parent}"} if parent else {}
         self.system.put(kind, resource_id, version, **body, **more)
@@ -92,9 +95,14 @@ class PointStory:
         if self.prefix.startswith("worker-before-monitoring"):
             self.await_monitoring()
 
-        self.put("root", 2, value="changed")
+        value = "output: changed" if self.follows else "changed"
+        self.put("root", 2, value=value)
         self.await_states(root=("MODIFY_COMPLETED", 2))
-        assert self.stack("root").parameters["value"] == "changed"
+        assert self.stack("root").parameters["value"] == value
+        if self.follows:
+            self.await_states(child=("MODIFY_COMPLETED", 1), slow=("MODIFY_COMPLETED", 1))
+            users = [self.stack("child"), self.stack("slow")]
+            assert [user.parameters["parent"] for user in users] == [value, value]
 
         for name in self.refs:
             self.put(name, 3 if name == "root" else 2, marked=True)
@@ -147,6 +155,7 @@ class PointStory:
         methods = Counter(
             (r.method, r.stack.removeprefix(f"node_{self.prefix}-")) for r in requests
         )
+        updated = ["root", "child", "slow"] if self.follows else ["root"]
         assert methods == {("create", name): 1 for name in ("root", "child", "slow", "bad")} | {
-            ("update", "root"): 1
+            ("update", name): 1 for name in updated
         }

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from orchestrator.clients.queue import JOBS, OLD_PERIODIC, OLD_POLL, PERIODIC, QUEUES, RESULTS
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from redis import Redis
 
 from tests.faults.brokers import flower
 from tests.faults.poison import FOREIGN, HARMLESS, message, raw
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ from orchestrator.core.refs import RunId
 from orchestrator.errors import BrokerUnavailable, SettingsError
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes, free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from redis import Redis
 
 from tests.certificates import certificate as issue
 from tests.faults.brokers import TlsProxy, flower
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 JOB = (RunId("t1/create:heat_worker:network:n1:1:aaaaa"),)
 ODD = "p;w/d,@ %?#:[ü]&=+"

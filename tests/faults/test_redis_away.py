@@ -22,11 +22,11 @@ from orchestrator.core.refs import RunId
 from orchestrator.errors import BrokerUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes, free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 from redis import Redis
 from tasks.compat import RECONNECT
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 JOB = (RunId("t1/create:heat_worker:node:n:1:aaaaa"),)
 

@@ -19,10 +19,10 @@ from urllib.parse import quote
 import pytest
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.processes import free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.faults.brokers import MASTER, GuardedBroker, flower, guarded
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
 
 HALF_A_MINUTE = 30.0
 PASSWORD = "p;w/d,@ %?#:ü"

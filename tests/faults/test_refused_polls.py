@@ -16,11 +16,11 @@ import pytest
 from orchestrator.core.records import Poll
 from orchestrator.core.refs import Ref
 from orchestrator.sandbox.processes import free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_keystone import ScriptedKeystone
-from orchestrator.sandbox.scripted_stacks import Script
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.keystone import ScriptedKeystone
+from tests.scripted.stacks import Script
 
 FORBIDDEN = (403, "Forbidden", "You are not authorized to use index.")
 

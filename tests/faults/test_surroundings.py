@@ -21,10 +21,10 @@ from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.refs import Ref
 from orchestrator.core.transactions import Transaction
 from orchestrator.sandbox.processes import Process, free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script
 
 from tests.integration.system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from orchestrator.clients.database import DatabaseAddress, parse
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.types import Types
 from orchestrator.core.jobs import Action
+from orchestrator.core.records import SchemasRecord
 from orchestrator.core.refs import Ref
 from orchestrator.core.schema_list import SchemaList
 from orchestrator.core.transactions import Transaction
@@ -293,7 +294,12 @@ LISTED = {
 def store_list(world: HistoryWorld, listed: SchemaList) -> int:
     keys = world.keys
     return world.store.commit(
-        Transaction(puts={keys.schema_list: listed.record(), keys.schema_data: listed.data()})
+        Transaction(
+            puts={
+                keys.schema_list: SchemasRecord.of(listed).to_json(),
+                keys.schema_data: listed.data(),
+            }
+        )
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
+from tests.scripted.heat import ScriptedHeat
 
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from orchestrator.core.refs import Ref
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script
+
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script
 
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 

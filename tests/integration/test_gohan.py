@@ -14,10 +14,10 @@ from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.refs import Ref
 from orchestrator.core.schemas import parse_schemas
 from orchestrator.sandbox.processes import free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.gohan.server import Answer, Gohan, as_json, of_kinds
 from tests.gohan.types import entry, own_entries
+from tests.scripted.heat import ScriptedHeat
 
 from .system import NODE_TEMPLATE, System, system
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from orchestrator.sandbox.processes import Process, free_port
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
 
 from tests.faults.brokers import flower
+from tests.scripted.heat import ScriptedHeat
 
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 

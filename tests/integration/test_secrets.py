@@ -16,8 +16,9 @@ from urllib.parse import quote
 import pytest
 import redis
 from orchestrator.core.texts import is_odd
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
-from orchestrator.sandbox.scripted_stacks import Script
+
+from tests.scripted.heat import ScriptedHeat
+from tests.scripted.stacks import Script
 
 from .system import NODE_TEMPLATE, System
 

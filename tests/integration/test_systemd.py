@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from orchestrator.sandbox.processes import Process
-from orchestrator.sandbox.scripted_heat import ScriptedHeat
+
+from tests.scripted.heat import ScriptedHeat
 
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 

@@ -80,6 +80,7 @@ class RealSystem(System):
         self.worker.sightings = Sightings(SETTLING)
         self.worker.policies = ((TemporaryError, Backoff(initial=0.5, maximum=1.0)),)
         mappings = {"gate": "Pgate", "value": "Pvalue", "heat_timeout": "C5"}
+        mappings["heat_on_failure"] = "Ppolicy"
         template = {"template_file": json.dumps(states.TEMPLATE), "parameter_mappings": mappings}
         self.store.put(self.keys.template("network"), json.dumps({"body": template}))
 
@@ -133,6 +134,8 @@ class Cell:
     subject: PlayedStack
     held: tuple[str, ...] = ()
     """What Heat was asked before its operation in progress ended."""
+    policy: str = ""
+    """What its template says about failed stacks; empty: nothing, which means ``repair``."""
 
 
 C = TypeVar("C", bound=Cell)
@@ -148,7 +151,7 @@ class Play(Generic[C]):
 
     def put(self, cell: C, version: int, *, marked: bool = False) -> None:
         """Write the cell's config."""
-        fields = {"gate": str(cell.subject.gate), "value": f"v{version}"}
+        fields = {"gate": str(cell.subject.gate), "value": f"v{version}", "policy": cell.policy}
         self.system.put(cell.ref, version, marked=marked, **fields)
 
     def each(self, do: Callable[[C], object], cells: Sequence[C] | None = None) -> None:

@@ -76,6 +76,11 @@ class PlayedStack:
         shown = self._call("GET", "/resources/thing")["resource"]
         return shown["physical_resource_id"], shown["resource_status"]
 
+    def thing_now(self) -> str:
+        """The id of the resource of whatever stack has the name now."""
+        self.found()
+        return self.thing()[0]
+
     def begun(self) -> list[str]:
         """The operations on this stack that Heat has begun, oldest first."""
         path = f"/events?resource_name={self.name}&sort_dir=asc"

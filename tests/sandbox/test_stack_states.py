@@ -1,6 +1,6 @@
 """What the orchestrator asks of a stack in each state, on a real engine: docs/stack-states.md.
 
-The first table, cell by cell, on Heat with and without convergence. All cells of an engine are played
+The first two tables, cell by cell, on Heat with and without convergence. All cells of an engine are played
 at once, each on a stack of its own. Somebody brings the stack into its state, through Heat's API;
 then the orchestrator has to create, change or delete the resource. What Heat has in progress stays
 so until the orchestrator has met it.
@@ -28,6 +28,10 @@ BY_DATABASE = ["INIT_COMPLETE"]
 """States that Heat leaves within milliseconds: the tests write them into its database."""
 STATES = [*BY_API, *BY_DATABASE]
 JOBS = ("create", "modify", "delete")
+
+FAILED = [f"{action}_FAILED" for action in ACTIONS]
+POLICIES = ("replace", "hold")
+"""Beside ``repair``, which all other cells have."""
 
 UNFINISHED = ("CREATE_FAILED", "CREATE_IN_PROGRESS", "ADOPT_FAILED", "ADOPT_IN_PROGRESS")
 """States in which the stack has things that were never finished: they may be built anew."""
@@ -66,6 +70,15 @@ def expected_change(state: str, *, recorded: bool) -> Expected:
     if action == "SUSPEND" or state in ("CHECK_FAILED", "RESUME_FAILED"):
         return LEFT
     return UPDATED
+
+
+def expected_after_failure(state: str, policy: str) -> Expected:
+    """Of a modify, by what the template says about failed stacks."""
+    if policy == "hold" or state in ("SUSPEND_FAILED", "RESUME_FAILED"):
+        return LEFT
+    if state == "SNAPSHOT_FAILED":
+        return UPDATED
+    return REPLACED
 
 
 def expected_deletion(state: str) -> Expected:
@@ -118,10 +131,13 @@ class Table(Play[StateCell]):
     """All cells on one engine, played."""
 
     def __init__(self, engine: Engine) -> None:
+        columns = [(state, job, "") for state, job in itertools.product(STATES, JOBS)]
+        columns += [(state, "modify", p) for state, p in itertools.product(FAILED, POLICIES)]
         cells = []
-        for state, job in itertools.product(STATES, JOBS):
-            ref = Ref("network", f"{state}-{job}".lower())
-            cells.append(StateCell(ref, engine.subject(ref), state=state, job=job))
+        for state, job, policy in columns:
+            ref = Ref("network", f"{state}-{job}{policy}".lower())
+            cell = StateCell(ref, engine.subject(ref), policy=policy, state=state, job=job)
+            cells.append(cell)
         super().__init__(cells)
         with self.system:
             self._build()
@@ -130,8 +146,9 @@ class Table(Play[StateCell]):
             self.each(lambda cell: cell.release())
             self.until(lambda cell: self.system.is_reported(cell.ref, cell.version))
 
-    def cell(self, state: str, job: str) -> StateCell:
-        return next(cell for cell in self.cells if (cell.state, cell.job) == (state, job))
+    def cell(self, state: str, job: str, policy: str = "") -> StateCell:
+        wanted = (state, job, policy)
+        return next(c for c in self.cells if (c.state, c.job, c.policy) == wanted)
 
     def _build(self) -> None:
         """Stacks that the orchestrator has built, and stacks of which its records tell nothing."""
@@ -189,6 +206,23 @@ def test_a_change_destroys_nothing(table: Table, state: str, job: str) -> None:
         assert thing == cell.thing[0]
     if table.system.asked_for(cell.ref) == () and not cell.is_held:
         assert thing_state == cell.thing[1]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("state", FAILED)
+def test_a_change_of_a_failed_stack_asks_what_its_template_says(
+    table: Table, state: str, policy: str
+) -> None:
+    cell = table.cell(state, "modify", policy)
+    expected = expected_after_failure(state, policy)
+
+    assert table.system.asked_for(cell.ref) == expected.asked
+    end = "FAILED" if expected.fails else "COMPLETED"
+    assert table.system.ended_as(cell.ref) == f"MODIFY_{end}"
+    if expected == REPLACED:
+        assert cell.subject.thing_now() != cell.thing[0]
+    else:
+        assert cell.subject.begun() == [*cell.before, *map(str.upper, expected.asked)]
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -25,8 +25,9 @@ class Retries:
         """An attempt of a job came to nothing. It is tried again after the delay of its run."""
         self._tenants.move(job, QueuePlace.ASLEEP)
         job.naps = nap = job.naps + 1
+        job.keeps_delay = run.cause == Cause.FAILED
         self._timer(run.delay, lambda: self._wake(job, nap))
-        if run.cause == Cause.BUSY:
+        if run.cause in (Cause.BUSY, Cause.FAILED):
             return
         now, circuit = self._clock.monotonic(), job.tenant.circuit
         if run.cause == Cause.FAULT and run.attempt > 1:
@@ -52,6 +53,7 @@ class Retries:
         now, chance = self._clock.monotonic(), self._chance()
         tenant.circuit.reason = reason
         if tenant.circuit.note_failure(now, chance):
+            self._tenants.circuits_open.add(tenant.name)
             count(EventName.CIRCUIT_OPEN)
             fields = {
                 "event": "circuit_open",
@@ -68,9 +70,11 @@ class Retries:
         was_open = tenant.circuit.open
         tenant.circuit.close()
         if was_open:
+            self._tenants.circuits_open.discard(tenant.name)
             count(EventName.CIRCUIT_CLOSED)
             fields = {"event": "circuit_closed", "tenant": tenant.name}
             log.info("Circuit closed", extra=fields)
             for job in list(tenant.asleep.values()):
-                self._tenants.move(job, QueuePlace.READY)
+                if not job.keeps_delay:
+                    self._tenants.move(job, QueuePlace.READY)
         return was_open

@@ -37,8 +37,19 @@ class Tracked:
     """None: nowhere yet, or forgotten."""
     alone: bool = False
     """Whether it is sent in a message of its own, because a worker died with it."""
+    since: float = 0.0
+    """When it became ready, was sent, or Heat had ended it, by the monotonic clock."""
+    ready_at: float = 0.0
+    """When it became ready before it was sent."""
+    released: bool = False
+    """Whether it became ready by the end of a job that it waited for."""
+    claimed_at: float = 0.0
+    """When a worker had it last; 0 if none had."""
     in_heat_since: float = 0.0
     """When the bridge saw that Heat works on it, by the monotonic clock."""
+    keeps_delay: bool = False
+    """Whether it sleeps for its own time even when the circuit closes: Heat has failed its stack,
+    so it does not wait for Heat to answer."""
     naps: int = 0
     """How often it has fallen asleep. By this number a timer knows whether it is still the one that
     wakes the job."""
@@ -65,6 +76,8 @@ class Tenant:
     next_poll: float = 0.0
     """When the tenant's stacks are polled next, by the monotonic clock; 0 if that is not planned.
     """
+    poll_due: float = 0.0
+    """When the poll was due that is to be sent next; 0 if none is late."""
     last_poll: int = 0
     """The number of the last poll that was sent; 0 if none was."""
 
@@ -103,6 +116,10 @@ class Tenants:
         """The tenants that have something to send, in the order in which they are served."""
         self.in_flight = 0
         """The number of jobs in flight, of all tenants."""
+        self.in_heat = self.asleep = 0
+        """The same of jobs in Heat, and of jobs that sleep."""
+        self.circuits_open: set[str] = set()
+        """The tenants whose circuit is open."""
         self._jobs: dict[JobId, Tracked] = {}
 
     def __len__(self) -> int:
@@ -139,8 +156,16 @@ class Tenants:
         tenant.at(place)[job.id] = job
         if place is QueuePlace.READY:
             self.ready.setdefault(tenant.name, tenant)
-        elif place is QueuePlace.IN_FLIGHT:
-            self.in_flight += 1
+        else:
+            self._count(place, 1)
+
+    def _count(self, place: QueuePlace, more: int) -> None:
+        if place is QueuePlace.IN_FLIGHT:
+            self.in_flight += more
+        elif place is QueuePlace.IN_HEAT:
+            self.in_heat += more
+        elif place is QueuePlace.ASLEEP:
+            self.asleep += more
 
     def _leave(self, job: Tracked) -> None:
         """A job is not where it was.
@@ -150,9 +175,8 @@ class Tenants:
         if place is None:
             return
         del job.tenant.at(place)[job.id]
-        if place is QueuePlace.IN_FLIGHT:
-            self.in_flight -= 1
-        elif place is QueuePlace.READY and not job.tenant.ready:
+        self._count(place, -1)
+        if place is QueuePlace.READY and not job.tenant.ready:
             self.ready.pop(job.tenant.name, None)
 
     def forget(self, job: JobId, tenant: str) -> None:
@@ -166,6 +190,7 @@ class Tenants:
         """Forget a tenant of which there is nothing any more."""
         if tenant is not None and tenant.may_be_forgotten:
             del self.known[tenant.name]
+            self.circuits_open.discard(tenant.name)
 
     # Round robin ----------------------------------------------------------------------------------
 

@@ -18,13 +18,15 @@ from ...clients.overlay import Overlay
 from ...clients.places import config_key
 from ...clients.store import Event, KeyValue, Store
 from ...core.forecast.before import Before, BodyVersion, Intent, PlannedWrite
+from ...core.forecast.estimating import estimate
 from ...core.forecast.explaining import Explainer, Needed
 from ...core.forecast.hiding import Hiding
 from ...core.forecast.plans import Change, Plan
 from ...core.forecast.reads import Reads
 from ...core.jobs import job_ref
 from ...core.keys import Keys
-from ...core.records import UNREADABLE, StackRecord
+from ...core.policies import Follow
+from ...core.records import UNREADABLE, Durations, StackRecord
 from ...core.refs import JobId, Json, Ref
 from ...core.removals import BrakeLimits
 from ...core.rendering import Render, StackRequest
@@ -66,6 +68,7 @@ class PlanGround:
     templates: Mapping[str, Template]
     brake: BrakeLimits
     render: Render
+    follow: Follow = Follow.AUTO
 
     @classmethod
     def of(cls, doors: Session) -> PlanGround:
@@ -75,7 +78,8 @@ class PlanGround:
         )
         templates = doors.catalogue.templates
         render = renderer.shared().render
-        return cls(doors.store, doors.keys, templates, brake, render)
+        follow = settings.follow_outputs
+        return cls(doors.store, doors.keys, templates, brake, render, follow)
 
 
 def make(ground: PlanGround, edits: Edits) -> MadePlan:
@@ -102,7 +106,7 @@ def _uncollected() -> Iterator[None]:
 
 def _make(ground: PlanGround, edits: Edits) -> MadePlan:
     keys, store = ground.keys, Overlay(ground.store)
-    loaded = loading.load(store, keys, ground.templates)
+    loaded = loading.load(store, keys, ground.templates, follow=ground.follow)
     before = Before.of(loaded.world)
     outputs = _outputs(store, keys)
     rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
@@ -125,7 +129,12 @@ def _make(ground: PlanGround, edits: Edits) -> MadePlan:
         noted, asked = _about(rehearsal, changes)
     writes = _writes(store.written)
     relied = _relied_on(store, keys, noted, asked, writes)
-    plan = Plan(store.revision, relied, changes)
+    plan = Plan(
+        store.revision,
+        relied,
+        changes,
+        estimate(changes, _durations(ground.store, keys)),
+    )
     return MadePlan(plan, writes, undecided, explainer.requests)
 
 
@@ -149,6 +158,17 @@ def _edit(
     rehearsal.take_in(store.written)
     rehearsal.world.try_again(*edits.rebuilds)
     return reads
+
+
+def _durations(store: Store, keys: Keys) -> Durations:
+    """How long jobs have taken lately; nothing where it is not known."""
+    found = store.get(keys.durations)
+    if found is None:
+        return Durations()
+    try:
+        return Durations.from_json(found.value)
+    except UNREADABLE:
+        return Durations()
 
 
 def _refuse_used(rehearsal: Rehearsal, edits: Edits) -> None:

@@ -7,7 +7,7 @@ went backwards. The bridge sees the request below its own prefix, and removes it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -21,6 +21,7 @@ from ...errors import InvalidInput
 from ...views.outlook import Goal
 from ...views.reading import read_all, read_some
 from ...views.snapshot import Snapshot
+from ...views.standings import Progress
 from .. import naming
 from ..finishing import finish
 from ..options import OneId, OneType, Output, Timeout, Wait
@@ -51,6 +52,13 @@ InTenant = Annotated[
         show_default=False,
     ),
 ]
+OutdatedOnly = Annotated[
+    bool,
+    typer.Option(
+        "--outdated",
+        help="All that were built from another template or output than there is now.",
+    ),
+]
 Everything = Annotated[bool, typer.Option("--all", help="All that were built.")]
 
 
@@ -62,12 +70,15 @@ class ToRebuild:
     kind: str | None = None
     template: str | None = None
     tenant: str | None = None
+    outdated: bool = False
     everything: bool = False
 
     @property
     def nothing(self) -> bool:
         named = (self.ref, self.kind, self.template, self.tenant)
-        return not self.everything and all(name is None for name in named)
+        if self.outdated or self.everything:
+            return False
+        return all(name is None for name in named)
 
 
 def rebuild(
@@ -75,6 +86,7 @@ def rebuild(
     resource_id: OneId = None,
     template: BuiltFrom = None,
     tenant: InTenant = None,
+    outdated: OutdatedOnly = False,
     everything: Everything = False,
     dry_run: command.DryRun = False,
     wait: Wait = False,
@@ -92,12 +104,18 @@ def rebuild(
 
         orchestrator rebuild port port-web --wait
         orchestrator rebuild --template network --dry-run
+        orchestrator rebuild --outdated --wait
         orchestrator rebuild port --tenant 5bc29eb468c444bf839a3e634d222132
     """
     kind, resource_id = naming.split(kind, resource_id)
     with session(timeout if wait else None) as doors:
-        meant = _meant(doors.keys, kind, resource_id)
-        meant = ToRebuild(meant.ref, meant.kind, template, tenant, everything)
+        meant = replace(
+            _meant(doors.keys, kind, resource_id),
+            template=template,
+            tenant=tenant,
+            outdated=outdated,
+            everything=everything,
+        )
         found = _read(doors.store, doors.keys, meant)
         refs = choose(found, meant)
         if dry_run:
@@ -141,7 +159,7 @@ def choose(found: Snapshot, meant: ToRebuild) -> list[Ref]:
     if meant.nothing:
         raise InvalidInput(
             "nothing to rebuild: name TYPE ID, a TYPE, --template NAME, --tenant ID,"
-            " or --all"
+            " --outdated, or --all"
         )
     if meant.ref is not None:
         if why := _cannot(found, meant.ref):
@@ -151,7 +169,10 @@ def choose(found: Snapshot, meant: ToRebuild) -> list[Ref]:
 
 
 def _all(found: Snapshot, meant: ToRebuild) -> Iterator[Ref]:
+    progress = Progress(found)
     for ref, handled in found.handled.items():
+        if meant.outdated and progress.of(ref).outdated is None:
+            continue
         if meant.kind not in (None, ref.type):
             continue
         if meant.template not in (None, handled.template):

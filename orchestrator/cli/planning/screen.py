@@ -11,10 +11,11 @@ from rich.text import Text
 
 from ...core.forecast.explaining import TEMPLATE
 from ...core.forecast.patches import PatchOperation
-from ...core.forecast.plans import Change, Plan, What
+from ...core.forecast.plans import Change, Estimate, Plan, What
 from ...core.refs import Json
 from ...core.texts import clean
-from ..output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, count
+from ..output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, count, duration
+from ..status_tables import VERB
 
 WIDTH = 80
 _MOST_LINES = 12
@@ -170,9 +171,7 @@ def _followers(change: Change) -> Iterator[Text]:
     if always:
         yield from _wrapped("then", _some(always))
     if output:
-        yield from _wrapped(
-            "if an output changes", f"outdated: {_some(output)}"
-        )
+        yield from _wrapped("if an output changes", f"updated: {_some(output)}")
 
 
 def _preview(heat: Json) -> Iterator[Text]:
@@ -244,6 +243,8 @@ def _summary(plan: Plan, changes: Sequence[Change]) -> Iterator[Text]:
     asked = count(plan.requests, "request")
     order = f", in {count(waves, 'wave')}" if waves > 1 else ""
     yield from _sentence(f"Plan: {counted}. {asked} to Heat{order}.", "bold")
+    if plan.requests:
+        yield from _sentence(f"Estimate: {_estimate(plan.estimate)}.", FAINT)
     destroyed = [c for c in plan.changes if c.what.destroys]
     if destroyed:
         names = _some([str(change.ref) for change in destroyed])
@@ -253,6 +254,21 @@ def _summary(plan: Plan, changes: Sequence[Change]) -> Iterator[Text]:
         told = f"{count(hidden, 'change')} of other resources not shown."
         yield Text(told, FAINT)
     yield Text(f"Revision {plan.revision}, digest {plan.digest[:16]}.", FAINT)
+
+
+def _estimate(found: Estimate) -> str:
+    """How long a plan will take, and what that is based on."""
+    missing = ", ".join(
+        f"{kind} ({VERB[action]})" for kind, action in found.unknown
+    )
+    if found.seconds is None:
+        return f"unknown: no job of these was measured: {missing}"
+    # A clock in seconds would show less than one as none.
+    time = duration(max(found.seconds, 1.0))
+    told = f"about {time}, by {count(found.jobs, 'job')} that were measured"
+    if missing:
+        return f"at least {told}; none was measured of {missing}"
+    return told
 
 
 def _sentence(told: str, style: str) -> Iterable[Text]:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import EnvironmentUnusable
+from ...events import EventName, count
 from . import environment
 from .connections import Connections
 from .credentials import Credentials
 from .keystone import Access, access
 from .logins import Account, Logins
+from .shared_tokens import SharedTokens
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +43,15 @@ class Cloud:
     """The way to tokens for each tenant."""
 
     def __init__(
-        self, connections: Connections, logins: Logins, folder: str
+        self,
+        connections: Connections,
+        logins: Logins,
+        shared: SharedTokens,
+        folder: str,
     ) -> None:
         """:param folder: where tenants have files of their own; empty: none has."""
-        self._connections, self._logins, self._folder = (
-            connections,
-            logins,
-            folder,
-        )
+        self._connections, self._folder = connections, folder
+        self._logins, self._shared = logins, shared
         self._locks: dict[str, threading.Lock] = {}
         self._found: dict[str, _Found] = {}
         self._failed: dict[str, tuple[float, EnvironmentUnusable]] = {}
@@ -124,6 +127,7 @@ class Cloud:
                 error = failure
                 if before is not None and name not in self._failed:
                     # Nobody else tells: what was read before is used on.
+                    count(EventName.CREDENTIALS_UNUSABLE)
                     fields = {
                         "event": "credentials_unusable",
                         "reason": str(error),
@@ -134,10 +138,11 @@ class Cloud:
                 self._failed[name] = (now + READ_AGAIN, error)
             else:
                 self._failed.pop(name, None)
-                stamp = environment.stamp(fresh.files)
-                return _Found(
-                    access(fresh, self._connections, self._logins), stamp
-                )
+                return self._found_now(fresh)
         if before is not None:
             return before
         raise EnvironmentUnusable(str(error))
+
+    def _found_now(self, fresh: Credentials) -> _Found:
+        way = access(fresh, self._connections, self._logins, self._shared)
+        return _Found(way, environment.stamp(fresh.files))

@@ -7,7 +7,7 @@ from typing import Any
 from ...core.refs import Json
 from ...errors import EnvironmentUnusable
 from .credentials import Credentials, endpoint_of
-from .tokens import Token
+from .token import Token
 
 
 def heat_address(credentials: Credentials, token: Token, tenant: str) -> str:
@@ -39,7 +39,6 @@ def _endpoints_of_heat(token: Token) -> list[Any]:
         end
         for service in token.catalog or ()
         if isinstance(service, dict)
-        if service.get("type") == "orchestration"
         for end in service.get("endpoints") or ()
     ]
 

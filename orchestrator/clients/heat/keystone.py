@@ -41,26 +41,11 @@ from .identity import (
     no_answer,
 )
 from .logins import Account, Logins
-from .tokens import (
-    Access,
-    NoKeystone,
-    Token,
-    Tokens,
-    bound_elsewhere,
-    life,
-    made,
-)
+from .shared_tokens import SharedTokens
+from .token import Token, life, made
+from .tokens import Access, NoKeystone, Tokens, bound_elsewhere
 
-__all__ = (
-    "Access",
-    "Keystone",
-    "Token",
-    "Tokens",
-    "access",
-    "bound_elsewhere",
-    "heat_address",
-    "made",
-)
+__all__ = ("Access", "Keystone", "Token", "access", "heat_address")
 
 _LOGIN, _OWN = "", "/own"
 """Beside the projects: the token of the login, and that of the scope that the credentials name. No
@@ -70,29 +55,36 @@ _LOGIN_TIME = 150.0
 
 
 def access(
-    credentials: Credentials, connections: Connections, logins: Logins
+    credentials: Credentials,
+    connections: Connections,
+    logins: Logins,
+    shared: SharedTokens,
 ) -> Access:
     """The way to tokens that the credentials need."""
     if credentials.kind == NO_AUTHENTICATION:
         return NoKeystone(credentials)
     old = "/v2.0" in credentials.auth_url
     if credentials.kind in (*PASSWORD, *APPLICATION_CREDENTIAL) and not old:
-        return Keystone(credentials, connections, logins)
+        return Keystone(credentials, connections, logins, shared)
     from .plugins import Plugins  # imports keystoneauth, which few need
 
-    return Plugins(credentials, connections, logins)
+    return Plugins(credentials, connections, logins, shared)
 
 
 class Keystone:
     """Version 3 of the Identity API, with a password or an application credential."""
 
     def __init__(
-        self, credentials: Credentials, connections: Connections, logins: Logins
+        self,
+        credentials: Credentials,
+        connections: Connections,
+        logins: Logins,
+        shared: SharedTokens,
     ) -> None:
         self.credentials = credentials
         self._connections, self._logins = connections, logins
         self._account = Account(credentials.account, credentials.who)
-        self._tokens = Tokens(connections)
+        self._tokens = Tokens(connections, shared, credentials.account)
         self._doubt = 0.0
         """When the last token was refused before its time, in seconds since the epoch."""
         self._url = credentials.auth_url.rstrip("/")

@@ -31,7 +31,8 @@ _WRONG_PLACE = frozenset(
 request."""
 _NO_ROLE = frozenset({"HTTPForbidden", "InvalidTenant", "NotAuthorized"})
 _OUTAGE = re.compile(
-    r"Messag|RPC|DB|Database|OperationalError|Timeout|TimedOut|Connect|Connection|Disconnected|Unavailable"
+    r"Messag|RPC|DB|Database|OperationalError|Timeout|TimedOut"
+    r"|Connect|Connection|Disconnected|Unavailable"
     r"|DiscoveryFailure|Unauthorized|AuthorizationFailure|EndpointNotFound"
 )
 """Types of a 500 that tell of Heat's own surroundings (its queue, its database, Keystone), not of

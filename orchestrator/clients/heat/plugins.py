@@ -26,8 +26,10 @@ from .connections import Connections
 from .credentials import Credentials
 from .environment import plugin_options
 from .failures import FOREIGN, unavailable, without_userinfo
-from .keystone import Token, Tokens, bound_elsewhere, made
 from .logins import Account, Logins
+from .shared_tokens import SharedTokens
+from .token import Token, made
+from .tokens import Tokens, bound_elsewhere
 
 _LOGIN_TIME = 150.0
 """Seconds that a login may take, as others see it."""
@@ -37,12 +39,16 @@ class Plugins:
     """One plug-in for each project."""
 
     def __init__(
-        self, credentials: Credentials, connections: Connections, logins: Logins
+        self,
+        credentials: Credentials,
+        connections: Connections,
+        logins: Logins,
+        shared: SharedTokens,
     ) -> None:
         self.credentials = credentials
         self._connections, self._logins = connections, logins
         self._account = Account(credentials.account, credentials.who)
-        self._tokens = Tokens(connections)
+        self._tokens = Tokens(connections, shared, credentials.account)
         self._doubt = 0.0
         trust = credentials.trust
         self._session = keystone.Session(

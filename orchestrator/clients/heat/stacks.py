@@ -33,7 +33,8 @@ from .connections import Connections
 from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
-from .wire import Line, Wire
+from .shared_tokens import NOT_SHARED, SharedTokens
+from .wire import Line, RequestObserver, Wire, observed
 
 T = TypeVar("T")
 
@@ -56,19 +57,23 @@ class Heat:
         logins: Logins | None = None,
         folder: str = "",
         clock: Clock = CLOCK,
+        shared: SharedTokens = NOT_SHARED,
+        observe: RequestObserver | None = None,
     ) -> None:
         """
         :param timeout: seconds without a byte, after which Heat or Keystone count as silent.
         :param deadline: seconds for one call of a method in all, to the last byte; never less than
             *timeout*.
         :param logins: what is known of logins; default: this process alone.
-        :param folder: where tenants have credentials of their own (``<tenant>.yaml``); empty: none
-            has.
+        :param folder: where tenants have credentials of their own (``<tenant>.yaml``), if any do.
+        :param shared: tokens of all processes of a worker.
+        :param observe: told of each request to Heat: method, status (0: no answer) and seconds.
         """
         self._connections = Connections(timeout, clock)
+        self._send = observed(self._connections.exchange, clock, observe)
         self._deadline = max(deadline, timeout)
         logins = logins or Logins(clock=clock)
-        self._cloud = Cloud(self._connections, logins, folder)
+        self._cloud = Cloud(self._connections, logins, shared, folder)
         self._refusals = Refusals(clock)
         self._builds: set[str] = set()
         """Tenants in which Heat has taken a create: there, a delegated token is no trouble."""
@@ -298,8 +303,7 @@ class Heat:
     # The call -------------------------------------------------------------------------------------
 
     def _get(self, tenant: str, path: str, judge: Callable[[Answer], T]) -> T:
-        """A plain GET, where heatclient would follow a redirect, or make an object of each stack
-        of a list (five times the cost)."""
+        """A plain GET: heatclient follows redirects, and is five times as slow with a list."""
         return self._call(tenant, lambda stacks: stacks.client.get(path), judge)
 
     def _call(
@@ -355,13 +359,8 @@ class Heat:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        answer = self._connections.exchange(
-            method,
-            line.url + path,
-            headers,
-            data,
-            line.access.credentials.trust,
-        )
+        trust = line.access.credentials.trust
+        answer = self._send(method, line.url + path, headers, data, trust)
         if answer.status < 300 or not line.token.value:
             return answer
         return answer.without([line.token.value])

@@ -3,68 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
-from ...core.refs import Json
 from ...errors import HeatUnavailable, ProjectRefused
 from .connections import Connections
 from .credentials import Credentials
-
-LIFE = 3600.0
-"""Seconds of a token whose life cannot be read."""
-EARLY = 120.0
-"""Seconds before its end at which a token is renewed; of a short one, half of its life. A request
-may wait in a busy Heat before the token is checked (30 s were seen on two cores)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token, and where Heat is for its project.
-
-    *headers* carry it; *project* is the id of the project that it is for, empty when it is for
-    none. *made* and *renew* (when it is time for a new one) are by the monotonic clock.
-    """
-
-    headers: Mapping[str, str] = field(repr=False)
-    project: str
-    catalog: Json = field(repr=False, default=None)
-    made: float = 0.0
-    renew: float = float("inf")
-
-    @property
-    def value(self) -> str:
-        return self.headers.get("X-Auth-Token", "")
-
-    def is_fresh(self, now: float) -> bool:
-        """:param now: by the monotonic clock."""
-        return now < self.renew
-
-
-def made(
-    headers: Mapping[str, str],
-    project: str,
-    catalog: Json,
-    life: float,
-    now: float,
-) -> Token:
-    """A token of *now* that is good for *life* seconds."""
-    return Token(
-        headers, project, catalog, now, now + life - min(EARLY, life / 2)
-    )
-
-
-def life(token: Mapping[str, Json]) -> float:
-    """Seconds from the making of a token to its end, by Keystone's clock alone."""
-    try:
-        ends = datetime.fromisoformat(str(token["expires_at"]))
-        begins = datetime.fromisoformat(str(token["issued_at"]))
-        return max((ends - begins).total_seconds(), 1.0)
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return LIFE
+from .shared_tokens import SharedTokens
+from .token import Token
 
 
 class Access(Protocol):
@@ -125,23 +72,27 @@ def bound_elsewhere(
 
 
 class Tokens:
-    """The tokens of a process, by project; each is fetched by one thread at a time."""
+    """The tokens of an account, by project: those of this process, and behind them those that it
+    shares with others. Each is fetched by one thread of one process at a time."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(
+        self, connections: Connections, shared: SharedTokens, account: str
+    ) -> None:
+        """:param account: a name of the account and of its password."""
         self._connections = connections
+        self._shared, self._account = shared, account
         self._known: dict[str, Token] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, tenant: str, fetch: Callable[[], Token]) -> Token:
-        now = self._connections.clock.monotonic
-        known = self._known.get(tenant)
-        if known is not None and known.is_fresh(now()):
+        known = self._own(tenant)
+        if known is not None:
             return known
         with self._alone(tenant):
-            known = self._known.get(tenant)
-            if known is None or not known.is_fresh(now()):
-                known = self._known[tenant] = fetch()
+            known = self._own(tenant)
+            if known is None:
+                known = self._known[tenant] = self._of_all(tenant, fetch)
             return known
 
     def drop(self, tenant: str, token: Token) -> None:
@@ -149,14 +100,39 @@ class Tokens:
         with self._lock:
             if self._known.get(tenant) is token:
                 del self._known[tenant]
+        self._shared.drop(self._key(tenant), token)
+
+    def _own(self, tenant: str) -> Token | None:
+        known = self._known.get(tenant)
+        if known is None:
+            return None
+        if known.is_fresh(self._connections.clock.monotonic()):
+            return known
+        return None
+
+    def _of_all(self, tenant: str, fetch: Callable[[], Token]) -> Token:
+        """Another process's token, or else a new one for all."""
+        key, now = self._key(tenant), self._connections.clock.monotonic
+        with self._shared.alone(key, self._seconds):
+            found = self._shared.find(key, now())
+            if found is None:
+                found = fetch()
+                self._shared.keep(key, found, now())
+            return found
+
+    def _key(self, tenant: str) -> str:
+        return f"{self._account} {tenant}"
+
+    @property
+    def _seconds(self) -> float:
+        """How long this thread can wait for another."""
+        return max(min(self._connections.left, threading.TIMEOUT_MAX), 0.0)
 
     @contextmanager
     def _alone(self, tenant: str) -> Iterator[None]:
         with self._lock:
             lock = self._locks.setdefault(tenant, threading.Lock())
-        if not lock.acquire(
-            timeout=max(min(self._connections.left, threading.TIMEOUT_MAX), 0.0)
-        ):
+        if not lock.acquire(timeout=self._seconds):
             raise HeatUnavailable(
                 "Keystone has not answered another request of this process yet"
             )

@@ -8,13 +8,16 @@ Each function names, in its ``requires``, what the writes rely on; docs/design.m
 
 from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
-from .ending import JobOutcome, end_job, end_stack, not_built
+from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
+    drop_revisions,
     end_reload,
     hold_deletions,
+    keep_revision,
     lead_for,
     refuse_identity,
     release_deletions,
+    store_durations,
     store_schemas,
     tell_trouble,
 )
@@ -44,13 +47,16 @@ __all__ = [
     "abandon",
     "claim",
     "clean",
+    "drop_revisions",
     "end_job",
     "end_reload",
     "end_stack",
     "fail_dependents",
+    "fail_try",
     "give_time_up",
     "hold",
     "hold_deletions",
+    "keep_revision",
     "lead_for",
     "mark_ended",
     "move",
@@ -67,6 +73,7 @@ __all__ = [
     "remove_runs",
     "report",
     "start",
+    "store_durations",
     "store_schemas",
     "tell_trouble",
     "within_bounds",

@@ -81,6 +81,7 @@ def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
         keys.handled,
         keys.held,
         keys.failed,
+        keys.built,
     )
     return Transaction(
         requires=(

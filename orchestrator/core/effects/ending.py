@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from .. import records
 from ..jobs import Action, Job
 from ..keys import Keys
-from ..records import Failed, Run, Step
+from ..records import Built, Failed, Run, Step
 from ..refs import Json, Ref
 from ..transactions import (
     Transaction,
     same_incarnation,
 )
-from .working import Basis, still_ours
+from .working import Basis, move, still_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,24 @@ def not_built(
 
 
 def end_stack(
-    keys: Keys, job: Job, basis: Basis, ended: JobOutcome
+    keys: Keys,
+    job: Job,
+    basis: Basis,
+    ended: JobOutcome,
+    built: Built | None = None,
 ) -> Transaction:
     """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and
-    2)."""
-    puts = {}
+    2).
+
+    :param built: what the request was made of, unless that is written already.
+    """
+    puts: dict[str, str] = {}
+    deletes: tuple[str, ...] = ()
+    built_key = keys.below(keys.built, job.ref)
+    if ended.recorded and job.action is Action.DELETE and not ended.live:
+        deletes = (built_key,)
+    elif ended.recorded and built is not None:
+        puts[built_key] = built.to_json()
     if ended.recorded:
         stack = records.StackRecord.of(
             job.ref, job.tenant, ended.status, ended.outputs, ended.reason
@@ -69,7 +82,7 @@ def end_stack(
         puts[keys.below(keys.stacks, job.ref)] = stack.to_json()
     job_state = records.JobState(ended.status, tuple(ended.outputs))
     puts[keys.below(keys.job_states, job.ref)] = job_state.to_json()
-    return Transaction(requires=still_ours(keys, job, basis), puts=puts)
+    return Transaction(still_ours(keys, job, basis), puts, deletes)
 
 
 def end_job(
@@ -110,6 +123,29 @@ def end_job(
             ),
         )
     return Transaction(requires, puts, tuple(deletes))
+
+
+def fail_try(
+    keys: Keys,
+    job: Job,
+    basis: Basis,
+    run: Run,
+    error: str,
+    earlier: Failed | None,
+) -> Transaction:
+    """Heat has failed the job's stack, and the job is tried again.
+
+    The tries are counted beside the run, which vanishes with a worker that dies.
+
+    :param error: how Heat failed it.
+    :param earlier: the failure on record, to count on from.
+    """
+    outcome = not_built(job.action, error)
+    failed = _failed(job, outcome, earlier, run.failing_since)
+    counted = replace(failed, job=job.id, tries=run.retry)
+    moved = move(keys, job, basis, run)
+    key = keys.below(keys.failed, job.ref)
+    return replace(moved, puts={**moved.puts, key: counted.to_json()})
 
 
 def _done(job: Job, ended: JobOutcome) -> Run:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .. import records
 from ..keys import Keys
-from ..schema_list import SchemaList, Trouble
+from ..schema_list import SchemaList
 from ..transactions import (
     Transaction,
     unchanged,
@@ -18,14 +20,16 @@ def store_schemas(keys: Keys, listed: SchemaList) -> Transaction:
     """
     return Transaction(
         puts={
-            keys.schema_list: listed.record(),
+            keys.schema_list: records.SchemasRecord.of(listed).to_json(),
             keys.schema_data: listed.data(),
         },
         deletes=(keys.schema_trouble,),
     )
 
 
-def tell_trouble(keys: Keys, trouble: Trouble | None) -> Transaction:
+def tell_trouble(
+    keys: Keys, trouble: records.SchemaTrouble | None
+) -> Transaction:
     """Say why a newer schema list is not in force, or that nothing is wrong."""
     if trouble is None:
         return Transaction(deletes=(keys.schema_trouble,))
@@ -37,6 +41,32 @@ def end_reload(keys: Keys, revision: int) -> Transaction:
     return Transaction(
         requires=(unchanged(keys.schema_reload, revision),),
         deletes=(keys.schema_reload,),
+    )
+
+
+def store_durations(keys: Keys, found: records.Durations) -> Transaction:
+    """Keep how long jobs have taken: only the leader measures it."""
+    return Transaction(puts={keys.durations: found.to_json()})
+
+
+def keep_revision(
+    keys: Keys, revision: records.TemplateRevision
+) -> Transaction:
+    """A template came into force: only the leader writes its revisions, so it relies on nothing but
+    the fence.
+
+    :raises InvalidInput: the template is too large.
+    """
+    key = keys.revision(revision.template, revision.revision)
+    return Transaction(puts={key: revision.to_json()})
+
+
+def drop_revisions(
+    keys: Keys, template_id: str, revisions: Iterable[str]
+) -> Transaction:
+    """No stack uses these revisions, and there are newer ones."""
+    return Transaction(
+        deletes=tuple(keys.revision(template_id, one) for one in revisions)
     )
 
 

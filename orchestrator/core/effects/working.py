@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..jobs import Job, job_ref
 from ..keys import Keys, job_of
-from ..records import Poll, Run
+from ..records import Built, Poll, Run
 from ..refs import RunId
 from ..transactions import (
     Require,
@@ -54,15 +54,23 @@ def claim(
     )
 
 
-def move(keys: Keys, job: Job, basis: Basis, run: Run) -> Transaction:
-    """The run's next step, if it is still where we left it."""
+def move(
+    keys: Keys, job: Job, basis: Basis, run: Run, built: Built | None = None
+) -> Transaction:
+    """The run's next step, if it is still where we left it.
+
+    :param built: what the request was made of that Heat has just taken.
+    """
     key = keys.run(job.tenant, job.id)
+    puts = {key: run.to_json()}
+    if built is not None:
+        puts[keys.below(keys.built, job.ref)] = built.to_json()
     return Transaction(
         requires=(
             unchanged(keys.job(job.id), basis.job),
             unchanged(key, basis.run),
         ),
-        puts={key: run.to_json()},
+        puts=puts,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..mapping.evaluate import OutputOf
 from ..records import Failed, Handled, Held
 from ..refs import Json, Ref
 from ..resources import Wanted
@@ -31,6 +32,8 @@ class Before:
     held: Mapping[Ref, Held]
     failed: Mapping[Ref, Failed]
     stacks: Mapping[Ref, Stack]
+    changed: Mapping[Ref, tuple[OutputOf, ...]]
+    """The outputs that each outdated stack was built from and that have another value."""
 
     @classmethod
     def of(cls, world: World) -> Before:
@@ -43,6 +46,11 @@ class Before:
             dict(world.held),
             dict(world.failed),
             dict(world.stacks),
+            {
+                ref: outputs
+                for ref in world.built_from
+                if (outputs := world.changed_outputs(ref))
+            },
         )
 
     def template(self, template_id: str) -> Template | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .. import stacks
+from .. import rendering, stacks
 from ..documents import canonical
 from ..jobs import Action, Job, job_ref
 from ..records import Handled
 from ..refs import Json, Ref
 from ..rendering import Render, StackRequest
-from ..resources import Wanted, parsed
+from ..resources import parsed
 from ..templates import TEMPLATE_TYPE
 from ..world import World
 from . import hiding, patches, requests
@@ -21,6 +21,7 @@ from .journal import Journal
 from .plans import Change, Then, What
 from .requests import ForecastRequest, Outputs
 from .told import Told
+from .users import OutputUsers, as_wanted
 
 CONFIG, ASKED, TEMPLATE = "config", "asked", "template"
 UNCHANGED = "unchanged"
@@ -120,7 +121,7 @@ class Explainer:
             told.hot(),
             tuple(self._then(ref, what)),
             self._waves.get(ref, 0),
-            told.unknown(),
+            (*told.unknown(), *self._left(ref)),
         )
 
     # What happens ---------------------------------------------------------------------------------
@@ -166,12 +167,33 @@ class Explainer:
 
     def _is_replaced(self, ref: Ref, job: Job) -> bool:
         """Whether the stack cannot be updated, so that the worker deletes it first."""
+        return isinstance(self._asked_of(ref, job), stacks.Delete)
+
+    def _asked_of(self, ref: Ref, job: Job) -> stacks.Request | None:
+        """What a worker asks of the stack as it was when its last job ended; None: there is
+        none."""
         known = self.before.stacks.get(ref)
         if known is None:
-            return False
+            return None
+        grounds = stacks.Grounds(
+            on_failure=rendering.policies_of(job.params).on_failure
+        )
+        if handled := self.journal.handled.get(job.id):
+            grounds = replace(grounds, used_by=handled.used_by)
         stack = stacks.Stack("", ref.stack_name, known.status)
-        asked = stacks.next_request(job.action, job.id, stack)
-        return isinstance(asked, stacks.Delete)
+        return stacks.next_request(job.action, job.id, stack, grounds)
+
+    def _left(self, ref: Ref) -> Iterator[str]:
+        """Why the version may fail although Heat could be asked: the stack may be in a state in
+        which it is left as it is."""
+        for job in self._jobs.get(ref, ())[-1:]:
+            asked = self._asked_of(ref, job)
+            if isinstance(asked, stacks.Leave):
+                status = self.before.stacks[ref].status
+                yield (
+                    f"its last job left the stack in {status}: if it is so still, Heat"
+                    " is asked nothing, and the version fails"
+                )
 
     def _because(self, ref: Ref, what: What) -> str:
         if what is What.HELD:
@@ -191,6 +213,8 @@ class Explainer:
             return f"waited for {held.waits_for}"
         if failed := self.before.failed.get(ref):
             return f"failed because of {failed.root}"
+        if changed := self.before.changed.get(ref):
+            return str(changed[0])
         return CONFIG
 
     def _seen(self, ref: Ref) -> PlannedWrite:
@@ -225,7 +249,7 @@ class Explainer:
             return None
         template = self.before.template(handled.template)
         job = requests.job_of(
-            self.before.world, _as_wanted(ref, handled), template
+            self.before.world, as_wanted(ref, handled), template
         )
         if job is None:
             return None
@@ -278,24 +302,9 @@ class Explainer:
             yield Then(other, "always")
         if what not in _REBUILT:
             return
-        for other in self.after.referrers(ref):
-            if other not in following and self._uses_output(other, ref):
+        for other in OutputUsers(self.after, self.journal).of(ref):
+            if other not in following and other not in self._jobs:
                 yield Then(other, "output")
-
-    def _uses_output(self, user: Ref, ref: Ref) -> bool:
-        """Whether a stack was built from an output of another one."""
-        handled = self.after.handled.get(user)
-        if handled is None or not self.after.is_live(user):
-            return False
-        template = usable(self.after.templates.get(handled.template))
-        job = requests.job_of(self.after, _as_wanted(user, handled), template)
-        if job is None:
-            return False
-        return any(
-            output.ref == ref
-            for param in job.params
-            for output in param.outputs()
-        )
 
     # Templates ------------------------------------------------------------------------------------
 
@@ -318,7 +327,7 @@ class Explainer:
             return
         now = self._asked_before(ref, What.REBUILD)
         template = usable(self.after.templates.get(handled.template))
-        job = requests.job_of(self.after, _as_wanted(ref, handled), template)
+        job = requests.job_of(self.after, as_wanted(ref, handled), template)
         if now is None or job is None:
             return
         then = requests.asked(
@@ -338,13 +347,6 @@ class Explainer:
                 hot=hot,
                 unknown=told.unknown(),
             )
-
-
-def _as_wanted(ref: Ref, handled: Handled) -> Wanted:
-    """A version as it was handled."""
-    return Wanted(
-        ref, handled.version, handled.body, incarnation=handled.incarnation
-    )
 
 
 def _is_same(handled: Handled, job: Job) -> bool:

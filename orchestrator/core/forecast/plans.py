@@ -10,6 +10,8 @@ from functools import cached_property
 from hashlib import sha256
 
 from ..documents import canonical
+from ..jobs import Action
+from ..records.durations import Kind
 from ..refs import Json, Ref
 from .patches import PatchOperation
 
@@ -138,6 +140,39 @@ class Change:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How long a plan will take."""
+
+    seconds: float | None
+    """None when nothing of it was measured; a lower bound when something was not."""
+    jobs: int = 0
+    """How many measured jobs it is made from."""
+    together: float = 1.0
+    """How many jobs were under way at once when they were measured."""
+    unknown: tuple[Kind, ...] = ()
+    """What has not been measured."""
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "seconds": self.seconds,
+            "jobs": self.jobs,
+            "together": self.together,
+            "unknown": [
+                {"type": kind, "action": action.value}
+                for kind, action in self.unknown
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Json]) -> Estimate:
+        """An estimate as :meth:`to_json` told it."""
+        unknown = tuple(
+            (kind["type"], Action(kind["action"])) for kind in told["unknown"]
+        )
+        return cls(told["seconds"], told["jobs"], told["together"], unknown)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What would happen, and what that was worked out from."""
@@ -148,6 +183,8 @@ class Plan:
     """The keys that the plan relies on, and the mod revision of each; 0: there is no such key."""
     changes: tuple[Change, ...]
     """In the order of their waves. What Heat is not asked for comes last."""
+    estimate: Estimate = Estimate(None)
+    """How long it will take."""
 
     @property
     def idle(self) -> bool:
@@ -180,6 +217,8 @@ class Plan:
             "reads": dict(sorted(self.reads.items())),
             "changes": [change.to_json() for change in self.changes],
             "summary": self.summary,
+            "requests": self.requests,
+            "estimate": self.estimate.to_json(),
         }
 
     def to_json(self) -> dict[str, Json]:
@@ -189,7 +228,10 @@ class Plan:
     def from_json(cls, told: Mapping[str, Json]) -> Plan:
         """A plan as :meth:`to_json` told it."""
         changes = map(Change.from_json, told["changes"])
-        return cls(told["revision"], told["reads"], tuple(changes))
+        estimate = Estimate(None)
+        if "estimate" in told:
+            estimate = Estimate.from_json(told["estimate"])
+        return cls(told["revision"], told["reads"], tuple(changes), estimate)
 
 
 def digest(value: Json) -> str:

@@ -18,6 +18,10 @@ class OutputOf:
     ref: Ref
     key: str
 
+    def __str__(self) -> str:
+        """``output id of network:n1``"""
+        return f"output {self.key} of {self.ref}"
+
 
 @dataclass(frozen=True, slots=True)
 class ListOf:

@@ -8,6 +8,7 @@ The modules, in the order in which they ask each other:
 
 - ``deciding``: which of the questions below applies to a config;
 - ``deletions``: when a stack is deleted, and what has to go before it;
+- ``following``: whether a stack is rebuilt because an output changed that it was built from;
 - ``references``: what a config refers to, and why that keeps it from becoming a job;
 - ``cycles``: references that lead back to where they began;
 - ``starting``: the job of a config, and what is remembered of it;
@@ -29,6 +30,7 @@ from .decisions import (
     Decision,
     First,
     Hold,
+    LeftOutdated,
     Nothing,
     Postpone,
     Refusal,
@@ -37,13 +39,16 @@ from .decisions import (
     Start,
 )
 from .failing import Over, fails_with
+from .following import Changed, follow_of
 
 __all__ = [
     "SCHEMA_TYPE",
+    "Changed",
     "Clean",
     "Decision",
     "First",
     "Hold",
+    "LeftOutdated",
     "Nothing",
     "Over",
     "Postpone",
@@ -53,5 +58,6 @@ __all__ = [
     "Start",
     "decide",
     "fails_with",
+    "follow_of",
     "refuse",
 ]

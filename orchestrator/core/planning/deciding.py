@@ -22,6 +22,7 @@ from .decisions import (
     Subject,
 )
 from .deletions import delete, gone
+from .following import changed, followed, standstill
 from .parameters import params_of, template_of
 from .references import obstacle_among
 from .refusing import refused
@@ -87,7 +88,20 @@ def _decide_config(subject: Subject, wanted: Wanted) -> Decision | Refusal:
         return _replace(subject, wanted, handled)
     if again or is_change(wanted, handled):
         return _change(subject, wanted, handled)
-    return Nothing("handled")
+    return _follow(subject, wanted, handled)
+
+
+def _follow(
+    subject: Subject, wanted: Wanted, handled: Handled
+) -> Decision | Refusal:
+    """The version is handled. Its stack is outdated when an output has changed that it was built
+    from."""
+    found = changed(subject.world, wanted.ref)
+    if found is None:
+        return Nothing("handled")
+    if stays := standstill(subject.world, wanted, found):
+        return stays
+    return followed(found, _change(subject, wanted, handled))
 
 
 def _replace(

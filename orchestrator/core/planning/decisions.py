@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..jobs import Job
+from ..mapping.evaluate import OutputOf
 from ..records import Failed, Handled, Held
 from ..refs import JobId, Ref
 from ..resources import Wanted
-from ..world import World
+from ..world import Lagging, World
 
 SCHEMA_TYPE = "schema"
 """The type of a :class:`Ref` to an entry of the schema list: ``schema:port``."""
@@ -37,6 +38,14 @@ class Nothing:
     """What is recorded is what is wanted, or is on its way."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutdated:
+    """The version is handled, and the stack was built from outputs that have other values now. It
+    is not rebuilt by itself."""
+
+    lagging: Lagging
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ class Start:
     first_of_two: bool = False
     """Whether the job deletes a stack of an earlier incarnation or tenant. What the config asks for
     is decided next."""
+    follows: tuple[OutputOf, ...] = ()
+    """The outputs whose change is the only reason for the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,15 @@ class Clean:
 
 
 Decision: TypeAlias = (
-    Nothing | First | Postpone | Report | Start | Refuse | Hold | Clean
+    Nothing
+    | LeftOutdated
+    | First
+    | Postpone
+    | Report
+    | Start
+    | Refuse
+    | Hold
+    | Clean
 )
 
 

@@ -118,7 +118,8 @@ def _outlived(world: World, source: Wanted) -> frozenset[JobId]:
 def _stuck(
     world: World, ref: Ref, action: Action, outlived: frozenset[JobId]
 ) -> tuple[Job, ...]:
-    """The jobs on this resource that could not be put to Heat, and wait for their next try.
+    """The jobs on this resource that wait for their next try, and of which nothing is under way in
+    Heat: they could not be put to Heat, or Heat has failed them.
 
     A deletion takes their place, and so does a newer version that may correct them.
     It corrects no outage. Then it waits for them: others may have changed what it is built
@@ -132,11 +133,11 @@ def _stuck(
 
 
 def _can_be_replaced(world: World, action: Action, job: Job) -> bool:
-    """Whether a job that could not be put to Heat gives its place to a new one."""
+    """Whether a job that waits for its next try gives its place to a new one."""
     if not world.is_stuck(job):
         return False
     run = world.runs[job.id]
-    if run.asked:
+    if run.asked and run.cause != Cause.FAILED:
         return False
     return action is Action.DELETE or run.cause not in _OUTAGES
 

@@ -7,13 +7,20 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ..jobs import Action, Job, Param, job_id, with_earlier_references
+from ..policies import ON_FAILURE, OnFailure
 from ..records import Handled
 from ..refs import Ref
 from ..resources import Wanted
 from ..world import World
 from .comparing import is_rewritten
 from .decisions import Start, Subject
-from .ordering import JobPlace, find_place, replaced, revisions_of_retried
+from .ordering import (
+    JobPlace,
+    find_place,
+    leaves,
+    replaced,
+    revisions_of_retried,
+)
 from .parameters import earlier_references
 from .recorded import (
     body_at_home,
@@ -53,8 +60,37 @@ def start(
         place = replace(place, outlived=place.outlived | {job.id})
     used = _used(handled, job, params)
     record = _remembered(subject, source, handled, job, template, place, used)
+    if _replaces_failed(job):
+        record = replace(record, used_by=_users(world, ref))
     retried = revisions_of_retried(world, place.superseded)
     return Start(job, record, config, place.superseded, retried, first_of_two)
+
+
+def _replaces_failed(job: Job) -> bool:
+    """Whether the job deletes and rebuilds a stack that it finds in a failed state."""
+    return job.action is not Action.DELETE and any(
+        param.name == ON_FAILURE and param.value == OnFailure.REPLACE
+        for param in job.params
+    )
+
+
+def _users(world: World, ref: Ref) -> str:
+    """The resources that stand on a stack, stay there and are not rebuilt after it, for people;
+    empty: there are none.
+
+    Nobody joins them while the job is unfinished: whoever refers to its resource waits for it.
+    """
+    users = [
+        user
+        for user in world.referrers(ref)
+        if not leaves(world, user, ref) and not world.follows(user, ref)
+    ]
+    if not users:
+        return ""
+    first = min(users)
+    if len(users) == 1:
+        return str(first)
+    return f"{first} (and {len(users) - 1} more)"
 
 
 def _job(
@@ -144,5 +180,6 @@ def _remembered(
         uncertain=world.may_have_stack(ref),
         force=ref in world.forced,
         stack=unrecorded_stack(world, ref, handled),
+        asked=ref in world.asked,
         since=subject.now,
     )

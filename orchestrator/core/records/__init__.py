@@ -6,6 +6,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 """
 
 from .brakes import Brake, Identity, IdentityTrouble
+from .built import Built, digests_of
 from .contract import (
     READ_COMPLETE,
     JobState,
@@ -17,11 +18,19 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .durations import Duration, Durations
+from .leading import (
+    LeaderRecord,
+    SchemasRecord,
+    SchemaTrouble,
+    stored_schemas,
+)
 from .logins import Login, LoginState
 from .polls import NEEDS_A_PERSON, Poll
 from .presence import BridgeAlive, DelayKind, TenantDelay, WorkerAlive
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
+from .revisions import TemplateRevision
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -31,27 +40,36 @@ __all__ = [
     "UNREADABLE",
     "Brake",
     "BridgeAlive",
+    "Built",
     "Cause",
     "DelayKind",
+    "Duration",
+    "Durations",
     "Failed",
     "Handled",
     "Held",
     "Identity",
     "IdentityTrouble",
     "JobState",
+    "LeaderRecord",
     "Login",
     "LoginState",
     "MonitoringRecord",
     "Poll",
     "RetryAsked",
     "Run",
+    "SchemaTrouble",
+    "SchemasRecord",
     "StackRecord",
     "StateRecord",
     "Step",
+    "TemplateRevision",
     "TenantDelay",
     "WorkerAlive",
+    "digests_of",
     "failed_status",
     "is_monitoring_link",
     "read",
+    "stored_schemas",
     "worker_state",
 ]

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
 from ..documents import canonical
 from ..jobs import Action
+from ..mapping.evaluate import OutputOf
 from ..refs import JobId, Json, Ref
 from ..resources import Wanted, parsed
 from ..texts import cut
+from .built import from_list, listed
 
 NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
 """One for all: most of a hundred thousand records have neither references nor anything replaced."""
+
+
+_PLAIN = (
+    "revision",
+    "digest",
+    "rewritten",
+    "built",
+    "force",
+    "stack",
+    "asked",
+    "used_by",
+    "followed",
+    "since",
+)
+"""The fields of :class:`Handled` that stand in its record as they are, where they say something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,16 @@ class Handled:
     stack: str = ""
     """Heat's own id of the stack that an earlier job was given, where no stack record tells of it
     yet."""
+    asked: bool = False
+    """Whether an operator asked for the job."""
+    used_by: str = ""
+    """Who stands on the stack, for people. Only where the template has failed stacks replaced."""
+    followed: int = 0
+    """Along a circle of outputs: how many jobs in a row, up to this one, were made only because an
+    output had changed."""
+    expected: Mapping[OutputOf, str] = field(default_factory=dict)
+    """The outputs whose change is the only reason for the job, each with the digest of its value.
+    Nobody is updated twice for one value, whatever the worker reads."""
     since: float = field(default=0.0, compare=False)
     """When the job was made, or the config refused: seconds since the epoch by the bridge's clock,
     for people. 0 in records of releases that had no times."""
@@ -118,13 +145,18 @@ class Handled:
             uncertain=self.uncertain,
             force=self.force,
             stack=self.stack,
+            asked=self.asked,
+            used_by=self.used_by,
+            followed=self.followed,
+            expected=listed(self.expected),
             since=self.since,
         )
         return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record = json.loads(text)
+        record: dict[str, Any] = dict(json.loads(text))
+        given = record.get
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -133,20 +165,13 @@ class Handled:
             tenant=intern(record["tenant_id"]),
             references=_references(record) or _NONE,
             body=record["body"],
-            replaced=record.get("replaced") or _NONE,
-            outlived=tuple(record.get("outlived", ())),
-            stands_on=frozenset(
-                Ref(*ref) for ref in record.get("stands_on", ())
-            ),
-            revision=record.get("revision", 0),
-            digest=record.get("digest", ""),
-            rewritten=record.get("rewritten", False),
-            sent=record.get("sent", record["job"]),
-            built=record.get("built", False),
-            uncertain=record.get("uncertain", "digest" not in record),
-            force=record.get("force", False),
-            stack=record.get("stack", ""),
-            since=record.get("since", 0.0),
+            replaced=given("replaced") or _NONE,
+            outlived=tuple(given("outlived", ())),
+            stands_on=frozenset(_refs(given("stands_on", ()))),
+            sent=given("sent", record["job"]),
+            uncertain=given("uncertain", "digest" not in record),
+            expected=from_list(given("expected", None)),
+            **{name: record[name] for name in _PLAIN if name in record},
         )
 
 
@@ -155,10 +180,13 @@ def _given(**fields: Json) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value}
 
 
+def _refs(stored: Iterable[Sequence[str]]) -> tuple[Ref, ...]:
+    return tuple(Ref(*ref) for ref in stored)
+
+
 def _references(record: Mapping[str, Json]) -> dict[str, tuple[Ref, ...]]:
     return {
-        intern(name): tuple(Ref(*ref) for ref in refs)
-        for name, refs in record["references"].items()
+        intern(name): _refs(refs) for name, refs in record["references"].items()
     }
 
 
@@ -261,6 +289,11 @@ class Failed:
     version is tried again."""
     inherited: bool = False
     """Whether this version failed only because *through* did, so that *why* tells of the root."""
+    job: JobId = NO_JOB
+    """The job that Heat has failed and that is tried again, so that the version has not failed
+    yet; empty: it has."""
+    tries: int = 0
+    """How often Heat has failed *job*."""
     since: float = field(default=0.0, compare=False)
     """When this version failed first: seconds since the epoch by the clock of whoever wrote it, for
     people. 0 in records of releases that had no times."""
@@ -322,7 +355,8 @@ class Failed:
             record["through"] = self.through.to_record()
         if self.inherited:
             record["why"] = self.why
-        return json.dumps(record | _given(since=self.since))
+        record |= _given(job=self.job, tries=self.tries, since=self.since)
+        return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Failed:
@@ -336,6 +370,8 @@ class Failed:
             record["attempts"],
             _ref_in(record, "through"),
             inherited="why" in record,
+            job=record.get("job", NO_JOB),
+            tries=record.get("tries", 0),
             since=record.get("since", 0.0),
         )
 

@@ -23,6 +23,9 @@ class Cause(StrEnum):
     fare better."""
     CREDENTIALS = "credentials"
     """The workers' credentials are refused, or cannot be used: a person has to act."""
+    FAILED = "failed"
+    """Heat has ended the operation in a failure, and the template has it tried again: nothing of
+    it is under way in Heat."""
     PROJECT = "project"
     """Keystone knows no such project, or gives us no role in it: a person has to act, there or in
     the config."""
@@ -58,6 +61,8 @@ _RUN_FIELDS = (
     "stack",
     "attempt",
     "failures",
+    "retry",
+    "retries",
     "delay",
     "due",
     "reason",
@@ -97,6 +102,10 @@ class Run:
     """Temporary failures in a row."""
     failures: int = 0
     """How often Heat took the request and it came to nothing."""
+    retry: int = 0
+    """Which of its *retries* the job is at, after Heat has failed its stack; 0: at none."""
+    retries: int = 0
+    """How often the template has the job tried again."""
     delay: float = 0.0
     """Seconds until the next try."""
     due: float = 0.0

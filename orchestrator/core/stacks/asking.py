@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..jobs import Action, job_ref
+from ..policies import OnFailure
 from ..refs import JobId
 from .shown import OWNER_PREFIX, Stack, carries, owns
 
@@ -54,9 +55,15 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The stack is not touched before a person has decided; *why* says what about."""
+    """The stack is not touched before a person has decided.
+
+    *why* says what about, *then* what to do before ``orchestrator retry``, and *force* whether that
+    has to be a ``--force``.
+    """
 
     why: str
+    then: str = "rename or remove it in Heat, or take it as it is"
+    force: bool = True
 
 
 Request: TypeAlias = Create | Update | Delete | Wait | Asked | Gone | Leave
@@ -69,11 +76,17 @@ class Grounds:
     *recorded*: our records tell of a stack of this resource.
     *force*: a person has decided that the stack is to be taken as it is.
     *tries*: how often Heat has failed the job before.
+    *on_failure*: what the template says about a stack in a failed state.
+    *asked*: an operator has asked for this try.
+    *used_by*: who stands on the stack, for people; empty: nobody.
     """
 
     recorded: bool = True
     force: bool = False
     tries: int = 0
+    on_failure: OnFailure = OnFailure.REPAIR
+    asked: bool = False
+    used_by: str = ""
 
 
 def next_request(
@@ -116,14 +129,39 @@ def _change(job: JobId, stack: Stack, grounds: Grounds) -> Request:
         return Asked(stack)
     if stack.in_progress:
         return Wait(stack)
-    if stack.action == "DELETE":
-        return Delete(stack, replace=True)
     if stack.suspended:
         return Leave(
             f"the stack is in {stack.status}: resume it in Heat (openstack stack resume"
-            f" {stack.name})"
+            f" {stack.name})",
+            "then",
+            force=False,
         )
-    if stack.status == "CHECK_FAILED" and not grounds.force:
+    if stack.failed:
+        return _after_failure(stack, grounds)
+    return Update(stack)
+
+
+def _after_failure(stack: Stack, grounds: Grounds) -> Request:
+    """What to ask of a stack in a failed state, as its template says (docs/stack-states.md)."""
+    policy, force = grounds.on_failure, grounds.force
+    if policy is OnFailure.HOLD and not (grounds.asked or force):
+        return Leave(
+            f"the stack is in {stack.status} ({stack.reason}), and its template holds"
+            " failed stacks for a person (heat_on_failure: hold)",
+            "repair it in Heat, or let the orchestrator try",
+            force=False,
+        )
+    replaces = policy is OnFailure.REPLACE and stack.action != "SNAPSHOT"
+    if replaces and grounds.used_by and not force:
+        return Leave(
+            f"the stack is in {stack.status} ({stack.reason}), and cannot be replaced"
+            f" (heat_on_failure: replace) while {grounds.used_by} stands on it",
+            "delete or change the users first, or have it repaired",
+        )
+    # Heat updates no stack in DELETE_FAILED, whatever the policy.
+    if stack.action == "DELETE" or (replaces and not grounds.used_by):
+        return Delete(stack, replace=True)
+    if stack.action == "CHECK" and not force:
         return Leave(
             f"the stack is in CHECK_FAILED ({stack.reason}): an update would replace"
             " what failed the check"

@@ -73,6 +73,11 @@ class Stack:
         return self.status.endswith("_COMPLETE")
 
     @property
+    def failed(self) -> bool:
+        """Whether its last operation failed."""
+        return self.status.endswith("_FAILED")
+
+    @property
     def suspended(self) -> bool:
         """Whether things of it sleep: a resume that failed has left some so."""
         return self.action == "SUSPEND" or self.status == "RESUME_FAILED"

@@ -8,9 +8,10 @@ from functools import partial
 from ...errors import MappingError
 from ..jobs import Action, Job, job_action
 from ..mapping.bounds import Budget
-from ..mapping.evaluate import Missing, Scope
+from ..mapping.evaluate import Missing, OutputOf, Scope
+from ..policies import Follow
 from ..properties import NO_PROPERTIES, Properties
-from ..records import Step
+from ..records import Cause, Step
 from ..refs import Json, Ref
 from ..resources import UNVERSIONED, Body, Wanted, parsed
 from ..schemas import ResourceType
@@ -93,9 +94,16 @@ class Answers(Contents):
         return bool(self.graph.behind([job.id])) and not self.is_stuck(job)
 
     def is_stuck(self, job: Job) -> bool:
-        """Whether a job could not be put to Heat, and waits for its next try."""
+        """Whether a job waits for its next try."""
         run = self.runs.get(job.id)
         return run is not None and run.step is Step.RETRY
+
+    def is_failing(self, ref: Ref) -> bool:
+        """Whether Heat has failed the last job on a resource, which waits for its next try."""
+        jobs = self.graph.on(ref)
+        if not jobs or not self.is_stuck(jobs[-1]):
+            return False
+        return self.runs[jobs[-1].id].cause == Cause.FAILED
 
     def namesake(self, ref: Ref, tenant: str) -> Ref | None:
         """Another resource that has the stack name of this one in the same tenant (``a_b`` with id
@@ -142,6 +150,7 @@ class Answers(Contents):
                 self.reported,
                 self.held,
                 self.failed,
+                self.built_from,
             )
         )
 
@@ -161,8 +170,50 @@ class Answers(Contents):
         ]
 
     def waiting_for(self, ref: Ref) -> list[Ref]:
-        """Resources held back by this one."""
-        return list(self._waiting[ref])
+        """Resources held back by this one, or kept by it from being brought up to date."""
+        return [*self._waiting[ref], *self._lagging_behind[ref]]
+
+    def has_readers(self, ref: Ref) -> bool:
+        """Whether stacks were built from outputs of this one's."""
+        return any(True for _ in self._readers[ref])
+
+    def follows(self, user: Ref, ref: Ref) -> bool:
+        """Whether a stack is rebuilt by itself when an output of another one changes."""
+        built, handled = self.built_from.get(user), self.handled.get(user)
+        if built is None or handled is None or built.job != handled.job:
+            return False
+        if (built.follow or self.follow) is not Follow.AUTO:
+            return False
+        return any(output.ref == ref for output in built.reads)
+
+    def changed_outputs(self, ref: Ref) -> tuple[OutputOf, ...]:
+        """The outputs of others that the stack was built from and that have another value now.
+
+        Only what is certain and will stay counts: the record is of the resource's last job, that
+        one is complete, and nothing is under way on those whose outputs were read.
+        """
+        built, handled = self.built_from.get(ref), self.handled.get(ref)
+        if built is None or handled is None or built.job != handled.job:
+            return ()
+        if not built.reads or not self.is_settled(ref):
+            return ()
+        changed = built.changed(lambda other: self.outputs.get(other, {}))
+        return tuple(
+            output
+            for output in changed
+            if self.is_settled(output.ref)
+            and handled.expected.get(output) != self.digest_of(output)
+        )
+
+    def digest_of(self, output: OutputOf) -> str:
+        """The digest of an output as it is now; empty when it is not known."""
+        return self.outputs.get(output.ref, {}).get(output.key, "")
+
+    def is_settled(self, ref: Ref) -> bool:
+        """Whether the resource has a stack, complete and with no job under way."""
+        if ref in self.failed or self.graph.on(ref):
+            return False
+        return self.is_live(ref)
 
     # What mappings see ----------------------------------------------------------------------------
 

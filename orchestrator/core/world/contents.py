@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from ..graph import JobGraph
-from ..records import Failed, Handled, Held
+from ..policies import Follow
+from ..records import Built, Failed, Handled, Held
 from ..refs import JobId, Ref
 from ..removals import Removals
 from ..resources import Wanted
 from ..schemas import Schemas
 from ..templates import BadTemplate, Template
-from .values import Reported, Seen, Stack
+from .values import Lagging, Reported, Seen, Stack
 
 _NO_TEMPLATES: Mapping[str, Template] = {}
 
@@ -64,6 +65,15 @@ class Contents:
     """The configs that wait for something."""
     failed: Mapping[Ref, Failed]
     """The versions that failed."""
+    built_from: Mapping[Ref, Built]
+    """What the stacks were built from."""
+    outputs: Mapping[Ref, Mapping[str, str]]
+    """The digests of a stack's outputs by key, of the stacks of which others read outputs."""
+    lagging: Mapping[Ref, Lagging]
+    """The resources that are outdated and are not rebuilt by themselves."""
+    follow: Follow
+    """What happens to a stack when an output changes that it was built from, where its template
+    does not say."""
     runs: Mapping[JobId, Seen]
     """The runs of jobs that a worker has taken."""
     unreadable: Set[Ref]
@@ -74,6 +84,8 @@ class Contents:
     """Resources whose version is to be tried once more though it was handled."""
     forced: Set[Ref]
     """Those of them whose stack in Heat is to be taken as it is: an operator decided so."""
+    asked: Set[Ref]
+    """Those of them for which an operator has asked."""
     dirty: Mapping[Ref, None]
     """Resources to be decided, in order of arrival."""
 
@@ -88,6 +100,7 @@ class Contents:
         catalogue: Mapping[str, Template] = _NO_TEMPLATES,
         wanted: Mapping[Ref, Wanted] | None = None,
         templates: Mapping[str, Template | BadTemplate] | None = None,
+        follow: Follow = Follow.AUTO,
     ) -> None:
         """
         :param catalogue: the templates that are in force where etcd has none.
@@ -96,7 +109,7 @@ class Contents:
         """
         if templates is None:
             templates = catalogue
-        self.schemas = schemas
+        self.schemas, self.follow = schemas, follow
         self.graph = JobGraph()
         self.removals = Removals()
         self.wanted = self._wanted = dict(wanted or {})
@@ -113,10 +126,15 @@ class Contents:
         self.handled = self._handled = dict[Ref, Handled]()
         self.held = self._held = dict[Ref, Held]()
         self.failed = self._failed = dict[Ref, Failed]()
+        self.built_from = self._built_from = dict[Ref, Built]()
+        self.outputs = self._outputs = dict[Ref, Mapping[str, str]]()
+        self.lagging = self._lagging = dict[Ref, Lagging]()
         self.runs = self._runs = dict[JobId, Seen]()
         self._referrers = Index()
         self._waiting = Index()
         self._failed_because_of = Index()
+        self._readers = Index()
+        self._lagging_behind = Index()
 
     def _make_marks(self) -> None:
         """What is to be done next, and what is uncertain."""
@@ -125,6 +143,7 @@ class Contents:
         self.unsettled = self._unsettled = set[Ref]()
         self.again = self._again = set[Ref]()
         self.forced = self._forced = set[Ref]()
+        self.asked = self._asked = set[Ref]()
         # The first one of a plain dict is found only past the gaps of all that were removed before
         # it: emptying a hundred thousand from the front takes seconds.
         self.dirty = self._dirty = OrderedDict[Ref, None]()
@@ -147,12 +166,17 @@ class Contents:
         else:
             self._unsettled.add(ref)
 
-    def try_again(self, *refs: Ref, force: bool = False) -> None:
+    def try_again(
+        self, *refs: Ref, asked: bool = False, force: bool = False
+    ) -> None:
         """The versions of these are to be tried once more though they were handled.
 
+        :param asked: an operator has asked for it.
         :param force: their stacks in Heat are to be taken as they are.
         """
         self._again.update(refs)
+        if asked:
+            self._asked.update(refs)
         if force:
             self._forced.update(refs)
         self.touch(*refs)
@@ -161,7 +185,9 @@ class Contents:
         """The version is handled: nobody asks for another try any more, and it is not held."""
         self._again.discard(ref)
         self._forced.discard(ref)
+        self._asked.discard(ref)
         self.set_held(ref, None)
+        self.set_lagging(ref, None)
 
     # What records say -----------------------------------------------------------------------------
 
@@ -209,3 +235,23 @@ class Contents:
         if failed is not None:
             self._failed[ref] = failed
             self._failed_because_of.add(ref, failed.causes)
+
+    # What stacks are built from -------------------------------------------------------------------
+
+    def set_built(self, ref: Ref, built: Built | None) -> None:
+        """What the stack was built from; None: nobody knows, or it is gone."""
+        old = self._built_from.pop(ref, None)
+        if old is not None and old.reads:
+            self._readers.remove(ref, {output.ref for output in old.reads})
+        if built is not None:
+            self._built_from[ref] = built
+            self._readers.add(ref, {output.ref for output in built.reads})
+
+    def set_lagging(self, ref: Ref, lagging: Lagging | None) -> None:
+        """The resource is outdated and stays so; None: it is not."""
+        old = self._lagging.pop(ref, None)
+        if old is not None:
+            self._lagging_behind.remove(ref, old.causes)
+        if lagging is not None:
+            self._lagging[ref] = lagging
+            self._lagging_behind.add(ref, lagging.causes)

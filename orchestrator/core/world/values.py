@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..mapping.evaluate import OutputOf
 from ..records import Step
+from ..refs import Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +44,19 @@ class Seen:
     deaths: int = 0
     stack: str = ""
     cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging:
+    """Why an outdated resource is not rebuilt by itself."""
+
+    outputs: tuple[OutputOf, ...]
+    """The outputs that it was built from and that have another value now."""
+    why: str
+    """For people: a sentence without its subject. Empty: its template wants it so, and nobody is
+    told."""
+    causes: frozenset[Ref] = frozenset()
+    """The resources and templates whose change lets it be decided again."""
+    circle: tuple[Ref, ...] = ()
+    """The circle of outputs that does not settle, from this resource back to it; empty: another
+    reason."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ..facts import (
+    BuiltFound,
     ConfigRemoved,
     ConfigUnreadable,
     ConfigWritten,
@@ -20,8 +21,8 @@ from ..facts import (
     TemplateChanged,
 )
 from ..jobs import Job
-from ..records import Handled
-from ..refs import Ref
+from ..records import Handled, digests_of
+from ..refs import Json, Ref
 from ..resources import UNVERSIONED, Wanted
 from ..templates import TEMPLATE_TYPE
 from .answers import Answers
@@ -112,7 +113,36 @@ class World(Answers):
         self.note_stack(
             fact.ref, Stack(stack.status, stack.tenant, stack.monitored)
         )
+        if self.has_readers(fact.ref):
+            self._outputs[fact.ref] = digests_of(stack.outputs)
         return ()
+
+    def _built_found(self, fact: BuiltFound, _: float) -> tuple[Ref, ...]:
+        self.set_built(fact.ref, fact.built)
+        return ()
+
+    def forget_outputs(self, ref: Ref) -> None:
+        """The outputs of a stack may have changed: until they are noted, nobody knows them."""
+        self._outputs.pop(ref, None)
+
+    def note_outputs(self, ref: Ref, outputs: Iterable[Json]) -> bool:
+        """What the outputs of a stack are now. Those that were built from others are to be decided.
+
+        :param outputs: as Heat lists them.
+        :returns: whether anybody was.
+        """
+        now = self._outputs[ref] = digests_of(outputs)
+
+        def of_this(other: Ref) -> Mapping[str, str]:
+            return now if other == ref else {}
+
+        outdated = [
+            reader
+            for reader in self._readers[ref]
+            if any(self._built_from[reader].changed(of_this))
+        ]
+        self.touch(*outdated)
+        return bool(outdated)
 
     def _state_found(self, fact: StateFound, _: float) -> tuple[Ref, ...]:
         self.note_report(fact.ref, fact.state.version, fact.revision)
@@ -164,10 +194,14 @@ class World(Answers):
         self.set_handled(ref, None)
         self.set_held(ref, None)
         self.set_failed(ref, None)
+        self.set_built(ref, None)
+        self.set_lagging(ref, None)
+        self._outputs.pop(ref, None)
         self._stacks.pop(ref, None)
         self._reported.pop(ref, None)
         self._again.discard(ref)
         self._forced.discard(ref)
+        self._asked.discard(ref)
         self._unsettled.discard(ref)
         self.removals.done(ref)
 
@@ -199,6 +233,7 @@ _APPLIERS: Mapping[type[Fact], Callable[..., tuple[Ref, ...]]] = {
     FailedFound: World._failed_found,
     StackFound: World._stack_found,
     StateFound: World._state_found,
+    BuiltFound: World._built_found,
     RunMoved: World._run_moved,
     RunRemoved: World._run_removed,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from ...core.refs import Ref
 from ..changes import ChangeKind, Gap, HistoryChange
 from . import migrations
 from .opening import Connection, engine, transaction
-from .retention import HORIZON
+from .retention import HORIZON, Horizon
 from .tables import changes, facts, gaps, live, pairs, positions
 
 
@@ -43,7 +42,9 @@ class Archive:
     def known(self) -> Known:
         run = self._connection.execute
         told = pairs(self._connection, facts)
-        horizon = json.loads(told[HORIZON])["seen"] if HORIZON in told else None
+        horizon: float | None = None
+        if HORIZON in told:
+            horizon = Horizon.from_json(told[HORIZON]).seen
         found = run(sql.select(gaps).order_by(gaps.c.generation, gaps.c.last))
         return Known(
             int(told.get("generation", "0")),

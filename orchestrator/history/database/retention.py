@@ -7,7 +7,7 @@ configuration is known for each moment that is kept.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sql
 
@@ -16,6 +16,27 @@ from .opening import Connection, Engine, transaction
 from .tables import changes, facts, gaps
 
 HORIZON = "horizon"
+"""The name of the fact that says how far back all changes are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The first change from which on all are kept."""
+
+    revision: int
+    """Its revision of etcd."""
+    seen: float
+    """When the historian saw it, in seconds since the epoch."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Horizon:
+        record = json.loads(text)
+        return cls(int(record["revision"]), float(record["seen"]))
+
+
 """The fact that tells what was dropped last: a revision, and when it was seen."""
 _DAY = 24 * 3600.0
 
@@ -88,8 +109,6 @@ def _note(connection: Connection, last: int) -> None:
     ).first()
     if row is None:
         return
-    told = {"revision": row.revision, "seen": row.seen}
+    told = Horizon(row.revision, row.seen).to_json()
     connection.execute(sql.delete(facts).where(facts.c.name == HORIZON))
-    connection.execute(
-        sql.insert(facts), {"name": HORIZON, "value": json.dumps(told)}
-    )
+    connection.execute(sql.insert(facts), {"name": HORIZON, "value": told})

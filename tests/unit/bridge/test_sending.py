@@ -69,6 +69,25 @@ def test_the_loop_is_woken_when_an_open_circuit_may_try_again(
     assert dispatcher.next_flush() == 0.0
 
 
+def test_what_heat_failed_sleeps_for_its_own_time_when_a_circuit_closes(
+    clock: ManualClock, broker: RecordingQueue
+) -> None:
+    dispatcher = made(clock, broker)
+    open_circuit(dispatcher)
+    failed, away = created("n2", BROKEN), created("n3", BROKEN)
+    for one, cause in ((failed, Cause.FAILED), (away, Cause.BUSY)):
+        dispatcher.submit(one)
+        dispatcher.moved(one.id, BROKEN, Run(Step.RETRY, delay=60.0, cause=cause.value))
+    dispatcher.over(created("n1", BROKEN).id, BROKEN)
+    clock.pass_(1.0)
+    flush(dispatcher)
+    assert [job_of(RunId(run)) for run in runs(broker)] == [away.id]
+
+    clock.pass_(60.0)
+    flush(dispatcher)
+    assert [job_of(RunId(run)) for run in runs(broker)] == [away.id, failed.id]
+
+
 def test_the_loop_is_not_woken_for_what_may_not_be_sent(
     dispatcher: Dispatcher, clock: ManualClock
 ) -> None:
@@ -111,7 +130,7 @@ def test_a_job_that_is_not_to_run_any_more_frees_its_place(
 # Several jobs in a message ---------------------------------------------------------------------------
 
 
-def made(clock: ManualClock, broker: RecordingQueue, **limits: int) -> Dispatcher:
+def made(clock: ManualClock, broker: RecordingQueue, **limits: Any) -> Dispatcher:
     queue: Any = broker
     return Dispatcher(
         queue, clock.timer, poll_interval=1.0, clock=clock.clock, chance=clock.chance, **limits
@@ -561,7 +580,14 @@ def test_how_much_waits_and_is_under_way_is_told(
         dispatcher.submit(created(f"n{n}", "t"))
     flush(dispatcher)
 
-    assert dispatcher.sizes() == {"ready": 68, "in_flight": 32, "polls_refused": 0}
+    assert dispatcher.sizes() == {
+        "ready": 68,
+        "in_flight": 32,
+        "in_heat": 0,
+        "asleep": 0,
+        "circuits_open": 0,
+        "polls_refused": 0,
+    }
 
 
 def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_waiting(

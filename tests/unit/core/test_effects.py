@@ -10,7 +10,7 @@ from orchestrator.core.effects import Basis, JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.keys import run_id
 from orchestrator.core.planning import Clean, Hold, Refuse, Report, Start
-from orchestrator.core.records import Failed, Held, Run, Step
+from orchestrator.core.records import Built, Failed, Held, Run, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.transactions import Transaction, absent, exists, same_incarnation, unchanged
 
@@ -25,9 +25,9 @@ CONFIG, STATE, STACK = (
     "/esi-worker/heat_stacks/v2.0/networks/n1",
 )
 JOB_STATE, MONITORING = "/esi-worker/job_state/v2.0/networks/n1", "/monitoring/v2.0/networks/n1"
-HANDLED, HELD, FAILED = (
+HANDLED, HELD, FAILED, BUILT = (
     f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1"
-    for folder in ("handled", "held", "failed")
+    for folder in ("handled", "held", "failed", "built")
 )
 JOB = job(N1, version=3)
 RUN_ID = run_id("t1", JOB.id)
@@ -120,7 +120,7 @@ def test_holding_back_is_visible() -> None:
 
 def test_cleaning_removes_everything_if_the_config_is_still_gone() -> None:
     assert effects.clean(KEYS, N1, Clean()) == Transaction(
-        (absent(CONFIG),), {}, (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED)
+        (absent(CONFIG),), {}, (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT)
     )
 
 
@@ -174,6 +174,32 @@ def test_a_move_relies_on_the_run_being_where_it_was_left() -> None:
     run = Run(Step.IN_HEAT, stack="x")
 
     assert effects.move(KEYS, JOB, BASIS, run) == Transaction(OURS, {RUN: run.to_json()})
+
+
+def test_what_a_request_was_made_of_is_written_with_the_move() -> None:
+    run, built = Run(Step.IN_HEAT, stack="x"), Built(JOB.id, "network", "r1")
+
+    assert effects.move(KEYS, JOB, BASIS, run, built) == Transaction(
+        OURS, {RUN: run.to_json(), BUILT: built.to_json()}
+    )
+
+
+def test_what_a_request_was_made_of_is_written_with_the_stack_that_is_done_at_once() -> None:
+    built = Built(JOB.id, "network", "r1")
+    ended = JobOutcome("CREATE_COMPLETE", OUTPUTS, "done")
+
+    assert effects.end_stack(KEYS, JOB, BASIS, ended, built).puts[BUILT] == built.to_json()
+    refused = effects.not_built(Action.CREATE, "refused")
+    assert BUILT not in effects.end_stack(KEYS, JOB, BASIS, refused, built).puts
+
+
+def test_nothing_is_known_of_what_a_deleted_stack_was_built_from() -> None:
+    deletion = job(N1, Action.DELETE, 3)
+    ended = JobOutcome("DELETE_COMPLETE", live=False)
+
+    assert effects.end_stack(KEYS, deletion, BASIS, ended).deletes == (BUILT,)
+    failed = JobOutcome("DELETE_FAILED", error="why")
+    assert effects.end_stack(KEYS, deletion, BASIS, failed).deletes == ()
 
 
 def test_runs_are_marked_together() -> None:
@@ -265,6 +291,18 @@ def test_a_failed_end_counts_attempts_of_the_same_version() -> None:
         },
         STATE: state("CREATE_FAILED", "UPDATE_FAILED", [], "the error"),
     }
+
+
+def test_a_try_that_heat_failed_is_counted_beside_the_run() -> None:
+    run = Run(Step.RETRY, retry=2, retries=3)
+    earlier = Failed(3, Action.CREATE, "x", N1, attempts=1, job=JOB.id, tries=1)
+    transaction = effects.fail_try(KEYS, JOB, BASIS, run, "no host", earlier)
+
+    assert transaction.requires == OURS
+    assert transaction.puts[RUN] == run.to_json()
+    assert Failed.from_json(transaction.puts[KEYS.below(KEYS.failed, N1)]) == Failed(
+        3, JOB.action, "no host", N1, attempts=2, job=JOB.id, tries=2
+    )
 
 
 def test_a_monitoring_link_marks_the_run() -> None:

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator.core.forecast import hiding, patches, requests
+from orchestrator.core.forecast.estimating import estimate
 from orchestrator.core.forecast.hiding import Hiding
 from orchestrator.core.forecast.patches import PatchOperation
-from orchestrator.core.forecast.plans import Change, Plan, Then, What, digest
+from orchestrator.core.forecast.plans import Change, Estimate, Plan, Then, What, digest
 from orchestrator.core.forecast.requests import Outputs
+from orchestrator.core.jobs import Action
 from orchestrator.core.mapping.evaluate import ListOf, OutputOf
+from orchestrator.core.records import Duration, Durations
 from orchestrator.core.refs import Ref
 
 N1 = Ref("network", "n1")
@@ -178,3 +181,71 @@ def test_a_plan_counts_what_happens_and_what_heat_is_asked() -> None:
 
     assert plan.summary == {"create": 2, "move": 1, "delete": 1, "nothing": 1, "held": 1}
     assert plan.requests == 5 and not plan.idle
+
+
+# The time that it takes ----------------------------------------------------------------------------
+
+CREATE, MODIFY, DELETE = Action.CREATE, Action.MODIFY, Action.DELETE
+TOOK = Durations(
+    {
+        ("network", CREATE): Duration(3.0, 10),
+        ("network", DELETE): Duration(2.0, 4),
+        ("port", CREATE): Duration(1.0, 20),
+    },
+    together=4.0,
+)
+
+
+def in_wave(wave: int, what: What, *refs: str) -> tuple[Change, ...]:
+    named = (Ref(*ref.split(":")) for ref in refs)
+    return tuple(Change(ref, what, "config", wave=wave) for ref in named)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param((), Estimate(0.0, 0, 4.0), id="nothing"),
+        pytest.param(in_wave(0, What.HELD, "port:p"), Estimate(0.0, 0, 4.0), id="no request"),
+        pytest.param(
+            (*in_wave(1, What.CREATE, "network:n"), *in_wave(2, What.CREATE, "port:a", "port:b")),
+            Estimate(4.0, 30, 4.0),
+            id="waves follow each other, and a wave takes as long as its slowest job",
+        ),
+        pytest.param(
+            in_wave(1, What.CREATE, *(f"port:{number}" for number in range(100))),
+            Estimate(25.0, 20, 4.0),
+            id="of a large wave, as many are built at once as lately",
+        ),
+        pytest.param(
+            in_wave(1, What.MOVE, "network:n"),
+            Estimate(5.0, 14, 4.0),
+            id="a move is a deletion and a creation",
+        ),
+        pytest.param(
+            (*in_wave(1, What.CREATE, "network:n"), *in_wave(2, What.UPDATE, "port:p")),
+            Estimate(3.0, 10, 4.0, (("port", MODIFY),)),
+            id="what was not measured is named",
+        ),
+        pytest.param(
+            in_wave(1, What.UPDATE, "port:p"),
+            Estimate(None, unknown=(("port", MODIFY),)),
+            id="nothing of it was measured",
+        ),
+    ],
+)
+def test_a_plan_takes_as_long_as_such_jobs_have_taken(
+    changes: tuple[Change, ...], expected: Estimate
+) -> None:
+    assert estimate(changes, TOOK) == expected
+    assert Estimate.from_json(json.loads(json.dumps(expected.to_json()))) == expected
+
+
+def test_the_average_follows_what_jobs_take_now() -> None:
+    known = Durations()
+    for seconds in (4.0, 2.0):
+        known = known.and_one(("port", CREATE), seconds, 2)
+    assert known.kinds["port", CREATE] == Duration(3.0, 2)
+    for _ in range(40):
+        known = known.and_one(("port", CREATE), 1.0, 8)
+    assert known.kinds["port", CREATE].seconds == pytest.approx(1.0, abs=0.02)
+    assert known.together == pytest.approx(8.0, abs=0.1)

@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 from orchestrator.core import records
 from orchestrator.core.jobs import Action
+from orchestrator.core.mapping.evaluate import OutputOf
 from orchestrator.core.records import (
+    Built,
+    Duration,
+    Durations,
     Failed,
     Handled,
     Held,
     JobState,
+    LeaderRecord,
     Login,
     LoginState,
     MonitoringRecord,
     Run,
+    SchemasRecord,
     StackRecord,
     StateRecord,
     Step,
@@ -48,6 +54,23 @@ def test_the_stack_record_of_a_deleted_stack_is_empty() -> None:
         "status_reason": "",
         "id": "port:p1",
     }
+
+
+def test_what_a_stack_is_built_from() -> None:
+    reads = {OutputOf(N1, "id"): "d1", OutputOf(N1, "name"): "d2"}
+    built = Built(JobId("create:heat_worker:port:p1:1:abcde"), "port", "r1", "d3", reads)
+
+    assert Built.from_json(built.to_json()) == built
+    assert json.loads(built.to_json())["outputs"] == [
+        ["network", "n1", "id", "d1"],
+        ["network", "n1", "name", "d2"],
+    ]
+
+
+def test_an_output_that_heat_could_not_compute_has_no_digest() -> None:
+    outputs = [*OUTPUTS, {"output_key": "ip", "output_value": None, "output_error": "no ip"}]
+
+    assert list(records.digests_of(outputs)) == ["id"]
 
 
 def test_a_job_state() -> None:
@@ -165,8 +188,15 @@ OWN: list[Any] = [
     ),
     pytest.param(Held(2, N1, "waits"), id="held"),
     pytest.param(Held(2, P1, "waits", root=N1), id="held because another one is"),
+    pytest.param(
+        Durations({("port", Action.CREATE): Duration(3.25, 7)}, 2.5, "2026-11-27T21:49:01Z"),
+        id="durations",
+    ),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, 3), id="failed"),
     pytest.param(Failed(2, Action.MODIFY, "why", N1, through=P1), id="failed in a cycle"),
+    pytest.param(
+        Failed(2, Action.MODIFY, "why", N1, 3, job=JobId("j"), tries=2), id="failed, tried again"
+    ),
     pytest.param(
         Failed(2, Action.MODIFY, "why", N1, through=P1, inherited=True),
         id="failed because another one did",
@@ -181,6 +211,8 @@ OWN: list[Any] = [
     ),
     pytest.param(Run(Step.DONE, complete=True, live=True, monitored=True), id="a complete run"),
     pytest.param(Run(Step.DONE, reason="why", root=N1), id="a failed run"),
+    pytest.param(LeaderRecord("here", 7, "a1"), id="who leads"),
+    pytest.param(SchemasRecord("http://gohan", "2026-11-27T21:49:01Z", 20, "d1"), id="a list"),
     pytest.param(Login(LoginState.ACCEPTED, "ann", 1.5), id="a login"),
     pytest.param(Login(LoginState.REFUSED, "ann", 1.5, 9.5, 2, "no"), id="a refused login"),
 ]

@@ -10,7 +10,8 @@ import pytest
 from orchestrator.clients import catalogue
 from orchestrator.core import schema_list
 from orchestrator.core.checks.bodies import Shape
-from orchestrator.core.schema_list import SchemaList, Trouble, not_at_home
+from orchestrator.core.records import SchemasRecord, SchemaTrouble, stored_schemas
+from orchestrator.core.schema_list import SchemaList, not_at_home
 from orchestrator.core.schemas import Schemas, parse_schemas
 from orchestrator.errors import InvalidInput
 
@@ -62,7 +63,7 @@ def test_what_is_kept_of_a_list_makes_the_same_types(document: Any) -> None:
 
 def test_a_list_comes_back_from_etcd_as_it_was() -> None:
     before = listed()
-    after = SchemaList.from_stored(before.record().encode(), before.data().encode())
+    after = stored_schemas(SchemasRecord.of(before).to_json().encode(), before.data().encode())
 
     assert after == before
     assert (
@@ -73,20 +74,26 @@ def test_a_list_comes_back_from_etcd_as_it_was() -> None:
 
 
 def test_the_record_that_workers_read_with_every_claim_is_small() -> None:
-    assert len(listed().record()) < 250
+    assert len(SchemasRecord.of(listed()).to_json()) < 250
 
 
 @pytest.mark.parametrize("part", ["record", "data"])
 @pytest.mark.parametrize("value", [b"", b"{", b"{}", b"null", b"AAAA", b"\xff", b'{"source": 1}'])
 def test_records_that_make_no_list_are_told(part: str, value: bytes) -> None:
-    stored = {"record": listed().record().encode(), "data": listed().data().encode(), part: value}
+    stored = {
+        "record": SchemasRecord.of(listed()).to_json().encode(),
+        "data": listed().data().encode(),
+        part: value,
+    }
     with pytest.raises((ValueError, InvalidInput)):
-        SchemaList.from_stored(stored["record"], stored["data"])
+        stored_schemas(stored["record"], stored["data"])
 
 
 def test_records_of_two_lists_are_no_list() -> None:
     with pytest.raises(ValueError, match="digest"):
-        SchemaList.from_stored(listed().record().encode(), listed(ENTRIES[:-1]).data().encode())
+        stored_schemas(
+            SchemasRecord.of(listed()).to_json().encode(), listed(ENTRIES[:-1]).data().encode()
+        )
 
 
 def test_five_hundred_types_are_stored_in_a_tenth_of_the_limit() -> None:
@@ -141,8 +148,8 @@ def test_a_type_is_not_at_home_where_its_resources_would_not_be_found(
 
 
 def test_what_keeps_a_list_out_of_force_comes_back_as_it_was() -> None:
-    trouble = Trouble("a page", "http://gohan", "2026-11-27T21:49:01Z", refused=True)
-    assert Trouble.from_json(trouble.to_json()) == trouble
+    trouble = SchemaTrouble("a page", "http://gohan", "2026-11-27T21:49:01Z", refused=True)
+    assert SchemaTrouble.from_json(trouble.to_json()) == trouble
     assert json.loads(trouble.to_json())["refused"] is True
 
 
@@ -164,7 +171,9 @@ BODIES = {
 def test_bodies_are_held_to_the_same_schema_by_the_list_that_etcd_has() -> None:
     own = Shape(BODIES)
     before = listed([entry("a", schema=BODIES)])
-    kept = SchemaList.from_stored(before.record().encode(), before.data().encode()).schemas(1)
+    kept = stored_schemas(
+        SchemasRecord.of(before).to_json().encode(), before.data().encode()
+    ).schemas(1)
 
     for body in (
         {"title": "a"},

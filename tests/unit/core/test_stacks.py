@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from orchestrator.core.jobs import Action
+from orchestrator.core.policies import OnFailure
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.stacks import (
     Asked,
@@ -34,6 +35,7 @@ from tests.factories import heat_stack, job
 
 MINE, OTHER = job(version=2, suffix="mine1"), job(version=1, suffix="other")
 CREATE, MODIFY, DELETE = Action.CREATE, Action.MODIFY, Action.DELETE
+SLEEPING = ("SUSPEND_FAILED", "RESUME_FAILED")
 
 
 def test_a_tag_is_short_and_without_comma() -> None:
@@ -296,3 +298,62 @@ def test_heats_document_becomes_a_stack() -> None:
 
     assert Stack.from_heat(document) == Stack("u", "port_p1", "CREATE_COMPLETE", "ok", ("a",), [])
     assert Stack.from_heat({"id": "u", "stack_name": "x", "tags": None}) == Stack("u", "x", "")
+
+
+# Failed states -----------------------------------------------------------------------------------
+
+UPDATED, REPLACED, LEFT = Update, Delete, Leave
+FAILED_STATES: dict[str, tuple[type[Request], type[Request], type[Request]]] = {
+    "CREATE_FAILED": (UPDATED, REPLACED, LEFT),
+    "UPDATE_FAILED": (UPDATED, REPLACED, LEFT),
+    "ADOPT_FAILED": (UPDATED, REPLACED, LEFT),
+    "RESTORE_FAILED": (UPDATED, REPLACED, LEFT),
+    "ROLLBACK_FAILED": (UPDATED, REPLACED, LEFT),
+    "DELETE_FAILED": (REPLACED, REPLACED, LEFT),
+    "CHECK_FAILED": (LEFT, REPLACED, LEFT),
+    "SNAPSHOT_FAILED": (UPDATED, UPDATED, LEFT),
+    "SUSPEND_FAILED": (LEFT, LEFT, LEFT),
+    "RESUME_FAILED": (LEFT, LEFT, LEFT),
+}
+"""What is asked of a stack in a failed state with repair, replace and hold."""
+CELLS = [
+    pytest.param(status, policy, expected, id=f"{status}, {policy}")
+    for status, row in FAILED_STATES.items()
+    for policy, expected in zip(OnFailure, row, strict=True)
+]
+
+
+def asked_of(status: str, **grounds: Any) -> Request:
+    return next_request(MODIFY, MINE.id, heat_stack(MINE, status, tagged=OTHER), Grounds(**grounds))
+
+
+@pytest.mark.parametrize(("status", "policy", "expected"), CELLS)
+def test_the_template_says_what_becomes_of_a_stack_in_a_failed_state(
+    status: str, policy: OnFailure, expected: type[Request]
+) -> None:
+    assert isinstance(asked_of(status, on_failure=policy), expected)
+
+
+@pytest.mark.parametrize("status", [s for s in FAILED_STATES if s not in SLEEPING])
+def test_an_operators_retry_repairs_a_stack_that_is_held(status: str) -> None:
+    hold = {"on_failure": OnFailure.HOLD}
+    assert asked_of(status, asked=True, **hold) == asked_of(status, on_failure=OnFailure.REPAIR)
+    assert not isinstance(asked_of(status, force=True, **hold), Leave)
+
+
+def test_a_stack_that_others_stand_on_is_not_replaced() -> None:
+    used: dict[str, Any] = {"on_failure": OnFailure.REPLACE, "used_by": "port:p1"}
+
+    left = asked_of("UPDATE_FAILED", **used)
+    assert isinstance(left, Leave)
+    assert "cannot be replaced (heat_on_failure: replace) while port:p1 stands on it" in left.why
+    assert isinstance(asked_of("UPDATE_FAILED", force=True, **used), Update)
+    assert isinstance(asked_of("DELETE_FAILED", **used), Leave)
+    assert isinstance(asked_of("UPDATE_COMPLETE", **used), Update)
+
+
+def test_a_deletion_asks_for_no_policy() -> None:
+    for policy in OnFailure:
+        stack = heat_stack(MINE, "CREATE_FAILED", tagged=OTHER)
+        grounds = Grounds(on_failure=policy, used_by="port:p1")
+        assert next_request(DELETE, MINE.id, stack, grounds) == Delete(stack)

@@ -82,3 +82,15 @@ def test_a_value_that_is_not_json_is_a_bad_template(value: bytes) -> None:
 
     assert isinstance(found, BadTemplate)
     assert found.reason.startswith("template port: not JSON: ")
+
+
+def test_a_revision_names_the_content_in_whatever_order_it_is_written() -> None:
+    mappings = {"z": "C1", "a": "Pname"}
+    one = parse_template("port", {"template_file": "x", "parameter_mappings": mappings})
+    turned = dict(reversed(mappings.items()))
+    same = parse_template("port", {"parameter_mappings": turned, "template_file": "x"})
+    other_text = parse_template("port", {"template_file": "y", "parameter_mappings": mappings})
+    other_mappings = parse_template("port", {"template_file": "x", "parameter_mappings": {}})
+
+    assert one.revision == same.revision
+    assert len({one.revision, other_text.revision, other_mappings.revision}) == 3

@@ -25,6 +25,23 @@ def change(kind: ChangeKind, *, created: int = 3, value: bytes | None = b"{}") -
             "Heat has taken the request, stack ?, overdue",
         ),
         (ChangeKind.RUN, {"step": "sleeping"}, "step sleeping"),
+        (
+            ChangeKind.RUN,
+            {
+                "step": "retry",
+                "cause": "failed",
+                "retry": 2,
+                "retries": 3,
+                "delay": 24.7,
+                "reason": "no",
+            },
+            "retry 2 of 3 in 24.7 s: no",
+        ),
+        (
+            ChangeKind.FAILED,
+            {"version": 4, "error": "no", "job": "j", "tries": 2},
+            "version 4 is tried again, try 2 failed: no",
+        ),
         (ChangeKind.RETRY, {"force": True}, "a person asks for another try, with force"),
         (ChangeKind.RETRY, {"gone": "t1"}, "a person says that project t1 is gone"),
         (ChangeKind.RETRY, {"why": "repaired"}, "a person asks for another try (repaired)"),

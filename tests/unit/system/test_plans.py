@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -14,12 +15,14 @@ from orchestrator.cli.planning.edits import NONE, Edits
 from orchestrator.cli.planning.making import MadePlan, PlanGround, make
 from orchestrator.core import records
 from orchestrator.core.forecast.plans import Change, What
+from orchestrator.core.policies import Follow
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.removals import BrakeLimits
 from orchestrator.errors import InvalidInput
 
 from tests import factories
 from tests.doubles import PlainRenderer
+from tests.properties import TIMES
 
 from .bench import TENANTS, Bench
 
@@ -41,10 +44,9 @@ METHODS: Mapping[What, tuple[str, ...]] = {
 class Planned(Bench):
     """A bench whose configs are written by plans."""
 
-    def plan(self, edits: Edits = NONE) -> MadePlan:
-        ground = PlanGround(
-            self.store, self.keys, factories.templates(), BrakeLimits(), PlainRenderer().render
-        )
+    def plan(self, edits: Edits = NONE, follow: Follow = Follow.AUTO) -> MadePlan:
+        templates, render = factories.templates(), PlainRenderer().render
+        ground = PlanGround(self.store, self.keys, templates, BrakeLimits(), render, follow)
         before = self.store.revision
         made = make(ground, edits)
         assert self.store.revision == before, "planning writes nothing"
@@ -101,7 +103,7 @@ def test_where_all_is_built_there_is_nothing_to_do(bench: Planned) -> None:
     assert made.plan.changes == () and made.plan.idle and not made.writes
 
 
-def test_a_change_tells_body_version_parameters_and_who_is_outdated_if_an_output_changes(
+def test_a_change_tells_body_version_parameters_and_who_is_updated_if_outputs_change(
     bench: Planned,
 ) -> None:
     told = change(bench.plan(Edits({N1: body(N1, name="new")})), N1).to_json()
@@ -118,11 +120,42 @@ def test_a_change_tells_body_version_parameters_and_who_is_outdated_if_an_output
         "then": [
             {"type": "port", "id": "p1", "if": "output"},
             {"type": "port", "id": "p2", "if": "output"},
+            {"type": "server", "id": "s1", "if": "output"},
         ],
         "wave": 1,
         "unknown": [],
         "heat": None,
     }
+
+
+@pytest.mark.parametrize("said", ["report", "never"])
+def test_who_does_not_follow_outputs_is_not_told_to_be_updated(bench: Planned, said: str) -> None:
+    push(bench, name="Pname", network="Mnetwork:network_id:id", heat_rebuild=f"C{said}")
+    bench.restart()
+
+    assert change(bench.plan(Edits({N1: body(N1, name="new")})), N1).then == ()
+
+
+def test_a_stack_that_is_outdated_is_rebuilt_because_of_the_output(bench: Planned) -> None:
+    """The outputs of a network have changed, and no leader has seen it yet."""
+    outputs = [{"output_key": "id", "output_value": "another"}]
+    stack = records.StackRecord.of(N1, TENANTS[0], "UPDATE_COMPLETE", outputs)
+    bench.store.put(bench.keys.below(bench.keys.stacks, N1), stack.to_json())
+    made = bench.plan()
+
+    assert [(one.ref, one.what, one.because) for one in made.plan.changes] == [
+        (P1, What.REBUILD, "output id of network:n1"),
+        (P2, What.REBUILD, "output id of network:n1"),
+    ]
+    assert [then.to_json() for then in change(made, P1).then] == [
+        {"type": "server", "id": "s1", "if": "output"}
+    ]
+
+
+def push(bench: Planned, **mappings: Json) -> None:
+    """Push another template of ports."""
+    template = {"id": "port", "template_file": factories.HOT, "parameter_mappings": mappings}
+    bench.store.put(f"{bench.keys.template('port')}", json.dumps({"body": template}))
 
 
 def test_what_is_new_is_planned_in_waves_and_its_outputs_are_known_after_it(
@@ -172,6 +205,35 @@ def test_a_version_that_cannot_become_a_job_is_refused_in_the_plan(bench: Planne
     assert change(made, N1).what is What.REFUSED
     assert "tenant_id should be the id" in change(made, N1).because
     assert bench.carry_out(made) == []
+
+
+def fail(bench: Planned, ref: Ref, policy: str) -> None:
+    """The last job on a network left its stack in a failed state, and its template has a policy."""
+    mappings = {"name": "Pname", "heat_on_failure": f"C{policy}"}
+    template = {"id": "network", "template_file": factories.HOT, "parameter_mappings": mappings}
+    bench.store.put(bench.keys.template("network"), json.dumps({"body": template}))
+    record = records.StackRecord.of(ref, factories.TENANT, "UPDATE_FAILED", reason="no host")
+    bench.store.put(bench.keys.below(bench.keys.stacks, ref), record.to_json())
+
+
+@pytest.mark.parametrize(
+    ("ref", "policy", "follow", "what", "unknown"),
+    [
+        pytest.param(N2, "repair", Follow.REPORT, What.UPDATE, False, id="repaired"),
+        pytest.param(N2, "replace", Follow.REPORT, What.REPLACE, False, id="replaced"),
+        pytest.param(N1, "replace", Follow.REPORT, What.UPDATE, True, id="not under its ports"),
+        pytest.param(N1, "replace", Follow.AUTO, What.REPLACE, False, id="its ports follow it"),
+        pytest.param(N2, "hold", Follow.AUTO, What.UPDATE, True, id="held"),
+    ],
+)
+def test_what_becomes_of_a_failed_stack_is_told(
+    bench: Planned, ref: Ref, policy: str, follow: Follow, what: What, unknown: bool
+) -> None:
+    fail(bench, ref, policy)
+    told = change(bench.plan(Edits({ref: body(ref, name="new")}), follow), ref)
+
+    assert told.what is what
+    assert any("left the stack in UPDATE_FAILED" in one for one in told.unknown) == unknown
 
 
 def test_another_tenant_is_a_move_of_two_requests(bench: Planned) -> None:
@@ -391,7 +453,7 @@ class Editor:
         return properties
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5 * TIMES))
 def test_heat_gets_the_requests_of_the_plan_and_no_others(seed: int) -> None:
     bench, editor = Planned(), Editor(seed)
     done = 0

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from orchestrator.core.backoff import Backoff
+from orchestrator.core.documents import digest_of
 from orchestrator.core.jobs import Action, Job, job_action, job_ref
 from orchestrator.core.records import Run, Step
 from orchestrator.core.refs import Ref
-from orchestrator.core.resources import digest_of
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import (
     DeletionFailed,
@@ -24,7 +24,7 @@ from orchestrator.errors import (
     TemporaryError,
 )
 
-from tests.factories import HOT, TENANT, network, port, server
+from tests.factories import HOT, TENANT, network, port, server, templates
 
 from .driver import System, WorkerDied, complete
 
@@ -111,6 +111,12 @@ def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> 
             },
             "version": 1,
             "error": "",
+        },
+        "/esi-worker/orchestrator/built/v2.0/networks/n1": {
+            "job": job,
+            "template": "network",
+            "revision": templates()["network"].revision,
+            "parameters": digest_of([{"name": "n1"}, {}, 3]),
         },
         "/esi-worker/orchestrator/handled/v2.0/networks/n1": {
             "version": 1,

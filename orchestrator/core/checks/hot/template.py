@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ... import policies
 from ...documents import elements, members, one_or_more
 from ...refs import Json
 from ...source import JsonPath
@@ -114,6 +115,8 @@ def _check_known(
     if sent is not None:
         yield from params.check_sent(declared, sent)
     for name in declared:
+        if name in policies.RESERVED:
+            yield Finding(("parameters", name), policies.declares([name]))
         if name in resources:
             yield Finding(
                 ("parameters", name),

@@ -14,10 +14,11 @@ from ...mapping.nodes import (
     Output,
     reads_outputs,
 )
+from ...policies import PREFIX, RESERVED, fault
 from ...refs import Json
 from ...schemas import ResourceType
 from ...templates import Template
-from ..findings import Finding, Findings, did_you_mean, hint
+from ..findings import Finding, Findings, did_you_mean, hint, near
 from .faults import faults_of
 from .views import Around, View
 
@@ -27,8 +28,6 @@ FORCED = "jinja_force_dependency"
 _DEPENDENCY = "dependency"
 """What every such name contains: production systems have ``jinja_dummy_dependency``, too."""
 
-_HEAT = "heat_"
-_RESERVED = ("heat_timeout",)
 _PLAIN = (str, int, bool, type(None))
 
 
@@ -42,14 +41,34 @@ def check_mappings(
     if kind is not None:
         view = View.of_type(kind)
     for name, node in template.mappings:
-        if name.startswith(_HEAT) and name not in _RESERVED:
-            yield Finding(
-                (name,),
-                f"names that begin with {_HEAT} are reserved;"
-                f" {did_you_mean(name, _RESERVED)}",
-            )
+        if name.startswith(PREFIX):
+            yield from _check_reserved(name, node)
         for text in faults_of(node, view, around):
             yield Finding((name,), text)
+
+
+def _check_reserved(name: str, node: Node) -> Findings:
+    """A mapping that is for the orchestrator itself: its name, and its values as far as they are
+    written in it."""
+    if name not in RESERVED:
+        # Their common beginning would make each like the other.
+        ends = {known.removeprefix(PREFIX): known for known in RESERVED}
+        meant = [ends[end] for end in near(name.removeprefix(PREFIX), ends)]
+        yield Finding(
+            (name,),
+            f"names that begin with {PREFIX} are reserved;"
+            f" {did_you_mean(name, meant[:1] or RESERVED)}",
+        )
+        return
+    if reads_outputs(node):
+        yield Finding(
+            (name,),
+            "it must not need another stack's output: it is read when there may be"
+            " none",
+        )
+    for value in sorted(choices(node) or (), key=str):
+        if text := fault(name, value):
+            yield Finding((name,), f"{text}, not {value!r}")
 
 
 def check_choice(kind: ResourceType, around: Around) -> Findings:

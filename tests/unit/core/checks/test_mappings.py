@@ -174,8 +174,23 @@ def test_what_leads_nowhere_is_told(mapping: Any, fault: str) -> None:
 
 def test_only_known_names_begin_with_heat() -> None:
     assert faults("C5", "heat_timeout") == []
-    assert faults("C5", "heat_retries") == [
-        "names that begin with heat_ are reserved; did you mean heat_timeout?"
+    assert faults("C5", "heat_retry") == [
+        "names that begin with heat_ are reserved; did you mean heat_retries?"
+    ]
+
+
+def test_a_reserved_mapping_has_one_of_its_values_and_reads_no_output() -> None:
+    either = {
+        "if_mapping": {"equal": ["Pname", "Cx"]},
+        "then_mapping": "Creplace",
+        "else_mapping": "Crecreate",
+    }
+    assert faults(either, "heat_on_failure") == [
+        "heat_on_failure should be one of repair, replace, hold, not 'recreate'"
+    ]
+    assert faults({"constant": 3}, "heat_retries") == []
+    assert faults("Mnetwork:network_id:mtu", "heat_retries") == [
+        "it must not need another stack's output: it is read when there may be none"
     ]
 
 

@@ -185,12 +185,13 @@ def test_without_libyaml_the_same_is_read(monkeypatch: pytest.MonkeyPatch) -> No
         nodes._composer.cache_clear()
 
 
-EXPONENT = re.compile(r"-?(0|[1-9][0-9]*)[eE][-+]?[0-9]+")
+LIKE_NUMBERS = re.compile(r"-?(0|[1-9][0-9]*)[eE][-+]?[0-9]+|NaN|[-+]?Infinity")
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x85"), max_size=8
-).filter(lambda text: not EXPONENT.fullmatch(text))
+).filter(lambda text: not LIKE_NUMBERS.fullmatch(text))
 """U+0085 is left out: PyYAML writes it so that YAML folds it to a space.
-So are texts like ``1e5``: PyYAML leaves them without quotes, and in JSON they are numbers."""
+So are texts like ``1e5`` and ``NaN``: PyYAML leaves them without quotes, and they are numbers in
+JSON, or are refused because they look like ones."""
 
 
 @given(

@@ -19,7 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from ..core.refs import Json
+from orchestrator.core.refs import Json
+
 from .odd_answers import OddAnswer
 
 _DENIED = "The request you have made requires authentication."
@@ -72,9 +73,7 @@ class ScriptedKeystone:
     def __enter__(self) -> ScriptedKeystone:
         self._server = _KeystoneServer(("127.0.0.1", self.port), _handler(self))
         self.port = self._server.server_address[1]
-        threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        ).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(
@@ -160,8 +159,7 @@ class ScriptedKeystone:
         if not self.sees_projects:
             return _error(
                 403,
-                "You are not authorized to perform the requested action:"
-                " identity:get_project.",
+                "You are not authorized to perform the requested action: identity:get_project.",
             )
         if project not in self.projects:
             return _error(404, f"Could not find project: {project}.")
@@ -179,11 +177,7 @@ class ScriptedKeystone:
     def _make_token(self, auth: Json) -> tuple[int, Json, dict[str, str]]:
         identity, scope = auth["identity"], auth.get("scope")
         method = identity["methods"][0]
-        project = (
-            scope.get("project", {}).get("id", "")
-            if isinstance(scope, dict)
-            else ""
-        )
+        project = scope.get("project", {}).get("id", "") if isinstance(scope, dict) else ""
         if method == "token":
             base = self._issued(identity["token"]["id"])
             if base is None:
@@ -207,9 +201,7 @@ class ScriptedKeystone:
         self.failures = 0
         ends = time.time() + self.life
         if credential:
-            return self._issue(
-                "ac", self.application_credential, ends, delegated=True
-            )
+            return self._issue("ac", self.application_credential, ends, delegated=True)
         return self._issue("orchestrator", project, ends)
 
     def _issue(
@@ -224,9 +216,7 @@ class ScriptedKeystone:
         if project and not usable and not delegated:
             return _error(401, _DENIED)
         token = uuid.uuid4().hex
-        issued = self.tokens[token] = IssuedToken(
-            user, project, expires, delegated
-        )
+        issued = self.tokens[token] = IssuedToken(user, project, expires, delegated)
         return (
             201,
             {"token": self._document(issued)},
@@ -235,11 +225,7 @@ class ScriptedKeystone:
 
     def _issued(self, token: str | None) -> IssuedToken | None:
         issued = self.tokens.get(token or "")
-        return (
-            issued
-            if issued is not None and time.time() < issued.expires
-            else None
-        )
+        return issued if issued is not None and time.time() < issued.expires else None
 
     def _document(self, issued: IssuedToken) -> dict[str, Json]:
         now = time.time()
@@ -256,9 +242,7 @@ class ScriptedKeystone:
             {"interface": name, "region_id": self.region, "url": address}
             for name in ("public", "internal")
         ]
-        catalog = (
-            [{"type": "orchestration", "endpoints": ends}] if self.heat else []
-        )
+        catalog = [{"type": "orchestration", "endpoints": ends}] if self.heat else []
         return {
             **document,
             "project": {"id": issued.project},

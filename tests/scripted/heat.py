@@ -3,7 +3,7 @@
 It answers as much of Heat's API as the orchestrator uses, never looks inside a template, and lets a
 test decide how long operations take, how they end, and when the API itself misbehaves: with Heat's
 own errors (``refuse``), or with what is no answer of Heat's at all (``odd``, :mod:`.odd_answers`).
-For what must be true of Heat itself, tests use the real engine (:mod:`.heat_server`).
+For what must be true of Heat itself, tests use the real engine (:mod:`orchestrator.sandbox.heat_server`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 
-from ..core.refs import Json
+from orchestrator.core.refs import Json
+
+from .http import Answer, Query, ScriptedHandler, ScriptedServer
+from .keystone import ScriptedKeystone
 from .odd_answers import OddAnswer
-from .scripted_http import Answer, Query, ScriptedHandler, ScriptedServer
-from .scripted_keystone import ScriptedKeystone
-from .scripted_stacks import Script, ScriptedStack, TakenRequest
+from .stacks import Script, ScriptedStack, TakenRequest
 
 Refusal = tuple[int, str, str]
 """Status, type of the error, message."""
@@ -95,15 +96,9 @@ class ScriptedHeat:
     def live(self) -> dict[str, ScriptedStack]:
         """The stacks that are there, by name."""
         with self._lock:
-            return {
-                name: stack
-                for (_, name), stack in self.stacks.items()
-                if not stack.gone
-            }
+            return {name: stack for (_, name), stack in self.stacks.items() if not stack.gone}
 
-    def somebody_else(
-        self, method: str, tenant: str, name: str, parameters: Json = None
-    ) -> bool:
+    def somebody_else(self, method: str, tenant: str, name: str, parameters: Json = None) -> bool:
         """Somebody else than the orchestrator has a stack updated (which takes the tags away, and
         takes over from an update that is in progress), deleted, suspended, resumed or checked.
 
@@ -111,16 +106,10 @@ class ScriptedHeat:
         """
         with self._lock:
             stack = self.stacks.get((tenant, name))
-            if (
-                stack is None
-                or stack.gone
-                or (stack.action == "DELETE" and method != "delete")
-            ):
+            if stack is None or stack.gone or (stack.action == "DELETE" and method != "delete"):
                 return False
             if stack.in_progress and method in _ACTIONS:
-                return (
-                    False  # Heat begins these only on a stack that is at rest.
-                )
+                return False  # Heat begins these only on a stack that is at rest.
             self._foreign = True
             try:
                 self._begin_foreign(method, stack, parameters)
@@ -128,9 +117,7 @@ class ScriptedHeat:
                 self._foreign = False
             return True
 
-    def _begin_foreign(
-        self, method: str, stack: ScriptedStack, parameters: Json
-    ) -> None:
+    def _begin_foreign(self, method: str, stack: ScriptedStack, parameters: Json) -> None:
         if method == "delete":
             self._delete(stack)
         elif method == "update":
@@ -148,21 +135,15 @@ class ScriptedHeat:
             return None
         valid = self.keystone.is_valid(token, match[1])
         if valid is None:
-            return _error(
-                403, "HTTPForbidden", "Access was denied to this resource."
-            )
+            return _error(403, "HTTPForbidden", "Access was denied to this resource.")
         message = "The request you have made requires authentication."
-        refusal = {
-            "error": {"code": 401, "title": "Unauthorized", "message": message}
-        }
+        refusal = {"error": {"code": 401, "title": "Unauthorized", "message": message}}
         if valid:
             return None
         asks_for_one = f'Keystone uri="{self.keystone.url}"'
         return 401, refusal, {"WWW-Authenticate": asks_for_one}
 
-    def odd_answer(
-        self, method: str, path: str, query: Query, body: Json
-    ) -> OddAnswer | None:
+    def odd_answer(self, method: str, path: str, query: Query, body: Json) -> OddAnswer | None:
         """What is sent in the place of Heat's answer, None: Heat answers."""
         match = _ROUTE.fullmatch(path)
         if not match:
@@ -173,9 +154,7 @@ class ScriptedHeat:
             named = body.get("stack_name") or named
         return self.odd(method, tenant, name or named)
 
-    def answer(
-        self, method: str, path: str, query: Query, body: Json
-    ) -> Answer:
+    def answer(self, method: str, path: str, query: Query, body: Json) -> Answer:
         """What Heat answers to a request."""
         match = _ROUTE.fullmatch(path)
         if not match:
@@ -190,9 +169,7 @@ class ScriptedHeat:
                 stack = self._find(tenant, name, stack_id)
                 if stack is None or (stack.gone and method != "GET"):
                     return _not_found(name)
-                return self._on_stack(
-                    method, stack, bool(stack_id), query, body
-                )
+                return self._on_stack(method, stack, bool(stack_id), query, body)
             if method == "POST":
                 return self._create(tenant, body)
             return self._list(tenant, query)
@@ -203,12 +180,8 @@ class ScriptedHeat:
             kind = "list"
         self.calls[f"{method} {kind}"] += 1
 
-    def _find(
-        self, tenant: str, name: str, stack_id: str | None
-    ) -> ScriptedStack | None:
-        stack = self._by_id.get(stack_id or name) or self.stacks.get(
-            (tenant, name)
-        )
+    def _find(self, tenant: str, name: str, stack_id: str | None) -> ScriptedStack | None:
+        stack = self._by_id.get(stack_id or name) or self.stacks.get((tenant, name))
         if stack is None or stack.tenant != tenant:
             return None
         if stack.keeps_name or stack_id:
@@ -265,9 +238,7 @@ class ScriptedHeat:
         name = body["stack_name"]
         old = self.stacks.get((tenant, name))
         if old is not None and old.keeps_name:
-            return _error(
-                409, "StackExists", f"The Stack ({name}) already exists."
-            )
+            return _error(409, "StackExists", f"The Stack ({name}) already exists.")
         stack = ScriptedStack(tenant, name, window=self.window)
         self.stacks[tenant, name] = self._by_id[stack.id] = stack
         self._begin("create", stack, body)
@@ -278,8 +249,7 @@ class ScriptedHeat:
             return _error(
                 409,
                 "ActionInProgress",
-                f"Stack {stack.name} already has an action ({stack.action}) in"
-                " progress.",
+                f"Stack {stack.name} already has an action ({stack.action}) in progress.",
             )
         if stack.action == "DELETE":
             return _error(
@@ -353,9 +323,7 @@ _NO_ROUTE = {
 
 
 def _not_found(name: str) -> Answer:
-    return _error(
-        404, "EntityNotFound", f"The Stack ({name}) could not be found."
-    )
+    return _error(404, "EntityNotFound", f"The Stack ({name}) could not be found.")
 
 
 def _error(status: int, kind: str, message: str) -> Answer:

@@ -15,10 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-PAGE = (
-    b"<html><head><title>Sorry</title></head><body><h1>Something is"
-    b" wrong</h1></body></html>"
-)
+PAGE = b"<html><head><title>Sorry</title></head><body><h1>Something is wrong</h1></body></html>"
 _PHRASES = {
     200: "OK",
     300: "Multiple Choices",
@@ -77,15 +74,11 @@ def answer(
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if length is not None:
         lines.append(f"Content-Length: {length}")
-    return OddAnswer(
-        "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
-    )
+    return OddAnswer("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
 
 
 def document(status: int, value: Any, **headers: str) -> OddAnswer:
-    return answer(
-        status, json.dumps(value).encode(), "application/json", headers
-    )
+    return answer(status, json.dumps(value).encode(), "application/json", headers)
 
 
 def fault(
@@ -170,9 +163,7 @@ def _other_documents() -> Answers:
         "a stack that is null": document(200, {"stack": None, "stacks": None}),
         "a stack without fields": document(200, {"stack": {}, "stacks": [{}]}),
         "a created stack without fields": document(201, {"stack": {}}),
-        "a created stack without an id": document(
-            201, {"stack": {"id": None, "links": []}}
-        ),
+        "a created stack without an id": document(201, {"stack": {"id": None, "links": []}}),
     }
 
 
@@ -189,30 +180,18 @@ def _broken_stacks(name: str, stack_id: str) -> Answers:
         "a stack whose id is a number": document(200, broken(id=5)),
         "a stack without a name": document(200, broken(stack_name=None)),
         "a stack with a null status": document(200, broken(stack_status=None)),
-        "a stack with an unknown status": document(
-            200, broken(stack_status="fine")
-        ),
-        "a stack whose reason is a list": document(
-            200, broken(stack_status_reason=["x"])
-        ),
-        "a stack whose tags are a text": document(
-            200, broken(tags="orchestrator-1-x")
-        ),
-        "a stack whose outputs are an object": document(
-            200, broken(outputs={}, tags=5)
-        ),
+        "a stack with an unknown status": document(200, broken(stack_status="fine")),
+        "a stack whose reason is a list": document(200, broken(stack_status_reason=["x"])),
+        "a stack whose tags are a text": document(200, broken(tags="orchestrator-1-x")),
+        "a stack whose outputs are an object": document(200, broken(outputs={}, tags=5)),
     }
 
 
 def _other_stacks() -> Answers:
     """Another stack than was asked for, or none."""
     return {
-        "another stack": document(
-            200, {"stack": stack("somebody_elses", OTHER)}
-        ),
-        "another created stack": document(
-            201, {"stack": stack("somebody_elses", OTHER)}
-        ),
+        "another stack": document(200, {"stack": stack("somebody_elses", OTHER)}),
+        "another created stack": document(201, {"stack": stack("somebody_elses", OTHER)}),
         "a list of texts": document(200, {"stacks": ["one"], "stack": ["one"]}),
     }
 
@@ -231,18 +210,14 @@ def _errors() -> Answers:
             },
         ),
         "another API's 404": document(404, {"detail": "Not Found"}),
-        "Keystone's 404": document(
-            404, {"error": {"code": 404, "message": "no", "title": "Not"}}
-        ),
+        "Keystone's 404": document(404, {"error": {"code": 404, "message": "no", "title": "Not"}}),
         "Heat's 404 about another stack": fault(
             404,
             "EntityNotFound",
             "The Stack (somebody_elses) could not be found.",
         ),
         "Heat's 404 about nothing": fault(404, "NotFound", None),
-        "Heat's 404 about a path": fault(
-            404, "HTTPNotFound", "The resource could not be found."
-        ),
+        "Heat's 404 about a path": fault(404, "HTTPNotFound", "The resource could not be found."),
         "Heat's 405": fault(405, "HTTPMethodNotAllowed", "Not here."),
         "Heat's document with another status": fault(
             404, "EntityNotFound", "The Stack (x) could not be found.", code=500
@@ -252,41 +227,27 @@ def _errors() -> Answers:
         ),
         "Heat's 503": fault(503, "ServiceUnavailable", "The server is away."),
         "Heat's 429": fault(429, "OverLimit", "Too many requests."),
-        "Heat without its queue": fault(
-            500, "MessagingTimeout", "Timed out waiting for a reply."
-        ),
+        "Heat without its queue": fault(500, "MessagingTimeout", "Timed out waiting for a reply."),
     }
 
 
 def _redirects() -> Answers:
     """Redirects that lead nowhere."""
     return {
-        "a redirect to elsewhere": answer(
-            301, PAGE, headers={"Location": "http://127.0.0.1:9/x"}
-        ),
+        "a redirect to elsewhere": answer(301, PAGE, headers={"Location": "http://127.0.0.1:9/x"}),
         "a redirect without a place": answer(302, PAGE),
-        "a redirect to itself": answer(
-            302, PAGE, headers={"Location": "/v1/t1/stacks"}
-        ),
-        "a redirect with 307": answer(
-            307, PAGE, headers={"Location": "http://127.0.0.1:9/x"}
-        ),
+        "a redirect to itself": answer(302, PAGE, headers={"Location": "/v1/t1/stacks"}),
+        "a redirect with 307": answer(307, PAGE, headers={"Location": "http://127.0.0.1:9/x"}),
     }
 
 
 def _no_documents() -> Answers:
     """Answers that break off, or that are none."""
     return {
-        "a body that breaks off": answer(
-            200, b'{"stacks": [', "application/json", length=500
-        ),
-        "a body that breaks off unseen": answer(
-            200, b'{"stack', "application/json", length=None
-        ),
+        "a body that breaks off": answer(200, b'{"stacks": [', "application/json", length=500),
+        "a body that breaks off unseen": answer(200, b'{"stack', "application/json", length=None),
         "broken JSON": answer(200, b"{'stacks': []}", "application/json"),
-        "bytes that are no text": answer(
-            200, b"\xff\xfe\x00\x01" * 50, "application/json"
-        ),
+        "bytes that are no text": answer(200, b"\xff\xfe\x00\x01" * 50, "application/json"),
         "JSON without an end": answer(200, b"[" * 100_000, "application/json"),
         "a compression that is none": answer(
             200,
@@ -308,21 +269,15 @@ def _no_documents() -> Answers:
 
 
 def _pages(statuses: Iterable[int]) -> dict[str, OddAnswer]:
-    return {
-        f"a page with {status}": answer(status, PAGE) for status in statuses
-    }
+    return {f"a page with {status}": answer(status, PAGE) for status in statuses}
 
 
 DRIPPING = OddAnswer(
-    answer(
-        200, b'{"stacks": []' + b" " * 10_000 + b"}", "application/json"
-    ).data,
+    answer(200, b'{"stacks": []' + b" " * 10_000 + b"}", "application/json").data,
     0.1,
     60,
 )
 """A right answer whose every byte comes in time, and that does not end."""
-DRIPPING_HEADERS = OddAnswer(
-    b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000, 0.1, 17
-)
+DRIPPING_HEADERS = OddAnswer(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000, 0.1, 17)
 SILENT = OddAnswer(b"HTTP/1.1 200 OK\r\n", 3600.0, 0)
 """Nothing at all for an hour."""

@@ -6,7 +6,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from ..core.refs import Json
+from orchestrator.core.refs import Json
 
 
 @dataclass(slots=True)
@@ -32,11 +32,7 @@ class ScriptedStack:
 
     @property
     def gone(self) -> bool:
-        return (
-            self.action == "DELETE"
-            and not self.in_progress
-            and self.outcome == "COMPLETE"
-        )
+        return self.action == "DELETE" and not self.in_progress and self.outcome == "COMPLETE"
 
     @property
     def keeps_name(self) -> bool:

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..core.refs import Json
+from orchestrator.core.refs import Json
+
 from .odd_answers import OddAnswer
 
 Answer = tuple[int, Json, dict[str, str]]
@@ -22,14 +23,10 @@ class Answering(Protocol):
     def without_token(self, path: str, token: str | None) -> Answer | None:
         """The answer to a token that is no good."""
 
-    def odd_answer(
-        self, method: str, path: str, query: Query, body: Json
-    ) -> OddAnswer | None:
+    def odd_answer(self, method: str, path: str, query: Query, body: Json) -> OddAnswer | None:
         """What is sent in the place of an answer."""
 
-    def answer(
-        self, method: str, path: str, query: Query, body: Json
-    ) -> Answer:
+    def answer(self, method: str, path: str, query: Query, body: Json) -> Answer:
         """The answer."""
 
 
@@ -67,9 +64,7 @@ class ScriptedHandler(BaseHTTPRequestHandler):
             odd.send(self.connection)
             return
         token = self.headers.get("X-Auth-Token")
-        self._send(
-            heat.without_token(asked[1], token) or heat.answer(*asked, body)
-        )
+        self._send(heat.without_token(asked[1], token) or heat.answer(*asked, body))
 
     def _send(self, answer: Answer) -> None:
         status, document, headers = answer
