@@ -38,6 +38,7 @@ lint: install ## Style: ruff check and ruff format --check; docs/settings.md and
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python docs/settings_table.py --check
+	$(BIN)/python docs/drift_table.py --check
 	$(BIN)/python -m benchmarks.tables --check
 	$(BIN)/python -m orchestrator.metrics.dashboard --check
 

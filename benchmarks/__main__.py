@@ -24,6 +24,7 @@ BENCHMARKS = (
     "planning",
     "night",
     "monitoring",
+    "historian",
     "scaling",
     "neighbours",
     "hostile",

@@ -101,6 +101,12 @@ class EventName(StrEnum):
     CLEANED = "cleaned", "The records of a deleted resource are removed."
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
+    LEFT = "left", "A person left a stack in Heat, and its records are gone."
+    CANCELLED = "cancelled", "A person cancelled a job."
+    ADOPTED = "adopted", "A stack that was there is a resource's from now on."
+    PAUSED = "paused", "Nothing new is sent to Heat for some or all."
+    RESUMED = "resumed", "A pause is over."
+    VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."
     OUTPUT_FOLLOWED = (
         "output_followed",
         "A stack is updated because an output changed that it was built from.",
@@ -147,7 +153,11 @@ class EventName(StrEnum):
     # Jobs, as a worker sees them
     STACK_SUBMITTED = "stack_submitted", "Heat has taken a request."
     STACK_LEFT = "stack_left", "A stack of that name is not to be changed."
-    SUBMIT_LATE = "submit_late", "Another worker has the job, or it has ended."
+    CANCEL_REFUSED = "cancel_refused", "Heat does not cancel an operation."
+    SUBMIT_LATE = (
+        "submit_late",
+        "Another worker has the job, it has ended, or it is paused.",
+    )
     REQUEST_LOST = "request_lost", "Heat took a request and dropped it."
     STACK_POLL_FAILED = "stack_poll_failed", "One stack could not be polled."
     OUTPUT_UNRESOLVED = "output_unresolved", "Heat cannot give an output yet."
@@ -162,6 +172,12 @@ class EventName(StrEnum):
     TASK_TIMEOUT = "task_timeout", "A task took too long."
     TASK_DEFECT = "task_defect", "A task failed because of a bug."
     TASKS_BROKEN_OFF = "tasks_broken_off", "A worker ended before its tasks."
+
+    # Drift
+    DRIFT_CORRECTED = "drift_corrected", "A drifted stack is built again."
+    DRIFT_FOUND = "drift_found", "Heat has a stack otherwise than it was built."
+    DRIFT_GONE = "drift_gone", "Heat has a stack as it was built again."
+    SWEEP_FAILED = "sweep_failed", "A tenant's stacks could not be compared."
 
     # OpenStack and monitoring targets
     OPENSTACK_CHECKED = "openstack_checked", "Keystone accepts the credentials."

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from orchestrator.errors import CredentialsRejected, SettingsError
 from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
 
-from . import compat, following, messages, polls, steps
+from . import compat, following, messages, polls, steps, sweeping
 from .alive import Alive, LastClaim
 from .context import WorkerContext, open_context
 from .leaving import Background, Undo, Work
@@ -42,6 +43,7 @@ ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {
     queue.POLL: steps.poll,
     queue.OLD_POLL: steps.poll,
     queue.MONITOR: following.monitor,
+    queue.SWEEP: sweeping.sweep,
 }
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
 
@@ -221,15 +223,22 @@ def _chains(context: Callable[[], WorkerContext], task: Any, runs: Any) -> Work:
 
 def _round(context: Callable[[], WorkerContext], task: Any, about: Any) -> Work:
     carry_out, leaving = ROUNDS[task.name], LEAVING.get(task.name)
+    named = _named(about)
+    work = Work(task.name, named, lambda: carry_out(context(), about))
+    if isinstance(about, list):
+        return work
+    # One poll and one sweep of a tenant at a time in a process.
+    work = replace(work, kind=f"{task.name} {named}")
     if leaving is None:
-        return Work(task.name, about, lambda: carry_out(context(), about))
-    return Work(
-        task.name,
-        about,
-        lambda: carry_out(context(), about),
-        lambda: leaving(context(), about),
-        f"{task.name} {about}",
-    )
+        return work
+    return replace(work, leaving=lambda: leaving(context(), about))
+
+
+def _named(argument: Any) -> Any:
+    """What a message is about, for the log: of a sweep, its tenant."""
+    if isinstance(argument, dict):
+        return argument.get("tenant")
+    return argument
 
 
 def _chain(task: Any) -> list[steps.TaskFunction]:
@@ -270,6 +279,6 @@ def _register(
                 extra={
                     "event": "task_timeout",
                     "task": name,
-                    "about": argument,
+                    "about": _named(argument),
                 },
             )

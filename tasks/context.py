@@ -42,6 +42,7 @@ from orchestrator.tracing.opening import open_tracer
 
 from .claims import Claims
 from .measuring import WorkerMetrics
+from .pausing import KnownPauses
 from .retries import POLICIES, Policies
 from .slow import Slow
 from .tracing import WorkerTraces
@@ -138,12 +139,17 @@ class WorkerContext:
     What they ask of Heat ends before: one that takes longer hangs, and its job is tried again."""
     timeout_margin: float = 300.0
     state_as_string: bool = False
+    drift_depth: int = 1
+    """How deep sweeps compare: a :class:`~orchestrator.core.records.Depth`."""
+    drift_budget: int = 20
+    """Stacks that one sweep compares deeper than Heat's list."""
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
     clock: Clock = CLOCK
     chance: Chance = CHANCE
     slow: Slow = field(default_factory=Slow)
+    pauses: KnownPauses = field(default_factory=KnownPauses)
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     traces: WorkerTraces | None = None
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
@@ -260,6 +266,8 @@ def open_context(
         time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
+        drift_depth=settings.drift_depth,
+        drift_budget=settings.drift_budget,
         metrics=metrics,
         traces=traces,
     )

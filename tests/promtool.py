@@ -22,7 +22,7 @@ def promtool(*arguments: str | Path, given: str = "") -> str:
     here = Path(sys.executable).parent
     program = shutil.which("promtool", path=f"{here}:{os.environ.get('PATH', '')}")
     if program is None:
-        if "CI" in os.environ:
+        if "CI" in os.environ and os.environ.get("PROMTOOL") != "none":
             pytest.fail("promtool is not there; .ci/promtool gets it")
         pytest.skip("promtool is not there; .ci/promtool gets it, or: apt install prometheus")
     done = subprocess.run([program, *arguments], input=given, capture_output=True, text=True)

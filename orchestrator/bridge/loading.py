@@ -162,8 +162,10 @@ def find_run(
     return run, found.revision
 
 
-def read_poll(key: str, value: bytes) -> Poll | None:
+def read_poll(key: str, value: bytes | None) -> Poll | None:
     """What a worker tells of a tenant's polls; None when it cannot be read."""
+    if value is None:
+        return None
     try:
         return Poll.from_json(value)
     except records.UNREADABLE as error:

@@ -7,39 +7,31 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from .. import faults
 from ..clock import CLOCK, Clock
 from ..core import effects
-from ..core.backoff import Backoff
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.planning import Over, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
+from ..core.transactions import Transaction, merged
 from ..core.world import Stack, World
 from ..events import EventName, count
 from ..metrics.shapes import FailureCause
 from .leader import Leadership
 from .metrics import Metrics, failure_cause
+from .timing import DELETION_BACKOFF
+from .timing import Later as Later
 from .told import references_of, tell_not_run, version_of
 
 log = logging.getLogger(__name__)
 
+_NOTHING_MORE = Transaction()
 UNSETTLED = 0.2
 """Seconds after which what could not be written is decided again, if the event has not come by
 then."""
-DELETION_BACKOFF = Backoff(initial=10.0, maximum=600.0)
-"""Until a failed deletion of something whose config is gone is tried again."""
-
-
-class Later(Protocol):
-    """Decide a resource again after some seconds; with *again* even if its version was handled."""
-
-    def __call__(
-        self, seconds: float, ref: Ref, *, again: bool = False
-    ) -> None: ...
 
 
 class Outcomes:
@@ -96,7 +88,7 @@ class Outcomes:
             world.note_report(ref, version, revision)
         failed = self._failed(version, action, run, ref)
         world.set_failed(ref, failed)
-        self._release(
+        self.release(
             Over(job_id, ref, action, references_of(job, handled)), failed
         )
         self.fail_dependents()
@@ -142,7 +134,9 @@ class Outcomes:
             self.world.note_stack(ref, Stack("DELETE_COMPLETE", tenant))
         elif run.live:
             status = "COMPLETE" if run.complete else "FAILED"
-            self.world.note_stack(ref, Stack(status, tenant, run.monitored))
+            adopted = self.world.adopted_name(ref)
+            stack = Stack(status, tenant, run.monitored, adopted)
+            self.world.note_stack(ref, stack)
 
     def _note_unsent(
         self, job_id: JobId, ref: Ref, run: Run, handled: Handled
@@ -212,7 +206,7 @@ class Outcomes:
             and job.id in handled.outlived
         )
 
-    def _release(self, over: Over, failed: Failed | None) -> None:
+    def release(self, over: Over, failed: Failed | None) -> None:
         """What waited for a job that is over is ready, or is to fail (:meth:`fail_dependents` does
         it)."""
         graph = self.world.graph
@@ -336,16 +330,23 @@ class Outcomes:
             job, failed, cause = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            if not self._fail(job, failed, cause):
+            if not self.fail(job, failed, cause):
                 # The config has changed meanwhile: its event is on the way.
                 postponed.append((job, failed, cause))
                 self._later(UNSETTLED, job.ref)
         self._to_fail.extend(postponed)
 
-    def _fail(self, job: Job, failed: Failed, cause: JobId) -> bool:
+    def fail(
+        self,
+        job: Job,
+        failed: Failed,
+        cause: JobId,
+        also: Transaction = _NOTHING_MORE,
+    ) -> bool:
         """End a job that will never run.
 
         :param cause: the job because of which it ends; its own id: it is given up.
+        :param also: what is written with it.
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
@@ -361,7 +362,7 @@ class Outcomes:
             told=told,
             handled=handled,
         )
-        revision = self._leadership.commit(transaction)
+        revision = self._leadership.commit(merged([transaction, also]))
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
@@ -374,7 +375,7 @@ class Outcomes:
             self.world.set_handled(job.ref, handled)
         self.dropped(job)
         over = Over(job.id, job.ref, job.action, job.references())
-        self._release(over, failed)
+        self.release(over, failed)
         self.world.touch(job.ref)
         return True
 

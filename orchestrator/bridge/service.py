@@ -177,6 +177,7 @@ def timing(settings: Settings) -> Timing:
     return Timing(
         poll_interval=settings.heat_poll_interval,
         monitoring_interval=settings.monitoring_interval,
+        drift_interval=settings.drift_interval,
         patience=settings.deletion_patience,
         tenant_requests=settings.tenant_requests,
         total_requests=settings.total_requests,

@@ -20,7 +20,9 @@ from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .auditing import DROPPED_EVERY, Auditing
 from .change_times import ChangeTimes
+from .comparing import Comparing
 from .dispatching import SUPERVISION, Dispatcher
 from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
@@ -29,6 +31,7 @@ from .leader import Leadership
 from .metrics import Metrics
 from .outcomes import Outcomes
 from .outputs import OutputsRead
+from .pausing import CHECKED_EVERY, Pausing
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
@@ -120,6 +123,16 @@ class Term:
             metrics=self._metrics,
             passed=passed,
         )
+        self._comparing = Comparing(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            dispatcher=self._dispatcher,
+            timers=self._timers,
+            interval=timing.drift_interval,
+            clock=self._clock,
+        )
 
     def _decide(self) -> None:
         """Make those that decide and act."""
@@ -148,6 +161,16 @@ class Term:
             clock=self._clock,
             chance=self._chance,
             times=self._times,
+        )
+        self._pausing = Pausing(
+            self._keys, self._leadership, self._dispatcher, self._clock
+        )
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
         )
 
     def _release(self, job: Job) -> None:
@@ -193,24 +216,22 @@ class Term:
             clock=self._clock,
             times=self._times,
         )
-        self._revisions = TemplateRevisions(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
-        )
         self._requests = Requests(
             self.world,
             self._store,
             self._keys,
             self._leadership,
             finished=self._finished,
+            outcomes=self._outcomes,
+            dispatcher=self._dispatcher,
             timers=self._timers,
+            clock=self._clock,
         )
 
     def _resume(self, runs: list[KeyValue]) -> None:
         """Carry on with the jobs as they stand."""
+        for kv in self._there(self._keys.pauses):
+            self._note(kv)
         under_way = {self._keys.run_job(kv.key) for kv in runs}
         graph = self.world.graph
         for job in list(graph.jobs.values()):
@@ -220,9 +241,10 @@ class Term:
         # one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
-        for folder in (self._keys.retries, self._keys.polls):
-            _, found = self._store.list(folder, revision=self._revision)
-            for kv in found:
+        for kv in self._there(self._keys.retries):
+            self._requests.note(kv.key, kv.value, kv.revision, resumed=True)
+        for folder in (self._keys.polls, *self._comparing.folders):
+            for kv in self._there(folder):
                 self._note(kv)
         count(EventName.TERM_BEGUN)
         fields = {
@@ -232,6 +254,9 @@ class Term:
             "jobs": len(under_way),
         }
         log.info("Term started", extra=fields)
+
+    def _there(self, folder: str) -> list[KeyValue]:
+        return self._store.list(folder, revision=self._revision)[1]
 
     # The loop -------------------------------------------------------------------------------------
 
@@ -262,20 +287,23 @@ class Term:
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
         keys = self._keys
-        folders = [
+        ours = (keys.runs, keys.built, keys.retries, keys.pauses)
+        others = (
             *keys.config_folders,
-            keys.runs,
-            keys.built,
-            keys.retries,
-            keys.schema_reload,
             keys.polls,
-        ]
-        watch = self._store.watch(folders, self._revision + 1)
+            keys.schema_reload,
+            *self._comparing.folders,
+        )
+        watch = self._store.watch([*ours, *others], self._revision + 1)
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(CHECKED_EVERY, self._pausing.end_due)
+        auditing = Auditing(self._store, keys, self._leadership)
+        self._timers.every(DROPPED_EVERY, auditing.drop_oldest)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
+        self._comparing.begin()
         self._revisions.begin()
         return watch
 
@@ -290,6 +318,7 @@ class Term:
             self._times.oldest,
         )
         health.tell("deletions", self._reconciler.brake.note())
+        health.tell("pause", self._pausing.told())
 
     def end(self) -> None:
         """Leave nothing behind that is dealt with."""
@@ -300,7 +329,10 @@ class Term:
         return self._types is not None and self._types.changed
 
     def sizes(self) -> dict[str, int]:
-        """How much there is of what."""
+        """How much there is of what: the kinds of ``orchestrator_world``.
+
+        A new kind is explained in docs/howto/monitoring.md, and may go onto a panel.
+        """
         world, held = self.world, 0
         if world.removals.held:
             held = len(world.removals)
@@ -309,9 +341,10 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
-            "outdated": len(world.lagging),
+            "outdated": world.left_outdated,
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
+            **self._comparing.sizes,
             **self._dispatcher.sizes(),
         }
 
@@ -361,7 +394,12 @@ class Term:
         elif key.startswith(keys.built):
             self._outputs.note(entry)
         elif key.startswith(keys.polls):
-            self._note_poll(key, value, entry.revision)
+            poll = loading.read_poll(key, value)
+            self._dispatcher.polled(keys.poll_tenant(key), poll, entry.revision)
+        elif key == keys.pauses:
+            self._pausing.note(value, entry.revision)
+        elif key.startswith(self._comparing.folders):
+            self._comparing.note(entry)
         elif value is None:
             return
         elif key.startswith(keys.retries):
@@ -380,13 +418,6 @@ class Term:
         self._revisions.changed(template_id)
         if isinstance(self.world.templates.get(template_id), Template):
             self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
-
-    def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
-        """A worker tells of a poll of a tenant's stacks, or tells no more of it."""
-        poll = None
-        if value is not None:
-            poll = loading.read_poll(key, value)
-        self._dispatcher.polled(self._keys.poll_tenant(key), poll, revision)
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
         def due() -> None:

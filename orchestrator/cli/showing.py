@@ -142,6 +142,15 @@ def _monitored(told: Json) -> str:
     )
 
 
+def _drifted(drift: Mapping[str, Json] | None) -> Cell:
+    if drift is None:
+        return ""
+    told = ", ".join(drift["kinds"])
+    if drift["accepted"]:
+        return Text(f"{told} (accepted)", FAINT)
+    return Text(told, DOUBT)
+
+
 def _status(text: str) -> Text:
     """``CREATE_COMPLETE`` and the like, coloured by how it ends."""
     bare = text.partition(" ")[0]
@@ -225,6 +234,8 @@ def _first_lines(one: ResourceView, now: float) -> Iterator[Text]:
     yield head
     if standing.reason:
         yield seen(standing.reason)
+    if one.drift and not one.drift["accepted"]:
+        yield Text(clean(f"has drifted: {one.drift['reason']}"), DOUBT)
 
 
 def _record_head(record: RecordView) -> Text:

@@ -12,6 +12,7 @@ from rich.text import Text
 from ..core.records import SchemaTrouble
 from ..views.overview import Overview
 from ..views.phases import Phase, Standing
+from .drift_table import DRIFTED, drift_table
 from .exits import Exit
 from .output import (
     BAD,
@@ -42,6 +43,7 @@ from .status_tables import (
     waiting,
     workers,
 )
+from .verbs.pauses_text import paused
 
 ROWS = 10
 """Rows of a section, unless all are asked for."""
@@ -58,6 +60,7 @@ PHASE_STYLES = {
     Phase.STALE: DOUBT,
     Phase.UNCONFIRMED: BAD,
     Phase.BROKEN: BAD,
+    Phase.LOST: BAD,
     Phase.DELETED: FAINT,
 }
 
@@ -112,6 +115,7 @@ def _sections(found: Overview, now: float, *, everything: bool) -> Parts:
     yield from in_trouble(found, now)
     yield from held_deletions(found)
     yield from held_back(found, now)
+    yield from drift_table(found.drifted, now, DRIFTED)
     yield from outdated(found)
     yield from rejected(found)
     yield from running(found, now)
@@ -162,6 +166,7 @@ def _wrong(found: Overview) -> Sequence[tuple[int, str]]:
         (len(found.unconfirmed), "deletions held"),
         (stuck, "held"),
         (len(found.broken), "broken"),
+        (len(found.lost), "lost"),
         (len(found.restless), "held, as outputs do not settle"),
         (len(found.stale), "ignored"),
         (len(found.rejected or ()), "rejected"),
@@ -172,6 +177,7 @@ def _head(found: Overview, now: float) -> Iterator[Text]:
     """Who works, and how many resources there are."""
     yield from _bridges(found)
     yield from _workers(found, now)
+    yield from paused(found)
     yield from _types(found)
     yield _counts(found)
 

@@ -154,6 +154,7 @@ def in_trouble(found: Overview, now: float) -> Parts:
     for title, standings, style in (
         ("Ignored", found.stale, DOUBT),
         ("Broken: what they were built from is gone", found.broken, BAD),
+        ("Lost: somebody has deleted the stacks", found.lost, BAD),
         ("Held: outputs do not settle", found.restless, BAD),
         ("Written twice with one version", found.rewritten, DOUBT),
     ):

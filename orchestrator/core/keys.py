@@ -12,21 +12,18 @@ from functools import cached_property
 from urllib.parse import quote, unquote
 
 from ..errors import InvalidInput
-from .prefixes import Prefixes as Prefixes
+from .paths import Prefixes as Prefixes
+from .paths import UnknownPlace as UnknownPlace
+from .process_keys import ProcessKeys
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
+from .sweep_keys import SweepKeys, tenant_folder, tenant_of
 
-NO_TENANT = "%"
-"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
-of the credentials is used."""
-
-
-class UnknownPlace(KeyError):
-    """The key of a resource is made of more than its id, and nothing has told the rest yet."""
+_NO_RESOURCE = "-"
 
 
 @dataclass(frozen=True)
-class Keys:
+class Keys(SweepKeys, ProcessKeys):
     """Keys to values and back, for one set of prefixes and types.
     Without slots, for each folder is made once: every key that is read is compared with them.
 
@@ -145,6 +142,18 @@ class Keys:
         return self.own + "retry/"
 
     @cached_property
+    def audits(self) -> str:
+        return self.own + "audit/"
+
+    @cached_property
+    def left(self) -> str:
+        return self.own + "left/"
+
+    @cached_property
+    def pauses(self) -> str:
+        return self.own + "pause"
+
+    @cached_property
     def runs(self) -> str:
         return self.own + "runs/"
 
@@ -155,16 +164,6 @@ class Keys:
     @cached_property
     def polls(self) -> str:
         return self.own + "polls/"
-
-    @cached_property
-    def workers(self) -> str:
-        """Workers that are alive."""
-        return self.own + "workers/"
-
-    @cached_property
-    def bridges(self) -> str:
-        """Bridges that are alive."""
-        return self.own + "bridges/"
 
     @cached_property
     def leader(self) -> str:
@@ -327,15 +326,15 @@ class Keys:
         folder, _, revision = key.removeprefix(self.revisions).rpartition("/")
         return unquote(folder), revision
 
-    # One process ----------------------------------------------------------------------------------
+    # One verb -------------------------------------------------------------------------------------
 
-    def worker(self, name: str) -> str:
-        """Where a worker of this name (as Celery has it) says that it is alive."""
-        return self.workers + quote(name, safe="@.")
-
-    def bridge(self, bridge_id: str) -> str:
-        """Where a bridge says that it is alive."""
-        return self.bridges + bridge_id
+    def audit(self, ref: Ref | None, verb: str) -> str:
+        """The key of a verb's record, by its id. *ref* is what it is about; None: no single one."""
+        if ref is None:
+            return f"{self.audits}{_NO_RESOURCE}/{verb}"
+        kind = self.schemas.get(ref.type)
+        path = kind.path if kind else HEAT_TEMPLATES_PATH
+        return f"{self.audits}{path}/{ref.id}/{verb}"
 
     # One job --------------------------------------------------------------------------------------
 
@@ -347,7 +346,7 @@ class Keys:
 
     def tenant_runs(self, tenant: str) -> str:
         """The folder of the runs of one tenant, so that a poll reads no other's."""
-        return f"{self.runs}{_tenant_folder(tenant)}/"
+        return f"{self.runs}{tenant_folder(tenant)}/"
 
     def run(self, tenant: str, job: JobId) -> str:
         return self.runs + run_id(tenant, job)
@@ -359,35 +358,29 @@ class Keys:
         return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.runs).partition("/")[0])
+        return run_tenant_of(self.run_id(key))
 
     # One tenant -----------------------------------------------------------------------------------
 
     def poll(self, tenant: str) -> str:
         """Where it stands that a poll of the tenant's stacks goes on for longer."""
-        return self.polls + _tenant_folder(tenant)
+        return self.polls + tenant_folder(tenant)
 
     def poll_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.polls))
+        return tenant_of(key.removeprefix(self.polls))
 
 
 def run_id(tenant: str, job: JobId) -> RunId:
     """What messages carry."""
-    return RunId(f"{_tenant_folder(tenant)}/{job}")
+    return RunId(f"{tenant_folder(tenant)}/{job}")
 
 
 def job_of(run: RunId) -> JobId:
     return JobId(run.partition("/")[2])
 
 
-def _tenant_folder(tenant: str) -> str:
-    return quote(tenant, safe="") or NO_TENANT
-
-
-def _tenant(folder: str) -> str:
-    if folder == NO_TENANT:
-        return ""
-    return unquote(folder)
+def run_tenant_of(run: RunId) -> str:
+    return tenant_of(run.partition("/")[0])
 
 
 def is_text(key: str) -> bool:

@@ -226,7 +226,7 @@ class Historian:
                 "behind": max(now - first + 1, 0),
             },
         )
-        self._metrics.follows(first - 1, now)
+        self._metrics.follows(positions)
         return Feed(watch, self._clock, self._metrics)
 
     def _follow(

@@ -24,14 +24,13 @@ class HistorianMetrics:
         self._waiting = 0
         self.shown = Exposition(Program.HISTORIAN, self._rows)
 
-    def follows(self, written: int, now: int) -> None:
+    def follows(self, positions: Mapping[str, int]) -> None:
         """It begins to follow etcd.
 
-        :param written: the revision up to which the database has all changes.
-        :param now: etcd's revision.
+        :param positions: for each prefix, the revision up to which the database has all changes.
         """
-        self._seen, self._waiting = max(now, written), 0
-        self.wrote(0, 0, {"": written})
+        self._seen = self._waiting = 0
+        self.wrote(0, 0, positions)
 
     def read(self, revision: int, changes: int) -> None:
         """The watch has brought changes."""
@@ -47,7 +46,8 @@ class HistorianMetrics:
         :param reached: for each prefix, the revision up to which they are all there.
         """
         self._waiting -= read
-        self._written = min(reached.values(), default=self._written)
+        # A prefix in which nothing changes stays behind, though nothing is missing.
+        self._written = max(reached.values(), default=self._written)
         self._seen = max(self._seen, self._written)
         self._rows_written.add(rows)
         self._show()

@@ -171,6 +171,8 @@ RESULTS = PanelRow(
             "failed",
             "held",
             "outdated",
+            "drifted",
+            "lost",
             "deletions_held",
             "deletions_failing",
             "polls_refused",
@@ -293,7 +295,7 @@ HISTORIAN = PanelRow(
         ),
         Panel(
             "Revision",
-            "Up to which the database has all changes.",
+            "The newest one of which the database has the changes.",
             (Query(_now(Metric.HISTORIAN_REVISION), "revision"),),
         ),
         _count(

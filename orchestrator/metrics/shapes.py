@@ -274,12 +274,12 @@ class Metric(Enum):
     )
     HISTORIAN_REVISION = Shape(
         "orchestrator_historian_revision",
-        "Revision of etcd up to which the database has all changes.",
+        "Newest revision of etcd of which the database has the changes.",
         program=Program.HISTORIAN,
     )
     HISTORIAN_BEHIND = Shape(
         "orchestrator_historian_behind_revisions",
-        "Revisions that etcd had and the database had not, as last seen.",
+        "Revisions between the newest that was read and the newest written.",
         program=Program.HISTORIAN,
     )
     HISTORIAN_ROWS_BEHIND = Shape(

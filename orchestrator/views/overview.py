@@ -10,14 +10,17 @@ from operator import attrgetter
 
 from ..core.jobs import Action
 from ..core.records import (
+    NO_PAUSES,
     Brake,
     IdentityTrouble,
     LeaderRecord,
+    Pauses,
     SchemaTrouble,
     TenantDelay,
 )
 from ..core.refs import Json, Ref
 from .causes import FailureGroup, FoldedCause, Standings, causes, groups
+from .drifts import DriftView, drifts
 from .jobs import JobView, Stage
 from .processes import ProcessesAlive, delays, nobody_works, processes
 from .snapshot import Snapshot
@@ -68,6 +71,9 @@ class Overview:
     broken: Standings = ()
     outdated: Standings = ()
     """Complete, and built from something else than there is now."""
+    lost: Standings = ()
+    drifted: tuple[DriftView, ...] = ()
+    """What Heat has otherwise than it was built, lost stacks left out."""
     deleted: Standings = ()
     rewritten: Standings = ()
     """Versions that were written a second time with another content, and built."""
@@ -78,6 +84,12 @@ class Overview:
     schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
+
+    @property
+    def paused(self) -> int:
+        """How many jobs wait for a pause to end."""
+        return sum(view.stage is Stage.PAUSED for view in self.running)
 
     @property
     def well(self) -> bool:
@@ -90,9 +102,11 @@ class Overview:
             or self.stale
             or self.broken
             or self.restless
+            or self.lost
             or self.rejected
             or self.unconfirmed
             or self.identity_trouble
+            or self.pauses
             or self._schemas_refused
             or any(not held.moving for held in self.held)
         )
@@ -129,13 +143,16 @@ def overview(snapshot: Snapshot, moment: Moment = UNTIMED) -> Overview:
         waiting=waiting,
         ready=ready_jobs(filter(_is_ready, views), by_ref),
         waits=waiting_jobs(waiting, by_ref),
-        outdated=tuple(one for one in standings if one.outdated),
+        outdated=_outdated(standings),
+        lost=by_phase[Phase.LOST],
+        drifted=_drifted(snapshot),
         rewritten=tuple(_rewritten(snapshot)),
         rejected=_rejected(snapshot),
         schema_list=_schema_list(snapshot),
         schema_trouble=snapshot.schema_trouble,
         brake=snapshot.brake,
         identity_trouble=snapshot.identity_trouble,
+        pauses=snapshot.pauses,
     )
     return _with_phases(found, by_phase, progress)
 
@@ -193,6 +210,10 @@ def _alarms(
         yield told
 
 
+def _drifted(snapshot: Snapshot) -> tuple[DriftView, ...]:
+    return tuple(one for one in drifts(snapshot) if not one.lost)
+
+
 _waits = attrgetter("waits")
 
 
@@ -202,6 +223,10 @@ def _is_ready(view: JobView) -> bool:
 
 def _views(progress: Progress, standings: Iterable[Standing]) -> list[JobView]:
     return [view for one in standings for view in progress.jobs(one.ref)]
+
+
+def _outdated(standings: Sequence[Standing]) -> Standings:
+    return tuple(one for one in standings if one.outdated)
 
 
 def _is_restless(standing: Standing) -> bool:

@@ -35,6 +35,8 @@ class Phase(StrEnum):
     deletion."""
     BROKEN = "broken"
     """It is built, but something that it was built from is gone."""
+    LOST = "lost"
+    """It was built, and somebody has deleted its stack."""
     DELETED = "deleted"
     """The stack is gone, and the config may go."""
 

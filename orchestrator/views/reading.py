@@ -195,6 +195,7 @@ class ReadSome:
         return [
             keys.leader,
             keys.brake,
+            keys.pauses,
             keys.identity_trouble,
             keys.schema_list,
             keys.schema_trouble,
@@ -232,6 +233,7 @@ class ReadSome:
             keys.held,
             keys.failed,
             keys.built,
+            keys.drift,
             keys.retries,
             keys.job_states,
         )

@@ -100,7 +100,8 @@ def resource(snapshot: Snapshot, progress: Progress, ref: Ref) -> ResourceView:
         _recorded(snapshot, ref),
         _reported(snapshot, ref),
         _monitored(snapshot, ref),
-        snapshot.tenant_of(ref),
+        drift=_drifted(snapshot, ref),
+        tenant=snapshot.tenant_of(ref),
     )
 
 
@@ -141,6 +142,18 @@ def _monitored(snapshot: Snapshot, ref: Ref) -> Json:
     if told is None:
         return None
     return masking.masked(told.document())
+
+
+def _drifted(snapshot: Snapshot, ref: Ref) -> Mapping[str, Json] | None:
+    drift = snapshot.drift(ref)
+    if drift is None:
+        return None
+    return {
+        "kinds": [kind.value for kind in drift.kinds],
+        "reason": drift.reason,
+        "since": drift.since,
+        "accepted": drift.accepted,
+    }
 
 
 # Every record -------------------------------------------------------------------------------------
@@ -193,6 +206,7 @@ def _places(snapshot: Snapshot, ref: Ref) -> Iterator[tuple[str, str]]:
     yield "failed", keys.below(keys.failed, ref)
     yield "state", keys.below(keys.state, ref)
     yield "monitoring", keys.below(keys.monitoring, ref)
+    yield "drift", keys.below(keys.drift, ref)
 
 
 def _run_is_of(keys: Keys, key: str, ref: Ref) -> bool:

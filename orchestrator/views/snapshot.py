@@ -11,22 +11,25 @@ from ..clients.store import Event, KeyValue
 from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.records import (
+    NO_PAUSES,
     UNREADABLE,
     Brake,
     BridgeAlive,
     Built,
+    Drift,
+    DriftKind,
     Failed,
     Handled,
     Held,
     IdentityTrouble,
     LeaderRecord,
     MonitoringRecord,
+    Pauses,
     Poll,
     Run,
     SchemasRecord,
     SchemaTrouble,
-    StackRecord,
-    StateRecord,
+    Sweep,
     WorkerAlive,
     stored_schemas,
 )
@@ -34,42 +37,11 @@ from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
 from ..core.templates import BadTemplate, Template, parse_template_value
 from ..errors import InvalidInput
+from .recorded import RecordedStack as RecordedStack
+from .recorded import ReportedState as ReportedState
+from .recorded import recorded, reported
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedState:
-    """What was reported: the record below ``/state``, and the revision at which it was written."""
-
-    worker_state: str
-    status: str
-    version: int
-    error: str
-    revision: int
-
-    def is_about(self, wanted: Wanted) -> bool:
-        """Whether the wanted version of this incarnation is reported."""
-        later = self.revision > wanted.incarnation
-        return later and self.version == wanted.version
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedStack:
-    """What is recorded of the stack."""
-
-    status: str
-    tenant: str
-    outputs: int
-    """How many outputs it has."""
-    reason: str
-    monitored: bool = False
-    """Whether it has monitoring targets."""
-
-    @property
-    def live(self) -> bool:
-        """Whether Heat has the stack."""
-        return self.status != "DELETE_COMPLETE"
 
 
 @dataclass(slots=True)
@@ -101,6 +73,10 @@ class Snapshot:
     """By template: its revisions that are kept, each with the mod revision of its record."""
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
+    drifts: dict[Ref, Drift] = field(default_factory=dict)
+    """What sweeps have found; :meth:`drift` says what of it still counts."""
+    sweeps: dict[str, Sweep] = field(default_factory=dict)
+    """The last sweep of each tenant."""
     workers: dict[str, WorkerAlive] = field(default_factory=dict)
     """The workers that are alive, by their keys."""
     bridges: dict[str, BridgeAlive] = field(default_factory=dict)
@@ -110,6 +86,7 @@ class Snapshot:
     schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
 
     def refs(self) -> list[Ref]:
         """Every resource that is wanted, or of which something is left, in the order of the
@@ -141,6 +118,23 @@ class Snapshot:
         """The revision of a template that the leader wrote last; empty when none is kept."""
         kept = self.revisions.get(template_id, {})
         return max(kept, key=kept.__getitem__, default="")
+
+    def drift(self, ref: Ref) -> Drift | None:
+        """What Heat has otherwise than it was built; None: nothing that is known.
+
+        What was found before the last operation of ours says nothing any more.
+        """
+        found = self.drifts.get(ref)
+        if found is None or found.gone:
+            return None
+        handled = self.handled.get(ref)
+        if DriftKind.UNKNOWN in found.kinds:
+            counts = handled is None
+        else:
+            counts = handled is not None and handled.sent == found.job
+        if counts:
+            return found
+        return None
 
     # Keeping up -----------------------------------------------------------------------------------
 
@@ -207,6 +201,8 @@ class Snapshot:
             self.schema_trouble = _readable(
                 lambda: SchemaTrouble.from_json(value)
             )
+        elif kv.key == keys.pauses:
+            self.pauses = Pauses.from_json(value)
         elif kv.key == keys.brake:
             self.brake = _readable(lambda: Brake.from_json(value))
         elif kv.key == keys.identity_trouble:
@@ -218,7 +214,7 @@ class Snapshot:
         return True
 
     def _put_job(self, kv: KeyValue) -> bool:
-        """Take in a job, a run, a template's revision or a poll; whether this is one."""
+        """Take in a job, a run, a template's revision, a poll or a sweep; whether this is one."""
         keys, key, value = self.keys, kv.key, kv.value
         if key.startswith(keys.jobs):
             _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
@@ -230,6 +226,9 @@ class Snapshot:
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
+        elif key.startswith(keys.sweeps):
+            tenant = keys.sweep_tenant(key)
+            _keep(self.sweeps, tenant, lambda: Sweep.from_json(value))
         else:
             return False
         return True
@@ -287,6 +286,7 @@ class Snapshot:
             keys.held: self.held,
             keys.failed: self.failed,
             keys.built: self.built,
+            keys.drift: self.drifts,
             keys.retries: self.retried,
         }
 
@@ -294,13 +294,14 @@ class Snapshot:
         """What reads the records of a folder."""
         keys = self.keys
         readers: Mapping[str, Callable[[KeyValue], Json]] = {
-            keys.state: _state,
-            keys.stacks: _stack,
+            keys.state: reported,
+            keys.stacks: recorded,
             keys.monitoring: lambda kv: MonitoringRecord.from_json(kv.value),
             keys.handled: lambda kv: Handled.from_json(kv.value),
             keys.held: lambda kv: Held.from_json(kv.value),
             keys.failed: lambda kv: Failed.from_json(kv.value),
             keys.built: lambda kv: Built.from_json(kv.value),
+            keys.drift: lambda kv: Drift.from_json(kv.value),
             keys.retries: lambda kv: True,
         }
         return readers[folder]
@@ -323,6 +324,10 @@ class Snapshot:
         elif key.startswith((keys.workers, keys.bridges)):
             self.workers.pop(key, None)
             self.bridges.pop(key, None)
+        elif key == keys.pauses:
+            self.pauses = NO_PAUSES
+        elif key.startswith(keys.sweeps):
+            self.sweeps.pop(keys.sweep_tenant(key), None)
         elif key in (single := self._single()):
             setattr(self, single[key], None)
         else:
@@ -367,25 +372,3 @@ def _readable(read: Callable[[], T]) -> T | None:
         return read()
     except UNREADABLE:
         return None
-
-
-def _state(kv: KeyValue) -> ReportedState:
-    record = StateRecord.from_json(kv.value)
-    return ReportedState(
-        record.worker_state,
-        record.status,
-        record.version,
-        record.error,
-        kv.revision,
-    )
-
-
-def _stack(kv: KeyValue) -> RecordedStack:
-    record = StackRecord.from_json(kv.value)
-    return RecordedStack(
-        record.status,
-        record.tenant,
-        len(record.outputs),
-        record.reason,
-        record.monitored,
-    )

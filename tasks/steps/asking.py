@@ -170,7 +170,7 @@ def _update(
 
 def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:
     return context.noted(
-        context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
+        context.heat.show(job.tenant, job.stack_name, outputs=False)
     )
 
 

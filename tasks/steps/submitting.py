@@ -44,7 +44,9 @@ def submit(
     if work is None or work.run is None:
         count(EventName.SUBMIT_LATE)
         fields = {"event": "submit_late", "run": run_id}
-        log.info("Job already finished or claimed elsewhere", extra=fields)
+        log.info(
+            "Job not claimed: it is over, paused or elsewhere", extra=fields
+        )
         return None
     faults.reach("worker-after-claim")
     if context.traces is not None:

@@ -119,7 +119,7 @@ def show(context: WorkerContext, work: Work) -> stacks.Stack | None:
     return context.noted(
         context.heat.show(
             work.job.tenant,
-            f"{work.job.ref.stack_name}/{work.run.stack}",
+            f"{work.job.stack_name}/{work.run.stack}",
             outputs=outputs,
         )
     )

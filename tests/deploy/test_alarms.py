@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,18 @@ def no_stack_can_be_deleted(recording: Recording) -> None:
     def outcome(stack: Any) -> dict[str, str]:
         return {"status": "FAILED" if stack.status.startswith("DELETE") else "COMPLETE"}
 
-    recording.system.outcome = outcome
+    recording.system.outcome, recording.quiet = outcome, True
     recording.system.remove(Ref("network", "n1"))
+
+
+def somebody_deletes_a_stack(recording: Recording) -> None:
+    recording.system.heat.remove(Ref("network", "n1").stack_name, tenant=factories.TENANT)
+
+
+def somebody_changes_a_stack(recording: Recording) -> None:
+    heat = recording.system.heat
+    stack = heat.stacks(factories.TENANT)[Ref("network", "n1").stack_name]
+    heat.put(factories.TENANT, replace(stack, status="UPDATE_FAILED"))
 
 
 def the_list_of_types_is_broken(recording: Recording) -> None:
@@ -189,6 +200,8 @@ OUTAGES: dict[str, tuple[Callable[[Recording], None], int, Sequence[str]]] = {
     "types": (the_list_of_types_is_broken, 15, ["SchemasRefused"]),
     "history behind": (the_database_is_away, 15, ["HistorianBehind"]),
     "history gap": (told(Program.HISTORIAN, EventName.HISTORIAN_GAP), 5, ["HistorianGap"]),
+    "stack gone": (somebody_deletes_a_stack, 18, ["StacksLost"]),
+    "stack changed": (somebody_changes_a_stack, 44, ["StacksDiffer"]),
     "no deletion": (no_stack_can_be_deleted, 40, ["DeletionsFail", "Failures"]),
 }
 """What happens, how many minutes are recorded of it, and which alarms fire."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from ... import faults
 from ...clients.protocols import QueueDoor
 from ...clock import CHANCE, CLOCK, Chance, Clock, Timer
+from ...core.drift import SweepOrder
 from ...core.jobs import Job
-from ...core.records import Poll, Run, Step, TenantDelay
+from ...core.records import Pauses, Poll, Run, Step, TenantDelay
 from ...core.refs import JobId, Ref
 from ...metrics.shapes import ChangeSpan
 from ..metrics import Metrics
@@ -163,6 +164,12 @@ class Dispatcher:
         self._messages.forget(job)
         self.tenants.forget(job, tenant)
 
+    def pause(self, pauses: Pauses) -> None:
+        """Send nothing for whom these pauses are, and again for all others."""
+        starts = self._messages.starts
+        for job in self.tenants.pause(pauses, starts):
+            starts.pop(job.id)
+
     # Sending --------------------------------------------------------------------------------------
 
     def flush(self, still_wanted: Wanted) -> None:
@@ -219,6 +226,13 @@ class Dispatcher:
         wait for workers already."""
         self._polling.monitor(refs)
 
+    def sweep(self, order: SweepOrder) -> bool:
+        """Have a tenant's stacks compared with our records.
+
+        :returns: whether the message was sent.
+        """
+        return self._polling.sweep(order)
+
     # What is told of it ---------------------------------------------------------------------------
 
     @property
@@ -248,6 +262,7 @@ class Dispatcher:
         return {
             "ready": sum(len(tenant.ready) for tenant in tenants),
             "in_flight": self.tenants.in_flight,
+            "paused": self.tenants.paused,
             "in_heat": self.tenants.in_heat,
             "asleep": self.tenants.asleep,
             "circuits_open": len(self.tenants.circuits_open),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from ...clock import Chance, Clock, Timer
+from ...core.drift import SweepOrder
 from ...core.records import Poll
 from ...core.refs import Ref
 from ...events import EventName, count
@@ -190,6 +191,24 @@ class Polling:
     def _has_stacks(self, name: str) -> bool:
         tenant = self._tenants.known.get(name)
         return tenant is not None and bool(tenant.in_heat)
+
+    # Sweeps ---------------------------------------------------------------------------------------
+
+    def sweep(self, order: SweepOrder) -> bool:
+        """Have a tenant's stacks compared; not while Heat does not answer for the tenant, or many
+        messages wait for workers already.
+
+        :returns: whether the message was sent.
+        """
+        tenant = self._tenants.known.get(order.tenant)
+        if tenant is not None and tenant.circuit.open:
+            return False
+        if self._backlog.longer_than(MOST_POLLS_WAITING):
+            return False
+        sent = self._sender.send(partial(self._sender.queue.sweep, order))
+        if sent:
+            self._backlog.sent()
+        return sent
 
     # Monitoring targets ---------------------------------------------------------------------------
 

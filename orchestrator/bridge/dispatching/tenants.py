@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from ...core.jobs import job_ref
 from ...core.keys import run_id
+from ...core.records import NO_PAUSES, Pauses
 from ...core.refs import JobId, RunId
 from .circuit import Circuit
 
@@ -25,6 +27,8 @@ class QueuePlace(IntEnum):
     """Heat works on it."""
     ENDED = 4
     """Heat has ended it. A worker is to record that."""
+    PAUSED = 5
+    """It is to be sent when a pause of its tenant or type is over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +73,7 @@ class Tenant:
     asleep: dict[JobId, Tracked] = field(default_factory=dict)
     in_heat: dict[JobId, Tracked] = field(default_factory=dict)
     ended: dict[JobId, Tracked] = field(default_factory=dict)
+    paused: dict[JobId, Tracked] = field(default_factory=dict)
     circuit: Circuit = field(default_factory=Circuit)
     short_since: float = 0.0
     """When capacity first became available but was too small for a full message, by the monotonic
@@ -89,6 +94,7 @@ class Tenant:
             self.asleep,
             self.in_heat,
             self.ended,
+            self.paused,
         )[place]
 
     @property
@@ -100,6 +106,7 @@ class Tenant:
             or self.in_heat
             or self.asleep
             or self.ended
+            or self.paused
             or self.next_poll
         )
 
@@ -116,11 +123,20 @@ class Tenants:
         """The tenants that have something to send, in the order in which they are served."""
         self.in_flight = 0
         """The number of jobs in flight, of all tenants."""
+        self.pauses = NO_PAUSES
+        """For whom nothing is sent."""
         self.in_heat = self.asleep = 0
         """The same of jobs in Heat, and of jobs that sleep."""
         self.circuits_open: set[str] = set()
         """The tenants whose circuit is open."""
         self._jobs: dict[JobId, Tracked] = {}
+
+    @property
+    def paused(self) -> int:
+        """The number of jobs that wait for a pause to end, of all tenants."""
+        if not self.pauses:
+            return 0
+        return sum(len(tenant.paused) for tenant in self.known.values())
 
     def __len__(self) -> int:
         """The number of jobs."""
@@ -149,7 +165,10 @@ class Tenants:
         return known
 
     def move(self, job: Tracked, place: QueuePlace) -> None:
-        """A job has come to *place*; it is the last one there."""
+        """A job has come to *place*; it is the last one there.
+        One that is ready and paused is not ready."""
+        if place is QueuePlace.READY and self.pauses and self._waits(job):
+            place = QueuePlace.PAUSED
         self._leave(job)
         job.place = place
         tenant = job.tenant
@@ -166,6 +185,28 @@ class Tenants:
             self.in_heat += more
         elif place is QueuePlace.ASLEEP:
             self.asleep += more
+
+    def _waits(self, job: Tracked) -> bool:
+        """Whether a job waits for a pause to end."""
+        kind = job_ref(job.id).type
+        return self.pauses.over(kind, job.tenant.name) is not None
+
+    def pause(self, pauses: Pauses, sent: Container[JobId]) -> list[Tracked]:
+        """For these jobs, and no others, nothing is sent from now on.
+
+        :param sent: the jobs that were sent and that no worker has taken.
+        :returns: those of them that are not under way any more: workers will not take them.
+        """
+        self.pauses = pauses
+        taken_back: list[Tracked] = []
+        for tenant in list(self.known.values()):
+            for job in [*tenant.ready.values(), *tenant.paused.values()]:
+                self.move(job, QueuePlace.READY)
+            for job in list(tenant.in_flight.values()):
+                if pauses and job.id in sent and self._waits(job):
+                    self.move(job, QueuePlace.PAUSED)
+                    taken_back.append(job)
+        return taken_back
 
     def _leave(self, job: Tracked) -> None:
         """A job is not where it was.

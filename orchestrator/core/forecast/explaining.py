@@ -180,7 +180,7 @@ class Explainer:
         )
         if handled := self.journal.handled.get(job.id):
             grounds = replace(grounds, used_by=handled.used_by)
-        stack = stacks.Stack("", ref.stack_name, known.status)
+        stack = stacks.Stack("", job.stack_name, known.status)
         return stacks.next_request(job.action, job.id, stack, grounds)
 
     def _left(self, ref: Ref) -> Iterator[str]:

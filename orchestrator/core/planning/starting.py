@@ -100,6 +100,9 @@ def _job(
     params: tuple[Param, ...],
     place: JobPlace,
 ) -> Job:
+    adopted = ""
+    if action is not Action.CREATE:
+        adopted = subject.world.adopted_name(source.ref)
     return Job(
         id=job_id(action, source.ref, source.version, subject.suffix()),
         ref=source.ref,
@@ -108,6 +111,7 @@ def _job(
         params=params,
         dependency=place.dependency,
         body=source.body,
+        adopted=adopted,
     )
 
 

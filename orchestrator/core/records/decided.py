@@ -21,21 +21,6 @@ _NONE: Mapping[Any, Any] = {}
 """One for all: most of a hundred thousand records have neither references nor anything replaced."""
 
 
-_PLAIN = (
-    "revision",
-    "digest",
-    "rewritten",
-    "built",
-    "force",
-    "stack",
-    "asked",
-    "used_by",
-    "followed",
-    "since",
-)
-"""The fields of :class:`Handled` that stand in its record as they are, where they say something."""
-
-
 @dataclass(frozen=True, slots=True)
 class Handled:
     """The config that was last turned into a job, or refused: ``orchestrator/handled/…``.
@@ -155,8 +140,8 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record: dict[str, Any] = dict(json.loads(text))
-        given = record.get
+        record = _object(text)
+        plain = {name: record[name] for name in _PLAIN if name in record}
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -165,14 +150,36 @@ class Handled:
             tenant=intern(record["tenant_id"]),
             references=_references(record) or _NONE,
             body=record["body"],
-            replaced=given("replaced") or _NONE,
-            outlived=tuple(given("outlived", ())),
-            stands_on=frozenset(_refs(given("stands_on", ()))),
-            sent=given("sent", record["job"]),
-            uncertain=given("uncertain", "digest" not in record),
-            expected=from_list(given("expected", None)),
-            **{name: record[name] for name in _PLAIN if name in record},
+            replaced=record.get("replaced") or _NONE,
+            outlived=tuple(record.get("outlived", ())),
+            stands_on=frozenset(_refs(record.get("stands_on", ()))),
+            sent=record.get("sent", record["job"]),
+            uncertain=record.get("uncertain", "digest" not in record),
+            expected=from_list(record.get("expected")),
+            **plain,
         )
+
+
+_PLAIN = (
+    "revision",
+    "digest",
+    "rewritten",
+    "built",
+    "force",
+    "stack",
+    "asked",
+    "used_by",
+    "followed",
+    "since",
+)
+"""The fields of a handled record that are read as they are, where they are there."""
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """:raises ValueError: it is no JSON.
+    :raises TypeError: it is no object.
+    """
+    return dict(json.loads(text))
 
 
 def _given(**fields: Json) -> dict[str, Json]:

@@ -109,9 +109,12 @@ class World(Answers):
         return ()
 
     def _stack_found(self, fact: StackFound, _: float) -> tuple[Ref, ...]:
-        stack = fact.stack
+        stack, adopted = fact.stack, ""
+        if stack.live and stack.name != fact.ref.stack_name:
+            adopted = stack.name
         self.note_stack(
-            fact.ref, Stack(stack.status, stack.tenant, stack.monitored)
+            fact.ref,
+            Stack(stack.status, stack.tenant, stack.monitored, adopted),
         )
         if self.has_readers(fact.ref):
             self._outputs[fact.ref] = digests_of(stack.outputs)

@@ -583,6 +583,7 @@ def test_how_much_waits_and_is_under_way_is_told(
     assert dispatcher.sizes() == {
         "ready": 68,
         "in_flight": 32,
+        "paused": 0,
         "in_heat": 0,
         "asleep": 0,
         "circuits_open": 0,

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.core import policies
 from orchestrator.core.jobs import Param
 from orchestrator.core.mapping.evaluate import OutputOf
-from orchestrator.core.policies import Follow, OnFailure, Policies, declared
+from orchestrator.core.policies import Follow, OnDrift, OnFailure, Policies, declared
 from orchestrator.core.rendering import policies_of, request
 from orchestrator.core.templates import BadTemplate, Template, parse_template_value
 from orchestrator.errors import InvalidInput, TemplateError
@@ -35,6 +35,16 @@ RENDER = PlainRenderer().render
             id="constants of JSON",
         ),
         pytest.param(
+            {"heat_drift": "correct", "heat_drift_ignore": "name, router.admin_state_up"},
+            Policies(drift=OnDrift.CORRECT, drift_ignore=("name", "router.admin_state_up")),
+            id="drift",
+        ),
+        pytest.param(
+            {"heat_drift": "stop", "heat_drift_ignore": ["name"]},
+            Policies(drift=OnDrift.STOP, drift_ignore=("name",)),
+            id="drift, in JSON",
+        ),
+        pytest.param(
             {"heat_rebuild": "report"}, Policies(follow=Follow.REPORT), id="outputs of others"
         ),
         pytest.param(
@@ -53,6 +63,8 @@ UNUSABLE: dict[str, list[Any]] = {
     "heat_retries": ["often", "-1", 21, 1.5, True, 1e400, [3]],
     "heat_rebuild": ["Auto", True, 0, ["never"]],
     "heat_timeout": [0, "0", 1441, False, {}],
+    "heat_drift": ["Report", "fix", 1, True, ["stop"]],
+    "heat_drift_ignore": [7, {}, ["a", ""], "a,,b", [1]],
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +46,7 @@ def span(system: System, name: ChangeSpan) -> tuple[float, float]:
     )
 
 
-def test_each_stage_of_a_change_is_measured_once() -> None:
+def test_each_part_of_the_way_of_a_change_is_measured_once() -> None:
     with System() as system:
         system.put(NETWORK)
         system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
@@ -125,6 +127,16 @@ def test_jobs_in_heat_are_told_and_open_circuits() -> None:
         system.until(lambda: system.metric("orchestrator_world", kind="in_heat") == 1.0)
 
         assert system.metric("orchestrator_world", kind="circuits_open") == 0.0
+
+
+def test_every_kind_of_the_world_is_explained_to_operators_and_no_other_is() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "howto" / "monitoring.md").read_text()
+    table = page.partition("| kind of `orchestrator_world` |")[2].partition("\n\n")[0]
+    explained = {
+        kind for row in table.splitlines()[2:] for kind in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    with System() as system:
+        assert set(system.term.sizes()) == explained
 
 
 def test_only_as_many_tenants_are_named_as_the_setting_allows() -> None:
