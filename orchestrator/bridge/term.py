@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..clients.inbox import EventInbox, WatchInbox
+from ..clients.presence import EVERY
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
@@ -134,6 +135,7 @@ class Term:
             not_run=self._times.ended,
             later=self._later,
             as_string=self._as_string,
+            clock=self._clock,
             metrics=self._metrics,
         )
         self._reconciler = Reconciler(
@@ -256,12 +258,21 @@ class Term:
         """
         watch = self.begin()
         health.leading(watch)
+        self._tell_delays(health)
         try:
             while not stopping.is_set() and not self._is_over():
                 self.cycle(health)
             self.end()
         finally:
             watch.close()
+
+    def _tell_delays(self, health: Health) -> None:
+        """Tell now and then which tenants are delayed."""
+
+        def tell() -> None:
+            health.delays = self._dispatcher.delays()
+
+        self._timers.every(EVERY / 2, tell)
 
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
