@@ -350,8 +350,8 @@ class Outcomes:
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
-        failed = self._dated(failed, job.ref)
-        if cause != job.id:
+        failed, given_up = self._dated(failed, job.ref), cause == job.id
+        if not given_up:
             handled = self._unsent(job)
         transaction = effects.fail_dependents(
             self._keys,
@@ -366,7 +366,7 @@ class Outcomes:
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
-        self._count_not_run(job, given_up=cause == job.id)
+        self._count_not_run(job, given_up=given_up)
         tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)

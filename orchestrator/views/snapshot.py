@@ -321,9 +321,8 @@ class Snapshot:
             self.revisions.get(template, {}).pop(revision, None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
-        elif key.startswith((keys.workers, keys.bridges)):
-            self.workers.pop(key, None)
-            self.bridges.pop(key, None)
+        elif self.workers.pop(key, None) or self.bridges.pop(key, None):
+            return
         elif key == keys.pauses:
             self.pauses = NO_PAUSES
         elif key.startswith(keys.sweeps):

@@ -226,6 +226,8 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "stale": [],
         "unconfirmed": [],
         "broken": [],
+        "lost": [],
+        "drifted": [],
         "outdated": [],
         "deleted": [],
         "trouble": [],
@@ -268,6 +270,7 @@ FAILING = Run(
 def test_a_job_that_heat_failed_tells_when_it_is_tried_again_and_how_often(
     memory: Records,
 ) -> None:
+    memory.lead()
     memory.config(NET)
     job = memory.job(NET, run=FAILING)
     counted = Failed(1, Action.CREATE, FAILING.reason, NET, job=job, tries=2)
