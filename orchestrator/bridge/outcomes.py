@@ -373,11 +373,15 @@ class Outcomes:
             self.world.set_failed(job.ref, failed)
         if handled is not None:
             self.world.set_handled(job.ref, handled)
+        self._over(job, failed)
+        return True
+
+    def _over(self, job: Job, failed: Failed) -> None:
+        """A job that never ran is over: whoever waits for it is told."""
         self.dropped(job)
         over = Over(job.id, job.ref, job.action, job.references())
         self.release(over, failed)
         self.world.touch(job.ref)
-        return True
 
     def _count_not_run(self, job: Job, *, given_up: bool) -> None:
         reason = FailureCause.DEPENDENCY

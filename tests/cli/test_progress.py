@@ -226,8 +226,6 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "stale": [],
         "unconfirmed": [],
         "broken": [],
-        "lost": [],
-        "drifted": [],
         "outdated": [],
         "deleted": [],
         "trouble": [],
