@@ -26,6 +26,12 @@ POINTS = {
     "bridge-after-follow": (
         "one job follows a changed output, the others are not made yet"
     ),
+    "bridge-before-rollout": (
+        "it is decided how a roll-out goes on, its record is as before"
+    ),
+    "bridge-after-rollout": (
+        "the record of a roll-out is written, nothing that follows is begun"
+    ),
     "bridge-after-cascade": "a dependent was failed, the others not yet",
     "bridge-before-clean": "the stack and the config are gone, the records are there",
     "bridge-before-remove": (

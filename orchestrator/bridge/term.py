@@ -29,6 +29,7 @@ from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
 from .revisions import TemplateRevisions
+from .rollouts import Rollouts
 from .running import Running
 from .timers import Timers
 from .timing import Timing
@@ -159,13 +160,7 @@ class Term:
             timing=self._timing,
             clock=self._clock,
         )
-        self._revisions = TemplateRevisions(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
-        )
+        self._join_templates()
         self._requests = Requests(
             self.world,
             self._store,
@@ -173,6 +168,23 @@ class Term:
             self._leadership,
             finished=self._finished,
             timers=self._timers,
+        )
+
+    def _join_templates(self) -> None:
+        """Make those that follow templates."""
+        self._revisions = TemplateRevisions(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
+        )
+        self._rollouts = Rollouts(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
         )
 
     def _resume(self, runs: list[KeyValue]) -> None:
@@ -224,6 +236,7 @@ class Term:
             keys.runs,
             keys.built,
             keys.retries,
+            keys.rollouts,
             keys.schema_reload,
             keys.polls,
         ]
@@ -234,6 +247,7 @@ class Term:
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
         self._revisions.begin()
+        self._rollouts.begin(self._revision)
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -297,6 +311,7 @@ class Term:
 
     def _settle(self) -> None:
         self._outputs.read()
+        self._rollouts.drive()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -317,6 +332,8 @@ class Term:
             loading.take_in_built(self.world, keys, entry)
         elif key.startswith(keys.polls):
             self._note_poll(key, value, entry.revision)
+        elif key.startswith(keys.rollouts):
+            self._rollouts.note(entry)
         elif value is None:
             return
         elif key.startswith(keys.retries):

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from ..errors import InvalidInput
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
+from .template_keys import TemplateKeys
 
 NO_TENANT = "%"
 """Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
@@ -46,7 +47,7 @@ class UnknownPlace(KeyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(TemplateKeys):
     """Keys to values and back, for one set of prefixes and types.
 
     Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the
@@ -153,11 +154,6 @@ class Keys:
     @property
     def built(self) -> str:
         return self.own + "built/"
-
-    @property
-    def revisions(self) -> str:
-        """The revisions of templates."""
-        return self.own + "templates/"
 
     @property
     def retries(self) -> str:
@@ -323,18 +319,6 @@ class Keys:
         if key.startswith(folder) and key != folder:
             return key.removeprefix(folder)
         return None
-
-    def revisions_of(self, template_id: str) -> str:
-        """The folder of the revisions of one template."""
-        return f"{self.revisions}{quote(template_id, safe='')}/"
-
-    def revision(self, template_id: str, revision: str) -> str:
-        return self.revisions_of(template_id) + revision
-
-    def revision_of(self, key: str) -> tuple[str, str]:
-        """The template and the revision at a key."""
-        folder, _, revision = key.removeprefix(self.revisions).rpartition("/")
-        return unquote(folder), revision
 
     # One job --------------------------------------------------------------------------------------
 

@@ -10,11 +10,13 @@ from .bounds import LARGEST_OUTPUTS, within_bounds
 from .decided import clean, hold, refuse, report, start
 from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
+    drop_candidates,
     drop_revisions,
     end_reload,
     hold_deletions,
     keep_revision,
     lead_for,
+    move_rollout,
     refuse_identity,
     release_deletions,
     store_durations,
@@ -47,6 +49,7 @@ __all__ = [
     "abandon",
     "claim",
     "clean",
+    "drop_candidates",
     "drop_revisions",
     "end_job",
     "end_reload",
@@ -60,6 +63,7 @@ __all__ = [
     "lead_for",
     "mark_ended",
     "move",
+    "move_rollout",
     "never_sent",
     "not_built",
     "note_death",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from .. import records
 from ..keys import Keys
 from ..planning import Clean, Hold, Refuse, Report, Start
 from ..refs import Ref
 from ..transactions import (
+    Require,
     Transaction,
     absent,
+    unchanged,
 )
 from .comparisons import on_this_write, records_of, untaken
 
@@ -33,6 +37,7 @@ def start(keys: Keys, decision: Start) -> Transaction:
             on_this_write(keys, ref, decision.wanted),
             absent(keys.job(decision.job.id)),
             *untaken(keys, decision.superseded, decision.retried),
+            *_of_rollout(keys, decision),
         ),
         puts={
             keys.job(decision.job.id): decision.job.to_json(),
@@ -43,6 +48,12 @@ def start(keys: Keys, decision: Start) -> Transaction:
             *records_of(keys, decision.superseded, decision.retried),
         ),
     )
+
+
+def _of_rollout(keys: Keys, decision: Start) -> Iterator[Require]:
+    """A roll-out that has taken the resource is as it was: so a pause is immediate."""
+    if pin := decision.pin:
+        yield unchanged(keys.rollout(pin.record), pin.revision)
 
 
 def refuse(keys: Keys, decision: Refuse, as_string: bool) -> Transaction:

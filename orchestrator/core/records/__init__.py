@@ -30,9 +30,11 @@ from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
 from .retries import RetryAsked
 from .revisions import TemplateRevision
+from .rollouts import MOST_CANARIES, Health, Phase, Rollout
 from .runs import Cause, Run, Step
 
 __all__ = [
+    "MOST_CANARIES",
     "NEEDS_A_PERSON",
     "NO_JOB",
     "READ_COMPLETE",
@@ -44,6 +46,7 @@ __all__ = [
     "Durations",
     "Failed",
     "Handled",
+    "Health",
     "Held",
     "Identity",
     "IdentityTrouble",
@@ -52,8 +55,10 @@ __all__ = [
     "Login",
     "LoginState",
     "MonitoringRecord",
+    "Phase",
     "Poll",
     "RetryAsked",
+    "Rollout",
     "Run",
     "SchemaTrouble",
     "SchemasRecord",

@@ -71,6 +71,11 @@ class Handled:
     followed: int = 0
     """Along a circle of outputs: how many jobs in a row, up to this one, were made only because an
     output had changed."""
+    rollout: str = ""
+    """The roll-out that the job belongs to; empty: to none."""
+    candidate: bool = False
+    """Whether the job builds from the revision that is rolled out though another one is in
+    force."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -125,6 +130,8 @@ class Handled:
             asked=self.asked,
             used_by=self.used_by,
             followed=self.followed,
+            rollout=self.rollout,
+            candidate=self.candidate,
         )
         return json.dumps(record)
 
@@ -154,7 +161,18 @@ class Handled:
             asked=given("asked", False),
             used_by=given("used_by", ""),
             followed=given("followed", 0),
+            **_of_rollout(record),
         )
+
+
+def _of_rollout(record: Mapping[str, Json]) -> dict[str, Json]:
+    """What a record says of the roll-out that its job belongs to."""
+    if "rollout" not in record:
+        return {}
+    return {
+        "rollout": intern(record["rollout"]),
+        "candidate": record.get("candidate", False),
+    }
 
 
 def _given(**fields: Json) -> dict[str, Json]:
