@@ -96,7 +96,16 @@ class Comparison:
         in_force = self.snapshot.revision_in_force(built.template)
         if not in_force or built.revision in ("", in_force):
             return ""
+        if self._is_canary(built):
+            return ""
         return built.template
+
+    def _is_canary(self, built: Built) -> bool:
+        """Whether the stack has a revision that a roll-out tries, and that is not in force yet."""
+        rollout = self.snapshot.rollouts.get(built.template)
+        if rollout is None or rollout.over:
+            return False
+        return built.revision == rollout.revision
 
     def _changed_outputs(
         self, ref: Ref, built: Built

@@ -21,6 +21,7 @@ from ..core.records import (
     LeaderRecord,
     MonitoringRecord,
     Poll,
+    Rollout,
     Run,
     SchemasRecord,
     SchemaTrouble,
@@ -97,6 +98,8 @@ class Snapshot:
     retried: dict[Ref, bool] = field(default_factory=dict)
     revisions: dict[str, dict[str, int]] = field(default_factory=dict)
     """By template: its revisions that are kept, each with the mod revision of its record."""
+    rollouts: dict[str, Rollout] = field(default_factory=dict)
+    """The last roll-out of each template."""
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
     leader: LeaderRecord | None = None
@@ -202,7 +205,7 @@ class Snapshot:
         return True
 
     def _put_job(self, kv: KeyValue) -> bool:
-        """Take in a job, a run, a template's revision or a poll; whether this is one."""
+        """Take in a job, a run, something of a template or a poll; whether this is one."""
         keys, key, value = self.keys, kv.key, kv.value
         if key.startswith(keys.jobs):
             _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
@@ -211,6 +214,9 @@ class Snapshot:
         elif key.startswith(keys.revisions):
             template, revision = keys.revision_of(key)
             self.revisions.setdefault(template, {})[revision] = kv.revision
+        elif key.startswith(keys.rollouts):
+            template = keys.rollout_template(key)
+            _keep(self.rollouts, template, lambda: Rollout.from_json(value))
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
@@ -291,6 +297,8 @@ class Snapshot:
         elif key.startswith(keys.revisions):
             template, revision = keys.revision_of(key)
             self.revisions.get(template, {}).pop(revision, None)
+        elif key.startswith(keys.rollouts):
+            self.rollouts.pop(keys.rollout_template(key), None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
         elif key in (single := self._single()):
