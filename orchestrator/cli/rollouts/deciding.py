@@ -104,7 +104,7 @@ def pushing(
     return {key: value}, (unchanged(key, revision_of(there)),)
 
 
-# What is begun -------------------------------------------------------------------------------------
+# What is begun -----------------------------------------------------------------------------------
 
 
 def template_in(keys: Keys, name: str, file: str) -> Template:

@@ -149,6 +149,11 @@ class System:
             self._watch.close()
             self._leadership.resign()
 
+    def kill(self) -> None:
+        """kill -9 of the bridge: it finishes nothing, and its lease ends."""
+        self._watch.close()
+        self._leadership.resign()
+
     def cycle(self) -> None:
         """The bridge goes round once, which takes a moment; a longer one where nothing comes in."""
         self.clock.clock.sleep(0.001)

@@ -196,11 +196,172 @@ def test_a_bad_revision_touches_only_the_canaries_and_is_reverted_by_itself(
 
 
 def fails(*names: str) -> Callable[[Stack], Mapping[str, Any]]:
-    """A Heat that fails each update to the new template."""
+    """A Heat that fails what it is asked of these stacks."""
 
     def outcome(stack: Stack) -> Mapping[str, Any]:
         if stack.name in names:
-            return {"outcome": "FAILED"}
+            return {"status": "FAILED"}
         return complete(stack)
 
     return outcome
+
+
+def test_a_failure_beyond_what_is_tolerated_stops_a_wave(system: System) -> None:
+    operator = build(system, 20)
+    system.outcome = fails("network_n3", "network_n7")
+    operator.start(canary=0, waves=(100,), max_parallel=1, fail_after=1)
+    system.until(operator.in_phase(Phase.STOPPED))
+    stopped = len(system.asked())
+
+    assert operator.rollout.reason.startswith("2 failed, 1 tolerated: ")
+    for _ in range(200):
+        system.work()
+    assert len(system.asked()) == stopped
+
+
+def test_what_is_repaired_after_a_stop_goes_on(system: System) -> None:
+    operator = build(system, 8)
+    system.outcome = fails("network_n3")
+    operator.start(canary=0, waves=(100,))
+    system.until(operator.in_phase(Phase.STOPPED))
+    system.outcome = complete
+    system.put(network("n3"), 2)
+    system.until(lambda: system.reported(n3=("MODIFY_COMPLETED", 2)) and system.idle())
+    operator.write(operator.rollout.into(operator.rollout.stage))
+    system.until(operator.in_phase(Phase.DONE))
+
+    assert operator.built() == {NEW.revision: 8}
+
+
+def test_a_status_of_before_the_rollout_never_counts(system: System) -> None:
+    """A stack that failed before is not touched, and is no failure of the roll-out."""
+    operator = build(system, 6)
+    system.outcome = fails("network_n2")
+    system.put(network("n2"), 2)
+    system.until(lambda: system.reported(n2=("MODIFY_FAILED", 2)) and system.idle())
+    system.outcome = complete
+    before = len(system.asked())
+    operator.start(canary=0, waves=(50, 100))
+    system.until(operator.in_phase(Phase.DONE))
+
+    assert "network_n2" not in operator.rebuilt(before)
+    assert len(operator.rebuilt(before)) == 5
+
+
+def test_a_pause_is_immediate(system: System) -> None:
+    """No job of the roll-out is made after the revision of the pause."""
+    operator = build(system, 20)
+    operator.start(canary=0, waves=(100,), max_parallel=3)
+    jobs = len(system.jobs_made())
+    system.until(lambda: len(system.jobs_made()) > jobs + 4)
+    operator.write(replace(operator.rollout, paused=True))
+    made = len(system.jobs_made())
+    system.until(system.idle)
+    for _ in range(100):
+        system.work()
+
+    assert len(system.jobs_made()) == made
+    assert operator.built()[BEFORE.revision] > 0
+    operator.write(replace(operator.rollout, paused=False))
+    system.until(operator.in_phase(Phase.DONE))
+    assert operator.built() == {NEW.revision: 20}
+
+
+def test_until_promotion_everything_but_the_canaries_takes_the_revision_before(
+    system: System,
+) -> None:
+    operator = build(system, 6)
+    operator.start(canary=2)
+    system.until(operator.in_phase(Phase.WAITING))
+    canary = operator.rollout.canaries[0]
+    other = next(
+        ref for ref in (network(f"n{n}") for n in range(6)) if ref not in operator.rollout.canaries
+    )
+    for ref in (canary, other):
+        system.put(ref, 2)
+    system.put(network("n9"))
+    changed = {canary.id: ("MODIFY_COMPLETED", 2), other.id: ("MODIFY_COMPLETED", 2)}
+    system.until(lambda: system.reported(**changed, n9=("CREATE_COMPLETED", 1)) and system.idle())
+
+    assert operator.built() == {BEFORE.revision: 5, NEW.revision: 2}
+    operator.promote()
+    system.until(operator.in_phase(Phase.DONE))
+    system.put(network("n10"))
+    system.until(lambda: system.reported(n10=("CREATE_COMPLETED", 1)))
+    assert operator.built() == {NEW.revision: 8}
+
+
+def test_a_revert_after_promotion_rebuilds_all_from_the_revision_before(system: System) -> None:
+    operator = build(system, 10)
+    operator.start(canary=1)
+    system.until(operator.in_phase(Phase.WAITING))
+    operator.promote()
+    system.until(operator.in_phase(Phase.DONE))
+    operator.push(BEFORE)
+    operator.write(replace(operator.rollout.into(Phase.REVERTING), promoted=False))
+    system.until(operator.in_phase(Phase.REVERTED))
+
+    assert operator.built() == {BEFORE.revision: 10}
+
+
+def test_another_push_stops_the_rollout(system: System) -> None:
+    operator = build(system, 6)
+    operator.start(canary=1)
+    system.until(operator.in_phase(Phase.WAITING))
+    operator.push(template("# a third\n"))
+    system.until(operator.in_phase(Phase.STOPPED))
+
+    assert "somebody has pushed another one" in operator.rollout.reason
+
+
+def test_what_only_a_rollout_needed_is_removed_once_it_is_over(system: System) -> None:
+    operator = build(system, 3)
+    operator.start(canary=1)
+    system.until(operator.in_phase(Phase.WAITING))
+    assert len(system.store.list(operator.keys.candidates)[1]) == 1
+    operator.write(operator.rollout.into(Phase.ABORTED))
+    system.until(lambda: not system.store.list(operator.keys.candidates)[1])
+
+
+class LeaderKilled(BaseException):
+    """kill -9 of the bridge at a fault point."""
+
+
+@pytest.mark.parametrize("point", ["bridge-before-rollout", "bridge-after-rollout"])
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
+    system: System, monkeypatch: pytest.MonkeyPatch, point: str, bad: bool
+) -> None:
+    """It is killed each time that the record moves: in each phase, and before each wave."""
+    operator = build(system, 12)
+    if bad:
+        operator.new = template("# {{ nothing.here }}\n")
+    deaths: list[tuple[Phase, int, bool]] = []
+
+    def die(reached: str) -> None:
+        rollout = operator.rollout if reached == point else None
+        if rollout is None:
+            return
+        now = (rollout.phase, rollout.wave, bool(rollout.canaries))
+        if now not in deaths:
+            deaths.append(now)
+            raise LeaderKilled
+
+    monkeypatch.setattr("orchestrator.faults.reach", die)
+    before = len(system.asked())
+    counted = MostAtOnce(operator)
+    operator.start(canary=2, auto_revert=True, max_parallel=2)
+    last = Phase.REVERTED if bad else Phase.DONE
+    while operator.rollout.phase is not last:
+        try:
+            system.until(operator.in_phase(last, Phase.WAITING))
+            if operator.rollout.phase is Phase.WAITING:
+                operator.promote()
+        except LeaderKilled:
+            system.kill()
+            system.start()
+
+    assert len(deaths) == (3 if bad else 6)
+    assert operator.built() == {(BEFORE if bad else NEW).revision: 12}
+    assert set(operator.rebuilt(before).values()) <= {1}
+    assert counted.jobs() <= 2
