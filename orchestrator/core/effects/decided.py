@@ -93,6 +93,7 @@ def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
         keys.held,
         keys.failed,
         keys.built,
+        keys.health,
     )
     return Transaction(
         requires=(

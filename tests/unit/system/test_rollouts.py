@@ -323,6 +323,79 @@ def test_what_only_a_rollout_needed_is_removed_once_it_is_over(system: System) -
     system.until(lambda: not system.store.list(operator.keys.candidates)[1])
 
 
+# Monitoring --------------------------------------------------------------------------------------
+
+
+class Monitored:
+    """Networks whose stacks have a monitoring target each."""
+
+    def __init__(self, system: System, number: int) -> None:
+        self.system = system
+        system.outcome = self.outcome
+        for one in range(number):
+            self.say(f"network_n{one}", "UP")
+
+    def outcome(self, stack: Stack) -> Mapping[str, Any]:
+        link = {"output_key": "monitoring_link", "output_value": f"http://c/{stack.name}"}
+        return {"outputs": [link]}
+
+    def say(self, stack: str, value: str) -> None:
+        """From now on the target of a stack says this."""
+        self.system.targets.documents[f"http://c/{stack}"] = {
+            "version": 1,
+            "values": [{"key": "status", "value": value}],
+            "syncer_properties": {
+                "etcd": {"status": {"key": "network"}, "hold_options": {"positive_status": ["UP"]}}
+            },
+        }
+
+    def for_seconds(self, seconds: float) -> None:
+        clock = self.system.clock
+        end = clock.now + seconds
+        while clock.now < end:
+            self.system.work()
+
+
+TIMING = replace(System().timing, monitoring_interval=0.5)
+
+
+def test_a_wave_ends_once_the_targets_were_positive_for_long_enough() -> None:
+    with System(timing=TIMING) as system:
+        monitored = Monitored(system, 4)
+        operator = build(system, 4)
+        operator.start(canary=0, waves=(50, 100), min_healthy=5.0)
+        system.until(lambda: operator.built()[NEW.revision] == 2)
+        begun = system.clock.now
+        system.until(lambda: operator.rollout.wave == 2)
+
+        assert system.clock.now - begun >= 5.0
+        monitored.for_seconds(4.0)
+        assert operator.rollout.phase is Phase.WAVES
+        system.until(operator.in_phase(Phase.DONE))
+
+
+def test_a_target_that_is_not_positive_after_the_job_holds_the_next_wave_back() -> None:
+    """It was positive before the job: that does not count."""
+    with System(timing=TIMING) as system:
+        monitored = Monitored(system, 4)
+        operator = build(system, 4)
+        system.until(lambda: len(system.store.list(operator.keys.health)[1]) == 4)
+        for one in range(4):
+            monitored.say(f"network_n{one}", "DOWN")
+        operator.start(canary=0, waves=(50, 100), min_healthy=1.0)
+        system.until(lambda: operator.built()[NEW.revision] == 2)
+        monitored.for_seconds(8.0)
+        assert operator.rollout.wave == 1
+        assert operator.built()[NEW.revision] == 2
+
+        for one in range(4):
+            monitored.say(f"network_n{one}", "UP")
+        system.until(operator.in_phase(Phase.DONE))
+
+
+# Deaths ------------------------------------------------------------------------------------------
+
+
 class LeaderKilled(BaseException):
     """kill -9 of the bridge at a fault point."""
 
