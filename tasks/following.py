@@ -23,7 +23,12 @@ from orchestrator.core import monitoring, records
 from orchestrator.core.keys import Keys
 from orchestrator.core.records import MonitoringRecord
 from orchestrator.core.refs import Ref
-from orchestrator.core.transactions import Transaction, exists, unchanged
+from orchestrator.core.transactions import (
+    Require,
+    Transaction,
+    exists,
+    unchanged,
+)
 from orchestrator.errors import TargetUnavailable, TemporaryError
 
 from .context import WorkerContext
@@ -271,7 +276,15 @@ def _write(
     if not written:
         return False
     faults.reach("worker-before-monitoring")
-    requires = (
+    requires = _as_read(keys, resource)
+    puts = {key: value for key, value in written.items() if value is not None}
+    deletes = tuple(key for key in written if key not in puts)
+    return bool(context.store.commit(Transaction(requires, puts, deletes)))
+
+
+def _as_read(keys: Keys, resource: Followed) -> tuple[Require, ...]:
+    """The config is there; the other records are as they were read."""
+    return (
         exists(keys.below(keys.config, resource.ref)),
         unchanged(resource.stack.key, resource.stack.revision),
         unchanged(resource.state.key, resource.state.revision),
@@ -280,9 +293,6 @@ def _write(
             revision_of(resource.old),
         ),
     )
-    puts = {key: value for key, value in written.items() if value is not None}
-    deletes = tuple(key for key in written if key not in puts)
-    return bool(context.store.commit(Transaction(requires, puts, deletes)))
 
 
 def _health(
@@ -291,8 +301,10 @@ def _health(
     """Whether the targets are positive, if that is another answer than the last one: the key, with
     its value, or None to remove it."""
     key = keys.below(keys.health, resource.ref)
+    if not statuses and resource.health is None:
+        return {}
     if not statuses:
-        return {key: None} if resource.health else {}
+        return {key: None}
     positive = monitoring.is_positive(statuses, resource.reported)
     health = records.Health(positive, resource.state.revision).to_json()
     if resource.health and resource.health.value == health.encode():
