@@ -34,11 +34,13 @@ unit: install ## Only the tests that need no server: under a minute
 
 check: lint types contracts ## What needs no tests: style, types and layers
 
-lint: install ## Style: ruff check and ruff format --check; docs/settings.md up to date
+lint: install ## Style: ruff check and ruff format --check; docs/settings.md and the dashboard up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python docs/settings_table.py --check
+	$(BIN)/python docs/drift_table.py --check
 	$(BIN)/python -m benchmarks.tables --check
+	$(BIN)/python -m orchestrator.metrics.dashboard --check
 
 format: install ## Put style right where that can be done by itself
 	$(BIN)/ruff check --fix .
@@ -69,7 +71,7 @@ fuzz: install ## Random inputs for mappings, patterns, templates, documents, par
 constraints: install ## Pin every dependency anew, with hashes, for each supported Python (constraints/)
 	$(BIN)/python -m pip install --quiet uv
 	for minor in 11 12 13 14; do \
-		$(BIN)/uv pip compile setup.cfg --extra history --quiet --upgrade --generate-hashes --python-version 3.$$minor --no-annotate \
+		$(BIN)/uv pip compile setup.cfg --extra history --extra traces --quiet --upgrade --generate-hashes --python-version 3.$$minor --no-annotate \
 			--custom-compile-command "make constraints" --output-file constraints/python-3.$$minor.txt || exit 1; \
 	done
 
@@ -89,5 +91,5 @@ $(STAMP): setup.cfg pyproject.toml
 		$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	fi
 	@echo "Installing the project, a real Heat and the tools into $(VENV): about a minute"
-	@$(BIN)/python -m pip install --quiet --editable '.[sandbox,history,dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[sandbox,history,traces,dev]'
 	@touch $@

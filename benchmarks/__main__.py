@@ -23,6 +23,7 @@ BENCHMARKS = (
     "existing",
     "planning",
     "monitoring",
+    "historian",
     "scaling",
     "neighbours",
     "hostile",

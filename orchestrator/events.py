@@ -1,10 +1,9 @@
 """What happens in the processes: one enumeration of events, and how often each has happened.
 
 A log line carries the name of its event in the field ``event``.
-The bridge also counts its events, in the function where they happen, with :func:`count`.
+The programs also count their events, in the function where they happen, with :func:`count`.
 So the counters do not depend on the level of the log.
-``/metrics`` shows them as ``orchestrator_events_total{event="…"}``
-(:mod:`orchestrator.bridge.metrics`); a worker has no ``/metrics``, and counts nothing.
+``/metrics`` shows them as ``orchestrator_events_total{event="…"}`` (:mod:`orchestrator.metrics`).
 
 docs/howto/monitoring.md explains each event to operators.
 """
@@ -12,7 +11,7 @@ docs/howto/monitoring.md explains each event to operators.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from enum import StrEnum
 
 
@@ -20,12 +19,15 @@ class EventName(StrEnum):
     """The name of each event, and one sentence that says what has happened."""
 
     help: str
+    number: int
+    """Its place in the enumeration."""
 
     def __new__(cls, name: str, help: str) -> EventName:
         """:param help: one sentence."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.help = help
+        member.number = len(cls.__members__)
         return member
 
     # Leadership and etcd
@@ -66,6 +68,8 @@ class EventName(StrEnum):
         "historian_defect",
         "The historian ended because of a bug.",
     )
+    TRACES_LOST = "traces_lost", "The collector takes no traces."
+    TRACES_SENT = "traces_sent", "The collector takes traces again."
     UNCAUGHT = "uncaught", "A process or a thread ended because of a bug."
     SETTING_REFUSED = "setting_refused", "A setting cannot be used."
     NOTIFY_UNKNOWN = (
@@ -97,6 +101,12 @@ class EventName(StrEnum):
     CLEANED = "cleaned", "The records of a deleted resource are removed."
     RETRY_ASKED = "retry_asked", "A person asked to try a version again."
     REBUILD_ASKED = "rebuild_asked", "A person asked to build a version again."
+    LEFT = "left", "A person left a stack in Heat, and its records are gone."
+    CANCELLED = "cancelled", "A person cancelled a job."
+    ADOPTED = "adopted", "A stack that was there is a resource's from now on."
+    PAUSED = "paused", "Nothing new is sent to Heat for some or all."
+    RESUMED = "resumed", "A pause is over."
+    VERBS_DROPPED = "verbs_dropped", "The oldest records of verbs were dropped."
     OUTPUT_FOLLOWED = (
         "output_followed",
         "A stack is updated because an output changed that it was built from.",
@@ -148,7 +158,11 @@ class EventName(StrEnum):
     # Jobs, as a worker sees them
     STACK_SUBMITTED = "stack_submitted", "Heat has taken a request."
     STACK_LEFT = "stack_left", "A stack of that name is not to be changed."
-    SUBMIT_LATE = "submit_late", "Another worker has the job, or it has ended."
+    CANCEL_REFUSED = "cancel_refused", "Heat does not cancel an operation."
+    SUBMIT_LATE = (
+        "submit_late",
+        "Another worker has the job, it has ended, or it is paused.",
+    )
     REQUEST_LOST = "request_lost", "Heat took a request and dropped it."
     STACK_POLL_FAILED = "stack_poll_failed", "One stack could not be polled."
     OUTPUT_UNRESOLVED = "output_unresolved", "Heat cannot give an output yet."
@@ -163,6 +177,12 @@ class EventName(StrEnum):
     TASK_TIMEOUT = "task_timeout", "A task took too long."
     TASK_DEFECT = "task_defect", "A task failed because of a bug."
     TASKS_BROKEN_OFF = "tasks_broken_off", "A worker ended before its tasks."
+
+    # Drift
+    DRIFT_CORRECTED = "drift_corrected", "A drifted stack is built again."
+    DRIFT_FOUND = "drift_found", "Heat has a stack otherwise than it was built."
+    DRIFT_GONE = "drift_gone", "Heat has a stack as it was built again."
+    SWEEP_FAILED = "sweep_failed", "A tenant's stacks could not be compared."
 
     # OpenStack and monitoring targets
     OPENSTACK_CHECKED = "openstack_checked", "Keystone accepts the credentials."
@@ -180,18 +200,30 @@ class EventCounts:
     """How often each event has happened. May be used from several threads."""
 
     def __init__(self) -> None:
-        self._counts: dict[EventName, int] = {}
+        self._cells: MutableSequence[float] | memoryview[float]
+        self._cells, self._first = [0.0] * len(EventName), 0
         self._lock = threading.Lock()
+
+    def keep_in(
+        self, cells: MutableSequence[float] | memoryview[float], first: int
+    ) -> None:
+        """Count in other memory from now on, where *first* is the place of the first event."""
+        with self._lock:
+            self._cells, self._first = cells, first
 
     def count(self, event: EventName) -> None:
         """It has happened once more."""
         with self._lock:
-            self._counts[event] = self._counts.get(event, 0) + 1
+            self._cells[self._first + event.number] += 1
 
     def read(self) -> Mapping[EventName, int]:
-        """The events that have happened, in the order of their first time."""
+        """The events that have happened, in the order of the enumeration."""
         with self._lock:
-            return dict(self._counts)
+            counts = {
+                event: int(self._cells[self._first + event.number])
+                for event in EventName
+            }
+        return {event: times for event, times in counts.items() if times}
 
 
 COUNTS = EventCounts()

@@ -24,7 +24,7 @@ POINTS = {
         "outputs were read that others were built from, nobody is decided"
     ),
     "bridge-after-follow": (
-        "one job follows a changed output, the others are not made yet"
+        "the job of a user of a changed output is written, nothing is sent"
     ),
     "bridge-before-rollout": (
         "it is decided how a roll-out goes on, its record is as before"

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,11 +19,13 @@ from orchestrator import log as logs
 from orchestrator.clients import queue, redis_transport
 from orchestrator.clients.heat import Heat, for_processes
 from orchestrator.errors import CredentialsRejected, SettingsError
+from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
 
-from . import compat, following, messages, polls, steps
+from . import compat, following, messages, polls, steps, sweeping
 from .context import WorkerContext, open_context
 from .leaving import Background, Undo, Work
+from .measuring import WorkerMetrics
 from .processes import PerProcess
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ ROUNDS: dict[str, Callable[[WorkerContext, Any], int]] = {
     queue.POLL: steps.poll,
     queue.OLD_POLL: steps.poll,
     queue.MONITOR: following.monitor,
+    queue.SWEEP: sweeping.sweep,
 }
 """The tasks that the bridge sends at intervals; a round that fails is followed by the next."""
 
@@ -63,15 +67,40 @@ def make_app(settings: Settings) -> Celery:
         task_soft_time_limit=settings.task_limit,
         task_time_limit=settings.task_limit + 30,
     )
-    shared = for_processes()
-    context = PerProcess(lambda: open_context(settings, shared))
-    background = Background()
+    metrics, shared = WorkerMetrics(), for_processes()
+    context = PerProcess(lambda: open_context(settings, shared, metrics))
+    background = Background(metrics=metrics)
     for name in STEPS:
         _register(app, name, background, partial(_chains, context))
     for name in ROUNDS:
         _register(app, name, background, partial(_round, context))
+    _connect_metrics(settings, metrics)
     _connect_signals(settings, context, background)
     return app
+
+
+def _connect_metrics(settings: Settings, metrics: WorkerMetrics) -> None:
+    """Show what a worker measures, if a port is given for it."""
+    port = settings.worker_metrics_port
+    if not port:
+        return
+
+    def begin(**_: object) -> None:
+        try:
+            metrics.serve(settings.health_address, port)
+        except SettingsError as error:
+            logs.tell_refused(SettingsError(error.faults, settings.log_format))
+            raise SystemExit(2) from None
+
+    def note_slots(sender: Any, **_: object) -> None:
+        metrics.slots.set(sender.controller.concurrency)
+
+    def count_here(**_: object) -> None:
+        metrics.count_as(getattr(current_process(), "index", 0))
+
+    signals.worker_init.connect(begin, weak=False)
+    signals.worker_ready.connect(note_slots, weak=False)
+    signals.worker_process_init.connect(count_here, weak=False)
 
 
 def _connect_signals(
@@ -136,6 +165,7 @@ def _warm_up(context: Callable[[], WorkerContext]) -> None:
     except CredentialsRejected:
         pass  # the check tells, once a worker
     except Exception as error:  # the first job tells the same, where it can be seen and tried again
+        count(EventName.WARM_UP_FAILED)
         log.warning(
             "Worker not warmed up yet",
             extra={"event": "warm_up_failed", "reason": str(error)},
@@ -172,15 +202,22 @@ def _chains(context: Callable[[], WorkerContext], task: Any, runs: Any) -> Work:
 
 def _round(context: Callable[[], WorkerContext], task: Any, about: Any) -> Work:
     carry_out, leaving = ROUNDS[task.name], LEAVING.get(task.name)
+    named = _named(about)
+    work = Work(task.name, named, lambda: carry_out(context(), about))
+    if isinstance(about, list):
+        return work
+    # One poll and one sweep of a tenant at a time in a process.
+    work = replace(work, kind=f"{task.name} {named}")
     if leaving is None:
-        return Work(task.name, about, lambda: carry_out(context(), about))
-    return Work(
-        task.name,
-        about,
-        lambda: carry_out(context(), about),
-        lambda: leaving(context(), about),
-        f"{task.name} {about}",
-    )
+        return work
+    return replace(work, leaving=lambda: leaving(context(), about))
+
+
+def _named(argument: Any) -> Any:
+    """What a message is about, for the log: of a sweep, its tenant."""
+    if isinstance(argument, dict):
+        return argument.get("tenant")
+    return argument
 
 
 def _chain(task: Any) -> list[steps.TaskFunction]:
@@ -215,11 +252,12 @@ def _register(
         try:
             background.carry_out(prepare(task, argument))
         except SoftTimeLimitExceeded:
+            count(EventName.TASK_TIMEOUT)
             log.error(
                 "Task exceeded its time limit",
                 extra={
                     "event": "task_timeout",
                     "task": name,
-                    "about": argument,
+                    "about": _named(argument),
                 },
             )

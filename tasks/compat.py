@@ -17,6 +17,7 @@ from celery.apps import worker as worker_program
 from kombu import Connection
 
 from orchestrator import log as logs
+from orchestrator.events import EventName, count
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ def _no_banner(instance: Any = None, **_: Any) -> None:
 def _instead_of_banner(
     sender: str = "", instance: Any = None, **_: Any
 ) -> None:
+    count(EventName.WORKER_STARTED)
     fields: dict[str, Any] = {"event": "worker_started", "hostname": sender}
     if instance is not None:
         fields["concurrency"] = instance.concurrency
@@ -112,6 +114,7 @@ def _instead_of_banner(
 
 def _say(message: str, *_: Any) -> None:
     """In a signal handler: a logger might be holding a lock that this thread waits for."""
+    count(EventName.WORKER_SAYS)
     text = logs.line(logging.INFO, str(message), event="worker_says")
     stderr = 2
     if sys.__stderr__:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
 from orchestrator.clients.etcd import EtcdStore
-from orchestrator.clients.heat import Heat, InStore, Logins, SharedTokens
+from orchestrator.clients.heat import (
+    Heat,
+    InStore,
+    Logins,
+    RequestObserver,
+    SharedTokens,
+)
 from orchestrator.clients.protocols import (
     HeatDoor,
     QueueDoor,
@@ -29,11 +35,16 @@ from orchestrator.core.templates import (
     parse_template_value,
 )
 from orchestrator.errors import TemporaryError
+from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
+from orchestrator.tracing.opening import open_tracer
 
 from .claims import Claims
+from .measuring import WorkerMetrics
+from .pausing import KnownPauses
 from .retries import POLICIES, Policies
 from .slow import Slow
+from .tracing import WorkerTraces
 
 log = logging.getLogger(__name__)
 
@@ -127,12 +138,19 @@ class WorkerContext:
     What they ask of Heat ends before: one that takes longer hangs, and its job is tried again."""
     timeout_margin: float = 300.0
     state_as_string: bool = False
+    drift_depth: int = 1
+    """How deep sweeps compare: a :class:`~orchestrator.core.records.Depth`."""
+    drift_budget: int = 20
+    """Stacks that one sweep compares deeper than Heat's list."""
     prompt: Promptness = field(default_factory=Promptness)
     sightings: Sightings = field(default_factory=Sightings)
     policies: Policies = POLICIES
     clock: Clock = CLOCK
     chance: Chance = CHANCE
     slow: Slow = field(default_factory=Slow)
+    pauses: KnownPauses = field(default_factory=KnownPauses)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    traces: WorkerTraces | None = None
     _parsed: dict[str, tuple[tuple[int, int], Template | BadTemplate]] = field(
         default_factory=dict
     )
@@ -187,12 +205,14 @@ class WorkerContext:
         try:
             who = self.heat.check()
         except TemporaryError as error:
+            count(EventName.OPENSTACK_CHECK_FAILED)
             fields = {"event": "openstack_check_failed", "reason": str(error)}
             log.error(
                 "OpenStack check failed; `orchestrator doctor` says more",
                 extra=fields,
             )
         else:
+            count(EventName.OPENSTACK_CHECKED)
             log.info(
                 "OpenStack check passed",
                 extra={"event": "openstack_checked", "who": who},
@@ -202,9 +222,13 @@ class WorkerContext:
         self.renderer.close()
         self.claims.close()
         self.store.close()
+        if self.traces is not None:
+            self.traces.close()
 
 
-def open_context(settings: Settings, shared: SharedTokens) -> WorkerContext:
+def open_context(
+    settings: Settings, shared: SharedTokens, metrics: WorkerMetrics
+) -> WorkerContext:
     """The context of a real worker.
 
     :param shared: the tokens of all its processes.
@@ -216,6 +240,10 @@ def open_context(settings: Settings, shared: SharedTokens) -> WorkerContext:
     if source.local:
         read = source.read
     types = Types(store, settings.prefixes, read)
+    tracer = open_tracer(settings.traces_endpoint, "orchestrator-worker")
+    traces = None
+    if tracer is not None:
+        traces = WorkerTraces(tracer, CLOCK)
     return WorkerContext(
         types=types,
         store=store,
@@ -225,6 +253,7 @@ def open_context(settings: Settings, shared: SharedTokens) -> WorkerContext:
             Logins(InStore(store, types.none)),
             settings.tenant_credentials,
             shared=shared,
+            observe=_observer(metrics, traces),
         ),
         queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
@@ -236,4 +265,22 @@ def open_context(settings: Settings, shared: SharedTokens) -> WorkerContext:
         time_limit=settings.task_limit,
         timeout_margin=settings.timeout_margin,
         state_as_string=settings.state_as_string,
+        drift_depth=settings.drift_depth,
+        drift_budget=settings.drift_budget,
+        metrics=metrics,
+        traces=traces,
     )
+
+
+def _observer(
+    metrics: WorkerMetrics, traces: WorkerTraces | None
+) -> RequestObserver:
+    """Tells whoever wants to know of each request to Heat."""
+    if traces is None:
+        return metrics.note_request
+
+    def observe(method: str, status: int, seconds: float) -> None:
+        metrics.note_request(method, status, seconds)
+        traces.note_request(method, status, seconds)
+
+    return observe

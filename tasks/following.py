@@ -30,6 +30,7 @@ from orchestrator.core.transactions import (
     unchanged,
 )
 from orchestrator.errors import TargetUnavailable, TemporaryError
+from orchestrator.events import EventName, count
 
 from .context import WorkerContext
 from .processes import PerProcess, threads
@@ -73,6 +74,7 @@ def monitor(context: WorkerContext, refs: Sequence[str]) -> int:
     :returns: how many records were written or removed.
     """
     if not _rounds().acquire(blocking=False):
+        count(EventName.MONITORING_SKIPPED)
         fields = {"event": "monitoring_skipped", "resources": len(refs)}
         log.warning(
             "Monitoring round skipped, earlier rounds are not finished",
@@ -159,12 +161,14 @@ def _links(ref: Ref, stack: KeyValue) -> Iterator[str]:
             records.StackRecord.from_json(stack.value).outputs
         )
     except records.UNREADABLE:
+        count(EventName.RECORD_UNREADABLE)
         log.warning(
             "Stack record cannot be read",
             extra={"event": "record_unreadable", "key": stack.key},
         )
         return
     if len(links) > monitoring.MOST_TARGETS:
+        count(EventName.TOO_MANY_TARGETS)
         fields = {
             "event": "too_many_targets",
             "resource": str(ref),
@@ -193,6 +197,7 @@ def _ask(
         try:
             status = _ask_one(context, link, end)
         except TargetUnavailable as error:
+            count(EventName.TARGET_UNAVAILABLE)
             fields = {
                 "event": "target_unavailable",
                 "resource": str(resource.ref),
@@ -247,6 +252,7 @@ def _record(
     except TemporaryError:
         raise
     except Exception as error:
+        count(EventName.MONITORING_FAILED)
         fields = {"event": "monitoring_failed", "resource": str(resource.ref)}
         log.error(
             "Monitoring record not written because of a bug",
@@ -319,6 +325,7 @@ def _recorded(resource: Followed) -> MonitoringRecord | None:
     try:
         return MonitoringRecord.from_json(resource.old.value)
     except records.UNREADABLE:
+        count(EventName.RECORD_UNREADABLE)
         fields = {"event": "record_unreadable", "key": resource.old.key}
         log.warning(
             "Monitoring record cannot be read, replacing it", extra=fields

@@ -22,7 +22,10 @@ from dataclasses import dataclass, field
 
 from orchestrator.core.texts import cut
 from orchestrator.errors import TemporaryError
+from orchestrator.events import EventName, count
+from orchestrator.metrics.shapes import TaskPlace
 
+from .measuring import WorkerMetrics
 from .processes import threads
 
 log = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class Background:
 
     prompt: float = PROMPT
     most: int = MOST
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     _going_on: dict[Future[None], str | None] = field(default_factory=dict)
     """What goes on, each with its kind."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -82,9 +86,18 @@ class Background:
         """
         if work.kind is not None and work.kind in list(self._going_on.values()):
             return
+        slots = self.metrics.tasks[TaskPlace.SLOT]
+        slots.add()
+        try:
+            self._begin(work)
+        finally:
+            slots.add(-1.0)
+
+    def _begin(self, work: Work) -> None:
         future = _pool().submit(_told, work)
         wait([future], timeout=self.prompt)
         if not future.done() and self._leave(future, work.kind):
+            count(EventName.SLOT_LEFT)
             fields = {
                 "event": "slot_left",
                 "task": work.name,
@@ -103,12 +116,14 @@ class Background:
             if len(self._going_on) >= self.most:
                 return False
             self._going_on[future] = kind
+        self.metrics.tasks[TaskPlace.BACKGROUND].add()
         future.add_done_callback(self._over)
         return True
 
     def _over(self, future: Future[None]) -> None:
         with self._lock:
             self._going_on.pop(future, None)
+        self.metrics.tasks[TaskPlace.BACKGROUND].add(-1.0)
 
     @property
     def going_on(self) -> int:
@@ -120,6 +135,7 @@ class Background:
         with self._lock:
             left = list(self._going_on)
         if left and wait(left, timeout=grace).not_done:
+            count(EventName.TASKS_BROKEN_OFF)
             log.warning(
                 "Tasks interrupted, other workers continue",
                 extra={"event": "tasks_broken_off", "tasks": self.going_on},
@@ -132,6 +148,7 @@ def _told(work: Work) -> None:
         work.do()
     except TemporaryError as error:
         # Nothing is lost: the bridge sends again what stands in etcd and is not under way.
+        count(EventName.TASK_GAVE_WAY)
         fields = {
             "event": "task_gave_way",
             "task": work.name,
@@ -140,6 +157,7 @@ def _told(work: Work) -> None:
         }
         log.warning("Task deferred", extra=fields)
     except Exception as error:
+        count(EventName.TASK_DEFECT)
         log.error(
             "Task failed because of a bug",
             extra={
@@ -165,6 +183,7 @@ def _undo(work: Work, undo: Undo) -> None:
     try:
         undo()
     except TemporaryError as error:
+        count(EventName.TASK_GAVE_WAY)
         fields = {
             "event": "task_gave_way",
             "task": work.name,

@@ -19,6 +19,7 @@ from datetime import datetime
 
 from orchestrator.clients import queue
 from orchestrator.core.documents import parse_json
+from orchestrator.core.drift import is_order
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Json
 
@@ -199,5 +200,6 @@ _ARGUMENTS: Mapping[str, Callable[[Json], bool]] = {
     queue.POLL: _is_tenant,
     queue.OLD_POLL: _is_tenant,
     queue.MONITOR: _are_resources,
+    queue.SWEEP: is_order,
 }
 """The form of each task's argument."""

@@ -16,6 +16,7 @@ from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.core import effects
 from orchestrator.core.records import Cause, Poll
 from orchestrator.errors import HeatRefused, TemporaryError
+from orchestrator.events import EventName, count
 
 from .context import WorkerContext
 from .leaving import Undo
@@ -62,6 +63,7 @@ def failed(
     poll = Poll(
         failures=failures, cause=cause.value, reason=str(error), since=since
     )
+    count(EventName.POLL_FAILED)
     fields = {
         "event": "poll_failed",
         "tenant": tenant,

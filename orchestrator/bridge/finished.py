@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from .. import faults
 from ..clock import Clock
 from ..core import effects
 from ..core.keys import Keys
 from ..core.refs import JobId
-from ..core.transactions import MOST_OPERATIONS
+from ..core.transactions import MOST_OPERATIONS, Transaction
 from ..core.world import World
 from .leader import Leadership
 from .outcomes import Outcomes
 
 _REMOVALS = MOST_OPERATIONS // 2
-"""Runs removed in one transaction. Each is one operation and one comparison; the fence is another.
-"""
+"""Runs and requests removed in one transaction. Each is one comparison and at most two operations;
+the fence is another comparison."""
 _REMOVED_AFTER = 0.1
 """Seconds for which a run that has been dealt with may stay, so that several are removed together.
 """
 _KEPT = 1.0
 """Seconds after which what could not be removed is looked through again."""
+
+_NO_ANSWER: tuple[int, Mapping[str, str]] = (0, {})
 
 
 class Finished:
@@ -43,6 +45,8 @@ class Finished:
         )
         self._clock = clock
         self._waiting: dict[str, int] = {}
+        self._answers: dict[str, tuple[int, Mapping[str, str]]] = {}
+        """What is written when a request is removed, and the revision of that request."""
         self._due = 0.0
 
     def due(self) -> float | None:
@@ -65,6 +69,16 @@ class Finished:
         self._due = min(self._due, due) if self._waiting else due
         self._waiting[key] = revision
 
+    def answer(
+        self, key: str, revision: int, written: Mapping[str, str]
+    ) -> None:
+        """Remove a request of a person once it has been dealt with.
+
+        :param written: what is written in the same transaction: the outcome.
+        """
+        self.add(key, revision)
+        self._answers[key] = (revision, written)
+
     def remove(self) -> None:
         """Their outcome is dealt with, their dependents are released: nothing is lost with them."""
         needed = self._outcomes.unstored()
@@ -82,14 +96,20 @@ class Finished:
         for start in range(0, len(finished), _REMOVALS):
             faults.reach("bridge-before-remove")
             batch = [
-                effects.remove_runs([run])
-                for run in finished[start : start + _REMOVALS]
+                self._removal(key, revision)
+                for key, revision in finished[start : start + _REMOVALS]
             ]
             if not self._leadership.commit_together(batch):
                 # One of them is not as it was seen: the others go all the same.
                 for transaction in batch:
                     self._leadership.commit(transaction)
             faults.reach("bridge-after-clean")
+
+    def _removal(self, key: str, revision: int) -> Transaction:
+        of, written = self._answers.pop(key, _NO_ANSWER)
+        if of != revision:
+            return effects.remove_runs([(key, revision)])
+        return effects.answer(key, revision, written)
 
     def _is_needed(self, key: str, jobs: Collection[JobId]) -> bool:
         """Whether the next leader would have to find a run or retry, if this one died now.

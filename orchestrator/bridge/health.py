@@ -16,8 +16,10 @@ from typing import Any
 from ..clients.store import Watch
 from ..clock import CLOCK, Clock
 from ..errors import SettingsError
+from ..metrics.shapes import Metric
+from ..metrics.showing import CONTENT_TYPE
 from ..views.health import Pulse
-from .metrics import Metric, Metrics
+from .metrics import Metrics
 
 HANGS = 120.0
 """Seconds after which only a restart helps. One read of etcd is tried for 20 s
@@ -31,14 +33,16 @@ TAKEOVER_HANGS = 600.0
 class Health:
     """What the bridge does right now, as its own threads see it."""
 
-    def __init__(self, clock: Clock = CLOCK) -> None:
+    def __init__(
+        self, clock: Clock = CLOCK, metrics: Metrics | None = None
+    ) -> None:
         self._clock = clock
         self.role = "starting"
         self._beat = self._clock.monotonic()
         self._hangs_after = math.inf
         self._watch: Watch | None = None
         self._trouble = ""
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self._notes: dict[str, str] = {}
         self.metrics.set(Metric.BROKER_AVAILABLE, 1)
         self.broker = ""
@@ -69,6 +73,7 @@ class Health:
         self.role, self._hangs_after, self._watch = "standby", HANGS, None
         self.metrics.set(Metric.LEADING, 0)
         self.metrics.set(Metric.MESSAGE_WAIT, 0.0)
+        self.metrics.set(Metric.UNDECIDED_AGE, 0.0)
         self.schemas("", refused=False)  # Only the leader looks at the list,
         self.tell("deletions", "")  # and holds deletions.
         self._note_broker("")
@@ -84,19 +89,24 @@ class Health:
         self.metrics.set(Metric.BROKER_AVAILABLE, not reason)
 
     def beat(
-        self, sizes: dict[str, int], wait: float, broker: str = ""
+        self,
+        sizes: dict[str, int],
+        wait: float,
+        broker: str = "",
+        undecided: float = 0.0,
     ) -> None:
         """The leader's loop has come round.
 
         :param sizes: how much there is of what.
         :param wait: seconds for which messages wait for a worker.
+        :param undecided: age of the oldest change that is not decided, in seconds.
         :param broker: why the broker takes no messages. No reason to start this process again.
         """
         self._note_broker(broker)
         self._beat = self._clock.monotonic()
         self.metrics.set(Metric.MESSAGE_WAIT, wait)
-        for kind, size in sizes.items():
-            self.metrics.set(Metric.WORLD, size, kind=kind)
+        self.metrics.set(Metric.UNDECIDED_AGE, undecided)
+        self.metrics.set_world(sizes)
 
     def schemas(self, note: str, *, refused: bool) -> None:
         """Whether the schema list in force is the newest.
@@ -174,9 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/live":
             self._answer_fault(self._health.hangs())
         elif self.path == "/metrics":
-            self._answer(
-                200, self._health.metrics.text(), "text/plain; version=0.0.4"
-            )
+            self._answer(200, self._health.metrics.text(), CONTENT_TYPE)
         else:
             self._answer(404, b"/health, /live or /metrics\n", "text/plain")
 

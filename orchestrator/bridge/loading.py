@@ -116,14 +116,16 @@ def take_in(
     return found
 
 
-def take_in_built(world: World, keys: Keys, entry: Entry) -> None:
+def take_in_built(world: World, keys: Keys, entry: Entry) -> BuiltFound | None:
     """Take in what a worker has recorded that a stack was built from. What cannot be read is told,
-    and counts as not known."""
+    and counts as not known: None."""
     fact = of_built(keys, entry)
     if isinstance(fact, Unreadable):
         _skipped(fact.key, fact.reason)
-    elif fact is not None:
+        return None
+    if fact is not None:
         world.apply(fact)
+    return fact
 
 
 def take_in_run(
@@ -161,8 +163,10 @@ def find_run(
     return run, found.revision
 
 
-def read_poll(key: str, value: bytes) -> Poll | None:
+def read_poll(key: str, value: bytes | None) -> Poll | None:
     """What a worker tells of a tenant's polls; None when it cannot be read."""
+    if value is None:
+        return None
     try:
         return Poll.from_json(value)
     except records.UNREADABLE as error:
@@ -319,5 +323,6 @@ def _find_work(
         world.reported,
         world.held,
         world.failed,
+        world.built_from,
     ):
         world.touch(*known)

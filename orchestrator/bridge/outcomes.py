@@ -7,35 +7,29 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from .. import faults
 from ..core import effects
-from ..core.backoff import Backoff
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.planning import Over, fails_with
 from ..core.records import NO_JOB, Failed, Handled, Run
 from ..core.refs import JobId, Ref
+from ..core.transactions import Transaction, merged
 from ..core.world import Stack, World
 from ..events import EventName, count
+from ..metrics.shapes import FailureCause
 from .leader import Leadership
+from .metrics import Metrics, failure_cause
+from .timing import DELETION_BACKOFF
+from .timing import Later as Later
 
 log = logging.getLogger(__name__)
 
+_NOTHING_MORE = Transaction()
 UNSETTLED = 0.2
 """Seconds after which what could not be written is decided again, if the event has not come by
 then."""
-DELETION_BACKOFF = Backoff(initial=10.0, maximum=600.0)
-"""Until a failed deletion of something whose config is gone is tried again."""
-
-
-class Later(Protocol):
-    """Decide a resource again after some seconds; with *again* even if its version was handled."""
-
-    def __call__(
-        self, seconds: float, ref: Ref, *, again: bool = False
-    ) -> None: ...
 
 
 class Outcomes:
@@ -45,6 +39,7 @@ class Outcomes:
     :param dropped: called with each job that is over without a worker: it may have been sent
         already.
     :param later: ``later(seconds, ref)``: decide *ref* again after a while.
+    :param not_run: told of each job that failed without running, and why in a word.
     """
 
     def __init__(
@@ -57,8 +52,13 @@ class Outcomes:
         dropped: Callable[[Job], None],
         later: Later,
         as_string: bool,
+        metrics: Metrics | None = None,
+        not_run: Callable[[JobId, Ref, str], None] | None = None,
     ) -> None:
-        self.world = world
+        self.world, self.metrics = world, metrics or Metrics()
+        self._not_run = not_run
+        self._overdue: set[JobId] = set()
+        """Jobs whose time is over, and whose end is not written yet."""
         self._keys, self._leadership = keys, leadership
         self._ready, self._dropped, self._later = ready, dropped, later
         self._as_string = as_string
@@ -80,6 +80,7 @@ class Outcomes:
         job, handled = world.graph.jobs.get(job_id), world.handled.get(ref)
         self._note_stack(ref, action, run, job.tenant if job else "")
         version = _version(job, handled)
+        self._count(job_id, ref, run)
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
         failed = (
@@ -88,7 +89,7 @@ class Outcomes:
             else Failed(version, action, run.reason, run.root or ref)
         )
         world.set_failed(ref, failed)
-        self._release(
+        self.release(
             Over(job_id, ref, action, _references(job, handled)), failed
         )
         self.fail_dependents()
@@ -100,6 +101,20 @@ class Outcomes:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
 
+    def _count(self, job: JobId, ref: Ref, run: Run) -> None:
+        """Count how a job ended."""
+        handled, tenant = self.world.handled.get(ref), ""
+        if handled is not None:
+            tenant = handled.tenant
+        overdue = job in self._overdue
+        self._overdue.discard(job)
+        cause = failure_cause(ref, run, overdue=overdue)
+        self.metrics.note_outcome(ref.type, tenant, cause)
+
+    def note_overdue(self, job: JobId) -> None:
+        """The time of a job is over: a worker is to end it."""
+        self._overdue.add(job)
+
     def _note_stack(
         self, ref: Ref, action: Action, run: Run, tenant: str
     ) -> None:
@@ -107,7 +122,9 @@ class Outcomes:
             self.world.note_stack(ref, Stack("DELETE_COMPLETE", tenant))
         elif run.live:
             status = "COMPLETE" if run.complete else "FAILED"
-            self.world.note_stack(ref, Stack(status, tenant, run.monitored))
+            adopted = self.world.adopted_name(ref)
+            stack = Stack(status, tenant, run.monitored, adopted)
+            self.world.note_stack(ref, stack)
 
     def _note_unsent(
         self, job_id: JobId, ref: Ref, run: Run, handled: Handled
@@ -177,7 +194,7 @@ class Outcomes:
             and job.id in handled.outlived
         )
 
-    def _release(self, over: Over, failed: Failed | None) -> None:
+    def release(self, over: Over, failed: Failed | None) -> None:
         """What waited for a job that is over is ready, or is to fail (:meth:`fail_dependents` does
         it)."""
         graph = self.world.graph
@@ -276,6 +293,7 @@ class Outcomes:
     def dropped(self, job: Job) -> None:
         """A job is over without a worker."""
         self._doomed.pop(job.id, None)
+        self._overdue.discard(job.id)
         self.world.is_over(job)
         self._dropped(job)
 
@@ -300,16 +318,23 @@ class Outcomes:
             job, failed, cause = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            if not self._fail(job, failed, cause):
+            if not self.fail(job, failed, cause):
                 # The config has changed meanwhile: its event is on the way.
                 postponed.append((job, failed, cause))
                 self._later(UNSETTLED, job.ref)
         self._to_fail.extend(postponed)
 
-    def _fail(self, job: Job, failed: Failed, cause: JobId) -> bool:
+    def fail(
+        self,
+        job: Job,
+        failed: Failed,
+        cause: JobId,
+        also: Transaction = _NOTHING_MORE,
+    ) -> bool:
         """End a job that will never run.
 
         :param cause: the job because of which it ends; its own id: it is given up.
+        :param also: what is written with it.
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
@@ -324,10 +349,11 @@ class Outcomes:
             told=told,
             handled=handled,
         )
-        revision = self._leadership.commit(transaction)
+        revision = self._leadership.commit(merged([transaction, also]))
         if not revision:
             return False
         faults.reach("bridge-after-cascade")
+        self._count_not_run(job, given_up=cause == job.id)
         _tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)
@@ -336,9 +362,17 @@ class Outcomes:
             self.world.set_handled(job.ref, handled)
         self.dropped(job)
         over = Over(job.id, job.ref, job.action, job.references())
-        self._release(over, failed)
+        self.release(over, failed)
         self.world.touch(job.ref)
         return True
+
+    def _count_not_run(self, job: Job, *, given_up: bool) -> None:
+        reason = FailureCause.DEPENDENCY
+        if given_up:
+            reason = FailureCause.WORKERS
+        self.metrics.note_outcome(job.ref.type, job.tenant, reason)
+        if self._not_run is not None:
+            self._not_run(job.id, job.ref, reason.value)
 
 
 def _tell_not_run(job: Job, failed: Failed) -> None:

@@ -7,17 +7,23 @@ users.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from .. import faults
 from ..clients.store import KeyValue, Store
+from ..core.facts import Entry
 from ..core.keys import Keys
 from ..core.records import UNREADABLE, StackRecord
 from ..core.refs import Json, Ref
 from ..core.transactions import MOST_OPERATIONS
 from ..core.world import World
 from ..events import EventName, count
+from . import loading
 
 log = logging.getLogger(__name__)
+
+
+_NO_OUTPUTS: Mapping[str, str] = {}
 
 
 class OutputsRead:
@@ -27,8 +33,25 @@ class OutputsRead:
         self._world, self._store, self._keys = world, store, keys
         self._waiting: dict[Ref, None] = {}
 
+    def note(self, entry: Entry) -> None:
+        """A worker has recorded what a stack was built from.
+
+        A worker reads outputs when it makes the request. If it read another value than is known
+        here, then what is known here is old.
+        """
+        fact = loading.take_in_built(self._world, self._keys, entry)
+        if fact is None or fact.built is None:
+            return
+        for output in fact.built.changed(self._known):
+            self.built(output.ref)
+
+    def _known(self, ref: Ref) -> Mapping[str, str]:
+        return self._world.outputs.get(ref, _NO_OUTPUTS)
+
     def built(self, ref: Ref) -> None:
-        """A job has built the stack: read its outputs soon, if others were built from them."""
+        """The outputs of a stack may have changed: read them soon, if others were built from
+        them."""
+        self._world.forget_outputs(ref)
         if self._world.has_readers(ref) and self._keys.is_placed(ref):
             self._waiting[ref] = None
 

@@ -17,8 +17,8 @@ from ..core.planning import (
     Decision,
     First,
     Hold,
+    LeftOutdated,
     Nothing,
-    Outdated,
     Postpone,
     Refuse,
     Report,
@@ -26,7 +26,7 @@ from ..core.planning import (
     decide,
     refuse,
 )
-from ..core.refs import Ref
+from ..core.refs import JobId, Ref
 from ..core.removals import BrakeLimits
 from ..core.transactions import Transaction
 from ..core.world import Lagging, World
@@ -34,6 +34,7 @@ from ..errors import StoreRefused
 from ..events import EventName, count
 from .batching import Batch
 from .braking import DeletionBrake
+from .change_times import ChangeTimes
 from .leader import Leadership
 from .order import TIME_SLICE, Order
 from .outcomes import UNSETTLED, Later, Outcomes
@@ -65,6 +66,7 @@ class Reconciler:
         brake: BrakeLimits,
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
+        times: ChangeTimes | None = None,
     ) -> None:
         self.world = world
         self._clock, self._chance = clock, chance
@@ -75,6 +77,7 @@ class Reconciler:
         self._deletion_asked: dict[Ref, float] = {}
         self._batch = Batch()
         self._order = Order(world, clock)
+        self._times = times or ChangeTimes(outcomes.metrics, clock)
 
     # Deciding -------------------------------------------------------------------------------------
 
@@ -183,6 +186,8 @@ class Reconciler:
         faults.reach("bridge-after-report")
         self.world.note_report(ref, decision.wanted.version, revision)
         self.world.set_failed(ref, None)
+        self._outcomes.metrics.note_outcome(ref.type, decision.wanted.tenant)
+        self._times.reported(ref)
         self._decided(ref)
         self._outcomes.repaired(ref)
 
@@ -199,8 +204,9 @@ class Reconciler:
         match decision:
             case Nothing():
                 self.world.note_written(ref, written=True)
+                self._times.decided(ref)
                 self.world.set_lagging(ref, None)
-            case Outdated(lagging):
+            case LeftOutdated(lagging):
                 self._lag(ref, lagging)
             case Postpone():
                 self._later(UNSETTLED, ref)
@@ -220,6 +226,7 @@ class Reconciler:
         """The stack is outdated, and stays so. Nothing is written: the next leader finds it too."""
         world = self.world
         world.note_written(ref, written=True)
+        self._times.decided(ref)
         told = world.lagging.get(ref) == lagging or not lagging.why
         world.set_lagging(ref, lagging)
         if told:
@@ -245,9 +252,11 @@ class Reconciler:
             self._deletion_asked[ref] = self._clock.monotonic()
             self._later(self._patience, ref)
         if world.held.get(ref) == held:
+            self._times.decided(ref)
             return
         if not self._commit(ref, effects.hold(self._keys, ref, decision)):
             return
+        self._times.decided(ref)
         world.set_held(ref, held)
         # What those wait for in the end is another resource now.
         world.touch(*world.waiting_for(ref))
@@ -269,6 +278,8 @@ class Reconciler:
         world.set_handled(ref, decision.handled)
         world.set_failed(ref, failed)
         world.removals.done(ref)
+        self._outcomes.metrics.note_refused(ref, decision.wanted.tenant, failed)
+        self._times.reported(ref, "refused")
         count(EventName.REFUSED)
         fields = {
             "event": "refused",
@@ -326,7 +337,7 @@ class Reconciler:
             "Job created",
             extra={"event": "job_made", "job": job.id, "waits_for": len(waits)},
         )
-        self._decided(ref)
+        self._decided(ref, job.id)
         if decision.first_of_two:
             # Only the earlier incarnation or tenant is dealt with so far.
             self.world.touch(ref)
@@ -344,8 +355,12 @@ class Reconciler:
         }
         log.info("Rebuild scheduled, an output changed", extra=fields)
 
-    def _decided(self, ref: Ref) -> None:
-        """What was held back by this resource is looked at again."""
+    def _decided(self, ref: Ref, job: JobId | None = None) -> None:
+        """What was held back by this resource is looked at again.
+
+        :param job: the job that was made of the change.
+        """
+        self._times.decided(ref, job)
         self.world.is_dealt_with(ref)
         self._deletion_asked.pop(ref, None)
         self.world.touch(*self.world.waiting_for(ref))

@@ -16,11 +16,13 @@ from ..core.refs import JobId
 from ..core.world import World
 from ..events import EventName, count
 from . import loading
+from .change_times import ChangeTimes
 from .deadlines import Deadlines, Skew
 from .dispatching import Dispatcher
 from .durations import Stopwatch
 from .finished import Finished
 from .leader import Leadership
+from .metrics import failure_cause
 from .outcomes import Outcomes
 from .outputs import OutputsRead
 from .probing import Probing
@@ -50,11 +52,13 @@ class Running:
         stopwatch: Stopwatch,
         timing: Timing,
         clock: Clock,
+        times: ChangeTimes,
     ) -> None:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._dispatcher = leadership, dispatcher
         self._outcomes, self._finished = outcomes, finished
         self._probing, self._clock = probing, clock
+        self._times = times
         self._stopwatch = stopwatch
         self._outputs = outputs
         self._in_heat_long = timing.in_heat_long
@@ -101,9 +105,10 @@ class Running:
         job, run, ref = fact.job, fact.run, job_ref(fact.job)
         before = self._world.stacks.get(ref)
         self._dispatcher.over(job, fact.tenant)
+        failed = failure_cause(ref, run, overdue=False)
+        self._times.ended(job, ref, "" if run.complete else failed.value)
         self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
-        if run.complete and run.live:
-            self._outputs.built(ref)
+        self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)
 
@@ -167,6 +172,7 @@ class Running:
             "step": run.step.value,
         }
         log.warning("Job is overdue", extra=fields)
+        self._outcomes.note_overdue(job_id)
         over = effects.give_time_up(self._keys, job, run, revision)
         if self._leadership.commit(over) and run.step is Step.IN_HEAT:
             self._dispatcher.record([job_id])

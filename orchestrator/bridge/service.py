@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
@@ -17,15 +18,20 @@ from ..core.removals import BrakeLimits
 from ..core.templates import Template
 from ..events import EventName, count
 from ..settings import Settings
+from ..tracing.opening import open_tracer
 from . import loading, systemd
 from .deadlines import Limits
 from .health import Health, serve
 from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
+from .metrics import Metrics
 from .schemas import SchemaKeeper
 from .term import Term
 from .timing import Timing
+
+if TYPE_CHECKING:
+    from ..tracing.spans import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +56,25 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         templates = catalogue.load(settings.templates)
         store = EtcdStore(settings.etcd)
         closing.callback(store.close)
-        health = Health()
+        tracer = open_tracer(settings.traces_endpoint, "orchestrator-bridge")
+        if tracer is not None:
+            closing.callback(tracer.close)
+        health = Health(metrics=Metrics(tenants=settings.metrics_tenants))
         _report(health, settings, stopping, closing)
         source = schema_list.source(settings.schema_access, templates)
         types = SchemaKeeper(
             source, store, settings.prefixes, settings.schemas_interval, health
         )
         types.prepare(stopping)
-        terms = _Terms(settings, store, broker, templates.templates, types)
+        terms = _Terms(
+            settings,
+            store,
+            broker,
+            templates.templates,
+            types,
+            health.metrics,
+            tracer,
+        )
         Leading(store, types.keys, settings.lease_ttl, terms.begin, health).run(
             stopping
         )
@@ -89,11 +106,14 @@ class _Terms:
         broker: QueueDoor,
         templates: Mapping[str, Template],
         types: SchemaKeeper,
+        metrics: Metrics,
+        tracer: Tracer | None,
     ) -> None:
         self._store, self._broker = store, broker
         self._templates, self._types = templates, types
         self._timing = timing(settings)
         self._as_string = settings.state_as_string
+        self._metrics, self._tracer = metrics, tracer
         self._follow = settings.follow_outputs
         self._guard = IdentityGuard(store, self._timing.brake)
 
@@ -117,6 +137,8 @@ class _Terms:
             self._timing,
             as_string=self._as_string,
             types=self._types,
+            metrics=self._metrics,
+            tracer=self._tracer,
         )
 
 
@@ -133,6 +155,7 @@ def timing(settings: Settings) -> Timing:
     return Timing(
         poll_interval=settings.heat_poll_interval,
         monitoring_interval=settings.monitoring_interval,
+        drift_interval=settings.drift_interval,
         patience=settings.deletion_patience,
         tenant_requests=settings.tenant_requests,
         total_requests=settings.total_requests,

@@ -6,33 +6,42 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..clients.inbox import EventInbox, WatchInbox
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
 from ..core.facts import Entry, TemplateChanged
+from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..events import EventName, count
 from . import loading
+from .auditing import DROPPED_EVERY, Auditing
+from .change_times import ChangeTimes
+from .comparing import Comparing
 from .dispatching import SUPERVISION, Dispatcher
 from .durations import STORED_EVERY, Stopwatch
 from .finished import Finished
 from .health import Health
 from .leader import Leadership
+from .metrics import Metrics
 from .outcomes import Outcomes
 from .outputs import OutputsRead
+from .pausing import CHECKED_EVERY, Pausing
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
-from .revisions import TemplateRevisions
-from .rollouts import Rollouts
 from .running import Running
+from .templating import Templating
 from .timers import Timers
 from .timing import Timing
+from .tracing import BridgeTraces
+
+if TYPE_CHECKING:
+    from ..tracing.spans import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +85,8 @@ class Term:
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
         listen: Callable[[Watch], EventInbox] = WatchInbox,
+        metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """:param loaded: what etcd held a moment ago, under the same leadership.
         :param listen: makes the inbox of a watch.
@@ -83,23 +94,44 @@ class Term:
         self._store, self._keys, self._leadership = store, keys, leadership
         self._types, self._timing = types, timing
         self._clock, self._listen = clock, listen
-        self._timers = Timers(clock)
+        self._timers, self._metrics = Timers(clock), metrics or Metrics()
         self.world, self._revision = loaded.world, loaded.revision
+        self._as_string, self._chance = as_string, chance
+        self._send_by(broker, tracer)
+        self._decide()
+        self._join()
+        self._stepped = clock.monotonic()
+        self._dispatcher.begin()
+        self._resume(loaded.runs)
+
+    def _send_by(self, broker: QueueDoor, tracer: Tracer | None) -> None:
+        """Make those that send, and that time what is on its way."""
+        timing, traces, passed = self._timing, None, None
+        if tracer is not None:
+            traces = BridgeTraces(tracer, self.world, self._keys)
+            passed = traces.passed
+        self._times = ChangeTimes(self._metrics, self._clock, traces)
         self._dispatcher = Dispatcher(
             broker,
             self._timers.after,
             poll_interval=timing.poll_interval,
             tenant_limit=timing.tenant_requests,
             total_limit=timing.total_requests,
-            clock=clock,
-            chance=chance,
+            clock=self._clock,
+            chance=self._chance,
+            metrics=self._metrics,
+            passed=passed,
         )
-        self._as_string, self._chance = as_string, chance
-        self._decide()
-        self._join()
-        self._stepped = clock.monotonic()
-        self._dispatcher.begin()
-        self._resume(loaded.runs)
+        self._comparing = Comparing(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            dispatcher=self._dispatcher,
+            timers=self._timers,
+            interval=timing.drift_interval,
+            clock=self._clock,
+        )
 
     def _decide(self) -> None:
         """Make those that decide and act."""
@@ -107,10 +139,12 @@ class Term:
             self.world,
             self._keys,
             self._leadership,
-            ready=self._dispatcher.submit,
-            dropped=lambda job: self._dispatcher.forget(job.id, job.tenant),
+            ready=self._release,
+            dropped=self._dropped,
+            not_run=self._times.ended,
             later=self._later,
             as_string=self._as_string,
+            metrics=self._metrics,
         )
         self._reconciler = Reconciler(
             self.world,
@@ -124,7 +158,26 @@ class Term:
             brake=self._timing.brake,
             clock=self._clock,
             chance=self._chance,
+            times=self._times,
         )
+        self._pausing = Pausing(
+            self._keys, self._leadership, self._dispatcher, self._clock
+        )
+        self._templating = Templating(
+            self.world,
+            self._store,
+            self._keys,
+            self._leadership,
+            self._clock,
+        )
+
+    def _release(self, job: Job) -> None:
+        self._times.released(job)
+        self._dispatcher.release(job)
+
+    def _dropped(self, job: Job) -> None:
+        self._dispatcher.forget(job.id, job.tenant)
+        self._times.dropped(job.id)
 
     def _join(self) -> None:
         """Make those that events are given to."""
@@ -159,36 +212,24 @@ class Term:
             stopwatch=self._stopwatch,
             timing=self._timing,
             clock=self._clock,
+            times=self._times,
         )
-        self._join_templates()
         self._requests = Requests(
             self.world,
             self._store,
             self._keys,
             self._leadership,
             finished=self._finished,
+            outcomes=self._outcomes,
+            dispatcher=self._dispatcher,
             timers=self._timers,
-        )
-
-    def _join_templates(self) -> None:
-        """Make those that follow templates."""
-        self._revisions = TemplateRevisions(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
-        )
-        self._rollouts = Rollouts(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
+            clock=self._clock,
         )
 
     def _resume(self, runs: list[KeyValue]) -> None:
         """Carry on with the jobs as they stand."""
+        for kv in self._there(self._keys.pauses):
+            self._note(kv)
         under_way = {self._keys.run_job(kv.key) for kv in runs}
         graph = self.world.graph
         for job in list(graph.jobs.values()):
@@ -198,9 +239,10 @@ class Term:
         # one that holds.
         for kv in sorted(runs, key=lambda kv: kv.revision):
             self._running.note(kv, resumed=True)
-        for folder in (self._keys.retries, self._keys.polls):
-            _, found = self._store.list(folder, revision=self._revision)
-            for kv in found:
+        for kv in self._there(self._keys.retries):
+            self._requests.note(kv.key, kv.value, kv.revision, resumed=True)
+        for folder in (self._keys.polls, *self._comparing.folders):
+            for kv in self._there(folder):
                 self._note(kv)
         count(EventName.TERM_BEGUN)
         fields = {
@@ -210,6 +252,9 @@ class Term:
             "jobs": len(under_way),
         }
         log.info("Term started", extra=fields)
+
+    def _there(self, folder: str) -> list[KeyValue]:
+        return self._store.list(folder, revision=self._revision)[1]
 
     # The loop -------------------------------------------------------------------------------------
 
@@ -231,23 +276,25 @@ class Term:
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
         keys = self._keys
-        folders = [
+        ours = (keys.runs, keys.built, keys.retries, keys.pauses)
+        others = (
             *keys.config_folders,
-            keys.runs,
-            keys.built,
-            keys.retries,
             keys.rollouts,
-            keys.schema_reload,
             keys.polls,
-        ]
-        watch = self._store.watch(folders, self._revision + 1)
+            keys.schema_reload,
+            *self._comparing.folders,
+        )
+        watch = self._store.watch([*ours, *others], self._revision + 1)
         self._inbox = self._listen(watch)
         self._timers.every(SUPERVISION, self._dispatcher.supervise)
         self._timers.every(self._timing.deadlines_every, self._running.expire)
+        self._timers.every(CHECKED_EVERY, self._pausing.end_due)
+        auditing = Auditing(self._store, keys, self._leadership)
+        self._timers.every(DROPPED_EVERY, auditing.drop_oldest)
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
-        self._revisions.begin()
-        self._rollouts.begin(self._revision)
+        self._comparing.begin()
+        self._templating.begin(self._revision)
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -258,8 +305,10 @@ class Term:
             self.sizes(),
             self._dispatcher.wait,
             self._dispatcher.outage.reason,
+            self._times.oldest,
         )
         health.tell("deletions", self._reconciler.brake.note())
+        health.tell("pause", self._pausing.told())
 
     def end(self) -> None:
         """Leave nothing behind that is dealt with."""
@@ -270,7 +319,10 @@ class Term:
         return self._types is not None and self._types.changed
 
     def sizes(self) -> dict[str, int]:
-        """How much there is of what."""
+        """How much there is of what: the kinds of ``orchestrator_world``.
+
+        A new kind is explained in docs/howto/monitoring.md, and may go onto a panel.
+        """
         world, held = self.world, 0
         if world.removals.held:
             held = len(world.removals)
@@ -279,8 +331,10 @@ class Term:
             "jobs": len(world.graph.jobs),
             "held": len(world.held),
             "failed": len(world.failed),
+            "outdated": world.left_outdated,
             "deletions_failing": self._running.deletions_failing,
             "deletions_held": held,
+            **self._comparing.sizes,
             **self._dispatcher.sizes(),
         }
 
@@ -311,7 +365,7 @@ class Term:
 
     def _settle(self) -> None:
         self._outputs.read()
-        self._rollouts.drive()
+        self._templating.drive()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -329,35 +383,37 @@ class Term:
         elif key.startswith(keys.runs):
             self._running.note(entry)
         elif key.startswith(keys.built):
-            loading.take_in_built(self.world, keys, entry)
+            self._outputs.note(entry)
         elif key.startswith(keys.polls):
-            self._note_poll(key, value, entry.revision)
+            poll = loading.read_poll(key, value)
+            self._dispatcher.polled(keys.poll_tenant(key), poll, entry.revision)
+        elif key == keys.pauses:
+            self._pausing.note(value, entry.revision)
+        elif key.startswith(self._comparing.folders):
+            self._comparing.note(entry)
         elif key.startswith(keys.rollouts):
-            self._rollouts.note(entry)
-        elif value is None:
-            return
-        elif key.startswith(keys.retries):
-            self._requests.note(key, value, entry.revision)
-        elif key == keys.schema_reload and self._types:
+            self._templating.note(entry)
+        elif value is not None:
+            self._note_request(key, value, entry.revision)
+
+    def _note_request(self, key: str, value: bytes, revision: int) -> None:
+        """A person asks for something."""
+        if key.startswith(self._keys.retries):
+            self._requests.note(key, value, revision)
+        elif key == self._keys.schema_reload and self._types:
             self._types.ask()
 
     def _note_config(self, entry: Entry) -> None:
         now = self._clock.monotonic()
         for fact in loading.take_in(self.world, self._keys, entry, now):
+            self._times.note(fact, self.world.dirty, now)
             if isinstance(fact, TemplateChanged):
                 self._template_changed(fact.id)
 
     def _template_changed(self, template_id: str) -> None:
-        self._revisions.changed(template_id)
+        self._templating.changed(template_id)
         if isinstance(self.world.templates.get(template_id), Template):
             self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
-
-    def _note_poll(self, key: str, value: bytes | None, revision: int) -> None:
-        """A worker tells of a poll of a tenant's stacks, or tells no more of it."""
-        poll = None
-        if value is not None:
-            poll = loading.read_poll(key, value)
-        self._dispatcher.polled(self._keys.poll_tenant(key), poll, revision)
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
         def due() -> None:

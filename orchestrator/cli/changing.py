@@ -15,6 +15,43 @@ from .options import Files, OneId, OneType, Output, Timeout, Wait
 from .output import Format
 from .planning import command as planning
 from .session import session
+from .verbs.authors import As, AskedVerb, Why, record_of, verb
+from .verbs.selecting import (
+    DryRun,
+    Everything,
+    OfCause,
+    OfTenant,
+    selector,
+    tell_dry_run,
+)
+
+_Now = Annotated[
+    bool,
+    typer.Option(
+        "--now", help="Remove the config at once, without marking it first."
+    ),
+]
+_Cascade = Annotated[
+    bool,
+    typer.Option("--cascade", help="Delete everything that uses them, too."),
+]
+_Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Delete them though others use them, and leave those as they are.",
+    ),
+]
+_ForceStack = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help=(
+            "Take the stack that is in Heat as it is, whoever built it. Needs TYPE"
+            " and ID."
+        ),
+    ),
+]
 
 
 def apply(
@@ -27,6 +64,8 @@ def apply(
         ),
     ] = True,
     saved_plan: planning.SavedPlan = None,
+    by: As = None,
+    why: Why = None,
     dry_run: planning.DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
@@ -50,8 +89,9 @@ def apply(
     """
     if saved_plan is not None:
         planning.refuse_with_plan(files, dry_run=dry_run)
+        planned = verb("apply", by, why, f"--plan {saved_plan.name}")
         planning.carry_out(
-            saved_plan, wait=wait, timeout=timeout, output=output
+            saved_plan, planned, wait=wait, timeout=timeout, output=output
         )
         return
     if not files:
@@ -61,6 +101,7 @@ def apply(
     found = documents.read(files)
     _write_files(
         found,
+        verb("apply", by, why, " ".join(f"-f {file}" for file in files)),
         validate=validate,
         dry_run=dry_run,
         wait=wait,
@@ -71,6 +112,7 @@ def apply(
 
 def _write_files(
     found: list[documents.Raw],
+    applied: AskedVerb,
     *,
     validate: bool,
     dry_run: bool,
@@ -88,8 +130,15 @@ def _write_files(
         if dry_run:
             planning.dry_run(doors, checked, output)
             return
+        records = record_of(doors.keys, applied, [d.ref for d in checked])
         written = [
-            writing.put(doors.store, doors.keys, document.ref, document.body)
+            writing.put(
+                doors.store,
+                doors.keys,
+                document.ref,
+                document.body,
+                record=records(document.ref),
+            )
             for document in checked
         ]
         warn_of_api_server(doors, written)
@@ -103,25 +152,12 @@ def delete(
     kind: OneType = None,
     resource_id: OneId = None,
     files: Files = None,
-    now: Annotated[
-        bool,
-        typer.Option(
-            "--now", help="Remove the config at once, without marking it first."
-        ),
-    ] = False,
-    cascade: Annotated[
-        bool,
-        typer.Option(
-            "--cascade", help="Delete everything that uses them, too."
-        ),
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Delete them though others use them, and leave those as they are.",
-        ),
-    ] = False,
+    now: _Now = False,
+    cascade: _Cascade = False,
+    force: _Force = False,
+    by: As = None,
+    why: Why = None,
+    dry_run: DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -148,39 +184,26 @@ def delete(
         raise InvalidInput(
             "nothing to delete: name TYPE and ID, or a file with -f FILE"
         )
-    chosen = deleting.Choice(cascade=cascade, force=force, now=now)
+    chosen = deleting.Choice(cascade, force, now, dry_run)
     again = None
     if not wait:
         again = deleting.typed_again(kind, resource_id, files, chosen)
+    words = deleting.words(kind, resource_id, files)
+    deleted = verb("delete", by, why, " ".join(words))
     with session(timeout if wait else None) as doors:
-        deleting.run(doors, found, chosen, again, timeout, output)
+        deleting.run(doors, found, chosen, deleted, again, timeout, output)
 
 
 def retry(
     kind: OneType = None,
     resource_id: OneId = None,
-    root: Annotated[
-        str | None,
-        typer.Option(
-            "--root",
-            help="All that failed because of this resource.",
-            metavar="TYPE:ID",
-            show_default=False,
-        ),
-    ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All that failed.")
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help=(
-                "Take the stack that is in Heat as it is, whoever built it. Needs TYPE"
-                " and ID."
-            ),
-        ),
-    ] = False,
+    tenant: OfTenant = None,
+    cause: OfCause = None,
+    everything: Everything = False,
+    force: _ForceStack = False,
+    by: As = None,
+    why: Why = None,
+    dry_run: DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -196,18 +219,27 @@ def retry(
     **Examples**
 
         orchestrator retry port port-web --wait
-        orchestrator retry --root network:net-front
+        orchestrator retry --cause network:net-front --why "quota raised"
+        orchestrator retry --tenant 5bc29eb468c444bf839a3e634d222132 --dry-run
         orchestrator retry --all
     """
     if force and (kind is None or (resource_id is None and ":" not in kind)):
         raise InvalidInput("--force is for one resource: name its TYPE and ID")
-    kind, resource_id = naming.split(kind, resource_id)
     with session(timeout if wait else None) as doors:
-        meant = retrying.meant(
-            doors.keys, kind, resource_id, root=root, everything=everything
+        meant = selector(
+            doors.keys,
+            kind,
+            resource_id,
+            tenant=tenant,
+            cause=cause,
+            everything=everything,
         )
-        written = retrying.ask(doors.store, doors.keys, meant, force=force)
-        goal = None
-        if wait and written:
-            goal = Goal([w.ref for w in written])
+        found = retrying.read(doors.store, doors.keys, meant)
+        chosen = retrying.choose(found, meant)
+        if dry_run:
+            tell_dry_run("would be retried", chosen, output)
+            return
+        asked = verb("retry", by, why, meant.words)
+        written = retrying.ask(doors.store, found, chosen, asked, force=force)
+        goal = Goal(chosen) if wait and chosen else None
         finish(doors, written, goal, timeout, output)

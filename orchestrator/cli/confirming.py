@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -21,10 +21,13 @@ from ..views.reading import read_all
 from ..views.snapshot import Snapshot
 from .exits import HELP
 from .finishing import finish
-from .options import Output, Timeout, Wait
+from .options import OneId, OneType, Output, Timeout, Wait
 from .output import BAD, Format, count, hint, show
 from .session import Session, session
 from .status import by_type
+from .verbs import requesting
+from .verbs.authors import As, AskedVerb, Why, ask, verb
+from .verbs.selecting import DryRun, OfTenant, selector, tell_dry_run
 from .writing import WriteResult, Written
 
 app = typer.Typer(
@@ -32,9 +35,6 @@ app = typer.Typer(
     help="Let go what the bridge holds until a person has confirmed it.",
     epilog=HELP,
 )
-
-_TOGETHER = 100
-"""Requests in one transaction; etcd takes 128 operations."""
 
 Yes = Annotated[
     bool,
@@ -46,37 +46,63 @@ Yes = Annotated[
 
 @app.command(epilog=HELP)
 def deletions(
+    kind: OneType = None,
+    resource_id: OneId = None,
+    tenant: OfTenant = None,
     yes: Yes = False,
+    by: As = None,
+    why: Why = None,
+    dry_run: DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Delete the stacks whose configs were removed in too great numbers.
 
+    Without TYPE, ID or --tenant, all of them go.
     Only those deletions go that this command has shown.
     Configs that are removed later are held again.
     To keep a stack, write its config again instead.
     """
     with session() as doors:
         found = read_all(doors.store, doors.keys)
-        refs = held_deletions(found)
+        meant = selector(doors.keys, kind, resource_id, tenant=tenant)
+        meant = replace(meant, everything=meant.empty)
+        refs = meant.of(found, held_deletions(found), "confirm")
         if not refs:
             raise InvalidInput("no deletion is held; see `orchestrator status`")
+        if dry_run:
+            tell_dry_run("would be deleted", refs, output)
+            return
         if output is Format.TEXT:
             show([by_type(refs)])
-        _ask(f"Delete {count(len(refs), 'stack')}?", yes)
-        confirm(doors.store, doors.keys, refs, found.revision)
-        written = [_confirmed(doors, ref) for ref in refs]
-        if output is Format.TEXT:
-            show([Text(f"{count(len(refs), 'deletion')} confirmed.")])
-        finish(
+        ask(f"Delete {count(len(refs), 'stack')}?", yes)
+        asked = verb("confirm deletions", by, why, meant.words)
+        confirm(doors.store, doors.keys, refs, found.revision, asked)
+        told = f"{count(len(refs), 'deletion')} confirmed."
+        _finish(
             doors,
-            written,
+            refs,
+            told,
             Goal(refs, gone=True) if wait else None,
             timeout,
             output,
-            told=True,
         )
+
+
+def _finish(
+    doors: Session,
+    refs: list[Ref],
+    told: str,
+    goal: Goal | None,
+    timeout: float | None,
+    output: Format,
+) -> None:
+    """Say what was confirmed, and wait for what comes of it."""
+    written = [_confirmed(doors, ref) for ref in refs]
+    if output is Format.TEXT:
+        show([Text(told)])
+    finish(doors, written, goal, timeout, output, told=True)
 
 
 def _confirmed(doors: Session, ref: Ref) -> Written:
@@ -94,6 +120,9 @@ def project(
         ),
     ],
     yes: Yes = False,
+    by: As = None,
+    why: Why = None,
+    dry_run: DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -113,25 +142,28 @@ def project(
                 " or try a deletion that has failed again (orchestrator retry TYPE"
                 " ID); see `orchestrator status`"
             )
+        if dry_run:
+            tell_dry_run("would be given up", refs, output)
+            return
         if output is Format.TEXT:
             show([by_type(refs)])
-        _ask(f"Forget {count(len(refs), 'stack')}?", yes)
-        _leave(doors.store, doors.keys, refs, RetryAsked(gone=tenant))
-        written = [_confirmed(doors, ref) for ref in refs]
-        if output is Format.TEXT:
-            show([Text(f"{count(len(refs), 'stack')} given up.")])
-        finish(
+        ask(f"Forget {count(len(refs), 'stack')}?", yes)
+        asked = verb("confirm project", by, why, tenant)
+        requests = dict.fromkeys(refs, RetryAsked(gone=tenant))
+        requesting.ask(doors.store, doors.keys, asked, requests)
+        told = f"{count(len(refs), 'stack')} given up."
+        _finish(
             doors,
-            written,
+            refs,
+            told,
             Goal(refs, gone=True) if wait else None,
             timeout,
             output,
-            told=True,
         )
 
 
 @app.command(epilog=HELP)
-def identity(yes: Yes = False) -> None:
+def identity(yes: Yes = False, by: As = None, why: Why = None) -> None:
     """Let the bridge lead with other prefixes, or in another etcd, than the one before it.
 
     The bridge decides nothing while this would make most resources vanish.
@@ -145,17 +177,23 @@ def identity(yes: Yes = False) -> None:
                 "no bridge waits for this; see `orchestrator status`"
             )
         show([Text(trouble.reason, BAD)])
-        _ask("Lead with this?", yes)
-        doors.store.put(doors.keys.identity_confirmed, trouble.found.to_json())
+        ask("Lead with this?", yes)
+        keys = doors.keys
+        confirmed = {keys.identity_confirmed: trouble.found.to_json()}
+        record = verb("confirm identity", by, why).done(keys, None)
+        doors.store.commit(Transaction(puts={**confirmed, **record}))
     hint("The bridge begins within seconds.")
 
 
-def confirm(store: Store, keys: Keys, refs: list[Ref], seen: int) -> None:
+def confirm(
+    store: Store, keys: Keys, refs: list[Ref], seen: int, asked: AskedVerb
+) -> None:
     """Leave the requests; asking twice is asking once.
 
     :param seen: the revision at which their configs were gone.
     """
-    _leave(store, keys, refs, RetryAsked(confirm=seen))
+    requests = dict.fromkeys(refs, RetryAsked(confirm=seen))
+    requesting.ask(store, keys, asked, requests)
 
 
 def refused_deletions(found: Snapshot, tenant: str) -> list[Ref]:
@@ -176,25 +214,3 @@ def _is_refused(run: Run | None) -> bool:
         and run.step is Step.RETRY
         and run.cause == Cause.PROJECT
     )
-
-
-def _leave(
-    store: Store, keys: Keys, refs: list[Ref], asked: RetryAsked
-) -> None:
-    value = asked.to_json()
-    for start in range(0, len(refs), _TOGETHER):
-        together = refs[start : start + _TOGETHER]
-        store.commit(
-            Transaction(
-                puts={keys.below(keys.retries, ref): value for ref in together}
-            )
-        )
-
-
-def _ask(question: str, yes: bool) -> None:
-    """:raises InvalidInput: there is nobody to ask."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InvalidInput("there is no terminal to ask on; say --yes")
-    typer.confirm(question, abort=True)

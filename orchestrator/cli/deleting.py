@@ -4,7 +4,7 @@ server."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -16,7 +16,11 @@ from . import documents, naming, users, waiting, writing
 from .documents import Raw
 from .finishing import finish, warn_of_api_server, written_table
 from .output import Format, emit, hint, show
+from .planning import command as planning
+from .planning import making
+from .planning.edits import Edits
 from .session import Session
+from .verbs.authors import AskedVerb, record_of
 from .writing import WriteResult, Written
 
 
@@ -25,17 +29,20 @@ class Choice:
     """How to delete. *now* removes the config without marking it first.
 
     *cascade* deletes everything that uses the resources, too. *force* leaves those as they are.
+    *dry_run* writes nothing.
     """
 
     cascade: bool = False
     force: bool = False
     now: bool = False
+    dry_run: bool = False
 
 
 def run(
     doors: Session,
     found: Sequence[Raw],
     choice: Choice,
+    verb: AskedVerb,
     again: str | None,
     timeout: float | None,
     output: Format,
@@ -52,12 +59,45 @@ def run(
         for document in checked
     ]
     refs = _with_users(doors, refs[::-1], choice)
+    if choice.dry_run:
+        _show_plan(doors, refs, output)
+        return
+    store, keys = doors.store, doors.keys
+    record = record_of(keys, verb, refs)
     if choice.now:
-        removed = [writing.remove(doors.store, doors.keys, ref) for ref in refs]
+        removed = [
+            writing.remove(store, keys, ref, record=record(ref)) for ref in refs
+        ]
         goal = Goal(refs, gone=True) if again is None else None
         finish(doors, removed, goal, timeout, output)
         return
-    written = [writing.mark(doors.store, doors.keys, ref) for ref in refs]
+    _mark(doors, refs, record, again, timeout, output)
+
+
+def _show_plan(doors: Session, refs: Sequence[Ref], output: Format) -> None:
+    """Show what the deletion would do, and write nothing."""
+    made = making.make(
+        making.PlanGround.of(doors), Edits({}, deletions=list(refs))
+    )
+    planning.tell(made.plan, made.plan.changes, output)
+
+
+def _mark(
+    doors: Session,
+    refs: Sequence[Ref],
+    record: Callable[[Ref], Mapping[str, str]],
+    again: str | None,
+    timeout: float | None,
+    output: Format,
+) -> None:
+    """Mark the configs for deletion.
+
+    :param record: the record of the verb on a resource, as it is written.
+    """
+    written = [
+        writing.mark(doors.store, doors.keys, ref, record=record(ref))
+        for ref in refs
+    ]
     warn_of_api_server(doors, written)
     marked = [
         w
@@ -75,6 +115,15 @@ def run(
         )
 
 
+def words(
+    kind: str | None, resource_id: str | None, files: Sequence[str] | None
+) -> list[str]:
+    """What a command line names, as it was typed."""
+    named = [word for word in (kind, resource_id) if word]
+    given = [word for file in files or () for word in ("-f", file)]
+    return named + given
+
+
 def typed_again(
     kind: str | None,
     resource_id: str | None,
@@ -82,13 +131,10 @@ def typed_again(
     choice: Choice,
 ) -> str:
     """The command as it was typed, and ``--wait``: so that it can be typed again."""
-    named = [word for word in (kind, resource_id) if word]
-    given = [word for file in files or () for word in ("-f", file)]
+    named = words(kind, resource_id, files)
     flags = (("--cascade", choice.cascade), ("--force", choice.force))
     chosen = [flag for flag, is_given in flags if is_given]
-    return shlex.join(
-        ["orchestrator", "delete", *named, *given, *chosen, "--wait"]
-    )
+    return shlex.join(["orchestrator", "delete", *named, *chosen, "--wait"])
 
 
 def _with_users(doors: Session, refs: list[Ref], choice: Choice) -> list[Ref]:

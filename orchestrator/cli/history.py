@@ -32,6 +32,7 @@ from .exits import Exit
 from .options import OneId, OneType, Output
 from .output import Format, emit, hint, show
 from .session import Session, exit_code, session
+from .verbs import listing
 
 Since = Annotated[
     str | None,
@@ -59,12 +60,22 @@ At = Annotated[
 ]
 
 
+Verbs = Annotated[
+    bool,
+    typer.Option(
+        "--verbs",
+        help="Show what people asked for by commands lately: who, why, and the outcome.",
+    ),
+]
+
+
 def command(
     kind: OneType = None,
     resource_id: OneId = None,
     since: Since = None,
     diff: Diff = False,
     at: At = None,
+    verbs: Verbs = False,
     output: Output = Format.TEXT,
 ) -> None:
     """Show what happened to a resource: every version of its config, each job and attempt, each
@@ -80,7 +91,11 @@ def command(
         orchestrator history port port-web
         orchestrator history port:port-web --since 1d --diff
         orchestrator history --at 2026-11-28T04:00:00Z port -o yaml
+        orchestrator history --verbs
     """
+    if verbs:
+        _show_verbs(kind, output)
+        return
     kind, resource_id = naming.split(kind, resource_id)
     if at is not None:
         if since is not None or diff:
@@ -101,6 +116,21 @@ def command(
             hint(note)
     else:
         emit(found.to_json(), output)
+
+
+def _show_verbs(kind: str | None, output: Format) -> None:
+    """What people asked for by commands, as far as etcd keeps it."""
+    if kind is not None:
+        raise InvalidInput(
+            "--verbs goes without TYPE and ID: `orchestrator history TYPE ID` shows"
+            " the verbs on one resource"
+        )
+    with session() as doors:
+        taken = listing.read(doors.store, doors.keys)
+    if output is Format.TEXT:
+        show(listing.table(taken))
+    else:
+        emit([one.to_json() for one in taken], output)
 
 
 def located(doors: Session, kind: str, resource_id: str) -> Ref:

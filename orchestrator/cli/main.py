@@ -12,6 +12,7 @@ from ..settings import environment
 from . import (
     changing,
     confirming,
+    drifting,
     history,
     looking,
     rollback,
@@ -27,6 +28,7 @@ from .planning import rebuilding
 from .rollouts import command as rollouts
 from .session import Commands
 from .usage import without_boxes
+from .verbs import adopting, cancelling, draining, leaving, pausing
 
 app = typer.Typer(
     name="orchestrator",
@@ -107,8 +109,18 @@ _LOOK = "Looking"
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.get)
 app.command("status", epilog=HELP, rich_help_panel=_LOOK)(looking.show_status)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.wait)
-app.command(epilog=HELP, rich_help_panel=_CONFIG)(changing.retry)
-app.command(epilog=HELP, rich_help_panel=_CONFIG)(rebuilding.rebuild)
+app.command("drift", epilog=HELP, rich_help_panel=_LOOK)(drifting.command)
+
+_OPERATE = "Operating"
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(changing.retry)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(rebuilding.rebuild)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(pausing.pause)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(pausing.resume)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(cancelling.cancel)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(adopting.adopt)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(draining.drain)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(leaving.release)
+app.command(epilog=HELP, rich_help_panel=_OPERATE)(leaving.forget)
 
 _LEARN = "Trying and checking"
 app.command(epilog=HELP, rich_help_panel=_LEARN)(running.demo)
@@ -117,7 +129,7 @@ app.command("historian", epilog=HELP, rich_help_panel=_RUN)(history.historian)
 app.command("history", epilog=HELP, rich_help_panel=_LOOK)(history.command)
 app.command("rollback", epilog=HELP, rich_help_panel=_CONFIG)(rollback.command)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=_CONFIG)
-app.add_typer(confirming.app, name="confirm", rich_help_panel=_CONFIG)
+app.add_typer(confirming.app, name="confirm", rich_help_panel=_OPERATE)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
 app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)
 app.add_typer(types.app, name="types", rich_help_panel=_LEARN)

@@ -3,8 +3,7 @@ The bridge sees the request below its own prefix, and removes it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 from ..clients.store import Store
 from ..core.keys import Keys
@@ -15,81 +14,40 @@ from ..views.jobs import Stage, is_failing
 from ..views.reading import read_all, read_some
 from ..views.snapshot import Snapshot
 from ..views.standings import Phase, Progress, Standing
-from . import naming
 from .output import hint
+from .verbs import requesting
+from .verbs.authors import AskedVerb
+from .verbs.selecting import Selector
 from .writing import WriteResult, Written
 
 
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """What a command line means: one resource, those of a type, those with a root cause, or all."""
-
-    kind: str | None = None
-    ref: Ref | None = None
-    root: Ref | None = None
-    everything: bool = False
-
-
-def meant(
-    keys: Keys,
-    kind: str | None,
-    resource_id: str | None,
-    *,
-    root: str | None,
-    everything: bool,
-) -> Meant:
-    """The words of a command line, understood.
-
-    :raises InvalidInput: a type, an id or a cause cannot be one.
-    """
-    if root and ":" not in root:
-        raise InvalidInput(
-            f"--root {root}: expected TYPE:ID, such as --root network:net-front"
-        )
-    return Meant(
-        kind=naming.check_type(keys, kind) if kind else None,
-        ref=(
-            naming.resource(keys, kind, resource_id)
-            if kind and resource_id
-            else None
-        ),
-        root=naming.resource(keys, *root.split(":", 1)) if root else None,
-        everything=everything,
-    )
-
-
-def choose(found: Snapshot, meant: Meant) -> list[Ref]:
+def choose(found: Snapshot, meant: Selector) -> list[Ref]:
     """The failed resources that are meant.
 
     One that is named may also be of a version that went backwards: it is then built as it is.
 
     :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
-    ref, root, kind = meant.ref, meant.root, meant.kind
-    progress = Progress(found)
-    if ref is not None:
-        if _is_failing(progress, ref):
-            return [ref]
-        standing = progress.of(ref)
-        if standing.moving and standing.phase in (Phase.RUNNING, Phase.TROUBLE):
-            raise InvalidInput(f"{ref}: {_under_way(ref, standing)}")
-        if ref not in found.failed and standing.phase is not Phase.STALE:
-            raise InvalidInput(
-                f"{ref} has not failed: see `orchestrator get {ref.type} {ref.id}`"
-            )
+    ref, progress = meant.ref, Progress(found)
+    if ref is None:
+        return meant.of(found, _failed(found, progress), "retry")
+    if _is_failing(progress, ref):
         return [ref]
-    if root is None and kind is None and not meant.everything:
+    standing = progress.of(ref)
+    if standing.moving and standing.phase in (Phase.RUNNING, Phase.TROUBLE):
+        raise InvalidInput(f"{ref}: {_under_way(ref, standing)}")
+    if ref not in found.failed and standing.phase is not Phase.STALE:
         raise InvalidInput(
-            "nothing to retry: name TYPE ID, a TYPE, a cause with --root TYPE:ID, or"
-            " --all"
+            f"{ref} has not failed: see `orchestrator get {ref.type} {ref.id}`"
         )
-    return sorted(
-        ref
-        for ref, failed in found.failed.items()
-        if (kind is None or ref.type == kind)
-        and (root is None or failed.root == root)
-        and (not failed.job or _is_failing(progress, ref))
-    )
+    return [ref]
+
+
+def _failed(found: Snapshot, progress: Progress) -> Iterator[Ref]:
+    """The resources whose versions failed, or fail again and again."""
+    for ref, failed in found.failed.items():
+        if not failed.job or _is_failing(progress, ref):
+            yield ref
 
 
 def _is_failing(progress: Progress, ref: Ref) -> bool:
@@ -141,28 +99,36 @@ def tell_in_progress(stuck: Mapping[Ref, str]) -> str:
 
 
 def ask(
-    store: Store, keys: Keys, meant: Meant, *, force: bool = False
+    store: Store,
+    found: Snapshot,
+    chosen: list[Ref],
+    verb: AskedVerb,
+    *,
+    force: bool,
 ) -> list[Written]:
     """Leave the requests; asking twice is asking once.
 
     :param force: the stack in Heat is to be taken as it is, whoever built it.
-    :raises InvalidInput: nothing is named, or the one that is named has not failed.
     """
-    found = _read(store, keys, meant)
-    chosen = choose(found, meant)
     if told := tell_in_progress(in_progress(found, chosen)):
         hint(told)
-    written: list[Written] = []
-    for ref in chosen:
-        key = keys.below(keys.retries, ref)
-        store.put(key, RetryAsked(force).to_json())
-        written.append(
-            Written(ref, key, WriteResult.RETRIED, _version_of(found, ref))
+    keys = found.keys
+    asked = dict.fromkeys(chosen, RetryAsked(force))
+    revisions = requesting.ask(store, keys, verb, asked)
+    return [
+        Written(
+            ref,
+            keys.below(keys.retries, ref),
+            WriteResult.RETRIED,
+            _version_of(found, ref),
+            revisions[ref],
         )
-    return written
+        for ref in chosen
+    ]
 
 
-def _read(store: Store, keys: Keys, meant: Meant) -> Snapshot:
+def read(store: Store, keys: Keys, meant: Selector) -> Snapshot:
+    """What has to be known of those who are meant."""
     if meant.ref is None:
         return read_all(store, keys)
     return read_some(store, keys, [meant.ref])

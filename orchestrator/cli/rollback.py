@@ -27,6 +27,8 @@ from .history import located
 from .options import OneId, OneType, Output, Timeout, Wait
 from .output import Format, hint
 from .session import Session, session
+from .verbs.authors import As, AskedVerb, Why, verb
+from .verbs.selecting import DryRun
 from .writing import Written
 
 To = Annotated[
@@ -42,18 +44,24 @@ To = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+_Validate = Annotated[
+    bool,
+    typer.Option(
+        "--validate/--no-validate",
+        help="Hold the body to the JSON schema of its type as it is now.",
+    ),
+]
+
+
 def command(
     to: To,
     kind: OneType = None,
     resource_id: OneId = None,
     yes: Yes = False,
-    validate: Annotated[
-        bool,
-        typer.Option(
-            "--validate/--no-validate",
-            help="Hold the body to the JSON schema of its type as it is now.",
-        ),
-    ] = True,
+    validate: _Validate = True,
+    by: As = None,
+    why: Why = None,
+    dry_run: DryRun = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: Output = Format.TEXT,
@@ -74,17 +82,18 @@ def command(
     kind, resource_id = naming.split(kind, resource_id)
     if kind is None or resource_id is None:
         raise InvalidInput("name TYPE and ID of one resource")
-    if not yes and not sys.stdin.isatty():
+    if not (yes or dry_run or sys.stdin.isatty()):
         raise InvalidInput(
             "nobody can be asked here: --yes writes without a question"
         )
     with session(timeout if wait else None) as doors:
         ref = located(doors, kind, resource_id)
         proposed = _propose(doors, ref, to, validate=validate)
-        if not yes and not typer.confirm("Write it?", err=True):
+        if dry_run or not (yes or typer.confirm("Write it?", err=True)):
             hint("Nothing is written.")
             return
-        written = [_write(doors, ref, proposed)]
+        rolled = verb("rollback", by, why, f"{ref} --to {to}")
+        written = [_write(doors, ref, proposed, rolled)]
         warn_of_api_server(doors, written)
         goal = Goal([ref]) if wait else None
         finish(doors, written, goal, timeout, output)
@@ -116,7 +125,9 @@ def _propose(
     return _Proposed(document, there.revision if there else 0)
 
 
-def _write(doors: Session, ref: Ref, proposed: _Proposed) -> Written:
+def _write(
+    doors: Session, ref: Ref, proposed: _Proposed, rolled: AskedVerb
+) -> Written:
     """:raises InvalidInput: somebody else was faster."""
     return writing.put(
         doors.store,
@@ -124,6 +135,7 @@ def _write(doors: Session, ref: Ref, proposed: _Proposed) -> Written:
         ref,
         proposed.document.body,
         only=proposed.replaces,
+        record=rolled.done(doors.keys, ref),
     )
 
 

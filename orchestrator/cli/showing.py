@@ -42,8 +42,22 @@ def table(listed: Sequence[ResourceView]) -> list[Section | Text]:
     """The list for people."""
     if not listed:
         return [Text("Nothing is there.")]
-    columns = ("resource", "is", "wanted", "recorded", "reported", "monitoring")
-    return [Section("", columns, [_cells(one) for one in listed])]
+    columns: tuple[str, ...] = (
+        "resource",
+        "is",
+        "wanted",
+        "recorded",
+        "reported",
+        "monitoring",
+    )
+    rows: list[tuple[Cell, ...]] = [_cells(one) for one in listed]
+    if any(one.drift for one in listed):
+        columns = (*columns, "drift")
+        rows = [
+            (*cells, _drifted(one.drift))
+            for cells, one in zip(rows, listed, strict=True)
+        ]
+    return [Section("", columns, rows)]
 
 
 def _cells(one: ResourceView) -> tuple[Cell, ...]:
@@ -87,6 +101,15 @@ def _monitored(told: Json) -> str:
     return ", ".join(
         f"{name} {value}" for name, value in told.items() if name != "version"
     )
+
+
+def _drifted(drift: Mapping[str, Json] | None) -> Cell:
+    if drift is None:
+        return ""
+    told = ", ".join(drift["kinds"])
+    if drift["accepted"]:
+        return Text(f"{told} (accepted)", FAINT)
+    return Text(told, DOUBT)
 
 
 def _status(text: str) -> Text:
@@ -134,6 +157,9 @@ def _print(one: ResourceView, found: Sequence[RecordView]) -> None:
     target.print(head, soft_wrap=True)
     if standing.reason:
         target.print(seen(standing.reason), soft_wrap=True)
+    if one.drift and not one.drift["accepted"]:
+        told = f"has drifted: {one.drift['reason']}"
+        target.print(Text(clean(told), DOUBT), soft_wrap=True)
     for record in found:
         target.print()
         _print_record(target, record)

@@ -22,6 +22,7 @@ from ..views.following import follow
 from ..views.jobs import JobView, Stage, is_failing, next_retry
 from ..views.overview import FailureGroup, Overview, outdated_by_cause, overview
 from ..views.standings import Phase, Standing
+from .drift_table import DRIFTED, drift_table
 from .exits import Exit
 from .output import (
     BAD,
@@ -37,6 +38,7 @@ from .output import (
     count,
     duration,
 )
+from .verbs.pauses_text import paused
 
 VERB = {
     Action.CREATE: "create",
@@ -54,6 +56,7 @@ _PHASE_STYLES = {
     Phase.STALE: DOUBT,
     Phase.UNCONFIRMED: BAD,
     Phase.BROKEN: BAD,
+    Phase.LOST: BAD,
     Phase.DELETED: FAINT,
 }
 _WIDE = frozenset({"reason", "error", "note", "ids"})
@@ -91,10 +94,11 @@ def render(found: Overview, now: float) -> list[Section | Text]:
     return [
         _headline(found),
         *_stopped(found),
+        *paused(found),
         *_types(found),
         _counts(found),
         *_in_progress(found, now),
-        *_troubles(found),
+        *_troubles(found, now),
         *_deleted(found),
     ]
 
@@ -205,10 +209,8 @@ def _stage(view: JobView, now: float) -> tuple[str, str]:
         attempts = f"after {count(run.tries, 'attempt')} that did not work"
     match view.stage:
         case Stage.IN_HEAT if run.asked_at:
-            notes = filter(None, (_limit(run), attempts))
-            return f"in Heat for {duration(now - run.asked_at)}", ", ".join(
-                notes
-            )
+            notes = ", ".join(filter(None, (_limit(run), attempts)))
+            return f"in Heat for {duration(now - run.asked_at)}", notes
         case Stage.CLAIMED if run.since:
             told = f"{view.stage.value}, for {duration(now - run.since)}"
             return told, attempts
@@ -248,7 +250,7 @@ def _name(ref: Ref, own: Ref, fails: bool) -> str:
 # Troubles -----------------------------------------------------------------------------------------
 
 
-def _troubles(found: Overview) -> Parts:
+def _troubles(found: Overview, now: float) -> Parts:
     yield from _held_deletions(found)
     yield from _section(
         "Held back",
@@ -272,9 +274,18 @@ def _troubles(found: Overview) -> Parts:
         ("Ignored", found.stale, DOUBT),
         ("Broken: what they were built from is gone", found.broken, BAD),
         ("Held: outputs do not settle", found.restless, BAD),
+        ("Lost: somebody has deleted the stacks", found.lost, BAD),
         ("Written twice with one version", found.rewritten, DOUBT),
     ):
         yield from _section(title, because, _reasons(standings), style)
+    yield from drift_table(found.drifted, now, DRIFTED)
+    yield from _outdated(found)
+    rejected = list((found.rejected or {}).items())
+    yield from _section("Rejected", ("key", "reason"), rejected, BAD)
+
+
+def _outdated(found: Overview) -> Parts:
+    """What was built from something else than there is now, by what has changed."""
     yield from _section(
         "Outdated",
         ("what has changed", "number", "ids"),
@@ -284,8 +295,6 @@ def _troubles(found: Overview) -> Parts:
         ],
         DOUBT,
     )
-    rejected = list((found.rejected or {}).items())
-    yield from _section("Rejected", ("key", "reason"), rejected, BAD)
 
 
 def _deleted(found: Overview) -> Parts:

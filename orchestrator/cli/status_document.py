@@ -34,14 +34,20 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
         "stale": _standings(found.stale),
         "unconfirmed": _standings(found.unconfirmed),
         "broken": _standings(found.broken),
+        "lost": _standings(found.lost),
+        "drifted": [one.to_json() for one in found.drifted],
         "outdated": [_outdated(standing) for standing in found.outdated],
         "deleted": _standings(found.deleted),
         "rewritten": _standings(found.rewritten),
-        "rejected": [
-            {"key": key, "reason": reason}
-            for key, reason in (found.rejected or {}).items()
-        ],
+        "rejected": _rejected(found),
     }
+
+
+def _rejected(found: Overview) -> list[Json]:
+    return [
+        {"key": key, "reason": reason}
+        for key, reason in (found.rejected or {}).items()
+    ]
 
 
 def _bridge(found: Overview) -> dict[str, Json]:
@@ -54,6 +60,10 @@ def _bridge(found: Overview) -> dict[str, Json]:
         "schemas": _copy(found.schema_list),
         "schemas_trouble": _schema_trouble(found.schema_trouble),
         "stopped": stopped,
+        "paused": [
+            {"scope": pause.about, **pause.to_record()}
+            for pause in found.pauses
+        ],
     }
 
 

@@ -43,8 +43,19 @@ def with_users(found: Snapshot, refs: Iterable[Ref]) -> list[Ref]:
     return list(order)
 
 
-def refuse_used(found: Snapshot, refs: Sequence[Ref]) -> None:
-    """:raises InvalidInput: others that are to stay stand on one of these."""
+_DELETION = (
+    "Nothing is deleted. Delete the users too with --cascade, or leave them without it"
+    " with --force"
+)
+
+
+def refuse_used(
+    found: Snapshot, refs: Sequence[Ref], advice: str = _DELETION
+) -> None:
+    """
+    :param advice: what to do, for the error.
+    :raises InvalidInput: others that are to stay stand on one of these.
+    """
     using, going = users(found), set(refs)
     sentences = []
     for ref in refs:
@@ -55,7 +66,4 @@ def refuse_used(found: Snapshot, refs: Sequence[Ref]) -> None:
                 names += f" and {len(staying) - _NAMED} more"
             sentences.append(f"{ref} is used by {names}")
     if sentences:
-        raise InvalidInput(
-            f"{'; '.join(sentences)}. Nothing is deleted. "
-            "Delete the users too with --cascade, or leave them without it with --force"
-        )
+        raise InvalidInput(f"{'; '.join(sentences)}. {advice}")

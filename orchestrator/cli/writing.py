@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..clients.places import config_key
-from ..clients.store import KeyValue, Store
+from ..clients.store import KeyValue, Store, revision_of
 from ..core.documents import parse_json
 from ..core.keys import Keys
 from ..core.records import UNREADABLE, Handled
@@ -25,6 +25,7 @@ from ..errors import InvalidInput, StoreUnavailable
 from .documents import value_of
 
 _ATTEMPTS = 20
+_NO_RECORD: Mapping[str, str] = {}
 
 
 class WriteResult(StrEnum):
@@ -124,9 +125,11 @@ def put(
     body: Mapping[str, Json],
     *,
     only: int | None = None,
+    record: Mapping[str, str] = _NO_RECORD,
 ) -> Written:
     """Write a resource with its next version, unless it is there already as it is wanted.
 
+    :param record: the record of the verb, which is written in the same transaction.
     :param only: the revision of the write that may be replaced, 0: there is none; None: any.
     :raises InvalidInput: etcd refuses the value, or somebody else has written it since.
     """
@@ -143,7 +146,8 @@ def put(
                 ref, key, WriteResult.UNCHANGED, now.version, there.revision
             )
         version = _next_version(store, keys, ref, there, now)
-        if revision := _write(store, there, key, value_of(dict(body), version)):
+        value = value_of(dict(body), version)
+        if revision := _write(store, there, {key: value, **record}, key):
             result = WriteResult.UPDATED if there else WriteResult.CREATED
             return Written(
                 ref,
@@ -158,14 +162,22 @@ def put(
     )
 
 
-def mark(store: Store, keys: Keys, ref: Ref) -> Written:
+def mark(
+    store: Store,
+    keys: Keys,
+    ref: Ref,
+    *,
+    record: Mapping[str, str] = _NO_RECORD,
+) -> Written:
     """Mark a resource for deletion, with its next version and its body as it is.
 
     A template is removed at once: no stack was made of it, and nobody reports its deletion.
+
+    :param record: as of :func:`put`.
     """
     key = config_key(keys, ref)
     if ref.type == TEMPLATE_TYPE:
-        return remove(store, keys, ref)
+        return remove(store, keys, ref, record=record)
     for _ in range(_ATTEMPTS):
         there = store.get(key)
         if there is None:
@@ -185,9 +197,8 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
                 " it with --now"
             )
         version = _next_version(store, keys, ref, there, now)
-        if revision := _write(
-            store, there, key, value_of(now.body, version, marked=True)
-        ):
+        value = value_of(now.body, version, marked=True)
+        if revision := _write(store, there, {key: value, **record}, key):
             return Written(
                 ref, key, WriteResult.MARKED, version, revision, now.version
             )
@@ -196,15 +207,23 @@ def mark(store: Store, keys: Keys, ref: Ref) -> Written:
     )
 
 
-def remove(store: Store, keys: Keys, ref: Ref, revision: int = 0) -> Written:
+def remove(
+    store: Store,
+    keys: Keys,
+    ref: Ref,
+    revision: int = 0,
+    *,
+    record: Mapping[str, str] = _NO_RECORD,
+) -> Written:
     """Remove a key.
 
     :param revision: only while this is its last write; 0: whatever it is.
+    :param record: as of :func:`put`.
     """
     key = config_key(keys, ref)
-    transaction = Transaction(deletes=(key,))
+    transaction = Transaction(puts=record, deletes=(key,))
     if revision:
-        transaction = Transaction((unchanged(key, revision),), deletes=(key,))
+        transaction = transaction.also(unchanged(key, revision))
     there = store.get(key)
     if there is None:
         return Written(ref, key, WriteResult.ABSENT)
@@ -238,12 +257,12 @@ def _next_version(
     return max(now.version, handled) + 1
 
 
-def _write(store: Store, there: KeyValue | None, key: str, value: str) -> int:
+def _write(
+    store: Store, there: KeyValue | None, puts: Mapping[str, str], key: str
+) -> int:
     try:
         return store.commit(
-            Transaction(
-                (unchanged(key, there.revision if there else 0),), {key: value}
-            )
+            Transaction((unchanged(key, revision_of(there)),), puts)
         )
     except ValueError as error:
         raise InvalidInput(f"{key}: {error}") from error

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from ..core.drift import Inspection, SweepOrder
 from ..core.refs import Json, RunId
 from ..core.rendering import StackRequest
 from ..core.stacks import Stack
@@ -46,6 +47,18 @@ class HeatDoor(Protocol):
     def in_progress(self, tenant: str) -> Iterator[str]:
         """The ids of the tenant's stacks on which Heat is at work."""
 
+    def listed(self, tenant: str) -> list[Stack]:
+        """All stacks of the tenant, without outputs."""
+
+    def exists(self, tenant: str, name: str) -> bool:
+        """Whether Heat has a stack of this name."""
+
+    def inspect(self, tenant: str, stack: Stack, depth: int) -> Inspection:
+        """A stack in detail, as deep as a :class:`~..core.records.Depth` says.
+
+        :raises StackMissing: it is gone.
+        """
+
     def create(self, request: StackRequest, tag: str) -> str:
         """Ask for a new stack. Returns Heat's id of it."""
 
@@ -54,6 +67,12 @@ class HeatDoor(Protocol):
 
     def delete(self, tenant: str, stack: Stack) -> None:
         """Ask for a stack to go; it may be gone already."""
+
+    def cancel(self, tenant: str, stack: Stack) -> None:
+        """Ask Heat to end the create or update in progress, without rolling it back.
+
+        :raises HeatRefused: there is none in progress, or Heat does not let us.
+        """
 
 
 class QueueDoor(Protocol):
@@ -70,6 +89,9 @@ class QueueDoor(Protocol):
 
     def monitor(self, refs: Sequence[str]) -> None:
         """Send a probe of the monitoring targets of resources, ``type:id`` each."""
+
+    def sweep(self, order: SweepOrder) -> None:
+        """Send a comparison of a tenant's stacks with our records."""
 
     def depth(self) -> int:
         """Messages that no worker has taken yet."""

@@ -21,6 +21,7 @@ from kombu import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from ..core.drift import SweepOrder
 from ..core.refs import Json, RunId
 from ..errors import BrokerUnavailable, SettingsError
 from . import redis_transport
@@ -36,6 +37,9 @@ POLL = "orchestrator.poll"
 """Poll a tenant's stacks: which are done? Argument: tenant."""
 MONITOR = "orchestrator.monitor"
 """Probe the monitoring targets of resources. Argument: a list of ``type:id``."""
+SWEEP = "orchestrator.sweep"
+"""Compare a tenant's stacks with our records. Argument: a tenant and its resources
+(:class:`~orchestrator.core.drift.SweepOrder`)."""
 
 SENT = JOBS, RESULTS, PERIODIC = (
     "orchestrator.jobs",
@@ -63,6 +67,7 @@ _ROUTES = {
     RECORD: RESULTS,
     POLL: PERIODIC,
     MONITOR: PERIODIC,
+    SWEEP: PERIODIC,
 }
 _EPOCH = "orchestrator.epoch"
 _TRANSPORT: dict[str, Json] = {
@@ -164,7 +169,11 @@ class Queue:
         """Send a probe of the monitoring targets of resources, ``type:id`` each."""
         self._send(MONITOR, list(refs))
 
-    def _send(self, task: str, argument: str | list[str]) -> None:
+    def sweep(self, order: SweepOrder) -> None:
+        """Send a comparison of a tenant's stacks with our records."""
+        self._send(SWEEP, order.to_message())
+
+    def _send(self, task: str, argument: Json) -> None:
         # Without Celery's `expires`: that is a time by our clock, and the workers' clocks may
         # differ.
         with self._told():
@@ -176,7 +185,7 @@ class Queue:
             return sum(map(connection.default_channel.length, (JOBS, RESULTS)))
 
     def periodic_depth(self) -> int:
-        """Polls and probes that no worker has taken yet."""
+        """Polls, probes and sweeps that no worker has taken yet."""
         with self._told(), self._app.connection_or_acquire() as connection:
             return int(connection.default_channel.length(PERIODIC))
 
@@ -217,6 +226,46 @@ class Queue:
             return bool(
                 self._app.control.ping(destination=[node], timeout=seconds)
             )
+
+    # The workers, by Celery's remote control ------------------------------------------------------
+
+    def nodes(self, seconds: float) -> list[str]:
+        """Celery's names of the workers that answer in time, such as ``worker@host``."""
+        with self._told():
+            replies = self._app.control.ping(timeout=seconds)
+            return sorted(node for reply in replies or () for node in reply)
+
+    def stop_consuming(self, nodes: Sequence[str], seconds: float) -> list[str]:
+        """Have workers take no more messages. What they have taken they carry out.
+
+        :returns: those that have not said in time that they do.
+        """
+        silent = set[str]()
+        with self._told():
+            for queue in QUEUES:
+                replies = self._app.control.cancel_consumer(
+                    queue, destination=list(nodes), reply=True, timeout=seconds
+                )
+                silent |= set(nodes) - {n for reply in replies for n in reply}
+        return sorted(silent)
+
+    def carried_out(
+        self, nodes: Sequence[str], seconds: float
+    ) -> dict[str, int]:
+        """How many messages each of these workers has taken and not carried out. One that does not
+        answer in time is left out."""
+        found: dict[str, int] = {}
+        inspect = self._app.control.inspect(list(nodes), timeout=seconds)
+        with self._told():
+            for told in (inspect.active(), inspect.reserved()):
+                for node, tasks in (told or {}).items():
+                    found[node] = found.get(node, 0) + len(tasks)
+        return found
+
+    def end(self, nodes: Sequence[str]) -> None:
+        """Have workers end as by SIGTERM: whoever supervises them may start them again."""
+        with self._told():
+            self._app.control.shutdown(destination=list(nodes))
 
     def close(self) -> None:
         self._app.close()

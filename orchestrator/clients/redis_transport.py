@@ -27,6 +27,7 @@ from redis.retry import Retry
 
 from ..core.documents import parse_json
 from ..core.refs import Json
+from ..events import EventName, count
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,7 @@ class _Repaired:
 
 def tell_dropped(queue: str, reason: str, size: int) -> None:
     """One line for a message that nobody can use. It quotes nothing of what the message says."""
+    count(EventName.MESSAGE_DROPPED)
     fields = {
         "event": "message_dropped",
         "queue": queue,

@@ -39,6 +39,10 @@ class JobGraph:
         for dependency in waits:
             self._dependents[dependency][job.id] = None
 
+    def amend(self, job: Job) -> None:
+        """An unfinished job is about another stack; who waits for whom stays as it is."""
+        self._jobs[job.id] = job
+
     def replace(self, old: JobId, new: JobId) -> None:
         """*new* stands in for *old*, which is superseded: whatever waited for *old* waits for
         *new*."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from .mapping.evaluate import Evaluated, ListOf, OutputOf
-from .refs import JobId, Json, Ref
+from .refs import JobId, Json, Ref, StackName
 
 HANDLER = "heat_worker"
 
@@ -106,6 +106,15 @@ class Job:
     params: tuple[Param, ...]
     dependency: tuple[JobId, ...]
     body: Mapping[str, Json]
+    adopted: str = ""
+    """The name of the stack, where it is not made of type and id: it was adopted."""
+
+    @property
+    def stack_name(self) -> StackName:
+        """The name of the stack in Heat."""
+        if self.adopted:
+            return StackName(self.adopted)
+        return self.ref.stack_name
 
     @property
     def tenant(self) -> str:
@@ -122,6 +131,9 @@ class Job:
         )
 
     def to_record(self) -> list[Json]:
+        adopted: dict[str, Json] = {}
+        if self.adopted:
+            adopted["stack_name"] = self.adopted
         return [
             HANDLER,
             {
@@ -138,6 +150,7 @@ class Job:
                 "on_failure": "fail",
                 "id": self.id,
                 "resource_input": dict(self.body),
+                **adopted,
             },
             0,
         ]
@@ -155,6 +168,7 @@ class Job:
                 params=tuple(map(Param.from_record, job["params"])),
                 dependency=tuple(map(JobId, job["dependency"])),
                 body=job["resource_input"],
+                adopted=job.get("stack_name", ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a job record: {error!r}") from error

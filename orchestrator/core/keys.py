@@ -8,46 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote
 
 from ..errors import InvalidInput
+from .paths import Prefixes as Prefixes
+from .paths import UnknownPlace as UnknownPlace
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
+from .sweep_keys import SweepKeys, tenant_folder, tenant_of
 from .template_keys import TemplateKeys
 
-NO_TENANT = "%"
-"""Stands for a missing tenant in keys, where no quoted tenant can be mistaken for it: the project
-of the credentials is used."""
+_NO_RESOURCE = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Prefixes:
-    """The five key prefixes of the contract, without a slash at the end."""
-
-    config: str = "/config"
-    state: str = "/state"
-    monitoring: str = "/monitoring"
-    jobs: str = "/jobs"
-    worker: str = "/esi-worker"
-
-    def taken(self) -> tuple[str, ...]:
-        """Where no config can lie whose key template leaves out the config prefix."""
-        return (
-            self.config,
-            self.state,
-            self.monitoring,
-            self.jobs,
-            self.worker,
-            "/gohan",
-        )
-
-
-class UnknownPlace(KeyError):
-    """The key of a resource is made of more than its id, and nothing has told the rest yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keys(TemplateKeys):
+class Keys(SweepKeys, TemplateKeys):
     """Keys to values and back, for one set of prefixes and types.
 
     Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the
@@ -158,6 +132,18 @@ class Keys(TemplateKeys):
     @property
     def retries(self) -> str:
         return self.own + "retry/"
+
+    @property
+    def audits(self) -> str:
+        return self.own + "audit/"
+
+    @property
+    def left(self) -> str:
+        return self.own + "left/"
+
+    @property
+    def pauses(self) -> str:
+        return self.own + "pause"
 
     @property
     def runs(self) -> str:
@@ -320,6 +306,16 @@ class Keys(TemplateKeys):
             return key.removeprefix(folder)
         return None
 
+    # One verb -------------------------------------------------------------------------------------
+
+    def audit(self, ref: Ref | None, verb: str) -> str:
+        """The key of a verb's record, by its id. *ref* is what it is about; None: no single one."""
+        if ref is None:
+            return f"{self.audits}{_NO_RESOURCE}/{verb}"
+        kind = self.schemas.get(ref.type)
+        path = kind.path if kind else HEAT_TEMPLATES_PATH
+        return f"{self.audits}{path}/{ref.id}/{verb}"
+
     # One job --------------------------------------------------------------------------------------
 
     def job(self, job: JobId) -> str:
@@ -330,7 +326,7 @@ class Keys(TemplateKeys):
 
     def tenant_runs(self, tenant: str) -> str:
         """The folder of the runs of one tenant, so that a poll reads no other's."""
-        return f"{self.runs}{_tenant_folder(tenant)}/"
+        return f"{self.runs}{tenant_folder(tenant)}/"
 
     def run(self, tenant: str, job: JobId) -> str:
         return self.runs + run_id(tenant, job)
@@ -342,35 +338,29 @@ class Keys(TemplateKeys):
         return job_of(self.run_id(key))
 
     def run_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.runs).partition("/")[0])
+        return run_tenant_of(self.run_id(key))
 
     # One tenant -----------------------------------------------------------------------------------
 
     def poll(self, tenant: str) -> str:
         """Where it stands that a poll of the tenant's stacks goes on for longer."""
-        return self.polls + _tenant_folder(tenant)
+        return self.polls + tenant_folder(tenant)
 
     def poll_tenant(self, key: str) -> str:
-        return _tenant(key.removeprefix(self.polls))
+        return tenant_of(key.removeprefix(self.polls))
 
 
 def run_id(tenant: str, job: JobId) -> RunId:
     """What messages carry."""
-    return RunId(f"{_tenant_folder(tenant)}/{job}")
+    return RunId(f"{tenant_folder(tenant)}/{job}")
 
 
 def job_of(run: RunId) -> JobId:
     return JobId(run.partition("/")[2])
 
 
-def _tenant_folder(tenant: str) -> str:
-    return quote(tenant, safe="") or NO_TENANT
-
-
-def _tenant(folder: str) -> str:
-    if folder == NO_TENANT:
-        return ""
-    return unquote(folder)
+def run_tenant_of(run: RunId) -> str:
+    return tenant_of(run.partition("/")[0])
 
 
 def is_text(key: str) -> bool:

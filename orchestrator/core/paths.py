@@ -140,3 +140,29 @@ def _text(value: Json) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """The five key prefixes of the contract, without a slash at the end."""
+
+    config: str = "/config"
+    state: str = "/state"
+    monitoring: str = "/monitoring"
+    jobs: str = "/jobs"
+    worker: str = "/esi-worker"
+
+    def taken(self) -> tuple[str, ...]:
+        """Where no config can lie whose key template leaves out the config prefix."""
+        return (
+            self.config,
+            self.state,
+            self.monitoring,
+            self.jobs,
+            self.worker,
+            "/gohan",
+        )
+
+
+class UnknownPlace(KeyError):
+    """The key of a resource is made of more than its id, and nothing has told the rest yet."""

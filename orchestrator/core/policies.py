@@ -24,7 +24,16 @@ TIMEOUT = "heat_timeout"
 ON_FAILURE = "heat_on_failure"
 RETRIES = "heat_retries"
 REBUILD = "heat_rebuild"
-RESERVED = (TIMEOUT, ON_FAILURE, RETRIES, REBUILD)
+DRIFT = "heat_drift"
+DRIFT_IGNORE = "heat_drift_ignore"
+RESERVED = (
+    TIMEOUT,
+    ON_FAILURE,
+    RETRIES,
+    REBUILD,
+    DRIFT,
+    DRIFT_IGNORE,
+)
 
 LONGEST_TIMEOUT = 24 * 60
 """Minutes. Heat itself takes more, an operator waiting for it does not."""
@@ -55,6 +64,17 @@ class Follow(StrEnum):
     """It stays as it is, and is not shown as outdated."""
 
 
+class OnDrift(StrEnum):
+    """What follows when Heat has a stack otherwise than it was built (docs/howto/drift.md)."""
+
+    REPORT = "report"
+    """It is told, and a person decides."""
+    CORRECT = "correct"
+    """The version that is there is built again."""
+    STOP = "stop"
+    """It is told, and later versions are held until a person decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policies:
     """What the reserved mappings of a template say of one resource."""
@@ -67,6 +87,10 @@ class Policies:
     reported as failed."""
     follow: Follow | None = None
     """Whether the stack follows the outputs of others; None: as the setting says."""
+    drift: OnDrift = OnDrift.REPORT
+    drift_ignore: tuple[str, ...] = ()
+    """Names of parameters, outputs, resources inside the stack, or ``resource.property``, that may
+    be otherwise."""
 
 
 DEFAULTS = Policies()
@@ -91,6 +115,8 @@ def lenient(values: Mapping[str, Json]) -> Policies:
         _on_failure(values.get(ON_FAILURE)) or DEFAULTS.on_failure,
         _number(values.get(RETRIES)) or DEFAULTS.retries,
         _follow(values.get(REBUILD)),
+        _on_drift(values.get(DRIFT)) or DEFAULTS.drift,
+        _names(values.get(DRIFT_IGNORE)) or DEFAULTS.drift_ignore,
     )
 
 
@@ -138,11 +164,31 @@ def _follow(value: Json) -> Follow | None:
     return None
 
 
+def _on_drift(value: Json) -> OnDrift | None:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return OnDrift(value)
+    return None
+
+
+def _names(value: Json) -> tuple[str, ...] | None:
+    """A list of names, or a text with commas between them."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list):
+        return None
+    if not all(isinstance(name, str) and name.strip() for name in value):
+        return None
+    return tuple(name.strip() for name in value)
+
+
 _READERS: Mapping[str, Callable[[Json], object | None]] = {
     TIMEOUT: _minutes,
     ON_FAILURE: _on_failure,
     RETRIES: _number,
     REBUILD: _follow,
+    DRIFT: _on_drift,
+    DRIFT_IGNORE: _names,
 }
 """By name, what makes a value of JSON the value of the policy; None: it cannot be used."""
 
@@ -151,6 +197,8 @@ _EXPECTED = {
     ON_FAILURE: f"one of {', '.join(OnFailure)}",
     RETRIES: f"a whole number from 0 to {MOST_RETRIES}",
     REBUILD: f"one of {', '.join(Follow)}",
+    DRIFT: f"one of {', '.join(OnDrift)}",
+    DRIFT_IGNORE: "names with commas between them",
 }
 
 

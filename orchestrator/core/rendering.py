@@ -83,7 +83,7 @@ def request(
     text = render(template.id, template.text, variables, job.tenant)
     parameters = {k: v for k, v in final.items() if not k.startswith(_JINJA)}
     return StackRequest(
-        job.ref.stack_name, job.tenant, text, parameters, minutes, variables
+        job.stack_name, job.tenant, text, parameters, minutes, variables
     )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from ..core.jobs import job_ref
 from ..core.keys import Keys, UnknownPlace, is_text
 from ..core.refs import JobId, Ref
+from ..core.schemas import HEAT_TEMPLATES_PATH
 from ..core.templates import TEMPLATE_TYPE
 
 
@@ -19,6 +20,7 @@ class ChangeKind(StrEnum):
     """The wanted configuration of a resource, or a template."""
     HANDLED = "handled"
     HELD = "held"
+    DRIFT = "drift"
     JOB = "job"
     RUN = "run"
     JOB_STATE = "job state"
@@ -28,6 +30,11 @@ class ChangeKind(StrEnum):
     BUILT = "built"
     MONITORING = "monitoring"
     RETRY = "retry"
+    """A request of a person to the leading bridge."""
+    VERB = "verb"
+    """What a person asked for by a command, and its outcome."""
+    LEFT = "left"
+    """What was left in Heat by a person."""
     OTHER = "other"
     """A record of our own that belongs to no resource, or that this release does not know."""
 
@@ -98,6 +105,8 @@ def folders(keys: Keys) -> Mapping[str, ChangeKind]:
         keys.failed: ChangeKind.FAILED,
         keys.built: ChangeKind.BUILT,
         keys.retries: ChangeKind.RETRY,
+        keys.left: ChangeKind.LEFT,
+        keys.drift: ChangeKind.DRIFT,
     }
 
 
@@ -124,10 +133,26 @@ def classify(keys: Keys, key: str) -> tuple[ChangeKind, Ref | None]:
         return ChangeKind.JOB, of_job(keys.job_id(key))
     if key.startswith(keys.runs):
         return ChangeKind.RUN, of_job(keys.run_job(key))
+    if key.startswith(keys.audits):
+        return ChangeKind.VERB, _audited(keys, key)
     for folder, kind in folders(keys).items():
         if key.startswith(folder):
             return kind, keys.ref(folder, key)
     return ChangeKind.OTHER, None
+
+
+def verbs_of(keys: Keys, ref: Ref) -> str:
+    """What the keys of the records of verbs on a resource begin with."""
+    return keys.audit(ref, "")
+
+
+def _audited(keys: Keys, key: str) -> Ref | None:
+    """The resource that the record of a verb is about; None: no single one."""
+    folder = f"{keys.audits}{HEAT_TEMPLATES_PATH}/"
+    if key.startswith(folder):
+        template = key.removeprefix(folder).rpartition("/")[0]
+        return Ref(TEMPLATE_TYPE, template)
+    return keys.ref(keys.audits, key.rpartition("/")[0])
 
 
 def _config_ref(keys: Keys, key: str) -> Ref | None:

@@ -19,9 +19,11 @@ from ..clients.types import Types
 from ..core.backoff import Backoff
 from ..core.keys import Keys, is_text
 from ..errors import TemporaryError
+from ..events import EventName, count
 from .changes import Gap, HistoryChange, classify
 from .database.retention import Retention, prune
 from .database.writing import ChangeWriter, HistoryWitness, State
+from .measuring import HistorianMetrics
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +80,13 @@ class Brought:
 class Feed:
     """A watch, read in a thread of its own, so that what comes together is written together."""
 
-    def __init__(self, watch: Watch, clock: Callable[[], float]) -> None:
-        self._watch, self._clock = watch, clock
+    def __init__(
+        self,
+        watch: Watch,
+        clock: Callable[[], float],
+        metrics: HistorianMetrics,
+    ) -> None:
+        self._watch, self._clock, self._metrics = watch, clock, metrics
         self._brought: queue.Queue[Brought | Exception] = queue.Queue(_WAITING)
         self._closed = threading.Event()
         self._thread = threading.Thread(
@@ -91,6 +98,8 @@ class Feed:
         try:
             for events in self._watch:
                 reached = self._watch.reached
+                newest = max((event.revision for event in events), default=0)
+                self._metrics.read(newest, len(events))
                 self._put(Brought(events, reached, self._clock()))
         except Exception as error:
             self._put(error)
@@ -140,7 +149,9 @@ class Historian:
         recorder: ChangeWriter,
         keep: Retention,
         clock: Callable[[], float] = time.time,
+        metrics: HistorianMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or HistorianMetrics()
         self._store, self._types, self._recorder = store, types, recorder
         self._keep, self._clock = keep, clock
         self._pruned = float("-inf")
@@ -155,6 +166,7 @@ class Historian:
             except TemporaryError as error:
                 failures += 1
                 pause = _BACKOFF.interval(failures)
+                count(EventName.HISTORIAN_WAITS)
                 log.warning(
                     "Historian waits",
                     extra={
@@ -203,6 +215,7 @@ class Historian:
             if prefix in prefixes
         }
         watch = self._store.watch(prefixes, first, later)
+        count(EventName.HISTORIAN_FOLLOWS)
         log.info(
             "Historian follows etcd",
             extra={
@@ -211,7 +224,8 @@ class Historian:
                 "behind": max(now - first + 1, 0),
             },
         )
-        return Feed(watch, self._clock)
+        self._metrics.follows(positions)
+        return Feed(watch, self._clock, self._metrics)
 
     def _follow(
         self,
@@ -236,6 +250,8 @@ class Historian:
             reached = brought[-1].reached
             if self._recorder.write(generation, found, reached) < 0:
                 return
+            read = sum(len(one.events) for one in brought)
+            self._metrics.wrote(read, len(found), reached)
             if any(_is_newer_list(keys, change) for change in found):
                 return
 
@@ -283,6 +299,7 @@ class Historian:
             for prefix in behind
         }
         if self._recorder.close_gap(gap, state, present, self._store.cluster):
+            count(EventName.HISTORIAN_GAP)
             log.warning(
                 "Historian has missed revisions",
                 extra={
@@ -320,6 +337,7 @@ class Historian:
             recorder.engine, recorder.address, self._keep, self._clock()
         )
         if dropped:
+            count(EventName.HISTORIAN_PRUNED)
             log.info(
                 "Historian dropped old changes",
                 extra={"event": "historian_pruned", "changes": dropped},

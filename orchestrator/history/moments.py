@@ -19,12 +19,36 @@ def moment(text: str, now: float, option: str) -> float:
     :param option: the option that holds the text, for the error.
     :raises InvalidInput: it names no moment.
     """
+    span = _span(text)
+    if span is not None:
+        return now - span
+    return _time(text, option)
+
+
+def coming(text: str, now: float, option: str) -> float:
+    """The same of a moment that is yet to come: a span counts from *now* on.
+
+    :raises InvalidInput: it names no moment, or one that is over.
+    """
+    span = _span(text)
+    found = _time(text, option) if span is None else now + span
+    if found <= now:
+        raise InvalidInput(f"{option} {text}: this is over already")
+    return found
+
+
+def _span(text: str) -> float | None:
+    """The seconds of a span; None when the text is none."""
     words = text.strip()
-    if _SPAN.fullmatch(words):
-        parts = _PART.findall(words)
-        return now - sum(int(number) * _UNITS[unit] for number, unit in parts)
+    if not _SPAN.fullmatch(words):
+        return None
+    parts = _PART.findall(words)
+    return sum(int(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _time(text: str, option: str) -> float:
     try:
-        found = datetime.fromisoformat(words)
+        found = datetime.fromisoformat(text.strip())
         # Without an offset it is a time of this machine's zone.
         return found.astimezone().timestamp()
     except (ValueError, OverflowError, OSError):

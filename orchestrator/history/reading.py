@@ -12,7 +12,7 @@ from ..core.refs import Ref
 from ..core.templates import Template, parse_template_value
 from ..errors import InvalidInput
 from . import past, timeline
-from .changes import ChangeKind, Gap, HistoryChange, records_of
+from .changes import ChangeKind, Gap, HistoryChange, records_of, verbs_of
 from .timeline import Timeline
 from .veiling import Templates, Veiled
 
@@ -90,7 +90,7 @@ def changes(
 ) -> FoundPast:
     """The changes of a resource: those in the database, and from etcd what it does not have yet."""
     if archive is None:
-        read = past.read(store, keys, ref)
+        read = past.read(store, keys, ref, there=_verbs(store, keys, ref))
         return FoundPast(read.changes, notes=_notes(read, compacted=_COMPACTED))
     known = archive.known()
     recorded = archive.of(ref, records_of(keys, ref))
@@ -110,6 +110,12 @@ def changes(
     )
 
 
+def _verbs(store: Store, keys: Keys, ref: Ref) -> dict[str, ChangeKind]:
+    """The records of the last verbs on a resource, by key: etcd keeps so many of them."""
+    _, listed = store.list(verbs_of(keys, ref), keys_only=True)
+    return {kv.key: ChangeKind.VERB for kv in listed}
+
+
 def _newer(
     store: Store,
     keys: Keys,
@@ -121,10 +127,11 @@ def _newer(
     floor = min(known.positions.values(), default=0)
     now = store.list(f"{keys.own}historian/", keys_only=True)[0]
     other = bool(known.cluster) and store.cluster != known.cluster
+    verbs = _verbs(store, keys, ref)
     if other or now < floor:
-        return past.read(store, keys, ref), True
+        return past.read(store, keys, ref, there=verbs), True
     last = {c.key: c for c in recorded if c.generation == known.generation}
-    there = {
+    there = verbs | {
         key: change.kind
         for key, change in last.items()
         if change.kind in (ChangeKind.JOB, ChangeKind.RUN)

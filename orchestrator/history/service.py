@@ -8,12 +8,15 @@ import threading
 from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.types import Types
+from ..events import EventName, count
+from ..metrics.serving import serve
 from ..settings import Settings
 from . import sources
 from .database.opening import DatabaseUnavailable
 from .database.retention import Retention
 from .database.writing import ChangeWriter
 from .following import Historian
+from .measuring import HistorianMetrics
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,10 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     :raises InvalidInput: the database, the catalogue or the schema list cannot be used.
     """
     address = sources.required(settings.history_database)
+    metrics = HistorianMetrics()
+    if port := settings.historian_metrics_port:
+        setting = "ORCHESTRATOR_HISTORIAN_METRICS_PORT"
+        serve(metrics.shown, settings.health_address, port, setting)
     recorder = ChangeWriter(address)
     if not _prepare(recorder, stopping):
         return
@@ -38,11 +45,13 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     own = None if asks else source.read
     types = Types(store, settings.prefixes, own)
     keep = Retention(settings.history_days, settings.history_rows)
+    count(EventName.HISTORIAN_STARTED)
     log.info(
         "Historian started",
         extra={"event": "historian_started", "database": str(address)},
     )
-    Historian(store, types, recorder, keep).run(stopping)
+    Historian(store, types, recorder, keep, metrics=metrics).run(stopping)
+    count(EventName.HISTORIAN_STOPPED)
     log.info("Historian stopped", extra={"event": "historian_stopped"})
     store.close()
     recorder.close()
@@ -54,11 +63,13 @@ def _prepare(recorder: ChangeWriter, stopping: threading.Event) -> bool:
         try:
             applied = recorder.migrate()
         except DatabaseUnavailable as error:
+            count(EventName.HISTORIAN_WAITS)
             fields = {"event": "historian_waits", "reason": str(error)[:500]}
             log.warning("Historian waits", extra={**fields, "seconds": _RETRY})
             stopping.wait(_RETRY)
             continue
         if applied:
+            count(EventName.HISTORY_MIGRATED)
             log.info(
                 "History database brought up to date",
                 extra={"event": "history_migrated", "versions": applied},

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from ..core.documents import elements
 from ..core.refs import Json, Ref
 from .changes import ChangeKind, HistoryChange
 
@@ -15,7 +16,7 @@ Document = Mapping[str, Json]
 _AUTHORS = ("who", "by", "author")
 """The fields by which a record names who wrote it."""
 _REASONS = ("why",)
-_TIMES = ("at", "when", "since", "fetched")
+_TIMES = ("ended", "at", "when", "since", "fetched")
 """The fields by which a record says when it was written, or since when it holds."""
 
 
@@ -53,6 +54,8 @@ _GONE = {
     ChangeKind.BUILT: "record of what the stack is built from removed",
     ChangeKind.MONITORING: "monitoring record removed",
     ChangeKind.RETRY: "request dealt with",
+    ChangeKind.VERB: "the record of a verb is dropped",
+    ChangeKind.DRIFT: "no drift any more",
 }
 
 
@@ -65,9 +68,42 @@ def _config(document: Document) -> str:
 
 def _handled(document: Document) -> str:
     version = document.get("version")
+    if follows := _followed(document):
+        return f"version {version} is built again, because {follows} changed"
     if job := document.get("job"):
         return f"version {version} became job {job}"
     return f"version {version} was refused"
+
+
+def _drift(document: Document) -> str:
+    kinds = dict.fromkeys(
+        str(one.get("kind"))
+        for one in elements(document.get("deviations"))
+        if isinstance(one, dict)
+    )
+    told = f"has drifted: {', '.join(kinds)}"
+    if document.get("gone"):
+        return "has not drifted any more"
+    if document.get("accepted"):
+        return f"{told}; a person accepts it"
+    return told
+
+
+_EXPECTED = 4
+"""Type, id, output and digest of an expected output."""
+
+
+def _followed(document: Document) -> str:
+    """The outputs whose change is the reason for a job, in words; empty when they are not."""
+    outputs = [
+        f"output {one[2]} of {one[0]}:{one[1]}"
+        for one in elements(document.get("expected"))
+        if isinstance(one, list) and len(one) == _EXPECTED
+    ]
+    more = len(outputs) - 1
+    if more > 0:
+        return f"{outputs[0]} and {more} more"
+    return "".join(outputs)
 
 
 def _held(document: Document) -> str:
@@ -164,6 +200,20 @@ def _retry(document: Document) -> str:
     return "a person asks for another try"
 
 
+def _verb(document: Document) -> str:
+    name, outcome = document.get("verb", "?"), document.get("outcome")
+    selector = document.get("selector")
+    told = f"{name} {selector}" if selector else str(name)
+    if outcome:
+        return f"{told}: {outcome}"
+    return f"{told}: asked for"
+
+
+def _left(document: Document) -> str:
+    stack, tenant = document.get("stack"), document.get("tenant_id")
+    return f"forgotten; a stack {stack} may be left in project {tenant}"
+
+
 def _monitoring(document: Document) -> str:
     told = _object(document.get("monitoring")) or document
     return "monitoring: " + ", ".join(
@@ -179,6 +229,7 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.CONFIG: _config,
     ChangeKind.HANDLED: _handled,
     ChangeKind.HELD: _held,
+    ChangeKind.DRIFT: _drift,
     ChangeKind.RUN: _run,
     ChangeKind.JOB_STATE: lambda _: "job state written",
     ChangeKind.STACK: _stack,
@@ -186,6 +237,8 @@ _SAYS: Mapping[ChangeKind, Callable[[Document], str]] = {
     ChangeKind.FAILED: _failed,
     ChangeKind.BUILT: lambda _: "recorded what the stack is built from",
     ChangeKind.RETRY: _retry,
+    ChangeKind.VERB: _verb,
+    ChangeKind.LEFT: _left,
     ChangeKind.MONITORING: _monitoring,
 }
 

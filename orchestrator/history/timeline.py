@@ -15,7 +15,13 @@ from .veiling import Veiled
 _QUIET = frozenset({ChangeKind.HANDLED, ChangeKind.JOB_STATE, ChangeKind.BUILT})
 """Records that say nothing to people that another one does not say."""
 _QUIET_REMOVALS = frozenset(
-    {ChangeKind.RUN, ChangeKind.HELD, ChangeKind.FAILED, ChangeKind.RETRY}
+    {
+        ChangeKind.RUN,
+        ChangeKind.HELD,
+        ChangeKind.FAILED,
+        ChangeKind.RETRY,
+        ChangeKind.VERB,
+    }
 )
 
 
@@ -138,7 +144,7 @@ def _entry(
         time,
         source,
         tuple(differences.between(before, side)),
-        _is_quiet(change, over),
+        _is_quiet(change, document, over),
     )
 
 
@@ -148,11 +154,13 @@ def _says(change: HistoryChange, document: Json, over: bool) -> str:
     return telling.sentence(change, document)
 
 
-def _is_quiet(change: HistoryChange, over: bool) -> bool:
+def _is_quiet(change: HistoryChange, document: Json, over: bool) -> bool:
     if change.kind in _QUIET:
-        return True
+        # Only this record says that a job follows an output.
+        return not (isinstance(document, dict) and document.get("expected"))
     if change.value is not None:
-        return False
+        # The record of the verb, written together with the request, says the same.
+        return change.kind is ChangeKind.RETRY and b'"audit"' in change.value
     return change.kind in _QUIET_REMOVALS or (
         change.kind is ChangeKind.JOB and over
     )

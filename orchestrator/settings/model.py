@@ -9,7 +9,12 @@ from .environment import PREFIX
 from .forms import Mark
 from .servers import BrokerSettings, CatalogueSettings, EtcdSettings
 from .shared import BridgeSettings, HistorySettings, KeySettings, LogSettings
-from .work import HeatSettings, JobSettings, MonitoringSettings
+from .work import (
+    DriftSettings,
+    HeatSettings,
+    JobSettings,
+    MonitoringSettings,
+)
 
 
 class Settings(
@@ -18,6 +23,7 @@ class Settings(
     BridgeSettings,
     JobSettings,
     KeySettings,
+    DriftSettings,
     MonitoringSettings,
     HeatSettings,
     CatalogueSettings,

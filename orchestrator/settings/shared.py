@@ -80,7 +80,28 @@ class BridgeSettings(Group):
     )
     health_address: str = Field(
         "127.0.0.1",
-        description="Address on which the bridge answers /health and /metrics.",
+        description=(
+            "Address on which the bridge answers /health and /metrics, and workers and"
+            " the historian /metrics."
+        ),
+    )
+    worker_metrics_port: int = Field(
+        0,
+        ge=0,
+        lt=65536,
+        description=(
+            "Port of a worker's /metrics; 0: none. Each worker of a machine needs one"
+            " of its own."
+        ),
+    )
+    metrics_tenants: int = Field(
+        20,
+        ge=0,
+        le=10_000,
+        description=(
+            "Tenants that metrics name, those that come first; the others are counted"
+            " together."
+        ),
     )
     lease_ttl: int = Field(
         10,
@@ -140,6 +161,13 @@ class HistorySettings(Group):
         ),
     )
 
+    historian_metrics_port: int = Field(
+        0,
+        ge=0,
+        lt=65536,
+        description="Port of the historian's /metrics; 0: none.",
+    )
+
     @field_validator("history_database")
     @classmethod
     def _history_database(cls, value: str) -> str:
@@ -149,13 +177,30 @@ class HistorySettings(Group):
 
 
 class LogSettings(Group):
-    """What is logged, and in which form."""
+    """What is logged and traced, and in which form."""
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(
         "console",
         description="console: one line for people; json: one document a line.",
     )
+
+    traces_endpoint: str = Field(
+        "",
+        description=(
+            "URL of a collector that takes traces by OTLP over HTTP, such as"
+            " http://127.0.0.1:4318/v1/traces; empty: no traces."
+        ),
+    )
+
+    @field_validator("traces_endpoint")
+    @classmethod
+    def _traces_endpoint(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s@]+", value):
+            raise ValueError(
+                "expected an http:// or https:// URL, without a password"
+            )
+        return value
 
     @field_validator("log_level")
     @classmethod

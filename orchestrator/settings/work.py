@@ -95,6 +95,34 @@ class MonitoringSettings(Group):
         return Rules.parse(self.monitoring_allow, self.monitoring_deny)
 
 
+class DriftSettings(Group):
+    """How stacks are compared with what was built."""
+
+    drift_interval: Pause = Field(
+        600.0,
+        description=(
+            "Seconds between two comparisons of a tenant's stacks with our records;"
+            " 0: only when a person asks."
+        ),
+    )
+    drift_depth: int = Field(
+        1,
+        ge=1,
+        le=4,
+        description=(
+            "How deep they compare: 1 Heat's lists, 2 also templates and parameters, 3"
+            " also live properties, 4 also outputs; from 2 on, some stacks in turn."
+        ),
+    )
+    drift_budget: int = Field(
+        20,
+        ge=0,
+        description=(
+            "Stacks of a tenant that one comparison looks at deeper than Heat's list."
+        ),
+    )
+
+
 class JobSettings(Group):
     """How long jobs may take, and how many go to Heat at the same time."""
 

@@ -20,6 +20,7 @@ class Stage(StrEnum):
     IN_HEAT = "in Heat"
     RECORDING = "the outcome is being written"
     RETRY = "tried again later"
+    PAUSED = "paused, sent when the pause is over"
 
 
 STAGE_OF = {

@@ -9,13 +9,16 @@ from itertools import filterfalse
 from operator import attrgetter
 
 from ..core.records import (
+    NO_PAUSES,
     Brake,
     IdentityTrouble,
     LeaderRecord,
+    Pauses,
     SchemaTrouble,
 )
 from ..core.refs import Json, Ref
-from .jobs import JobView
+from .drifts import DriftView, drifts
+from .jobs import JobView, Stage
 from .snapshot import Snapshot
 from .standings import Phase, Progress, Standing
 
@@ -57,10 +60,11 @@ class Overview:
     stale: Standings = ()
     unconfirmed: Standings = ()
     broken: Standings = ()
-    restless: Standings = ()
-    """Held, because outputs go round in a circle and do not settle."""
     outdated: Standings = ()
     """Complete, and built from something else than there is now."""
+    lost: Standings = ()
+    drifted: tuple[DriftView, ...] = ()
+    """What Heat has otherwise than it was built, lost stacks left out."""
     deleted: Standings = ()
     rewritten: Standings = ()
     """Versions that were written a second time with another content, and built."""
@@ -71,6 +75,12 @@ class Overview:
     schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
+
+    @property
+    def paused(self) -> int:
+        """How many jobs wait for a pause to end."""
+        return sum(view.stage is Stage.PAUSED for view in self.running)
 
     @property
     def well(self) -> bool:
@@ -81,12 +91,19 @@ class Overview:
             or self.stale
             or self.broken
             or self.restless
+            or self.lost
             or self.rejected
             or self.unconfirmed
             or self.identity_trouble
+            or self.pauses
             or self._schemas_refused
             or any(not held.moving for held in self.held)
         )
+
+    @property
+    def restless(self) -> Standings:
+        """Held, because outputs go round in a circle and do not settle."""
+        return tuple(filter(_is_restless, self.outdated))
 
     @property
     def _schemas_refused(self) -> bool:
@@ -115,8 +132,9 @@ def overview(snapshot: Snapshot) -> Overview:
         stale=of(Phase.STALE),
         unconfirmed=of(Phase.UNCONFIRMED),
         broken=of(Phase.BROKEN),
-        restless=tuple(filter(_is_restless, standings)),
-        outdated=tuple(one for one in standings if one.outdated),
+        outdated=_outdated(standings),
+        lost=of(Phase.LOST),
+        drifted=_drifted(snapshot),
         deleted=of(Phase.DELETED),
         rewritten=tuple(_rewritten(snapshot)),
         rejected=_rejected(snapshot),
@@ -124,7 +142,12 @@ def overview(snapshot: Snapshot) -> Overview:
         schema_trouble=snapshot.schema_trouble,
         brake=snapshot.brake,
         identity_trouble=snapshot.identity_trouble,
+        pauses=snapshot.pauses,
     )
+
+
+def _drifted(snapshot: Snapshot) -> tuple[DriftView, ...]:
+    return tuple(one for one in drifts(snapshot) if not one.lost)
 
 
 _waits = attrgetter("waits")
@@ -132,6 +155,10 @@ _waits = attrgetter("waits")
 
 def _views(progress: Progress, standings: Iterable[Standing]) -> list[JobView]:
     return [view for one in standings for view in progress.jobs(one.ref)]
+
+
+def _outdated(standings: Sequence[Standing]) -> Standings:
+    return tuple(one for one in standings if one.outdated)
 
 
 def _is_restless(standing: Standing) -> bool:

@@ -193,6 +193,7 @@ class ReadSome:
         return [
             keys.leader,
             keys.brake,
+            keys.pauses,
             keys.identity_trouble,
             keys.schema_list,
             keys.schema_trouble,
@@ -231,6 +232,7 @@ class ReadSome:
             keys.held,
             keys.failed,
             keys.built,
+            keys.drift,
             keys.retries,
             keys.job_states,
         )

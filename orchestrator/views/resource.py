@@ -34,6 +34,9 @@ class ResourceView:
     """``worker_state``, ``version`` and ``error`` of the state."""
     monitoring: Json
     """The monitoring record, secrets masked."""
+    drift: Mapping[str, Json] | None = None
+    """``kinds``, ``reason``, ``since`` (seconds since the epoch) and ``accepted`` of what Heat has
+    otherwise than it was built."""
 
     def to_json(self) -> dict[str, Json]:
         standing = self.standing
@@ -47,6 +50,7 @@ class ResourceView:
             "recorded": self.recorded,
             "reported": self.reported,
             "monitoring": self.monitoring,
+            "drift": self.drift,
         }
 
 
@@ -90,6 +94,7 @@ def resource(snapshot: Snapshot, progress: Progress, ref: Ref) -> ResourceView:
         _recorded(snapshot, ref),
         _reported(snapshot, ref),
         _monitored(snapshot, ref),
+        _drifted(snapshot, ref),
     )
 
 
@@ -130,6 +135,18 @@ def _monitored(snapshot: Snapshot, ref: Ref) -> Json:
     if told is None:
         return None
     return masking.masked(told.document())
+
+
+def _drifted(snapshot: Snapshot, ref: Ref) -> Mapping[str, Json] | None:
+    drift = snapshot.drift(ref)
+    if drift is None:
+        return None
+    return {
+        "kinds": [kind.value for kind in drift.kinds],
+        "reason": drift.reason,
+        "since": drift.since,
+        "accepted": drift.accepted,
+    }
 
 
 # Every record -------------------------------------------------------------------------------------
@@ -182,6 +199,7 @@ def _places(snapshot: Snapshot, ref: Ref) -> Iterator[tuple[str, str]]:
     yield "failed", keys.below(keys.failed, ref)
     yield "state", keys.below(keys.state, ref)
     yield "monitoring", keys.below(keys.monitoring, ref)
+    yield "drift", keys.below(keys.drift, ref)
 
 
 def _run_is_of(keys: Keys, key: str, ref: Ref) -> bool:

@@ -11,22 +11,26 @@ from ..clients.store import Event, KeyValue
 from ..core.jobs import Job
 from ..core.keys import Keys
 from ..core.records import (
+    NO_PAUSES,
     UNREADABLE,
     Brake,
     Built,
+    Drift,
+    DriftKind,
     Failed,
     Handled,
     Held,
     IdentityTrouble,
     LeaderRecord,
     MonitoringRecord,
+    Pauses,
     Poll,
-    Rollout,
     Run,
     SchemasRecord,
     SchemaTrouble,
     StackRecord,
     StateRecord,
+    Sweep,
     stored_schemas,
 )
 from ..core.refs import JobId, Json, Ref
@@ -98,15 +102,18 @@ class Snapshot:
     retried: dict[Ref, bool] = field(default_factory=dict)
     revisions: dict[str, dict[str, int]] = field(default_factory=dict)
     """By template: its revisions that are kept, each with the mod revision of its record."""
-    rollouts: dict[str, Rollout] = field(default_factory=dict)
-    """The last roll-out of each template."""
     polls: dict[str, Poll] = field(default_factory=dict)
     """What is told of the polls of a tenant that do not go as usual."""
+    drifts: dict[Ref, Drift] = field(default_factory=dict)
+    """What sweeps have found; :meth:`drift` says what of it still counts."""
+    sweeps: dict[str, Sweep] = field(default_factory=dict)
+    """The last sweep of each tenant."""
     leader: LeaderRecord | None = None
     schema_list: SchemasRecord | None = None
     schema_trouble: SchemaTrouble | None = None
     brake: Brake | None = None
     identity_trouble: IdentityTrouble | None = None
+    pauses: Pauses = NO_PAUSES
 
     def refs(self) -> list[Ref]:
         """Every resource that is wanted, or of which something is left, in the order of the
@@ -131,6 +138,23 @@ class Snapshot:
         """The revision of a template that the leader wrote last; empty when none is kept."""
         kept = self.revisions.get(template_id, {})
         return max(kept, key=kept.__getitem__, default="")
+
+    def drift(self, ref: Ref) -> Drift | None:
+        """What Heat has otherwise than it was built; None: nothing that is known.
+
+        What was found before the last operation of ours says nothing any more.
+        """
+        found = self.drifts.get(ref)
+        if found is None or found.gone:
+            return None
+        handled = self.handled.get(ref)
+        if DriftKind.UNKNOWN in found.kinds:
+            counts = handled is None
+        else:
+            counts = handled is not None and handled.sent == found.job
+        if counts:
+            return found
+        return None
 
     # Keeping up -----------------------------------------------------------------------------------
 
@@ -194,6 +218,8 @@ class Snapshot:
             self.schema_trouble = _readable(
                 lambda: SchemaTrouble.from_json(value)
             )
+        elif kv.key == keys.pauses:
+            self.pauses = Pauses.from_json(value)
         elif kv.key == keys.brake:
             self.brake = _readable(lambda: Brake.from_json(value))
         elif kv.key == keys.identity_trouble:
@@ -205,7 +231,7 @@ class Snapshot:
         return True
 
     def _put_job(self, kv: KeyValue) -> bool:
-        """Take in a job, a run, something of a template or a poll; whether this is one."""
+        """Take in a job, a run, a template's revision, a poll or a sweep; whether this is one."""
         keys, key, value = self.keys, kv.key, kv.value
         if key.startswith(keys.jobs):
             _keep(self.jobs, keys.job_id(key), lambda: Job.from_json(value))
@@ -214,12 +240,12 @@ class Snapshot:
         elif key.startswith(keys.revisions):
             template, revision = keys.revision_of(key)
             self.revisions.setdefault(template, {})[revision] = kv.revision
-        elif key.startswith(keys.rollouts):
-            template = keys.rollout_template(key)
-            _keep(self.rollouts, template, lambda: Rollout.from_json(value))
         elif key.startswith(keys.polls):
             tenant = keys.poll_tenant(key)
             _keep(self.polls, tenant, lambda: Poll.from_json(value))
+        elif key.startswith(keys.sweeps):
+            tenant = keys.sweep_tenant(key)
+            _keep(self.sweeps, tenant, lambda: Sweep.from_json(value))
         else:
             return False
         return True
@@ -266,6 +292,7 @@ class Snapshot:
             keys.held: self.held,
             keys.failed: self.failed,
             keys.built: self.built,
+            keys.drift: self.drifts,
             keys.retries: self.retried,
         }
 
@@ -280,6 +307,7 @@ class Snapshot:
             keys.held: lambda kv: Held.from_json(kv.value),
             keys.failed: lambda kv: Failed.from_json(kv.value),
             keys.built: lambda kv: Built.from_json(kv.value),
+            keys.drift: lambda kv: Drift.from_json(kv.value),
             keys.retries: lambda kv: True,
         }
         return readers[folder]
@@ -297,10 +325,12 @@ class Snapshot:
         elif key.startswith(keys.revisions):
             template, revision = keys.revision_of(key)
             self.revisions.get(template, {}).pop(revision, None)
-        elif key.startswith(keys.rollouts):
-            self.rollouts.pop(keys.rollout_template(key), None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
+        elif key == keys.pauses:
+            self.pauses = NO_PAUSES
+        elif key.startswith(keys.sweeps):
+            self.sweeps.pop(keys.sweep_tenant(key), None)
         elif key in (single := self._single()):
             setattr(self, single[key], None)
         else:

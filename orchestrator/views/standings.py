@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..core.jobs import Action, Job, job_ref
-from ..core.records import Held, Poll
+from ..core.records import Held, Poll, Run, Step
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
+from .drifts import lost_stack
 from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
 from .outdated import Comparison, OutdatedStack
 from .snapshot import ReportedState, Snapshot
@@ -45,6 +46,8 @@ class Phase(StrEnum):
     deletion."""
     BROKEN = "broken"
     """It is built, but something that it was built from is gone."""
+    LOST = "lost"
+    """It was built, and somebody has deleted its stack."""
     DELETED = "deleted"
     """The stack is gone, and the config may go."""
 
@@ -123,13 +126,24 @@ class Progress:
 
     def _view(self, job: Job) -> JobView:
         run = self.snapshot.runs.get(job.id)
+        if run is not None and self._is_paused(job, run):
+            return JobView(job, Stage.PAUSED, run=run)
         if run is not None:
             return JobView(job, STAGE_OF[run.step], run=run)
         known = filter(None, map(self._unfinished, job.dependency))
         waits = tuple(dict.fromkeys(known))
         if waits:
             return JobView(job, Stage.WAITING, waits)
+        if self._is_paused(job):
+            return JobView(job, Stage.PAUSED)
         return JobView(job, Stage.READY)
+
+    def _is_paused(self, job: Job, run: Run | None = None) -> bool:
+        """Whether a job is not sent because of a pause: it is not in Heat either."""
+        if run is not None and run.step is not Step.RETRY:
+            return False
+        pauses = self.snapshot.pauses
+        return pauses.over(job.ref.type, job.tenant) is not None
 
     def _unfinished(self, job: JobId) -> JobId | None:
         """The job that is waited for, or the one that stands in for it; None when it is over.
@@ -227,7 +241,7 @@ class Progress:
         told = run.reason or "the next attempt is under way"
         return (
             f"Heat has failed {run.failures} times to delete the stack"
-            f" {job.ref.stack_name}: {told}"
+            f" {job.stack_name}: {told}"
         )
 
     def _stuck_behind(self, view: JobView) -> str:
@@ -291,6 +305,9 @@ class Progress:
             return self._judge_failed(ref, version, state)
         if wanted.marked_for_deletion:
             return Standing(ref, Phase.DELETED, _GONE, version)
+        drift = self.snapshot.drift(ref)
+        if drift is not None and drift.lost:
+            return Standing(ref, Phase.LOST, lost_stack(ref), version)
         if lost := self._lost(ref):
             reason = f"was built from {lost}, which is gone"
             return Standing(ref, Phase.BROKEN, reason, version)

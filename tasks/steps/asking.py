@@ -18,6 +18,7 @@ from orchestrator.errors import (
     StackExists,
     StackMissing,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .inputs import Prepared, prepare
@@ -128,6 +129,7 @@ def _ask_change(
 def _leave(work: Work, leave: stacks.Leave) -> JobOutcome:
     """A stack that is not to be changed ends the job."""
     job = work.job
+    count(EventName.STACK_LEFT)
     fields = {"event": "stack_left", "job": job.id, "reason": leave.why}
     log.warning("Stack left unchanged", extra=fields)
     again = f"orchestrator retry {job.ref.type} {job.ref.id}"
@@ -168,7 +170,7 @@ def _update(
 
 def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:
     return context.noted(
-        context.heat.show(job.tenant, job.ref.stack_name, outputs=False)
+        context.heat.show(job.tenant, job.stack_name, outputs=False)
     )
 
 
@@ -246,6 +248,7 @@ def _doubtful(job: Job, stack: stacks.Stack) -> JobOutcome:
         f"Heat has a stack {stack.name} without our tags, and a request of ours may have"
         " made it"
     )
+    count(EventName.STACK_LEFT)
     log.warning(
         "Stack left unchanged",
         extra={"event": "stack_left", "job": job.id, "reason": why},

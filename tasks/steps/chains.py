@@ -12,6 +12,7 @@ from orchestrator.core.texts import cut
 from orchestrator.errors import (
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from ..together import GatheringStore, pool
@@ -25,10 +26,13 @@ def run_chain(
 ) -> None:
     """The steps of a chain, one after the other, for as long as one follows from the other."""
     work: Work | None = None
+    begun = context.clock.monotonic()
     context.claims.begin_chain()
     try:
         with context.heat.within(context.chain_time):
             for step in steps:
+                if context.traces is not None:
+                    step = context.traces.timed(step)
                 work = step(context, run, work)
                 if work is None:
                     return
@@ -39,6 +43,7 @@ def run_chain(
         raise
     finally:
         context.claims.end_chain()
+        context.metrics.chain.observe(context.clock.monotonic() - begun)
 
 
 def _why(error: BaseException) -> str:
@@ -77,6 +82,7 @@ def run_chains(
             [context.keys.runs + run for run in late],
             "the worker took too long over it",
         )
+        count(EventName.TASK_TIMEOUT)
         log.error(
             "Chains exceeded their time limit",
             extra={"event": "task_timeout", "runs": late},
@@ -94,6 +100,7 @@ def _raise_first(ended: Mapping[RunId, BaseException]) -> None:
     """Tell how chains ended early, and raise what one of them raised."""
     for run, early in ended.items():
         # Of a defect, only the kind is told here; the traceback is told of the one that is raised.
+        count(EventName.CHAIN_ENDED_EARLY)
         log.warning(
             "Chain ended early",
             extra={

@@ -23,21 +23,27 @@ from .work import Work, about, as_found
 
 
 def claim(context: WorkerContext, run_id: RunId, lease: Lease) -> Work | None:
-    """Make the job ours; None when it is not to be had.
+    """Make the job ours; None when it is not to be had, or paused.
 
     Nearly always it is a job that no worker has had before: it is claimed and read in one
     transaction.
     """
-    claimed = Run(Step.CLAIMED, since=context.clock.now())
+    claimed, pauses = (
+        Run(Step.CLAIMED, since=context.clock.now()),
+        context.pauses,
+    )
     for now in context.types.as_of(job_ref(job_of(run_id))):
+        if pauses.hold(context.store, now.keys, run_id):
+            return None
         revision, found = _try_to_claim(context, now, run_id, claimed, lease)
-        if now.is_of(found[now.keys.schema_list]):
+        refused = not revision and pauses.refresh(context.store, now.keys)
+        if now.is_of(found[now.keys.schema_list]) and not refused:
             return _claimed(
                 context, now, run_id, claimed, revision, found, lease
             )
         context.claims.begin_chain()  # The claim was refused, so there is none.
     raise TemporaryError(
-        "the schema list changes all the time; the job is sent again"
+        "the schema list or the pauses change all the time; the job is sent again"
     )
 
 
@@ -51,7 +57,9 @@ def _try_to_claim(
     wanted = [*about(keys, run_id), keys.schema_list]
     if usual := context.usual_template(ref.type):
         wanted.append(keys.template(usual))
-    first = effects.claim(keys, run_id, claimed).also(now.unchanged)
+    first = effects.claim(keys, run_id, claimed).also(
+        now.unchanged, context.pauses.unchanged(keys)
+    )
     context.claims.claiming(lease)
     revision, found = context.store.commit_and_read(first, wanted, lease)
     return revision, {key: found.get(key) for key in wanted}
@@ -86,7 +94,9 @@ def _claimed(
     claimed = replace(
         work.run, step=Step.CLAIMED, delay=0.0, due=0.0, reason="", cause=""
     )
-    again = effects.claim(keys, run_id, claimed, work.basis).also(now.unchanged)
+    again = effects.claim(keys, run_id, claimed, work.basis).also(
+        now.unchanged, context.pauses.unchanged(keys)
+    )
     revision = context.store.commit(again, lease)
     if not revision:
         return None

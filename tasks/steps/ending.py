@@ -23,6 +23,7 @@ from orchestrator.errors import (
     TemplateError,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from ..retries import cause_of, delay
@@ -46,6 +47,7 @@ def try_again(
         outage does not use up the tries of a deletion.
     """
     run = _next_try(context, work, error, attempt)
+    count(EventName.JOB_RETRY)
     fields = {"event": "job_retry", "job": work.job.id, "delay": run.delay}
     log.warning("Job retry scheduled", extra={**fields, "reason": run.reason})
     keys, job, basis = context.keys, work.job, work.basis
@@ -139,6 +141,7 @@ def _write_end(context: WorkerContext, work: Work, ended: JobOutcome) -> None:
             return  # Somebody else has ended it, or will.
         work = again  # The config has gone, or come back, meanwhile.
     faults.reach("worker-after-end")
+    count(EventName.JOB_DONE)
     fields = {"event": "job_done", "job": job.id, "status": ended.status}
     if ended.error:
         fields["reason"] = ended.error

@@ -16,6 +16,7 @@ from orchestrator.errors import (
     StoreUnavailable,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from .. import polls
 from ..context import WorkerContext
@@ -34,6 +35,7 @@ def poll(context: WorkerContext, tenant: str) -> int:
     waiting = list(_waiting_runs(context, tenant))
     if not waiting:
         return 0
+    begun = context.clock.monotonic()
     try:
         busy = set(context.heat.in_progress(tenant))
     except (TemporaryError, HeatRefused) as error:
@@ -41,6 +43,7 @@ def poll(context: WorkerContext, tenant: str) -> int:
             polls.failed(context, tenant, error)
             return 0
         raise
+    context.metrics.poll.observe(context.clock.monotonic() - begun)
     polls.answered(context, tenant)
     ended = [
         (replace(run, step=Step.ENDED), key, revision)
@@ -70,6 +73,7 @@ def _waiting_runs(
         try:
             run = read_record(kv, Run.from_json)
         except RecordUnreadable as error:
+            count(EventName.RECORD_UNREADABLE)
             log.error(
                 "Record skipped",
                 extra={

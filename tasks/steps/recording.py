@@ -19,11 +19,13 @@ from orchestrator.errors import (
     StackBusy,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
+from .cancelling import cancel
 from .ending import finish, try_again
 from .waiting import is_unresolved, judge, show, tell_poll_failed
-from .work import Work, load
+from .work import Work, is_built, load
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +44,16 @@ def record(
         or work.run.step not in (Step.IN_HEAT, Step.ENDED)
     ):
         return
-    verdict = work.verdict
+    if work.run.cancelled and not work.run.cancel_asked:
+        cancel(context, work)
+        return
+    verdict = work.verdict or _verdict(context, work)
     if verdict is None:
-        try:
-            verdict = judge(context, work, show(context, work))
-        except (TemporaryError, HeatRefused) as failure:
-            tell_poll_failed(context, work, failure)
-            _poll_again(context, work)
-            return
+        _poll_again(context, work)
+        return
     faults.reach("worker-before-end")
     if is_unresolved(work.run, verdict):
+        count(EventName.OUTPUT_UNRESOLVED)
         log.info(
             "Heat could not compute an output, polling again",
             extra={"event": "output_unresolved", "job": work.job.id},
@@ -69,7 +71,36 @@ def record(
             _stack_failed(context, work, verdict)
 
 
+def _verdict(context: WorkerContext, work: Work) -> stacks.Verdict | None:
+    """How the operation stands; None when Heat cannot be asked now."""
+    try:
+        return judge(context, work, show(context, work))
+    except (TemporaryError, HeatRefused) as failure:
+        tell_poll_failed(context, work, failure)
+        return None
+
+
+def _cancelled(
+    context: WorkerContext, work: Work, stack: stacks.Stack | None, error: str
+) -> None:
+    """The operation came to nothing, and a person has asked for that: it is not tried again."""
+    assert work.run is not None
+    told = f"{work.run.cancelled}; {error}"
+    if stack is None:
+        finish(context, work, effects.not_built(work.job.action, told))
+    else:
+        finish(context, work, _ended(stack, told))
+
+
 def _request_lost(context: WorkerContext, work: Work, why: str) -> None:
+    assert work.run is not None
+    if work.run.cancelled:
+        told = f"{work.run.cancelled}; {why}"
+        live = work.run.asked or is_built(work)
+        ended = effects.not_built(work.job.action, told, live=live)
+        finish(context, work, ended)
+        return
+    count(EventName.REQUEST_LOST)
     fields = {"event": "request_lost", "job": work.job.id, "reason": why}
     log.warning("Heat dropped the request", extra=fields)
     try_again(context, work, StackBusy(f"{why}; asking again"))
@@ -88,6 +119,9 @@ def _stack_failed(
         _told(work, verdict.error),
         config_there=work.config_there,
     )
+    if work.run.cancelled:
+        _cancelled(context, work, verdict.stack, error)
+        return
     # A deletion that no config stands for has nobody who could ask again: it is never given up.
     asked_again = (
         work.run.failures + 1 < stacks.DELETE_ATTEMPTS or not work.config_there

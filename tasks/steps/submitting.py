@@ -23,6 +23,7 @@ from orchestrator.errors import (
     TemplateError,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .asking import Attempt, ask
@@ -41,10 +42,15 @@ def submit(
     lease = context.claims.lease()
     work = claim(context, run_id, lease)
     if work is None or work.run is None:
+        count(EventName.SUBMIT_LATE)
         fields = {"event": "submit_late", "run": run_id}
-        log.info("Job already finished or claimed elsewhere", extra=fields)
+        log.info(
+            "Job not claimed: it is over, paused or elsewhere", extra=fields
+        )
         return None
     faults.reach("worker-after-claim")
+    if context.traces is not None:
+        context.traces.about(work)
     # What follows is not written yet: the claim holds until wait() knows what there is to write.
     return _asked(context, work, work.run, lease)
 
@@ -74,6 +80,7 @@ def _asked(
         finish(context, work, replace(asked, asked=reached))
         return None
     faults.reach("worker-after-heat")
+    count(EventName.STACK_SUBMITTED)
     fields = {"event": "stack_submitted", "job": work.job.id}
     log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
     return replace(work, run=_goes_on(asked, before), built=attempt.built)
@@ -124,6 +131,7 @@ def _not_now(context: WorkerContext, work: Work, error: TemporaryError) -> None:
         and job.action is Action.DELETE
         and _is_given_up(context, work)
     ):
+        count(EventName.PROJECT_GONE)
         log.warning(
             "Project does not exist any more, nor do its stacks",
             extra={

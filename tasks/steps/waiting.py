@@ -16,6 +16,7 @@ from orchestrator.errors import (
     HeatRefused,
     TemporaryError,
 )
+from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .ending import veil_of
@@ -65,6 +66,7 @@ def tell_poll_failed(
     context: WorkerContext, work: Work, error: TemporaryError | HeatRefused
 ) -> None:
     reason = cut(veil_of(context, work).over(str(error)))
+    count(EventName.STACK_POLL_FAILED)
     fields = {
         "event": "stack_poll_failed",
         "run": run_id(work.job.tenant, work.job.id),
@@ -117,7 +119,7 @@ def show(context: WorkerContext, work: Work) -> stacks.Stack | None:
     return context.noted(
         context.heat.show(
             work.job.tenant,
-            f"{work.job.ref.stack_name}/{work.run.stack}",
+            f"{work.job.stack_name}/{work.run.stack}",
             outputs=outputs,
         )
     )

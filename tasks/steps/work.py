@@ -76,7 +76,10 @@ def load(context: WorkerContext, run_id: RunId) -> Work | None:
         locate(context.store, keys, [job_ref(job_of(run_id))])
         found = context.store.get_many([*about(keys, run_id), keys.schema_list])
         if now.is_of(found.get(keys.schema_list)):
-            return as_found(keys, run_id, found)
+            work = as_found(keys, run_id, found)
+            if context.traces is not None:
+                context.traces.about(work)
+            return work
     raise TemporaryError(
         "the schema list changes all the time; the job is sent again"
     )

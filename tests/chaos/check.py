@@ -11,6 +11,7 @@ What is let pass, and why:
 
 * a deletion asked several times: Heat takes it as the same deletion (counted);
 * another job for a content whose operation Heat ended in FAILED: a repair;
+* another job and report for a content after an output has changed that the stack was built from;
 * a content asked for once more after somebody else has changed or deleted its stack: it is not built any more;
 * a failure that says so, of a stack that somebody else has suspended, or deleted or changed while it was built;
 * the deletion of a parent under a child whose config still wanted it when the deletion was decided
@@ -27,13 +28,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from .facts import Facts, Operation
+from .facts import Facts, Operation, level_of
 from .ledger import (
     BUILDING,
     CONFIG,
     JOB_STATE,
     JOBS,
     OWN,
+    PARENT_FIELDS,
     Ledger,
     LedgerJob,
     LedgerReport,
@@ -208,7 +210,9 @@ def once(ledger: Ledger) -> Iterator[Violation]:
         content = (era, ref, job.incarnation, job.value)
         if (earlier := contents.get(content)) and not twin:
             other, before = earlier
-            if before.outcome != "FAILED" and not _somebody_else_between(ledger, before, operation):
+            follows = before.inputs != operation.inputs
+            repair = before.outcome == "FAILED" or _somebody_else_between(ledger, before, operation)
+            if not follows and not repair:
                 text = f"v{job.version} asked for by two jobs, {other.id} and {job.id}"
                 yield Violation("once", ref, text, tuple(ledger.story(ref, around=operation.at)))
         contents[content] = (job, operation)
@@ -686,8 +690,50 @@ def _repetition_faults(
         own = [
             o for o in ledger.asked_for(ref, config.created, value) if o.ends <= before.at + EPSILON
         ]
-        if not before.failed or own:
+        if (not before.failed or own) and not _followed(ledger, ref, before, report):
             yield f"v{report.version} was reported twice, {before.worker_state} and {report.worker_state}"
+
+
+def _followed(ledger: Ledger, ref: str, before: LedgerReport, report: LedgerReport) -> bool:
+    """Whether the stack was built from other outputs between two reports."""
+    asked = [
+        o
+        for o in ledger.of.get(stack_name(ref), ())
+        if o.method in BUILDING and o.ends <= report.at + EPSILON
+    ]
+    earlier = [o for o in asked if o.ends <= before.at + EPSILON]
+    later = asked[len(earlier) :]
+    return bool(earlier and later) and any(o.inputs != earlier[-1].inputs for o in later)
+
+
+def built_from_the_last_outputs(ledger: Ledger) -> Iterator[Violation]:
+    """(h) Whoever is complete, as are all that it is built from, was built from the outputs that those have now."""
+    stacks = {(s.tenant, s.name): s for s in ledger.facts.stacks}
+    for ref in ledger.refs():
+        if not _is_complete_throughout(ledger, ref) or ledger.shaken(ref):
+            continue
+        config = ledger.config(ref)
+        own = stacks.get((config.tenant, stack_name(ref)))
+        if own is None:
+            continue  # told of by another rule
+        for name in PARENT_FIELDS:
+            if not config.body.get(name):
+                continue
+            parent = f"node:{config.body[name]}"
+            above = stacks.get((ledger.config(parent).tenant, stack_name(parent)))
+            read = own.parameters.get(name.replace("_id", "_level")) or ""
+            if above is not None and read != level_of(above.parameters):
+                text = f"was built from level {read!r} of {parent}, which is {level_of(above.parameters)!r}"
+                yield Violation("old output", ref, text, tuple(ledger.story(ref, parent)))
+
+
+def _is_complete_throughout(ledger: Ledger, ref: str, depth: int = 0) -> bool:
+    """Whether the resource and all that it is built from are wanted and reported complete."""
+    config = ledger.config(ref)
+    report = _last_report(ledger, ref, config)
+    if not config.wanted or report is None or report.failed or depth > 50:
+        return False
+    return all(_is_complete_throughout(ledger, parent, depth + 1) for parent in config.parents())
 
 
 def led(ledger: Ledger) -> Iterator[Violation]:
@@ -720,6 +766,7 @@ RULES: tuple[Check, ...] = (
     parents_outlive_children,
     parents_rest_while_children_are_built,
     reports,
+    built_from_the_last_outputs,
     led,
 )
 

@@ -55,11 +55,27 @@ class Operation:
     """The parameter that says of which content of the config the request was made."""
     foreign: bool = False
     """Somebody else asked, not the orchestrator."""
+    inputs: str = ""
+    """The outputs of other stacks that the request was made of and that change from time to time."""
 
     def __str__(self) -> str:
         took = f"{self.at:.3f}–{self.ends:.3f}"
         who = "Heat, by somebody else:" if self.foreign else "Heat"
         return f"{who} {self.method} {self.value} {self.tenant}/{self.stack} [{self.tag}] {took} {self.outcome} {self.reason}"
+
+
+def inputs_of(parameters: Any) -> str:
+    """The levels of the parents that a stack was built with."""
+    given = parameters or {}
+    names = sorted(name for name in given if name.endswith("_level"))
+    return "/".join(str(given[name]) for name in names if given[name])
+
+
+def level_of(parameters: Any) -> str:
+    """The output ``level`` of a stack: its own level, and those of the parents that it was built with. So a change
+    goes on to the children, and to theirs."""
+    own, above = str((parameters or {}).get("level", "")), inputs_of(parameters)
+    return f"{own}/{above}" if above else own
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 from .etcd import Client
 from .facts import ObservedEvent
 from .ledger import PARENT_FIELDS, STATE, TYPES, ref_of
+from .templates import template
 
 UNVERSIONED_EVERY = 4
 """Every so many-th id is unversioned."""
@@ -83,6 +84,7 @@ class Generator:
         self.tenants = [f"t{n}" for n in range(tenants)]
         self.touched: set[str] = set()
         """Resources whose stacks somebody else has changed."""
+        self._pushed = 0
         self.counts: Counter[str] = Counter()
         self.stopping = threading.Event()
         links = resources // 5
@@ -151,6 +153,8 @@ class Generator:
             self._rewrite: 6,
             self._rewrite_differently: 4,
             self._move: 4,
+            self._change_level: 12,
+            self._push_template: 2,
             self._mark_family: 10,
             self._remove_family: 6,
             self._replace: 4,
@@ -290,6 +294,27 @@ class Generator:
                 lambda: self._write(resource, {**resource.body, "tenant_id": tenant}),
             )
 
+    def _change_level(self) -> None:
+        """An output changes that children are built from, now and then; or the same value is given again."""
+        used = {parent for r in self.resources.values() if r.wanted for parent in r.parents()}
+        if resource := self._some(lambda r: r.wanted and r.ref in used):
+            level = self._random.choice(("l0", "l1", "l2"))
+            self._count(
+                "change of an output",
+                lambda: self._write(resource, {**resource.body, "level": level}),
+            )
+
+    def _push_template(self) -> None:
+        """Another revision of the template of nodes: it rebuilds nobody."""
+
+        def push() -> None:
+            self._pushed += 1
+            body = template("node", "parent", comment=f"# revision {self._pushed}\n")
+            value = json.dumps({"version": 1, "body": body})
+            self._client.put("/config/v2.0/heat_templates/node", value)
+
+        self._count("template", push)
+
     def _mark_family(self) -> None:
         """A resource and all that is built from it are marked for deletion, in any order."""
         for resource in self._family(self._some(lambda r: r.wanted)):
@@ -333,7 +358,7 @@ class Generator:
         return family
 
     def _body(self, resource: Resource, tenant: str, *parents: Resource) -> dict[str, Any]:
-        body: dict[str, Any] = {"id": resource.name, "tenant_id": tenant}
+        body: dict[str, Any] = {"id": resource.name, "tenant_id": tenant, "level": "l0"}
         chosen = list(parents) or self._parents_for(resource, tenant)
         fields: Iterable[str] = (
             ("parent_id",) if resource.ref.startswith("node") else ("left_id", "right_id")

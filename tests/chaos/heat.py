@@ -13,7 +13,7 @@ from tests.scripted.heat import ScriptedHeat
 from tests.scripted.odd_answers import OddAnswer, odd_answers
 from tests.scripted.stacks import Script, ScriptedStack
 
-from .facts import ObservedStanding, Operation
+from .facts import ObservedStanding, Operation, inputs_of, level_of
 
 WINDOW = 1.5
 """Seconds for which a deleted stack keeps its name, as with convergence."""
@@ -101,11 +101,12 @@ class Mood:
 
 
 def outputs(stack: ScriptedStack) -> list[dict[str, Any]]:
-    """The id that others are built from, and of which content the stack was built."""
+    """The id and the level that others are built from, and of which content the stack was built."""
     value = (stack.parameters or {}).get("value", "")
     return [
         {"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."},
         {"output_key": "value", "output_value": value, "description": "The value."},
+        {"output_key": "level", "output_value": level_of(stack.parameters), "description": ""},
     ]
 
 
@@ -124,6 +125,7 @@ def operations(heat: ScriptedHeat) -> list[Operation]:
             r.stack_id,
             str((r.parameters or {}).get("value", "")),
             r.foreign,
+            inputs_of(r.parameters),
         )
         for r in list(heat.requests)
     ]

@@ -25,6 +25,7 @@ from .etcd import Client, Recorder
 from .generator import Generator
 from .heat import WINDOW, Mood, outputs
 from .proxy import Link, Loop
+from .templates import TEMPLATES
 
 LEASE = 3
 HEAT_TIMEOUT = 4.0
@@ -57,31 +58,6 @@ SCHEMAS: dict[str, Any] = {
         {"id": "heat_template", "prefix": "/v2.0/heat_templates", "schema": {}},
     ]
 }
-_TEMPLATE_FILE = """heat_template_version: 2018-08-31
-parameters: {value: {type: string}, PARENTS}
-resources: {r: {type: OS::Heat::RandomString}}
-outputs:
-  id: {description: id, value: {get_resource: r}}
-  value: {description: value, value: {get_param: value}}
-"""
-
-
-def _template(name: str, *parents: str) -> dict[str, Any]:
-    declared = ", ".join(f"{parent}: {{type: string, default: ''}}" for parent in parents)
-    return {
-        "id": name,
-        "handler": "heat_worker",
-        "watch": [],
-        "template_file": _TEMPLATE_FILE.replace("PARENTS", declared),
-        "parameter_mappings": {
-            "value": "Pvalue",
-            "heat_timeout": "C5",
-            **{parent: {"path": [f"{parent}_id"], "output_key": "id"} for parent in parents},
-        },
-    }
-
-
-TEMPLATES = (_template("node", "parent"), _template("link", "left", "right"))
 
 
 @dataclass(slots=True)

@@ -95,6 +95,7 @@ class CheckedStory:
         value: str = "",
         tenant: str = "t",
         foreign: bool = False,
+        inputs: str = "",
     ) -> None:
         self.now += 1
         tag = "" if foreign else f"orchestrator-{version}-{suffix}"
@@ -110,7 +111,7 @@ class CheckedStory:
             f"id of {name} in {tenant}",
             value or f"1.{version}",
         )
-        self.facts.operations.append(Operation(method, tenant, *stack, foreign))
+        self.facts.operations.append(Operation(method, tenant, *stack, foreign, inputs))
 
     def stands(
         self,
@@ -119,10 +120,10 @@ class CheckedStory:
         status: str = "CREATE_COMPLETE",
         tenant: str = "t",
         value: str = "",
+        **levels: str,
     ) -> None:
-        self.facts.stacks.append(
-            ObservedStanding(tenant, f"node_{name}", status, {"value": value or f"1.{version}"})
-        )
+        parameters = {"value": value or f"1.{version}", **levels}
+        self.facts.stacks.append(ObservedStanding(tenant, f"node_{name}", status, parameters))
 
     # Whole chapters -----------------------------------------------------------------------------------
 
@@ -529,6 +530,41 @@ def test_a_failure_whose_cause_is_about_to_be_deleted() -> None:
     story.asked("f", "delete", took=100)
     story.state("c", "CREATE_FAILED", 1, "needs an output of node:f, which has none")
     assert "report" not in story.rules()
+
+
+def following(inputs: str, read: str) -> CheckedStory:
+    """The level of a parent changes from l0 to l1, and its child is updated at the same version.
+
+    :param inputs: what the update of the child is made of.
+    :param read: what the child stands on at the end.
+    """
+    story = CheckedStory().built("p")
+    story.config("c", parent="p")
+    job = story.job("c")
+    story.asked("c", inputs="l0")
+    story.state("c")
+    story.drop(job)
+    story.updated("p")
+    job = story.job("c", 1, "modify", "ddddd")
+    story.asked("c", "update", suffix="ddddd", inputs=inputs)
+    story.state("c", "MODIFY_COMPLETED")
+    story.drop(job)
+    story.facts.stacks.clear()
+    story.stands("p", 2, level="l1")
+    story.stands("c", parent_level=read)
+    return story
+
+
+def test_a_stack_is_updated_and_reported_again_when_an_output_has_changed() -> None:
+    assert following("l1", "l1").rules() == set()
+
+
+def test_a_stack_is_updated_again_with_the_same_outputs() -> None:
+    assert following("l0", "l1").rules() == {"once", "report"}
+
+
+def test_a_stack_was_not_built_from_the_last_outputs() -> None:
+    assert following("l1", "l0").rules() == {"old output"}
 
 
 def test_a_repaired_version_is_reported_again() -> None:

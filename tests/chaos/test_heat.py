@@ -51,6 +51,7 @@ def test_somebody_elses_update_takes_over_and_takes_the_tags_away(heat: Scripted
     assert {output["output_key"]: output["output_value"] for output in stack["outputs"]} == {
         "id": "node_a-id",
         "value": "theirs",
+        "level": "",
     }
     ours, theirs = operations(heat)
     assert (ours.outcome, ours.ends, ours.value, ours.foreign) == (

@@ -212,10 +212,12 @@ def test_wanted_recorded_and_reported_are_side_by_side(run: Run_, written: Recor
             "id": "n",
             "phase": "complete",
             "reason": "",
+            "outdated": None,
             "wanted": {"version": 1, "marked_for_deletion": False},
             "recorded": {"stack_status": "CREATE_COMPLETE", "outputs": 0, "tenant_id": "t1"},
             "reported": {"worker_state": "CREATE_COMPLETED", "version": 1, "error": ""},
             "monitoring": {"link": "UP", "version": 1},
+            "drift": None,
         }
     ]
 

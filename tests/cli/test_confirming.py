@@ -9,6 +9,7 @@ from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.status import exit_of
 from orchestrator.cli.users import with_users
+from orchestrator.cli.verbs.authors import verb
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import Brake, Cause, Identity, IdentityTrouble, RetryAsked, Run, Step
 from orchestrator.core.refs import Ref
@@ -127,7 +128,7 @@ def test_exactly_what_was_seen_is_confirmed(run: Run_, written: Records) -> None
         ("network", "confirmed")
     ]
     asked = written.store.list(written.keys.retries)[1]
-    assert [RetryAsked.from_json(kv.value) for kv in asked] == [RetryAsked(confirm=seen)]
+    assert [RetryAsked.from_json(kv.value).confirm for kv in asked] == [seen]
     assert phase(written, NET) is Phase.PENDING
 
 
@@ -154,7 +155,7 @@ def test_where_nothing_is_held_there_is_nothing_to_confirm(run: Run_, written: R
 
 def test_thousands_are_confirmed_in_transactions_that_etcd_takes(written: Records) -> None:
     refs = [Ref("network", f"n{number}") for number in range(1001)]
-    confirm(written.store, written.keys, refs, 7)
+    confirm(written.store, written.keys, refs, 7, verb("confirm deletions", "alice", None))
     assert len(written.store.list(written.keys.retries, keys_only=True)[1]) == len(refs)
 
 

@@ -10,7 +10,8 @@ import pytest
 from orchestrator.cli import status, status_document, waiting
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.output import Section
-from orchestrator.cli.retrying import Meant, choose, in_progress, tell_in_progress
+from orchestrator.cli.retrying import choose, in_progress, tell_in_progress
+from orchestrator.cli.verbs.selecting import Selector
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import Cause, Failed, Poll, Run, Step
 from orchestrator.core.refs import Ref
@@ -206,6 +207,7 @@ def test_status_as_a_document_has_every_key_even_when_there_is_nothing(memory: R
         "schemas": None,
         "schemas_trouble": None,
         "stopped": "",
+        "paused": [],
         "resources": {phase.value: 0 for phase in Phase},
         "running": [],
         "waiting": [],
@@ -274,14 +276,14 @@ def test_what_heat_failed_can_be_tried_by_hand_only_while_it_waits(memory: Recor
     job = memory.job(NET, run=FAILING)
     counted = Failed(1, Action.CREATE, FAILING.reason, NET, job=job, tries=2)
     memory.put(memory.keys.failed, NET, counted.to_json())
-    for meant in (Meant(ref=NET), Meant(kind="network"), Meant(everything=True)):
+    for meant in (Selector(ref=NET), Selector(kind="network"), Selector(everything=True)):
         assert choose(read_all(memory.store, memory.keys), meant) == [NET]
 
     taken = Run(Step.IN_HEAT, failures=2, retry=2, retries=3)
     memory.store.put(memory.keys.run("t1", job), taken.to_json())
-    assert choose(read_all(memory.store, memory.keys), Meant(everything=True)) == []
+    assert choose(read_all(memory.store, memory.keys), Selector(everything=True)) == []
     with pytest.raises(InvalidInput, match="A retry changes nothing"):
-        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
+        choose(read_all(memory.store, memory.keys), Selector(ref=NET))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +325,7 @@ def test_what_is_in_heat_is_in_trouble_while_the_polls_of_its_project_are_refuse
     assert (found.phase, found.since) == (Phase.TROUBLE, 5.0)
     assert found.reason == "the stacks in progress of project t1 cannot be polled: no role"
     with pytest.raises(InvalidInput, match="is under way"):
-        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
+        choose(read_all(memory.store, memory.keys), Selector(ref=NET))
 
 
 def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
@@ -334,7 +336,7 @@ def test_a_retry_says_what_will_happen_to_a_stack_that_heat_has_in_progress(
     with pytest.raises(
         InvalidInput, match="A retry changes nothing: the version is reported when Heat ends"
     ):
-        choose(read_all(memory.store, memory.keys), Meant(ref=NET))
+        choose(read_all(memory.store, memory.keys), Selector(ref=NET))
 
     record = {
         "stack_id": "network_n",

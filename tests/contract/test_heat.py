@@ -10,7 +10,7 @@ from orchestrator.clients.heat import Heat
 from orchestrator.core.refs import JobId, StackName
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.stacks import Stack, tag
-from orchestrator.errors import StackBusy, StackExists, StackMissing, StoreUnavailable
+from orchestrator.errors import HeatRefused, StackBusy, StackExists, StackMissing, StoreUnavailable
 
 from tests import doubles
 from tests.scripted.heat import ScriptedHeat
@@ -92,6 +92,29 @@ def test_another_tenant_sees_nothing_of_it(cloud: HeatUnderTest) -> None:
     assert cloud.heat.show("t2", "network_n1", outputs=False) is None
 
 
+def test_all_stacks_of_a_tenant_are_listed_with_the_time_of_their_last_update(
+    cloud: HeatUnderTest,
+) -> None:
+    cloud.heat.create(REQUEST, FIRST)
+    cloud.finish()
+    [created] = cloud.heat.listed("t1")
+    cloud.heat.update(REQUEST, created, SECOND)
+    cloud.finish()
+    [updated] = cloud.heat.listed("t1")
+
+    assert (created.name, created.status, created.tags) == (
+        "network_n1",
+        "CREATE_COMPLETE",
+        (FIRST,),
+    )
+    assert created.updated == "", "Heat gives no time to what was only created"
+    assert (updated.status, updated.tags) == ("UPDATE_COMPLETE", (SECOND,))
+    assert len(updated.updated) == len("2026-11-27T21:49:01Z")
+    assert cloud.heat.listed("t2") == []
+    assert cloud.heat.exists("t1", "network_n1")
+    assert not cloud.heat.exists("t1", "network_n2") and not cloud.heat.exists("t2", "network_n1")
+
+
 def test_a_second_stack_of_the_name_is_refused(cloud: HeatUnderTest) -> None:
     cloud.heat.create(REQUEST, FIRST)
 
@@ -106,6 +129,20 @@ def test_a_busy_stack_takes_no_update(cloud: HeatUnderTest) -> None:
     with pytest.raises(StackBusy):
         cloud.heat.update(REQUEST, shown(cloud), SECOND)
     assert cloud.taken() == ["create"]
+
+
+def test_an_operation_in_progress_is_cancelled_and_one_that_is_over_is_not(
+    cloud: HeatUnderTest,
+) -> None:
+    cloud.heat.create(REQUEST, FIRST)
+    cloud.heat.cancel("t1", shown(cloud))
+    assert shown(cloud).status == "CREATE_FAILED"
+
+    with pytest.raises(HeatRefused, match="not supported"):
+        cloud.heat.cancel("t1", shown(cloud))
+    cloud.heat.delete("t1", shown(cloud))
+    with pytest.raises(HeatRefused, match="not supported"):
+        cloud.heat.cancel("t1", shown(cloud))
 
 
 def test_what_is_not_there_cannot_be_updated_and_need_not_be_deleted(cloud: HeatUnderTest) -> None:
@@ -129,3 +166,13 @@ def test_a_request_that_must_not_leave_does_not(cloud: HeatUnderTest) -> None:
     assert cloud.taken() == []
     cloud.heat.create(REQUEST, FIRST)
     assert cloud.taken() == ["create"]
+
+
+def test_a_stack_is_found_by_its_id_too(cloud: HeatUnderTest) -> None:
+    made = cloud.heat.create(REQUEST, FIRST)
+    found = cloud.heat.show("t1", made, outputs=False)
+
+    assert found is not None and (found.id, found.name) == (made, "network_n1")
+    assert cloud.heat.show("t2", made, outputs=False) is None
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert cloud.heat.show("t1", nobody, outputs=False) is None

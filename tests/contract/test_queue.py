@@ -17,10 +17,12 @@ from orchestrator.clients.queue import (
     RECORD,
     RESULTS,
     SUBMIT,
+    SWEEP,
     WAIT,
     Queue,
 )
-from orchestrator.core.refs import RunId
+from orchestrator.core.drift import SweepOrder
+from orchestrator.core.refs import Ref, RunId
 from orchestrator.errors import BrokerUnavailable
 from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import free_port
@@ -86,11 +88,13 @@ def test_the_other_messages_carry_ids_alone(broker: Broker) -> None:
     broker.queue.record(TWO)
     broker.queue.poll("t1")
     broker.queue.monitor(["port:a", "port:b"])
+    broker.queue.sweep(SweepOrder("t1", (Ref("port", "a"),)))
 
     assert broker.messages() == [
         Message((RECORD,), TWO),
         Message((POLL,), "t1"),
         Message((MONITOR,), ("port:a", "port:b")),
+        Message((SWEEP,), {"tenant": "t1", "resources": ["port:a"], "asked": ""}),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +11,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from orchestrator.core.drift import Inspection
+from orchestrator.core.records import Depth
 from orchestrator.core.refs import Json
 from orchestrator.core.rendering import StackRequest
+from orchestrator.core.source import read_hot
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import (
     HeatRefused,
@@ -21,14 +25,16 @@ from orchestrator.errors import (
     StackMissing,
 )
 
-Method = Literal["show", "in_progress", "create", "update", "delete"]
+Method = Literal[
+    "show", "in_progress", "listed", "exists", "inspect", "create", "update", "delete", "cancel"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class HeatRequest:
     """Something that Heat was asked to change, in the order of asking. *request* is None for a delete."""
 
-    method: Literal["create", "update", "delete"]
+    method: Literal["create", "update", "delete", "cancel"]
     tenant: str
     name: str
     request: StackRequest | None = None
@@ -60,6 +66,13 @@ class MemoryHeat:
         self.name_window = name_window
         self.gone_projects: set[str] = set()
         """Tenants whose projects are gone from Keystone."""
+        self._seconds = itertools.count()
+        self.lists = 0
+        """How often all stacks of a tenant were listed."""
+        self.shown: dict[tuple[str, str], Inspection] = {}
+        """Template, parameters and live resources of each stack, by tenant and name; a test may change them."""
+        self.inspected: list[tuple[str, int]] = []
+        """The stacks that were looked at in detail, and how deep."""
         self.requests: list[HeatRequest] = []
         """Every change that Heat took, so not those that it refused."""
 
@@ -96,7 +109,7 @@ class MemoryHeat:
         with self._lock:
             self._before("show")
             name, _, stack_id = stack.partition("/")
-            found = self._stacks.get((tenant, name))
+            found = self._stacks.get((tenant, name)) or self._by_id(tenant, name)
             if stack_id and (found is None or found.id != stack_id):
                 found = self._deleted.get((tenant, stack_id))
             return found if outputs or found is None else replace(found, outputs=None)
@@ -110,6 +123,36 @@ class MemoryHeat:
                 if owner == tenant and stack.in_progress
             ]
         return iter(found)
+
+    def listed(self, tenant: str) -> list[Stack]:
+        with self._lock:
+            self._before("listed")
+            self.lists += 1
+            return [
+                replace(stack, outputs=None)
+                for (owner, _), stack in self._stacks.items()
+                if owner == tenant
+            ]
+
+    def exists(self, tenant: str, name: str) -> bool:
+        with self._lock:
+            self._before("exists")
+            return (tenant, name) in self._stacks
+
+    def inspect(self, tenant: str, stack: Stack, depth: int) -> Inspection:
+        with self._lock:
+            self._before("inspect")
+            found = self._stacks.get((tenant, stack.name))
+            if found is None:
+                raise StackMissing(f"The Stack ({stack.name}) could not be found.")
+            self.inspected.append((stack.name, depth))
+            shown = self.shown.get((tenant, stack.name), Inspection({}, {}))
+            return replace(
+                shown,
+                resources=(shown.resources or ()) if depth >= Depth.PROPERTIES else None,
+                outputs=found.outputs if depth >= Depth.OUTPUTS else None,
+                requests=2 + (depth >= Depth.PROPERTIES),
+            )
 
     def create(self, request: StackRequest, tag: str) -> str:
         with self._lock:
@@ -127,6 +170,7 @@ class MemoryHeat:
                 (),
             )
             self._stacks[request.tenant, request.name] = stack
+            self._show_as_asked(request)
             self.requests.append(HeatRequest("create", request.tenant, request.name, request, tag))
             self._raise(afterwards)
             return stack.id
@@ -152,8 +196,10 @@ class MemoryHeat:
                     status="UPDATE_IN_PROGRESS",
                     reason="Stack UPDATE started",
                     tags=tuple(tag.split(",")),
+                    updated=self.next_time(),
                 ),
             )
+            self._show_as_asked(request)
             self.requests.append(HeatRequest("update", request.tenant, stack.name, request, tag))
             self._raise(afterwards)
 
@@ -168,12 +214,33 @@ class MemoryHeat:
                 self.requests.append(HeatRequest("delete", tenant, stack.name))
             self._raise(afterwards)
 
+    def cancel(self, tenant: str, stack: Stack) -> None:
+        with self._lock:
+            afterwards = self._before("cancel")
+            now = self._stacks.get((tenant, stack.name))
+            if now is None or not now.in_progress or now.action == "DELETE":
+                status = now.status if now else "gone"
+                raise HeatRefused(
+                    400, f"Cancelling update when stack is {status} is not supported."
+                )
+            self._set(
+                tenant,
+                replace(now, status=f"{now.action}_FAILED", reason=f"Stack {now.action} cancelled"),
+            )
+            self.requests.append(HeatRequest("cancel", tenant, stack.name))
+            self._raise(afterwards)
+
     # What a test can do to it -----------------------------------------------------------------------
 
     def stacks(self, tenant: str) -> dict[str, Stack]:
         """Every stack of a tenant that is there, by name."""
         with self._lock:
             return {name: stack for (t, name), stack in self._stacks.items() if t == tenant}
+
+    def next_time(self) -> str:
+        """A time at which Heat may say that a stack was updated, later than every one before."""
+        seconds = next(self._seconds)
+        return f"2026-11-28T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
 
     def working(self) -> list[tuple[str, Stack]]:
         """Every stack in progress, with its tenant, in the order of creation."""
@@ -249,6 +316,23 @@ class MemoryHeat:
                     return error
                 raise error
         return None
+
+    def _by_id(self, tenant: str, stack_id: str) -> Stack | None:
+        found = self.stacks_of(tenant).values()
+        return next((stack for stack in found if stack.id == stack_id), None)
+
+    def stacks_of(self, tenant: str) -> dict[str, Stack]:
+        """Those that are there, by name; whoever calls it holds the lock."""
+        return {name: stack for (owner, name), stack in self._stacks.items() if owner == tenant}
+
+    def _show_as_asked(self, request: StackRequest) -> None:
+        """Heat keeps the template as a document, and each parameter as a text."""
+        [document] = read_hot(request.template)
+        parameters = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in request.parameters.items()
+        }
+        self.shown[request.tenant, request.name] = Inspection(document.value, parameters)
 
     def _is_taken(self, tenant: str, name: str) -> bool:
         """Whether the name of a deleted stack is not free yet."""

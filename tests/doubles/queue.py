@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.clients.queue import MONITOR, POLL, RECORD, SUBMIT, WAIT
-from orchestrator.core.refs import RunId
+from orchestrator.clients.queue import MONITOR, POLL, RECORD, SUBMIT, SWEEP, WAIT
+from orchestrator.core.drift import SweepOrder
+from orchestrator.core.refs import Json, RunId
 from orchestrator.errors import (
     BrokerUnavailable,
 )
 
-_NOT_COUNTED = (POLL, MONITOR)
+_NOT_COUNTED = (POLL, MONITOR, SWEEP)
 """Messages that may get lost without harm; :meth:`RecordingQueue.depth` leaves them out."""
 
 
@@ -22,7 +23,8 @@ class Message:
     """What was sent: the tasks of a chain (or one task), and their common argument."""
 
     tasks: tuple[str, ...]
-    argument: str | tuple[str, ...]
+    argument: Json
+    """A text, a tuple of texts, or an object."""
 
     @property
     def rest(self) -> Message | None:
@@ -54,6 +56,9 @@ class RecordingQueue:
 
     def monitor(self, refs: Sequence[str]) -> None:
         self.send(Message((MONITOR,), tuple(refs)))
+
+    def sweep(self, order: SweepOrder) -> None:
+        self.send(Message((SWEEP,), order.to_message()))
 
     def depth(self) -> int:
         self._check()

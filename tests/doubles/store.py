@@ -56,7 +56,7 @@ class MemoryStore:
     def get_many(self, keys: Sequence[str], *, revision: int = 0) -> Mapping[str, KeyValue]:
         with self._changed:
             there = self._now
-            if revision:
+            if revision not in (0, self._revision):
                 there = {kv.key: kv for kv in self._as_of(revision)}
             return {key: there[key] for key in dict.fromkeys(keys) if key in there}
 
@@ -185,7 +185,7 @@ class MemoryStore:
     # Inside -----------------------------------------------------------------------------------------
 
     def _as_of(self, revision: int) -> Iterable[KeyValue]:
-        if not revision:
+        if not revision or revision == self._revision:
             return list(self._now.values())
         if revision < self._compacted:
             raise Compacted(f"revision {revision} has been compacted")

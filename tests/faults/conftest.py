@@ -31,7 +31,7 @@ def _script(method: str, tenant: str, name: str) -> Script:
 
 @pytest.fixture(scope="module")
 def heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedHeat]:
-    """What is called slow has a monitoring target."""
+    """What is called slow has a monitoring target. A value ``output: …`` is also the output."""
     with (
         Processes(tmp_path_factory.mktemp("collector")) as processes,
         ScriptedHeat(script=_script) as scripted,
@@ -39,9 +39,10 @@ def heat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedHeat]:
         collector = collector_server(processes)
 
         def outputs(stack: ScriptedStack) -> list[dict[str, str]]:
-            found = [
-                {"output_key": "id", "output_value": f"{stack.name}-id", "description": "The id."}
-            ]
+            value = (stack.parameters or {}).get("value") or ""
+            if not value.startswith("output:"):
+                value = f"{stack.name}-id"
+            found = [{"output_key": "id", "output_value": value, "description": "The id."}]
             if stack.name.endswith("slow"):
                 link = f"{collector.target('node', stack.name)}?version=1&key=server"
                 found.append(

@@ -11,7 +11,7 @@ import pickle
 import uuid
 from typing import Any
 
-from orchestrator.clients.queue import JOBS, MONITOR, POLL, RECORD, SUBMIT, WAIT
+from orchestrator.clients.queue import JOBS, MONITOR, POLL, RECORD, SUBMIT, SWEEP, WAIT
 
 RUN = "t1/create:heat_worker:node:n:1:aaaaa"
 
@@ -136,6 +136,7 @@ FOREIGN: dict[str, Any] = {
     ),
     "resources of no known form": message(MONITOR, (["x"],)),
     "a tenant that is a list": message(POLL, (["t1"],)),
+    "a sweep that names no resources": message(SWEEP, ({"tenant": "t1"},)),
     "ten megabytes": b"x" * 10_000_000,
     "ten megabytes of JSON": message(arguments=(["x" * 10_000_000],)),
 }

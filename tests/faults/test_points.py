@@ -60,6 +60,9 @@ class PointStory:
 
     def __init__(self, system: System, heat: ScriptedHeat, prefix: str) -> None:
         self.system, self.heat, self.prefix = system, heat, prefix
+        self.follows = "follow" in prefix
+        """Whether an output of the root changes, and its users are updated with it."""
+        self.parents = {**self.PARENTS, "slow": "root"} if self.follows else self.PARENTS
         self.refs = {
             name: Ref("plan" if name == "plan" else "node", f"{prefix}-{name}")
             for name in self.PARENTS
@@ -75,7 +78,7 @@ class PointStory:
     }
 
     def put(self, name: str, version: int = 1, **more: Any) -> None:
-        parent = self.PARENTS[name]
+        parent = self.parents[name]
         kind, resource_id = self.refs[name]
         body: dict[str, Any] = {"parent_id": f"{self.prefix}-{parent}"} if parent else {}
         self.system.put(kind, resource_id, version, **body, **more)
@@ -96,9 +99,14 @@ class PointStory:
         if self.prefix.startswith("worker-before-monitoring"):
             self.await_monitoring()
 
-        self.put("root", 2, value="changed")
+        value = "output: changed" if self.follows else "changed"
+        self.put("root", 2, value=value)
         self.await_states(root=("MODIFY_COMPLETED", 2))
-        assert self.stack("root").parameters["value"] == "changed"
+        assert self.stack("root").parameters["value"] == value
+        if self.follows:
+            self.await_states(child=("MODIFY_COMPLETED", 1), slow=("MODIFY_COMPLETED", 1))
+            users = [self.stack("child"), self.stack("slow")]
+            assert [user.parameters["parent"] for user in users] == [value, value]
 
         for name in self.refs:
             self.put(name, 3 if name == "root" else 2, marked=True)
@@ -151,6 +159,7 @@ class PointStory:
         methods = Counter(
             (r.method, r.stack.removeprefix(f"node_{self.prefix}-")) for r in requests
         )
+        updated = ["root", "child", "slow"] if self.follows else ["root"]
         assert methods == {("create", name): 1 for name in ("root", "child", "slow", "bad")} | {
-            ("update", "root"): 1
+            ("update", name): 1 for name in updated
         }

@@ -30,6 +30,7 @@ from orchestrator.history.database.archive import Known, opened
 from orchestrator.history.database.retention import Retention, prune
 from orchestrator.history.database.writing import ChangeWriter
 from orchestrator.history.following import Historian, is_recorded
+from orchestrator.history.measuring import HistorianMetrics
 from orchestrator.sandbox import servers
 
 from .conftest import HistoryWorld, compact
@@ -50,7 +51,11 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> No
 
 @contextmanager
 def historian(
-    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress, types: Types | None = None
+    world: HistoryWorld,
+    etcd: servers.Etcd,
+    database: DatabaseAddress,
+    types: Types | None = None,
+    metrics: HistorianMetrics | None = None,
 ) -> Iterator[None]:
     """One in this process, until the block ends; by then it has all that etcd has."""
     recorder = ChangeWriter(database)
@@ -58,7 +63,7 @@ def historian(
     store = EtcdStore(EtcdAccess((etcd.endpoint,)))
     stopping = threading.Event()
     known = types or Types.fixed(store, world.keys)
-    one = Historian(store, known, recorder, FOREVER)
+    one = Historian(store, known, recorder, FOREVER, metrics=metrics)
     thread = threading.Thread(target=one.run, args=(stopping,), daemon=True)
     thread.start()
     try:
@@ -128,6 +133,27 @@ def test_every_change_is_recorded_once_and_as_etcd_had_it(
 
     assert recorded(database) == expected(world)
     assert known(database).gaps == ()
+
+
+def test_it_tells_how_far_it_is(
+    world: HistoryWorld, etcd: servers.Etcd, database: DatabaseAddress
+) -> None:
+    metrics = HistorianMetrics()
+
+    def told(name: str) -> float:
+        found = metrics.shown.registry.get_sample_value(f"orchestrator_historian_{name}")
+        assert found is not None
+        return found
+
+    live(world, NET, 1)
+    with historian(world, etcd, database, metrics=metrics):
+        live(world, NET, 2)
+    newest = max(row.revision for row in rows(database))
+    eventually(lambda: told("behind_rows") == 0)
+
+    assert told("revision") == newest
+    assert told("behind_revisions") == 0
+    assert told("rows_total") == len(rows(database))
 
 
 def test_each_change_names_its_kind_and_resource(

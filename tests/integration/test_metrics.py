@@ -13,13 +13,17 @@ import pytest
 from orchestrator.core.refs import Ref
 from orchestrator.events import EventName
 from orchestrator.sandbox.processes import free_port
+from prometheus_client.parser import text_string_to_metric_families
 
+from tests.promtool import promtool
 from tests.scripted.heat import ScriptedHeat
 from tests.scripted.stacks import Script
 
 from .system import NODE_SCHEMAS, NODE_TEMPLATE, System, system
 
-_COUNTED = re.compile(r'^orchestrator_events_total\{event="(\w+)"\} ([0-9.]+)$', re.MULTILINE)
+_COUNTED = re.compile(
+    r'^orchestrator_(?:worker_)?events_total\{event="(\w+)"\} ([0-9.]+)$', re.MULTILINE
+)
 
 
 @pytest.fixture
@@ -32,6 +36,7 @@ def nodes(tmp_path: Path, scripted: ScriptedHeat) -> Iterator[System]:
         workers=0,
         ORCHESTRATOR_LOG_LEVEL="ERROR",
         ORCHESTRATOR_HEALTH_PORT=str(free_port()),
+        TEST_WORKER_PORT=str(free_port()),
         ORCHESTRATOR_SCHEMAS_INTERVAL="1",
         ORCHESTRATOR_DELETIONS_AT_ONCE="2",
         ORCHESTRATOR_DELETIONS_SHARE="0",
@@ -40,14 +45,18 @@ def nodes(tmp_path: Path, scripted: ScriptedHeat) -> Iterator[System]:
         yield running
 
 
-def counted(nodes: System, port: str = "") -> dict[EventName, float]:
-    """What a bridge has counted; empty while it does not answer."""
-    port = port or nodes.environment["ORCHESTRATOR_HEALTH_PORT"]
+def page(port: str) -> str:
+    """``/metrics``; empty while nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
+            return str(answer.read().decode())
     except OSError:
-        return {}
+        return ""
+
+
+def counted(nodes: System, port: str = "") -> dict[EventName, float]:
+    """What a bridge has counted, or whoever answers at *port*."""
+    text = page(port or nodes.environment["ORCHESTRATOR_HEALTH_PORT"])
     return {EventName[name.upper()]: float(times) for name, times in _COUNTED.findall(text)}
 
 
@@ -75,6 +84,8 @@ def test_the_counters_move_though_the_log_takes_only_errors(
     redis_loses_its_data(nodes)
     etcd_is_away(nodes)
     another_bridge_stands_by(nodes)
+    the_worker_has_counted_what_its_processes_did(nodes)
+    promtool_accepts_what_the_programs_answer(nodes)
 
     levels = re.findall(r"^[0-9:.]{12} (\w+)", nodes.bridges[0].log.read_text(), re.MULTILINE)
     assert set(levels) == {"ERROR"}, "the brake is told as an error, and nothing else is told"
@@ -127,7 +138,10 @@ def worker_dies_with_a_job(nodes: System, scripted: ScriptedHeat) -> None:
     scripted.arrived = before
     go_on.set()
     await_count(nodes, EventName.CLAIM_LOST)
-    nodes.worker(ORCHESTRATOR_LOG_LEVEL="INFO")
+    nodes.worker(
+        ORCHESTRATOR_LOG_LEVEL="INFO",
+        ORCHESTRATOR_WORKER_METRICS_PORT=nodes.environment["TEST_WORKER_PORT"],
+    )
     nodes.await_state(late, "CREATE_COMPLETED")
 
 
@@ -177,6 +191,33 @@ def another_bridge_stands_by(nodes: System) -> None:
     port = str(free_port())
     nodes.bridge(ORCHESTRATOR_HEALTH_PORT=port)
     nodes.until(lambda: EventName.STANDING_BY in counted(nodes, port), 30)
+
+
+def the_worker_has_counted_what_its_processes_did(nodes: System) -> None:
+    port = nodes.environment["TEST_WORKER_PORT"]
+    found, text = counted(nodes, port), page(port)
+    assert found[EventName.JOB_DONE] >= 5
+    assert EventName.JOB_RETRY in found, "Heat was away"
+    for kind in ("read", "create", "delete"):
+        assert _sample(text, "orchestrator_worker_heat_request_seconds_count", request=kind) > 0
+    assert _sample(text, "orchestrator_worker_heat_answers_total", answer="failed") > 0
+    assert _sample(text, "orchestrator_worker_slots") > 0
+
+
+def promtool_accepts_what_the_programs_answer(nodes: System) -> None:
+    ports = ("ORCHESTRATOR_HEALTH_PORT", "TEST_WORKER_PORT")
+    for text in (page(nodes.environment[port]) for port in ports):
+        promtool("check", "metrics", given=text)
+    outcomes = 'orchestrator_outcomes_total{cause="dependency",outcome="failed"'
+    assert outcomes in page(nodes.environment["ORCHESTRATOR_HEALTH_PORT"])
+
+
+def _sample(text: str, name: str, **labels: str) -> float:
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if (sample.name, sample.labels) == (name, labels):
+                return float(sample.value)
+    return 0.0
 
 
 def etcd_is_away(nodes: System) -> None:

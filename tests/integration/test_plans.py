@@ -23,6 +23,7 @@ import pytest
 from orchestrator.cli.planning import rebuilding, saved
 from orchestrator.cli.planning.edits import Edits
 from orchestrator.cli.planning.making import MadePlan, PlanGround, make
+from orchestrator.cli.verbs.authors import verb
 from orchestrator.clients import catalogue, renderer
 from orchestrator.clients.store import KeyValue, Store
 from orchestrator.core.forecast.plans import What
@@ -241,7 +242,8 @@ class SavedPlan:
         saved.save(made, file)
         saved.carry_out(running.store, running.keys, saved.read(file))
         found = read_all(running.store, running.keys)
-        rebuilding.ask(running.store, found, sorted(edits.rebuilds))
+        asked = verb("rebuild", "alice", None)
+        rebuilding.ask(running.store, found, sorted(edits.rebuilds), asked)
         self.settle()
         return Counter(self.heat.changes[before:])
 

@@ -8,8 +8,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from orchestrator.core.records import RetryAsked
+from orchestrator.cli import drifting
+from orchestrator.cli.verbs.authors import verb
+from orchestrator.core.records import Depth, RetryAsked
+from orchestrator.core.refs import Ref
 from orchestrator.sandbox import servers
+from orchestrator.views.reading import read_all
 
 from .system import System, system
 
@@ -83,8 +87,67 @@ def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
 
     for ref in (network, subnet, port):
         real.remove(ref)
-    stay = (real.keys.leader, real.keys.schema_list, real.keys.identity)
+    keys = real.keys
+    stay = (keys.leader, keys.schema_list, keys.identity, keys.revisions, keys.durations)
     real.until(lambda: not [key for key in real.below("/") if not key.startswith(stay)])
+
+
+def resource_ids(heat: servers.HeatServer, name: str) -> dict[str, str]:
+    """The things inside a stack, by the id that the cloud gave them."""
+    shown = stack(heat, name)
+    place = f"{heat.url}/v1/t1/stacks/{name}/{shown['id']}/resources"
+    with urllib.request.urlopen(place, timeout=10) as reply:
+        listed = json.load(reply)["resources"]
+    return {one["resource_name"]: one["physical_resource_id"] for one in listed}
+
+
+def rename(heat: servers.HeatServer, name: str, network: str) -> None:
+    """Somebody else changes the parameter ``name`` of a stack, and keeps all else: our tags too."""
+    shown = stack(heat, name)
+    place = f"{heat.url}/v1/t1/stacks/{name}/{shown['id']}"
+    body = json.dumps({"parameters": {"name": network}}).encode()
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(place, body, headers, method="PATCH"), timeout=10)
+
+
+def compare(real: System, ref: Ref, depth: Depth) -> set[tuple[str, str]]:
+    """What differs of a stack, compared now."""
+    found = read_all(real.store, real.keys)
+    meant = drifting.DriftMeant(ref)
+    drifting.ask(real.store, found, meant, depth, timeout=30.0)
+    chosen = drifting.choose(read_all(real.store, real.keys), meant)
+    return {(d.kind.value, d.name) for one in chosen for d in one.drift.deviations}
+
+
+def test_a_stack_that_somebody_updated_is_found_and_corrected_and_nothing_is_replaced(
+    real: System, real_heat: servers.HeatServer
+) -> None:
+    network = real.put("network", "drifting", name="ours")
+    subnet = real.put("subnet", "drifting", network_id="drifting", cidr="10.2.0.0/24", name="ours")
+    for ref in (network, subnet):
+        real.await_state(ref, "CREATE_COMPLETED")
+        assert compare(real, ref, Depth.OUTPUTS) == set()
+        assert "outdated" not in str(real.store.get(real.keys.sweep("t1")))
+    before = [resource_ids(real_heat, ref.stack_name) for ref in (network, subnet)]
+
+    rename(real_heat, network.stack_name, "theirs")
+    real.until(lambda: stack(real_heat, network.stack_name)["stack_status"] == "UPDATE_COMPLETE")
+    assert compare(real, network, Depth.LISTS) == {("updated", "")}
+    found = compare(real, network, Depth.OUTPUTS)
+    assert found == {("updated", ""), ("parameter", "name"), ("output", "name")}
+    assert "theirs" not in str(real.record(real.keys.drift, network))
+
+    drifted = read_all(real.store, real.keys)
+    chosen = drifting.choose(drifted, drifting.DriftMeant(network))
+    drifting.correct(real.store, drifted, chosen, verb("drift correct", "alice", None))
+    real.await_state(network, "MODIFY_COMPLETED")
+    assert stack(real_heat, network.stack_name)["parameters"]["name"] == "ours"
+    assert [resource_ids(real_heat, ref.stack_name) for ref in (network, subnet)] == before
+    for ref in (network, subnet):
+        assert compare(real, ref, Depth.OUTPUTS) == set()
+    for ref in (network, subnet):
+        real.remove(ref)
+    real.until(lambda: not [key for key in real.below("/") if "/drifting" in key])
 
 
 def test_removing_the_config_without_a_mark_deletes_the_stack_from_what_is_recorded(

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
+from orchestrator.clients.heat import Heat
 from orchestrator.core.records import Step
 from orchestrator.core.refs import Ref
+from orchestrator.errors import HeatRefused
 
 from .playing import Cell, Engine, Play
 from .states import PlayedStack
@@ -230,3 +232,24 @@ def test_what_heat_has_in_progress_is_not_reported_yet(endings: Endings, name: s
     cell = endings.cell(name)
     assert not cell.reported
     assert cell.held == cell.story.asked
+
+
+def test_heat_with_convergence_ends_what_we_cancel(engine: Engine) -> None:
+    """Without convergence it ends an update only after the resource at which it is."""
+    if not engine.convergence:
+        pytest.skip("the operation ends when its resource does, a minute later")
+    slow = """
+heat_template_version: 2018-08-31
+resources:
+  one: {type: OS::Heat::TestResource, properties: {value: x, action_wait_secs: {create: 60}}}
+"""
+    heat, project = Heat(), engine.project
+    assert project.create("slow", slow)[0] == 201
+    stack = heat.show(project.name, "slow", outputs=False)
+    assert stack is not None and stack.in_progress
+
+    heat.cancel(project.name, stack)
+    assert project.done("slow")["stack_status"] == "CREATE_FAILED"
+    with pytest.raises(HeatRefused, match="not supported"):
+        heat.cancel(project.name, stack)
+    assert project.delete("slow")[0] == 204

@@ -25,7 +25,7 @@ from .stacks import Script, ScriptedStack, TakenRequest
 Refusal = tuple[int, str, str]
 """Status, type of the error, message."""
 
-_ROUTE = re.compile(r"/v1/([^/]+)/stacks(?:/detail)?(?:/([^/]+))?(?:/([^/]+))?")
+_ROUTE = re.compile(r"/v1/([^/]+)/stacks(?:/detail)?(?:/([^/]+))?(?:/([^/]+))?(?:/actions)?")
 _ACTIONS = ("suspend", "resume", "check")
 
 
@@ -204,6 +204,8 @@ class ScriptedHeat:
             return self._show(stack, by_id, query)
         if method == "DELETE":
             return self._delete(stack)
+        if method == "POST":
+            return self._cancel(stack, body)
         return self._update(stack, body)
 
     def _show(self, stack: ScriptedStack, by_id: bool, query: Query) -> Answer:
@@ -217,11 +219,12 @@ class ScriptedHeat:
 
     def _list(self, tenant: str, query: Query) -> Answer:
         busy = query.get("status") == ["IN_PROGRESS"]
-        names = query.get("name")
+        names, ids = query.get("name"), query.get("id")
         found = [
             s
             for (owner, name), s in self.stacks.items()
             if owner == tenant and (names is None or name in names)
+            if ids is None or s.id in ids
             if s.keeps_name and (s.in_progress or not busy)
         ]
         found.sort(key=lambda stack: stack.id)
@@ -270,6 +273,19 @@ class ScriptedHeat:
         if stack.action != "DELETE" or not stack.in_progress:
             self._begin("delete", stack, {"tags": ",".join(stack.tags)})
         return 204, None, {}
+
+    def _cancel(self, stack: ScriptedStack, body: Json) -> Answer:
+        """The action ``cancel_without_rollback``, which is the only one that is asked for."""
+        can = stack.in_progress and stack.action in ("CREATE", "UPDATE")
+        if body != {"cancel_without_rollback": None} or not can:
+            return _error(
+                400,
+                "NotSupported",
+                f"Cancelling update when stack is {stack.status} is not supported.",
+            )
+        stack.ends, stack.outcome = time.monotonic(), "FAILED"
+        stack.reason = f"Stack {stack.action} cancelled"
+        return 200, None, {}
 
     def _begin(self, method: str, stack: ScriptedStack, body: Json) -> None:
         script = self.script(method, stack.tenant, stack.name)

@@ -23,6 +23,8 @@ class ScriptedStack:
     tags: tuple[str, ...] = ()
     outputs: list[Json] = field(default_factory=list)
     parameters: Json = None
+    updated: str = ""
+    """When it was last updated, checked, suspended or resumed; empty when it was only created."""
     window: float = 0.0
     """Seconds for which a deleted stack still has its name."""
 
@@ -51,6 +53,8 @@ class ScriptedStack:
         self.action = method.upper()
         self.outcome, self.reason = script.outcome, script.reason
         self.ends = time.monotonic() + script.duration
+        if method != "create":
+            self.updated = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
     def document(self, outputs: bool) -> dict[str, Json]:
         """The stack as Heat shows it.
@@ -63,6 +67,7 @@ class ScriptedStack:
             "stack_status": self.status,
             "tags": list(self.tags),
             "links": [],
+            "updated_time": self.updated or None,
         }
         shown["stack_status_reason"] = self.reason
         if self.in_progress:

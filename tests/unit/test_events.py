@@ -1,4 +1,4 @@
-"""Each event has a name in one enumeration, and the bridge counts it in the function that tells it."""
+"""Each event has a name in one enumeration, and is counted in the function that tells it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from orchestrator.bridge.metrics import Kind, Metric, Metrics
+from orchestrator.bridge.metrics import Metrics
 from orchestrator.events import EventCounts, EventName
+from orchestrator.metrics.shapes import Metric
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "howto" / "monitoring.md").read_text()
 
-COUNTED = [*(ROOT / "orchestrator" / "bridge").rglob("*.py")]
+COUNTED = [
+    path
+    for folder in ("orchestrator/bridge", "orchestrator/clients", "orchestrator/history", "tasks")
+    for path in (ROOT / folder).rglob("*.py")
+]
 """Where each event that is told is counted too."""
 
 
@@ -61,8 +66,8 @@ def functions(path: Path) -> Iterator[ast.AST]:
             yield node
 
 
-@pytest.mark.parametrize("path", sorted(COUNTED), ids=lambda path: path.stem)
-def test_a_function_of_the_bridge_counts_the_events_that_it_tells(path: Path) -> None:
+@pytest.mark.parametrize("path", sorted(COUNTED), ids=lambda path: "-".join(path.parts[-2:]))
+def test_a_function_counts_the_events_that_it_tells(path: Path) -> None:
     wrong = {}
     for function in functions(path):
         if told(function) != (found := counted(function)):
@@ -92,10 +97,8 @@ def test_every_event_is_explained_to_operators_and_no_other_is() -> None:
 
 def test_every_metric_is_explained_to_operators_and_no_other_is() -> None:
     names = set(re.findall(r"^\| `(orchestrator_\w+)", PAGE, re.MULTILINE))
-    shapes = [metric.value for metric in Metric]
-    suffix = {Kind.COUNTER: "_total", Kind.GAUGE: ""}
 
-    assert names == {shape.name + suffix[shape.kind] for shape in shapes}
+    assert names == {metric.value.shown for metric in Metric}
 
 
 def test_every_event_says_in_a_sentence_what_has_happened() -> None:
@@ -111,6 +114,6 @@ def test_what_is_counted_is_what_prometheus_gets() -> None:
     lines = Metrics(events).text().decode().splitlines()
 
     assert [line for line in lines if line.startswith("orchestrator_events")] == [
-        'orchestrator_events_total{event="held"} 3.0',
         'orchestrator_events_total{event="leading"} 1.0',
+        'orchestrator_events_total{event="held"} 3.0',
     ]

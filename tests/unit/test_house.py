@@ -139,7 +139,6 @@ READS_JSON = {
     "orchestrator/core/checks/hot/parameters.py",  # a parameter of Heat's type json
     "orchestrator/clients/heat/shared_tokens.py",  # memory that our own processes share
     "orchestrator/clients/heat_types.py",  # a file of the package
-    "orchestrator/clients/heat/shared_tokens.py",  # memory of our own processes
     "orchestrator/clients/rendering_process.py",  # the pipe between our own two processes
     "orchestrator/history/database/retention.py",  # the historian's own table
 }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ... import faults
 from ...clients.protocols import QueueDoor
 from ...clock import CHANCE, CLOCK, Chance, Clock, Timer
+from ...core.drift import SweepOrder
 from ...core.jobs import Job
-from ...core.records import Poll, Run, Step
+from ...core.records import Pauses, Poll, Run, Step
 from ...core.refs import JobId, Ref
+from ...metrics.shapes import ChangeSpan
+from ..metrics import Metrics
 from .outage import Outage
 from .packing import Capacity, Packing, Wanted
 from .polling import Polling
@@ -36,8 +39,13 @@ class Dispatcher:
         total_limit: int = 256,
         clock: Clock = CLOCK,
         chance: Chance = CHANCE,
+        metrics: Metrics | None = None,
+        passed: Callable[[JobId, ChangeSpan, float], None] | None = None,
     ) -> None:
-        self._clock = clock
+        """:param passed: told how long each part of a job's way took, for traces."""
+        self._clock, metrics = clock, metrics or Metrics()
+        self._passed = passed
+        self._spans, self._hop = metrics.spans, metrics.hop
         self.tenants = Tenants()
         capacity = Capacity(self.tenants, tenant_limit, total_limit)
         self._sender = Sender(queue, clock)
@@ -54,6 +62,7 @@ class Dispatcher:
             interval=poll_interval,
             clock=clock,
             chance=chance,
+            lag=metrics.poll_lag,
         )
 
     # What happens to a job ------------------------------------------------------------------------
@@ -68,8 +77,14 @@ class Dispatcher:
         self._messages.starts.pop(job.id)
         if tracked.place is not QueuePlace.READY:
             self.tenants.move(tracked, QueuePlace.READY)
+            tracked.since = self._clock.monotonic()
         if alone:
             tracked.alone = True
+
+    def release(self, job: Job) -> None:
+        """The last job that this one waited for has ended: it is to be sent."""
+        self.submit(job)
+        self.tenants.track(job.id, job.tenant).released = True
 
     def moved(self, job_id: JobId, tenant: str, run: Run) -> None:
         """A worker has taken the job a step further."""
@@ -79,13 +94,16 @@ class Dispatcher:
         self._messages.records.pop(job_id)
         match run.step:
             case Step.CLAIMED:
-                self.tenants.move(job, QueuePlace.IN_FLIGHT)
+                self._note_claimed(job, now)
                 return
             case Step.RETRY:
                 self._retries.sleep(job, run)
             case Step.IN_HEAT:
                 self._note_in_heat(job, now)
             case Step.ENDED:
+                if job.place is QueuePlace.IN_HEAT:
+                    self._observe(job, ChangeSpan.HEAT, now - job.in_heat_since)
+                job.since = now
                 self.tenants.move(job, QueuePlace.ENDED)
                 self._messages.records.note_sent([job], now)
         job.alone = run.deaths > 0
@@ -95,7 +113,27 @@ class Dispatcher:
         if sent is not None and sent.times == 1:
             self._packing.note_pickup(now - sent.at)
 
+    def _observe(self, job: Tracked, span: ChangeSpan, seconds: float) -> None:
+        self._spans[span].observe(seconds)
+        if self._passed is not None:
+            self._passed(job.id, span, seconds)
+
+    def _note_claimed(self, job: Tracked, now: float) -> None:
+        if job.place is QueuePlace.IN_FLIGHT and not job.naps:
+            self._observe(job, ChangeSpan.PICKUP, now - job.since)
+        job.claimed_at = now
+        self.tenants.move(job, QueuePlace.IN_FLIGHT)
+
+    def _note_accepted(self, job: Tracked, now: float) -> None:
+        """Heat has taken the request."""
+        if job.place is not QueuePlace.IN_FLIGHT or not job.claimed_at:
+            return
+        self._observe(job, ChangeSpan.ACCEPT, now - job.claimed_at)
+        if job.released and not job.naps:
+            self._hop.observe(now - job.ready_at)
+
     def _note_in_heat(self, job: Tracked, now: float) -> None:
+        self._note_accepted(job, now)
         self.tenants.move(job, QueuePlace.IN_HEAT)
         job.in_heat_since = now
         self._succeeded(job.tenant)
@@ -105,7 +143,15 @@ class Dispatcher:
         """The job has ended, and Heat has answered."""
         if known := self.tenants.known.get(tenant):
             self._succeeded(known)
+        for tracked in self.tenants.jobs([job]):
+            self._note_over(tracked, self._clock.monotonic())
         self.forget(job, tenant)
+
+    def _note_over(self, job: Tracked, now: float) -> None:
+        if job.place is QueuePlace.ENDED:
+            self._observe(job, ChangeSpan.RECORD, now - job.since)
+        else:
+            self._note_accepted(job, now)
 
     def _succeeded(self, tenant: Tenant) -> None:
         if self._retries.succeeded(tenant):
@@ -115,6 +161,12 @@ class Dispatcher:
         """The job is not to be sent any more."""
         self._messages.forget(job)
         self.tenants.forget(job, tenant)
+
+    def pause(self, pauses: Pauses) -> None:
+        """Send nothing for whom these pauses are, and again for all others."""
+        starts = self._messages.starts
+        for job in self.tenants.pause(pauses, starts):
+            starts.pop(job.id)
 
     # Sending --------------------------------------------------------------------------------------
 
@@ -126,7 +178,14 @@ class Dispatcher:
         sent = self._messages.start(jobs)
         if sent:
             faults.reach("bridge-after-send")
+            self._note_sent(jobs, self._clock.monotonic())
         return sent
+
+    def _note_sent(self, jobs: Sequence[Tracked], now: float) -> None:
+        for job in jobs:
+            if not job.naps:
+                self._observe(job, ChangeSpan.SEND, now - job.since)
+            job.ready_at, job.since = job.since, now
 
     def next_flush(self) -> float | None:
         """Seconds until something that is ready may be sent, None when nothing waits for time
@@ -165,6 +224,13 @@ class Dispatcher:
         wait for workers already."""
         self._polling.monitor(refs)
 
+    def sweep(self, order: SweepOrder) -> bool:
+        """Have a tenant's stacks compared with our records.
+
+        :returns: whether the message was sent.
+        """
+        return self._polling.sweep(order)
+
     # What is told of it ---------------------------------------------------------------------------
 
     @property
@@ -184,11 +250,15 @@ class Dispatcher:
         return max(lately, self._clock.monotonic() - first.at)
 
     def sizes(self) -> dict[str, int]:
-        """How many jobs wait to be sent, how many are sent and neither in Heat's hands nor over,
-        and of how many tenants polls are refused."""
+        """How many jobs are where, how many tenants have an open circuit, and of how many polls
+        are refused."""
         tenants = self.tenants.ready.values()
         return {
             "ready": sum(len(tenant.ready) for tenant in tenants),
             "in_flight": self.tenants.in_flight,
+            "paused": self.tenants.paused,
+            "in_heat": self.tenants.in_heat,
+            "asleep": self.tenants.asleep,
+            "circuits_open": len(self.tenants.circuits_open),
             "polls_refused": self._polling.refused,
         }

@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from functools import partial
 
 from ...clock import Chance, Clock, Timer
+from ...core.drift import SweepOrder
 from ...core.records import Poll
 from ...core.refs import Ref
 from ...events import EventName, count
+from ...metrics.cells import Histogram
 from .backlog import Backlog
 from .polls import Polls
 from .retries import Retries
@@ -57,10 +59,11 @@ class Polling:
         interval: float,
         clock: Clock,
         chance: Chance,
+        lag: Histogram,
     ) -> None:
         self._tenants, self._sender, self._retries = tenants, sender, retries
         self._timer, self._interval = timer, interval
-        self._clock, self._chance = clock, chance
+        self._clock, self._chance, self._lag = clock, chance, lag
         self._polls = Polls(clock, chance)
         self._backlog = Backlog(sender.queue.periodic_depth, clock)
 
@@ -99,7 +102,9 @@ class Polling:
         if tenant.next_poll != due:
             return  # An earlier one was asked for meanwhile.
         tenant.next_poll = 0.0
+        tenant.poll_due = tenant.poll_due or due
         if not tenant.in_heat:
+            tenant.poll_due = 0.0
             tenant.circuit.poll_waits = False
             self._tenants.forget_idle(tenant)
             return
@@ -135,6 +140,8 @@ class Polling:
     def _send(self, tenant: Tenant) -> None:
         if self._sender.send(partial(self._sender.queue.poll, tenant.name)):
             tenant.last_poll = self._backlog.sent()
+            self._lag.observe(self._clock.monotonic() - tenant.poll_due)
+            tenant.poll_due = 0.0
             if self._is_attempt(tenant):
                 tenant.circuit.hold_off(self._clock.monotonic(), self._chance())
 
@@ -184,6 +191,24 @@ class Polling:
     def _has_stacks(self, name: str) -> bool:
         tenant = self._tenants.known.get(name)
         return tenant is not None and bool(tenant.in_heat)
+
+    # Sweeps ---------------------------------------------------------------------------------------
+
+    def sweep(self, order: SweepOrder) -> bool:
+        """Have a tenant's stacks compared; not while Heat does not answer for the tenant, or many
+        messages wait for workers already.
+
+        :returns: whether the message was sent.
+        """
+        tenant = self._tenants.known.get(order.tenant)
+        if tenant is not None and tenant.circuit.open:
+            return False
+        if self._backlog.longer_than(MOST_POLLS_WAITING):
+            return False
+        sent = self._sender.send(partial(self._sender.queue.sweep, order))
+        if sent:
+            self._backlog.sent()
+        return sent
 
     # Monitoring targets ---------------------------------------------------------------------------
 

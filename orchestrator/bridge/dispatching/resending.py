@@ -59,6 +59,9 @@ class Unanswered:
     def __iter__(self) -> Iterator[JobId]:
         return iter(self._sent)
 
+    def __contains__(self, job: object) -> bool:
+        return job in self._sent
+
     def message(self, jobs: Iterable[Tracked]) -> Callable[[], None]:
         """What sends a message that names these jobs."""
         return partial(self._send, [job.run for job in jobs])

@@ -52,6 +52,7 @@ class Retries:
         """An attempt of a tenant came to nothing."""
         now, chance = self._clock.monotonic(), self._chance()
         if tenant.circuit.note_failure(now, chance):
+            self._tenants.circuits_open.add(tenant.name)
             count(EventName.CIRCUIT_OPEN)
             fields = {
                 "event": "circuit_open",
@@ -68,6 +69,7 @@ class Retries:
         was_open = tenant.circuit.open
         tenant.circuit.close()
         if was_open:
+            self._tenants.circuits_open.discard(tenant.name)
             count(EventName.CIRCUIT_CLOSED)
             fields = {"event": "circuit_closed", "tenant": tenant.name}
             log.info("Circuit closed", extra=fields)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from ...core.jobs import job_ref
 from ...core.keys import run_id
+from ...core.records import NO_PAUSES, Pauses
 from ...core.refs import JobId, RunId
 from .circuit import Circuit
 
@@ -25,6 +27,8 @@ class QueuePlace(IntEnum):
     """Heat works on it."""
     ENDED = 4
     """Heat has ended it. A worker is to record that."""
+    PAUSED = 5
+    """It is to be sent when a pause of its tenant or type is over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +41,14 @@ class Tracked:
     """None: nowhere yet, or forgotten."""
     alone: bool = False
     """Whether it is sent in a message of its own, because a worker died with it."""
+    since: float = 0.0
+    """When it became ready, was sent, or Heat had ended it, by the monotonic clock."""
+    ready_at: float = 0.0
+    """When it became ready before it was sent."""
+    released: bool = False
+    """Whether it became ready by the end of a job that it waited for."""
+    claimed_at: float = 0.0
+    """When a worker had it last; 0 if none had."""
     in_heat_since: float = 0.0
     """When the bridge saw that Heat works on it, by the monotonic clock."""
     keeps_delay: bool = False
@@ -61,6 +73,7 @@ class Tenant:
     asleep: dict[JobId, Tracked] = field(default_factory=dict)
     in_heat: dict[JobId, Tracked] = field(default_factory=dict)
     ended: dict[JobId, Tracked] = field(default_factory=dict)
+    paused: dict[JobId, Tracked] = field(default_factory=dict)
     circuit: Circuit = field(default_factory=Circuit)
     short_since: float = 0.0
     """When capacity first became available but was too small for a full message, by the monotonic
@@ -68,6 +81,8 @@ class Tenant:
     next_poll: float = 0.0
     """When the tenant's stacks are polled next, by the monotonic clock; 0 if that is not planned.
     """
+    poll_due: float = 0.0
+    """When the poll was due that is to be sent next; 0 if none is late."""
     last_poll: int = 0
     """The number of the last poll that was sent; 0 if none was."""
 
@@ -79,6 +94,7 @@ class Tenant:
             self.asleep,
             self.in_heat,
             self.ended,
+            self.paused,
         )[place]
 
     @property
@@ -90,6 +106,7 @@ class Tenant:
             or self.in_heat
             or self.asleep
             or self.ended
+            or self.paused
             or self.next_poll
         )
 
@@ -106,7 +123,20 @@ class Tenants:
         """The tenants that have something to send, in the order in which they are served."""
         self.in_flight = 0
         """The number of jobs in flight, of all tenants."""
+        self.pauses = NO_PAUSES
+        """For whom nothing is sent."""
+        self.in_heat = self.asleep = 0
+        """The same of jobs in Heat, and of jobs that sleep."""
+        self.circuits_open: set[str] = set()
+        """The tenants whose circuit is open."""
         self._jobs: dict[JobId, Tracked] = {}
+
+    @property
+    def paused(self) -> int:
+        """The number of jobs that wait for a pause to end, of all tenants."""
+        if not self.pauses:
+            return 0
+        return sum(len(tenant.paused) for tenant in self.known.values())
 
     def __len__(self) -> int:
         """The number of jobs."""
@@ -135,15 +165,48 @@ class Tenants:
         return known
 
     def move(self, job: Tracked, place: QueuePlace) -> None:
-        """A job has come to *place*; it is the last one there."""
+        """A job has come to *place*; it is the last one there.
+        One that is ready and paused is not ready."""
+        if place is QueuePlace.READY and self.pauses and self._waits(job):
+            place = QueuePlace.PAUSED
         self._leave(job)
         job.place = place
         tenant = job.tenant
         tenant.at(place)[job.id] = job
         if place is QueuePlace.READY:
             self.ready.setdefault(tenant.name, tenant)
-        elif place is QueuePlace.IN_FLIGHT:
-            self.in_flight += 1
+        else:
+            self._count(place, 1)
+
+    def _count(self, place: QueuePlace, more: int) -> None:
+        if place is QueuePlace.IN_FLIGHT:
+            self.in_flight += more
+        elif place is QueuePlace.IN_HEAT:
+            self.in_heat += more
+        elif place is QueuePlace.ASLEEP:
+            self.asleep += more
+
+    def _waits(self, job: Tracked) -> bool:
+        """Whether a job waits for a pause to end."""
+        kind = job_ref(job.id).type
+        return self.pauses.over(kind, job.tenant.name) is not None
+
+    def pause(self, pauses: Pauses, sent: Container[JobId]) -> list[Tracked]:
+        """For these jobs, and no others, nothing is sent from now on.
+
+        :param sent: the jobs that were sent and that no worker has taken.
+        :returns: those of them that are not under way any more: workers will not take them.
+        """
+        self.pauses = pauses
+        taken_back: list[Tracked] = []
+        for tenant in list(self.known.values()):
+            for job in [*tenant.ready.values(), *tenant.paused.values()]:
+                self.move(job, QueuePlace.READY)
+            for job in list(tenant.in_flight.values()):
+                if pauses and job.id in sent and self._waits(job):
+                    self.move(job, QueuePlace.PAUSED)
+                    taken_back.append(job)
+        return taken_back
 
     def _leave(self, job: Tracked) -> None:
         """A job is not where it was.
@@ -153,9 +216,8 @@ class Tenants:
         if place is None:
             return
         del job.tenant.at(place)[job.id]
-        if place is QueuePlace.IN_FLIGHT:
-            self.in_flight -= 1
-        elif place is QueuePlace.READY and not job.tenant.ready:
+        self._count(place, -1)
+        if place is QueuePlace.READY and not job.tenant.ready:
             self.ready.pop(job.tenant.name, None)
 
     def forget(self, job: JobId, tenant: str) -> None:
@@ -169,6 +231,7 @@ class Tenants:
         """Forget a tenant of which there is nothing any more."""
         if tenant is not None and tenant.may_be_forgotten:
             del self.known[tenant.name]
+            self.circuits_open.discard(tenant.name)
 
     # Round robin ----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from ..finishing import finish, warn_of_api_server
 from ..options import Files, Output
 from ..output import Format, emit, hint, show
 from ..session import Session, session
+from ..verbs.authors import AskedVerb
 from . import edits, making, previewing, saved, screen
 from .edits import Edits
 
@@ -272,13 +273,19 @@ def dry_run(
 
 
 def carry_out(
-    file: Path, *, wait: bool, timeout: float | None, output: Format
+    file: Path,
+    verb: AskedVerb,
+    *,
+    wait: bool,
+    timeout: float | None,
+    output: Format,
 ) -> None:
     """Carry out a saved plan, if what it was made from is as it was."""
     known = saved.read(file)
     with session(timeout if wait else None) as doors:
         try:
-            written = saved.carry_out(doors.store, doors.keys, known)
+            record = verb.done(doors.keys, None)
+            written = saved.carry_out(doors.store, doors.keys, known, record)
         except saved.Stale as stale:
             if output is not Format.TEXT:
                 keys = [one.to_json() for one in stale.moved]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...clients.store import Store
@@ -26,6 +26,7 @@ from .making import MadePlan
 
 _TOGETHER = 100
 """Comparisons, and writes, in one transaction; etcd takes 128."""
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +141,15 @@ def moved(store: Store, reads: Mapping[str, int]) -> list[Moved]:
     return found
 
 
-def carry_out(store: Store, keys: Keys, saved: Saved) -> list[Written]:
+def carry_out(
+    store: Store, keys: Keys, saved: Saved, record: Mapping[str, str] = _NONE
+) -> list[Written]:
     """Write what a plan says, if all that it was made from is as it was.
 
     All keys are looked at before the first write. Each transaction compares as many of them as
     etcd takes: a plan that relies on up to a hundred keys is written as a whole, or not at all.
 
+    :param record: the record of the verb, which is written with the first transaction.
     :raises Stale: a key has moved.
     :raises InvalidInput: etcd refuses a value.
     """
@@ -154,8 +158,9 @@ def carry_out(store: Store, keys: Keys, saved: Saved) -> list[Written]:
     done: list[Written] = []
     reads = dict(saved.reads)
     for transaction in _transactions(saved, keys):
+        puts = {**transaction.puts, **record}
         try:
-            revision = store.commit(transaction)
+            revision = store.commit(replace(transaction, puts=puts))
         except ValueError as error:
             raise InvalidInput(
                 f"the plan cannot be written: {error}"
@@ -164,6 +169,7 @@ def carry_out(store: Store, keys: Keys, saved: Saved) -> list[Written]:
             compared = {r.key: r.revision for r in transaction.requires}
             raise Stale(moved(store, compared) or moved(store, reads), done)
         done += _written(keys, transaction, saved, revision)
+        record = _NONE
     return done
 
 

@@ -10,5 +10,13 @@ worker, and :mod:`.connections` talks HTTP.
 from .logins import InStore, Logins
 from .shared_tokens import SharedTokens, for_processes
 from .stacks import Heat
+from .wire import RequestObserver
 
-__all__ = ["Heat", "InStore", "Logins", "SharedTokens", "for_processes"]
+__all__ = [
+    "Heat",
+    "InStore",
+    "Logins",
+    "RequestObserver",
+    "SharedTokens",
+    "for_processes",
+]

@@ -76,6 +76,17 @@ def updated(answer: Answer, name: str, stack_id: str) -> None:
         raise refusal(answer, name, stack_id)
 
 
+def cancelled(answer: Answer, name: str, stack_id: str) -> None:
+    """Heat has taken the request to cancel an operation. It answers with a document of null.
+
+    :raises OrchestratorError: what else the answer means.
+    """
+    if answer.status not in (200, 202, 204):
+        raise refusal(answer, name, stack_id)
+    if answer.body.strip() not in (b"", b"null"):
+        raise no_answer(answer)
+
+
 def previewed_new(answer: Answer, name: str) -> dict[str, Json]:
     """The resources of a stack that would be built: ``{"added": ["net (OS::Neutron::Net)"]}``.
 
@@ -215,8 +226,9 @@ def _stack(document: Mapping[str, Json]) -> Stack | None:
         or not _STATUS.fullmatch(status)
     ):
         return None
-    if not isinstance(document.get("stack_status_reason"), str | None):
-        return None
+    for name in ("stack_status_reason", "updated_time"):
+        if not isinstance(document.get(name), str | None):
+            return None
     if not _texts(document.get("tags")) or not _outputs(
         document.get("outputs")
     ):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import EnvironmentUnusable
+from ...events import EventName, count
 from . import environment
 from .connections import Connections
 from .credentials import Credentials
@@ -126,6 +127,7 @@ class Cloud:
                 error = failure
                 if before is not None and name not in self._failed:
                     # Nobody else tells: what was read before is used on.
+                    count(EventName.CREDENTIALS_UNUSABLE)
                     fields = {
                         "event": "credentials_unusable",
                         "reason": str(error),

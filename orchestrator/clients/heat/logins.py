@@ -31,6 +31,7 @@ from ...errors import (
     HeatUnavailable,
     StoreUnavailable,
 )
+from ...events import EventName, count
 from ..store import Store
 from .refusals import jittered
 
@@ -237,6 +238,7 @@ class Logins:
                 current.revision,
             )
             if current.before is not None and current.before.refusals:
+                count(EventName.CREDENTIALS_ACCEPTED)
                 log.info(
                     "Credentials accepted again",
                     extra={
@@ -265,6 +267,7 @@ class Logins:
             reason,
         )
         if self._note(account, record, revision):
+            count(EventName.CREDENTIALS_REJECTED)
             fields = {
                 "event": "credentials_rejected",
                 "account": account.who,

@@ -7,6 +7,7 @@ at first use, so after a worker's fork.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -25,24 +26,24 @@ from ...errors import (
     ProjectRefused,
     StackMissing,
 )
-from . import answers, credentials, keystone
+from . import answers, credentials, keystone, previews
 from .answer import Answer
 from .asked import fields, identity
 from .cloud import Cloud
 from .connections import Connections
+from .inspecting import PAGE, Inspecting
 from .logins import Logins
 from .meaning import RoleMissing, TokenRefused, delegation_refused
 from .refusals import Refusals
 from .shared_tokens import NOT_SHARED, SharedTokens
-from .wire import Line, Wire
+from .wire import Line, RequestObserver, Wire, observed
 
 T = TypeVar("T")
 
-_PAGE = 1000
-"""Stacks per page of a list: Heat's own default limit (max_stacks_list)."""
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class Heat:
+class Heat(Inspecting):
     """Stacks of any tenant.
 
     Every method raises a :class:`TemporaryError` when asking again later may help, among them
@@ -58,6 +59,7 @@ class Heat:
         folder: str = "",
         clock: Clock = CLOCK,
         shared: SharedTokens = NOT_SHARED,
+        observe: RequestObserver | None = None,
     ) -> None:
         """
         :param timeout: seconds without a byte, after which Heat or Keystone count as silent.
@@ -66,8 +68,10 @@ class Heat:
         :param logins: what is known of logins; default: this process alone.
         :param folder: where tenants have credentials of their own (``<tenant>.yaml``), if any do.
         :param shared: tokens of all processes of a worker.
+        :param observe: told of each request to Heat: method, status (0: no answer) and seconds.
         """
         self._connections = Connections(timeout, clock)
+        self._send = observed(self._connections.exchange, clock, observe)
         self._deadline = max(deadline, timeout)
         logins = logins or Logins(clock=clock)
         self._cloud = Cloud(self._connections, logins, shared, folder)
@@ -130,7 +134,7 @@ class Heat:
     # Looking --------------------------------------------------------------------------------------
 
     def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack | None:
-        """A stack by ``name`` or ``name/id``, None when Heat knows it no more.
+        """A stack by ``name``, ``id`` or ``name/id``, None when Heat knows it no more.
 
         By its name alone, it is taken from a list of the stacks of that name: one request, where
         Heat's own look-up takes two, of which the second goes to the address that Heat believes to
@@ -200,24 +204,8 @@ class Heat:
 
         :param stack: the stack that would be updated; None: a new one.
         """
-        asked = {"stack_name": request.name, **fields(request, "")}
-        del asked["tags"]
         with self.within(self._deadline):
-            if stack is None:
-                return self._call(
-                    request.tenant,
-                    lambda stacks: stacks.client.post(
-                        "/stacks/preview", data=asked
-                    ),
-                    lambda answer: answers.previewed_new(answer, request.name),
-                )
-            place = f"/stacks/{identity(stack.name, stack.id)}/preview"
-            del asked["stack_name"]
-            return self._call(
-                request.tenant,
-                lambda stacks: stacks.client.put(place, data=asked),
-                lambda answer: answers.previewed(answer, stack.name, stack.id),
-            )
+            return previews.preview(self._call, request, stack)
 
     def delete(self, tenant: str, stack: Stack) -> None:
         """Ask for a stack to go; it may be gone already."""
@@ -235,6 +223,18 @@ class Heat:
             except StackMissing:
                 return
 
+    def cancel(self, tenant: str, stack: Stack) -> None:
+        """Ask Heat to end the create or update in progress, without rolling it back."""
+        place = f"/stacks/{identity(stack.name, stack.id)}/actions"
+        with self.within(self._deadline):
+            self._call(
+                tenant,
+                lambda stacks: stacks.client.post(
+                    place, data={"cancel_without_rollback": None}
+                ),
+                lambda answer: answers.cancelled(answer, stack.name, stack.id),
+            )
+
     # Looking, in detail ---------------------------------------------------------------------------
 
     def _show(
@@ -249,21 +249,23 @@ class Heat:
         )
 
     def _find(self, tenant: str, name: str) -> Stack | None:
-        """The stack of a name, without outputs."""
+        """The stack of a name, or of an id of Heat's, without outputs."""
+        is_id = _ID.fullmatch(name) is not None
         # Hidden are stacks with tags that the operator of Heat names (hidden_stack_tags): their
         # names are taken too.
+        query = {"id" if is_id else "name": name, "show_hidden": "True"}
         found = [
             stack
-            for stack in self._pages(
-                tenant, {"name": name, "show_hidden": "True"}
-            )
-            if stack.name == name
+            for stack in self._pages(tenant, query)
+            if name in (stack.name, stack.id)
         ]
         if found:
             # While Heat takes a deleted stack away, another one may have its name already.
             return min(
                 found, key=lambda stack: stack.status == "DELETE_COMPLETE"
             )
+        if is_id:
+            return None
         stack_id = self._get(
             tenant,
             f"/stacks/{quote(name, safe='')}",
@@ -282,12 +284,12 @@ class Heat:
         seen: set[str] = set()
         while True:
             path = "/stacks?" + urlencode(
-                {**query, "limit": str(_PAGE), **marker}
+                {**query, "limit": str(PAGE), **marker}
             )
             page = self._get(tenant, path, answers.listed)
             new = [stack for stack in page if stack.id not in seen]
             yield from new
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return
             if not new:
                 raise HeatUnavailable(
@@ -356,13 +358,8 @@ class Heat:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        answer = self._connections.exchange(
-            method,
-            line.url + path,
-            headers,
-            data,
-            line.access.credentials.trust,
-        )
+        trust = line.access.credentials.trust
+        answer = self._send(method, line.url + path, headers, data, trust)
         if answer.status < 300 or not line.token.value:
             return answer
         return answer.without([line.token.value])

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
+from ...clock import Clock
 from .answer import Answer
 from .keystone import Access, Token
 
@@ -77,6 +78,32 @@ class Wire(Generic[T]):
         answer = self.exchange(method, path, body)
         self._results.append(self.judge(answer))
         return Reply(answer)
+
+
+Exchange: TypeAlias = Callable[..., Answer]
+"""Makes one request; its first argument is the method."""
+RequestObserver: TypeAlias = Callable[[str, int, float], None]
+"""Told of each request: method, status (0: no answer), seconds."""
+
+
+def observed(
+    exchange: Exchange, clock: Clock, observe: RequestObserver | None
+) -> Exchange:
+    """The same, with somebody told how long each request took."""
+    if observe is None:
+        return exchange
+    tell = observe
+
+    def send(method: str, *rest: Any) -> Answer:
+        begun, status = clock.monotonic(), 0
+        try:
+            answer = exchange(method, *rest)
+            status = answer.status
+            return answer
+        finally:
+            tell(method, status, clock.monotonic() - begun)
+
+    return send
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from .. import records
+from ..jobs import Job
 from ..keys import Keys
 from ..planning import Clean, Hold, Refuse, Report, Start
-from ..refs import Ref
+from ..refs import JobId, Ref
+from ..resources import Wanted
 from ..transactions import (
     Require,
     Transaction,
@@ -15,6 +17,8 @@ from ..transactions import (
     unchanged,
 )
 from .comparisons import on_this_write, records_of, untaken
+
+_NO_RUNS: Mapping[JobId, int] = {}
 
 
 def report(keys: Keys, decision: Report, as_string: bool) -> Transaction:
@@ -82,9 +86,9 @@ def hold(keys: Keys, ref: Ref, decision: Hold) -> Transaction:
     )
 
 
-def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
-    """Everything of a resource whose config is gone."""
-    folders = (
+def _folders(keys: Keys) -> tuple[str, ...]:
+    """The folders of a resource's records."""
+    return (
         keys.state,
         keys.monitoring,
         keys.stacks,
@@ -93,15 +97,71 @@ def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
         keys.held,
         keys.failed,
         keys.built,
+        keys.drift,
         keys.health,
     )
+
+
+def clean(keys: Keys, ref: Ref, decision: Clean) -> Transaction:
+    """Everything of a resource whose config is gone."""
     return Transaction(
         requires=(
             on_this_write(keys, ref, None),
             *untaken(keys, decision.jobs, decision.retried),
         ),
         deletes=(
-            *(keys.below(folder, ref) for folder in folders),
+            *(keys.below(folder, ref) for folder in _folders(keys)),
             *records_of(keys, decision.jobs, decision.retried),
+        ),
+    )
+
+
+def adopt(
+    keys: Keys,
+    wanted: Wanted,
+    stack: records.StackRecord,
+    jobs: Sequence[Job] = (),
+    runs: Mapping[JobId, int] = _NO_RUNS,
+    handled: records.Handled | None = None,
+) -> Transaction:
+    """A stack that is in Heat already is the resource's from now on.
+
+    :param jobs: the unfinished jobs on the resource, which no worker has: as they are about that
+        stack.
+    :param runs: the revisions of their runs.
+    :param handled: what is to be remembered of the config then; None: nothing.
+    """
+    ref = wanted.ref
+    puts = {keys.below(keys.stacks, ref): stack.to_json()}
+    puts |= {keys.job(job.id): job.to_json() for job in jobs}
+    if handled is not None:
+        puts[keys.below(keys.handled, ref)] = handled.to_json()
+    return Transaction(
+        (on_this_write(keys, ref, wanted), *untaken(keys, jobs, runs)), puts
+    )
+
+
+def leave(
+    keys: Keys,
+    ref: Ref,
+    config: int,
+    jobs: Sequence[Job],
+    runs: Mapping[JobId, int],
+    tombstone: records.Tombstone,
+) -> Transaction:
+    """Everything of a resource whose stack stays in Heat as it is, and its config.
+
+    :param config: the revision of the config; 0: it is gone.
+    :param jobs: the unfinished jobs on it.
+    :param runs: the revisions of their runs.
+    """
+    key = keys.below(keys.config, ref)
+    return Transaction(
+        requires=(unchanged(key, config), *untaken(keys, jobs, runs)),
+        puts={keys.below(keys.left, ref): tombstone.to_json()},
+        deletes=(
+            key,
+            *(keys.below(folder, ref) for folder in _folders(keys)),
+            *records_of(keys, jobs, runs),
         ),
     )

@@ -77,7 +77,12 @@ def end_stack(
         puts[built_key] = built.to_json()
     if ended.recorded:
         stack = records.StackRecord.of(
-            job.ref, job.tenant, ended.status, ended.outputs, ended.reason
+            job.ref,
+            job.tenant,
+            ended.status,
+            ended.outputs,
+            ended.reason,
+            job.stack_name,
         )
         puts[keys.below(keys.stacks, job.ref)] = stack.to_json()
     job_state = records.JobState(ended.status, tuple(ended.outputs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .. import records
 from ..keys import Keys
@@ -113,3 +113,21 @@ def refuse_identity(
 ) -> Transaction:
     """Say why nothing is decided."""
     return Transaction(puts={keys.identity_trouble: trouble.to_json()})
+
+
+def end_pauses(
+    keys: Keys,
+    revision: int,
+    left: records.Pauses,
+    written: Mapping[str, str],
+) -> Transaction:
+    """The time of some pauses is over.
+
+    :param revision: of the record as it was seen.
+    :param left: the pauses that stay.
+    :param written: the records of the verb, by their keys.
+    """
+    requires = (unchanged(keys.pauses, revision),)
+    if not left:
+        return Transaction(requires, written, (keys.pauses,))
+    return Transaction(requires, {keys.pauses: left.to_json(), **written})

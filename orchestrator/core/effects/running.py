@@ -104,6 +104,29 @@ def abandon(keys: Keys, job: Job, run: Run, revision: int) -> Transaction:
     )
 
 
+def drop_untaken(keys: Keys, job: Job, revision: int) -> Transaction:
+    """The run of a job that no worker has, and that ends: it goes with the job.
+
+    :param revision: of the run; 0: there is none.
+    """
+    key = keys.run(job.tenant, job.id)
+    if not revision:
+        return Transaction((absent(key),))
+    return Transaction((unchanged(key, revision),), deletes=(key,))
+
+
+def cancel(
+    keys: Keys, job: Job, run: Run, revision: int, reason: str
+) -> Transaction:
+    """A person wants Heat to end an operation: the worker that gets the run next asks for it.
+
+    :param reason: who wants it and why, for people.
+    """
+    key = keys.run(job.tenant, job.id)
+    cancelled = replace(run, step=Step.ENDED, cancelled=reason)
+    return Transaction((unchanged(key, revision),), {key: cancelled.to_json()})
+
+
 def note_death(keys: Keys, job: Job, deaths: int) -> Transaction:
     """A worker has died over a job: it is to be sent again, and Heat may have taken a request of
     it.
@@ -130,3 +153,11 @@ def remove_runs(runs: Iterable[tuple[str, int]]) -> Transaction:
         requires=tuple(unchanged(*run) for run in listed),
         deletes=tuple(key for key, _ in listed),
     )
+
+
+def answer(key: str, revision: int, written: Mapping[str, str]) -> Transaction:
+    """A request of a person has been dealt with: it goes, and its outcome is recorded.
+
+    :param written: the record of the verb, by its key.
+    """
+    return Transaction((unchanged(key, revision),), written, (key,))

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 from .. import rendering, stacks
 from ..documents import canonical
 from ..jobs import Action, Job, job_ref
-from ..planning import follow_of
-from ..policies import Follow
 from ..records import Handled
 from ..refs import Json, Ref
 from ..rendering import Render, StackRequest
-from ..resources import Wanted, parsed
+from ..resources import parsed
 from ..templates import TEMPLATE_TYPE
 from ..world import World
 from . import hiding, patches, requests
@@ -23,6 +21,7 @@ from .journal import Journal
 from .plans import Change, Then, What
 from .requests import ForecastRequest, Outputs
 from .told import Told
+from .users import OutputUsers, as_wanted
 
 CONFIG, ASKED, TEMPLATE = "config", "asked", "template"
 UNCHANGED = "unchanged"
@@ -181,7 +180,7 @@ class Explainer:
         )
         if handled := self.journal.handled.get(job.id):
             grounds = replace(grounds, used_by=handled.used_by)
-        stack = stacks.Stack("", ref.stack_name, known.status)
+        stack = stacks.Stack("", job.stack_name, known.status)
         return stacks.next_request(job.action, job.id, stack, grounds)
 
     def _left(self, ref: Ref) -> Iterator[str]:
@@ -250,7 +249,7 @@ class Explainer:
             return None
         template = self.before.template(handled.template)
         job = requests.job_of(
-            self.before.world, _as_wanted(ref, handled), template
+            self.before.world, as_wanted(ref, handled), template
         )
         if job is None:
             return None
@@ -303,56 +302,9 @@ class Explainer:
             yield Then(other, "always")
         if what not in _REBUILT:
             return
-        for other in self._users_of_outputs(ref):
+        for other in OutputUsers(self.after, self.journal).of(ref):
             if other not in following and other not in self._jobs:
                 yield Then(other, "output")
-
-    def _users_of_outputs(self, ref: Ref) -> Iterator[Ref]:
-        """Those that are updated if outputs change: of this stack, and then of theirs in turn."""
-        seen = {ref}
-        queue = [ref]
-        for here in queue:
-            for user in self.after.referrers(here):
-                if user not in seen and self._follows(user, here):
-                    seen.add(user)
-                    queue.append(user)
-                    yield user
-
-    def _follows(self, user: Ref, ref: Ref) -> bool:
-        """Whether a stack is updated when an output of another one changes."""
-        wanted = self.after.wanted.get(user)
-        if wanted is None or wanted.marked_for_deletion:
-            return False
-        if not self._uses_output(user, ref):
-            return False
-        return follow_of(self.after, wanted) is Follow.AUTO
-
-    def _uses_output(self, user: Ref, ref: Ref) -> bool:
-        """Whether a stack was built from an output of another one."""
-        handled, built = (
-            self.after.handled.get(user),
-            self.after.built_from.get(user),
-        )
-        if handled is None or not self.after.is_live(user):
-            return False
-        if built is not None and built.job == handled.job:
-            return any(output.ref == ref for output in built.reads)
-        # It has a job in this plan: its mappings say what it will be built from.
-        return handled.job in self.journal.made and self._needs(
-            user, handled, ref
-        )
-
-    def _needs(self, user: Ref, handled: Handled, ref: Ref) -> bool:
-        """Whether the mappings of a resource need an output of another one's stack."""
-        template = usable(self.after.templates.get(handled.template))
-        job = requests.job_of(self.after, _as_wanted(user, handled), template)
-        if job is None:
-            return False
-        return any(
-            output.ref == ref
-            for param in job.params
-            for output in param.outputs()
-        )
 
     # Templates ------------------------------------------------------------------------------------
 
@@ -375,7 +327,7 @@ class Explainer:
             return
         now = self._asked_before(ref, What.REBUILD)
         template = usable(self.after.templates.get(handled.template))
-        job = requests.job_of(self.after, _as_wanted(ref, handled), template)
+        job = requests.job_of(self.after, as_wanted(ref, handled), template)
         if now is None or job is None:
             return
         then = requests.asked(
@@ -395,13 +347,6 @@ class Explainer:
                 hot=hot,
                 unknown=told.unknown(),
             )
-
-
-def _as_wanted(ref: Ref, handled: Handled) -> Wanted:
-    """A version as it was handled."""
-    return Wanted(
-        ref, handled.version, handled.body, incarnation=handled.incarnation
-    )
 
 
 def _is_same(handled: Handled, job: Job) -> bool:

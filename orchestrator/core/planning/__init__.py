@@ -17,6 +17,7 @@ The modules, in the order in which they ask each other:
 - ``recorded``: what our records say of the deployed stack;
 - ``comparing``: whether a config asks for something else than what was handled;
 - ``parameters``: the template and the parameters of a config;
+- ``stopping``: whether it is held because its stack has drifted;
 - ``failing``: which waiting jobs fail with a job that failed;
 - ``decisions``: the values that all of them return.
 
@@ -30,8 +31,8 @@ from .decisions import (
     Decision,
     First,
     Hold,
+    LeftOutdated,
     Nothing,
-    Outdated,
     Postpone,
     Refusal,
     Refuse,
@@ -48,8 +49,8 @@ __all__ = [
     "Decision",
     "First",
     "Hold",
+    "LeftOutdated",
     "Nothing",
-    "Outdated",
     "Over",
     "Postpone",
     "Refusal",

@@ -20,6 +20,7 @@ from .decisions import (
     Refuse,
     Report,
     Subject,
+    held,
 )
 from .deletions import delete, gone
 from .following import changed, followed, standstill
@@ -27,6 +28,7 @@ from .parameters import params_of, template_of
 from .references import obstacle_among
 from .refusing import refused
 from .starting import start
+from .stopping import STOPPED, stops
 
 
 def decide(
@@ -183,6 +185,8 @@ def _build(
     params = params_of(world, wanted, kind, template)
     if not isinstance(params, tuple):
         return params
+    if ref in world.drifted and stops(world, wanted, params):
+        return held(wanted, ref, STOPPED)
     if obstacle := obstacle_among(subject, wanted, params):
         return obstacle
     action = _building_action(world, wanted, handled)

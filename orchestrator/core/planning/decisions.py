@@ -39,7 +39,7 @@ class Nothing:
 
 
 @dataclass(frozen=True, slots=True)
-class Outdated:
+class LeftOutdated:
     """The version is handled, and the stack was built from outputs that have other values now. It
     is not rebuilt by itself."""
 
@@ -119,7 +119,7 @@ class Clean:
 
 Decision: TypeAlias = (
     Nothing
-    | Outdated
+    | LeftOutdated
     | First
     | Postpone
     | Report

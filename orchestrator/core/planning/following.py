@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ...errors import MappingError
@@ -21,7 +21,7 @@ from ..refs import Json, Ref
 from ..resources import Wanted
 from ..templates import TEMPLATE_TYPE, Template
 from ..world import Lagging, World
-from .decisions import Decision, Hold, Nothing, Outdated, Refusal, Start
+from .decisions import Decision, Hold, LeftOutdated, Nothing, Refusal, Start
 
 BuiltFrom: TypeAlias = Callable[[Ref], Built | None]
 """What the stack of a resource was built from, as far as it is known."""
@@ -38,6 +38,8 @@ class Changed:
     """The circle of outputs that leads from the resource back to it; empty when there is none."""
     followed: int = 0
     """Along that circle: how many jobs in a row, with the one to be made, follow an output."""
+    now: Mapping[OutputOf, str] = field(default_factory=dict)
+    """The digests of the values that they have now."""
 
     @classmethod
     def of(
@@ -68,12 +70,12 @@ class Changed:
         members = len(self.circle) - 1
         return bool(self.circle) and self.followed > ROUNDS * members
 
-    def lagging(self, why: str, *causes: Ref) -> Outdated:
+    def lagging(self, why: str, *causes: Ref) -> LeftOutdated:
         """The resource stays as it is.
 
         :param causes: whose change lets it be decided again.
         """
-        return Outdated(Lagging(self.outputs, why, frozenset(causes)))
+        return LeftOutdated(Lagging(self.outputs, why, frozenset(causes)))
 
 
 def changed(world: World, ref: Ref) -> Changed | None:
@@ -81,7 +83,9 @@ def changed(world: World, ref: Ref) -> Changed | None:
     outputs = world.changed_outputs(ref)
     if not outputs:
         return None
-    return Changed.of(ref, outputs, world.handled, world.built_from.get)
+    found = Changed.of(ref, outputs, world.handled, world.built_from.get)
+    now = {output: world.digest_of(output) for output in outputs}
+    return replace(found, now=now)
 
 
 def _way_back(built_from: BuiltFrom, start: Ref, ref: Ref) -> tuple[Ref, ...]:
@@ -109,7 +113,9 @@ def _way(ref: Ref, came_from: Mapping[Ref, Ref]) -> tuple[Ref, ...]:
     return tuple(way)
 
 
-def standstill(world: World, wanted: Wanted, found: Changed) -> Outdated | None:
+def standstill(
+    world: World, wanted: Wanted, found: Changed
+) -> LeftOutdated | None:
     """Why the resource is not rebuilt although it is outdated; None when it is."""
     policy = follow_of(world, wanted)
     template = Ref(TEMPLATE_TYPE, world.handled[wanted.ref].template)
@@ -120,7 +126,7 @@ def standstill(world: World, wanted: Wanted, found: Changed) -> Outdated | None:
         why = f"is rebuilt only when a person asks for it: {again}"
         return found.lagging(why, template)
     if found.restless:
-        return Outdated(_in_circle(wanted.ref, found))
+        return LeftOutdated(_in_circle(wanted.ref, found))
     return None
 
 
@@ -165,7 +171,9 @@ def followed(found: Changed, follows: Decision | Refusal) -> Decision:
     """
     match follows:
         case Start(handled=handled):
-            handled = replace(handled, followed=found.followed)
+            handled = replace(
+                handled, followed=found.followed, expected=found.now
+            )
             return replace(follows, handled=handled, follows=found.outputs)
         case Refusal(why, root, through):
             return found.lagging(
@@ -176,7 +184,7 @@ def followed(found: Changed, follows: Decision | Refusal) -> Decision:
                 f"cannot be rebuilt: {held.reason}",
                 *_refs(held.waits_for, held.root),
             )
-        case Nothing() | Outdated():
+        case Nothing() | LeftOutdated():
             return found.lagging("cannot be rebuilt now")
     return follows
 

@@ -120,6 +120,9 @@ def _job(
     params: tuple[Param, ...],
     place: JobPlace,
 ) -> Job:
+    adopted = ""
+    if action is not Action.CREATE:
+        adopted = subject.world.adopted_name(source.ref)
     return Job(
         id=job_id(action, source.ref, source.version, subject.suffix()),
         ref=source.ref,
@@ -128,6 +131,7 @@ def _job(
         params=params,
         dependency=place.dependency,
         body=source.body,
+        adopted=adopted,
     )
 
 

@@ -5,6 +5,7 @@ An example of each is in docs/records.md. A reason is kept with at most
 :data:`~orchestrator.core.texts.LONGEST_REASON` characters, whoever worded it.
 """
 
+from .audits import CARRIED_OUT, AuditRecord
 from .brakes import Brake, Identity, IdentityTrouble
 from .built import Built, digests_of
 from .contract import (
@@ -18,6 +19,7 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
+from .drifts import Depth, Deviation, Drift, DriftKind, Sweep, SweepAsked
 from .durations import Duration, Durations
 from .leading import (
     LeaderRecord,
@@ -26,22 +28,30 @@ from .leading import (
     stored_schemas,
 )
 from .logins import Login, LoginState
+from .pauses import NO_PAUSES, Pause, Pauses
 from .polls import NEEDS_A_PERSON, Poll
 from .reading import UNREADABLE, read
-from .retries import RetryAsked
+from .retries import LeavingMode, RetryAsked, Tombstone
 from .revisions import TemplateRevision
 from .rollouts import MOST_CANARIES, Health, Phase, Rollout
 from .runs import Cause, Run, Step
 
 __all__ = [
+    "CARRIED_OUT",
     "MOST_CANARIES",
     "NEEDS_A_PERSON",
     "NO_JOB",
+    "NO_PAUSES",
     "READ_COMPLETE",
     "UNREADABLE",
+    "AuditRecord",
     "Brake",
     "Built",
     "Cause",
+    "Depth",
+    "Deviation",
+    "Drift",
+    "DriftKind",
     "Duration",
     "Durations",
     "Failed",
@@ -52,9 +62,12 @@ __all__ = [
     "IdentityTrouble",
     "JobState",
     "LeaderRecord",
+    "LeavingMode",
     "Login",
     "LoginState",
     "MonitoringRecord",
+    "Pause",
+    "Pauses",
     "Phase",
     "Poll",
     "RetryAsked",
@@ -65,7 +78,10 @@ __all__ = [
     "StackRecord",
     "StateRecord",
     "Step",
+    "Sweep",
+    "SweepAsked",
     "TemplateRevision",
+    "Tombstone",
     "digests_of",
     "failed_status",
     "is_monitoring_link",

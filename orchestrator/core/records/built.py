@@ -57,10 +57,7 @@ class Built:
             "parameters": self.parameters,
         }
         if self.reads:
-            record["outputs"] = [
-                [output.ref.type, output.ref.id, output.key, digest]
-                for output, digest in self.reads.items()
-            ]
+            record["outputs"] = listed(self.reads)
         if self.follow is not None:
             record["follow"] = self.follow.value
         return json.dumps(record)
@@ -68,20 +65,32 @@ class Built:
     @classmethod
     def from_json(cls, text: str | bytes) -> Built:
         record = json.loads(text)
-        reads = _NOTHING_READ
-        if outputs := record.get("outputs"):
-            reads = {
-                OutputOf(Ref(intern(kind), resource_id), key): digest
-                for kind, resource_id, key, digest in outputs
-            }
         return cls(
             JobId(record["job"]),
             intern(record["template"]),
             intern(record.get("revision", "")),
             record.get("parameters", ""),
-            reads,
+            from_list(record.get("outputs")),
             Follow(record["follow"]) if "follow" in record else None,
         )
+
+
+def listed(digests: Mapping[OutputOf, str]) -> list[list[str]]:
+    """Outputs with their digests, as records have them: type, id, output, digest."""
+    return [
+        [output.ref.type, output.ref.id, output.key, digest]
+        for output, digest in digests.items()
+    ]
+
+
+def from_list(outputs: Json) -> Mapping[OutputOf, str]:
+    """The same from a record; nothing when it has none."""
+    if not outputs:
+        return _NOTHING_READ
+    return {
+        OutputOf(Ref(intern(kind), resource_id), key): digest
+        for kind, resource_id, key, digest in outputs
+    }
 
 
 def digests_of(outputs: Iterable[Json]) -> dict[str, str]:

@@ -73,12 +73,21 @@ class StackRecord:
         status: str,
         outputs: Sequence[Json] = (),
         reason: str = "",
+        name: str = "",
     ) -> StackRecord:
-        """The record of a resource's stack; of a deleted one neither name, outputs nor reason."""
+        """The record of a resource's stack; of a deleted one neither name, outputs nor reason.
+
+        :param name: of the stack; empty: it is made of type and id.
+        """
         if status == DELETED:
             return cls(str(ref), tenant, status)
         return cls(
-            str(ref), tenant, status, ref.stack_name, tuple(outputs), reason
+            str(ref),
+            tenant,
+            status,
+            name or ref.stack_name,
+            tuple(outputs),
+            reason,
         )
 
     @property

@@ -10,9 +10,11 @@ from typing import Any
 
 from ..documents import canonical
 from ..jobs import Action
+from ..mapping.evaluate import OutputOf
 from ..refs import JobId, Json, Ref
 from ..resources import Wanted, parsed
 from ..texts import cut
+from .built import from_list, listed
 
 NO_JOB = JobId("")
 _NONE: Mapping[Any, Any] = {}
@@ -71,6 +73,9 @@ class Handled:
     followed: int = 0
     """Along a circle of outputs: how many jobs in a row, up to this one, were made only because an
     output had changed."""
+    expected: Mapping[OutputOf, str] = field(default_factory=dict)
+    """The outputs whose change is the only reason for the job, each with the digest of its value.
+    Nobody is updated twice for one value, whatever the worker reads."""
     rollout: str = ""
     """The roll-out that the job belongs to; empty: to none."""
     candidate: bool = False
@@ -118,11 +123,10 @@ class Handled:
         )
         if self.digest:
             record |= {"revision": self.revision, "digest": self.digest}
-        if self.rewritten:
-            record["rewritten"] = True
         if self.sent != self.job:
             record["sent"] = self.sent
         record |= _given(
+            rewritten=self.rewritten,
             built=self.built,
             uncertain=self.uncertain,
             force=self.force,
@@ -130,6 +134,7 @@ class Handled:
             asked=self.asked,
             used_by=self.used_by,
             followed=self.followed,
+            expected=listed(self.expected),
             rollout=self.rollout,
             candidate=self.candidate,
         )
@@ -137,8 +142,8 @@ class Handled:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
-        record = json.loads(text)
-        given = record.get
+        record = _object(text)
+        plain = {name: record[name] for name in _PLAIN if name in record}
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -147,32 +152,37 @@ class Handled:
             tenant=intern(record["tenant_id"]),
             references=_references(record) or _NONE,
             body=record["body"],
-            replaced=given("replaced") or _NONE,
-            outlived=tuple(given("outlived", ())),
-            stands_on=frozenset(_refs(given("stands_on", ()))),
-            revision=given("revision", 0),
-            digest=given("digest", ""),
-            rewritten=given("rewritten", False),
-            sent=given("sent", record["job"]),
-            built=given("built", False),
-            uncertain=given("uncertain", "digest" not in record),
-            force=given("force", False),
-            stack=given("stack", ""),
-            asked=given("asked", False),
-            used_by=given("used_by", ""),
-            followed=given("followed", 0),
-            **_of_rollout(record),
+            replaced=record.get("replaced") or _NONE,
+            outlived=tuple(record.get("outlived", ())),
+            stands_on=frozenset(_refs(record.get("stands_on", ()))),
+            sent=record.get("sent", record["job"]),
+            uncertain=record.get("uncertain", "digest" not in record),
+            expected=from_list(record.get("expected")),
+            **plain,
         )
 
 
-def _of_rollout(record: Mapping[str, Json]) -> dict[str, Json]:
-    """What a record says of the roll-out that its job belongs to."""
-    if "rollout" not in record:
-        return {}
-    return {
-        "rollout": intern(record["rollout"]),
-        "candidate": record.get("candidate", False),
-    }
+_PLAIN = (
+    "revision",
+    "digest",
+    "rewritten",
+    "built",
+    "force",
+    "stack",
+    "asked",
+    "used_by",
+    "followed",
+    "rollout",
+    "candidate",
+)
+"""The fields of a handled record that are read as they are, where they are there."""
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """:raises ValueError: it is no JSON.
+    :raises TypeError: it is no object.
+    """
+    return dict(json.loads(text))
 
 
 def _given(**fields: Json) -> dict[str, Json]:

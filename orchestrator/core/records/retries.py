@@ -1,17 +1,63 @@
-"""The record by which an operator asks for another try."""
+"""The record by which an operator asks the leading bridge for something."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ..refs import JobId, Json
+from .audits import AuditRecord
 from .decided import NO_JOB
+
+
+class LeavingMode(StrEnum):
+    """How a resource is left alone. Its stack stays in Heat, if there is one."""
+
+    RELEASE = "release"
+    """When no worker and Heat have a job on it."""
+    FORGET = "forget"
+    """At once: Heat or the tenant is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What was left in Heat: ``orchestrator/left/…``."""
+
+    verb: str
+    by: str
+    at: str
+    """When, in UTC."""
+    tenant: str
+    stack: str
+    """The name of the stack that may be there."""
+    status: str = ""
+    """What our record said of it; empty: there was none."""
+    version: int = 0
+    """The version that was handled last."""
+    why: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "verb": self.verb,
+                "by": self.by,
+                "at": self.at,
+                "tenant_id": self.tenant,
+                "stack": self.stack,
+                "status": self.status,
+                "version": self.version,
+                "why": self.why,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAsked:
-    """A version is to be tried once more: ``orchestrator/retry/…``."""
+    """What an operator asks for about one resource: ``orchestrator/retry/…``.
+
+    Without more, its version is to be tried once more.
+    """
 
     force: bool = False
     """Whether to take the stack of the resource's name as it is, though it is not recorded as ours,
@@ -25,6 +71,19 @@ class RetryAsked:
     rebuild: JobId = NO_JOB
     """The last job of a version that is to be built again as it is; empty: not asked. Once there is
     a later job, the request has been met."""
+    cancel: JobId = NO_JOB
+    """The job that is to end; empty: not asked."""
+    adopt: str = ""
+    """The name of the stack in Heat that is to be the resource's; empty: not asked."""
+    status: str = ""
+    """Its status, as the person saw it."""
+    leave: LeavingMode | None = None
+    """To leave the stack as it is, and to forget our records; None: not asked."""
+    config: int = 0
+    """The revision of the config that goes with the records, as the person saw it; 0: it was
+    gone."""
+    audit: AuditRecord | None = None
+    """Who asks, why and when; None in requests of releases that kept no such record."""
 
     def to_json(self) -> str:
         fields: dict[str, Json] = {
@@ -32,6 +91,12 @@ class RetryAsked:
             "confirm": self.confirm,
             "gone": self.gone,
             "rebuild": self.rebuild,
+            "cancel": self.cancel,
+            "adopt": self.adopt,
+            "status": self.status,
+            "leave": self.leave and self.leave.value,
+            "config": self.config,
+            "audit": self.audit and self.audit.to_record(),
         }
         return json.dumps(
             {name: value for name, value in fields.items() if value}
@@ -46,11 +111,34 @@ class RetryAsked:
             return cls()
         if not isinstance(record, dict):
             return cls()
-        seen, gone = record.get("confirm"), record.get("gone")
-        if type(seen) is not int:
-            seen = 0
-        if not isinstance(gone, str):
-            gone = ""
-        rebuild = record.get("rebuild")
-        job = JobId(rebuild) if isinstance(rebuild, str) else NO_JOB
-        return cls(record.get("force") is True, seen, gone, job)
+        return cls(
+            force=record.get("force") is True,
+            confirm=_number(record.get("confirm")),
+            gone=_text(record.get("gone")),
+            rebuild=JobId(_text(record.get("rebuild"))),
+            cancel=JobId(_text(record.get("cancel"))),
+            adopt=_text(record.get("adopt")),
+            status=_text(record.get("status")),
+            leave=_leave(record.get("leave")),
+            config=_number(record.get("config")),
+            audit=_audit(record.get("audit")),
+        )
+
+
+def _number(value: Json) -> int:
+    return value if type(value) is int else 0
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _leave(value: Json) -> LeavingMode | None:
+    return LeavingMode(value) if value in list(LeavingMode) else None
+
+
+def _audit(value: Json) -> AuditRecord | None:
+    try:
+        return AuditRecord.from_record(value)
+    except ValueError:
+        return None

@@ -80,6 +80,8 @@ _RUN_FIELDS = (
     "live",
     "monitored",
     "tagged",
+    "cancelled",
+    "cancel_asked",
 )
 """The plain fields of a run's record."""
 _KNOWN_FIELDS = frozenset(_RUN_FIELDS)
@@ -139,6 +141,10 @@ class Run:
     """The outcome: whether the stack has monitoring targets."""
     tagged: bool = False
     """Whether this Heat has shown tags of ours to whoever asked: it keeps them."""
+    cancelled: str = ""
+    """Who wants the operation to end, and why, for people; empty: nobody."""
+    cancel_asked: bool = False
+    """Whether Heat was asked to end it."""
     root: Ref | None = None
     """The outcome: the resource whose failure is the cause of this one."""
 

@@ -38,11 +38,22 @@ from .judging import (
     advice,
     judge,
 )
-from .shown import TAG_PREFIX, Stack, carries, owner_tag, owns, tag, tags
+from .shown import (
+    OWNER_PREFIX,
+    TAG_PREFIX,
+    Stack,
+    carries,
+    owner_of,
+    owner_tag,
+    owns,
+    tag,
+    tags,
+)
 
 __all__ = [
     "DELETE_ATTEMPTS",
     "ENGINE_WENT_DOWN",
+    "OWNER_PREFIX",
     "SETTLING",
     "TAG_PREFIX",
     "Asked",
@@ -65,6 +76,7 @@ __all__ = [
     "carries",
     "judge",
     "next_request",
+    "owner_of",
     "owner_tag",
     "owns",
     "tag",

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ..jobs import Action, job_ref
 from ..policies import OnFailure
 from ..refs import JobId
-from .shown import OWNER_PREFIX, Stack, carries, owns
+from .shown import Stack, carries, owner_of, owns
 
 DELETE_ATTEMPTS = 3
 """A deletion that Heat ends in DELETE_FAILED is asked again so often before it is reported: what
@@ -170,14 +170,7 @@ def _after_failure(stack: Stack, grounds: Grounds) -> Request:
 
 
 def _not_ours(job: JobId, stack: Stack) -> str:
-    owner = next(
-        (
-            t.removeprefix(OWNER_PREFIX)
-            for t in stack.tags
-            if t.startswith(OWNER_PREFIX)
-        ),
-        "",
-    )
+    owner = owner_of(stack)
     whose = "nothing says that it was built from this resource"
     if owner:
         whose = f"it is that of {owner}"

@@ -41,6 +41,17 @@ def owner_tag(ref: Ref) -> str:
     return OWNER_PREFIX + blake2b(str(ref).encode(), digest_size=16).hexdigest()
 
 
+def owner_of(stack: Stack) -> str:
+    """Whose a stack is, by its tags: ``type:id``, or a digest where that is too long; empty when
+    none says so."""
+    owners = (
+        tag.removeprefix(OWNER_PREFIX)
+        for tag in stack.tags
+        if tag.startswith(OWNER_PREFIX)
+    )
+    return next(owners, "")
+
+
 def tags(job: JobId, tries: int = 0) -> str:
     """Both tags, as Heat takes them."""
     return f"{tag(job, tries)},{owner_tag(job_ref(job))}"
@@ -51,6 +62,8 @@ class Stack:
     """A stack as Heat shows it.
 
     *status* is ``<ACTION>_<STATUS>``; *outputs* is None where they were not asked for.
+    *updated* is when it was last updated, checked or suspended (``2026-11-27T21:49:01Z``); empty
+    when it was only created.
     """
 
     id: str
@@ -59,6 +72,7 @@ class Stack:
     reason: str = ""
     tags: tuple[str, ...] = ()
     outputs: Sequence[Json] | None = None
+    updated: str = ""
 
     @property
     def action(self) -> str:
@@ -109,6 +123,7 @@ class Stack:
             ),
             tags=tuple(document.get("tags") or ()),
             outputs=document.get("outputs"),
+            updated=document.get("updated_time") or "",
         )
 
 

@@ -37,6 +37,13 @@ class Answers(Contents):
         stack = self.stacks.get(ref)
         return stack is not None and stack.live
 
+    def adopted_name(self, ref: Ref) -> str:
+        """The name of the resource's stack, where it was adopted; else empty."""
+        stack = self.stacks.get(ref)
+        if stack is None:
+            return ""
+        return stack.adopted
+
     def may_have_stack(self, ref: Ref) -> bool:
         """Whether Heat has a stack of this resource, or may have one that no record tells of: a job
         that was sent and came to nothing that we know of may have reached Heat.
@@ -161,6 +168,7 @@ class Answers(Contents):
                 self.reported,
                 self.held,
                 self.failed,
+                self.built_from,
             )
         )
 
@@ -209,8 +217,20 @@ class Answers(Contents):
             return ()
         changed = built.changed(lambda other: self.outputs.get(other, {}))
         return tuple(
-            output for output in changed if self.is_settled(output.ref)
+            output
+            for output in changed
+            if self.is_settled(output.ref)
+            and handled.expected.get(output) != self.digest_of(output)
         )
+
+    def digest_of(self, output: OutputOf) -> str:
+        """The digest of an output as it is now; empty when it is not known."""
+        return self.outputs.get(output.ref, {}).get(output.key, "")
+
+    @property
+    def left_outdated(self) -> int:
+        """How many stacks are outdated and stay so, though their templates do not want it."""
+        return sum(bool(lagging.why) for lagging in self.lagging.values())
 
     def is_settled(self, ref: Ref) -> bool:
         """Whether the resource has a stack, complete and with no job under way."""

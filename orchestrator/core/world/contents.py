@@ -90,6 +90,8 @@ class Contents:
     """Those of them whose stack in Heat is to be taken as it is: an operator decided so."""
     asked: Set[Ref]
     """Those of them for which an operator has asked."""
+    drifted: Set[Ref]
+    """Resources whose stacks Heat has otherwise than they were built."""
     dirty: Mapping[Ref, None]
     """Resources to be decided, in order of arrival."""
 
@@ -150,6 +152,7 @@ class Contents:
         self.again = self._again = set[Ref]()
         self.forced = self._forced = set[Ref]()
         self.asked = self._asked = set[Ref]()
+        self.drifted = self._drifted = set[Ref]()
         # The first one of a plain dict is found only past the gaps of all that were removed before
         # it: emptying a hundred thousand from the front takes seconds.
         self.dirty = self._dirty = OrderedDict[Ref, None]()
@@ -198,6 +201,15 @@ class Contents:
         self._asked.discard(ref)
         self.set_held(ref, None)
         self.set_lagging(ref, None)
+
+    def note_drift(self, ref: Ref, *, drifted: bool) -> None:
+        """Whether Heat has the stack otherwise than it was built. What was held because of that is
+        to be decided again."""
+        if drifted:
+            self._drifted.add(ref)
+        elif ref in self._drifted:
+            self._drifted.discard(ref)
+            self.touch(ref)
 
     # What records say -----------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ class Stack:
     status: str
     tenant: str
     monitored: bool = False
+    adopted: str = ""
+    """The name of the stack, where it is not made of type and id: it was adopted."""
 
     @property
     def live(self) -> bool:

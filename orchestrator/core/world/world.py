@@ -109,9 +109,12 @@ class World(Answers):
         return ()
 
     def _stack_found(self, fact: StackFound, _: float) -> tuple[Ref, ...]:
-        stack = fact.stack
+        stack, adopted = fact.stack, ""
+        if stack.live and stack.name != fact.ref.stack_name:
+            adopted = stack.name
         self.note_stack(
-            fact.ref, Stack(stack.status, stack.tenant, stack.monitored)
+            fact.ref,
+            Stack(stack.status, stack.tenant, stack.monitored, adopted),
         )
         if self.has_readers(fact.ref):
             self._outputs[fact.ref] = digests_of(stack.outputs)
@@ -119,13 +122,11 @@ class World(Answers):
 
     def _built_found(self, fact: BuiltFound, _: float) -> tuple[Ref, ...]:
         self.set_built(fact.ref, fact.built)
-        if fact.built and any(fact.built.changed(self._outputs_now)):
-            return (fact.ref,)
         return ()
 
-    def _outputs_now(self, ref: Ref) -> Mapping[str, str]:
-        """The digests of a stack's outputs by key, as far as they are known."""
-        return self._outputs.get(ref, _NO_OUTPUTS)
+    def forget_outputs(self, ref: Ref) -> None:
+        """The outputs of a stack may have changed: until they are noted, nobody knows them."""
+        self._outputs.pop(ref, None)
 
     def note_outputs(self, ref: Ref, outputs: Iterable[Json]) -> bool:
         """What the outputs of a stack are now. Those that were built from others are to be decided.
@@ -206,9 +207,6 @@ class World(Answers):
         self._asked.discard(ref)
         self._unsettled.discard(ref)
         self.removals.done(ref)
-
-
-_NO_OUTPUTS: Mapping[str, str] = {}
 
 
 def _went_backwards(wanted: Wanted, known: Wanted) -> bool:

@@ -59,6 +59,7 @@ _OF_PHASE = {
     Phase.FAILED: DemoStage.FAILED,
     Phase.COMPLETE: DemoStage.COMPLETE,
     Phase.BROKEN: DemoStage.COMPLETE,
+    Phase.LOST: DemoStage.FAILED,
     Phase.DELETED: DemoStage.COMPLETE,
 }
 """What is not here is still wanted."""

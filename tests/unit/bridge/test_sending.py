@@ -130,7 +130,7 @@ def test_a_job_that_is_not_to_run_any_more_frees_its_place(
 # Several jobs in a message ---------------------------------------------------------------------------
 
 
-def made(clock: ManualClock, broker: RecordingQueue, **limits: int) -> Dispatcher:
+def made(clock: ManualClock, broker: RecordingQueue, **limits: Any) -> Dispatcher:
     queue: Any = broker
     return Dispatcher(
         queue, clock.timer, poll_interval=1.0, clock=clock.clock, chance=clock.chance, **limits
@@ -580,7 +580,15 @@ def test_how_much_waits_and_is_under_way_is_told(
         dispatcher.submit(created(f"n{n}", "t"))
     flush(dispatcher)
 
-    assert dispatcher.sizes() == {"ready": 68, "in_flight": 32, "polls_refused": 0}
+    assert dispatcher.sizes() == {
+        "ready": 68,
+        "in_flight": 32,
+        "paused": 0,
+        "in_heat": 0,
+        "asleep": 0,
+        "circuits_open": 0,
+        "polls_refused": 0,
+    }
 
 
 def test_a_request_that_heat_always_faults_keeps_none_of_the_tenants_others_waiting(

@@ -10,7 +10,7 @@ from orchestrator.core.effects import Basis, JobOutcome
 from orchestrator.core.jobs import Action
 from orchestrator.core.keys import run_id
 from orchestrator.core.planning import Clean, Hold, Refuse, Report, Start
-from orchestrator.core.records import Built, Failed, Held, Run, Step
+from orchestrator.core.records import Built, Deviation, Drift, DriftKind, Failed, Held, Run, Step
 from orchestrator.core.refs import Json
 from orchestrator.core.transactions import Transaction, absent, exists, same_incarnation, unchanged
 
@@ -25,9 +25,9 @@ CONFIG, STATE, STACK = (
     "/esi-worker/heat_stacks/v2.0/networks/n1",
 )
 JOB_STATE, MONITORING = "/esi-worker/job_state/v2.0/networks/n1", "/monitoring/v2.0/networks/n1"
-HANDLED, HELD, FAILED, BUILT, HEALTH = (
+HANDLED, HELD, FAILED, BUILT, DRIFT, HEALTH = (
     f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1"
-    for folder in ("handled", "held", "failed", "built", "health")
+    for folder in ("handled", "held", "failed", "built", "drift", "health")
 )
 JOB = job(N1, version=3)
 RUN_ID = run_id("t1", JOB.id)
@@ -118,11 +118,31 @@ def test_holding_back_is_visible() -> None:
     assert effects.hold(KEYS, N1, Hold(held, None)).requires == (absent(CONFIG),)
 
 
+def test_drift_is_stored_only_if_no_operation_of_ours_came_between() -> None:
+    found = Drift("t1", (Deviation(DriftKind.STATUS),), since=1.0)
+    basis = effects.DriftBasis(drift=3, stack=4, handled=5)
+    requires = (unchanged(DRIFT, 3), unchanged(HANDLED, 5), unchanged(STACK, 4))
+
+    stored = effects.note_drift(KEYS, N1, found, basis)
+    assert stored == Transaction(requires, {DRIFT: found.to_json()})
+    assert effects.note_drift(KEYS, N1, None, basis) == Transaction(requires, deletes=(DRIFT,))
+
+
+def test_what_a_person_decides_about_drift_relies_on_what_was_seen() -> None:
+    found = Drift("t1", (Deviation(DriftKind.STATUS),), since=1.0)
+    accepted = effects.accept_drift(DRIFT, found, 7)
+
+    assert accepted.requires == (unchanged(DRIFT, 7),)
+    assert Drift.from_json(accepted.puts[DRIFT]).accepted
+    corrected = effects.note_correction(DRIFT, found, 7)
+    assert Drift.from_json(corrected.puts[DRIFT]).corrections == 1
+
+
 def test_cleaning_removes_everything_if_the_config_is_still_gone() -> None:
     assert effects.clean(KEYS, N1, Clean()) == Transaction(
         (absent(CONFIG),),
         {},
-        (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT, HEALTH),
+        (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT, DRIFT, HEALTH),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.core import policies
 from orchestrator.core.jobs import Param
 from orchestrator.core.mapping.evaluate import OutputOf
-from orchestrator.core.policies import OnFailure, Policies, declared
+from orchestrator.core.policies import Follow, OnDrift, OnFailure, Policies, declared
 from orchestrator.core.rendering import policies_of, request
 from orchestrator.core.templates import BadTemplate, Template, parse_template_value
 from orchestrator.errors import InvalidInput, TemplateError
@@ -35,6 +35,19 @@ RENDER = PlainRenderer().render
             id="constants of JSON",
         ),
         pytest.param(
+            {"heat_drift": "correct", "heat_drift_ignore": "name, router.admin_state_up"},
+            Policies(drift=OnDrift.CORRECT, drift_ignore=("name", "router.admin_state_up")),
+            id="drift",
+        ),
+        pytest.param(
+            {"heat_drift": "stop", "heat_drift_ignore": ["name"]},
+            Policies(drift=OnDrift.STOP, drift_ignore=("name",)),
+            id="drift, in JSON",
+        ),
+        pytest.param(
+            {"heat_rebuild": "report"}, Policies(follow=Follow.REPORT), id="outputs of others"
+        ),
+        pytest.param(
             {"heat_on_failure": None, "heat_retries": "", "heat_timeout": None},
             Policies(),
             id="null and the empty text stand for the default",
@@ -48,7 +61,10 @@ def test_reserved_mappings_say_how_a_stack_is_treated(values: Any, said: Policie
 UNUSABLE: dict[str, list[Any]] = {
     "heat_on_failure": ["Replace", 1, True, ["hold"]],
     "heat_retries": ["often", "-1", 21, 1.5, True, 1e400, [3]],
+    "heat_rebuild": ["Auto", True, 0, ["never"]],
     "heat_timeout": [0, "0", 1441, False, {}],
+    "heat_drift": ["Report", "fix", 1, True, ["stop"]],
+    "heat_drift_ignore": [7, {}, ["a", ""], "a,,b", [1]],
 }
 
 

@@ -18,6 +18,11 @@ def change(kind: ChangeKind, *, created: int = 3, value: bytes | None = b"{}") -
         (ChangeKind.CONFIG, {"version": 2}, "version 2 is wanted"),
         (ChangeKind.CONFIG, {"version": 0}, "version (unversioned) is wanted"),
         (ChangeKind.HANDLED, {"version": 2, "job": ""}, "version 2 was refused"),
+        (
+            ChangeKind.HANDLED,
+            {"version": 2, "job": "j", "expected": [["network", "n1", "id", "d"]]},
+            "version 2 is built again, because output id of network:n1 changed",
+        ),
         (ChangeKind.RUN, {"step": "done", "reason": "no"}, "the job failed: no"),
         (
             ChangeKind.RUN,
@@ -25,6 +30,17 @@ def change(kind: ChangeKind, *, created: int = 3, value: bytes | None = b"{}") -
             "Heat has taken the request, stack ?, overdue",
         ),
         (ChangeKind.RUN, {"step": "sleeping"}, "step sleeping"),
+        (
+            ChangeKind.DRIFT,
+            {"deviations": [{"kind": "status"}, {"kind": "updated"}, {"kind": "updated"}]},
+            "has drifted: status, updated",
+        ),
+        (
+            ChangeKind.DRIFT,
+            {"deviations": [{"kind": "status"}], "accepted": True},
+            "has drifted: status; a person accepts it",
+        ),
+        (ChangeKind.DRIFT, {"deviations": [], "gone": True}, "has not drifted any more"),
         (
             ChangeKind.RUN,
             {

@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.bridge import loading
 from orchestrator.bridge.leader import campaign
 from orchestrator.bridge.outcomes import Outcomes
+from orchestrator.bridge.outputs import OutputsRead
 from orchestrator.bridge.reconciling import Reconciler
 from orchestrator.clients.types import Types
 from orchestrator.clock import CLOCK, Clock
@@ -55,6 +56,8 @@ class Bench:
         assert leadership is not None
         self._leadership = leadership
         self.versions: dict[Ref, int] = {}
+        self.gives: dict[str, str] = {}
+        """The output ``id`` that the stack of a name has once Heat has worked on it; default: ``cloud``."""
         self._checked = 0
         self._replaced: dict[JobId, JobId] = {}
         self.restart()
@@ -75,6 +78,12 @@ class Bench:
         if config := self.config(ref):
             self.versions[ref] += 1
             self._write(ref, self.versions[ref], True, self._properties(config))
+
+    def give(self, ref: Ref, value: str) -> None:
+        """The next version, with which the stack's output has another value."""
+        self.gives[ref.stack_name] = value
+        if (config := self.config(ref)) and not config["marked_for_deletion"]:
+            self.put(ref, **self._properties(config))
 
     def move(self, ref: Ref) -> None:
         """The next version, in the other tenant."""
@@ -109,6 +118,8 @@ class Bench:
         """A new term from what the store holds."""
         loaded = loading.load(self.store, self.keys, factories.templates())
         self.world, self._seen = loaded.world, loaded.revision
+        self._seen_built = loaded.revision
+        self.outputs = OutputsRead(self.world, self.store, self.keys)
         self.later: list[Ref] = []
         self.much_later: list[Ref] = []
         self.ready: dict[JobId, None] = {
@@ -150,9 +161,18 @@ class Bench:
         ]:
             loading.take_in(self.world, self.keys, event)
         self._seen = self.store.revision
+        self._take_in_built()
+        self.outputs.read()
         later, self.later = self.later, []
         self.world.touch(*later)
         self.reconciler.settle()
+
+    def _take_in_built(self) -> None:
+        """Take in what stacks were built from, as far as workers have recorded it."""
+        for event in self.store.history:
+            if event.revision > self._seen_built and event.key.startswith(self.keys.built):
+                self.outputs.note(event)
+        self._seen_built = self.store.revision
 
     def quiet(self, *, complete: bool = True) -> None:
         """Settle and end jobs until nothing happens any more; where they succeed, failed deletions are tried again."""
@@ -197,7 +217,7 @@ class Bench:
                 self.heat.finish(
                     name,
                     "COMPLETE" if complete or attempt > 4 else "FAILED",
-                    OUTPUTS,
+                    [{**OUTPUTS[0], "output_value": self.gives.get(name, "cloud")}],
                     tenant=tenant,
                 )
             steps.record(self.worker, self._run(job_id))
@@ -214,7 +234,9 @@ class Bench:
         if kv is None or (run := Run.from_json(kv.value)).step is not Step.DONE:
             return False
         self.ready.pop(job_id, None)
+        self._take_in_built()
         self.outcomes.ended(job_id, job.ref, job.action, run, kv.revision)
+        self.outputs.built(job.ref)
         assert self._leadership.commit(effects.remove_runs([(kv.key, kv.revision)]))
         return True
 

@@ -27,10 +27,12 @@ from orchestrator.core.records import Run
 from orchestrator.core.refs import JobId, Json, Ref, RunId
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import TemporaryError
+from orchestrator.tracing.spans import Tracer
 from tasks import steps
 from tasks.app import ROUNDS, STEPS
 from tasks.claims import Claims
 from tasks.context import Sightings, WorkerContext
+from tasks.tracing import WorkerTraces
 
 from tests import factories
 from tests.doubles import (
@@ -87,6 +89,8 @@ class System:
         default_factory=lambda: Timing(poll_interval=0.02, monitoring_interval=3600.0, patience=0.2)
     )
     clock: ManualClock = field(default_factory=ManualClock)
+    tracer: Tracer | None = None
+    """Writes the spans of bridge and workers."""
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""
 
@@ -106,6 +110,8 @@ class System:
             "chance": self.clock.chance,
             "policies": ((TemporaryError, Backoff(0.05, 0.1)),),
         }
+        if self.tracer is not None:
+            doubles["traces"] = WorkerTraces(self.tracer, self.clock.clock)
         self.worker = WorkerContext(
             types=Types.fixed(self.store, self.keys), store=self.store, **doubles
         )
@@ -125,6 +131,7 @@ class System:
         assert leadership is not None
         broker: Any = self.queue
         loaded = loading.load(self.store, self.keys, factories.templates(), self.clock.clock)
+        self.health = Health(self.clock.clock)
         self.term = Term(
             loaded,
             self.store,
@@ -136,10 +143,12 @@ class System:
             clock=self.clock.clock,
             chance=self.clock.chance,
             listen=SteppedInbox.by(self.clock.clock),
+            metrics=self.health.metrics,
+            tracer=self.tracer,
         )
-        self._leadership, self._health = leadership, Health(self.clock.clock)
+        self._leadership = leadership
         self._watch = self.term.begin()
-        self._health.leading(self._watch)
+        self.health.leading(self._watch)
 
     def stop(self) -> None:
         """The bridge ends; what it knew is gone."""
@@ -158,7 +167,7 @@ class System:
         """The bridge goes round once, which takes a moment; a longer one where nothing comes in."""
         self.clock.clock.sleep(0.001)
         try:
-            self.term.cycle(self._health)
+            self.term.cycle(self.health)
         except Exception as error:
             raise AssertionError("the bridge ended") from error
 
@@ -251,6 +260,10 @@ class System:
             *self.store.list(self.keys.runs, keys_only=True)[1],
         ]
         return not left and not self.heat.working()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample of the bridge's ``/metrics``; 0 if there is none."""
+        return self.health.metrics.registry.get_sample_value(name, labels) or 0.0
 
     def runs(self) -> dict[JobId, Run]:
         """Where the jobs stand."""

@@ -108,3 +108,20 @@ def test_of_a_request_whose_worker_died_the_template_is_only_recorded_if_it_is_c
     assert record.job == system.jobs_made()[-1]
     assert record.revision == ("" if template_changed else templates()["port"].revision)
     assert record.reads == {OutputOf(N1, "id"): digest_of("cloud-network_n1")}
+
+
+def test_a_record_that_an_earlier_release_left_of_a_deleted_stack_is_removed(
+    system: System,
+) -> None:
+    build(system)
+    key = system.keys.below(system.keys.built, P1)
+    left = system.store.get(key)
+    assert left is not None
+    system.put(P1, 2, marked=True, network_id="n1")
+    system.until(lambda: system.reported(p1=("DELETE_COMPLETED", 2)) and system.idle())
+    system.remove(P1)
+    system.until(lambda: system.state(P1) is None)
+    system.store.put(key, left.value.decode())
+    system.stop()
+    system.start()
+    system.lead_until(lambda: system.store.get(key) is None)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from orchestrator.core import rendering
 from orchestrator.core.documents import digest_of
 from orchestrator.core.jobs import Action
 from orchestrator.core.mapping.evaluate import OutputOf
@@ -281,6 +282,54 @@ def test_what_cannot_be_rebuilt_stays_complete_and_is_rebuilt_when_it_can(
 
     assert since(system, before)[("update", "port_p1")] == 1
     assert not system.term.world.lagging
+
+
+def test_an_output_that_changed_while_nobody_used_it_updates_no_new_user(
+    system: System, cloud: ChangingHeat
+) -> None:
+    """The leader knew the output while the second network had a user."""
+    system.put(N2, 2)
+    settle(system)
+    system.put(P3, 2, marked=True, network_id="n2")
+    settle(system)
+    cloud.outputs["network_n2"] = "another"
+    system.put(N2, 3)
+    settle(system)
+    before = len(system.asked())
+    system.put(port("p4"), network_id="n2")
+    settle(system)
+
+    assert since(system, before) == {("create", "port_p4"): 1}
+
+
+def test_a_leader_that_knows_an_old_value_reads_it_again_before_it_updates_anybody(
+    system: System, cloud: ChangingHeat
+) -> None:
+    """Somebody has written the network's stack record. The leader hears of it from who was built since."""
+    system.put(N1, 2)
+    settle(system)
+    outputs = [{"output_key": "id", "output_value": "written by hand"}]
+    stack = StackRecord.of(N1, TENANT, "CREATE_COMPLETE", outputs)
+    system.store.put(system.keys.below(system.keys.stacks, N1), stack.to_json())
+    before = len(system.asked())
+    system.put(P1, 2, network_id="n1")
+    settle(system)
+
+    assert since(system, before) == {("update", "port_p1"): 1, ("update", "port_p2"): 1}
+    assert parameter(system, "port_p2", "network") == "written by hand"
+
+
+def test_nobody_is_updated_twice_for_one_value_whatever_the_worker_reads(
+    system: System, cloud: ChangingHeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker of another release, which makes other digests than the leader."""
+    monkeypatch.setattr(rendering, "digest_of", lambda value: f"another digest of {value}")
+    cloud.outputs["network_n1"] = "another"
+    before = len(system.asked())
+    system.put(N1, 2)
+    settle(system)
+
+    assert since(system, before)[("update", "port_p1")] == 1
 
 
 def test_an_output_that_is_gone_updates_nobody(system: System, cloud: ChangingHeat) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from orchestrator.core.records import StackRecord
 from orchestrator.core.refs import Ref
 
 from tests.factories import node
@@ -65,6 +66,8 @@ def happen(bench: Bench, event: tuple[Any, ...]) -> None:
             bench.put_again(ref, bench.versions.get(ref, 1))
         case ("stale", ref) if bench.versions.get(ref, 1) > 1:
             bench.put_again(ref, bench.versions[ref] - 1)
+        case ("give", ref, value):
+            bench.give(ref, value)
         case ("settle",):
             bench.settle()
         case ("begin", which) if jobs := bench.runnable():
@@ -109,6 +112,54 @@ def test_every_wanted_version_is_held_back_or_reported_in_the_end(
     bench.check_reports()
     bench.check_stacks()
     bench.check_states_never_outrun_configs()
+
+
+changes = st.tuples(st.just("give"), nodes, st.sampled_from(["cloud", "another", "a third"]))
+
+
+@given(st.lists(st.one_of(events, changes), max_size=20))
+@settings(max_examples=60 * TIMES)
+def test_whoever_is_complete_was_built_from_the_last_outputs(
+    history: list[tuple[Any, ...]],
+) -> None:
+    bench = after([*BUILT, *history])
+    bench.quiet()
+
+    check_inputs(bench)
+    made = len(bench.heat.requests)
+    bench.restart()
+    bench.quiet()
+    assert len(bench.heat.requests) == made, "the next leader finds nothing to do"
+
+
+def check_inputs(bench: Bench) -> None:
+    """Of what is complete and built from what is complete."""
+    given = {r.name: r.request for r in bench.heat.requests if r.request}
+    complete = {ref for ref in NODES if is_complete(bench, ref)}
+    for ref in complete:
+        uses = [node(name) for name in bench.world.wanted[ref].body["uses"]]
+        if set(uses) <= complete - {ref}:
+            now = [recorded(bench, other) for other in uses]
+            assert given[ref.stack_name].parameters["uses"] == now, ref
+
+
+def is_complete(bench: Bench, ref: Ref) -> bool:
+    """Wanted, built in its newest version, and not held."""
+    world = bench.world
+    wanted, handled = world.wanted.get(ref), world.handled.get(ref)
+    if wanted is None or handled is None or wanted.marked_for_deletion:
+        return False
+    if ref in world.held or world.is_stale(wanted):
+        return False
+    return world.is_settled(ref) and handled.version == wanted.version
+
+
+def recorded(bench: Bench, ref: Ref) -> str:
+    """The output of a stack, as its record has it."""
+    found = bench.store.get(bench.keys.below(bench.keys.stacks, ref))
+    assert found is not None
+    value = StackRecord.from_json(found.value).outputs_by_key()["id"]["output_value"]
+    return str(value)
 
 
 SETTLE: tuple[Any, ...] = ("settle",)

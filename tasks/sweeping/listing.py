@@ -1,0 +1,188 @@
+"""Heat's list of a tenant's stacks, against the records (depth 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.clients.places import config_key
+from orchestrator.core import drift
+from orchestrator.core.drift import Baseline, StackComparison
+from orchestrator.core.keys import Keys, UnknownPlace
+from orchestrator.core.records import NO_JOB, Depth, Deviation
+from orchestrator.core.refs import Ref
+from orchestrator.core.stacks import Stack
+
+from ..context import WorkerContext
+from .reading import Recorded, SweepGround
+
+PAGE = 1000
+"""Stacks in one answer of Heat (clients.heat.stacks)."""
+MOST_ASKED = 30
+"""Stacks that are missing in a list and are asked for one by one. For more, the list is read
+again."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """What Heat shows, and how many requests that took."""
+
+    stacks: Mapping[str, Stack]
+    requests: int
+
+
+def read_list(context: WorkerContext, tenant: str) -> Listing:
+    """One request for a thousand stacks."""
+    listed = context.heat.listed(tenant)
+    for stack in listed:
+        context.noted(stack)
+    stacks = {stack.name: stack for stack in listed}
+    return Listing(stacks, len(listed) // PAGE + 1)
+
+
+def baseline(context: WorkerContext, ground: SweepGround) -> Baseline:
+    """What the sweep before saw."""
+    before = ground.before
+    keeps_tags = context.sightings.keeps_tags
+    return Baseline(before.revision, before.newest, keeps_tags)
+
+
+def compare(
+    context: WorkerContext, ground: SweepGround, listing: Listing
+) -> dict[Ref, StackComparison]:
+    """What differs of each resource that was compared; a resource with an operation of ours in
+    flight is not."""
+    line = baseline(context, ground)
+    absent = _absent(context, ground, listing)
+    found: dict[Ref, StackComparison] = {}
+    for ref, one in ground.resources.items():
+        if one.known.busy or not one.known.record.live:
+            continue
+        stack = listing.stacks.get(ref.stack_name)
+        if stack is not None:
+            deviations = drift.compare_listed(one.known, stack, line, one.drift)
+        elif ref in absent:
+            deviations = drift.lost(one.known)
+        else:
+            continue
+        found[ref] = _found(ground, one, deviations, stack)
+    return found
+
+
+def _found(
+    ground: SweepGround,
+    one: Recorded,
+    deviations: tuple[Deviation, ...],
+    stack: Stack | None,
+) -> StackComparison:
+    updated = ""
+    if stack is not None:
+        updated = stack.updated
+    return StackComparison(
+        ground.order.tenant, deviations, Depth.LISTS, one.known.job, updated
+    )
+
+
+def suspicious(
+    context: WorkerContext, ground: SweepGround, listing: Listing
+) -> Iterator[Ref]:
+    """The resources whose stacks somebody else may have changed."""
+    line = baseline(context, ground)
+    for ref, one in ground.resources.items():
+        stack = listing.stacks.get(ref.stack_name)
+        if stack is not None and drift.is_suspicious(one.known, stack, line):
+            yield ref
+
+
+# Stacks that are not in the list ------------------------------------------------------------------
+
+
+def _absent(
+    context: WorkerContext, ground: SweepGround, listing: Listing
+) -> set[Ref]:
+    """The resources whose stacks Heat has no more.
+
+    A list is read page by page, so one that misses a stack is not believed at once.
+    """
+    tenant = ground.order.tenant
+    missing = [
+        ref
+        for ref, one in ground.resources.items()
+        if one.known.record.live
+        and not one.known.busy
+        and ref.stack_name not in listing.stacks
+    ]
+    if len(missing) > MOST_ASKED:
+        again = read_list(context, tenant)
+        listing.requests += again.requests
+        return {ref for ref in missing if ref.stack_name not in again.stacks}
+    listing.requests += len(missing)
+    return {
+        ref
+        for ref in missing
+        if not context.heat.exists(tenant, ref.stack_name)
+    }
+
+
+# Stacks that nobody knows -------------------------------------------------------------------------
+
+
+def find_unknown(
+    context: WorkerContext, ground: SweepGround, listing: Listing
+) -> dict[Ref, StackComparison]:
+    """The stacks of our naming of which there is no record at all, under the resource that they
+    are likeliest of."""
+    known = {ref.stack_name for ref in ground.resources}
+    schemas = ground.keys.schemas
+    maybe = {
+        name: refs
+        for name, stack in listing.stacks.items()
+        if name not in known and (refs := drift.candidates(schemas, stack))
+    }
+    strangers = _strangers(context, ground.keys, maybe)
+    found: dict[Ref, StackComparison] = {}
+    for name, ref in strangers.items():
+        stack = listing.stacks[name]
+        if ref not in ground.drifts:
+            listing.requests += 1
+            if not context.heat.exists(ground.order.tenant, name):
+                continue  # It was being deleted while the list was read.
+        deviations = (drift.unknown(stack),)
+        found[ref] = StackComparison(
+            ground.order.tenant,
+            deviations,
+            Depth.LISTS,
+            NO_JOB,
+            stack.updated,
+        )
+    return found
+
+
+def _strangers(
+    context: WorkerContext, keys: Keys, maybe: Mapping[str, Sequence[Ref]]
+) -> dict[str, Ref]:
+    """Of these stacks, those of whose possible resources etcd holds nothing now."""
+    places = {
+        ref: list(_places(keys, ref)) for refs in maybe.values() for ref in refs
+    }
+    wanted = [key for listed in places.values() for key in listed]
+    found = context.store.get_many(wanted) if wanted else {}
+    return {
+        name: refs[0]
+        for name, refs in maybe.items()
+        if not _any_of(found, (key for ref in refs for key in places[ref]))
+    }
+
+
+def _any_of(found: Mapping[str, object], keys: Iterable[str]) -> bool:
+    return any(key in found for key in keys)
+
+
+def _places(keys: Keys, ref: Ref) -> Iterator[str]:
+    """The keys that tell that a resource is wanted, or that we have a stack of it."""
+    yield keys.below(keys.handled, ref)
+    try:
+        yield keys.below(keys.stacks, ref)
+        yield config_key(keys, ref)
+    except UnknownPlace:
+        return  # Its keys are made of its body: what was handled tells of it.
