@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from orchestrator.clients import catalogue
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Built, Phase, Rollout, TemplateRevision
+from orchestrator.core.records import AuditRecord, Built, Phase, Rollout, TemplateRevision
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.templates import Template, parse_template_value
 from orchestrator.views.outdated import Comparison
@@ -181,6 +181,19 @@ def test_pause_resume_and_abort_change_the_record_and_nothing_else(played: Playe
     again = played.run("rollout", "resume", NAME)
     assert again.exit_code == 2
     assert "is over (aborted)" in again.stderr
+
+
+def test_each_command_is_recorded_with_who_asked_and_why(played: Played) -> None:
+    played.start("--canary", "1", "--as", "alice", "--why", "ticket 7")
+    played.run("rollout", "pause", NAME, "--as", "bob")
+    listed = played.store.list(played.keys.audits)[1]
+    told = [AuditRecord.from_json(kv.value) for kv in sorted(listed, key=lambda kv: kv.revision)]
+
+    assert [(one.verb, one.by, one.why, one.selector, one.outcome) for one in told] == [
+        ("rollout start", "alice", "ticket 7", NAME, "carried out"),
+        ("rollout pause", "bob", "", NAME, "carried out"),
+    ]
+    assert played.rollout.by == "alice"
 
 
 def test_a_stopped_rollout_goes_on_where_it_was(played: Played) -> None:

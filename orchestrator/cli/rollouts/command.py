@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from ...clock import CLOCK
 from ...core.records import UNREADABLE, Phase, Rollout
 from ...errors import InvalidInput
 from ...views.reading import read_all
@@ -21,6 +16,7 @@ from ..exits import HELP, Exit
 from ..options import Output
 from ..output import Format, hint
 from ..session import Session, session
+from ..verbs.authors import As, AskedVerb, Why, verb
 from . import deciding, showing
 from .deciding import Found
 
@@ -118,6 +114,8 @@ def start(
     min_healthy: MinHealthy = "0s",
     fail_after: FailAfter = 0,
     auto_revert: AutoRevert = False,
+    by: As = None,
+    why: Why = None,
     dry_run: DryRun = False,
     output: Output = Format.TEXT,
 ) -> None:
@@ -137,11 +135,12 @@ def start(
     deciding.check_canaries(canary, auto_revert=auto_revert)
     shares = deciding.parse_waves(waves)
     seconds = deciding.parse_seconds(min_healthy)
+    asked = verb("rollout start", by, why, template)
     with session() as doors:
-        found = Found.of(doors.store, doors.keys, template)
+        found = Found.of(doors.store, doors.keys, template, asked)
         deciding.refuse_if_under_way(found)
         changed = deciding.template_in(doors.keys, template, file)
-        rollout = _new(found, changed.revision, canary)
+        rollout = _new(found, asked, changed.revision, canary)
         rollout = replace(
             rollout,
             waves=shares,
@@ -157,7 +156,7 @@ def start(
         hint("Nothing is written.")
 
 
-def _new(found: Found, revision: str, canary: int) -> Rollout:
+def _new(found: Found, asked: AskedVerb, revision: str, canary: int) -> Rollout:
     """The record of a roll-out that begins now.
 
     :raises InvalidInput: there is nothing to leave, or nothing to try.
@@ -175,29 +174,18 @@ def _new(found: Found, revision: str, canary: int) -> Rollout:
             " leave out --canary to rebuild its outdated stacks wave by wave"
         )
     phase = Phase.CANARY if canary else Phase.WAVES
-    stamp = CLOCK.stamp()
-    compact = "".join(letter for letter in stamp if letter.isalnum())
     return Rollout(
-        id=f"{compact}-{secrets.token_hex(3)}",
+        id=asked.id,
         template=found.template,
         before=before,
         revision=revision,
-        by=_author(),
-        since=stamp,
+        by=asked.by,
+        since=asked.at,
         canary=canary,
         phase=phase,
         promoted=not canary,
-        moved=stamp,
+        moved=asked.at,
     )
-
-
-def _author() -> str:
-    """``alice@host``. Behind sudo, the person who called it."""
-    try:
-        user = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 def _show(doors: Session, rollout: Rollout, output: Format) -> bool:
@@ -235,38 +223,72 @@ def list_rollouts(output: Output = Format.TEXT) -> None:
 
 
 @app.command(epilog=HELP)
-def pause(template: Name, output: Output = Format.TEXT) -> None:
+def pause(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Begin no job of the roll-out from now on. Jobs that are under way end."""
-    _decide(template, deciding.pause, output)
+    asked = verb("rollout pause", by, why, template)
+    _decide(asked, template, deciding.pause, output)
 
 
 @app.command(epilog=HELP)
-def resume(template: Name, output: Output = Format.TEXT) -> None:
+def resume(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Go on after a pause, or after a stop, once what failed is repaired."""
-    _decide(template, deciding.resume, output)
+    asked = verb("rollout resume", by, why, template)
+    _decide(asked, template, deciding.resume, output)
 
 
 @app.command(epilog=HELP)
-def promote(template: Name, output: Output = Format.TEXT) -> None:
+def promote(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Put the new revision in force once the canaries are done, and begin the waves."""
-    _decide(template, deciding.promote, output)
+    asked = verb("rollout promote", by, why, template)
+    _decide(asked, template, deciding.promote, output)
 
 
 @app.command(epilog=HELP)
-def abort(template: Name, output: Output = Format.TEXT) -> None:
+def abort(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
     """End the roll-out. All stacks, and the revision in force, stay as they are."""
-    _decide(template, deciding.abort, output)
+    asked = verb("rollout abort", by, why, template)
+    _decide(asked, template, deciding.abort, output)
 
 
 @app.command(epilog=HELP)
-def revert(template: Name, output: Output = Format.TEXT) -> None:
+def revert(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Put the revision before in force, and rebuild from it what was built from the new one."""
-    _decide(template, deciding.revert, output)
+    asked = verb("rollout revert", by, why, template)
+    _decide(asked, template, deciding.revert, output)
 
 
 def _decide(
-    template: str, change: Callable[[Found], Rollout], output: Format
+    asked: AskedVerb,
+    template: str,
+    change: Callable[[Found], Rollout],
+    output: Format,
 ) -> None:
     with session() as doors:
-        rollout = change(Found.of(doors.store, doors.keys, template))
+        found = Found.of(doors.store, doors.keys, template, asked)
+        rollout = change(found)
         _show(doors, rollout, output)

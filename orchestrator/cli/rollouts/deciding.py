@@ -25,6 +25,7 @@ from .. import templates, writing
 from ..documents import value_of
 from ..entries import is_entry
 from ..planning import edits
+from ..verbs.authors import AskedVerb
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -37,11 +38,19 @@ class Found:
     keys: Keys
     template: str
     kv: KeyValue | None
+    asked: AskedVerb | None = None
+    """Who changes it, and why."""
 
     @classmethod
-    def of(cls, store: Store, keys: Keys, template: str) -> Found:
+    def of(
+        cls,
+        store: Store,
+        keys: Keys,
+        template: str,
+        asked: AskedVerb | None = None,
+    ) -> Found:
         kv = store.get(keys.rollout(template))
-        return cls(store, keys, template, kv)
+        return cls(store, keys, template, kv, asked)
 
     @property
     def rollout(self) -> Rollout:
@@ -64,14 +73,16 @@ class Found:
         puts: Mapping[str, str] | None = None,
         requires: tuple[Require, ...] = (),
     ) -> Rollout:
-        """Write the record, if it is still the one that was read.
+        """Write the record, and that of the verb, if it is still the one that was read.
 
         :raises InvalidInput: somebody else has written one of the keys meanwhile.
         """
         key = self.keys.rollout(self.template)
         same = unchanged(key, revision_of(self.kv))
+        record = self.asked.done(self.keys, None) if self.asked else {}
         written = Transaction(
-            (same, *requires), {**(puts or {}), key: rollout.to_json()}
+            (same, *requires),
+            {**(puts or {}), **record, key: rollout.to_json()},
         )
         if not self.store.commit(written):
             raise InvalidInput(

@@ -115,11 +115,10 @@ class Handled:
             },
             "body": dict(self.body),
         }
-        stands_on = [list(ref) for ref in sorted(self.stands_on)]
         record |= _given(
             replaced=dict(self.replaced),
             outlived=list(self.outlived),
-            stands_on=stands_on,
+            stands_on=[list(ref) for ref in sorted(self.stands_on)],
         )
         if self.digest:
             record |= {"revision": self.revision, "digest": self.digest}

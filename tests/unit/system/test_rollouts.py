@@ -438,3 +438,34 @@ def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
     assert operator.built() == {(BEFORE if bad else NEW).revision: 12}
     assert set(operator.rebuilt(before).values()) <= {1}
     assert counted.jobs() <= 2
+
+
+def test_leaders_that_die_after_every_job_lose_nothing_and_do_nothing_twice(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is made, and is not sent."""
+    operator = build(system, 10)
+    before, jobs = len(system.asked()), len(system.jobs_made())
+    died: list[int] = []
+
+    def die(reached: str) -> None:
+        made = len(system.jobs_made())
+        if reached == "bridge-after-job" and made not in died:
+            died.append(made)
+            raise LeaderKilled
+
+    monkeypatch.setattr("orchestrator.faults.reach", die)
+    counted = MostAtOnce(operator)
+    operator.start(canary=0, waves=(50, 100), max_parallel=2)
+    while operator.rollout.phase is not Phase.DONE:
+        try:
+            system.until(operator.in_phase(Phase.DONE))
+        except LeaderKilled:
+            system.kill()
+            system.start()
+
+    assert len(died) >= 5
+    assert len(system.jobs_made()) - jobs == 10
+    assert operator.rebuilt(before) == {f"network_n{one}": 1 for one in range(10)}
+    assert counted.jobs() <= 2
+    counted.check_waves()
