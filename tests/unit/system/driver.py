@@ -91,6 +91,7 @@ class System:
     clock: ManualClock = field(default_factory=ManualClock)
     tracer: Tracer | None = None
     """Writes the spans of bridge and workers."""
+    deadline: float = DEADLINE
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""
 
@@ -192,10 +193,10 @@ class System:
         self._until(ready, "", self.cycle)
 
     def _until(self, ready: Callable[[], object], what: str, step: Callable[[], None]) -> None:
-        end = self.clock.clock.monotonic() + DEADLINE
+        end = self.clock.clock.monotonic() + self.deadline
         while not ready():
             assert self.clock.clock.monotonic() < end, (
-                f"not within {DEADLINE} s: {what or ready}; there is {sorted(self.snapshot())}"
+                f"not within {self.deadline} s: {what or ready}; there is {sorted(self.snapshot())}"
             )
             step()
 
