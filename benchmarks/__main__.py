@@ -22,6 +22,7 @@ BENCHMARKS = (
     "shape",
     "existing",
     "planning",
+    "night",
     "monitoring",
     "historian",
     "scaling",

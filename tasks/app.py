@@ -23,6 +23,7 @@ from orchestrator.events import EventName, count
 from orchestrator.settings import Settings
 
 from . import compat, following, messages, polls, steps, sweeping
+from .alive import Alive, LastClaim
 from .context import WorkerContext, open_context
 from .leaving import Background, Undo, Work
 from .measuring import WorkerMetrics
@@ -67,15 +68,18 @@ def make_app(settings: Settings) -> Celery:
         task_soft_time_limit=settings.task_limit,
         task_time_limit=settings.task_limit + 30,
     )
+    alive = Alive(LastClaim())
     metrics, shared = WorkerMetrics(), for_processes()
-    context = PerProcess(lambda: open_context(settings, shared, metrics))
+    context = PerProcess(
+        lambda: open_context(settings, shared, metrics, alive.claims.note)
+    )
     background = Background(metrics=metrics)
     for name in STEPS:
         _register(app, name, background, partial(_chains, context))
     for name in ROUNDS:
         _register(app, name, background, partial(_round, context))
     _connect_metrics(settings, metrics)
-    _connect_signals(settings, context, background)
+    _connect_signals(settings, context, background, alive)
     return app
 
 
@@ -107,8 +111,13 @@ def _connect_signals(
     settings: Settings,
     context: PerProcess[WorkerContext],
     background: Background,
+    alive: Alive,
 ) -> None:
     """What a worker does at its start and its end."""
+    signals.celeryd_after_setup.connect(
+        lambda sender, instance, **_: alive.begin(sender, instance.concurrency),
+        weak=False,
+    )
     signals.setup_logging.connect(
         lambda **_: logs.configure(settings.log_level, settings.log_format),
         weak=False,
@@ -118,16 +127,17 @@ def _connect_signals(
     )
     signals.worker_init.connect(lambda **_: _preload(), weak=False)
     signals.worker_process_init.connect(
-        lambda **_: _warm_up(context), weak=False
+        lambda **_: _warm_up(context, alive), weak=False
     )
     signals.worker_ready.connect(
-        lambda sender, **_: _check_without_pool(context, sender), weak=False
+        lambda sender, **_: _begin_without_pool(context, alive, sender),
+        weak=False,
     )
     signals.worker_process_shutdown.connect(
-        lambda **_: _close(background, context), weak=False
+        lambda **_: _close(background, context, alive), weak=False
     )
     signals.worker_shutdown.connect(
-        lambda **_: _close(background, context), weak=False
+        lambda **_: _close(background, context, alive), weak=False
     )
 
 
@@ -143,8 +153,11 @@ def _refuse_cluster(settings: Settings) -> None:
         broker.close()
 
 
-def _close(background: Background, context: PerProcess[WorkerContext]) -> None:
+def _close(
+    background: Background, context: PerProcess[WorkerContext], alive: Alive
+) -> None:
     background.close()
+    alive.close()
     opened = context.take()
     if opened is not None:
         opened.close()
@@ -159,7 +172,7 @@ def _preload() -> None:
         Heat().warm_up()
 
 
-def _warm_up(context: Callable[[], WorkerContext]) -> None:
+def _warm_up(context: Callable[[], WorkerContext], alive: Alive) -> None:
     try:
         context().warm_up()
     except CredentialsRejected:
@@ -171,16 +184,24 @@ def _warm_up(context: Callable[[], WorkerContext]) -> None:
             extra={"event": "warm_up_failed", "reason": str(error)},
         )
     if getattr(current_process(), "index", 0) == 0:
-        _check_openstack(context)
+        _begin_worker(context, alive)
 
 
-def _check_without_pool(
-    context: Callable[[], WorkerContext], consumer: Any
+def _begin_worker(context: Callable[[], WorkerContext], alive: Alive) -> None:
+    """What one process does for all of its worker."""
+    with contextlib.suppress(Exception):  # the first job tells what is wrong
+        opened = context()
+        alive.keep(opened.store, opened.types.none)
+    _check_openstack(context)
+
+
+def _begin_without_pool(
+    context: Callable[[], WorkerContext], alive: Alive, consumer: Any
 ) -> None:
     """Of a worker with threads, which starts no processes.
     (One that forks must not open anything here.)"""
     if not issubclass(consumer.controller.pool_cls, TaskPool):
-        _check_openstack(context)
+        _begin_worker(context, alive)
 
 
 def _check_openstack(context: Callable[[], WorkerContext]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.clients.store import Lease, Store
@@ -47,8 +47,17 @@ class Claims:
     They would stay for as long as it lives, if their lease did.
     """
 
-    def __init__(self, store: Store, ttl: int, clock: Clock = CLOCK) -> None:
-        """:param ttl: seconds for which a claim outlives the process."""
+    def __init__(
+        self,
+        store: Store,
+        ttl: int,
+        clock: Clock = CLOCK,
+        noted: Callable[[], None] | None = None,
+    ) -> None:
+        """:param ttl: seconds for which a claim outlives the process.
+        :param noted: called after each claim.
+        """
+        self._noted = noted
         self._store, self._ttl, self._clock = store, ttl, clock
         self._leases: list[Lease] = []
         self._made = 0.0
@@ -88,6 +97,8 @@ class Claims:
         self._chain.claim = self._held[key] = _Claim(
             lease, (key, run, revision)
         )
+        if self._noted is not None:
+            self._noted()
 
     def holds(self) -> bool:
         """Whether nobody has given up the claim of this thread's chain meanwhile."""
@@ -138,6 +149,7 @@ class Claims:
             run,
             step=Step.RETRY,
             attempt=run.attempt + 1,
+            failing_since=run.failing_since or self._clock.now(),
             delay=seconds,
             due=round(self._clock.now() + seconds, 3),
             reason=reason,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.clients import catalogue, schema_list
+from orchestrator.clients.catalogue import Catalogue
 from orchestrator.clients.etcd import EtcdStore
 from orchestrator.clients.heat import (
     Heat,
@@ -227,19 +228,19 @@ class WorkerContext:
 
 
 def open_context(
-    settings: Settings, shared: SharedTokens, metrics: WorkerMetrics
+    settings: Settings,
+    shared: SharedTokens,
+    metrics: WorkerMetrics,
+    claimed: Callable[[], None] | None = None,
 ) -> WorkerContext:
     """The context of a real worker.
 
     :param shared: the tokens of all its processes.
+    :param claimed: called after each claim.
     """
     templates = catalogue.load(settings.templates)
-    source = schema_list.source(settings.schema_access, templates)
     store = EtcdStore(settings.etcd)
-    read = None
-    if source.local:
-        read = source.read
-    types = Types(store, settings.prefixes, read)
+    types = _types(settings, store, templates)
     tracer = open_tracer(settings.traces_endpoint, "orchestrator-worker")
     traces = None
     if tracer is not None:
@@ -258,7 +259,7 @@ def open_context(
         queue=Queue(settings.broker),
         targets=Targets(settings.monitoring_timeout, settings.monitoring_rules),
         templates=templates.templates,
-        claims=Claims(store, settings.lease_ttl),
+        claims=Claims(store, settings.lease_ttl, noted=claimed),
         chain_time=settings.chain_time,
         renderer=Renderer(),
         stack_timeout=settings.stack_timeout,
@@ -270,6 +271,15 @@ def open_context(
         metrics=metrics,
         traces=traces,
     )
+
+
+def _types(settings: Settings, store: Store, templates: Catalogue) -> Types:
+    """The types in force. A list of an API server is the leader's to read."""
+    source = schema_list.source(settings.schema_access, templates)
+    read = None
+    if source.local:
+        read = source.read
+    return Types(store, settings.prefixes, read)
 
 
 def _observer(

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..clients.store import Watch
 from ..clock import CLOCK, Clock
+from ..core.records import TenantDelay
 from ..errors import SettingsError
 from ..metrics.shapes import Metric
 from ..metrics.showing import CONTENT_TYPE
@@ -45,6 +46,10 @@ class Health:
         self.metrics = metrics or Metrics()
         self._notes: dict[str, str] = {}
         self.metrics.set(Metric.BROKER_AVAILABLE, 1)
+        self.wait = 0.0
+        """Seconds for which messages wait for a worker; 0 on a standby."""
+        self.delays: tuple[TenantDelay, ...] = ()
+        """The tenants whose jobs wait though they are ready, as of the last seconds."""
         self.broker = ""
         """Why the broker takes no messages; empty while it does, and on a standby."""
 
@@ -73,6 +78,7 @@ class Health:
         self.role, self._hangs_after, self._watch = "standby", HANGS, None
         self.metrics.set(Metric.LEADING, 0)
         self.metrics.set(Metric.MESSAGE_WAIT, 0.0)
+        self.wait, self.delays = 0.0, ()
         self.metrics.set(Metric.UNDECIDED_AGE, 0.0)
         self.schemas("", refused=False)  # Only the leader looks at the list,
         self.tell("deletions", "")  # and holds deletions.
@@ -105,6 +111,7 @@ class Health:
         self._note_broker(broker)
         self._beat = self._clock.monotonic()
         self.metrics.set(Metric.MESSAGE_WAIT, wait)
+        self.wait = wait
         self.metrics.set(Metric.UNDECIDED_AGE, undecided)
         self.metrics.set_world(sizes)
 

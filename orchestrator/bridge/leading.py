@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
+from .. import garbage
 from ..clients.store import Compacted, HistoryChanged, Store
 from ..clock import CHANCE, CLOCK, Chance, Clock
 from ..core.backoff import Backoff
@@ -47,10 +47,11 @@ class Leading:
         """:param begin: reads everything, as a new leader.
         :param few_collections: what keeps the garbage collector quiet meanwhile.
         """
-        self._few_collections = few_collections or _few_collections
+        self._few_collections = few_collections or garbage.few_collections
         self._store, self._keys, self._lease_ttl = store, keys, lease_ttl
         self._begin, self._health = begin, health
-        self._who = identity()
+        self.who = identity()
+        """What this bridge writes into the leader's key."""
         self._leadership: Leadership | None = None
         self._clock, self._chance = clock, chance
         self._troubles = 0
@@ -117,7 +118,7 @@ class Leading:
                 self._lease_ttl,
                 stopping,
                 self._health.heard,
-                self._who,
+                self.who,
                 self._clock,
             )
             if self._leadership is None:
@@ -150,18 +151,3 @@ class Leading:
         leadership, self._leadership = self._leadership, None
         if leadership is not None:
             leadership.resign()
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """A term begins with a million objects that all stay. The garbage collector would go through
-    them again and again while they are made, and stop the loop whenever it goes through everything
-    later; so it leaves them alone until the next term begins."""
-    gc.unfreeze()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()

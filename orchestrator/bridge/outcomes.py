@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from .. import faults
+from ..clock import CLOCK, Clock
 from ..core import effects
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
@@ -23,6 +24,7 @@ from .leader import Leadership
 from .metrics import Metrics, failure_cause
 from .timing import DELETION_BACKOFF
 from .timing import Later as Later
+from .told import references_of, tell_not_run, version_of
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +56,10 @@ class Outcomes:
         as_string: bool,
         metrics: Metrics | None = None,
         not_run: Callable[[JobId, Ref, str], None] | None = None,
+        clock: Clock = CLOCK,
     ) -> None:
         self.world, self.metrics = world, metrics or Metrics()
-        self._not_run = not_run
+        self._not_run, self._clock = not_run, clock
         self._overdue: set[JobId] = set()
         """Jobs whose time is over, and whose end is not written yet."""
         self._keys, self._leadership = keys, leadership
@@ -79,18 +82,14 @@ class Outcomes:
         world = self.world
         job, handled = world.graph.jobs.get(job_id), world.handled.get(ref)
         self._note_stack(ref, action, run, job.tenant if job else "")
-        version = _version(job, handled)
+        version = version_of(job, handled)
         self._count(job_id, ref, run)
         if self._is_told(job_id, ref):
             world.note_report(ref, version, revision)
-        failed = (
-            None
-            if run.complete
-            else Failed(version, action, run.reason, run.root or ref)
-        )
+        failed = self._failed(version, action, run, ref)
         world.set_failed(ref, failed)
         self.release(
-            Over(job_id, ref, action, _references(job, handled)), failed
+            Over(job_id, ref, action, references_of(job, handled)), failed
         )
         self.fail_dependents()
         if handled is not None:
@@ -100,6 +99,19 @@ class Outcomes:
         elif action is Action.DELETE and ref not in world.wanted:
             self._delete_again_later(ref)
         world.touch(ref, *world.waiting_for(ref))
+
+    def _failed(
+        self, version: int, action: Action, run: Run, ref: Ref
+    ) -> Failed | None:
+        """How a job failed; None when it did not."""
+        if run.complete:
+            return None
+        failed = Failed(version, action, run.reason, run.root or ref)
+        return self._dated(failed, ref)
+
+    def _dated(self, failed: Failed, ref: Ref) -> Failed:
+        """The failure of a resource, with its time."""
+        return failed.dated(self._clock.now(), self.world.failed.get(ref))
 
     def _count(self, job: JobId, ref: Ref, run: Run) -> None:
         """Count how a job ended."""
@@ -338,6 +350,7 @@ class Outcomes:
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
+        failed = self._dated(failed, job.ref)
         if cause != job.id:
             handled = self._unsent(job)
         transaction = effects.fail_dependents(
@@ -354,7 +367,7 @@ class Outcomes:
             return False
         faults.reach("bridge-after-cascade")
         self._count_not_run(job, given_up=cause == job.id)
-        _tell_not_run(job, failed)
+        tell_not_run(job, failed)
         if told:
             self.world.note_report(job.ref, job.version, revision)
             self.world.set_failed(job.ref, failed)
@@ -373,28 +386,3 @@ class Outcomes:
         self.metrics.note_outcome(job.ref.type, job.tenant, reason)
         if self._not_run is not None:
             self._not_run(job.id, job.ref, reason.value)
-
-
-def _tell_not_run(job: Job, failed: Failed) -> None:
-    count(EventName.JOB_NOT_RUN)
-    fields = {
-        "event": "job_not_run",
-        "job": job.id,
-        "root": str(failed.root),
-        "reason": failed.error,
-    }
-    log.warning("Job failed without running", extra=fields)
-
-
-def _version(job: Job | None, handled: Handled | None) -> int:
-    """The version of a job that ended."""
-    if job is not None:
-        return job.version
-    return handled.version if handled else 0
-
-
-def _references(job: Job | None, handled: Handled | None) -> frozenset[Ref]:
-    """What a job that ended referred to."""
-    if job is not None:
-        return job.references()
-    return handled.refs() if handled else frozenset()

@@ -6,6 +6,7 @@ import logging
 import math
 import string
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from .. import faults
 from ..clock import CHANCE, CLOCK, Chance, Clock
@@ -142,6 +143,7 @@ class Reconciler:
             self._suffix,
             tuple(path),
             patient=self._is_patient(ref),
+            now=self._clock.now(),
         )
         self._order.note(ref, self._clock.cpu() - begun)
         return decision
@@ -254,7 +256,9 @@ class Reconciler:
         if world.held.get(ref) == held:
             self._times.decided(ref)
             return
-        if not self._commit(ref, effects.hold(self._keys, ref, decision)):
+        held = held.dated(self._clock.now(), world.held.get(ref))
+        dated = replace(decision, held=held)
+        if not self._commit(ref, effects.hold(self._keys, ref, dated)):
             return
         self._times.decided(ref)
         world.set_held(ref, held)
@@ -312,7 +316,10 @@ class Reconciler:
             self._perform(
                 ref,
                 refuse(
-                    self.world, ref, f"{error}; make the configuration smaller"
+                    self.world,
+                    ref,
+                    f"{error}; make the configuration smaller",
+                    self._clock.now(),
                 ),
             )
             return

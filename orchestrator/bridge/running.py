@@ -135,7 +135,10 @@ class Running:
             )
             # Sent once the event of this write comes.
             # If it is refused, a worker has the job already.
-            self._leadership.commit(effects.note_death(self._keys, job, deaths))
+            death = effects.note_death(
+                self._keys, job, deaths, self._clock.now()
+            )
+            self._leadership.commit(death)
             return
         self._outcomes.give_up(
             job,

@@ -26,6 +26,7 @@ from .identity import IdentityGuard
 from .leader import Leadership
 from .leading import Leading
 from .metrics import Metrics
+from .presence import presence
 from .schemas import SchemaKeeper
 from .term import Term
 from .timing import Timing
@@ -56,9 +57,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         templates = catalogue.load(settings.templates)
         store = EtcdStore(settings.etcd)
         closing.callback(store.close)
-        tracer = open_tracer(settings.traces_endpoint, "orchestrator-bridge")
-        if tracer is not None:
-            closing.callback(tracer.close)
+        tracer = _tracer(settings, closing)
         health = Health(metrics=Metrics(tenants=settings.metrics_tenants))
         _report(health, settings, stopping, closing)
         source = schema_list.source(settings.schema_access, templates)
@@ -75,10 +74,33 @@ def run(settings: Settings, stopping: threading.Event) -> None:
             health.metrics,
             tracer,
         )
-        Leading(store, types.keys, settings.lease_ttl, terms.begin, health).run(
-            stopping
+        leading = Leading(
+            store, types.keys, settings.lease_ttl, terms.begin, health
         )
+        _say_alive(leading, store, types, health, closing)
+        leading.run(stopping)
     ended.set()
+
+
+def _say_alive(
+    leading: Leading,
+    store: Store,
+    types: SchemaKeeper,
+    health: Health,
+    closing: ExitStack,
+) -> None:
+    """Keep the key that says that this bridge is alive, until the end."""
+    alive = presence(store, types.keys, leading.who, health)
+    alive.start()
+    closing.callback(alive.close)
+
+
+def _tracer(settings: Settings, closing: ExitStack) -> Tracer | None:
+    """What takes the spans of this bridge; None while there is no place for them."""
+    tracer = open_tracer(settings.traces_endpoint, "orchestrator-bridge")
+    if tracer is not None:
+        closing.callback(tracer.close)
+    return tracer
 
 
 def _report(

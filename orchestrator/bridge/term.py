@@ -6,9 +6,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..clients.inbox import EventInbox, WatchInbox
+from ..clients.presence import EVERY
 from ..clients.protocols import QueueDoor
 from ..clients.store import KeyValue, Store, Watch
 from ..clock import CHANCE, CLOCK, Chance, Clock
@@ -36,8 +37,9 @@ from .reconciling import Reconciler
 from .requests import Requests
 from .running import Running
 from .templating import Templating
-from .timers import Timers
+from .timers import Timers, soonest
 from .timing import Timing
+from .timing import TypesWatched as TypesWatched
 from .tracing import BridgeTraces
 
 if TYPE_CHECKING:
@@ -54,17 +56,6 @@ decided, and the lease is checked meanwhile."""
 _HELD_UP = 0.5
 """Seconds by which a cycle may be longer than it should be, without having been stopped
 or held up."""
-
-
-class TypesWatched(Protocol):
-    """Whoever knows which resource types are in force (:class:`.schemas.SchemaKeeper`)."""
-
-    @property
-    def changed(self) -> bool:
-        """Whether others are to be led with: the term is to end."""
-
-    def ask(self) -> None:
-        """Look at once whether there are others."""
 
 
 class Term:
@@ -144,6 +135,7 @@ class Term:
             not_run=self._times.ended,
             later=self._later,
             as_string=self._as_string,
+            clock=self._clock,
             metrics=self._metrics,
         )
         self._reconciler = Reconciler(
@@ -164,11 +156,7 @@ class Term:
             self._keys, self._leadership, self._dispatcher, self._clock
         )
         self._templating = Templating(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
+            self.world, self._store, self._keys, self._leadership, self._clock
         )
 
     def _release(self, job: Job) -> None:
@@ -266,12 +254,21 @@ class Term:
         """
         watch = self.begin()
         health.leading(watch)
+        self._tell_delays(health)
         try:
             while not stopping.is_set() and not self._is_over():
                 self.cycle(health)
             self.end()
         finally:
             watch.close()
+
+    def _tell_delays(self, health: Health) -> None:
+        """Tell now and then which tenants are delayed."""
+
+        def tell() -> None:
+            health.delays = self._dispatcher.delays()
+
+        self._timers.every(EVERY / 2, tell)
 
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
@@ -355,13 +352,8 @@ class Term:
         """Seconds for which there is nothing to do if nothing comes in."""
         if self.world.dirty:
             return 0.0
-        waits = (
-            next_timer,
-            self._finished.due(),
-            self._dispatcher.next_flush(),
-        )
-        due = [seconds for seconds in waits if seconds is not None]
-        return max(min([_TICK, *due]), 0.0)
+        due, flush = self._finished.due(), self._dispatcher.next_flush()
+        return soonest(_TICK, next_timer, due, flush)
 
     def _settle(self) -> None:
         self._outputs.read()
@@ -408,12 +400,9 @@ class Term:
         for fact in loading.take_in(self.world, self._keys, entry, now):
             self._times.note(fact, self.world.dirty, now)
             if isinstance(fact, TemplateChanged):
-                self._template_changed(fact.id)
-
-    def _template_changed(self, template_id: str) -> None:
-        self._templating.changed(template_id)
-        if isinstance(self.world.templates.get(template_id), Template):
-            self._outcomes.repaired(Ref(TEMPLATE_TYPE, template_id))
+                self._templating.changed(fact.id)
+                if isinstance(self.world.templates.get(fact.id), Template):
+                    self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
 
     def _later(self, seconds: float, ref: Ref, *, again: bool = False) -> None:
         def due() -> None:

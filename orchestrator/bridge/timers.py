@@ -31,3 +31,11 @@ class Timers:
     def run_due(self) -> float | None:
         """Call what is due. Returns the seconds until the next call; None when there is none."""
         return self._scheduled.run(blocking=False)
+
+
+def soonest(most: float, *due: float | None) -> float:
+    """The shortest of some times, in seconds, and 0 at least. None: there is none.
+
+    :param most: the longest that it may be.
+    """
+    return max(min([most, *(one for one in due if one is not None)]), 0.0)

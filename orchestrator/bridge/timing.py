@@ -37,3 +37,14 @@ class Later(Protocol):
     def __call__(
         self, seconds: float, ref: Ref, *, again: bool = False
     ) -> None: ...
+
+
+class TypesWatched(Protocol):
+    """Whoever knows which resource types are in force (:class:`.schemas.SchemaKeeper`)."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether others are to be led with: the term is to end."""
+
+    def ask(self) -> None:
+        """Look at once whether there are others."""

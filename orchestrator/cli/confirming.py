@@ -24,7 +24,7 @@ from .finishing import finish
 from .options import OneId, OneType, Output, Timeout, Wait
 from .output import BAD, Format, count, hint, show
 from .session import Session, session
-from .status import by_type
+from .status_tables import by_type
 from .verbs import requesting
 from .verbs.authors import As, AskedVerb, Why, ask, verb
 from .verbs.selecting import DryRun, OfTenant, selector, tell_dry_run

@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
 from ..errors import InvalidInput
 from ..views.overview import overview
-from ..views.reading import read_all, read_one
-from ..views.resource import resources
-from . import naming, schemas, showing, status, status_document, waiting
+from ..views.reading import read_all
+from . import (
+    naming,
+    schemas,
+    status,
+    status_document,
+    waiting,
+    watching,
+)
 from .options import OneId, OneType, Output, Timeout
 from .output import Format, emit, hint, on_terminal, show
-from .session import Session, session
-
-
-def get(
-    kind: OneType = None,
-    resource_id: OneId = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Show resources: what is wanted, recorded of the stack, reported, and monitored, side by side.
-
-    With an id, every record of that resource is shown with its key in etcd. Secrets are masked.
-
-    **Examples**
-
-        orchestrator get
-        orchestrator get port
-        orchestrator get port port-web
-        orchestrator get load_balancer_interface lbif-http -o json
-    """
-    kind, resource_id = naming.split(kind, resource_id)
-    with session() as doors:
-        if kind is not None and resource_id is not None:
-            _get_one(doors, kind, resource_id, output)
-        else:
-            _get_all(doors, kind, output)
-
-
-def _get_one(
-    doors: Session, kind: str, resource_id: str, output: Format
-) -> None:
-    named = naming.resource(doors.keys, kind, resource_id)
-    ref = naming.place(doors.store, doors.keys, named)
-    found = read_one(doors.store, doors.keys, ref)
-    showing.show_one(found, ref, doors.catalogue.templates, output)
-
-
-def _get_all(doors: Session, kind: str | None, output: Format) -> None:
-    """All resources, or those of one type."""
-    if kind is not None:
-        kind = naming.check_type(doors.keys, kind)
-    listed = resources(read_all(doors.store, doors.keys), kind)
-    if output is Format.TEXT:
-        show(showing.table(listed))
-    else:
-        emit([one.to_json() for one in listed], output)
+from .session import session
 
 
 def show_status(
@@ -67,17 +28,27 @@ def show_status(
         typer.Option(
             "--watch",
             "-w",
-            help="Keep it on the screen, up to date, until Ctrl-C.",
+            help=(
+                "An application on the terminal: sort, filter, open one resource."
+            ),
+        ),
+    ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Show every row of every table, and each worker."
         ),
     ] = False,
     output: Output = Format.TEXT,
 ) -> None:
-    """Show what runs, what waits and for whom, what is held back, what failed and why, and what was
-    rejected.
+    """Show what is wrong and since when, who works, what runs, and what waits for what.
 
-    Answers 0 when all is well, though something may still be in progress, and 1 when something
-    failed, is held back or was rejected.
-    Failures are grouped by their cause.
+    What is overdue comes first, then what failed, folded by its cause.
+    Each table has at most ten rows, and says how many it left out.
+
+    Answers 0 when all is well, though something may still be in progress.
+    Answers 1 when nobody leads, when no worker takes jobs although some wait, and when something
+    is overdue, failed, is held back or was rejected.
     """
     if watch and (output is not Format.TEXT or not on_terminal()):
         raise InvalidInput(
@@ -86,15 +57,17 @@ def show_status(
         )
     with session() as doors:
         if watch:
-            raise typer.Exit(status.watch(doors.store, doors.keys))
-        found = overview(read_all(doors.store, doors.keys))
+            raise typer.Exit(watching.watch(doors))
+        moment = doors.moment()
+        found = overview(read_all(doors.store, doors.keys), moment)
         differs = schemas.difference(doors.source, found.schema_list)
     if differs:
         hint(differs)
     if output is Format.TEXT:
-        show(status.render(found, time.time()))
+        most = None if everything else status.ROWS
+        show(status.render(found, moment.now, most))
     else:
-        emit(status_document.as_document(found, time.time()), output)
+        emit(status_document.as_document(found, moment.now), output)
     raise typer.Exit(status.exit_of(found))
 
 

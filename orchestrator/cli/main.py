@@ -13,6 +13,9 @@ from . import (
     changing,
     confirming,
     drifting,
+    explaining,
+    getting,
+    graphing,
     history,
     looking,
     rollback,
@@ -34,7 +37,7 @@ app = typer.Typer(
     name="orchestrator",
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -106,7 +109,11 @@ app.command(
 )(planning.plan)
 
 _LOOK = "Looking"
-app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.get)
+app.command(epilog=HELP, rich_help_panel=_LOOK)(getting.get)
+app.command(epilog=HELP, rich_help_panel=_LOOK)(graphing.graph)
+app.command("explain", epilog=HELP, rich_help_panel=_LOOK)(
+    explaining.explain_type
+)
 app.command("status", epilog=HELP, rich_help_panel=_LOOK)(looking.show_status)
 app.command(epilog=HELP, rich_help_panel=_LOOK)(looking.wait)
 app.command("drift", epilog=HELP, rich_help_panel=_LOOK)(drifting.command)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .completing import complete_id, complete_type
 from .output import Format
 
 Output = Annotated[
@@ -49,11 +50,15 @@ OneType = Annotated[
         help="A type, such as port; port:port-web names type and id in one.",
         metavar="TYPE",
         show_default=False,
+        autocompletion=complete_type,
     ),
 ]
 OneId = Annotated[
     str | None,
     typer.Argument(
-        help="The id of one resource.", metavar="ID", show_default=False
+        help="The id of one resource.",
+        metavar="ID",
+        show_default=False,
+        autocompletion=complete_id,
     ),
 ]

@@ -12,21 +12,16 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import TypeAlias
 
 import yaml
-from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ..core.refs import Json
 from ..core.texts import clean, clean_json, clean_yaml, is_odd
-
-Cell: TypeAlias = str | Text
+from .layout import FAINT, Cell, FittedTable, Section, seen
 
 
 class Format(StrEnum):
@@ -37,14 +32,34 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-GOOD, BUSY, CALM, DOUBT, BAD, FAINT = (
-    "green",
-    "cyan",
-    "blue",
-    "yellow",
-    "bold red",
-    "bright_black",
-)
+GOOD, BUSY, CALM, DOUBT, BAD = "green", "cyan", "blue", "yellow", "bold red"
+
+__all__ = [
+    "BAD",
+    "BUSY",
+    "CALM",
+    "DOUBT",
+    "FAINT",
+    "GOOD",
+    "Cell",
+    "Format",
+    "Section",
+    "as_columns",
+    "as_json",
+    "as_renderable",
+    "as_yaml",
+    "complain",
+    "console",
+    "count",
+    "duration",
+    "emit",
+    "hint",
+    "on_terminal",
+    "printable",
+    "say",
+    "seen",
+    "show",
+]
 
 
 def printable() -> None:
@@ -89,16 +104,6 @@ def hint(text: str) -> None:
     _console(stderr=True).print(
         Text(clean(text, keep="\n"), FAINT), soft_wrap=True
     )
-
-
-def seen(text: Cell) -> Text:
-    """A text from outside as it may be printed: on one line, with every character to be seen."""
-    if isinstance(text, str):
-        return Text(clean(text))
-    plain = clean(text.plain)
-    if plain == text.plain:
-        return text
-    return Text(plain, text.style)
 
 
 def on_terminal() -> bool:
@@ -152,42 +157,6 @@ def as_yaml(value: Json) -> str:
 # Tables -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A titled table, before it is known where it will be printed.
-    *wide* columns take what room there is."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
-    style: str = "bold"
-    wide: frozenset[str] = field(default_factory=frozenset)
-
-
-def as_table(section: Section) -> RenderableType:
-    """For a terminal."""
-    title = None
-    if section.title:
-        title = Text(clean(section.title), section.style)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        header_style="bold",
-        pad_edge=False,
-        show_edge=False,
-        border_style=FAINT,
-    )
-    for column in section.columns:
-        least = None
-        if column in section.wide:
-            least = 10
-        table.add_column(column, overflow="fold", min_width=least)
-    for row in section.rows:
-        table.add_row(*map(seen, row))
-    return table
-
-
 def as_columns(section: Section) -> str:
     """For a pipe: columns with two spaces between them, and never a line break inside a row."""
     rows = [
@@ -223,7 +192,7 @@ def as_renderable(parts: Iterable[Section | Text]) -> RenderableType:
         ):
             pieces.append(Text())
         if isinstance(part, Section):
-            pieces.append(as_table(part))
+            pieces.append(FittedTable(part))
         else:
             pieces.append(seen(part))
         before = part
@@ -248,6 +217,12 @@ def _plain(part: Section | Text) -> str:
     if isinstance(part, Section):
         return as_columns(part)
     return clean(str(part))
+
+
+def say(text: str) -> None:
+    """A line on stdout, never coloured, never wrapped; at once, for whoever reads along."""
+    sys.stdout.write(f"{clean(text, keep=chr(10))}\n")
+    sys.stdout.flush()
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from ..errors import (
 )
 from ..settings import Settings
 from ..tracebacks import words
+from ..views.times import Moment
 from .exits import Exit
 from .output import complain
 from .usage import PlainUsage, is_usage
@@ -57,6 +59,16 @@ class Session:
     store: Store
     source: Source
     """Where this machine would find a schema list, if it were to lead."""
+
+    def moment(self) -> Moment:
+        """Now, and how long jobs may take by the settings of this machine."""
+        settings = self.settings
+        return Moment(
+            time.time(),
+            settings.stack_timeout,
+            settings.timeout_margin,
+            settings.project_patience,
+        )
 
     @property
     def keys(self) -> Keys:

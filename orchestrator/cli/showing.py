@@ -3,9 +3,9 @@ with its key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -20,6 +20,8 @@ from ..views.resource import (
 )
 from ..views.snapshot import Snapshot
 from ..views.standings import Progress
+from ..views.times import Moment
+from .ages import age, due, stamp
 from .output import (
     BAD,
     DOUBT,
@@ -37,38 +39,75 @@ from .output import (
 )
 from .status import standing_text
 
+_COLUMNS = (
+    "resource",
+    "is",
+    "age",
+    "wanted",
+    "recorded",
+    "reported",
+    "monitoring",
+)
+_SPARE = ("monitoring", "recorded", "reported", "wanted", "age")
+"""What a narrow terminal does without, the first first."""
+_MORE = ("tenant", "since", "because", "differs")
+"""What the wide list has besides."""
 
-def table(listed: Sequence[ResourceView]) -> list[Section | Text]:
-    """The list for people."""
+
+def table(
+    listed: Sequence[ResourceView], now: float, *, wide: bool = False
+) -> list[Section | Text]:
+    """The list for people.
+
+    :param now: seconds since the epoch.
+    :param wide: with all columns, however narrow the terminal.
+    """
     if not listed:
         return [Text("Nothing is there.")]
-    columns: tuple[str, ...] = (
-        "resource",
-        "is",
-        "wanted",
-        "recorded",
-        "reported",
-        "monitoring",
-    )
-    rows: list[tuple[Cell, ...]] = [_cells(one) for one in listed]
-    if any(one.drift for one in listed):
-        columns = (*columns, "drift")
-        rows = [
-            (*cells, _drifted(one.drift))
-            for cells, one in zip(rows, listed, strict=True)
-        ]
-    return [Section("", columns, rows)]
+    return [*sections(listed, now, wide=wide)]
 
 
-def _cells(one: ResourceView) -> tuple[Cell, ...]:
-    return (
-        str(one.standing.ref),
-        standing_text(one.standing),
+def sections(
+    listed: Sequence[ResourceView], now: float, *, wide: bool = False
+) -> list[Section]:
+    """The same as one table."""
+    rows = [cells(one, now, wide=wide) for one in listed]
+    if wide:
+        sentences = frozenset({"because", "differs"})
+        return [Section("", (*_COLUMNS, *_MORE), rows, wide=sentences)]
+    return [Section("", _COLUMNS, rows, spare=_SPARE)]
+
+
+def cells(one: ResourceView, now: float, *, wide: bool) -> tuple[Cell, ...]:
+    """A row of the list.
+
+    :param now: seconds since the epoch; 0: without the age.
+    """
+    standing = one.standing
+    since = standing.since if now else 0.0
+    known = (
+        str(standing.ref),
+        standing_text(standing),
+        age(now, since),
         _wanted(one.wanted),
         _recorded(one.recorded),
         _reported(one.reported),
         _monitored(one.monitoring),
     )
+    if not wide:
+        return known
+    more = (one.tenant, stamp(since), standing.reason, _differs(one))
+    return (*known, *more)
+
+
+def _differs(one: ResourceView) -> str:
+    """What Heat has otherwise, and what it was built from that is another one now."""
+    told = []
+    if one.drift:
+        told.append(f"drifted: {one.drift.get('reason', '')}")
+    if one.standing.outdated:
+        told.append(one.standing.outdated.reason)
+    return "; ".join(told)
 
 
 def _wanted(wanted: Mapping[str, Json] | None) -> Cell:
@@ -126,17 +165,22 @@ def _status(text: str) -> Text:
 
 
 def show_one(
-    found: Snapshot, ref: Ref, templates: Templates, output: Format
+    found: Snapshot,
+    ref: Ref,
+    templates: Templates,
+    output: Format,
+    moment: Moment,
 ) -> None:
     """All that is known of one resource.
 
     :param templates: the catalogue's.
+    :param moment: when it is looked at.
     :raises InvalidInput: nothing is known of it.
     """
     listed = records(found, ref, templates)
-    judged = resource(found, Progress(found), ref)
+    judged = resource(found, Progress(found, moment), ref)
     if output is Format.TEXT:
-        _print(judged, listed)
+        _print(judged, listed, moment.now)
     else:
         emit(one_as_document(judged, listed), output)
 
@@ -148,42 +192,72 @@ def one_as_document(
     return {**one.to_json(), "records": [record.to_json() for record in found]}
 
 
-def _print(one: ResourceView, found: Sequence[RecordView]) -> None:
+def _print(one: ResourceView, found: Sequence[RecordView], now: float) -> None:
     """The whole of one resource, for people."""
     target = console()
+    for line in _first_lines(one, now):
+        target.print(line, soft_wrap=True)
+    for record in found:
+        target.print()
+        target.print(_record_head(record), soft_wrap=True)
+        if on_terminal():
+            target.print(_coloured(record))
+        else:
+            target.print(_document(record), soft_wrap=True)
+
+
+def as_renderable_one(
+    one: ResourceView, found: Sequence[RecordView], now: float
+) -> RenderableType:
+    """The whole of one resource, for a screen.
+
+    :param now: seconds since the epoch.
+    """
+    parts: list[RenderableType] = [*_first_lines(one, now)]
+    for record in found:
+        parts += [Text(), _record_head(record), _coloured(record)]
+    return Group(*parts)
+
+
+def _first_lines(one: ResourceView, now: float) -> Iterator[Text]:
+    """How it stands, since when and why."""
     standing = one.standing
     name = (clean(str(standing.ref)), "bold")
     head = Text.assemble(name, "  ", standing_text(standing))
-    target.print(head, soft_wrap=True)
+    if standing.since:
+        told = (
+            f"  for {age(now, standing.since)}, since {stamp(standing.since)}"
+        )
+        head.append(told, FAINT)
+    if standing.gives_up:
+        head.append(f"  given up {due(now, standing.gives_up)}", BAD)
+    yield head
     if standing.reason:
-        target.print(seen(standing.reason), soft_wrap=True)
+        yield seen(standing.reason)
     if one.drift and not one.drift["accepted"]:
-        told = f"has drifted: {one.drift['reason']}"
-        target.print(Text(clean(told), DOUBT), soft_wrap=True)
-    for record in found:
-        target.print()
-        _print_record(target, record)
+        yield Text(clean(f"has drifted: {one.drift['reason']}"), DOUBT)
 
 
-def _print_record(target: Console, record: RecordView) -> None:
-    head = Text.assemble(
+def _record_head(record: RecordView) -> Text:
+    return Text.assemble(
         (record.name, "bold cyan"),
         "  ",
         clean(record.key),
         (f"  revision {record.revision}", FAINT),
     )
-    target.print(head, soft_wrap=True)
+
+
+def _document(record: RecordView) -> str:
+    """The value, as YAML."""
     text = as_yaml(record.value).rstrip().removesuffix("\n...")
-    text = "\n".join(f"  {line}" for line in text.splitlines())
-    if not on_terminal():
-        target.print(text, soft_wrap=True)
-        return
-    target.print(
-        Syntax(
-            text,
-            "yaml",
-            theme="ansi_dark",
-            background_color="default",
-            word_wrap=True,
-        )
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _coloured(record: RecordView) -> Syntax:
+    return Syntax(
+        _document(record),
+        "yaml",
+        theme="ansi_dark",
+        background_color="default",
+        word_wrap=True,
     )

@@ -1,27 +1,17 @@
-"""``orchestrator status``: what runs, what waits and on whom, what is held back, failed or
-rejected, and why.
+"""``orchestrator status``: what is wrong and since when, who works, what runs and what waits.
 
-:func:`render` makes tables of an :class:`~orchestrator.views.overview.Overview`.
+:func:`render` makes sections of an :class:`~orchestrator.views.overview.Overview`.
 """
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from rich.live import Live
 from rich.text import Text
 
-from ..clients.store import Store
-from ..core.jobs import Action, job_ref
-from ..core.keys import Keys
-from ..core.records import Run, SchemaTrouble
-from ..core.refs import Ref
-from ..views.following import follow
-from ..views.jobs import JobView, Stage, is_failing, next_retry
-from ..views.overview import FailureGroup, Overview, outdated_by_cause, overview
-from ..views.standings import Phase, Standing
+from ..core.records import SchemaTrouble
+from ..views.overview import Overview
+from ..views.phases import Phase, Standing
 from .drift_table import DRIFTED, drift_table
 from .exits import Exit
 from .output import (
@@ -31,21 +21,35 @@ from .output import (
     DOUBT,
     FAINT,
     GOOD,
-    Cell,
     Section,
-    as_renderable,
-    console,
     count,
     duration,
 )
+from .status_tables import (
+    Parts,
+    delayed,
+    deleted,
+    failed,
+    held_back,
+    held_deletions,
+    in_trouble,
+    outdated,
+    overdue,
+    pending,
+    ready,
+    rejected,
+    running,
+    undeletable,
+    waiting,
+    workers,
+)
 from .verbs.pauses_text import paused
 
-VERB = {
-    Action.CREATE: "create",
-    Action.MODIFY: "modify",
-    Action.DELETE: "delete",
-}
-_PHASE_STYLES = {
+ROWS = 10
+"""Rows of a section, unless all are asked for."""
+
+PHASE_STYLES = {
+    Phase.OVERDUE: BAD,
     Phase.COMPLETE: GOOD,
     Phase.RUNNING: BUSY,
     Phase.WAITING: CALM,
@@ -59,12 +63,6 @@ _PHASE_STYLES = {
     Phase.LOST: BAD,
     Phase.DELETED: FAINT,
 }
-_WIDE = frozenset({"reason", "error", "note", "ids"})
-"""Columns that take what room there is."""
-_EXAMPLES = 3
-"""How many ids of a type, or of one cause, are named."""
-
-Parts = Iterator[Section | Text]
 
 
 def exit_of(found: Overview) -> Exit:
@@ -83,57 +81,145 @@ def standing_text(standing: Standing) -> Text:
 
 def phase_text(phase: Phase) -> Text:
     """A phase in its colour."""
-    return Text(phase.value, _PHASE_STYLES[phase])
+    return Text(phase.value, PHASE_STYLES.get(phase, DOUBT))
 
 
-def render(found: Overview, now: float) -> list[Section | Text]:
+def render(
+    found: Overview, now: float, most: int | None = ROWS
+) -> list[Section | Text]:
     """Everything that is not as it should be yet; of what is complete, only how many there are.
 
     :param now: seconds since the epoch.
+    :param most: rows of a section; what is left out is counted. None: all rows, and the workers.
     """
-    return [
-        _headline(found),
-        *_stopped(found),
-        *paused(found),
-        *_types(found),
-        _counts(found),
-        *_in_progress(found, now),
-        *_troubles(found, now),
-        *_deleted(found),
-    ]
+    parts: list[Section | Text] = [*first_lines(found, now)]
+    for section in _sections(found, now, everything=most is None):
+        parts += _cut(section, most)
+    return parts
 
 
-# The bridge ---------------------------------------------------------------------------------------
+def first_lines(found: Overview, now: float) -> list[Text]:
+    """What is wrong, who works, and how many resources there are.
+
+    :param now: seconds since the epoch.
+    """
+    return [*_verdict(found), *_head(found, now)]
 
 
-def _headline(found: Overview) -> Text:
-    return _leader(found).append(f"  revision {found.revision}", FAINT)
+def _sections(found: Overview, now: float, *, everything: bool) -> Parts:
+    """All sections: what is wrong first, then what goes on."""
+    yield from overdue(found, now)
+    yield from failed(found, now)
+    yield from delayed(found, now)
+    yield from undeletable(found, now)
+    yield from in_trouble(found, now)
+    yield from held_deletions(found)
+    yield from held_back(found, now)
+    yield from drift_table(found.drifted, now, DRIFTED)
+    yield from outdated(found)
+    yield from rejected(found)
+    yield from running(found, now)
+    yield from ready(found, now)
+    yield from waiting(found, now)
+    yield from pending(found)
+    yield from deleted(found)
+    if everything:
+        yield from workers(found, now)
 
 
-def _leader(found: Overview) -> Text:
-    leader = found.leader
-    if leader is None:
-        return Text(
-            "No bridge leads: nothing happens before `orchestrator bridge` runs.",
-            BAD,
-        )
-    return Text.assemble(
-        "The bridge on ",
-        (leader.host, "bold"),
-        f" (pid {leader.pid}) leads.",
-    )
+def _cut(part: Section | Text, most: int | None) -> Iterator[Section | Text]:
+    """A section with so many rows; how many were left out is said."""
+    if isinstance(part, Text) or most is None or len(part.rows) <= most:
+        yield part
+        return
+    yield part.first(most)
+    left = len(part.rows) - most
+    yield Text(f"… and {left} more; `orchestrator status --all`", FAINT)
 
 
-def _stopped(found: Overview) -> Parts:
-    """Why the bridge decides nothing."""
+# The first lines ----------------------------------------------------------------------------------
+
+
+def _verdict(found: Overview) -> Iterator[Text]:
+    """What is wrong, in red and first; nothing when all is well."""
+    for alarm in found.alarms:
+        yield Text(alarm, BAD)
     if trouble := found.identity_trouble:
         told = (
             f"The bridge has stopped, since {trouble.since}: {trouble.reason}."
         )
         yield Text(told, BAD)
+    wrong = [f"{number} {word}" for number, word in _wrong(found) if number]
+    if wrong and not found.well:
+        yield Text(f"Not well: {', '.join(wrong)}.", BAD)
 
 
-def _types(found: Overview) -> Parts:
+def _wrong(found: Overview) -> Sequence[tuple[int, str]]:
+    failures = sum(len(cause.members) for cause in found.causes)
+    causes = count(len(found.causes), "cause")
+    stuck = sum(not held.moving for held in found.held)
+    return (
+        (len(found.overdue), "overdue"),
+        (failures, f"failed ({causes})"),
+        (len(found.undeletable), "deletions that Heat keeps failing"),
+        (len(found.trouble), "in trouble"),
+        (len(found.unconfirmed), "deletions held"),
+        (stuck, "held"),
+        (len(found.broken), "broken"),
+        (len(found.lost), "lost"),
+        (len(found.restless), "held, as outputs do not settle"),
+        (len(found.stale), "ignored"),
+        (len(found.rejected or ()), "rejected"),
+    )
+
+
+def _head(found: Overview, now: float) -> Iterator[Text]:
+    """Who works, and how many resources there are."""
+    yield from _bridges(found)
+    yield from _workers(found, now)
+    yield from paused(found)
+    yield from _types(found)
+    yield _counts(found)
+
+
+def _bridges(found: Overview) -> Iterator[Text]:
+    leader = found.leader
+    if leader is None:
+        told = Text()
+    else:
+        told = Text.assemble(
+            "The bridge on ",
+            (leader.host, "bold"),
+            f" (pid {leader.pid}) leads.",
+        )
+    if standbys := found.processes.standbys:
+        verb = "stands" if len(standbys) == 1 else "stand"
+        hosts = ", ".join(one.host for one in standbys)
+        told.append(f" {hosts} {verb} by.")
+    told.append(f"  revision {found.revision}", FAINT)
+    yield told
+
+
+def _workers(found: Overview, now: float) -> Iterator[Text]:
+    """How many workers there are, and whether they keep up."""
+    alive = found.processes
+    if not alive.workers:
+        if alive.leader is not None:
+            yield Text("No worker is alive.", DOUBT)
+        return
+    told = [
+        f"{count(len(alive.workers), 'worker')} with {count(alive.slots, 'slot')}"
+    ]
+    if alive.claimed:
+        told.append(f"last claim {duration(now - alive.claimed)} ago")
+    if alive.leader is not None:
+        told.append(f"messages wait {alive.wait:.1f} s for a worker")
+    if len(alive.releases) > 1:
+        told.append(f"releases {', '.join(alive.releases)}")
+    yield Text(f"{', '.join(told)}.")
+
+
+def _types(found: Overview) -> Iterator[Text]:
     """What keeps the newest schema list from being in force."""
     trouble = found.schema_trouble
     if trouble is None:
@@ -162,240 +248,8 @@ def _counts(found: Overview) -> Text:
     before = ": "
     for phase, number in found.phases.items():
         text.append(before)
-        text.append(f"{number} {phase.value}", _PHASE_STYLES[phase])
+        text.append(f"{number} {phase.value}", PHASE_STYLES.get(phase, DOUBT))
         before = ", "
     if found.rejected:
         text.append(f"; {count(len(found.rejected), 'key')} rejected", BAD)
     return text
-
-
-# In progress --------------------------------------------------------------------------------------
-
-
-def _in_progress(found: Overview, now: float) -> Parts:
-    yield from _section(
-        "Running",
-        ("resource", "action", "version", "where", "note"),
-        [(*_job(view), *_stage(view, now)) for view in found.running],
-        BUSY,
-    )
-    stuck = {failure.root for failure in found.failures}
-    yield from _section(
-        "Waiting for other jobs",
-        ("resource", "action", "version", "waits for"),
-        [(*_job(view), _names(view, stuck)) for view in found.waiting],
-        CALM,
-    )
-    yield from _section(
-        "Not looked at yet",
-        ("resource", "version", "why"),
-        _reasons(found.pending),
-        CALM,
-    )
-
-
-def _job(view: JobView) -> tuple[str, str, str]:
-    job = view.job
-    return str(job.ref), VERB[job.action], f"v{job.version}"
-
-
-def _stage(view: JobView, now: float) -> tuple[str, str]:
-    """Where a job stands, and a note about it."""
-    run = view.run
-    if run is None:
-        return view.stage.value, ""
-    attempts = ""
-    if run.tries:
-        attempts = f"after {count(run.tries, 'attempt')} that did not work"
-    match view.stage:
-        case Stage.IN_HEAT if run.asked_at:
-            notes = ", ".join(filter(None, (_limit(run), attempts)))
-            return f"in Heat for {duration(now - run.asked_at)}", notes
-        case Stage.CLAIMED if run.since:
-            told = f"{view.stage.value}, for {duration(now - run.since)}"
-            return told, attempts
-        case Stage.RETRY if is_failing(run):
-            return next_retry(run), run.reason
-        case Stage.RETRY:
-            delay = run.resumed(now).delay
-            return f"attempt {run.tries + 1} in {delay:.1f} s", run.reason
-        case _:
-            return view.stage.value, attempts
-
-
-def _limit(run: Run) -> str:
-    if run.timeout_mins:
-        return f"at most {count(run.timeout_mins, 'minute')}"
-    return ""
-
-
-def _names(view: JobView, stuck: Collection[Ref]) -> str:
-    """The resources whose jobs have to end first, instead of long job ids; marked where Heat keeps
-    failing them."""
-    return ", ".join(
-        _name(ref, view.job.ref, ref in stuck)
-        for ref in dict.fromkeys(map(job_ref, view.waits_for))
-    )
-
-
-def _name(ref: Ref, own: Ref, fails: bool) -> str:
-    name = str(ref)
-    if ref == own:
-        name = "its own earlier job"
-    if fails:
-        return f"{name} (fails)"
-    return name
-
-
-# Troubles -----------------------------------------------------------------------------------------
-
-
-def _troubles(found: Overview, now: float) -> Parts:
-    yield from _held_deletions(found)
-    yield from _section(
-        "Held back",
-        ("resource", "version", "waits for", "reason"),
-        [_held(standing) for standing in found.held],
-        DOUBT,
-    )
-    yield from _section(
-        "Failed",
-        ("cause", "failed with it", "error"),
-        [_failure(failure) for failure in found.failures],
-        BAD,
-    )
-    because = ("resource", "version", "reason")
-    for title, standings, style in (
-        (
-            "In trouble: tried again, but somebody has to act",
-            found.trouble,
-            BAD,
-        ),
-        ("Ignored", found.stale, DOUBT),
-        ("Broken: what they were built from is gone", found.broken, BAD),
-        ("Held: outputs do not settle", found.restless, BAD),
-        ("Lost: somebody has deleted the stacks", found.lost, BAD),
-        ("Written twice with one version", found.rewritten, DOUBT),
-    ):
-        yield from _section(title, because, _reasons(standings), style)
-    yield from drift_table(found.drifted, now, DRIFTED)
-    yield from _outdated(found)
-    rejected = list((found.rejected or {}).items())
-    yield from _section("Rejected", ("key", "reason"), rejected, BAD)
-
-
-def _outdated(found: Overview) -> Parts:
-    """What was built from something else than there is now, by what has changed."""
-    yield from _section(
-        "Outdated",
-        ("what has changed", "number", "ids"),
-        [
-            (cause, str(len(members)), _some(members))
-            for cause, members in outdated_by_cause(found).items()
-        ],
-        DOUBT,
-    )
-
-
-def _deleted(found: Overview) -> Parts:
-    yield from _section(
-        "Deleted: the stacks are gone, the config may be removed",
-        ("resource", "version"),
-        [(str(s.ref), f"v{s.version}") for s in found.deleted],
-        "bold",
-    )
-
-
-def _section(
-    title: str,
-    columns: tuple[str, ...],
-    rows: Sequence[Sequence[Cell]],
-    style: str,
-) -> Iterator[Section]:
-    """A table, if there is anything in it."""
-    if rows:
-        wide = _WIDE.intersection(columns)
-        yield Section(title, columns, rows, style, wide)
-
-
-def _reasons(standings: Iterable[Standing]) -> list[tuple[str, str, str]]:
-    return [(str(s.ref), _version(s), s.reason) for s in standings]
-
-
-def _some(standings: Sequence[Standing]) -> str:
-    names = ", ".join(str(s.ref) for s in standings[:_EXAMPLES])
-    if len(standings) > _EXAMPLES:
-        return f"{names} and {len(standings) - _EXAMPLES} more"
-    return names
-
-
-def _held(standing: Standing) -> tuple[str, str, str, str]:
-    waits_for = str(standing.waits_for or "")
-    return str(standing.ref), _version(standing), waits_for, standing.reason
-
-
-def _failure(failure: FailureGroup) -> tuple[str, str, str]:
-    others = ", ".join(str(other.ref) for other in failure.others)
-    return str(failure.root), others, failure.error
-
-
-def _version(standing: Standing) -> str:
-    if standing.version:
-        return f"v{standing.version}"
-    return ""
-
-
-def _held_deletions(found: Overview) -> Parts:
-    """What a brake holds, by type: it may be everything."""
-    if not found.unconfirmed or found.brake is None:
-        return
-    yield by_type([standing.ref for standing in found.unconfirmed])
-    yield Text(
-        f"More than {found.brake.limit} configs of built resources were removed within"
-        f" ten minutes, without a mark. Since {found.brake.since} their deletions are"
-        " held. `orchestrator confirm deletions` lets them go; writing the configs"
-        " again keeps the stacks.",
-        DOUBT,
-    )
-
-
-def by_type(refs: Sequence[Ref]) -> Section:
-    """How many held deletions there are of each type, with examples."""
-    number = Counter(ref.type for ref in refs)
-    rows = [(kind, str(number[kind]), _examples(refs, kind)) for kind in number]
-    columns = ("type", "number", "ids")
-    return Section("Deletions that are held", columns, rows, BAD, _WIDE)
-
-
-def _examples(refs: Sequence[Ref], kind: str) -> str:
-    ids = [ref.id for ref in refs if ref.type == kind]
-    named = ", ".join(ids[:_EXAMPLES])
-    if len(ids) > _EXAMPLES:
-        return f"{named} and {len(ids) - _EXAMPLES} more"
-    return named
-
-
-# On a terminal ------------------------------------------------------------------------------------
-
-
-def watch(store: Store, keys: Keys) -> Exit:
-    """Show it on the terminal and keep it up to date until Ctrl-C; the exit code is that of the
-    last picture."""
-    with follow(store, keys) as follower:
-        found = overview(follower.snapshot)
-        try:
-            with Live(
-                console=console(), auto_refresh=False, vertical_overflow="crop"
-            ) as live:
-                while True:
-                    found = overview(follower.snapshot)
-                    bottom = Text(
-                        f"{time.strftime('%H:%M:%S')}  Ctrl-C ends this.", FAINT
-                    )
-                    live.update(
-                        as_renderable([*render(found, time.time()), bottom]),
-                        refresh=True,
-                    )
-                    follower.next(1.0)
-        except KeyboardInterrupt:
-            return exit_of(found)

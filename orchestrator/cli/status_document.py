@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from ..core.records import Run, SchemaTrouble, Step
+from ..core.records import BridgeAlive, Run, SchemaTrouble, Step
 from ..core.refs import Json, Ref
+from ..views.causes import FoldedCause
 from ..views.jobs import JobView, Stage
 from ..views.overview import FailureGroup, Overview
 from ..views.standings import Phase, Standing
@@ -22,22 +23,40 @@ def as_document(found: Overview, now: float) -> dict[str, Json]:
     """
     return {
         **_bridge(found),
+        **_processes(found),
+        "alarms": list(found.alarms),
         "resources": {
             phase.value: found.phases.get(phase, 0) for phase in Phase
         },
+        **_in_progress(found, now),
+        **_wrong(found),
+        "deleted": _standings(found.deleted),
+    }
+
+
+def _in_progress(found: Overview, now: float) -> dict[str, Json]:
+    return {
+        "delayed_tenants": [asdict(delay) for delay in found.delays],
         "running": [_job(view, now) for view in found.running],
         "waiting": [_job(view, now) for view in found.waiting],
         "pending": _standings(found.pending),
+    }
+
+
+def _wrong(found: Overview) -> dict[str, Json]:
+    """What a person should look at."""
+    return {
+        "overdue": [_timed(standing) for standing in found.overdue],
         "held": [_held(standing) for standing in found.held],
         "failed": [_failure(failure) for failure in found.failures],
-        "trouble": [_trouble(standing) for standing in found.trouble],
+        "causes": [_cause(cause) for cause in found.causes],
+        "trouble": [_timed(standing) for standing in found.trouble],
         "stale": _standings(found.stale),
         "unconfirmed": _standings(found.unconfirmed),
         "broken": _standings(found.broken),
         "lost": _standings(found.lost),
         "drifted": [one.to_json() for one in found.drifted],
         "outdated": [_outdated(standing) for standing in found.outdated],
-        "deleted": _standings(found.deleted),
         "rewritten": _standings(found.rewritten),
         "rejected": _rejected(found),
     }
@@ -64,6 +83,30 @@ def _bridge(found: Overview) -> dict[str, Json]:
             {"scope": pause.about, **pause.to_record()}
             for pause in found.pauses
         ],
+    }
+
+
+def _processes(found: Overview) -> dict[str, Json]:
+    alive = found.processes
+    bridges = [*alive.standbys]
+    if alive.leader is not None:
+        bridges.insert(0, alive.leader)
+    return {
+        "bridges": [_bridge_alive(one, alive.leader) for one in bridges],
+        "workers": [asdict(one) for one in alive.workers],
+        "message_wait": alive.wait,
+    }
+
+
+def _bridge_alive(
+    one: BridgeAlive, leader: BridgeAlive | None
+) -> dict[str, Json]:
+    return {
+        "host": one.host,
+        "pid": one.pid,
+        "version": one.version,
+        "since": one.since,
+        "leads": one is leader,
     }
 
 
@@ -94,6 +137,7 @@ def _standing(standing: Standing) -> dict[str, Json]:
         "id": standing.ref.id,
         "version": standing.version,
         "reason": standing.reason,
+        "since": standing.since or None,
     }
 
 
@@ -120,8 +164,19 @@ def _failure(failure: FailureGroup) -> dict[str, Json]:
     }
 
 
-def _trouble(standing: Standing) -> dict[str, Json]:
-    return {**_standing(standing), "since": standing.since}
+def _timed(standing: Standing) -> dict[str, Json]:
+    return {**_standing(standing), "gives_up": standing.gives_up or None}
+
+
+def _cause(cause: FoldedCause) -> dict[str, Json]:
+    return {
+        "roots": [root.to_record() for root in cause.roots],
+        "tenants": list(cause.tenants),
+        "error": cause.error,
+        "since": cause.since or None,
+        "resources": len(cause.members),
+        "what_to_do": cause.todo,
+    }
 
 
 def _job(view: JobView, now: float) -> dict[str, Json]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..errors import InvalidInput
 from .paths import Prefixes as Prefixes
 from .paths import UnknownPlace as UnknownPlace
+from .process_keys import ProcessKeys
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 from .sweep_keys import SweepKeys, tenant_folder, tenant_of
@@ -20,9 +22,10 @@ from .template_keys import TemplateKeys
 _NO_RESOURCE = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Keys(SweepKeys, TemplateKeys):
+@dataclass(frozen=True)
+class Keys(SweepKeys, ProcessKeys, TemplateKeys):
     """Keys to values and back, for one set of prefixes and types.
+    Without slots, for each folder is made once: every key that is read is compared with them.
 
     Where a type's keys are made of more than the id (``sync_key_template``), *places* remembers the
     path of each resource, as configs, records and bodies tell it.
@@ -75,11 +78,11 @@ class Keys(SweepKeys, TemplateKeys):
 
     # Folders: what to list and to watch -----------------------------------------------------------
 
-    @property
+    @cached_property
     def config(self) -> str:
         return self.prefixes.config + "/"
 
-    @property
+    @cached_property
     def config_folders(self) -> tuple[str, ...]:
         """Everywhere where configs lie: below the config prefix, and where key templates leave that
         out."""
@@ -89,119 +92,119 @@ class Keys(SweepKeys, TemplateKeys):
         """Whether a key lies where configs do."""
         return key.startswith((self.config, *self._outside))
 
-    @property
+    @cached_property
     def state(self) -> str:
         return self.prefixes.state + "/"
 
-    @property
+    @cached_property
     def monitoring(self) -> str:
         return self.prefixes.monitoring + "/"
 
-    @property
+    @cached_property
     def jobs(self) -> str:
         return self.prefixes.jobs + "/all/"
 
-    @property
+    @cached_property
     def stacks(self) -> str:
         return self.prefixes.worker + "/heat_stacks/"
 
-    @property
+    @cached_property
     def job_states(self) -> str:
         return self.prefixes.worker + "/job_state/"
 
-    @property
+    @cached_property
     def own(self) -> str:
         return self.prefixes.worker + "/orchestrator/"
 
-    @property
+    @cached_property
     def handled(self) -> str:
         return self.own + "handled/"
 
-    @property
+    @cached_property
     def held(self) -> str:
         return self.own + "held/"
 
-    @property
+    @cached_property
     def failed(self) -> str:
         return self.own + "failed/"
 
-    @property
+    @cached_property
     def built(self) -> str:
         return self.own + "built/"
 
-    @property
+    @cached_property
     def retries(self) -> str:
         return self.own + "retry/"
 
-    @property
+    @cached_property
     def audits(self) -> str:
         return self.own + "audit/"
 
-    @property
+    @cached_property
     def left(self) -> str:
         return self.own + "left/"
 
-    @property
+    @cached_property
     def pauses(self) -> str:
         return self.own + "pause"
 
-    @property
+    @cached_property
     def runs(self) -> str:
         return self.own + "runs/"
 
-    @property
+    @cached_property
     def logins(self) -> str:
         return self.own + "logins/"
 
-    @property
+    @cached_property
     def polls(self) -> str:
         return self.own + "polls/"
 
-    @property
+    @cached_property
     def leader(self) -> str:
         return self.own + "leader"
 
-    @property
+    @cached_property
     def schema_list(self) -> str:
         """Which schema list is in force. Its revision is the list's."""
         return self.own + "schemas"
 
-    @property
+    @cached_property
     def schema_data(self) -> str:
         """The types of that list."""
         return self.own + "schemas/data"
 
-    @property
+    @cached_property
     def schema_trouble(self) -> str:
         """Why a newer list is not in force."""
         return self.own + "schemas/trouble"
 
-    @property
+    @cached_property
     def schema_reload(self) -> str:
         """An operator asks for the list to be read now."""
         return self.own + "schemas/reload"
 
-    @property
+    @cached_property
     def durations(self) -> str:
         """How long jobs have taken lately."""
         return self.own + "durations"
 
-    @property
+    @cached_property
     def brake(self) -> str:
         """Deletions are held."""
         return self.own + "brake"
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """For what the bridge leads."""
         return self.own + "identity"
 
-    @property
+    @cached_property
     def identity_trouble(self) -> str:
         """Why the bridge decides nothing: it is another one."""
         return self.own + "identity/trouble"
 
-    @property
+    @cached_property
     def identity_confirmed(self) -> str:
         """An operator wants that other one."""
         return self.own + "identity/confirmed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from urllib.parse import quote, unquote
 
 
@@ -16,22 +17,22 @@ class TemplateKeys(ABC):
     def own(self) -> str:
         """The folder of our own keys."""
 
-    @property
+    @cached_property
     def revisions(self) -> str:
         """The revisions of templates."""
         return self.own + "templates/"
 
-    @property
+    @cached_property
     def rollouts(self) -> str:
         """The last roll-out of each template."""
         return self.own + "rollouts/"
 
-    @property
+    @cached_property
     def candidates(self) -> str:
         """The revisions that roll-outs bring, before they are in force."""
         return self.own + "candidates/"
 
-    @property
+    @cached_property
     def health(self) -> str:
         """What monitoring targets say, for roll-outs."""
         return self.own + "health/"

@@ -63,6 +63,8 @@ def is_recorded(keys: Keys, key: str) -> bool:
         keys.schema_data,
         keys.logins,
         keys.polls,
+        keys.workers,
+        keys.bridges,
         f"{keys.own}doctor/",
     )
     return is_text(key) and "\0" not in key and not key.startswith(left_out)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from ..core.jobs import Action, Job
-from ..core.records import NEEDS_A_PERSON, Cause, Run, Step
+from ..core.records import NEEDS_A_PERSON, Cause, Pauses, Run, Step
 from ..core.refs import JobId
 
 
@@ -88,3 +89,20 @@ def trouble(job: Job, run: Run) -> str:
             " template or the configuration)"
         )
     return ""
+
+
+def stage_of(
+    job: Job, run: Run | None, waits: Sequence[JobId], pauses: Pauses
+) -> Stage:
+    """Where a job stands.
+
+    :param waits: the unfinished jobs that have to end first.
+    """
+    if waits:
+        return Stage.WAITING
+    may_be_sent = run is None or run.step is Step.RETRY
+    if may_be_sent and pauses.over(job.ref.type, job.tenant) is not None:
+        return Stage.PAUSED
+    if run is None:
+        return Stage.READY
+    return STAGE_OF[run.step]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import filterfalse
 from operator import attrgetter
 
+from ..core.jobs import Action
 from ..core.records import (
     NO_PAUSES,
     Brake,
@@ -15,31 +16,19 @@ from ..core.records import (
     LeaderRecord,
     Pauses,
     SchemaTrouble,
+    TenantDelay,
 )
 from ..core.refs import Json, Ref
+from .causes import FailureGroup, FoldedCause, Standings, causes, groups
 from .drifts import DriftView, drifts
 from .jobs import JobView, Stage
+from .processes import ProcessesAlive, delays, nobody_works, processes
 from .snapshot import Snapshot
 from .standings import Phase, Progress, Standing
+from .times import UNTIMED, Moment
+from .waits import Ready, Waiting, held_back, ready_jobs, waiting_jobs
 
-Standings = tuple[Standing, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FailureGroup:
-    """One cause, and everything that failed because of it."""
-
-    root: Ref
-    error: str
-    """The cause's own, if it has one on record."""
-    members: Standings
-
-    @property
-    def others(self) -> Standings:
-        """Those that failed because of the cause."""
-        return tuple(
-            member for member in self.members if member.ref != self.root
-        )
+__all__ = ["FailureGroup", "Overview", "held_deletions", "overview"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +40,31 @@ class Overview:
     """None when no bridge leads."""
     phases: Mapping[Phase, int]
     """How many resources are in each phase; phases without any are left out."""
+    processes: ProcessesAlive = field(default_factory=ProcessesAlive)
+    """The bridges and workers that are alive."""
+    delays: tuple[TenantDelay, ...] = ()
+    """The tenants whose jobs wait though they are ready."""
+    alarms: tuple[str, ...] = ()
+    """Why nothing goes on, in sentences."""
+    tenants: Mapping[Ref, str] = field(default_factory=dict)
+    """The projects of what does not go as it should."""
+    overdue: Standings = ()
     running: tuple[JobView, ...] = ()
     waiting: tuple[JobView, ...] = ()
     pending: Standings = ()
+    ready: tuple[Ready, ...] = ()
+    """The jobs that no worker has taken, by tenant."""
+    waits: tuple[Waiting, ...] = ()
+    """The waiting jobs, by what they wait for in the end."""
     held: Standings = ()
+    held_back: tuple[Waiting, ...] = ()
+    """What is held, by what has to come first."""
     failures: tuple[FailureGroup, ...] = ()
+    """Everything that failed, by root."""
+    causes: tuple[FoldedCause, ...] = ()
+    """The same by reason, without the deletions that Heat keeps failing."""
+    undeletable: Standings = ()
+    """The deletions that Heat keeps failing."""
     trouble: Standings = ()
     stale: Standings = ()
     unconfirmed: Standings = ()
@@ -86,7 +95,9 @@ class Overview:
     def well(self) -> bool:
         """Whether nothing needs a person, though something may be in progress."""
         return not (
-            self.failures
+            self.alarms
+            or self.overdue
+            or self.failures
             or self.trouble
             or self.stale
             or self.broken
@@ -110,32 +121,31 @@ class Overview:
         return self.schema_trouble is not None and self.schema_trouble.refused
 
 
-def overview(snapshot: Snapshot) -> Overview:
-    """Where everything stands."""
-    progress = Progress(snapshot)
+def overview(snapshot: Snapshot, moment: Moment = UNTIMED) -> Overview:
+    """Where everything stands.
+
+    :param moment: when the picture is looked at, and how long jobs may take.
+    """
+    progress = Progress(snapshot, moment)
     standings = progress.everything()
     views = _views(progress, standings)
-
-    def of(phase: Phase) -> Standings:
-        return tuple(one for one in standings if one.phase is phase)
-
-    return Overview(
+    alive, waiting = processes(snapshot), tuple(filter(_waits, views))
+    by_ref = {one.ref: one for one in standings}
+    by_phase = _by_phase(standings)
+    found = Overview(
         revision=snapshot.revision,
         leader=snapshot.leader,
-        phases=_numbers(standings),
+        phases=_numbers(by_phase),
+        processes=alive,
+        delays=delays(snapshot, alive),
+        alarms=tuple(_alarms(snapshot, alive, views)),
         running=tuple(filterfalse(_waits, views)),
-        waiting=tuple(filter(_waits, views)),
-        pending=of(Phase.PENDING),
-        held=of(Phase.HELD),
-        failures=_by_root(of(Phase.FAILED)),
-        trouble=of(Phase.TROUBLE),
-        stale=of(Phase.STALE),
-        unconfirmed=of(Phase.UNCONFIRMED),
-        broken=of(Phase.BROKEN),
+        waiting=waiting,
+        ready=ready_jobs(filter(_is_ready, views), by_ref),
+        waits=waiting_jobs(waiting, by_ref),
         outdated=_outdated(standings),
-        lost=of(Phase.LOST),
+        lost=by_phase[Phase.LOST],
         drifted=_drifted(snapshot),
-        deleted=of(Phase.DELETED),
         rewritten=tuple(_rewritten(snapshot)),
         rejected=_rejected(snapshot),
         schema_list=_schema_list(snapshot),
@@ -144,6 +154,60 @@ def overview(snapshot: Snapshot) -> Overview:
         identity_trouble=snapshot.identity_trouble,
         pauses=snapshot.pauses,
     )
+    return _with_phases(found, by_phase, progress)
+
+
+def _by_phase(standings: Sequence[Standing]) -> Mapping[Phase, Standings]:
+    """The resources in each phase."""
+    found: dict[Phase, list[Standing]] = {}
+    for one in standings:
+        found.setdefault(one.phase, []).append(one)
+    return {phase: tuple(found.get(phase, ())) for phase in Phase}
+
+
+def _with_phases(
+    found: Overview, by_phase: Mapping[Phase, Standings], progress: Progress
+) -> Overview:
+    """The same, with the resources that are not as they should be."""
+    snapshot, failed = progress.snapshot, by_phase[Phase.FAILED]
+    undeletable = tuple(one for one in failed if _is_deleted(progress, one))
+    going = {one.ref for one in undeletable}
+    left = [one for one in failed if one.ref not in going]
+    overdue, trouble = by_phase[Phase.OVERDUE], by_phase[Phase.TROUBLE]
+    stuck = (*overdue, *undeletable, *trouble)
+    return replace(
+        found,
+        tenants={one.ref: snapshot.tenant_of(one.ref) for one in stuck},
+        overdue=overdue,
+        pending=by_phase[Phase.PENDING],
+        held=by_phase[Phase.HELD],
+        held_back=held_back(snapshot, by_phase[Phase.HELD]),
+        failures=groups(failed),
+        causes=causes(snapshot, groups(left)),
+        undeletable=undeletable,
+        trouble=trouble,
+        stale=by_phase[Phase.STALE],
+        unconfirmed=by_phase[Phase.UNCONFIRMED],
+        broken=by_phase[Phase.BROKEN],
+        deleted=by_phase[Phase.DELETED],
+    )
+
+
+def _is_deleted(progress: Progress, standing: Standing) -> bool:
+    """Whether a failed resource is one whose stack is being deleted, again and again."""
+    views = progress.jobs(standing.ref)
+    return any(view.job.action is Action.DELETE for view in views)
+
+
+def _alarms(
+    snapshot: Snapshot, alive: ProcessesAlive, views: Sequence[JobView]
+) -> Iterator[str]:
+    """Why nothing goes on."""
+    if snapshot.leader is None:
+        yield "No bridge leads: nothing happens before `orchestrator bridge` runs."
+    ready = sum(map(_is_ready, views))
+    if told := nobody_works(alive, ready):
+        yield told
 
 
 def _drifted(snapshot: Snapshot) -> tuple[DriftView, ...]:
@@ -151,6 +215,10 @@ def _drifted(snapshot: Snapshot) -> tuple[DriftView, ...]:
 
 
 _waits = attrgetter("waits")
+
+
+def _is_ready(view: JobView) -> bool:
+    return view.stage is Stage.READY
 
 
 def _views(progress: Progress, standings: Iterable[Standing]) -> list[JobView]:
@@ -167,18 +235,17 @@ def _is_restless(standing: Standing) -> bool:
 
 def outdated_by_cause(found: Overview) -> Mapping[str, Standings]:
     """The resources that are outdated, by what has changed; the cause of most comes first."""
-    groups: defaultdict[str, list[Standing]] = defaultdict(list)
+    by_cause: defaultdict[str, list[Standing]] = defaultdict(list)
     for standing in found.outdated:
         for cause in standing.outdated.causes if standing.outdated else ():
-            groups[cause].append(standing)
-    most_first = sorted(groups.items(), key=lambda group: -len(group[1]))
+            by_cause[cause].append(standing)
+    most_first = sorted(by_cause.items(), key=lambda group: -len(group[1]))
     return {cause: tuple(members) for cause, members in most_first}
 
 
-def _numbers(standings: Sequence[Standing]) -> Mapping[Phase, int]:
+def _numbers(by_phase: Mapping[Phase, Standings]) -> Mapping[Phase, int]:
     """How many resources are in each phase, in the order of the phases."""
-    number = Counter(standing.phase for standing in standings)
-    return {phase: number[phase] for phase in Phase if number[phase]}
+    return {phase: len(found) for phase, found in by_phase.items() if found}
 
 
 def held_deletions(snapshot: Snapshot) -> list[Ref]:
@@ -216,21 +283,3 @@ def _rewritten(snapshot: Snapshot) -> Iterator[Standing]:
                 " only the first report of a version"
             )
             yield Standing(ref, Phase.COMPLETE, reason, handled.version)
-
-
-def _by_root(failed: Sequence[Standing]) -> tuple[FailureGroup, ...]:
-    groups: dict[Ref, list[Standing]] = {}
-    for standing in failed:
-        groups.setdefault(standing.root or standing.ref, []).append(standing)
-    return tuple(
-        FailureGroup(root, _error_of(root, members), tuple(members))
-        for root, members in groups.items()
-    )
-
-
-def _error_of(root: Ref, members: Sequence[Standing]) -> str:
-    """The cause's own error, else the first that names it."""
-    own: Iterable[str] = (
-        member.reason for member in members if member.ref == root
-    )
-    return next(iter(own), "") or members[0].reason

@@ -14,6 +14,7 @@ from ..core.jobs import HANDLER, Action
 from ..core.keys import Keys
 from ..core.refs import Ref
 from ..core.templates import TEMPLATE_TYPE
+from ..garbage import few_collections
 from .snapshot import Snapshot
 from .standings import Looked, Progress
 
@@ -80,12 +81,13 @@ class ReadAll:
 
     def read(self) -> Snapshot:
         snapshot = Snapshot(self._keys)
-        for folder in self.prefixes():
-            snapshot.revision, listed = self._store.list(
-                folder, revision=snapshot.revision
-            )
-            for kv in listed:
-                snapshot.put(kv)
+        with few_collections():
+            for folder in self.prefixes():
+                snapshot.revision, listed = self._store.list(
+                    folder, revision=snapshot.revision
+                )
+                for kv in listed:
+                    snapshot.put(kv)
         snapshot.listed_at = snapshot.revision
         snapshot.follow_types()
         return snapshot

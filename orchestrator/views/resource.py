@@ -16,6 +16,7 @@ from ..core.templates import TEMPLATE_TYPE, Template
 from ..errors import InvalidInput
 from .snapshot import Snapshot
 from .standings import Progress, Standing
+from .times import UNTIMED, Moment
 
 Templates = Mapping[str, Template]
 _NO_TEMPLATES: Templates = MappingProxyType({})
@@ -34,6 +35,8 @@ class ResourceView:
     """``worker_state``, ``version`` and ``error`` of the state."""
     monitoring: Json
     """The monitoring record, secrets masked."""
+    tenant: str = ""
+    """Its project, as far as a record names one."""
     drift: Mapping[str, Json] | None = None
     """``kinds``, ``reason``, ``since`` (seconds since the epoch) and ``accepted`` of what Heat has
     otherwise than it was built."""
@@ -43,8 +46,11 @@ class ResourceView:
         return {
             "type": standing.ref.type,
             "id": standing.ref.id,
+            "tenant_id": self.tenant,
             "phase": standing.phase.value,
             "reason": standing.reason,
+            "since": standing.since or None,
+            "gives_up": standing.gives_up or None,
             "outdated": standing.outdated and standing.outdated.to_json(),
             "wanted": self.wanted,
             "recorded": self.recorded,
@@ -75,10 +81,10 @@ class RecordView:
 
 
 def resources(
-    snapshot: Snapshot, kind: str | None = None
+    snapshot: Snapshot, kind: str | None = None, moment: Moment = UNTIMED
 ) -> list[ResourceView]:
     """All resources, or those of one type."""
-    progress = Progress(snapshot)
+    progress = Progress(snapshot, moment)
     return [
         resource(snapshot, progress, ref)
         for ref in snapshot.refs()
@@ -94,7 +100,8 @@ def resource(snapshot: Snapshot, progress: Progress, ref: Ref) -> ResourceView:
         _recorded(snapshot, ref),
         _reported(snapshot, ref),
         _monitored(snapshot, ref),
-        _drifted(snapshot, ref),
+        drift=_drifted(snapshot, ref),
+        tenant=snapshot.tenant_of(ref),
     )
 
 

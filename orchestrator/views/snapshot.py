@@ -14,6 +14,7 @@ from ..core.records import (
     NO_PAUSES,
     UNREADABLE,
     Brake,
+    BridgeAlive,
     Built,
     Drift,
     DriftKind,
@@ -28,51 +29,19 @@ from ..core.records import (
     Run,
     SchemasRecord,
     SchemaTrouble,
-    StackRecord,
-    StateRecord,
     Sweep,
+    WorkerAlive,
     stored_schemas,
 )
 from ..core.refs import JobId, Json, Ref
 from ..core.resources import Ignored, Rejected, Wanted, parse_config
 from ..core.templates import BadTemplate, Template, parse_template_value
 from ..errors import InvalidInput
+from .recorded import RecordedStack as RecordedStack
+from .recorded import ReportedState as ReportedState
+from .recorded import recorded, reported
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedState:
-    """What was reported: the record below ``/state``, and the revision at which it was written."""
-
-    worker_state: str
-    status: str
-    version: int
-    error: str
-    revision: int
-
-    def is_about(self, wanted: Wanted) -> bool:
-        """Whether the wanted version of this incarnation is reported."""
-        later = self.revision > wanted.incarnation
-        return later and self.version == wanted.version
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedStack:
-    """What is recorded of the stack."""
-
-    status: str
-    tenant: str
-    outputs: int
-    """How many outputs it has."""
-    reason: str
-    monitored: bool = False
-    """Whether it has monitoring targets."""
-
-    @property
-    def live(self) -> bool:
-        """Whether Heat has the stack."""
-        return self.status != "DELETE_COMPLETE"
 
 
 @dataclass(slots=True)
@@ -108,6 +77,10 @@ class Snapshot:
     """What sweeps have found; :meth:`drift` says what of it still counts."""
     sweeps: dict[str, Sweep] = field(default_factory=dict)
     """The last sweep of each tenant."""
+    workers: dict[str, WorkerAlive] = field(default_factory=dict)
+    """The workers that are alive, by their keys."""
+    bridges: dict[str, BridgeAlive] = field(default_factory=dict)
+    """The bridges that are alive, by their keys."""
     leader: LeaderRecord | None = None
     schema_list: SchemasRecord | None = None
     schema_trouble: SchemaTrouble | None = None
@@ -133,6 +106,13 @@ class Snapshot:
         return sorted(
             found, key=lambda ref: (order.get(ref.type, len(order)), ref)
         )
+
+    def tenant_of(self, ref: Ref) -> str:
+        """The project of a resource, as far as a record names one."""
+        for known in (self.wanted, self.handled, self.stacks):
+            if record := known.get(ref):
+                return record.tenant
+        return ""
 
     def revision_in_force(self, template_id: str) -> str:
         """The revision of a template that the leader wrote last; empty when none is kept."""
@@ -199,11 +179,14 @@ class Snapshot:
 
     def put(self, kv: KeyValue) -> None:
         """Take in a key as it was read."""
-        self.remove(kv.key)
+        if kv.key in self.raw:
+            self.remove(kv.key)
         self.raw[kv.key] = kv
         if self.keys.is_config(kv.key):
             self._put_config(kv)
-        elif not self._put_single(kv) and not self._put_job(kv):
+        elif not (
+            self._put_single(kv) or self._put_job(kv) or self._put_process(kv)
+        ):
             self._put_record(kv)
 
     def _put_single(self, kv: KeyValue) -> bool:
@@ -246,6 +229,17 @@ class Snapshot:
         elif key.startswith(keys.sweeps):
             tenant = keys.sweep_tenant(key)
             _keep(self.sweeps, tenant, lambda: Sweep.from_json(value))
+        else:
+            return False
+        return True
+
+    def _put_process(self, kv: KeyValue) -> bool:
+        """Take in a process that says that it is alive; whether this is one."""
+        key, value = kv.key, kv.value
+        if key.startswith(self.keys.workers):
+            _keep(self.workers, key, lambda: WorkerAlive.from_json(value))
+        elif key.startswith(self.keys.bridges):
+            _keep(self.bridges, key, lambda: BridgeAlive.from_json(value))
         else:
             return False
         return True
@@ -300,8 +294,8 @@ class Snapshot:
         """What reads the records of a folder."""
         keys = self.keys
         readers: Mapping[str, Callable[[KeyValue], Json]] = {
-            keys.state: _state,
-            keys.stacks: _stack,
+            keys.state: reported,
+            keys.stacks: recorded,
             keys.monitoring: lambda kv: MonitoringRecord.from_json(kv.value),
             keys.handled: lambda kv: Handled.from_json(kv.value),
             keys.held: lambda kv: Held.from_json(kv.value),
@@ -327,6 +321,9 @@ class Snapshot:
             self.revisions.get(template, {}).pop(revision, None)
         elif key.startswith(keys.polls):
             self.polls.pop(keys.poll_tenant(key), None)
+        elif key.startswith((keys.workers, keys.bridges)):
+            self.workers.pop(key, None)
+            self.bridges.pop(key, None)
         elif key == keys.pauses:
             self.pauses = NO_PAUSES
         elif key.startswith(keys.sweeps):
@@ -375,25 +372,3 @@ def _readable(read: Callable[[], T]) -> T | None:
         return read()
     except UNREADABLE:
         return None
-
-
-def _state(kv: KeyValue) -> ReportedState:
-    record = StateRecord.from_json(kv.value)
-    return ReportedState(
-        record.worker_state,
-        record.status,
-        record.version,
-        record.error,
-        kv.revision,
-    )
-
-
-def _stack(kv: KeyValue) -> RecordedStack:
-    record = StackRecord.from_json(kv.value)
-    return RecordedStack(
-        record.status,
-        record.tenant,
-        len(record.outputs),
-        record.reason,
-        record.monitored,
-    )

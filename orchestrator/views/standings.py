@@ -7,85 +7,22 @@ records that the bridge keeps (held, failed, jobs, runs) only say how far it has
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 
 from ..core.jobs import Action, Job, job_ref
-from ..core.records import Held, Poll, Run, Step
+from ..core.records import Held, Poll
 from ..core.refs import JobId, Ref
 from ..core.resources import UNVERSIONED, Wanted
 from ..core.stacks import DELETE_ATTEMPTS
 from ..core.templates import TEMPLATE_TYPE, Template
 from .drifts import lost_stack
-from .jobs import STAGE_OF, JobView, Stage, is_failing, next_retry, trouble
-from .outdated import Comparison, OutdatedStack
+from .jobs import JobView, Stage, is_failing, next_retry, stage_of, trouble
+from .outdated import Comparison
+from .phases import Looked, Phase, Standing
 from .snapshot import ReportedState, Snapshot
+from .times import UNTIMED, Moment, gives_up, is_late, since_job, since_of
 
-
-class Phase(StrEnum):
-    """Where a resource stands."""
-
-    COMPLETE = "complete"
-    """The wanted version is reported, without an error."""
-    RUNNING = "running"
-    """A job on it is under way."""
-    WAITING = "waiting"
-    """It has a job that waits for others."""
-    PENDING = "pending"
-    """The bridge has not decided it yet."""
-    HELD = "held"
-    """It can become no job before something else is there."""
-    FAILED = "failed"
-    """The wanted version is reported, with an error."""
-    TROUBLE = "in trouble"
-    """It is tried again and again, and a person has to act before it can succeed."""
-    STALE = "stale"
-    """An older version was written over a newer one; it is ignored."""
-    UNCONFIRMED = "kept"
-    """Its config is gone, together with many others: its stack stays until a person confirms the
-    deletion."""
-    BROKEN = "broken"
-    """It is built, but something that it was built from is gone."""
-    LOST = "lost"
-    """It was built, and somebody has deleted its stack."""
-    DELETED = "deleted"
-    """The stack is gone, and the config may go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one resource stands."""
-
-    ref: Ref
-    phase: Phase
-    reason: str = ""
-    """Why, in a sentence."""
-    version: int = 0
-    """The version that this is about; 0 when there is none."""
-    root: Ref | None = None
-    """The resource whose own failure is the cause."""
-    waits_for: Ref | None = None
-    """What it is held back by."""
-    moving: bool = False
-    """Whether it goes on by itself."""
-    since: float = 0.0
-    """When its job was first taken, of those in trouble: seconds since the epoch by the worker's
-    clock."""
-    outdated: OutdatedStack | None = None
-    """What has changed that its stack was built from, of those that are complete."""
-
-
-@dataclass(slots=True)
-class Looked:
-    """What a judgement has looked at, whether it was there or not.
-
-    So a judgement of one resource tells what has to be read for it (:mod:`.reading`).
-    """
-
-    records: set[Ref] = field(default_factory=set)
-    """Resources and templates of which records were read."""
-    jobs: set[Ref] = field(default_factory=set)
-    """Resources of which also the jobs and runs were read."""
+__all__ = ["Looked", "Phase", "Progress", "Standing"]
 
 
 @dataclass(slots=True)
@@ -93,6 +30,7 @@ class Progress:
     """Answers about one snapshot, worked out as they are asked."""
 
     snapshot: Snapshot
+    moment: Moment = UNTIMED
     looked: Looked = field(default_factory=Looked)
     _jobs: defaultdict[Ref, list[Job]] = field(
         default_factory=lambda: defaultdict(list)
@@ -115,8 +53,17 @@ class Progress:
         if ref not in self._known:
             # Placeholder that ends the recursion on reference cycles.
             self._known[ref] = Standing(ref, Phase.HELD, "waits for itself")
-            self._known[ref] = self._judge(ref)
+            self._known[ref] = self._dated(self._judge(ref))
         return self._known[ref]
+
+    def _dated(self, standing: Standing) -> Standing:
+        """The same, with the time since which it stands so."""
+        if standing.since:
+            return standing
+        since = since_of(self.snapshot, standing)
+        if since:
+            return replace(standing, since=since)
+        return standing
 
     def everything(self) -> list[Standing]:
         """Where each resource stands, in the order of the types."""
@@ -125,25 +72,12 @@ class Progress:
     # Jobs -----------------------------------------------------------------------------------------
 
     def _view(self, job: Job) -> JobView:
-        run = self.snapshot.runs.get(job.id)
-        if run is not None and self._is_paused(job, run):
-            return JobView(job, Stage.PAUSED, run=run)
-        if run is not None:
-            return JobView(job, STAGE_OF[run.step], run=run)
-        known = filter(None, map(self._unfinished, job.dependency))
-        waits = tuple(dict.fromkeys(known))
-        if waits:
-            return JobView(job, Stage.WAITING, waits)
-        if self._is_paused(job):
-            return JobView(job, Stage.PAUSED)
-        return JobView(job, Stage.READY)
-
-    def _is_paused(self, job: Job, run: Run | None = None) -> bool:
-        """Whether a job is not sent because of a pause: it is not in Heat either."""
-        if run is not None and run.step is not Step.RETRY:
-            return False
-        pauses = self.snapshot.pauses
-        return pauses.over(job.ref.type, job.tenant) is not None
+        run, waits = self.snapshot.runs.get(job.id), tuple[JobId, ...]()
+        if run is None:
+            known = filter(None, map(self._unfinished, job.dependency))
+            waits = tuple(dict.fromkeys(known))
+        stage = stage_of(job, run, waits, self.snapshot.pauses)
+        return JobView(job, stage, waits, run)
 
     def _unfinished(self, job: JobId) -> JobId | None:
         """The job that is waited for, or the one that stands in for it; None when it is over.
@@ -184,9 +118,13 @@ class Progress:
         under_way = next((view for view in views if not view.waits), None)
         if under_way is not None:
             return self._judge_under_way(under_way, version)
-        reason = self._stuck_behind(views[0]) or views[0].stage.value
-        version = version or views[0].job.version
-        return Standing(ref, Phase.WAITING, reason, version, moving=True)
+        first = views[0]
+        reason = self._stuck_behind(first) or first.stage.value
+        version = version or first.job.version
+        since = since_job(self.snapshot, first)
+        return Standing(
+            ref, Phase.WAITING, reason, version, moving=True, since=since
+        )
 
     def _judge_under_way(self, view: JobView, wanted: int) -> Standing:
         """A resource with a job that waits for no other.
@@ -194,15 +132,20 @@ class Progress:
         :param wanted: the wanted version, 0 when there is none.
         """
         ref, version = view.job.ref, wanted or view.job.version
+        since = since_job(self.snapshot, view)
         if why := self._fails_to_go(view):
             own = view.job.version
-            return Standing(ref, Phase.FAILED, why, own, root=ref)
-        why, since = self._trouble(view)
-        if not why:
-            told = _where(view)
-            return Standing(ref, Phase.RUNNING, told, version, moving=True)
+            return Standing(ref, Phase.FAILED, why, own, root=ref, since=since)
+        phase, (why, began) = Phase.TROUBLE, self._trouble(view)
+        if why:
+            since = began
+        elif late := is_late(view, self.moment):
+            phase, why = Phase.OVERDUE, late
+        else:
+            phase, why = Phase.RUNNING, _where(view)
+        ends = gives_up(view, self.moment)
         return Standing(
-            ref, Phase.TROUBLE, why, version, moving=True, since=since
+            ref, phase, why, version, moving=True, since=since, gives_up=ends
         )
 
     def _trouble(self, view: JobView) -> tuple[str, float]:
@@ -210,7 +153,7 @@ class Progress:
         has."""
         job, run = view.job, view.run
         if run is not None and (why := trouble(job, run)):
-            return why, run.since
+            return why, run.failing_since or run.since
         if view.stage is Stage.IN_HEAT and (poll := self._refused_poll(job)):
             why = (
                 f"the stacks in progress of project {job.tenant} cannot be"

@@ -86,6 +86,7 @@ def _next_try(
         reason=veil_of(context, work, thoroughly=thoroughly).over(str(error)),
         cause=cause_of(error).value,
         since=before.since,
+        failing_since=before.failing_since or context.clock.now(),
         stack=before.stack,
         tagged=before.tagged,
         asked=before.asked,
@@ -161,6 +162,7 @@ def _end_job(
         config=work.config_there,
         earlier=work.failed,
         as_string=context.state_as_string,
+        now=context.clock.now(),
     )
 
 

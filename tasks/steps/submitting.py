@@ -55,6 +55,14 @@ def submit(
     return _asked(context, work, work.run, lease)
 
 
+def _failing_since(before: Run) -> float:
+    """Since when the job fails, once Heat has taken a request: an outage is over by that, a stack
+    that Heat keeps failing is not."""
+    if before.failures:
+        return before.failing_since
+    return 0.0
+
+
 def _asked(
     context: WorkerContext, work: Work, before: Run, lease: Lease
 ) -> Work | None:
@@ -92,6 +100,7 @@ def _goes_on(asked: Run, before: Run) -> Run:
         asked,
         failures=before.failures,
         since=before.since,
+        failing_since=_failing_since(before),
         retry=before.retry,
         retries=before.retries,
     )

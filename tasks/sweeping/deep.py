@@ -59,10 +59,10 @@ def compare_deeper(
     """
     look = DeepLook(cursor=ground.before.cursor)
     for ref, depth in _chosen(context, ground, listing, found, look):
-        stack = listing.stacks.get(ref.stack_name)
+        one = ground.resources[ref]
+        stack = listing.stacks.get(one.known.name)
         if stack is None or stack.in_progress:
             continue
-        one = ground.resources[ref]
         try:
             shown = context.heat.inspect(ground.order.tenant, stack, depth)
         except StackMissing:

@@ -58,7 +58,7 @@ def compare(
     for ref, one in ground.resources.items():
         if one.known.busy or not one.known.record.live:
             continue
-        stack = listing.stacks.get(ref.stack_name)
+        stack = listing.stacks.get(one.known.name)
         if stack is not None:
             deviations = drift.compare_listed(one.known, stack, line, one.drift)
         elif ref in absent:
@@ -89,7 +89,7 @@ def suspicious(
     """The resources whose stacks somebody else may have changed."""
     line = baseline(context, ground)
     for ref, one in ground.resources.items():
-        stack = listing.stacks.get(ref.stack_name)
+        stack = listing.stacks.get(one.known.name)
         if stack is not None and drift.is_suspicious(one.known, stack, line):
             yield ref
 
@@ -105,22 +105,24 @@ def _absent(
     A list is read page by page, so one that misses a stack is not believed at once.
     """
     tenant = ground.order.tenant
-    missing = [
-        ref
+    missing = {
+        ref: one.known.name
         for ref, one in ground.resources.items()
         if one.known.record.live
         and not one.known.busy
-        and ref.stack_name not in listing.stacks
-    ]
+        and one.known.name not in listing.stacks
+    }
     if len(missing) > MOST_ASKED:
         again = read_list(context, tenant)
         listing.requests += again.requests
-        return {ref for ref in missing if ref.stack_name not in again.stacks}
+        return {
+            ref for ref, name in missing.items() if name not in again.stacks
+        }
     listing.requests += len(missing)
     return {
         ref
-        for ref in missing
-        if not context.heat.exists(tenant, ref.stack_name)
+        for ref, name in missing.items()
+        if not context.heat.exists(tenant, name)
     }
 
 
@@ -132,7 +134,7 @@ def find_unknown(
 ) -> dict[Ref, StackComparison]:
     """The stacks of our naming of which there is no record at all, under the resource that they
     are likeliest of."""
-    known = {ref.stack_name for ref in ground.resources}
+    known = {one.known.name for one in ground.resources.values()}
     schemas = ground.keys.schemas
     maybe = {
         name: refs

@@ -193,7 +193,12 @@ def run(environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
 
-    def call(*arguments: str, input: str | None = None, **more: str) -> Result:
-        return runner.invoke(app, list(arguments), input=input, env={**environment, **more})
+    def call(
+        *arguments: str, input: str | None = None, prog_name: str | None = None, **more: str
+    ) -> Result:
+        names: dict[str, Any] = {} if prog_name is None else {"prog_name": prog_name}
+        return runner.invoke(
+            app, list(arguments), input=input, env={**environment, **more}, **names
+        )
 
     return call

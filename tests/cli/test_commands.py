@@ -202,16 +202,19 @@ def test_wanted_recorded_and_reported_are_side_by_side(run: Run_, written: Recor
     written.put(written.keys.monitoring, NET, '{"link": "UP", "version": 1}')
 
     assert run("get").stdout.splitlines() == [
-        "RESOURCE   IS        WANTED  RECORDED         REPORTED             MONITORING",
-        "network:n  complete  v1      CREATE_COMPLETE  CREATE_COMPLETED v1  link UP",
-        "subnet:s   pending   v1      -                -                    -",
+        "RESOURCE   IS        AGE  WANTED  RECORDED         REPORTED             MONITORING",
+        "network:n  complete  -    v1      CREATE_COMPLETE  CREATE_COMPLETED v1  link UP",
+        "subnet:s   pending   -    v1      -                -                    -",
     ]
     assert json.loads(run("get", "networks", "-o", "json").stdout) == [
         {
             "type": "network",
             "id": "n",
+            "tenant_id": "t1",
             "phase": "complete",
             "reason": "",
+            "since": None,
+            "gives_up": None,
             "outdated": None,
             "wanted": {"version": 1, "marked_for_deletion": False},
             "recorded": {"stack_status": "CREATE_COMPLETE", "outputs": 0, "tenant_id": "t1"},
@@ -220,6 +223,20 @@ def test_wanted_recorded_and_reported_are_side_by_side(run: Run_, written: Recor
             "drift": None,
         }
     ]
+
+
+def test_a_list_is_chosen_and_printed_as_asked(run: Run_, written: Records) -> None:
+    written.config(NET)
+    written.report(NET, error="quota exceeded")
+    written.config(SUB, tenant_id="t2")
+
+    assert run("get", "-o", "name").stdout == "network:n\nsubnet:s\n"
+    assert run("get", "--failed", "-o", "name").stdout == "network:n\n"
+    assert run("get", "--tenant", "t2", "-o", "name").stdout == "subnet:s\n"
+    assert run("get", "--held").stdout == "Nothing is there.\n"
+    assert "quota exceeded" in run("get", "network", "-o", "wide").stdout
+    assert run("get", "network:n", "--failed").exit_code == 2
+    assert run("get", "--watch", "-o", "json").exit_code == 2
 
 
 def test_one_resource_is_shown_with_its_keys(run: Run_, written: Records) -> None:
@@ -273,17 +290,23 @@ def test_status_tells_everything_that_is_not_as_it_should_be(run: Run_, written:
 
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert lines[:2] == [
+    assert lines[:4] == [
+        "No worker is alive, and jobs wait for one: 1.",
+        "Not well: 2 failed (1 cause), 1 held, 1 rejected.",
         f"The bridge on here (pid 7) leads.  revision {revision}",
         "4 resources: 1 running, 1 held, 2 failed; 1 key rejected",
     ]
-    assert "router:r  create  v1       ready, no worker has taken it yet  -" in lines
+    assert "t1      1       -    -      router:r" in lines
     assert (
-        "port:p    v1       network:nowhere  refers to network:nowhere, which is not in the configuration (yet)"
+        "network:nowhere  1       -    -      port:p     refers to network:nowhere, which is not in the configuration (yet)"
         in lines
     )
-    assert "network:n  subnet:s        quota exceeded" in lines
-    assert lines[-1].startswith(f"{written.keys.config}v2.0/ports/bad  the value is not JSON")
+    assert (
+        "network:n  t1      -    -      1        quota exceeded  correct it, or: orchestrator retry network n"
+        in lines
+    )
+    rejected = f"{written.keys.config}v2.0/ports/bad  the value is not JSON"
+    assert any(line.startswith(rejected) for line in lines)
 
 
 def test_a_screen_is_needed_to_watch(run: Run_) -> None:

@@ -40,6 +40,7 @@ def test_one_resource_says_what_has_changed(outdated: Records) -> None:
 
 
 def test_the_picture_says_for_each_cause_who_is_outdated(outdated: Records) -> None:
+    outdated.lead()
     found = overview_of(outdated)
 
     assert {

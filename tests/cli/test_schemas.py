@@ -120,6 +120,7 @@ def test_a_list_that_is_not_taken_in_is_told(
     run: Run_, written: Records, refused: bool, code: int
 ) -> None:
     lead_with(written)
+    written.lead()
     trouble = SchemaTrouble(
         "it lacks type disk", "http://gohan/schemas", "2026-11-27T22:00:00Z", refused
     )

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from orchestrator import __version__
+from orchestrator.core.records import WorkerAlive
 from orchestrator.sandbox.processes import Process
 
 from .system import NODE_SCHEMAS, System, system
@@ -69,6 +71,28 @@ def test_no_worker_is_restarted_because_redis_is_frozen(scene: System) -> None:
     assert (away.returncode, away.stderr) == (0, "")
     assert "nobody can tell" in away.stdout
     scene.until(lambda: answers(scene), what=lambda: "answers again")
+
+
+def test_a_worker_says_that_it_is_alive_and_is_gone_at_once_when_it_ends(scene: System) -> None:
+    def alive() -> dict[str, WorkerAlive]:
+        _, found = scene.store.list(scene.keys.workers)
+        return {kv.key: WorkerAlive.from_json(kv.value) for kv in found}
+
+    first = scene.keys.worker(f"{scene.workers[0].name}@{socket.gethostname()}")
+    scene.until(lambda: first in alive())
+    second = scene.worker(2)
+    key = scene.keys.worker(f"{second.name}@{socket.gethostname()}")
+    scene.until(lambda: key in alive())
+
+    assert (alive()[key].slots, alive()[key].version) == (2, __version__)
+    assert alive()[key].pid == second.pid
+    status = scene.command("status", "--all")
+    assert status.returncode == 1 and "No bridge leads" in status.stdout
+    assert f"{second.name}@" in status.stdout
+
+    second.stop()
+    scene.until(lambda: key not in alive(), timeout=10)
+    assert first in alive()
 
 
 def test_settings_that_cannot_be_used_are_told(scene: System) -> None:

@@ -23,6 +23,10 @@ class Circuit:
 
     failures: int = 0
     """In a row."""
+    opened: float = 0.0
+    """When the circuit opened last, by the monotonic clock."""
+    reason: str = ""
+    """Why the last attempt failed, for people."""
     resumes: float = 0.0
     """When the next attempt may be made while the circuit is open, by the monotonic clock."""
     polled_last: bool = False
@@ -50,7 +54,10 @@ class Circuit:
         if not self.open:
             return False
         self.hold_off(now, chance)
-        return self.failures == OPENS_AFTER
+        if self.failures > OPENS_AFTER:
+            return False
+        self.opened = now
+        return True
 
     def hold_off(self, now: float, chance: float) -> None:
         """The circuit is open: no attempt before a pause is over."""

@@ -9,10 +9,11 @@ from ...clients.protocols import QueueDoor
 from ...clock import CHANCE, CLOCK, Chance, Clock, Timer
 from ...core.drift import SweepOrder
 from ...core.jobs import Job
-from ...core.records import Pauses, Poll, Run, Step
+from ...core.records import Pauses, Poll, Run, Step, TenantDelay
 from ...core.refs import JobId, Ref
 from ...metrics.shapes import ChangeSpan
 from ..metrics import Metrics
+from .delays import TenantDelays
 from .outage import Outage
 from .packing import Capacity, Packing, Wanted
 from .polling import Polling
@@ -54,6 +55,7 @@ class Dispatcher:
             self.tenants, self._sender, capacity.message, clock
         )
         self._packing = Packing(self.tenants, capacity, self._start, clock)
+        self._delays = TenantDelays(self.tenants, capacity, clock)
         self._polling = Polling(
             self.tenants,
             self._sender,
@@ -248,6 +250,10 @@ class Dispatcher:
         if first is None:
             return lately
         return max(lately, self._clock.monotonic() - first.at)
+
+    def delays(self) -> tuple[TenantDelay, ...]:
+        """The tenants whose jobs wait though they are ready."""
+        return self._delays.tell()
 
     def sizes(self) -> dict[str, int]:
         """How many jobs are where, how many tenants have an open circuit, and of how many polls

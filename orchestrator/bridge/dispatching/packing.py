@@ -49,6 +49,10 @@ class Capacity:
     def used_up(self) -> bool:
         return self._tenants.in_flight >= self._of_all
 
+    def is_full(self, tenant: Tenant) -> bool:
+        """Whether as many of a tenant's jobs are under way as may be of one tenant."""
+        return len(tenant.in_flight) >= self._of_tenant
+
     def left(self, tenant: Tenant) -> int:
         """How many more of a tenant's jobs may be under way."""
         return min(

@@ -51,6 +51,7 @@ class Retries:
     def failed(self, tenant: Tenant, reason: str) -> None:
         """An attempt of a tenant came to nothing."""
         now, chance = self._clock.monotonic(), self._chance()
+        tenant.circuit.reason = reason
         if tenant.circuit.note_failure(now, chance):
             self._tenants.circuits_open.add(tenant.name)
             count(EventName.CIRCUIT_OPEN)

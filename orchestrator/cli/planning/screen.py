@@ -15,7 +15,7 @@ from ...core.forecast.plans import Change, Estimate, Plan, What
 from ...core.refs import Json
 from ...core.texts import clean
 from ..output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, count, duration
-from ..status import VERB
+from ..status_tables import VERB
 
 WIDTH = 80
 _MOST_LINES = 12

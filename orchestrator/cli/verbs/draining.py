@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _ANSWER = 2.0
 """Seconds within which workers answer."""
+_TRIES = 4
+"""How often it is asked which workers there are, before none counts as meant."""
 _BETWEEN = 0.5
 _PATIENCE = 300.0
 
@@ -81,7 +84,7 @@ def drain(
     with session() as doors:
         broker = _broker(doors.settings)
         try:
-            nodes = choose(broker.nodes(_ANSWER), worker)
+            nodes = _find(broker, worker)
             if dry_run:
                 _tell(broker.carried_out(nodes, _ANSWER), nodes, output)
                 return
@@ -98,6 +101,17 @@ def drain(
     if left:
         hint(f"{outcome}. The workers take no more messages.")
         raise typer.Exit(Exit.TIMEOUT)
+
+
+def _find(broker: Queue, worker: str) -> list[str]:
+    """The workers that a command line names, asked a few times: busy ones answer late.
+
+    :raises InvalidInput: none of them is meant.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(InvalidInput):
+            return choose(broker.nodes(_ANSWER), worker)
+    return choose(broker.nodes(_ANSWER), worker)
 
 
 def _broker(settings: Settings) -> Queue:

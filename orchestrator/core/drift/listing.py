@@ -31,6 +31,11 @@ class KnownStack:
     stack_revision: int
     handled_revision: int
 
+    @property
+    def name(self) -> str:
+        """The name of the stack: an adopted one has a name of its own."""
+        return self.record.name or self.ref.stack_name
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -52,7 +57,7 @@ def lost(known: KnownStack) -> tuple[Deviation, ...]:
     """What is said of a stack that is in no list of Heat's any more."""
     if known.busy or not known.record.live:
         return ()
-    says = f"Heat has no stack {known.ref.stack_name} any more"
+    says = f"Heat has no stack {known.name} any more"
     return (Deviation(DriftKind.LOST, says=says),)
 
 

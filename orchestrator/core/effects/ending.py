@@ -99,19 +99,21 @@ def end_job(
     config: bool,
     earlier: Failed | None = None,
     as_string: bool = False,
+    now: float = 0.0,
 ) -> Transaction:
     """Second half: the state, and the job is over (CONTRACT section 7, 3 and 4).
 
     :param config: whether the config that the job was made of is still there. Only then is a state
         written, and only if that still holds in the transaction.
     :param earlier: the failure on record, to count attempts.
+    :param now: seconds since the epoch, for the record of a failure.
     """
     failed_key = keys.below(keys.failed, job.ref)
     puts = {keys.run(job.tenant, job.id): _done(job, ended).to_json()}
     deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
     requires = still_ours(keys, job, basis)
     if ended.error:
-        puts[failed_key] = _failed(job, ended, earlier).to_json()
+        puts[failed_key] = _failed(job, ended, earlier, now).to_json()
     else:
         deletes.append(failed_key)
     if config:
@@ -143,7 +145,8 @@ def fail_try(
     :param error: how Heat failed it.
     :param earlier: the failure on record, to count on from.
     """
-    failed = _failed(job, not_built(job.action, error), earlier)
+    outcome = not_built(job.action, error)
+    failed = _failed(job, outcome, earlier, run.failing_since)
     counted = replace(failed, job=job.id, tries=run.retry)
     moved = move(keys, job, basis, run)
     key = keys.below(keys.failed, job.ref)
@@ -167,10 +170,13 @@ def _done(job: Job, ended: JobOutcome) -> Run:
     )
 
 
-def _failed(job: Job, ended: JobOutcome, earlier: Failed | None) -> Failed:
-    """How the version failed, counted."""
+def _failed(
+    job: Job, ended: JobOutcome, earlier: Failed | None, now: float
+) -> Failed:
+    """How the version failed, counted, and since when."""
     root = ended.root or job.ref
     failed = Failed(job.version, job.action, ended.error, root)
+    failed = failed.dated(now, earlier)
     if earlier is None or earlier.version != job.version:
         return failed
     return replace(failed, attempts=earlier.attempts + 1)

@@ -127,11 +127,14 @@ def cancel(
     return Transaction((unchanged(key, revision),), {key: cancelled.to_json()})
 
 
-def note_death(keys: Keys, job: Job, deaths: int) -> Transaction:
+def note_death(
+    keys: Keys, job: Job, deaths: int, now: float = 0.0
+) -> Transaction:
     """A worker has died over a job: it is to be sent again, and Heat may have taken a request of
     it.
 
     :param deaths: how many have died over it in a row by now.
+    :param now: seconds since the epoch.
     """
     key = keys.run(job.tenant, job.id)
     run = Run(
@@ -140,6 +143,7 @@ def note_death(keys: Keys, job: Job, deaths: int) -> Transaction:
         deaths=deaths,
         cause=Cause.BUSY.value,
         reason="the worker died",
+        failing_since=now,
     )
     return Transaction(
         (exists(keys.job(job.id)), absent(key)), {key: run.to_json()}

@@ -38,14 +38,16 @@ def decide(
     path: Sequence[Ref] = (),
     *,
     patient: bool = True,
+    now: float = 0.0,
 ) -> Decision:
     """What follows for one resource.
 
     :param suffix: makes the random part of a job id.
     :param path: the resources whose decisions wait for this one, outermost first; closes cycles.
     :param patient: whether a deletion still waits for others that were built from this resource.
+    :param now: seconds since the epoch. It is recorded; nothing is decided by it.
     """
-    subject = Subject(world, ref, suffix, tuple(path), patient)
+    subject = Subject(world, ref, suffix, tuple(path), patient, now)
     wanted = world.wanted.get(ref)
     if wanted is not None:
         follows = _decide_config(subject, wanted)
@@ -59,12 +61,18 @@ def decide(
     return gone(subject)
 
 
-def refuse(world: World, ref: Ref, error: str) -> Refuse | Nothing:
-    """The decision that the version of a resource cannot become a job, for a reason found later."""
+def refuse(
+    world: World, ref: Ref, error: str, now: float = 0.0
+) -> Refuse | Nothing:
+    """The decision that the version of a resource cannot become a job, for a reason found later.
+
+    :param now: seconds since the epoch. It is recorded.
+    """
     wanted = world.wanted.get(ref)
     if wanted is None:
         return Nothing("gone")
-    return refused(Subject(world, ref, str), wanted, Refusal(error, ref))
+    subject = Subject(world, ref, str, now=now)
+    return refused(subject, wanted, Refusal(error, ref))
 
 
 def _decide_config(subject: Subject, wanted: Wanted) -> Decision | Refusal:

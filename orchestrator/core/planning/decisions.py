@@ -29,6 +29,8 @@ class Subject:
     """The resources whose decisions wait for this one, outermost first. It closes cycles."""
     patient: bool = True
     """Whether a deletion still waits for others that were built from this resource."""
+    now: float = 0.0
+    """Seconds since the epoch, for the records."""
 
 
 @dataclass(frozen=True, slots=True)

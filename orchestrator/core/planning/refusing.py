@@ -29,8 +29,9 @@ def refused(
         refusal.root,
         through=refusal.through,
         inherited=refusal.inherited,
-    )
-    return Refuse(wanted, _remembered(world, wanted), failed)
+    ).dated(subject.now, world.failed.get(ref))
+    handled = _remembered(world, wanted, subject.now)
+    return Refuse(wanted, handled, failed)
 
 
 def _refused_action(world: World, wanted: Wanted) -> Action:
@@ -42,7 +43,7 @@ def _refused_action(world: World, wanted: Wanted) -> Action:
     return Action.CREATE
 
 
-def _remembered(world: World, wanted: Wanted) -> Handled:
+def _remembered(world: World, wanted: Wanted, now: float) -> Handled:
     """The version is handled; what was built stays what it was."""
     earlier = world.handled.get(wanted.ref)
     before = earlier or Handled(
@@ -65,6 +66,7 @@ def _remembered(world: World, wanted: Wanted) -> Handled:
         rewritten=is_rewritten(wanted, earlier),
         sent=before.sent,
         rollout=_rollout(world, wanted),
+        since=now,
     )
 
 

@@ -59,7 +59,7 @@ def start(
         # It clears the way for the config that is there: its outcome is not reported.
         place = replace(place, outlived=place.outlived | {job.id})
     used = _used(handled, job, params)
-    record = _remembered(world, source, handled, job, template, place, used)
+    record = _remembered(subject, source, handled, job, template, place, used)
     pin = world.pins.get(ref)
     record = _completed(world, record, job, pin)
     retried = revisions_of_retried(world, place.superseded)
@@ -174,7 +174,7 @@ def _used(
 
 
 def _remembered(
-    world: World,
+    subject: Subject,
     source: Wanted,
     handled: Handled | None,
     job: Job,
@@ -183,7 +183,7 @@ def _remembered(
     used: Mapping[str, tuple[Ref, ...]],
 ) -> Handled:
     """What is remembered of a config with its job."""
-    ref = source.ref
+    world, ref = subject.world, source.ref
     now_used = {other for others in used.values() for other in others}
     return Handled(
         version=source.version,
@@ -205,4 +205,5 @@ def _remembered(
         force=ref in world.forced,
         stack=unrecorded_stack(world, ref, handled),
         asked=ref in world.asked,
+        since=subject.now,
     )

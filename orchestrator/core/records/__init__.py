@@ -30,6 +30,7 @@ from .leading import (
 from .logins import Login, LoginState
 from .pauses import NO_PAUSES, Pause, Pauses
 from .polls import NEEDS_A_PERSON, Poll
+from .presence import BridgeAlive, DelayKind, TenantDelay, WorkerAlive
 from .reading import UNREADABLE, read
 from .retries import LeavingMode, RetryAsked, Tombstone
 from .revisions import TemplateRevision
@@ -46,8 +47,10 @@ __all__ = [
     "UNREADABLE",
     "AuditRecord",
     "Brake",
+    "BridgeAlive",
     "Built",
     "Cause",
+    "DelayKind",
     "Depth",
     "Deviation",
     "Drift",
@@ -81,7 +84,9 @@ __all__ = [
     "Sweep",
     "SweepAsked",
     "TemplateRevision",
+    "TenantDelay",
     "Tombstone",
+    "WorkerAlive",
     "digests_of",
     "failed_status",
     "is_monitoring_link",

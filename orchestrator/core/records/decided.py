@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
@@ -81,6 +81,9 @@ class Handled:
     candidate: bool = False
     """Whether the job builds from the revision that is rolled out though another one is in
     force."""
+    since: float = field(default=0.0, compare=False)
+    """When the job was made, or the config refused: seconds since the epoch by the bridge's clock,
+    for people. 0 in records of releases that had no times."""
 
     def refs(self) -> frozenset[Ref]:
         """What this version refers to."""
@@ -124,25 +127,17 @@ class Handled:
             record |= {"revision": self.revision, "digest": self.digest}
         if self.sent != self.job:
             record["sent"] = self.sent
+        record |= _given(**{name: getattr(self, name) for name in _PLAIN})
         record |= _given(
-            rewritten=self.rewritten,
-            built=self.built,
-            uncertain=self.uncertain,
-            force=self.force,
-            stack=self.stack,
-            asked=self.asked,
-            used_by=self.used_by,
-            followed=self.followed,
-            expected=listed(self.expected),
-            rollout=self.rollout,
-            candidate=self.candidate,
+            uncertain=self.uncertain, expected=listed(self.expected)
         )
         return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = _object(text)
-        plain = {name: record[name] for name in _PLAIN if name in record}
+        names = ("revision", "digest", *_PLAIN)
+        plain = {name: record[name] for name in names if name in record}
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -162,8 +157,6 @@ class Handled:
 
 
 _PLAIN = (
-    "revision",
-    "digest",
     "rewritten",
     "built",
     "force",
@@ -173,8 +166,9 @@ _PLAIN = (
     "followed",
     "rollout",
     "candidate",
+    "since",
 )
-"""The fields of a handled record that are read as they are, where they are there."""
+"""The fields of a handled record that are there where they say something, and are as they are."""
 
 
 def _object(text: str | bytes) -> dict[str, Any]:
@@ -214,6 +208,9 @@ class Held:
     root: Ref | None = None
     """The resource at the end of the chain, when this one waits only because that one is held.
     None: this one is held for a reason of its own."""
+    since: float = field(default=0.0, compare=False)
+    """Since when this version waits: seconds since the epoch by the bridge's clock, for people. 0
+    in records of releases that had no times."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", cut(self.why))
@@ -225,6 +222,20 @@ class Held:
             return self.why
         way = _way(self.root, self.waits_for)
         return cut(f"waits for {way}, which {self.why}")
+
+    def dated(self, now: float, earlier: Held | None) -> Held:
+        """The same, with its time: that of the record before if this version waited already.
+
+        :param now: seconds since the epoch.
+        """
+        if (
+            earlier is not None
+            and earlier.version == self.version
+            and earlier.incarnation == self.incarnation
+            and earlier.since
+        ):
+            now = earlier.since
+        return replace(self, since=now)
 
     def passed_on(self, wanted: Wanted, held: Ref) -> Held:
         """The record of a config that waits for *held*, whose record this is."""
@@ -247,7 +258,7 @@ class Held:
         if self.root is not None:
             record["root"] = self.root.to_record()
             record["why"] = self.why
-        return json.dumps(record)
+        return json.dumps(record | _given(since=self.since))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Held:
@@ -258,6 +269,7 @@ class Held:
             record.get("why", record["reason"]),
             record.get("incarnation", 0),
             _ref_in(record, "root"),
+            record.get("since", 0.0),
         )
 
 
@@ -285,6 +297,9 @@ class Failed:
     yet; empty: it has."""
     tries: int = 0
     """How often Heat has failed *job*."""
+    since: float = field(default=0.0, compare=False)
+    """When this version failed first: seconds since the epoch by the clock of whoever wrote it, for
+    people. 0 in records of releases that had no times."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", cut(self.why))
@@ -306,6 +321,19 @@ class Failed:
         if self.through is None:
             return frozenset({self.root})
         return frozenset({self.root, self.through})
+
+    def dated(self, now: float, earlier: Failed | None) -> Failed:
+        """The same, with its time: that of the record before if this version had failed already.
+
+        :param now: seconds since the epoch.
+        """
+        if (
+            earlier is not None
+            and earlier.version == self.version
+            and earlier.since
+        ):
+            now = earlier.since
+        return replace(self, since=now)
 
     def passed_on(self, version: int, action: Action, failed: Ref) -> Failed:
         """How a version fails that depends on *failed*, whose failure this is."""
@@ -330,7 +358,7 @@ class Failed:
             record["through"] = self.through.to_record()
         if self.inherited:
             record["why"] = self.why
-        record |= _given(job=self.job, tries=self.tries)
+        record |= _given(job=self.job, tries=self.tries, since=self.since)
         return json.dumps(record)
 
     @classmethod
@@ -347,6 +375,7 @@ class Failed:
             inherited="why" in record,
             job=record.get("job", NO_JOB),
             tries=record.get("tries", 0),
+            since=record.get("since", 0.0),
         )
 
 

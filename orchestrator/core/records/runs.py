@@ -68,6 +68,7 @@ _RUN_FIELDS = (
     "reason",
     "cause",
     "since",
+    "failing_since",
     "asked_at",
     "timeout_mins",
     "asked",
@@ -117,6 +118,9 @@ class Run:
     """The kind of the last failure, a :class:`Cause`."""
     since: float = 0.0
     """When the job was claimed first."""
+    failing_since: float = 0.0
+    """When the first of the attempts in a row failed; 0 when the last one did not fail, and in
+    records of releases that had no such time."""
     asked_at: float = 0.0
     """When Heat took the request."""
     timeout_mins: int = 0

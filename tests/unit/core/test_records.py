@@ -218,6 +218,24 @@ OWN: list[Any] = [
 ]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        Handled(2, 10, JobId("j"), "port", "t", digest="d", since=12.5),
+        Held(2, N1, "waits", since=12.5),
+        Failed(2, Action.MODIFY, "why", N1, since=12.5),
+    ],
+    ids=lambda record: type(record).__name__.lower(),
+)
+def test_a_record_keeps_its_time_and_one_without_has_none(record: Any) -> None:
+    written = json.loads(record.to_json())
+    assert written.pop("since") == 12.5
+
+    assert type(record).from_json(record.to_json()).since == 12.5
+    assert type(record).from_json(json.dumps(written)).since == 0.0
+    assert "since" not in json.loads(type(record).from_json(json.dumps(written)).to_json())
+
+
 @pytest.mark.parametrize("record", OWN)
 def test_our_own_records_come_back_as_they_were(record: Any) -> None:
     assert type(record).from_json(record.to_json()) == record

@@ -135,6 +135,7 @@ class Bench:
             dropped=lambda job: self.ready.pop(job.id, None),
             later=self._later,
             as_string=False,
+            clock=self._clock,
         )
         self.reconciler = Reconciler(
             self.world,

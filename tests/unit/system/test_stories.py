@@ -85,6 +85,9 @@ def test_a_chain_written_backwards_is_built_forwards_with_its_outputs(system: Sy
 
 def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> None:
     system.put(N1)
+    system.lead_until(system.jobs_made)
+    made = system.snapshot()["/esi-worker/orchestrator/handled/v2.0/networks/n1"]["since"]
+    assert system.clock.now - 1 < made <= system.clock.now
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
     (job,) = system.jobs_made()
     config = system.store.get("/config/v2.0/networks/n1")
@@ -125,6 +128,7 @@ def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> 
             "body": {"id": "n1", "tenant_id": "t1", "name": "n1"},
             "revision": config.revision,
             "digest": digest_of([{"id": "n1", "tenant_id": "t1", "name": "n1"}, False]),
+            "since": made,
         },
     }
 
