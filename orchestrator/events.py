@@ -123,6 +123,11 @@ class EventName(StrEnum):
         "revision_not_kept",
         "A revision of a template is too large to be kept in etcd.",
     )
+    ROLLOUT_MOVED = "rollout_moved", "A roll-out of a template moved on."
+    ROLLOUT_STOPPED = (
+        "rollout_stopped",
+        "Too many stacks of a roll-out failed, or another template was pushed.",
+    )
     ROOT_REPAIRED = "root_repaired", "A version is tried again by itself."
     RECORD_UNREADABLE = "record_unreadable", "A record cannot be read."
     JOB_UNREADABLE = "job_unreadable", "A job cannot be read."

@@ -26,6 +26,12 @@ POINTS = {
     "bridge-after-follow": (
         "the job of a user of a changed output is written, nothing is sent"
     ),
+    "bridge-before-rollout": (
+        "it is decided how a roll-out goes on, its record is as before"
+    ),
+    "bridge-after-rollout": (
+        "the record of a roll-out is written, nothing that follows is begun"
+    ),
     "bridge-after-cascade": "a dependent was failed, the others not yet",
     "bridge-before-clean": "the stack and the config are gone, the records are there",
     "bridge-before-remove": (

@@ -20,9 +20,15 @@ from orchestrator.clients.places import locate
 from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.clients.targets import CONCURRENCY
 from orchestrator.core import monitoring, records
+from orchestrator.core.keys import Keys
 from orchestrator.core.records import MonitoringRecord
 from orchestrator.core.refs import Ref
-from orchestrator.core.transactions import Transaction, exists, unchanged
+from orchestrator.core.transactions import (
+    Require,
+    Transaction,
+    exists,
+    unchanged,
+)
 from orchestrator.errors import TargetUnavailable, TemporaryError
 from orchestrator.events import EventName, count
 
@@ -53,6 +59,7 @@ class Followed:
     stack: KeyValue
     state: KeyValue
     old: KeyValue | None
+    health: KeyValue | None
 
     @property
     def reported(self) -> int:
@@ -113,7 +120,13 @@ def _load(context: WorkerContext, refs: Sequence[Ref]) -> list[Followed]:
     for now in context.types.as_of(*refs):
         keys = now.keys
         locate(context.store, keys, refs)
-        folders = (keys.config, keys.stacks, keys.state, keys.monitoring)
+        folders = (
+            keys.config,
+            keys.stacks,
+            keys.state,
+            keys.monitoring,
+            keys.health,
+        )
         wanted = {
             ref: [keys.below(folder, ref) for folder in folders] for ref in refs
         }
@@ -134,11 +147,11 @@ def _followed(
     """Those of which there are config, stack and state, and something to follow or to remove."""
     followed: list[Followed] = []
     for ref, listed in wanted.items():
-        config, stack, state, old = map(found.get, listed)
+        config, stack, state, old, health = map(found.get, listed)
         if config and stack and state:
             links = tuple(_links(ref, stack))
             if links or old:
-                followed.append(Followed(ref, links, stack, state, old))
+                followed.append(Followed(ref, links, stack, state, old, health))
     return followed
 
 
@@ -259,21 +272,50 @@ def _write(
         return False
     old = _recorded(resource)
     told = monitoring.record(statuses, resource.reported, old)
-    if not _differs(resource, told, old):
+    keys = context.keys
+    written = _health(keys, resource, statuses)
+    if _differs(resource, told, old):
+        key = keys.below(keys.monitoring, resource.ref)
+        written[key] = None
+        if told is not None:
+            written[key] = told.to_json(context.state_as_string)
+    if not written:
         return False
     faults.reach("worker-before-monitoring")
-    keys = context.keys
-    key = keys.below(keys.monitoring, resource.ref)
-    requires = (
+    requires = _as_read(keys, resource)
+    puts = {key: value for key, value in written.items() if value is not None}
+    deletes = tuple(key for key in written if key not in puts)
+    return bool(context.store.commit(Transaction(requires, puts, deletes)))
+
+
+def _as_read(keys: Keys, resource: Followed) -> tuple[Require, ...]:
+    """The config is there; the other records are as they were read."""
+    return (
         exists(keys.below(keys.config, resource.ref)),
         unchanged(resource.stack.key, resource.stack.revision),
         unchanged(resource.state.key, resource.state.revision),
-        unchanged(key, revision_of(resource.old)),
+        unchanged(
+            keys.below(keys.monitoring, resource.ref),
+            revision_of(resource.old),
+        ),
     )
-    if told is None:
-        return bool(context.store.commit(Transaction(requires, deletes=(key,))))
-    value = told.to_json(context.state_as_string)
-    return bool(context.store.commit(Transaction(requires, puts={key: value})))
+
+
+def _health(
+    keys: Keys, resource: Followed, statuses: Sequence[monitoring.Status]
+) -> dict[str, str | None]:
+    """Whether the targets are positive, if that is another answer than the last one: the key, with
+    its value, or None to remove it."""
+    key = keys.below(keys.health, resource.ref)
+    if not statuses and resource.health is None:
+        return {}
+    if not statuses:
+        return {key: None}
+    positive = monitoring.is_positive(statuses, resource.reported)
+    health = records.Health(positive, resource.state.revision).to_json()
+    if resource.health and resource.health.value == health.encode():
+        return {}
+    return {key: health}
 
 
 def _recorded(resource: Followed) -> MonitoringRecord | None:

@@ -45,7 +45,7 @@ from ..core.refs import JobId, Ref
 from ..core.templates import TEMPLATE_TYPE, Template
 from ..core.world import World
 from ..events import EventName, count
-from . import finding
+from . import finding, pinning
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -81,6 +81,7 @@ def load(
     pushed = _load_configs(world, store, keys, revision, now)
     folders.known(world.wanted)
     since = _load_records(world, folders, keys)
+    pinning.load(world, store, keys, revision)
     moved = [
         fact for kv in runs if isinstance(fact := of_run(keys, kv), RunMoved)
     ]

@@ -100,8 +100,11 @@ class TemplateRevisions:
 
 
 def _used(world: World) -> dict[str, set[str]]:
-    """The revisions from which stacks were built, by template."""
+    """The revisions from which stacks were built, and those to which roll-outs can go back, by
+    template."""
     used: defaultdict[str, set[str]] = defaultdict(set)
     for built in world.built_from.values():
         used[built.template].add(built.revision)
+    for rollout in world.rollouts.values():
+        used[rollout.template].add(rollout.before)
     return used

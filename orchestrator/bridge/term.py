@@ -35,8 +35,8 @@ from .pausing import CHECKED_EVERY, Pausing
 from .probing import Probing
 from .reconciling import Reconciler
 from .requests import Requests
-from .revisions import TemplateRevisions
 from .running import Running
+from .templating import Templating
 from .timers import Timers, soonest
 from .timing import Timing
 from .timing import TypesWatched as TypesWatched
@@ -155,12 +155,8 @@ class Term:
         self._pausing = Pausing(
             self._keys, self._leadership, self._dispatcher, self._clock
         )
-        self._revisions = TemplateRevisions(
-            self.world,
-            self._store,
-            self._keys,
-            self._leadership,
-            self._clock,
+        self._templating = Templating(
+            self.world, self._store, self._keys, self._leadership, self._clock
         )
 
     def _release(self, job: Job) -> None:
@@ -280,6 +276,7 @@ class Term:
         ours = (keys.runs, keys.built, keys.retries, keys.pauses)
         others = (
             *keys.config_folders,
+            keys.rollouts,
             keys.polls,
             keys.schema_reload,
             *self._comparing.folders,
@@ -294,7 +291,7 @@ class Term:
         self._timers.every(STORED_EVERY, self._stopwatch.store)
         self._probing.begin()
         self._comparing.begin()
-        self._revisions.begin()
+        self._templating.begin(self._revision)
         return watch
 
     def cycle(self, health: Health) -> None:
@@ -360,6 +357,7 @@ class Term:
 
     def _settle(self) -> None:
         self._outputs.read()
+        self._templating.drive()
         self._reconciler.settle(_DECISIONS)
         self._dispatcher.flush(self.world.graph.jobs.__contains__)
         self._finished.remove_due()
@@ -385,11 +383,16 @@ class Term:
             self._pausing.note(value, entry.revision)
         elif key.startswith(self._comparing.folders):
             self._comparing.note(entry)
-        elif value is None:
-            return
-        elif key.startswith(keys.retries):
-            self._requests.note(key, value, entry.revision)
-        elif key == keys.schema_reload and self._types:
+        elif key.startswith(keys.rollouts):
+            self._templating.note(entry)
+        elif value is not None:
+            self._note_request(key, value, entry.revision)
+
+    def _note_request(self, key: str, value: bytes, revision: int) -> None:
+        """A person asks for something."""
+        if key.startswith(self._keys.retries):
+            self._requests.note(key, value, revision)
+        elif key == self._keys.schema_reload and self._types:
             self._types.ask()
 
     def _note_config(self, entry: Entry) -> None:
@@ -397,7 +400,7 @@ class Term:
         for fact in loading.take_in(self.world, self._keys, entry, now):
             self._times.note(fact, self.world.dirty, now)
             if isinstance(fact, TemplateChanged):
-                self._revisions.changed(fact.id)
+                self._templating.changed(fact.id)
                 if isinstance(self.world.templates.get(fact.id), Template):
                     self._outcomes.repaired(Ref(TEMPLATE_TYPE, fact.id))
 

@@ -28,6 +28,7 @@ from .exits import HELP
 from .output import on_terminal, printable
 from .planning import command as planning
 from .planning import rebuilding
+from .rollouts import command as rollouts
 from .session import Commands
 from .usage import without_boxes
 from .verbs import adopting, cancelling, draining, leaving, pausing
@@ -134,6 +135,7 @@ app.command(epilog=HELP, rich_help_panel=_LEARN)(running.demo)
 app.command("historian", epilog=HELP, rich_help_panel=_RUN)(history.historian)
 app.command("history", epilog=HELP, rich_help_panel=_LOOK)(history.command)
 app.command("rollback", epilog=HELP, rich_help_panel=_CONFIG)(rollback.command)
+app.add_typer(rollouts.app, name="rollout", rich_help_panel=_CONFIG)
 app.add_typer(confirming.app, name="confirm", rich_help_panel=_OPERATE)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
 app.add_typer(templates.app, name="templates", rich_help_panel=_LEARN)

@@ -167,7 +167,7 @@ def push(
     chosen = _chosen(list(documents), names or ())
     with session() as doors:
         if validate:
-            _refuse_faulty(root, chosen, doors.keys.schemas)
+            refuse_faulty(root, chosen, doors.keys.schemas)
         put = partial(writing.put, doors.store, doors.keys)
         written = [
             put(Ref(TEMPLATE_TYPE, name), document)
@@ -181,7 +181,7 @@ def push(
         emit([w.to_json() for w in written], output)
 
 
-def _refuse_faulty(root: Path, names: Iterable[str], types: Schemas) -> None:
+def refuse_faulty(root: Path, names: Iterable[str], types: Schemas) -> None:
     """
     :raises InvalidInput: the check finds something in one of these templates.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import quote, unquote
 
 from ..errors import InvalidInput
 from .paths import Prefixes as Prefixes
@@ -18,12 +17,13 @@ from .process_keys import ProcessKeys
 from .refs import JobId, Json, Ref, RunId
 from .schemas import HEAT_TEMPLATES_PATH, ResourceType, Schemas
 from .sweep_keys import SweepKeys, tenant_folder, tenant_of
+from .template_keys import TemplateKeys
 
 _NO_RESOURCE = "-"
 
 
 @dataclass(frozen=True)
-class Keys(SweepKeys, ProcessKeys):
+class Keys(SweepKeys, ProcessKeys, TemplateKeys):
     """Keys to values and back, for one set of prefixes and types.
     Without slots, for each folder is made once: every key that is read is compared with them.
 
@@ -131,11 +131,6 @@ class Keys(SweepKeys, ProcessKeys):
     @cached_property
     def built(self) -> str:
         return self.own + "built/"
-
-    @cached_property
-    def revisions(self) -> str:
-        """The revisions of templates."""
-        return self.own + "templates/"
 
     @cached_property
     def retries(self) -> str:
@@ -313,18 +308,6 @@ class Keys(SweepKeys, ProcessKeys):
         if key.startswith(folder) and key != folder:
             return key.removeprefix(folder)
         return None
-
-    def revisions_of(self, template_id: str) -> str:
-        """The folder of the revisions of one template."""
-        return f"{self.revisions}{quote(template_id, safe='')}/"
-
-    def revision(self, template_id: str, revision: str) -> str:
-        return self.revisions_of(template_id) + revision
-
-    def revision_of(self, key: str) -> tuple[str, str]:
-        """The template and the revision at a key."""
-        folder, _, revision = key.removeprefix(self.revisions).rpartition("/")
-        return unquote(folder), revision
 
     # One verb -------------------------------------------------------------------------------------
 

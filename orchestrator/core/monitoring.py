@@ -29,13 +29,15 @@ _LARGEST_VERSION = 2**63 - 1
 class Status:
     """What one target says: *value* of status *key*, at config *version*.
 
-    *settled* is False while a status that is not positive has not lasted long enough to be told.
+    *settled* is False while a status that is not positive has not lasted long enough to be told;
+    *positive* says whether it is one of those that the target calls positive, at once.
     """
 
     key: str
     value: Json
     version: int
     settled: bool = True
+    positive: bool = True
 
 
 def links(outputs: Iterable[Json]) -> list[str]:
@@ -65,12 +67,9 @@ def parse_target(document: Json, now: datetime) -> Status | None:
     if not isinstance(key, str) or version is None or entry is None:
         return None
     _check(key, entry["value"])
-    return Status(
-        key,
-        entry["value"],
-        version,
-        _settled(entry, members(etcd.get("hold_options")), now),
-    )
+    hold = members(etcd.get("hold_options"))
+    settled = _settled(entry, hold, now)
+    return Status(key, entry["value"], version, settled, _positive(entry, hold))
 
 
 def _version(version: Json) -> int | None:
@@ -129,6 +128,12 @@ def _deeper_than(value: Json, limit: int) -> bool:
     return True
 
 
+def _positive(entry: Mapping[str, Json], hold: Mapping[str, Json]) -> bool:
+    """Whether a status is positive. A target that names no positive ones has no others."""
+    positive = hold.get("positive_status")
+    return not isinstance(positive, list) or entry["value"] in positive
+
+
 def _settled(
     entry: Mapping[str, Json], hold: Mapping[str, Json], now: datetime
 ) -> bool:
@@ -151,6 +156,16 @@ def _time(text: Json) -> datetime | None:
     if parsed.tzinfo:
         return parsed
     return parsed.replace(tzinfo=UTC)
+
+
+def is_positive(statuses: Sequence[Status], reported: int) -> bool:
+    """Whether all targets of a resource that report to etcd are positive, and there are some.
+
+    :param reported: the version of the state record; a target of a later version says nothing yet.
+    """
+    return bool(statuses) and all(
+        status.positive and status.version <= reported for status in statuses
+    )
 
 
 def record(

@@ -7,12 +7,19 @@ stacks whose template wants it so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..core.mapping.evaluate import OutputOf
 from ..core.planning import Changed
 from ..core.policies import Follow
-from ..core.records import UNREADABLE, Built, StackRecord, digests_of
+from ..core.records import (
+    UNREADABLE,
+    Built,
+    Rollout,
+    StackRecord,
+    digests_of,
+)
 from ..core.refs import Json, Ref
 from ..core.templates import TEMPLATE_TYPE
 from .snapshot import Snapshot
@@ -73,6 +80,7 @@ class Comparison:
     looked: set[Ref]
     """The resources and templates whose records were used, to be filled."""
     _outputs: dict[Ref, Mapping[str, str]] = field(default_factory=dict)
+    _rollouts: dict[str, Rollout | None] = field(default_factory=dict)
 
     def of(self, ref: Ref) -> OutdatedStack | None:
         """What has changed that a stack was built from, as far as that is known; None when nothing
@@ -96,7 +104,27 @@ class Comparison:
         in_force = self.snapshot.revision_in_force(built.template)
         if not in_force or built.revision in ("", in_force):
             return ""
+        if self._is_canary(built):
+            return ""
         return built.template
+
+    def _is_canary(self, built: Built) -> bool:
+        """Whether the stack has a revision that a roll-out tries, and that is not in force yet."""
+        rollout = self._rollout(built.template)
+        if rollout is None or rollout.over:
+            return False
+        return built.revision == rollout.revision
+
+    def _rollout(self, template_id: str) -> Rollout | None:
+        """The last roll-out of a template, as far as it can be read."""
+        if template_id not in self._rollouts:
+            kv = self.snapshot.raw.get(self.snapshot.keys.rollout(template_id))
+            self._rollouts[template_id] = None
+            with suppress(*UNREADABLE):
+                if kv is not None:
+                    found = Rollout.from_json(kv.value)
+                    self._rollouts[template_id] = found
+        return self._rollouts[template_id]
 
     def _changed_outputs(
         self, ref: Ref, built: Built

@@ -220,6 +220,7 @@ class ReadSome:
         keys = self._keys
         if ref.type == TEMPLATE_TYPE:
             yield keys.template(ref.id)
+            yield keys.rollout(ref.id)
         if keys.schemas.get(ref.type) is None:
             return
         # Without a place, etcd has no key of the API server for it.

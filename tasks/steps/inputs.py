@@ -10,8 +10,14 @@ from orchestrator.clients.store import KeyValue, revision_of
 from orchestrator.core import effects, rendering
 from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action
+from orchestrator.core.keys import Keys
 from orchestrator.core.mapping.evaluate import OutputOf
-from orchestrator.core.records import Built, StackRecord
+from orchestrator.core.records import (
+    Built,
+    Handled,
+    StackRecord,
+    TemplateRevision,
+)
 from orchestrator.core.refs import Json
 from orchestrator.core.templates import BadTemplate, Template
 from orchestrator.errors import (
@@ -59,7 +65,7 @@ def prepare(context: WorkerContext, work: Work) -> Prepared | JobOutcome:
 def _is_corrected(context: WorkerContext, work: Work) -> bool:
     """Whether the template has changed since the claim, with which it was read."""
     key = ""
-    if work.handled:
+    if work.handled and not work.handled.candidate:
         key = context.keys.template(work.handled.template)
     if key not in work.read:
         return False  # It was read after the claim.
@@ -95,7 +101,8 @@ _TEMPLATE_GONE = "the template is gone; push it and write the config again"
 @dataclass(frozen=True, slots=True)
 class _Inputs:
     """What a request is made of. *absent* are the outputs that cannot be had, and why; *pushed* is
-    the revision of the template's record in etcd, 0 for the catalogue's."""
+    the revision of the template's record in etcd, 0 for the catalogue's and for one that a
+    roll-out brings: those do not change under a job."""
 
     template: Template
     pushed: int
@@ -116,11 +123,11 @@ def read_inputs(
     }
     if work.handled is None:
         raise TemplateError(_TEMPLATE_GONE)
-    template_key = keys.template(work.handled.template)
+    template_key = _template_key(keys, work.handled)
     if records or template_key not in found:
         found = context.store.get_many([*records, template_key])
-    template = context.template(
-        job.ref.type, work.handled.template, found.get(template_key)
+    template = _template(
+        context, job.ref.type, work.handled, found.get(template_key)
     )
     if template is None:
         raise TemplateError(_TEMPLATE_GONE)
@@ -131,8 +138,36 @@ def read_inputs(
         for key, ref in records.items()
         if (stored := found.get(key))
     }
-    pushed = revision_of(found.get(template_key))
+    pushed = _pushed(work.handled, found.get(template_key))
     return _Inputs(template, pushed, *rendering.pick_outputs(needed, given))
+
+
+def _template_key(keys: Keys, handled: Handled) -> str:
+    """Where the template of a job lies, unless it is the catalogue's."""
+    if handled.candidate:
+        return keys.candidate(handled.template, handled.rollout)
+    return keys.template(handled.template)
+
+
+def _pushed(handled: Handled, stored: KeyValue | None) -> int:
+    """The revision at which the template of a job was last written."""
+    if handled.candidate:
+        return 0
+    return revision_of(stored)
+
+
+def _template(
+    context: WorkerContext,
+    kind: str,
+    handled: Handled,
+    stored: KeyValue | None,
+) -> Template | BadTemplate | None:
+    """The template of a job: the one in force, or the one that a roll-out brings."""
+    if not handled.candidate:
+        return context.template(kind, handled.template, stored)
+    if stored is None:
+        return None
+    return read_record(stored, TemplateRevision.from_json).parsed()
 
 
 def _outputs(record: KeyValue) -> dict[str, Json]:

@@ -20,12 +20,14 @@ from .drifting import (
 )
 from .ending import JobOutcome, end_job, end_stack, fail_try, not_built
 from .leading import (
+    drop_candidates,
     drop_revisions,
     end_pauses,
     end_reload,
     hold_deletions,
     keep_revision,
     lead_for,
+    move_rollout,
     refuse_identity,
     release_deletions,
     store_durations,
@@ -66,6 +68,7 @@ __all__ = [
     "cancel",
     "claim",
     "clean",
+    "drop_candidates",
     "drop_revisions",
     "drop_untaken",
     "end_asked_sweep",
@@ -85,6 +88,7 @@ __all__ = [
     "leave",
     "mark_ended",
     "move",
+    "move_rollout",
     "never_sent",
     "not_built",
     "note_correction",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .. import records
 from ..jobs import Job
@@ -11,6 +11,7 @@ from ..planning import Clean, Hold, Refuse, Report, Start
 from ..refs import JobId, Ref
 from ..resources import Wanted
 from ..transactions import (
+    Require,
     Transaction,
     absent,
     unchanged,
@@ -40,6 +41,7 @@ def start(keys: Keys, decision: Start) -> Transaction:
             on_this_write(keys, ref, decision.wanted),
             absent(keys.job(decision.job.id)),
             *untaken(keys, decision.superseded, decision.retried),
+            *_of_rollout(keys, decision),
         ),
         puts={
             keys.job(decision.job.id): decision.job.to_json(),
@@ -50,6 +52,12 @@ def start(keys: Keys, decision: Start) -> Transaction:
             *records_of(keys, decision.superseded, decision.retried),
         ),
     )
+
+
+def _of_rollout(keys: Keys, decision: Start) -> Iterator[Require]:
+    """A roll-out that has taken the resource is as it was: so a pause is immediate."""
+    if pin := decision.pin:
+        yield unchanged(keys.rollout(pin.record), pin.revision)
 
 
 def refuse(keys: Keys, decision: Refuse, as_string: bool) -> Transaction:
@@ -90,6 +98,7 @@ def _folders(keys: Keys) -> tuple[str, ...]:
         keys.failed,
         keys.built,
         keys.drift,
+        keys.health,
     )
 
 

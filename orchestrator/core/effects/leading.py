@@ -70,6 +70,26 @@ def drop_revisions(
     )
 
 
+def move_rollout(
+    keys: Keys, rollout: records.Rollout, revision: int
+) -> Transaction:
+    """A roll-out goes on.
+
+    :param revision: that of the record before: a person may have paused or ended it meanwhile.
+    """
+    key = keys.rollout(rollout.template)
+    return Transaction((unchanged(key, revision),), {key: rollout.to_json()})
+
+
+def drop_candidates(
+    keys: Keys, template_id: str, rollouts: Iterable[str]
+) -> Transaction:
+    """No job builds from the revisions of these roll-outs any more."""
+    return Transaction(
+        deletes=tuple(keys.candidate(template_id, one) for one in rollouts)
+    )
+
+
 def hold_deletions(keys: Keys, brake: records.Brake) -> Transaction:
     """Too many configs have been removed: their stacks stay until a person has confirmed it."""
     return Transaction(puts={keys.brake: brake.to_json()})

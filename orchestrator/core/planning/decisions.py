@@ -11,7 +11,7 @@ from ..mapping.evaluate import OutputOf
 from ..records import Failed, Handled, Held
 from ..refs import JobId, Ref
 from ..resources import Wanted
-from ..world import Lagging, World
+from ..world import Lagging, Pin, World
 
 SCHEMA_TYPE = "schema"
 """The type of a :class:`Ref` to an entry of the schema list: ``schema:port``."""
@@ -86,6 +86,8 @@ class Start:
     is decided next."""
     follows: tuple[OutputOf, ...] = ()
     """The outputs whose change is the only reason for the job."""
+    pin: Pin | None = None
+    """The roll-out that has taken the resource. Its record has to be as it was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def follow_of(world: World, wanted: Wanted) -> Follow:
         world.handled[wanted.ref],
         world.schemas.get(wanted.ref.type),
     )
-    template = world.templates.get(handled.template)
+    template = world.template_for(wanted.ref, handled.template)
     if kind is None or not isinstance(template, Template):
         return world.follow
     node = dict(template.mappings).get(policies.REBUILD)

@@ -45,7 +45,7 @@ def template_of(
 def _template_named(
     world: World, wanted: Wanted, name: str
 ) -> Template | Obstacle:
-    template = world.templates.get(name)
+    template = world.template_for(wanted.ref, name)
     if template is None:
         return held(
             wanted,
@@ -120,7 +120,7 @@ def earlier_references(
 
     Where they cannot be evaluated any more, as they were recorded.
     """
-    template = world.templates.get(template_id)
+    template = world.template_for(ref, template_id)
     kind = world.schemas.get(ref.type)
     if kind is None or not isinstance(template, Template):
         return handled.references

@@ -65,5 +65,12 @@ def _remembered(world: World, wanted: Wanted, now: float) -> Handled:
         digest=wanted.digest(),
         rewritten=is_rewritten(wanted, earlier),
         sent=before.sent,
+        rollout=_rollout(world, wanted),
         since=now,
     )
+
+
+def _rollout(world: World, wanted: Wanted) -> str:
+    """The mark of the roll-out that has taken the resource; empty: none has."""
+    pin = world.pins.get(wanted.ref)
+    return pin.mark if pin else ""

@@ -11,7 +11,7 @@ from ..policies import ON_FAILURE, OnFailure
 from ..records import Handled
 from ..refs import Ref
 from ..resources import Wanted
-from ..world import World
+from ..world import Pin, World
 from .comparing import is_rewritten
 from .decisions import Start, Subject
 from .ordering import (
@@ -60,10 +60,30 @@ def start(
         place = replace(place, outlived=place.outlived | {job.id})
     used = _used(handled, job, params)
     record = _remembered(subject, source, handled, job, template, place, used)
-    if _replaces_failed(job):
-        record = replace(record, used_by=_users(world, ref))
+    pin = world.pins.get(ref)
+    record = _completed(world, record, job, pin)
     retried = revisions_of_retried(world, place.superseded)
-    return Start(job, record, config, place.superseded, retried, first_of_two)
+    return Start(
+        job,
+        record,
+        config,
+        place.superseded,
+        retried,
+        first_of_two,
+        pin=pin,
+    )
+
+
+def _completed(
+    world: World, record: Handled, job: Job, pin: Pin | None
+) -> Handled:
+    """The record with what few jobs have: users who keep a stack, and a roll-out."""
+    if _replaces_failed(job):
+        record = replace(record, used_by=_users(world, job.ref))
+    if pin is not None:
+        candidate = pin.builds(record.template)
+        record = replace(record, rollout=pin.mark, candidate=candidate)
+    return record
 
 
 def _replaces_failed(job: Job) -> bool:

@@ -34,10 +34,12 @@ from .presence import BridgeAlive, DelayKind, TenantDelay, WorkerAlive
 from .reading import UNREADABLE, read
 from .retries import LeavingMode, RetryAsked, Tombstone
 from .revisions import TemplateRevision
+from .rollouts import MOST_CANARIES, Health, Phase, Rollout
 from .runs import Cause, Run, Step
 
 __all__ = [
     "CARRIED_OUT",
+    "MOST_CANARIES",
     "NEEDS_A_PERSON",
     "NO_JOB",
     "NO_PAUSES",
@@ -57,6 +59,7 @@ __all__ = [
     "Durations",
     "Failed",
     "Handled",
+    "Health",
     "Held",
     "Identity",
     "IdentityTrouble",
@@ -68,8 +71,10 @@ __all__ = [
     "MonitoringRecord",
     "Pause",
     "Pauses",
+    "Phase",
     "Poll",
     "RetryAsked",
+    "Rollout",
     "Run",
     "SchemaTrouble",
     "SchemasRecord",

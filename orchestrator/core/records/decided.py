@@ -76,6 +76,11 @@ class Handled:
     expected: Mapping[OutputOf, str] = field(default_factory=dict)
     """The outputs whose change is the only reason for the job, each with the digest of its value.
     Nobody is updated twice for one value, whatever the worker reads."""
+    rollout: str = ""
+    """The roll-out that the job belongs to; empty: to none."""
+    candidate: bool = False
+    """Whether the job builds from the revision that is rolled out though another one is in
+    force."""
     since: float = field(default=0.0, compare=False)
     """When the job was made, or the config refused: seconds since the epoch by the bridge's clock,
     for people. 0 in records of releases that had no times."""
@@ -113,35 +118,26 @@ class Handled:
             },
             "body": dict(self.body),
         }
-        stands_on = [list(ref) for ref in sorted(self.stands_on)]
         record |= _given(
             replaced=dict(self.replaced),
             outlived=list(self.outlived),
-            stands_on=stands_on,
+            stands_on=[list(ref) for ref in sorted(self.stands_on)],
         )
         if self.digest:
             record |= {"revision": self.revision, "digest": self.digest}
-        if self.rewritten:
-            record["rewritten"] = True
         if self.sent != self.job:
             record["sent"] = self.sent
+        record |= _given(**{name: getattr(self, name) for name in _PLAIN})
         record |= _given(
-            built=self.built,
-            uncertain=self.uncertain,
-            force=self.force,
-            stack=self.stack,
-            asked=self.asked,
-            used_by=self.used_by,
-            followed=self.followed,
-            expected=listed(self.expected),
-            since=self.since,
+            uncertain=self.uncertain, expected=listed(self.expected)
         )
         return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handled:
         record = _object(text)
-        plain = {name: record[name] for name in _PLAIN if name in record}
+        names = ("revision", "digest", *_PLAIN)
+        plain = {name: record[name] for name in names if name in record}
         return cls(
             version=record["version"],
             incarnation=record["incarnation"],
@@ -161,8 +157,6 @@ class Handled:
 
 
 _PLAIN = (
-    "revision",
-    "digest",
     "rewritten",
     "built",
     "force",
@@ -170,9 +164,11 @@ _PLAIN = (
     "asked",
     "used_by",
     "followed",
+    "rollout",
+    "candidate",
     "since",
 )
-"""The fields of a handled record that are read as they are, where they are there."""
+"""The fields of a handled record that are there where they say something, and are as they are."""
 
 
 def _object(text: str | bytes) -> dict[str, Any]:

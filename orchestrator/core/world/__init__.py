@@ -7,7 +7,7 @@ of one listing of etcd and then those of the watch, and the effects of our own d
 questions about them, ``world`` what changes them.
 """
 
-from .values import Lagging, Reported, Seen, Stack
+from .values import Lagging, Pin, Reported, Seen, Stack
 from .world import World
 
-__all__ = ["Lagging", "Reported", "Seen", "Stack", "World"]
+__all__ = ["Lagging", "Pin", "Reported", "Seen", "Stack", "World"]

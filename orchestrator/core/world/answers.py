@@ -15,6 +15,7 @@ from ..records import Cause, Step
 from ..refs import Json, Ref
 from ..resources import UNVERSIONED, Body, Wanted, parsed
 from ..schemas import ResourceType
+from ..templates import BadTemplate, Template
 from .contents import Contents
 
 _CHARACTERS_PER_STEP = 128
@@ -127,6 +128,16 @@ class Answers(Contents):
     def built(self) -> int:
         """How many stacks there are, by our records."""
         return sum(stack.live for stack in self.stacks.values())
+
+    def template_for(
+        self, ref: Ref, template_id: str
+    ) -> Template | BadTemplate | None:
+        """The template that the jobs of a resource are built from: the one in force, or the one
+        that a roll-out brings."""
+        pin = self.pins.get(ref)
+        if pin is not None and pin.builds(template_id):
+            return pin.template
+        return self.templates.get(template_id)
 
     # Configs and records --------------------------------------------------------------------------
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from ..graph import JobGraph
 from ..policies import Follow
-from ..records import Built, Failed, Handled, Held
+from ..records import Built, Failed, Handled, Held, Rollout
 from ..refs import JobId, Ref
 from ..removals import Removals
 from ..resources import Wanted
 from ..schemas import Schemas
 from ..templates import BadTemplate, Template
-from .values import Lagging, Reported, Seen, Stack
+from .values import Lagging, Pin, Reported, Seen, Stack
 
 _NO_TEMPLATES: Mapping[str, Template] = {}
 
@@ -74,6 +74,10 @@ class Contents:
     follow: Follow
     """What happens to a stack when an output changes that it was built from, where its template
     does not say."""
+    rollouts: Mapping[str, Rollout]
+    """The last roll-out of each template."""
+    pins: Mapping[Ref, Pin]
+    """The resources that roll-outs have taken."""
     runs: Mapping[JobId, Seen]
     """The runs of jobs that a worker has taken."""
     unreadable: Set[Ref]
@@ -131,6 +135,8 @@ class Contents:
         self.built_from = self._built_from = dict[Ref, Built]()
         self.outputs = self._outputs = dict[Ref, Mapping[str, str]]()
         self.lagging = self._lagging = dict[Ref, Lagging]()
+        self.rollouts = self._rollouts = dict[str, Rollout]()
+        self.pins = self._pins = dict[Ref, Pin]()
         self.runs = self._runs = dict[JobId, Seen]()
         self._referrers = Index()
         self._waiting = Index()
@@ -183,6 +189,10 @@ class Contents:
         if force:
             self._forced.update(refs)
         self.touch(*refs)
+
+    def leave(self, *refs: Ref) -> None:
+        """These are not to be tried once more after all."""
+        self._again.difference_update(refs)
 
     def is_dealt_with(self, ref: Ref) -> None:
         """The version is handled: nobody asks for another try any more, and it is not held."""
@@ -267,3 +277,26 @@ class Contents:
         if lagging is not None:
             self._lagging[ref] = lagging
             self._lagging_behind.add(ref, lagging.causes)
+
+    # Roll-outs ------------------------------------------------------------------------------------
+
+    def set_rollout(self, template_id: str, rollout: Rollout | None) -> None:
+        """The last roll-out of a template; None: there has been none."""
+        self._rollouts.pop(template_id, None)
+        if rollout is not None:
+            self._rollouts[template_id] = rollout
+
+    def set_pins(self, template_id: str, pins: Mapping[Ref, Pin]) -> None:
+        """The resources that the roll-out of a template has taken: these, and no others."""
+        kept = {
+            ref: pin
+            for ref, pin in self._pins.items()
+            if pin.record != template_id
+        }
+        self._pins.clear()
+        self._pins.update(kept)
+        self._pins.update(pins)
+
+    def pin(self, ref: Ref, pin: Pin) -> None:
+        """A roll-out takes a resource."""
+        self._pins[ref] = pin

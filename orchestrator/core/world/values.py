@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..mapping.evaluate import OutputOf
 from ..records import Step
 from ..refs import Ref
+from ..templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,21 @@ class Lagging:
     circle: tuple[Ref, ...] = ()
     """The circle of outputs that does not settle, from this resource back to it; empty: another
     reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A resource that a roll-out has taken: what its jobs are marked with."""
+
+    mark: str
+    """Names the roll-out, and whether the job goes back to the revision before."""
+    record: str
+    """The template of the roll-out, which names its record."""
+    revision: int
+    """The mod revision of that record: no job is made once it has changed."""
+    template: Template | None = None
+    """What the jobs are built from, where that is not in force; None: from what is."""
+
+    def builds(self, template_id: str) -> bool:
+        """Whether jobs that need this template are built from the roll-out's own."""
+        return self.template is not None and self.template.id == template_id

@@ -25,9 +25,9 @@ CONFIG, STATE, STACK = (
     "/esi-worker/heat_stacks/v2.0/networks/n1",
 )
 JOB_STATE, MONITORING = "/esi-worker/job_state/v2.0/networks/n1", "/monitoring/v2.0/networks/n1"
-HANDLED, HELD, FAILED, BUILT, DRIFT = (
+HANDLED, HELD, FAILED, BUILT, DRIFT, HEALTH = (
     f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1"
-    for folder in ("handled", "held", "failed", "built", "drift")
+    for folder in ("handled", "held", "failed", "built", "drift", "health")
 )
 JOB = job(N1, version=3)
 RUN_ID = run_id("t1", JOB.id)
@@ -142,7 +142,7 @@ def test_cleaning_removes_everything_if_the_config_is_still_gone() -> None:
     assert effects.clean(KEYS, N1, Clean()) == Transaction(
         (absent(CONFIG),),
         {},
-        (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT, DRIFT),
+        (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT, DRIFT, HEALTH),
     )
 
 

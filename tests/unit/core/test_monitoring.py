@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator.core import monitoring
-from orchestrator.core.monitoring import Status, parse_target
+from orchestrator.core.monitoring import Status, is_positive, parse_target
 from orchestrator.core.records import MonitoringRecord
 from orchestrator.core.refs import Json
 from orchestrator.errors import TargetUnavailable
@@ -44,32 +44,32 @@ PARSED: list[Any] = [
     ),
     pytest.param(
         target("DOWN", hold=HOLD, changed="2024-01-01T12:00:01Z"),
-        Status("interface", "DOWN", 2, False),
+        Status("interface", "DOWN", 2, False, positive=False),
         id="29 seconds: not yet",
     ),
     pytest.param(
         target("DOWN", hold=HOLD, changed="2024-01-01T12:00:00Z"),
-        Status("interface", "DOWN", 2),
+        Status("interface", "DOWN", 2, positive=False),
         id="30 seconds: told",
     ),
     pytest.param(
         target("DOWN", hold=HOLD, changed="2024-01-01T12:00:01"),
-        Status("interface", "DOWN", 2, False),
+        Status("interface", "DOWN", 2, False, positive=False),
         id="no zone: UTC",
     ),
     pytest.param(
         target("DOWN", hold=HOLD, changed="2024-01-01T21:00:01+09:00"),
-        Status("interface", "DOWN", 2, False),
+        Status("interface", "DOWN", 2, False, positive=False),
         id="another zone",
     ),
     pytest.param(
         target("DOWN", hold=HOLD, changed=None),
-        Status("interface", "DOWN", 2),
+        Status("interface", "DOWN", 2, positive=False),
         id="nobody knows since when",
     ),
     pytest.param(
         target("DOWN", hold=HOLD, changed="yesterday"),
-        Status("interface", "DOWN", 2),
+        Status("interface", "DOWN", 2, positive=False),
         id="no time at all",
     ),
     pytest.param(
@@ -107,7 +107,7 @@ PARSED: list[Any] = [
             hold={"positive_status": ["UP"], "time_seconds": 10**400},
             changed="0001-01-01T00:00:00+23:59",
         ),
-        Status("interface", "DOWN", 2, False),
+        Status("interface", "DOWN", 2, False, positive=False),
         id="times at the edges",
     ),
     pytest.param([], None, id="a list"),
@@ -118,6 +118,22 @@ PARSED: list[Any] = [
 @pytest.mark.parametrize(("document", "status"), PARSED)
 def test_a_document_tells_a_status(document: Json, status: Status | None) -> None:
     assert parse_target(document, NOW) == status
+
+
+@pytest.mark.parametrize(
+    ("statuses", "positive"),
+    [
+        pytest.param([], False, id="nobody says anything"),
+        pytest.param([Status("a", "UP", 2)], True, id="positive"),
+        pytest.param([Status("a", "UP", 2), Status("b", "X", 2, positive=False)], False, id="one"),
+        pytest.param([Status("a", "X", 2, False, False)], False, id="at once, though not told yet"),
+        pytest.param([Status("a", "UP", 3)], False, id="of a version that is not reported"),
+    ],
+)
+def test_a_resource_is_positive_when_all_its_targets_are(
+    statuses: list[Status], positive: bool
+) -> None:
+    assert is_positive(statuses, reported=2) is positive
 
 
 def nested(levels: int) -> Json:

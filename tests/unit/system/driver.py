@@ -91,6 +91,7 @@ class System:
     clock: ManualClock = field(default_factory=ManualClock)
     tracer: Tracer | None = None
     """Writes the spans of bridge and workers."""
+    deadline: float = DEADLINE
     twice: bool = False
     """Whether every message arrives twice, one right after the other."""
 
@@ -158,6 +159,11 @@ class System:
             self._watch.close()
             self._leadership.resign()
 
+    def kill(self) -> None:
+        """kill -9 of the bridge: it finishes nothing, and its lease ends."""
+        self._watch.close()
+        self._leadership.resign()
+
     def cycle(self) -> None:
         """The bridge goes round once, which takes a moment; a longer one where nothing comes in."""
         self.clock.clock.sleep(0.001)
@@ -187,10 +193,10 @@ class System:
         self._until(ready, "", self.cycle)
 
     def _until(self, ready: Callable[[], object], what: str, step: Callable[[], None]) -> None:
-        end = self.clock.clock.monotonic() + DEADLINE
+        end = self.clock.clock.monotonic() + self.deadline
         while not ready():
             assert self.clock.clock.monotonic() < end, (
-                f"not within {DEADLINE} s: {what or ready}; there is {sorted(self.snapshot())}"
+                f"not within {self.deadline} s: {what or ready}; there is {sorted(self.snapshot())}"
             )
             step()
 

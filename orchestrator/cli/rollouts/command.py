@@ -1,0 +1,294 @@
+"""The commands: ``orchestrator rollout start``, ``status`` and the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from ...core.records import UNREADABLE, Phase, Rollout
+from ...errors import InvalidInput
+from ...views.reading import read_all
+from ...views.rollouts import progress
+from ..exits import HELP, Exit
+from ..options import Output
+from ..output import Format, hint
+from ..session import Session, session
+from ..verbs.authors import As, AskedVerb, Why, verb
+from . import deciding, showing
+from .deciding import Found
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Roll out a changed template: canaries first, then wave by wave. It stops by"
+        " itself when too many stacks fail."
+    ),
+    epilog=HELP,
+)
+
+Name = Annotated[
+    str,
+    typer.Argument(help="Name of the template.", metavar="TEMPLATE"),
+]
+File = Annotated[
+    str,
+    typer.Option(
+        "--file",
+        "-f",
+        help="The changed template: a folder with template and mapping, or a file of"
+        " documents.",
+        metavar="FILE",
+    ),
+]
+Canary = Annotated[
+    int,
+    typer.Option(
+        "--canary",
+        help="Rebuild so many stacks first, and wait for `rollout promote`. 0: put"
+        " the template in force at once.",
+        min=0,
+        metavar="N",
+    ),
+]
+Waves = Annotated[
+    str,
+    typer.Option(
+        "--waves",
+        help="How many of the stacks are rebuilt at the end of each wave.",
+        metavar="SHARES",
+    ),
+]
+MaxParallel = Annotated[
+    int,
+    typer.Option(
+        "--max-parallel",
+        help="At most so many jobs of the roll-out at a time.",
+        min=1,
+        metavar="N",
+    ),
+]
+MinHealthy = Annotated[
+    str,
+    typer.Option(
+        "--min-healthy",
+        help="For how long the monitoring target of a stack, where it has one, has to"
+        " be positive: 60s, 5m.",
+        metavar="TIME",
+    ),
+]
+FailAfter = Annotated[
+    int,
+    typer.Option(
+        "--fail-after",
+        help="So many failures are tolerated. One more stops the roll-out.",
+        min=0,
+        metavar="N",
+    ),
+]
+AutoRevert = Annotated[
+    bool,
+    typer.Option(
+        "--auto-revert",
+        help="When the canaries fail, rebuild them from the revision before.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Show the waves that it would have, and write nothing.",
+    ),
+]
+
+
+@app.command(epilog=HELP)
+def start(
+    template: Name,
+    file: File,
+    canary: Canary = 0,
+    waves: Waves = "100%",
+    max_parallel: MaxParallel = 20,
+    min_healthy: MinHealthy = "0s",
+    fail_after: FailAfter = 0,
+    auto_revert: AutoRevert = False,
+    by: As = None,
+    why: Why = None,
+    dry_run: DryRun = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Begin to rebuild the stacks of a template from a changed one.
+
+    With --canary, only the canaries are built from it until you promote it.
+    Everything else, new resources too, takes the revision before.
+    Without --canary, it is in force at once, and the stacks that are there follow wave by wave.
+    A stack is done once its own job of this revision is complete and its monitoring target, where
+    it has one, was positive for --min-healthy.
+
+    **Examples**
+
+        orchestrator rollout start port -f templates/port --canary 3 --auto-revert
+        orchestrator rollout start port -f templates/port --waves 10%,50%,100%
+    """
+    deciding.check_canaries(canary, auto_revert=auto_revert)
+    shares = deciding.parse_waves(waves)
+    seconds = deciding.parse_seconds(min_healthy)
+    asked = verb("rollout start", by, why, template)
+    with session() as doors:
+        found = Found.of(doors.store, doors.keys, template, asked)
+        deciding.refuse_if_under_way(found)
+        changed = deciding.template_in(doors.keys, template, file)
+        rollout = _new(found, asked, changed.revision, canary)
+        rollout = replace(
+            rollout,
+            waves=shares,
+            max_parallel=max_parallel,
+            min_healthy=seconds,
+            fail_after=fail_after,
+            auto_revert=auto_revert,
+        )
+        if not dry_run:
+            deciding.begin(found, rollout, changed)
+        _show(doors, rollout, output)
+    if dry_run:
+        hint("Nothing is written.")
+
+
+def _new(found: Found, asked: AskedVerb, revision: str, canary: int) -> Rollout:
+    """The record of a roll-out that begins now.
+
+    :raises InvalidInput: there is nothing to leave, or nothing to try.
+    """
+    before = found.revision_in_force()
+    if not before:
+        raise InvalidInput(
+            f"no revision of template {found.template} is in force: push it with"
+            " `orchestrator templates push`; a roll-out is for a template that a bridge"
+            " has seen"
+        )
+    if before == revision and canary:
+        raise InvalidInput(
+            f"revision {revision} of template {found.template} is in force already:"
+            " leave out --canary to rebuild its outdated stacks wave by wave"
+        )
+    phase = Phase.CANARY if canary else Phase.WAVES
+    return Rollout(
+        id=asked.id,
+        template=found.template,
+        before=before,
+        revision=revision,
+        by=asked.by,
+        since=asked.at,
+        canary=canary,
+        phase=phase,
+        promoted=not canary,
+        moved=asked.at,
+    )
+
+
+def _show(doors: Session, rollout: Rollout, output: Format) -> bool:
+    """Print how far a roll-out has come. Returns whether a person should look at it."""
+    found = progress(read_all(doors.store, doors.keys), rollout)
+    showing.show_progress(found, output)
+    return found.troubled
+
+
+@app.command(epilog=HELP)
+def status(template: Name, output: Output = Format.TEXT) -> None:
+    """Show the waves with their progress, who failed and why.
+
+    The answer is 1 when something failed, or the roll-out was stopped or goes back.
+    """
+    with session() as doors:
+        rollout = Found.of(doors.store, doors.keys, template).rollout
+        troubled = _show(doors, rollout, output)
+    if troubled:
+        raise typer.Exit(Exit.PROBLEM)
+
+
+@app.command("list", epilog=HELP)
+def list_rollouts(output: Output = Format.TEXT) -> None:
+    """Show the last roll-out of each template."""
+    with session() as doors:
+        listed = doors.store.list(doors.keys.rollouts)[1]
+    known: list[Rollout] = []
+    for kv in listed:
+        try:
+            known.append(Rollout.from_json(kv.value))
+        except UNREADABLE:
+            hint(f"{kv.key} cannot be read: another release wrote it")
+    showing.show_list(known, output)
+
+
+@app.command(epilog=HELP)
+def pause(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Begin no job of the roll-out from now on. Jobs that are under way end."""
+    asked = verb("rollout pause", by, why, template)
+    _decide(asked, template, deciding.pause, output)
+
+
+@app.command(epilog=HELP)
+def resume(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Go on after a pause, or after a stop, once what failed is repaired."""
+    asked = verb("rollout resume", by, why, template)
+    _decide(asked, template, deciding.resume, output)
+
+
+@app.command(epilog=HELP)
+def promote(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Put the new revision in force once the canaries are done, and begin the waves."""
+    asked = verb("rollout promote", by, why, template)
+    _decide(asked, template, deciding.promote, output)
+
+
+@app.command(epilog=HELP)
+def abort(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """End the roll-out. All stacks, and the revision in force, stay as they are."""
+    asked = verb("rollout abort", by, why, template)
+    _decide(asked, template, deciding.abort, output)
+
+
+@app.command(epilog=HELP)
+def revert(
+    template: Name,
+    by: As = None,
+    why: Why = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Put the revision before in force, and rebuild from it what was built from the new one."""
+    asked = verb("rollout revert", by, why, template)
+    _decide(asked, template, deciding.revert, output)
+
+
+def _decide(
+    asked: AskedVerb,
+    template: str,
+    change: Callable[[Found], Rollout],
+    output: Format,
+) -> None:
+    with session() as doors:
+        found = Found.of(doors.store, doors.keys, template, asked)
+        rollout = change(found)
+        _show(doors, rollout, output)
