@@ -312,7 +312,7 @@ def _health(
     if not statuses:
         return {key: None}
     positive = monitoring.is_positive(statuses, resource.reported)
-    health = records.Health(positive, resource.state.revision).to_json()
+    health = records.TargetHealth(positive, resource.state.revision).to_json()
     if resource.health and resource.health.value == health.encode():
         return {}
     return {key: health}

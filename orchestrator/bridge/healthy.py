@@ -7,7 +7,7 @@ import math
 from ..clients.store import Store
 from ..clock import Clock
 from ..core.keys import Keys
-from ..core.records import UNREADABLE, Health, Rollout
+from ..core.records import UNREADABLE, Rollout, TargetHealth
 from ..core.refs import Ref
 from ..core.world import World
 
@@ -82,8 +82,8 @@ class Healthy:
                 self._since[ref] = (health.state, now)
 
 
-def _health(value: bytes) -> Health | None:
+def _health(value: bytes) -> TargetHealth | None:
     try:
-        return Health.from_json(value)
+        return TargetHealth.from_json(value)
     except UNREADABLE:
         return None

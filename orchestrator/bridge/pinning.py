@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..clients.store import KeyValue, Store
 from ..core import records
 from ..core.keys import Keys
-from ..core.records import Phase, Rollout, TemplateRevision
+from ..core.records import Rollout, RolloutPhase, TemplateRevision
 from ..core.refs import Ref
 from ..core.templates import Template
 from ..core.world import Pin, World
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredPins:
     """A roll-out as etcd has it."""
 
     rollout: Rollout
@@ -33,7 +33,7 @@ class Stored:
     def pin(self) -> Pin:
         """What the jobs of its resources are marked with."""
         rollout = self.rollout
-        if rollout.stage is Phase.REVERTING:
+        if rollout.stage is RolloutPhase.REVERTING:
             return Pin(rollout.back, rollout.template, self.revision)
         return Pin(rollout.id, rollout.template, self.revision, self.candidate)
 
@@ -45,7 +45,7 @@ def load(world: World, store: Store, keys: Keys, revision: int) -> None:
             take_in(world, stored)
 
 
-def read(store: Store, keys: Keys, kv: KeyValue) -> Stored | None:
+def read(store: Store, keys: Keys, kv: KeyValue) -> StoredPins | None:
     """A roll-out; None when its record cannot be read: a newer release wrote it."""
     try:
         rollout = Rollout.from_json(kv.value)
@@ -55,7 +55,7 @@ def read(store: Store, keys: Keys, kv: KeyValue) -> Stored | None:
     candidate = None
     if not rollout.promoted and not rollout.over:
         candidate = _candidate(store, keys, rollout)
-    return Stored(rollout, kv.revision, candidate)
+    return StoredPins(rollout, kv.revision, candidate)
 
 
 def _candidate(store: Store, keys: Keys, rollout: Rollout) -> Template | None:
@@ -70,7 +70,7 @@ def _candidate(store: Store, keys: Keys, rollout: Rollout) -> Template | None:
         return None
 
 
-def take_in(world: World, stored: Stored) -> None:
+def take_in(world: World, stored: StoredPins) -> None:
     """The roll-out, and the resources that it has taken."""
     rollout = stored.rollout
     world.set_rollout(rollout.template, rollout)
@@ -83,13 +83,13 @@ def forget(world: World, template_id: str) -> None:
     world.set_pins(template_id, {})
 
 
-def _pins(world: World, stored: Stored) -> Iterator[tuple[Ref, Pin]]:
+def _pins(world: World, stored: StoredPins) -> Iterator[tuple[Ref, Pin]]:
     rollout = stored.rollout
     if rollout.over:
         return
     pin = stored.pin()
     marks = {rollout.id, rollout.back}
-    if rollout.stage is not Phase.REVERTING:
+    if rollout.stage is not RolloutPhase.REVERTING:
         yield from ((ref, pin) for ref in rollout.canaries)
     for ref, handled in world.handled.items():
         if handled.rollout in marks:

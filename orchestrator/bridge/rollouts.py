@@ -16,13 +16,13 @@ from ..clock import Clock
 from ..core import effects
 from ..core.facts import Entry
 from ..core.keys import Keys
-from ..core.records import Handled, Phase, Rollout
+from ..core.records import Handled, Rollout, RolloutPhase
 from ..core.refs import Ref
 from ..core.rollouts import (
     Decided,
-    Known,
+    KnownMembers,
     Member,
-    Standing,
+    MemberStanding,
     decide,
     place_of,
     standing_of,
@@ -33,7 +33,7 @@ from ..events import EventName, count
 from . import pinning
 from .healthy import Healthy
 from .leader import Leadership
-from .pinning import Stored
+from .pinning import StoredPins
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Rollouts:
         self._world, self._store, self._keys = world, store, keys
         self._leadership, self._clock = leadership, clock
         self._healthy = Healthy(world, store, keys, clock)
-        self._stored: dict[str, Stored] = {}
+        self._stored: dict[str, StoredPins] = {}
         self._asked: set[Ref] = set()
         """Resources whose jobs this leader has asked for, and that are not decided yet."""
         self._places: dict[Ref, tuple[str, str]] = {}
@@ -95,7 +95,7 @@ class Rollouts:
         if stored := pinning.read(self._store, self._keys, kv):
             self._take_in(stored)
 
-    def _take_in(self, stored: Stored) -> None:
+    def _take_in(self, stored: StoredPins) -> None:
         """The roll-out stands so from now on. What was asked for before does not count any more."""
         template_id = stored.rollout.template
         self._withdraw(template_id)
@@ -148,9 +148,9 @@ class Rollouts:
         took = self._clock.cpu() - used
         self._due = begun + max(LOOKED_EVERY, _SHARE * took)
 
-    def _drive(self, stored: Stored) -> None:
+    def _drive(self, stored: StoredPins) -> None:
         rollout = stored.rollout
-        if rollout.paused or rollout.phase is Phase.STOPPED:
+        if rollout.paused or rollout.phase is RolloutPhase.STOPPED:
             return
         in_force = self._in_force(rollout)
         if in_force is None:
@@ -187,14 +187,14 @@ class Rollouts:
             standing, why = standing_of(rollout, self._known(ref, handled))
             place = self._place(rollout, ref)
             member = Member(ref, place, standing, why=why)
-            if standing is Standing.COMPLETE:
+            if standing is MemberStanding.COMPLETE:
                 healthy = self._healthy.seconds(rollout, ref)
                 member = replace(member, healthy=healthy)
             yield member
 
-    def _known(self, ref: Ref, handled: Handled) -> Known:
+    def _known(self, ref: Ref, handled: Handled) -> KnownMembers:
         world = self._world
-        return Known(
+        return KnownMembers(
             handled,
             world.built_from.get(ref),
             world.failed.get(ref),
@@ -210,7 +210,7 @@ class Rollouts:
             self._places[ref] = known
         return known[1]
 
-    def _perform(self, stored: Stored, decided: Decided) -> None:
+    def _perform(self, stored: StoredPins, decided: Decided) -> None:
         if decided.record is not None:
             self._move(stored, decided.record)
             return
@@ -221,7 +221,7 @@ class Rollouts:
                 self._asked.add(ref)
             world.try_again(ref)
 
-    def _move(self, stored: Stored, rollout: Rollout) -> None:
+    def _move(self, stored: StoredPins, rollout: Rollout) -> None:
         """Write how the roll-out stands from now on, unless a person has decided otherwise."""
         faults.reach("bridge-before-rollout")
         moved = replace(rollout, moved=self._clock.stamp())
@@ -242,7 +242,7 @@ def _tell(rollout: Rollout) -> None:
         "phase": rollout.phase.value,
         "wave": rollout.wave,
     }
-    if rollout.phase in (Phase.STOPPED, Phase.REVERTING):
+    if rollout.phase in (RolloutPhase.STOPPED, RolloutPhase.REVERTING):
         count(EventName.ROLLOUT_STOPPED)
         fields = {
             **fields,

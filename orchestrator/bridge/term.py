@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..clients.inbox import EventInbox, WatchInbox
@@ -233,13 +234,9 @@ class Term:
             for kv in self._there(folder):
                 self._note(kv)
         count(EventName.TERM_BEGUN)
-        fields = {
-            "event": "term_begun",
-            "revision": self._revision,
-            "resources": len(self.world.wanted),
-            "jobs": len(under_way),
-        }
-        log.info("Term started", extra=fields)
+        fields = {"event": "term_begun", "revision": self._revision}
+        sizes = {"resources": len(self.world.wanted), "jobs": len(under_way)}
+        log.info("Term started", extra=fields | sizes)
 
     def _there(self, folder: str) -> list[KeyValue]:
         return self._store.list(folder, revision=self._revision)[1]
@@ -254,7 +251,7 @@ class Term:
         """
         watch = self.begin()
         health.leading(watch)
-        self._tell_delays(health)
+        self._timers.every(EVERY / 2, partial(self._tell_delays, health))
         try:
             while not stopping.is_set() and not self._is_over():
                 self.cycle(health)
@@ -263,12 +260,8 @@ class Term:
             watch.close()
 
     def _tell_delays(self, health: Health) -> None:
-        """Tell now and then which tenants are delayed."""
-
-        def tell() -> None:
-            health.delays = self._dispatcher.delays()
-
-        self._timers.every(EVERY / 2, tell)
+        """Tell which tenants are delayed."""
+        health.delays = self._dispatcher.delays()
 
     def begin(self) -> Watch:
         """Watch from the listing on, and begin what happens at intervals."""
@@ -320,17 +313,9 @@ class Term:
 
         A new kind is explained in docs/howto/monitoring.md, and may go onto a panel.
         """
-        world, held = self.world, 0
-        if world.removals.held:
-            held = len(world.removals)
         return {
-            "resources": len(world.wanted),
-            "jobs": len(world.graph.jobs),
-            "held": len(world.held),
-            "failed": len(world.failed),
-            "outdated": world.left_outdated,
+            **self.world.sizes(),
             "deletions_failing": self._running.deletions_failing,
-            "deletions_held": held,
             **self._comparing.sizes,
             **self._dispatcher.sizes(),
         }

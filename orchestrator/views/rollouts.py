@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..core.records import Phase, Rollout
+from ..core.records import Rollout, RolloutPhase
 from ..core.refs import Json
 from ..core.rollouts import (
-    Known,
+    KnownMembers,
     Member,
-    Standing,
+    MemberStanding,
     WaveProgress,
     place_of,
     standing_of,
@@ -33,12 +33,16 @@ class RolloutProgress:
     @property
     def failed(self) -> list[Member]:
         """The resources whose job of the roll-out failed, and why."""
-        return [m for m in self.members if m.standing is Standing.FAILED]
+        return [m for m in self.members if m.standing is MemberStanding.FAILED]
 
     @property
     def troubled(self) -> bool:
         """Whether a person should look at it."""
-        bad = (Phase.STOPPED, Phase.REVERTING, Phase.REVERTED)
+        bad = (
+            RolloutPhase.STOPPED,
+            RolloutPhase.REVERTING,
+            RolloutPhase.REVERTED,
+        )
         return bool(self.failed) or self.rollout.phase in bad
 
     def to_json(self) -> dict[str, Json]:
@@ -68,7 +72,7 @@ def _members(snapshot: Snapshot, rollout: Rollout) -> Iterator[Member]:
         stack, failed = snapshot.stacks.get(ref), snapshot.failed.get(ref)
         if failed is not None and failed.job:
             failed = None  # Its job is tried again.
-        known = Known(
+        known = KnownMembers(
             handled,
             snapshot.built.get(ref),
             failed,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from orchestrator.clients import catalogue
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import AuditRecord, Built, Phase, Rollout, TemplateRevision
+from orchestrator.core.records import AuditRecord, Built, Rollout, RolloutPhase, TemplateRevision
 from orchestrator.core.refs import JobId, Ref
 from orchestrator.core.templates import Template, parse_template_value
 from orchestrator.views.outdated import Comparison
@@ -22,7 +22,7 @@ NAME = "network"
 OLD = catalogue.load().templates[NAME]
 
 
-class Played:
+class PlayedRollout:
     """The records of a template, its networks and its roll-out."""
 
     def __init__(self, records: Records, run: Run_, folder: Path) -> None:
@@ -70,17 +70,17 @@ class Played:
 
 
 @pytest.fixture
-def played(written: Records, run: Run_, tmp_path: Path) -> Played:
-    return Played(written, run, tmp_path)
+def played(written: Records, run: Run_, tmp_path: Path) -> PlayedRollout:
+    return PlayedRollout(written, run, tmp_path)
 
 
-def test_with_canaries_only_the_record_and_the_candidate_are_written(played: Played) -> None:
+def test_with_canaries_only_the_record_and_the_candidate_are_written(played: PlayedRollout) -> None:
     played.network("a")
     result = played.start("--canary", "3", "--waves", "10%,100%", "--min-healthy", "2m")
 
     assert result.exit_code == 0, result.output
     rollout = played.rollout
-    assert (rollout.phase, rollout.promoted, rollout.canary) == (Phase.CANARY, False, 3)
+    assert (rollout.phase, rollout.promoted, rollout.canary) == (RolloutPhase.CANARY, False, 3)
     assert (rollout.waves, rollout.min_healthy, rollout.before) == ((10, 100), 120.0, OLD.revision)
     assert "@" in rollout.by
     candidate = played.store.get(played.keys.candidate(NAME, rollout.id))
@@ -89,16 +89,16 @@ def test_with_canaries_only_the_record_and_the_candidate_are_written(played: Pla
     assert played.pushed() is None
 
 
-def test_without_canaries_the_template_is_pushed_with_the_record(played: Played) -> None:
+def test_without_canaries_the_template_is_pushed_with_the_record(played: PlayedRollout) -> None:
     assert played.start().exit_code == 0
     pushed = played.pushed()
 
     assert pushed is not None
     assert pushed.revision == played.rollout.revision
-    assert played.rollout.phase is Phase.WAVES
+    assert played.rollout.phase is RolloutPhase.WAVES
 
 
-def test_a_dry_run_shows_the_waves_and_writes_nothing(played: Played) -> None:
+def test_a_dry_run_shows_the_waves_and_writes_nothing(played: PlayedRollout) -> None:
     for name in "abcd":
         played.network(name)
     result = played.start("--waves", "50%,100%", "--dry-run", "-o", "json")
@@ -123,7 +123,7 @@ def test_a_dry_run_shows_the_waves_and_writes_nothing(played: Played) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_with_a_sentence(
-    played: Played, arguments: tuple[str, ...], sentence: str
+    played: PlayedRollout, arguments: tuple[str, ...], sentence: str
 ) -> None:
     result = played.start(*arguments)
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     assert not played.store.list(played.keys.rollouts)[1]
 
 
-def test_there_is_one_rollout_of_a_template_at_a_time(played: Played) -> None:
+def test_there_is_one_rollout_of_a_template_at_a_time(played: PlayedRollout) -> None:
     assert played.start("--canary", "1").exit_code == 0
     result = played.start("--canary", "1")
 
@@ -140,36 +140,36 @@ def test_there_is_one_rollout_of_a_template_at_a_time(played: Played) -> None:
     assert "is under way (canary)" in result.stderr
 
 
-def test_a_promotion_pushes_the_template_once_the_canaries_are_done(played: Played) -> None:
+def test_a_promotion_pushes_the_template_once_the_canaries_are_done(played: PlayedRollout) -> None:
     played.start("--canary", "1")
     early = played.run("rollout", "promote", NAME)
     assert early.exit_code == 2
     assert "once its canaries are done" in early.stderr
 
-    played.moves(played.rollout.into(Phase.WAITING))
+    played.moves(played.rollout.into(RolloutPhase.WAITING))
     assert played.run("rollout", "promote", NAME).exit_code == 0
     pushed = played.pushed()
     assert pushed is not None
     assert pushed.revision == played.rollout.revision
-    assert (played.rollout.phase, played.rollout.promoted) == (Phase.WAVES, True)
+    assert (played.rollout.phase, played.rollout.promoted) == (RolloutPhase.WAVES, True)
 
 
-def test_a_revert_after_promotion_pushes_the_revision_before(played: Played) -> None:
+def test_a_revert_after_promotion_pushes_the_revision_before(played: PlayedRollout) -> None:
     played.start()
     pushed = played.pushed()
     assert pushed is not None
     played.in_force(pushed)
-    played.moves(played.rollout.into(Phase.DONE))
+    played.moves(played.rollout.into(RolloutPhase.DONE))
     result = played.run("rollout", "revert", NAME)
 
     assert result.exit_code == 0, result.output
     back = played.pushed()
     assert back is not None
     assert back.revision == OLD.revision
-    assert (played.rollout.phase, played.rollout.promoted) == (Phase.REVERTING, False)
+    assert (played.rollout.phase, played.rollout.promoted) == (RolloutPhase.REVERTING, False)
 
 
-def test_pause_resume_and_abort_change_the_record_and_nothing_else(played: Played) -> None:
+def test_pause_resume_and_abort_change_the_record_and_nothing_else(played: PlayedRollout) -> None:
     played.start("--canary", "1")
     before = played.rollout
     assert played.run("rollout", "pause", NAME).exit_code == 0
@@ -177,13 +177,13 @@ def test_pause_resume_and_abort_change_the_record_and_nothing_else(played: Playe
     assert played.run("rollout", "resume", NAME).exit_code == 0
     assert played.rollout == before
     assert played.run("rollout", "abort", NAME).exit_code == 0
-    assert played.rollout == before.into(Phase.ABORTED)
+    assert played.rollout == before.into(RolloutPhase.ABORTED)
     again = played.run("rollout", "resume", NAME)
     assert again.exit_code == 2
     assert "is over (aborted)" in again.stderr
 
 
-def test_each_command_is_recorded_with_who_asked_and_why(played: Played) -> None:
+def test_each_command_is_recorded_with_who_asked_and_why(played: PlayedRollout) -> None:
     played.start("--canary", "1", "--as", "alice", "--why", "ticket 7")
     played.run("rollout", "pause", NAME, "--as", "bob")
     listed = played.store.list(played.keys.audits)[1]
@@ -196,15 +196,17 @@ def test_each_command_is_recorded_with_who_asked_and_why(played: Played) -> None
     assert played.rollout.by == "alice"
 
 
-def test_a_stopped_rollout_goes_on_where_it_was(played: Played) -> None:
+def test_a_stopped_rollout_goes_on_where_it_was(played: PlayedRollout) -> None:
     played.start("--canary", "1")
-    played.moves(played.rollout.into(Phase.STOPPED, "1 failed"))
+    played.moves(played.rollout.into(RolloutPhase.STOPPED, "1 failed"))
     assert played.run("rollout", "resume", NAME).exit_code == 0
 
-    assert (played.rollout.phase, played.rollout.reason) == (Phase.CANARY, "")
+    assert (played.rollout.phase, played.rollout.reason) == (RolloutPhase.CANARY, "")
 
 
-def test_status_shows_waves_with_their_progress_and_who_failed_and_why(played: Played) -> None:
+def test_status_shows_waves_with_their_progress_and_who_failed_and_why(
+    played: PlayedRollout,
+) -> None:
     played.start("--canary", "1")
     rollout = played.rollout
     done = played.network("a", rollout.revision, rollout=rollout.id)
@@ -223,7 +225,7 @@ def test_status_shows_waves_with_their_progress_and_who_failed_and_why(played: P
     assert told["rollout"]["phase"] == "canary"
 
 
-def test_a_canary_is_not_outdated(played: Played) -> None:
+def test_a_canary_is_not_outdated(played: PlayedRollout) -> None:
     played.start("--canary", "1")
     ref = played.network("a", played.rollout.revision)
 
@@ -232,11 +234,11 @@ def test_a_canary_is_not_outdated(played: Played) -> None:
         return Comparison(found, set()).of(ref) is not None
 
     assert not outdated()
-    played.moves(played.rollout.into(Phase.ABORTED))
+    played.moves(played.rollout.into(RolloutPhase.ABORTED))
     assert outdated()
 
 
-def test_list_shows_the_last_rollout_of_each_template(played: Played) -> None:
+def test_list_shows_the_last_rollout_of_each_template(played: PlayedRollout) -> None:
     played.start("--canary", "1")
     listed = json.loads(played.run("rollout", "list", "-o", "json").stdout)
 
@@ -244,7 +246,7 @@ def test_list_shows_the_last_rollout_of_each_template(played: Played) -> None:
     assert "canary" in played.run("rollout", "list").stdout
 
 
-def test_a_template_without_a_rollout_is_said_to_have_none(played: Played) -> None:
+def test_a_template_without_a_rollout_is_said_to_have_none(played: PlayedRollout) -> None:
     result = played.run("rollout", "status", "port")
 
     assert result.exit_code == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from orchestrator.cli.main import app
-from orchestrator.core.records import Built, Phase, Rollout
+from orchestrator.core.records import Built, Rollout, RolloutPhase
 from typer.testing import CliRunner
 
 from tests.scripted.heat import ScriptedHeat
@@ -63,7 +63,7 @@ def run(nodes: System, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def await_phase(nodes: System, phase: Phase) -> None:
+def await_phase(nodes: System, phase: RolloutPhase) -> None:
     """Until the roll-out is in this phase. A bridge that has died is followed by the next one."""
 
     def reached() -> bool:
@@ -85,7 +85,7 @@ def test_a_bad_template_stops_at_the_canaries_and_a_good_one_reaches_all_once(
 
     bad = changed(tmp_path, "# {{ nothing.here }}")
     run(nodes, "start", "node", "-f", bad, "--canary", "2", "--auto-revert")
-    await_phase(nodes, Phase.REVERTED)
+    await_phase(nodes, RolloutPhase.REVERTED)
     canaries = {ref.stack_name for ref in rollout(nodes).canaries}
     assert len(canaries) == 2
     assert {request.stack for request in scripted.requests[before:]} <= canaries
@@ -97,9 +97,9 @@ def test_a_bad_template_stops_at_the_canaries_and_a_good_one_reaches_all_once(
     good = changed(tmp_path, "# good")
     options = ("--canary", "2", "--waves", "50%,100%", "--max-parallel", "3")
     run(nodes, "start", "node", "-f", good, *options)
-    await_phase(nodes, Phase.WAITING)
+    await_phase(nodes, RolloutPhase.WAITING)
     run(nodes, "promote", "node")
-    await_phase(nodes, Phase.DONE)
+    await_phase(nodes, RolloutPhase.DONE)
 
     status = run(nodes, "status", "node")
     assert status["waves"][0]["complete"] == 2

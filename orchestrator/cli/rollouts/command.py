@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...core.records import UNREADABLE, Phase, Rollout
+from ...core.records import UNREADABLE, Rollout, RolloutPhase
 from ...errors import InvalidInput
 from ...views.reading import read_all
 from ...views.rollouts import progress
@@ -18,7 +18,7 @@ from ..output import Format, hint
 from ..session import Session, session
 from ..verbs.authors import As, AskedVerb, Why, verb
 from . import deciding, showing
-from .deciding import Found
+from .deciding import RolloutFound
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -137,7 +137,7 @@ def start(
     seconds = deciding.parse_seconds(min_healthy)
     asked = verb("rollout start", by, why, template)
     with session() as doors:
-        found = Found.of(doors.store, doors.keys, template, asked)
+        found = RolloutFound.of(doors.store, doors.keys, template, asked)
         deciding.refuse_if_under_way(found)
         changed = deciding.template_in(doors.keys, template, file)
         rollout = _new(found, asked, changed.revision, canary)
@@ -156,7 +156,9 @@ def start(
         hint("Nothing is written.")
 
 
-def _new(found: Found, asked: AskedVerb, revision: str, canary: int) -> Rollout:
+def _new(
+    found: RolloutFound, asked: AskedVerb, revision: str, canary: int
+) -> Rollout:
     """The record of a roll-out that begins now.
 
     :raises InvalidInput: there is nothing to leave, or nothing to try.
@@ -173,7 +175,7 @@ def _new(found: Found, asked: AskedVerb, revision: str, canary: int) -> Rollout:
             f"revision {revision} of template {found.template} is in force already:"
             " leave out --canary to rebuild its outdated stacks wave by wave"
         )
-    phase = Phase.CANARY if canary else Phase.WAVES
+    phase = RolloutPhase.CANARY if canary else RolloutPhase.WAVES
     return Rollout(
         id=asked.id,
         template=found.template,
@@ -202,7 +204,7 @@ def status(template: Name, output: Output = Format.TEXT) -> None:
     The answer is 1 when something failed, or the roll-out was stopped or goes back.
     """
     with session() as doors:
-        rollout = Found.of(doors.store, doors.keys, template).rollout
+        rollout = RolloutFound.of(doors.store, doors.keys, template).rollout
         troubled = _show(doors, rollout, output)
     if troubled:
         raise typer.Exit(Exit.PROBLEM)
@@ -285,10 +287,10 @@ def revert(
 def _decide(
     asked: AskedVerb,
     template: str,
-    change: Callable[[Found], Rollout],
+    change: Callable[[RolloutFound], Rollout],
     output: Format,
 ) -> None:
     with session() as doors:
-        found = Found.of(doors.store, doors.keys, template, asked)
+        found = RolloutFound.of(doors.store, doors.keys, template, asked)
         rollout = change(found)
         _show(doors, rollout, output)

@@ -13,8 +13,8 @@ from ...core.keys import Keys
 from ...core.records import (
     MOST_CANARIES,
     UNREADABLE,
-    Phase,
     Rollout,
+    RolloutPhase,
     TemplateRevision,
 )
 from ...core.refs import Json, Ref
@@ -31,7 +31,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RolloutFound:
     """The record of a template's last roll-out, and what it was read with."""
 
     store: Store
@@ -48,7 +48,7 @@ class Found:
         keys: Keys,
         template: str,
         asked: AskedVerb | None = None,
-    ) -> Found:
+    ) -> RolloutFound:
         kv = store.get(keys.rollout(template))
         return cls(store, keys, template, kv, asked)
 
@@ -102,7 +102,7 @@ class Found:
 
 
 def pushing(
-    found: Found, content: Mapping[str, Json]
+    found: RolloutFound, content: Mapping[str, Json]
 ) -> tuple[dict[str, str], tuple[Require, ...]]:
     """What puts a template in force: the key and value, and what they rely on."""
     key = found.keys.template(found.template)
@@ -137,7 +137,7 @@ def template_in(keys: Keys, name: str, file: str) -> Template:
     return parse_template(name, body)
 
 
-def begin(found: Found, rollout: Rollout, template: Template) -> Rollout:
+def begin(found: RolloutFound, rollout: Rollout, template: Template) -> Rollout:
     """Write the record, and the template where it is promoted at once."""
     revision = TemplateRevision.of(template, rollout.since)
     key = found.keys.candidate(template.id, rollout.id)
@@ -148,7 +148,7 @@ def begin(found: Found, rollout: Rollout, template: Template) -> Rollout:
     return found.write(rollout, puts, requires)
 
 
-def refuse_if_under_way(found: Found) -> None:
+def refuse_if_under_way(found: RolloutFound) -> None:
     """:raises InvalidInput: the last roll-out of the template is not over."""
     if found.kv is not None and not found.rollout.over:
         raise InvalidInput(
@@ -204,43 +204,47 @@ def check_canaries(number: int, *, auto_revert: bool) -> None:
 # What is decided about one that is under way -----------------------------------------------------
 
 
-def pause(found: Found) -> Rollout:
+def pause(found: RolloutFound) -> Rollout:
     rollout = _under_way(found)
     return found.write(replace(rollout, paused=True))
 
 
-def resume(found: Found) -> Rollout:
+def resume(found: RolloutFound) -> Rollout:
     """Go on after a pause, or after the cause of a stop was repaired."""
     rollout = _under_way(found)
-    if rollout.phase is Phase.STOPPED:
+    if rollout.phase is RolloutPhase.STOPPED:
         rollout = rollout.into(rollout.stage)
     return found.write(replace(rollout, paused=False))
 
 
-def promote(found: Found) -> Rollout:
+def promote(found: RolloutFound) -> Rollout:
     """Put the new revision in force, and begin the waves."""
     rollout = _under_way(found)
-    if rollout.phase is not Phase.WAITING:
+    if rollout.phase is not RolloutPhase.WAITING:
         raise InvalidInput(
             f"the roll-out of template {rollout.template} is in phase"
             f" {rollout.phase.value}: it can be promoted once its canaries are done"
         )
     key = found.keys.candidate(rollout.template, rollout.id)
     puts, requires = pushing(found, _content(found, key))
-    promoted = replace(rollout.into(Phase.WAVES), promoted=True, paused=False)
+    promoted = replace(
+        rollout.into(RolloutPhase.WAVES), promoted=True, paused=False
+    )
     return found.write(promoted, puts, requires)
 
 
-def abort(found: Found) -> Rollout:
+def abort(found: RolloutFound) -> Rollout:
     """End it, and leave all stacks as they are."""
     rollout = _under_way(found)
-    return found.write(replace(rollout.into(Phase.ABORTED), paused=False))
+    return found.write(
+        replace(rollout.into(RolloutPhase.ABORTED), paused=False)
+    )
 
 
-def revert(found: Found) -> Rollout:
+def revert(found: RolloutFound) -> Rollout:
     """Rebuild from the revision before what was built from the new one."""
     rollout = found.rollout
-    if rollout.stage in (Phase.REVERTING, Phase.REVERTED):
+    if rollout.stage in (RolloutPhase.REVERTING, RolloutPhase.REVERTED):
         raise InvalidInput(
             f"the roll-out of template {rollout.template} is {rollout.phase.value}"
             " already"
@@ -251,7 +255,7 @@ def revert(found: Found) -> Rollout:
             " the roll-out began"
         )
     back = replace(
-        rollout.into(Phase.REVERTING, "a person asked for it"),
+        rollout.into(RolloutPhase.REVERTING, "a person asked for it"),
         stopped_in=None,
         promoted=False,
         paused=False,
@@ -269,7 +273,7 @@ def revert(found: Found) -> Rollout:
     return found.write(back, puts, requires)
 
 
-def _under_way(found: Found) -> Rollout:
+def _under_way(found: RolloutFound) -> Rollout:
     rollout = found.rollout
     if rollout.over:
         raise InvalidInput(
@@ -279,7 +283,7 @@ def _under_way(found: Found) -> Rollout:
     return rollout
 
 
-def _content(found: Found, key: str) -> Mapping[str, Json]:
+def _content(found: RolloutFound, key: str) -> Mapping[str, Json]:
     """The content of a stored revision.
 
     :raises InvalidInput: it is not there any more.

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from ...core.records import Phase, Rollout
-from ...core.rollouts import Standing, WaveProgress
+from ...core.records import Rollout, RolloutPhase
+from ...core.rollouts import MemberStanding, WaveProgress
 from ...views.rollouts import RolloutProgress
 from ..output import BAD, BUSY, CALM, DOUBT, GOOD, Format, Section, emit, show
 
 _STYLES = {
-    Phase.CANARY: BUSY,
-    Phase.WAITING: DOUBT,
-    Phase.WAVES: BUSY,
-    Phase.STOPPED: BAD,
-    Phase.REVERTING: BAD,
-    Phase.REVERTED: DOUBT,
-    Phase.ABORTED: DOUBT,
-    Phase.DONE: GOOD,
+    RolloutPhase.CANARY: BUSY,
+    RolloutPhase.WAITING: DOUBT,
+    RolloutPhase.WAVES: BUSY,
+    RolloutPhase.STOPPED: BAD,
+    RolloutPhase.REVERTING: BAD,
+    RolloutPhase.REVERTED: DOUBT,
+    RolloutPhase.ABORTED: DOUBT,
+    RolloutPhase.DONE: GOOD,
 }
 _SHOWN = 20
 """Failed resources that are named."""
@@ -66,11 +66,11 @@ def _parts(found: RolloutProgress) -> Iterator[Text | Section]:
 
 def _row(wave: WaveProgress) -> tuple[str, ...]:
     order = (
-        Standing.COMPLETE,
-        Standing.UNDER_WAY,
-        Standing.FAILED,
-        Standing.TO_DO,
-        Standing.BUSY,
+        MemberStanding.COMPLETE,
+        MemberStanding.UNDER_WAY,
+        MemberStanding.FAILED,
+        MemberStanding.TO_DO,
+        MemberStanding.BUSY,
     )
     counts = (str(wave.counts[one] or "") for one in order)
     return (wave.name, str(wave.resources), *counts)
@@ -79,7 +79,7 @@ def _row(wave: WaveProgress) -> tuple[str, ...]:
 def phase(rollout: Rollout) -> str:
     """``waves (2 of 3), paused``"""
     told = rollout.phase.value
-    if rollout.phase is Phase.WAVES:
+    if rollout.phase is RolloutPhase.WAVES:
         told += f" ({rollout.wave} of {len(rollout.waves)})"
     if rollout.paused:
         told += ", paused"
@@ -89,12 +89,12 @@ def phase(rollout: Rollout) -> str:
 def next_step(rollout: Rollout) -> str:
     """What a person can do now; empty: nothing has to be done."""
     name = rollout.template
-    if rollout.phase is Phase.WAITING:
+    if rollout.phase is RolloutPhase.WAITING:
         return (
             "The canaries are done: look at them, then `orchestrator rollout promote"
             f" {name}`, or `orchestrator rollout revert {name}`"
         )
-    if rollout.phase is Phase.STOPPED:
+    if rollout.phase is RolloutPhase.STOPPED:
         return (
             f"Nothing more is begun: `orchestrator rollout revert {name}`, or repair what"
             f" failed and `orchestrator rollout resume {name}`"

@@ -34,7 +34,7 @@ from .presence import BridgeAlive, DelayKind, TenantDelay, WorkerAlive
 from .reading import UNREADABLE, read
 from .retries import LeavingMode, RetryAsked, Tombstone
 from .revisions import TemplateRevision
-from .rollouts import MOST_CANARIES, Health, Phase, Rollout
+from .rollouts import MOST_CANARIES, Rollout, RolloutPhase, TargetHealth
 from .runs import Cause, Run, Step
 
 __all__ = [
@@ -59,7 +59,6 @@ __all__ = [
     "Durations",
     "Failed",
     "Handled",
-    "Health",
     "Held",
     "Identity",
     "IdentityTrouble",
@@ -71,10 +70,10 @@ __all__ = [
     "MonitoringRecord",
     "Pause",
     "Pauses",
-    "Phase",
     "Poll",
     "RetryAsked",
     "Rollout",
+    "RolloutPhase",
     "Run",
     "SchemaTrouble",
     "SchemasRecord",
@@ -83,6 +82,7 @@ __all__ = [
     "Step",
     "Sweep",
     "SweepAsked",
+    "TargetHealth",
     "TemplateRevision",
     "TenantDelay",
     "Tombstone",

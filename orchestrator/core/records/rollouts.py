@@ -13,7 +13,7 @@ MOST_CANARIES = 100
 """Canaries of one roll-out. The record names each of them."""
 
 
-class Phase(StrEnum):
+class RolloutPhase(StrEnum):
     """Where a roll-out stands."""
 
     CANARY = "canary"
@@ -32,7 +32,9 @@ class Phase(StrEnum):
     DONE = "done"
 
 
-OVER = frozenset({Phase.REVERTED, Phase.ABORTED, Phase.DONE})
+OVER = frozenset(
+    {RolloutPhase.REVERTED, RolloutPhase.ABORTED, RolloutPhase.DONE}
+)
 """The phases in which nothing is left to do."""
 
 
@@ -67,7 +69,7 @@ class Rollout:
     """Failures that are tolerated. One more stops the roll-out."""
     auto_revert: bool = False
     """Whether the canaries are rebuilt from the revision before when it stops."""
-    phase: Phase = Phase.WAVES
+    phase: RolloutPhase = RolloutPhase.WAVES
     promoted: bool = True
     """Whether the new revision is the one in force."""
     paused: bool = False
@@ -77,7 +79,7 @@ class Rollout:
     """The number of the wave that is under way, from 1; 0: none has begun."""
     border: str = ""
     """The place of the last resource of that wave. Those behind it come later."""
-    stopped_in: Phase | None = None
+    stopped_in: RolloutPhase | None = None
     """The phase in which it was stopped, and in which `resume` goes on."""
     reason: str = ""
     """Why it was stopped, for people."""
@@ -97,7 +99,7 @@ class Rollout:
         return self.phase in OVER
 
     @property
-    def stage(self) -> Phase:
+    def stage(self) -> RolloutPhase:
         """The phase; of a roll-out that is stopped, the one in which it was."""
         return self.stopped_in or self.phase
 
@@ -108,10 +110,10 @@ class Rollout:
             return self.revision
         return self.before
 
-    def into(self, phase: Phase, reason: str = "") -> Rollout:
+    def into(self, phase: RolloutPhase, reason: str = "") -> Rollout:
         """The same in another phase."""
         stopped_in = None
-        if phase is Phase.STOPPED:
+        if phase is RolloutPhase.STOPPED:
             stopped_in = self.stage
         return replace(self, phase=phase, reason=reason, stopped_in=stopped_in)
 
@@ -151,16 +153,16 @@ class Rollout:
         given = {
             **record,
             "waves": tuple(record["waves"]),
-            "phase": Phase(record["phase"]),
+            "phase": RolloutPhase(record["phase"]),
             "canaries": tuple(Ref(*ref) for ref in record["canaries"]),
-            "stopped_in": stopped_in and Phase(stopped_in),
+            "stopped_in": stopped_in and RolloutPhase(stopped_in),
         }
         known = {name: given[name] for name in cls.__dataclass_fields__}
         return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class TargetHealth:
     """What the monitoring targets of a resource say: ``orchestrator/health/…``."""
 
     positive: bool
@@ -173,6 +175,6 @@ class Health:
         return json.dumps({"positive": self.positive, "state": self.state})
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Health:
+    def from_json(cls, text: str | bytes) -> TargetHealth:
         record = json.loads(text)
         return cls(record["positive"] is True, int(record["state"]))

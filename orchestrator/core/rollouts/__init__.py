@@ -6,14 +6,14 @@ All of it works on values: the leader gives what it knows, and performs the deci
 """
 
 from .deciding import Decided, decide
-from .members import Known, Member, Standing, place_of, standing_of
+from .members import KnownMembers, Member, MemberStanding, place_of, standing_of
 from .waves import WaveProgress, waves_of
 
 __all__ = [
     "Decided",
-    "Known",
+    "KnownMembers",
     "Member",
-    "Standing",
+    "MemberStanding",
     "WaveProgress",
     "decide",
     "place_of",

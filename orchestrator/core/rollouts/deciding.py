@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..records import Phase, Rollout
+from ..records import Rollout, RolloutPhase
 from ..refs import Ref
-from .members import Member, Standing
+from .members import Member, MemberStanding
 
 LAST = "~"
 """The border of the last wave: behind every place, which is of hexadecimal digits."""
 _NAMED = 3
 """How many failed resources a reason names."""
-_ENDED = frozenset({Standing.FAILED, Standing.ASIDE})
+_ENDED = frozenset({MemberStanding.FAILED, MemberStanding.ASIDE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,19 @@ def decide(
     :param members: every resource of the template.
     :param in_force: the revision of the template that is in force; empty: there is none.
     """
-    if rollout.paused or rollout.over or rollout.phase is Phase.STOPPED:
+    if rollout.paused or rollout.over or rollout.phase is RolloutPhase.STOPPED:
         return NOTHING
     if in_force != rollout.expected:
         return Decided(record=_superseded(rollout, in_force))
-    if rollout.phase is Phase.REVERTING:
+    if rollout.phase is RolloutPhase.REVERTING:
         return _revert(rollout, members)
     concerned = _concerned(rollout, members)
-    failed = [m for m in concerned if m.standing is Standing.FAILED]
+    failed = [m for m in concerned if m.standing is MemberStanding.FAILED]
     if len(failed) > rollout.fail_after:
         return Decided(record=_stopped(rollout, failed))
-    if rollout.phase is Phase.WAVES:
+    if rollout.phase is RolloutPhase.WAVES:
         return _waves(rollout, members)
-    if rollout.phase is Phase.CANARY:
+    if rollout.phase is RolloutPhase.CANARY:
         return _canaries(rollout, members)
     return NOTHING
 
@@ -91,7 +91,7 @@ def _concerned(rollout: Rollout, members: Sequence[Member]) -> Sequence[Member]:
 def _superseded(rollout: Rollout, in_force: str) -> Rollout:
     found = f"revision {in_force}" if in_force else "no revision"
     return rollout.into(
-        Phase.STOPPED,
+        RolloutPhase.STOPPED,
         f"{found} of template {rollout.template} is in force, and not"
         f" {rollout.expected}: somebody has pushed another one; abort the roll-out, or"
         " push the expected revision and resume",
@@ -109,20 +109,20 @@ def _stopped(rollout: Rollout, failed: Sequence[Member]) -> Rollout:
         f"{len(failed)} failed, {rollout.fail_after} tolerated: {told}{more}"
     )
     if rollout.auto_revert and not rollout.promoted:
-        return rollout.into(Phase.REVERTING, reason)
-    return rollout.into(Phase.STOPPED, reason)
+        return rollout.into(RolloutPhase.REVERTING, reason)
+    return rollout.into(RolloutPhase.STOPPED, reason)
 
 
 def _canaries(rollout: Rollout, members: Sequence[Member]) -> Decided:
     if not rollout.canaries:
-        free = [m for m in members if m.standing is Standing.TO_DO]
+        free = [m for m in members if m.standing is MemberStanding.TO_DO]
         chosen = tuple(m.ref for m in in_order(free)[: rollout.canary])
         if chosen:
             return Decided(record=replace(rollout, canaries=chosen))
-        return Decided(record=rollout.into(Phase.WAITING))
+        return Decided(record=rollout.into(RolloutPhase.WAITING))
     theirs = _concerned(rollout, members)
     if _all_ended(rollout, theirs):
-        return Decided(record=rollout.into(Phase.WAITING))
+        return Decided(record=rollout.into(RolloutPhase.WAITING))
     return Decided(_next(rollout, theirs))
 
 
@@ -131,7 +131,7 @@ def _waves(rollout: Rollout, members: Sequence[Member]) -> Decided:
     if rollout.wave and not _all_ended(rollout, begun):
         return Decided(_next(rollout, begun, members))
     if rollout.wave >= len(rollout.waves):
-        return Decided(record=rollout.into(Phase.DONE))
+        return Decided(record=rollout.into(RolloutPhase.DONE))
     wave = rollout.wave + 1
     # What came since is never behind a wave that has begun.
     border = max(
@@ -141,10 +141,10 @@ def _waves(rollout: Rollout, members: Sequence[Member]) -> Decided:
 
 
 def _revert(rollout: Rollout, members: Sequence[Member]) -> Decided:
-    left = {Standing.TO_DO, Standing.BUSY, Standing.UNDER_WAY}
+    left = {MemberStanding.TO_DO, MemberStanding.BUSY, MemberStanding.UNDER_WAY}
     if any(m.standing in left for m in members):
         return Decided(_next(rollout, members))
-    return Decided(record=rollout.into(Phase.REVERTED, rollout.reason))
+    return Decided(record=rollout.into(RolloutPhase.REVERTED, rollout.reason))
 
 
 def _all_ended(rollout: Rollout, members: Iterable[Member]) -> bool:
@@ -163,7 +163,7 @@ def _next(
     :param everybody: those whose jobs count, where these are more.
     """
     counted = members if everybody is None else everybody
-    under_way = sum(m.standing is Standing.UNDER_WAY for m in counted)
+    under_way = sum(m.standing is MemberStanding.UNDER_WAY for m in counted)
     room = max(rollout.max_parallel - under_way, 0)
-    free = [m for m in members if m.standing is Standing.TO_DO]
+    free = [m for m in members if m.standing is MemberStanding.TO_DO]
     return tuple(m.ref for m in in_order(free)[:room])

@@ -7,11 +7,11 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..records import Built, Failed, Handled, Phase, Rollout
+from ..records import Built, Failed, Handled, Rollout, RolloutPhase
 from ..refs import Ref
 
 
-class Standing(StrEnum):
+class MemberStanding(StrEnum):
     """How a resource stands in a roll-out."""
 
     TO_DO = "to do"
@@ -30,7 +30,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownMembers:
     """What is known of a resource of the template."""
 
     handled: Handled
@@ -51,7 +51,7 @@ class Member:
     ref: Ref
     place: str
     """Its place in the order of the roll-out."""
-    standing: Standing
+    standing: MemberStanding
     healthy: float = math.inf
     """Seconds for which its monitoring target has been positive since its job ended; infinite when
     it has none."""
@@ -60,7 +60,7 @@ class Member:
 
     def is_done(self, rollout: Rollout) -> bool:
         """Whether nothing is left to do or to wait for."""
-        complete = self.standing is Standing.COMPLETE
+        complete = self.standing is MemberStanding.COMPLETE
         return complete and self.healthy >= rollout.min_healthy
 
 
@@ -75,56 +75,60 @@ def place_of(rollout: str, ref: Ref) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-def standing_of(rollout: Rollout, known: Known) -> tuple[Standing, str]:
+def standing_of(
+    rollout: Rollout, known: KnownMembers
+) -> tuple[MemberStanding, str]:
     """How a resource stands, and why it failed.
 
     A status of before the roll-out never counts: the job has to be its own.
     """
-    if rollout.stage in (Phase.REVERTING, Phase.REVERTED):
+    if rollout.stage in (RolloutPhase.REVERTING, RolloutPhase.REVERTED):
         return _going_back(rollout, known)
     ours = known.handled.rollout == rollout.id
     if known.asked:
-        return Standing.UNDER_WAY, ""
+        return MemberStanding.UNDER_WAY, ""
     if known.busy and ours:
-        return Standing.UNDER_WAY, ""
+        return MemberStanding.UNDER_WAY, ""
     if known.busy:
-        return Standing.BUSY, ""
+        return MemberStanding.BUSY, ""
     if known.failed is not None and ours:
-        return Standing.FAILED, known.failed.error
+        return MemberStanding.FAILED, known.failed.error
     if known.failed is not None:
-        return Standing.ASIDE, known.failed.error
+        return MemberStanding.ASIDE, known.failed.error
     if not known.live:
-        return Standing.ASIDE, ""
+        return MemberStanding.ASIDE, ""
     if ours and not _is_recorded(known):
         # The end of the job was seen before the record of what it has built.
-        return Standing.UNDER_WAY, ""
+        return MemberStanding.UNDER_WAY, ""
     if _built_from(known) == rollout.revision:
-        return Standing.COMPLETE, ""
-    return Standing.TO_DO, ""
+        return MemberStanding.COMPLETE, ""
+    return MemberStanding.TO_DO, ""
 
 
-def _going_back(rollout: Rollout, known: Known) -> tuple[Standing, str]:
+def _going_back(
+    rollout: Rollout, known: KnownMembers
+) -> tuple[MemberStanding, str]:
     """How a resource stands while stacks are rebuilt from the revision before."""
     back = known.handled.rollout == rollout.back
     ours = known.handled.rollout == rollout.id
     if not (back or ours or _built_from(known) == rollout.revision):
-        return Standing.ASIDE, ""
+        return MemberStanding.ASIDE, ""
     if known.asked or (known.busy and back):
-        return Standing.UNDER_WAY, ""
+        return MemberStanding.UNDER_WAY, ""
     if known.busy:
-        return Standing.BUSY, ""
+        return MemberStanding.BUSY, ""
     if not back:
-        return Standing.TO_DO, ""
+        return MemberStanding.TO_DO, ""
     if known.failed is not None:
-        return Standing.FAILED, known.failed.error
-    return Standing.COMPLETE, ""
+        return MemberStanding.FAILED, known.failed.error
+    return MemberStanding.COMPLETE, ""
 
 
-def _is_recorded(known: Known) -> bool:
+def _is_recorded(known: KnownMembers) -> bool:
     return known.built is not None and known.built.job == known.handled.job
 
 
-def _built_from(known: Known) -> str:
+def _built_from(known: KnownMembers) -> str:
     """The revision that the last job of the resource has built its stack from, where it is
     known."""
     if known.built is None or not _is_recorded(known):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..records import Rollout
 from ..refs import Json
 from .deciding import border_of, in_order
-from .members import Member, Standing
+from .members import Member, MemberStanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +19,15 @@ class WaveProgress:
     name: str
     """``canary``, ``1``, ``2`` …"""
     begun: bool
-    counts: Counter[Standing]
+    counts: Counter[MemberStanding]
 
     @property
     def resources(self) -> int:
         """How many there are, without those that the roll-out does not touch."""
-        return self.counts.total() - self.counts[Standing.ASIDE]
+        return self.counts.total() - self.counts[MemberStanding.ASIDE]
 
     def to_json(self) -> dict[str, Json]:
-        told = {one.name.lower(): self.counts[one] for one in Standing}
+        told = {one.name.lower(): self.counts[one] for one in MemberStanding}
         return {
             "wave": self.name,
             "begun": self.begun,
@@ -60,5 +60,5 @@ def waves_of(rollout: Rollout, members: Sequence[Member]) -> list[WaveProgress]:
     return found
 
 
-def _count(members: Iterable[Member]) -> Counter[Standing]:
+def _count(members: Iterable[Member]) -> Counter[MemberStanding]:
     return Counter(member.standing for member in members)

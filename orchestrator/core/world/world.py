@@ -208,6 +208,20 @@ class World(Answers):
         self._unsettled.discard(ref)
         self.removals.done(ref)
 
+    def sizes(self) -> dict[str, int]:
+        """How much there is of what, for metrics."""
+        held = 0
+        if self.removals.held:
+            held = len(self.removals)
+        return {
+            "resources": len(self.wanted),
+            "jobs": len(self.graph.jobs),
+            "held": len(self.held),
+            "failed": len(self.failed),
+            "outdated": self.left_outdated,
+            "deletions_held": held,
+        }
+
 
 def _went_backwards(wanted: Wanted, known: Wanted) -> bool:
     """Whether a version is lower than the one that is there, of the same incarnation."""

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from orchestrator.core.jobs import Action
-from orchestrator.core.records import Built, Failed, Handled, Health, Phase, Rollout
+from orchestrator.core.records import Built, Failed, Handled, Rollout, RolloutPhase, TargetHealth
 from orchestrator.core.refs import JobId
 from orchestrator.core.rollouts import (
     Decided,
-    Known,
+    KnownMembers,
     Member,
-    Standing,
+    MemberStanding,
     decide,
     place_of,
     standing_of,
@@ -39,30 +39,30 @@ def rollout(**fields: Any) -> Rollout:
     return Rollout(**known)
 
 
-CANARY = rollout(canary=2, phase=Phase.CANARY, promoted=False)
+CANARY = rollout(canary=2, phase=RolloutPhase.CANARY, promoted=False)
 
 
-def members(*standings: Standing, **fields: Any) -> list[Member]:
+def members(*standings: MemberStanding, **fields: Any) -> list[Member]:
     return [
         Member(network(f"n{number}"), f"{number:04x}", standing, **fields)
         for number, standing in enumerate(standings)
     ]
 
 
-TO_DO, UNDER_WAY, COMPLETE = Standing.TO_DO, Standing.UNDER_WAY, Standing.COMPLETE
-FAILED, BUSY, ASIDE = Standing.FAILED, Standing.BUSY, Standing.ASIDE
+TO_DO, UNDER_WAY, COMPLETE = MemberStanding.TO_DO, MemberStanding.UNDER_WAY, MemberStanding.COMPLETE
+FAILED, BUSY, ASIDE = MemberStanding.FAILED, MemberStanding.BUSY, MemberStanding.ASIDE
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
     written = replace(CANARY, canaries=(network("a"),), min_healthy=1.5, moved="then").into(
-        Phase.STOPPED, "because"
+        RolloutPhase.STOPPED, "because"
     )
     read = Rollout.from_json(written.to_json())
 
     assert (read, read.moved) == (written, "then")
-    assert read.stage is Phase.CANARY
-    health = Health(True, 7)
-    assert Health.from_json(health.to_json()) == health
+    assert read.stage is RolloutPhase.CANARY
+    health = TargetHealth(True, 7)
+    assert TargetHealth.from_json(health.to_json()) == health
 
 
 # How a resource stands ---------------------------------------------------------------------------
@@ -70,11 +70,11 @@ def test_a_record_is_read_as_it_was_written() -> None:
 JOB = JobId("create:heat_worker:network:n1:1:aaaaa")
 
 
-def known(mark: str = "", revision: str = "old", **fields: Any) -> Known:
+def known(mark: str = "", revision: str = "old", **fields: Any) -> KnownMembers:
     handled = Handled(1, 1, JOB, "network", "t1", rollout=mark)
     built = Built(JOB, "network", revision)
     given = {"failed": None, "live": True, "busy": False, **fields}
-    return Known(handled, built, **given)
+    return KnownMembers(handled, built, **given)
 
 
 FAILURE = Failed(1, Action.MODIFY, "no", network())
@@ -95,7 +95,9 @@ FAILURE = Failed(1, Action.MODIFY, "no", network())
         pytest.param(known("r1", ""), TO_DO, id="nobody knows from which revision"),
     ],
 )
-def test_only_its_own_job_of_the_revision_counts(found: Known, standing: Standing) -> None:
+def test_only_its_own_job_of_the_revision_counts(
+    found: KnownMembers, standing: MemberStanding
+) -> None:
     assert standing_of(CANARY, found)[0] is standing
 
 
@@ -119,8 +121,10 @@ def test_the_end_of_a_job_counts_once_the_record_of_what_it_built_is_seen() -> N
         pytest.param(known(), ASIDE, id="never had it"),
     ],
 )
-def test_what_has_the_new_revision_goes_back_once(found: Known, standing: Standing) -> None:
-    assert standing_of(CANARY.into(Phase.REVERTING), found)[0] is standing
+def test_what_has_the_new_revision_goes_back_once(
+    found: KnownMembers, standing: MemberStanding
+) -> None:
+    assert standing_of(CANARY.into(RolloutPhase.REVERTING), found)[0] is standing
 
 
 # What follows ------------------------------------------------------------------------------------
@@ -134,8 +138,10 @@ def test_canaries_are_written_down_before_any_is_begun() -> None:
     assert decided.record.canaries == (network("n1"), network("n2"))
 
 
-@pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.ABORTED, Phase.DONE, Phase.REVERTED])
-def test_nothing_is_begun_when_it_is_stopped_or_over(phase: Phase) -> None:
+@pytest.mark.parametrize(
+    "phase", [RolloutPhase.STOPPED, RolloutPhase.ABORTED, RolloutPhase.DONE, RolloutPhase.REVERTED]
+)
+def test_nothing_is_begun_when_it_is_stopped_or_over(phase: RolloutPhase) -> None:
     assert decide(CANARY.into(phase), members(TO_DO, FAILED), "old") == Decided()
 
 
@@ -147,17 +153,17 @@ def test_nothing_is_begun_while_it_is_paused() -> None:
 @pytest.mark.parametrize(
     ("auto_revert", "promoted", "phase"),
     [
-        pytest.param(False, False, Phase.STOPPED, id="a person decides"),
-        pytest.param(True, False, Phase.REVERTING, id="by itself"),
-        pytest.param(True, True, Phase.STOPPED, id="after the promotion"),
+        pytest.param(False, False, RolloutPhase.STOPPED, id="a person decides"),
+        pytest.param(True, False, RolloutPhase.REVERTING, id="by itself"),
+        pytest.param(True, True, RolloutPhase.STOPPED, id="after the promotion"),
     ],
 )
 def test_one_failure_more_than_is_tolerated_stops_it(
-    auto_revert: bool, promoted: bool, phase: Phase
+    auto_revert: bool, promoted: bool, phase: RolloutPhase
 ) -> None:
     known = rollout(fail_after=1, auto_revert=auto_revert, promoted=promoted, wave=1, border="~")
     if not promoted:
-        known = replace(known, phase=Phase.CANARY, canaries=(network("n0"), network("n1")))
+        known = replace(known, phase=RolloutPhase.CANARY, canaries=(network("n0"), network("n1")))
     in_force = known.expected
     tolerated = decide(known, members(FAILED, TO_DO), in_force)
     assert tolerated.start == (network("n1"),)
@@ -212,7 +218,7 @@ class Played:
     """Stacks whose jobs end at random, and resources that come and go meanwhile."""
 
     rollout: Rollout
-    standings: dict[int, Standing]
+    standings: dict[int, MemberStanding]
     chance: random.Random
     bad: bool = False
     most: int = 0
@@ -245,9 +251,9 @@ class Played:
         if record.wave != self.rollout.wave:
             ended = (COMPLETE, FAILED, ASIDE)
             assert all(m.standing in ended for m in self.begun_before(self.rollout.border))
-        if record.phase is Phase.WAITING:
-            record = replace(record.into(Phase.WAVES), promoted=True)
-        if record.phase is Phase.REVERTING:
+        if record.phase is RolloutPhase.WAITING:
+            record = replace(record.into(RolloutPhase.WAVES), promoted=True)
+        if record.phase is RolloutPhase.REVERTING:
             self.standings = {
                 one: TO_DO if one in self.touched else ASIDE for one in self.standings
             }
@@ -265,7 +271,7 @@ class Played:
 def play(*, bad: bool, seed: int) -> Played:
     begun = rollout(
         canary=3,
-        phase=Phase.CANARY,
+        phase=RolloutPhase.CANARY,
         promoted=False,
         waves=(10, 50, 100),
         max_parallel=20,
@@ -284,7 +290,7 @@ def play(*, bad: bool, seed: int) -> Played:
 def test_two_thousand_stacks_follow_in_waves_with_a_limit_of_jobs() -> None:
     played = play(bad=False, seed=1)
 
-    assert played.rollout.phase is Phase.DONE
+    assert played.rollout.phase is RolloutPhase.DONE
     assert played.most == 20
     assert set(played.touched.values()) == {1}
     assert len(played.touched) == 2000
@@ -293,5 +299,5 @@ def test_two_thousand_stacks_follow_in_waves_with_a_limit_of_jobs() -> None:
 def test_of_two_thousand_stacks_a_bad_revision_touches_only_the_canaries() -> None:
     played = play(bad=True, seed=2)
 
-    assert played.rollout.phase is Phase.REVERTED
+    assert played.rollout.phase is RolloutPhase.REVERTED
     assert {network(str(one)) for one in played.touched} == set(played.rollout.canaries)

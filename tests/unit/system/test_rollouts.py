@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from orchestrator.core.keys import Keys
-from orchestrator.core.records import Built, Handled, Phase, Rollout, TemplateRevision
+from orchestrator.core.records import Built, Handled, Rollout, RolloutPhase, TemplateRevision
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 from orchestrator.core.templates import Template, parse_template
@@ -68,7 +68,7 @@ class Operator:
             revision=self.new.revision,
             by="alice@host",
             since="2026-11-28T08:50:12Z",
-            phase=Phase.WAVES if promoted else Phase.CANARY,
+            phase=RolloutPhase.WAVES if promoted else RolloutPhase.CANARY,
             promoted=promoted,
             **known,
         )
@@ -92,11 +92,11 @@ class Operator:
         self.system.store.put(self.keys.rollout(ID), rollout.to_json())
 
     def promote(self) -> None:
-        assert self.rollout.phase is Phase.WAITING
+        assert self.rollout.phase is RolloutPhase.WAITING
         self.push(self.new)
-        self.write(replace(self.rollout.into(Phase.WAVES), promoted=True))
+        self.write(replace(self.rollout.into(RolloutPhase.WAVES), promoted=True))
 
-    def in_phase(self, *phases: Phase) -> Callable[[], bool]:
+    def in_phase(self, *phases: RolloutPhase) -> Callable[[], bool]:
         return lambda: self.rollout.phase in phases
 
     # What there is ----------------------------------------------------------------------------------
@@ -161,12 +161,12 @@ def test_a_good_revision_reaches_every_stack_once(system: System) -> None:
     before = len(system.asked())
     counted = MostAtOnce(operator)
     operator.start()
-    system.until(operator.in_phase(Phase.WAITING), "the canaries are done")
+    system.until(operator.in_phase(RolloutPhase.WAITING), "the canaries are done")
 
     assert len(operator.rebuilt(before)) == 3
     assert operator.built() == {BEFORE.revision: STACKS - 3, NEW.revision: 3}
     operator.promote()
-    system.until(operator.in_phase(Phase.DONE), "all are done")
+    system.until(operator.in_phase(RolloutPhase.DONE), "all are done")
 
     assert operator.built() == {NEW.revision: STACKS}
     assert set(operator.rebuilt(before).values()) == {1}
@@ -177,7 +177,7 @@ def test_a_good_revision_reaches_every_stack_once(system: System) -> None:
 def test_without_canaries_the_waves_begin_at_once(system: System) -> None:
     operator = build(system, 12)
     operator.start(canary=0)
-    system.until(operator.in_phase(Phase.DONE))
+    system.until(operator.in_phase(RolloutPhase.DONE))
 
     assert operator.built() == {NEW.revision: 12}
 
@@ -189,7 +189,7 @@ def test_a_bad_revision_touches_only_the_canaries_and_is_reverted_by_itself(
     bad = operator.new = template("# {{ nothing.here }}\n")
     before = len(system.asked())
     operator.start(auto_revert=True, fail_after=1)
-    system.until(operator.in_phase(Phase.REVERTED))
+    system.until(operator.in_phase(RolloutPhase.REVERTED))
 
     canaries = {ref.stack_name for ref in operator.rollout.canaries}
     assert len(canaries) == 3
@@ -216,7 +216,7 @@ def test_a_failure_beyond_what_is_tolerated_stops_a_wave(system: System) -> None
     operator = build(system, 20)
     system.outcome = fails("network_n3", "network_n7")
     operator.start(canary=0, waves=(100,), max_parallel=1, fail_after=1)
-    system.until(operator.in_phase(Phase.STOPPED))
+    system.until(operator.in_phase(RolloutPhase.STOPPED))
     stopped = len(system.asked())
 
     assert operator.rollout.reason.startswith("2 failed, 1 tolerated: ")
@@ -229,12 +229,12 @@ def test_what_is_repaired_after_a_stop_goes_on(system: System) -> None:
     operator = build(system, 8)
     system.outcome = fails("network_n3")
     operator.start(canary=0, waves=(100,))
-    system.until(operator.in_phase(Phase.STOPPED))
+    system.until(operator.in_phase(RolloutPhase.STOPPED))
     system.outcome = complete
     system.put(network("n3"), 2)
     system.until(lambda: system.reported(n3=("MODIFY_COMPLETED", 2)) and system.idle())
     operator.write(operator.rollout.into(operator.rollout.stage))
-    system.until(operator.in_phase(Phase.DONE))
+    system.until(operator.in_phase(RolloutPhase.DONE))
 
     assert operator.built() == {NEW.revision: 8}
 
@@ -248,7 +248,7 @@ def test_a_status_of_before_the_rollout_never_counts(system: System) -> None:
     system.outcome = complete
     before = len(system.asked())
     operator.start(canary=0, waves=(50, 100))
-    system.until(operator.in_phase(Phase.DONE))
+    system.until(operator.in_phase(RolloutPhase.DONE))
 
     assert "network_n2" not in operator.rebuilt(before)
     assert len(operator.rebuilt(before)) == 5
@@ -269,7 +269,7 @@ def test_a_pause_is_immediate(system: System) -> None:
     assert len(system.jobs_made()) == made
     assert operator.built()[BEFORE.revision] > 0
     operator.write(replace(operator.rollout, paused=False))
-    system.until(operator.in_phase(Phase.DONE))
+    system.until(operator.in_phase(RolloutPhase.DONE))
     assert operator.built() == {NEW.revision: 20}
 
 
@@ -278,7 +278,7 @@ def test_until_promotion_everything_but_the_canaries_takes_the_revision_before(
 ) -> None:
     operator = build(system, 6)
     operator.start(canary=2)
-    system.until(operator.in_phase(Phase.WAITING))
+    system.until(operator.in_phase(RolloutPhase.WAITING))
     canary = operator.rollout.canaries[0]
     other = next(
         ref for ref in (network(f"n{n}") for n in range(6)) if ref not in operator.rollout.canaries
@@ -291,7 +291,7 @@ def test_until_promotion_everything_but_the_canaries_takes_the_revision_before(
 
     assert operator.built() == {BEFORE.revision: 5, NEW.revision: 2}
     operator.promote()
-    system.until(operator.in_phase(Phase.DONE))
+    system.until(operator.in_phase(RolloutPhase.DONE))
     system.put(network("n10"))
     system.until(lambda: system.reported(n10=("CREATE_COMPLETED", 1)))
     assert operator.built() == {NEW.revision: 8}
@@ -300,12 +300,12 @@ def test_until_promotion_everything_but_the_canaries_takes_the_revision_before(
 def test_a_revert_after_promotion_rebuilds_all_from_the_revision_before(system: System) -> None:
     operator = build(system, 10)
     operator.start(canary=1)
-    system.until(operator.in_phase(Phase.WAITING))
+    system.until(operator.in_phase(RolloutPhase.WAITING))
     operator.promote()
-    system.until(operator.in_phase(Phase.DONE))
+    system.until(operator.in_phase(RolloutPhase.DONE))
     operator.push(BEFORE)
-    operator.write(replace(operator.rollout.into(Phase.REVERTING), promoted=False))
-    system.until(operator.in_phase(Phase.REVERTED))
+    operator.write(replace(operator.rollout.into(RolloutPhase.REVERTING), promoted=False))
+    system.until(operator.in_phase(RolloutPhase.REVERTED))
 
     assert operator.built() == {BEFORE.revision: 10}
 
@@ -313,9 +313,9 @@ def test_a_revert_after_promotion_rebuilds_all_from_the_revision_before(system: 
 def test_another_push_stops_the_rollout(system: System) -> None:
     operator = build(system, 6)
     operator.start(canary=1)
-    system.until(operator.in_phase(Phase.WAITING))
+    system.until(operator.in_phase(RolloutPhase.WAITING))
     operator.push(template("# a third\n"))
-    system.until(operator.in_phase(Phase.STOPPED))
+    system.until(operator.in_phase(RolloutPhase.STOPPED))
 
     assert "somebody has pushed another one" in operator.rollout.reason
 
@@ -323,9 +323,9 @@ def test_another_push_stops_the_rollout(system: System) -> None:
 def test_what_only_a_rollout_needed_is_removed_once_it_is_over(system: System) -> None:
     operator = build(system, 3)
     operator.start(canary=1)
-    system.until(operator.in_phase(Phase.WAITING))
+    system.until(operator.in_phase(RolloutPhase.WAITING))
     assert len(system.store.list(operator.keys.candidates)[1]) == 1
-    operator.write(operator.rollout.into(Phase.ABORTED))
+    operator.write(operator.rollout.into(RolloutPhase.ABORTED))
     system.until(lambda: not system.store.list(operator.keys.candidates)[1])
 
 
@@ -376,8 +376,8 @@ def test_a_wave_ends_once_the_targets_were_positive_for_long_enough() -> None:
 
         assert system.clock.now - begun >= 5.0
         monitored.for_seconds(4.0)
-        assert operator.rollout.phase is Phase.WAVES
-        system.until(operator.in_phase(Phase.DONE))
+        assert operator.rollout.phase is RolloutPhase.WAVES
+        system.until(operator.in_phase(RolloutPhase.DONE))
 
 
 def test_a_target_that_is_not_positive_after_the_job_holds_the_next_wave_back() -> None:
@@ -396,7 +396,7 @@ def test_a_target_that_is_not_positive_after_the_job_holds_the_next_wave_back() 
 
         for one in range(4):
             monitored.say(f"network_n{one}", "UP")
-        system.until(operator.in_phase(Phase.DONE))
+        system.until(operator.in_phase(RolloutPhase.DONE))
 
 
 # Deaths ------------------------------------------------------------------------------------------
@@ -415,7 +415,7 @@ def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
     operator = build(system, 12)
     if bad:
         operator.new = template("# {{ nothing.here }}\n")
-    deaths: list[tuple[Phase, int, bool]] = []
+    deaths: list[tuple[RolloutPhase, int, bool]] = []
 
     def die(reached: str) -> None:
         rollout = operator.rollout if reached == point else None
@@ -430,11 +430,11 @@ def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
     before = len(system.asked())
     counted = MostAtOnce(operator)
     operator.start(canary=2, auto_revert=True, max_parallel=2)
-    last = Phase.REVERTED if bad else Phase.DONE
+    last = RolloutPhase.REVERTED if bad else RolloutPhase.DONE
     while operator.rollout.phase is not last:
         try:
-            system.until(operator.in_phase(last, Phase.WAITING))
-            if operator.rollout.phase is Phase.WAITING:
+            system.until(operator.in_phase(last, RolloutPhase.WAITING))
+            if operator.rollout.phase is RolloutPhase.WAITING:
                 operator.promote()
         except LeaderKilled:
             system.kill()
@@ -463,9 +463,9 @@ def test_leaders_that_die_after_every_job_lose_nothing_and_do_nothing_twice(
     monkeypatch.setattr("orchestrator.faults.reach", die)
     counted = MostAtOnce(operator)
     operator.start(canary=0, waves=(50, 100), max_parallel=2)
-    while operator.rollout.phase is not Phase.DONE:
+    while operator.rollout.phase is not RolloutPhase.DONE:
         try:
-            system.until(operator.in_phase(Phase.DONE))
+            system.until(operator.in_phase(RolloutPhase.DONE))
         except LeaderKilled:
             system.kill()
             system.start()
