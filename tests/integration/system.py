@@ -202,6 +202,23 @@ class System:
         """The keys below a prefix."""
         return [kv.key for kv in self.store.list(prefix, keys_only=True)[1]]
 
+    def left_behind(self) -> list[str]:
+        """The keys that should be gone with the resources: all but templates, and what is known of
+        processes, types, durations and the verbs of persons."""
+        keys = self.keys
+        stay = (
+            keys.leader,
+            keys.schema_list,
+            keys.identity,
+            keys.revisions,
+            keys.durations,
+            keys.audits,
+            keys.bridges,
+            keys.workers,
+        )
+        found = self.below("/")
+        return [key for key in found if not key.startswith(stay) and "heat_templates" not in key]
+
     def leftovers(self) -> list[str]:
         """Keys of jobs that are over: there should be none when nothing is under way."""
         return [

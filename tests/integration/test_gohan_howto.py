@@ -276,24 +276,13 @@ def test_everything_is_built_changed_resynchronised_and_deleted(behind: Behind) 
     confirmed = running.command("confirm", "deletions", "--yes", "--wait", "--timeout", "120")
     assert confirmed.returncode == 0, confirmed.stdout + confirmed.stderr
     running.until(lambda: not stacks_in_heat(running), 120, lambda: str(stacks_in_heat(running)))
-    running.until(lambda: not left(running), 30, lambda: str(left(running)))
+    running.until(lambda: not running.left_behind(), 30, lambda: str(running.left_behind()))
 
 
 def stacks_in_heat(running: System) -> list[str]:
     url = running.environment["OS_ENDPOINT"].replace("%(tenant_id)s", "demo") + "/stacks"
     with urllib.request.urlopen(url, timeout=10) as reply:
         return [stack["stack_name"] for stack in json.load(reply)["stacks"]]
-
-
-def left(running: System) -> list[str]:
-    """The keys that should be gone with the resources."""
-    keys = running.keys
-    ours = (keys.leader, keys.schema_list, keys.identity, "/config/v2.0/heat_templates/")
-    return [
-        key
-        for key in running.below("/")
-        if not key.startswith(ours) and "heat_templates" not in key
-    ]
 
 
 # The extension -------------------------------------------------------------------------------------

@@ -87,9 +87,7 @@ def test_a_network_its_subnet_and_a_port_are_built_in_order_updated_and_deleted(
 
     for ref in (network, subnet, port):
         real.remove(ref)
-    keys = real.keys
-    stay = (keys.leader, keys.schema_list, keys.identity, keys.revisions, keys.durations)
-    real.until(lambda: not [key for key in real.below("/") if not key.startswith(stay)])
+    real.until(lambda: not real.left_behind(), what=lambda: str(real.left_behind()))
 
 
 def resource_ids(heat: servers.HeatServer, name: str) -> dict[str, str]:
@@ -147,7 +145,7 @@ def test_a_stack_that_somebody_updated_is_found_and_corrected_and_nothing_is_rep
         assert compare(real, ref, Depth.OUTPUTS) == set()
     for ref in (network, subnet):
         real.remove(ref)
-    real.until(lambda: not [key for key in real.below("/") if "/drifting" in key])
+    real.until(lambda: not real.left_behind(), what=lambda: str(real.left_behind()))
 
 
 def test_removing_the_config_without_a_mark_deletes_the_stack_from_what_is_recorded(
