@@ -233,10 +233,12 @@ class Term:
         for folder in (self._keys.polls, *self._comparing.folders):
             for kv in self._there(folder):
                 self._note(kv)
+        self._tell_begun(len(under_way))
+
+    def _tell_begun(self, jobs: int) -> None:
         count(EventName.TERM_BEGUN)
-        fields = {"event": "term_begun", "revision": self._revision}
-        sizes = {"resources": len(self.world.wanted), "jobs": len(under_way)}
-        log.info("Term started", extra=fields | sizes)
+        fields = {"revision": self._revision, "jobs": jobs}
+        log.info("Term started", extra={"event": "term_begun", **fields})
 
     def _there(self, folder: str) -> list[KeyValue]:
         return self._store.list(folder, revision=self._revision)[1]

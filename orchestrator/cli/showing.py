@@ -104,7 +104,7 @@ def _differs(one: ResourceView) -> str:
     """What Heat has otherwise, and what it was built from that is another one now."""
     told = []
     if one.drift:
-        told.append(f"drifted: {one.drift.get('reason', '')}")
+        told.append(f"{_drifted(one.drift)}: {one.drift['reason']}")
     if one.standing.outdated:
         told.append(one.standing.outdated.reason)
     return "; ".join(told)
@@ -142,13 +142,11 @@ def _monitored(told: Json) -> str:
     )
 
 
-def _drifted(drift: Mapping[str, Json] | None) -> Cell:
-    if drift is None:
-        return ""
-    told = ", ".join(drift["kinds"])
+def _drifted(drift: Mapping[str, Json]) -> str:
+    told = f"drifted: {', '.join(drift['kinds'])}"
     if drift["accepted"]:
-        return Text(f"{told} (accepted)", FAINT)
-    return Text(told, DOUBT)
+        return f"{told} (accepted)"
+    return told
 
 
 def _status(text: str) -> Text:

@@ -215,12 +215,14 @@ class Answers(Contents):
             return ()
         if not built.reads or not self.is_settled(ref):
             return ()
+        # All of them: without one's outputs, a job would fail a version that is complete.
+        if not all(self.is_settled(output.ref) for output in built.reads):
+            return ()
         changed = built.changed(lambda other: self.outputs.get(other, {}))
         return tuple(
             output
             for output in changed
-            if self.is_settled(output.ref)
-            and handled.expected.get(output) != self.digest_of(output)
+            if handled.expected.get(output) != self.digest_of(output)
         )
 
     def digest_of(self, output: OutputOf) -> str:
