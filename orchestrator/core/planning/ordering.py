@@ -124,12 +124,24 @@ def _stuck(
     A deletion takes their place, and so does a newer version that may correct them.
     It corrects no outage. Then it waits for them: others may have changed what it is built
     from.
+    A deletion waits for them, too, where an outage holds up a job for which dependents wait before
+    they leave: in its place, the deletion would go before them.
     """
     return tuple(
         job
         for job in world.graph.on(ref)
-        if job.id not in outlived and _can_be_replaced(world, action, job)
+        if job.id not in outlived
+        and _can_be_replaced(world, action, job)
+        and not _leavers_wait(world, ref, job)
     )
+
+
+def _leavers_wait(world: World, ref: Ref, job: Job) -> bool:
+    """Whether an outage holds up a job that dependents wait for before they leave the resource."""
+    if world.runs[job.id].cause not in _OUTAGES:
+        return False
+    behind = world.graph.behind([job.id])
+    return any(other in behind for other in _last_jobs_of_leavers(world, ref))
 
 
 def _can_be_replaced(world: World, action: Action, job: Job) -> bool:

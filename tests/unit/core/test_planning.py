@@ -492,6 +492,25 @@ def test_a_job_in_retry_keeps_its_place_unless_the_next_version_may_correct_it(
     assert set(made.job.dependency) == (set() if corrected else {stuck.id, change.id})
 
 
+def test_a_deletion_waits_for_dependents_that_wait_for_a_job_in_an_outage() -> None:
+    """The circuit of a tenant is open. Seed 51 of the chaos run deleted a network before its port."""
+    stuck = job(N1, Action.MODIFY, version=2, suffix="stuck")
+    leaves = job(P1, Action.DELETE, suffix="leave", refers_to=[N1], waits_for=[stuck])
+    known = world(
+        wanted(N1, 3, marked=True),
+        stacks={N1: live()},
+        built=[wanted(P1, network_id="n1")],
+        jobs=[stuck, leaves],
+    )
+    run = Run(Step.RETRY, asked=False, cause=Cause.UNAVAILABLE)
+    known.apply(RunMoved(stuck.id, stuck.tenant, run, 7))
+    made = decision(known, N1)
+
+    assert isinstance(made, Start)
+    assert made.superseded == ()
+    assert set(made.job.dependency) == {stuck.id, leaves.id}
+
+
 def test_what_heat_may_have_taken_is_superseded_when_nothing_stands_between() -> None:
     stuck = job(P1, suffix="stuck", refers_to=[N1])
     known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=[stuck])
