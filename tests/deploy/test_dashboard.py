@@ -49,8 +49,9 @@ def test_every_metric_is_on_the_dashboard_and_no_other_is() -> None:
 
 def test_every_kind_of_the_world_that_is_asked_for_is_told() -> None:
     asked = {kind for text in expressions() for kind in re.findall(r'kind="(\w+)"', text)}
-    told = (Path(dashboard.__file__).parents[1] / "bridge").rglob("*.py")
-    source = "".join(path.read_text() for path in told)
+    package = Path(dashboard.__file__).parents[1]
+    rooms = (package / "bridge", package / "core" / "world")
+    source = "".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
 
     assert asked
     assert {kind for kind in asked if f'"{kind}"' not in source} == set()

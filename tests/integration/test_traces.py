@@ -43,12 +43,14 @@ def test_the_spans_of_fifty_jobs_join_to_fifty_traces_though_worker_and_bridge_a
             nodes.put("node", f"n{number}", tenant_id=f"t{number % 5}") for number in range(JOBS)
         ]
         expected = {trace(nodes, ref) for ref in refs}
-        nodes.until(lambda: len(scripted.live()) >= JOBS // 3)
+        nodes.until(lambda: len(scripted.live()) >= JOBS // 10)
         nodes.workers[0].kill()
         # What the bridge has made known of so far is delivered before it is killed too.
         nodes.until(lambda: collected.traces.keys() >= expected)
         nodes.bridges[0].kill()
         nodes.bridge()
+        # The killed worker did not deliver what it had just done. Whoever comes now does.
+        made = len(scripted.live())
         nodes.worker()
         for ref in refs:
             nodes.await_state(ref, "CREATE_COMPLETED", timeout=60)
@@ -63,5 +65,5 @@ def test_the_spans_of_fifty_jobs_join_to_fifty_traces_though_worker_and_bridge_a
     names = {trace: Counter(span.name for span in spans) for trace, spans in found.items()}
     assert {trace for trace, spans in names.items() if not spans["record"]} == set()
     assert {trace for trace, spans in names.items() if spans["version"] != 1} == set()
-    assert sum(spans["heat POST"] for spans in names.values()) >= JOBS // 2
+    assert sum(spans["heat POST"] for spans in names.values()) >= JOBS - made
     assert max(len(spans) for spans in found.values()) < 40
