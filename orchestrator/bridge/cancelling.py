@@ -10,6 +10,7 @@ from ..clock import Clock
 from ..core import effects
 from ..core.jobs import Action, Job
 from ..core.keys import Keys
+from ..core.planning import Doom
 from ..core.records import (
     CARRIED_OUT,
     NO_JOB,
@@ -104,7 +105,7 @@ class Cancelling:
         error = f"{_reason(asked)}; write its next version, or: {again}"
         failed = Failed(job.version, job.action, error, job.ref)
         also = merged([untaken, answer])
-        if not self._outcomes.fail(job, failed, NO_JOB, also):
+        if not self._outcomes.fail(job, Doom(failed, NO_JOB), also):
             return False
         self._outcomes.fail_dependents()
         self._tell(job, asked)

@@ -117,7 +117,8 @@ class Leaving:
         world = self._world
         for job in jobs:
             self._outcomes.dropped(job)
-            over = Over(job.id, job.ref, job.action, job.references())
+            used = job.references()
+            over = Over(job.id, job.ref, job.action, used, job.tenant)
             self._outcomes.release(over, None)
         world.forget(ref)
         # The event of the removal finds nothing more to do.

@@ -6,20 +6,20 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 from .. import faults
 from ..clock import CLOCK, Clock
 from ..core import effects
-from ..core.jobs import Action, Job
+from ..core.jobs import Action, Job, job_action, job_ref
 from ..core.keys import Keys
-from ..core.planning import Over, fails_with
-from ..core.records import NO_JOB, Failed, Handled, Run
+from ..core.planning import Doom, Over, doomed_by
+from ..core.records import Failed, Handled, Run
 from ..core.refs import JobId, Ref
 from ..core.transactions import Transaction, merged
 from ..core.world import Stack, World
 from ..events import EventName, count
 from ..metrics.shapes import FailureCause
+from . import remembering
 from .leader import Leadership
 from .metrics import Metrics, failure_cause
 from .timing import DELETION_BACKOFF
@@ -66,34 +66,33 @@ class Outcomes:
         self._ready, self._dropped, self._later = ready, dropped, later
         self._as_string = as_string
         self._deletions_failed: dict[Ref, int] = {}
-        self._doomed: dict[JobId, tuple[Failed, JobId]] = {}
-        """What will fail once the earlier jobs on its resource are over, and because of which job.
-        """
-        self._to_fail: deque[tuple[Job, Failed, JobId]] = deque()
+        self._doomed: dict[JobId, Doom] = {}
+        """What will fail once the earlier jobs on its resource are over."""
+        self._to_fail: deque[tuple[Job, Doom]] = deque()
 
     def ended(
-        self, job_id: JobId, ref: Ref, action: Action, run: Run, revision: int
+        self, job_id: JobId, tenant: str, run: Run, revision: int
     ) -> None:
         """Take in the outcome of a job: what failed with it fails, what waited for it may start.
 
         The job's own record may be gone: the worker that ended it removed it.
         """
         faults.reach("bridge-before-release")
-        world = self.world
+        world, ref, action = self.world, job_ref(job_id), job_action(job_id)
         job, handled = world.graph.jobs.get(job_id), world.handled.get(ref)
-        self._note_stack(ref, action, run, job.tenant if job else "")
         version = version_of(job, handled)
         self._count(job_id, ref, run)
-        if self._is_told(job_id, ref):
-            world.note_report(ref, version, revision)
-        failed = self._failed(version, action, run, ref)
-        world.set_failed(ref, failed)
-        self.release(
-            Over(job_id, ref, action, references_of(job, handled)), failed
-        )
+        failed = None
+        if not run.kept:
+            self._note_stack(ref, action, run, tenant)
+            failed = self._failed(version, action, run, ref)
+            world.set_failed(ref, failed)
+            if self._is_told(job_id, ref):
+                world.note_report(ref, version, revision)
+        used = references_of(job, handled)
+        self.release(Over(job_id, ref, action, used, tenant), failed)
         self.fail_dependents()
-        if handled is not None:
-            self._note_unsent(job_id, ref, run, handled)
+        self._remember(job_id, ref, run)
         if run.complete:
             self._complete(job_id, ref, handled)
         elif action is Action.DELETE and ref not in world.wanted:
@@ -138,15 +137,12 @@ class Outcomes:
             stack = Stack(status, tenant, run.monitored, adopted)
             self.world.note_stack(ref, stack)
 
-    def _note_unsent(
-        self, job_id: JobId, ref: Ref, run: Run, handled: Handled
-    ) -> None:
-        """A job that Heat never took leaves nothing to be looked for there when the config goes."""
-        certain = handled.sent == job_id and not handled.uncertain
-        if certain and not run.complete and not run.asked:
-            unsent = replace(handled, sent=NO_JOB)
-            self._leadership.commit(effects.never_sent(self._keys, ref, unsent))
-            self.world.set_handled(ref, unsent)
+    def _remember(self, job_id: JobId, ref: Ref, run: Run) -> None:
+        handled = remembering.after_run(self.world, job_id, ref, run)
+        if handled is not None:
+            remembered = effects.remember(self._keys, ref, handled)
+            self._leadership.commit(remembered)
+            self.world.set_handled(ref, handled)
 
     def _complete(
         self, job_id: JobId, ref: Ref, handled: Handled | None
@@ -211,15 +207,11 @@ class Outcomes:
         it)."""
         graph = self.world.graph
         for dependent in graph.remove(over.id):
-            if (
-                failed
-                and not self.clears(dependent)
-                and fails_with(dependent, over, self._built_from(dependent))
-            ):
-                doomed = failed.passed_on(
-                    dependent.version, dependent.action, over.ref
-                )
-                self._doomed.setdefault(dependent.id, (doomed, over.id))
+            if failed and not self.clears(dependent):
+                built_from = self._built_from(dependent)
+                doom = doomed_by(dependent, over, failed, built_from)
+                if doom is not None:
+                    self._doomed.setdefault(dependent.id, doom)
             waits = graph.waits_for(dependent.id)
             if dependent.id in self._doomed:
                 # Its report comes after those of the earlier versions, so after their jobs.
@@ -229,7 +221,7 @@ class Outcomes:
                     for other in waits
                 ):
                     self._to_fail.append(
-                        (dependent, *self._doomed.pop(dependent.id))
+                        (dependent, self._doomed.pop(dependent.id))
                     )
             elif not waits and dependent.id not in self.world.runs:
                 # Claimed already: the leader before had released it, and did not come to remove the
@@ -289,17 +281,16 @@ class Outcomes:
 
     def give_up(self, job: Job, error: str) -> None:
         """End a job that no worker can carry out."""
-        self._to_fail.append(
-            (job, Failed(job.version, job.action, error, job.ref), job.id)
-        )
+        failed = Failed(job.version, job.action, error, job.ref)
+        self._to_fail.append((job, Doom(failed, job.id)))
         self.fail_dependents()
 
     def unstored(self) -> set[JobId]:
         """Finished jobs whose consequences are not stored yet.
         Their runs are kept for the next leader, which knows of the end only by them."""
         return {
-            *(cause for _, cause in self._doomed.values()),
-            *(cause for _, _, cause in self._to_fail),
+            *(doom.cause for doom in self._doomed.values()),
+            *(doom.cause for _, doom in self._to_fail),
         }
 
     def dropped(self, job: Job) -> None:
@@ -309,50 +300,37 @@ class Outcomes:
         self.world.is_over(job)
         self._dropped(job)
 
-    def _unsent(self, job: Job) -> Handled | None:
-        """What is remembered once a job is over that never reached Heat: so nothing needs to be
-        looked for there when the config goes.
-        None when that changes nothing, or is not certain."""
-        handled = self.world.handled.get(job.ref)
-        if (
-            handled is None
-            or handled.sent != job.id
-            or handled.uncertain
-            or job.id in self.world.runs
-        ):
-            return None
-        return replace(handled, sent=NO_JOB)
-
     def fail_dependents(self) -> None:
         """End jobs that will never run; what waits for them in turn ends too, at any depth."""
-        postponed: list[tuple[Job, Failed, JobId]] = []
+        postponed: list[tuple[Job, Doom]] = []
         while self._to_fail:
-            job, failed, cause = self._to_fail.popleft()
+            job, doom = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            if not self.fail(job, failed, cause):
+            if not self.fail(job, doom):
                 # The config has changed meanwhile: its event is on the way.
-                postponed.append((job, failed, cause))
+                postponed.append((job, doom))
                 self._later(UNSETTLED, job.ref)
         self._to_fail.extend(postponed)
 
     def fail(
         self,
         job: Job,
-        failed: Failed,
-        cause: JobId,
+        doom: Doom,
         also: Transaction = _NOTHING_MORE,
     ) -> bool:
         """End a job that will never run.
 
-        :param cause: the job because of which it ends; its own id: it is given up.
         :param also: what is written with it.
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
-        failed, given_up = self._dated(failed, job.ref), cause == job.id
+        failed, given_up = (
+            self._dated(doom.failed, job.ref),
+            doom.cause == job.id,
+        )
         if not given_up:
-            handled = self._unsent(job)
+            handled = remembering.without_run(self.world, job, doom)
         transaction = effects.fail_dependents(
             self._keys,
             job,
@@ -379,7 +357,8 @@ class Outcomes:
     def _over(self, job: Job, failed: Failed) -> None:
         """A job that never ran is over: whoever waits for it is told."""
         self.dropped(job)
-        over = Over(job.id, job.ref, job.action, job.references())
+        used = job.references()
+        over = Over(job.id, job.ref, job.action, used, job.tenant)
         self.release(over, failed)
         self.world.touch(job.ref)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ..core import rendering
 from ..core.facts import Entry, TemplateChanged
 from ..core.forecast.journal import Journal, Ran
-from ..core.jobs import Action, Job, job_action, job_ref
+from ..core.jobs import Action, Job
 from ..core.keys import Keys
 from ..core.records import Failed, Run, Step
 from ..core.refs import JobId, Json, Ref
@@ -153,7 +153,7 @@ class Rehearsal:
             else:
                 self._built.discard(job.ref)
             ended = self._leadership.commit(Transaction())
-            self._outcomes.ended(job.id, job.ref, job.action, run, ended)
+            self._outcomes.ended(job.id, job.tenant, run, ended)
 
     def _cannot_be_asked(self, job: Job) -> tuple[str, Ref]:
         """Why a worker could not make the request of a job, and the resource at fault; empty when
@@ -193,9 +193,8 @@ class Rehearsal:
             run = loading.read_run(kv)
             if run is not None and run.step is Step.DONE:
                 job = self._keys.run_job(kv.key)
-                self._outcomes.ended(
-                    job, job_ref(job), job_action(job), run, kv.revision
-                )
+                tenant = self._keys.run_tenant(kv.key)
+                self._outcomes.ended(job, tenant, run, kv.revision)
 
 
 def _leave(job: Job) -> None:

@@ -9,7 +9,7 @@ from ..clients.store import Store
 from ..clock import Clock
 from ..core import effects
 from ..core.facts import Entry, RunMoved, RunRemoved
-from ..core.jobs import Job, job_action, job_ref
+from ..core.jobs import Job, job_ref
 from ..core.keys import Keys
 from ..core.records import Step
 from ..core.refs import JobId
@@ -107,7 +107,7 @@ class Running:
         self._dispatcher.over(job, fact.tenant)
         failed = failure_cause(ref, run, overdue=False)
         self._times.ended(job, ref, "" if run.complete else failed.value)
-        self._outcomes.ended(job, ref, job_action(job), run, fact.revision)
+        self._outcomes.ended(job, fact.tenant, run, fact.revision)
         self._outputs.built(ref)
         if run.monitored or (before is not None and before.monitored):
             self._probing.now(ref)

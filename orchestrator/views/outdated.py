@@ -37,6 +37,8 @@ class OutdatedStack:
     """The id of the template, if that has another revision now; else empty."""
     circle: tuple[Ref, ...] = ()
     """The circle of outputs that does not settle, and because of which the stack is held."""
+    kept: str = ""
+    """Why the stack could not be rebuilt for these outputs; empty: nobody has tried."""
 
     @property
     def reason(self) -> str:
@@ -45,6 +47,8 @@ class OutdatedStack:
         if self.circle:
             way = " → ".join(map(str, self.circle))
             return f"{told}, held: outputs do not settle in the circle {way}"
+        if self.kept:
+            return f"{told}, could not be rebuilt: {self.kept}"
         return told
 
     def _parts(self) -> Iterator[str]:
@@ -69,6 +73,7 @@ class OutdatedStack:
                 for output in self.outputs
             ],
             "circle": [ref.to_record() for ref in self.circle],
+            "kept": self.kept or None,
         }
 
 
@@ -96,7 +101,8 @@ class Comparison:
         outputs, circle = self._changed_outputs(ref, built)
         if not template and not outputs:
             return None
-        return OutdatedStack(outputs, template, circle)
+        kept = handled.kept if outputs else ""
+        return OutdatedStack(outputs, template, circle, kept)
 
     def _changed_template(self, built: Built) -> str:
         """The template's id, if it has another revision now."""

@@ -12,6 +12,7 @@ from orchestrator.core.jobs import Action, Job
 from orchestrator.core.records import Built, Run, Step
 from orchestrator.core.resources import tenant_fault
 from orchestrator.errors import (
+    HeatRefused,
     HeatUnavailable,
     NotSeenYet,
     StackBusy,
@@ -108,7 +109,8 @@ def _ask_change(
         case stacks.Create():
             return _create_absent(context, attempt, prepared)
         case stacks.Update(stack):
-            _update(context, attempt, prepared, stack)
+            if changed := _update(context, attempt, prepared, stack):
+                return _leave(work, changed)
             return _waiting(context, stack.id, prepared.request.timeout_mins)
         case stacks.Delete(stack):
             attempt.asked = True
@@ -158,14 +160,25 @@ def _update(
     attempt: Attempt,
     prepared: Prepared,
     stack: stacks.Stack,
-) -> None:
-    attempt.asked, attempt.built = True, prepared.built
+) -> stacks.Leave | None:
+    """Ask for the update. Answers why the stack is to be left as it is, if Heat refused because of
+    what somebody else did to the stack since it was read."""
+    before, attempt.asked = attempt.asked, True
+    attempt.built = prepared.built
     try:
         context.heat.update(prepared.request, stack, attempt.tags)
     except StackMissing as error:
         raise HeatUnavailable(
             f"the stack went away meanwhile: {error}"
         ) from error
+    except HeatRefused:
+        work = attempt.work
+        follows = _next_request(context, work, _find(context, work.job))
+        if not isinstance(follows, stacks.Leave):
+            raise
+        attempt.asked = before
+        return follows
+    return None
 
 
 def _find(context: WorkerContext, job: Job) -> stacks.Stack | None:

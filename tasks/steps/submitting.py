@@ -81,17 +81,29 @@ def _asked(
     except (TemplateError, HeatRefused) as error:
         ended = _refused(work, error, met=attempt.met)
         ours = isinstance(error, TemplateError)
-        finish(context, work, ended, ours=ours)
+        _end(context, work, ended, ours=ours)
         return None
     if isinstance(asked, JobOutcome):
         reached = attempt.asked or attempt.met
-        finish(context, work, replace(asked, asked=reached))
+        _end(context, work, replace(asked, asked=reached))
         return None
     faults.reach("worker-after-heat")
     count(EventName.STACK_SUBMITTED)
     fields = {"event": "stack_submitted", "job": work.job.id}
     log.info("Request sent to Heat", extra={**fields, "stack": asked.stack})
     return replace(work, run=_goes_on(asked, before), built=attempt.built)
+
+
+def _end(
+    context: WorkerContext, work: Work, ended: JobOutcome, *, ours: bool = False
+) -> None:
+    """The job ends without a request that Heat has taken.
+    Where it only follows an output, the version stays complete."""
+    handled, run = work.handled, work.run
+    follows = handled is not None and bool(handled.expected)
+    asked = run is not None and run.asked
+    kept = follows and bool(ended.error) and not asked
+    finish(context, work, replace(ended, kept=kept), ours=ours)
 
 
 def _goes_on(asked: Run, before: Run) -> Run:

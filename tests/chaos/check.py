@@ -12,6 +12,8 @@ What is let pass, and why:
 * a deletion asked several times: Heat takes it as the same deletion (counted);
 * another job for a content whose operation Heat ended in FAILED: a repair;
 * another job and report for a content after an output has changed that the stack was built from;
+* a stack of which no record tells, because the answer of Heat was lost, and whose tags somebody else's update has
+  taken away: it stays, and the failure says so;
 * a content asked for once more after somebody else has changed or deleted its stack: it is not built any more;
 * a failure that says so, of a stack that somebody else has suspended, or deleted or changed while it was built;
 * the deletion of a parent under a child whose config still wanted it when the deletion was decided
@@ -32,6 +34,7 @@ from .facts import Facts, Operation, level_of
 from .ledger import (
     BUILDING,
     CONFIG,
+    FAILED,
     JOB_STATE,
     JOBS,
     OWN,
@@ -127,7 +130,7 @@ def _explained(
 ) -> bool:
     """Whether a failure has a cause that lasts: Heat failed this very content, or one that it is built from."""
     own = ledger.asked_for(ref, config.created, config.value)
-    if not own and _is_nobodys(ledger, ref, report):
+    if _is_nobodys(ledger, ref, report) and (not own or _answer_was_lost(ledger, ref, report.at)):
         return True
     if own:
         return own[-1].outcome == "FAILED" and own[-1].reason in report.error
@@ -155,6 +158,8 @@ def orphans(ledger: Ledger) -> Iterator[Violation]:
         config = ledger.config(ref)
         if ledger.shaken(ref):
             continue  # made since the backup, and wanted by nobody any more: docs/howto/back-up-and-upgrade.md
+        if _is_told_of(ledger, ref) and _answer_was_lost(ledger, ref, float("inf")):
+            continue
         if config.gone or config.tenant != stack.tenant:
             text = f"stack {stack.tenant}/{stack.name} in {stack.status} belongs to no config"
             yield Violation("orphan", ref, text, tuple(ledger.story(ref)))
@@ -171,6 +176,8 @@ def leftovers(ledger: Ledger) -> Iterator[Violation]:
                 tuple(_about_key(ledger, key)),
             )
         elif not key.startswith(CONFIG) and (ref := ref_of(key)) and ledger.config(ref).gone:
+            if _is_told_of(ledger, ref) and _answer_was_lost(ledger, ref, float("inf")):
+                continue
             yield Violation(
                 "leftover", key, "is left though its config is gone", tuple(ledger.story(ref))
             )
@@ -637,16 +644,50 @@ def _somebody_else_was_the_cause(
     )
 
 
+_NOBODYS = (
+    "nothing says that it was built from this resource",
+    "without our tags, and a request of ours may have made it",
+)
+
+
 def _is_nobodys(ledger: Ledger, ref: str, report: LedgerReport) -> bool:
-    """Whether the stack was made in a time that a restore took back, and somebody else's update has taken its tags
-    away since: neither etcd nor Heat tells whose it is, so a person has to (`orchestrator retry --force`)."""
+    """Whether no record tells that we made the stack, and somebody else's update has taken its tags away since:
+    neither etcd nor Heat tells whose it is, so a person has to (`orchestrator retry --force`).
+
+    No record tells, because a restore took it back, or because whoever asked Heat could not write the answer.
+    """
     last = ledger.last_of_all_before(ref, report.at)
     return (
-        "nothing says that it was built from this resource" in report.error
+        any(said in report.error for said in _NOBODYS)
         and last is not None
         and last.foreign
-        and _is_of_a_lost_time(ledger, ref, report.at)
+        and (_is_of_a_lost_time(ledger, ref, report.at) or _answer_was_lost(ledger, ref, report.at))
     )
+
+
+def _answer_was_lost(ledger: Ledger, ref: str, at: float) -> bool:
+    """Whether of all that we asked for on the resource's stack up to then, nothing in etcd says that Heat took it."""
+    asked = [o for o in ledger.of.get(stack_name(ref), ()) if o.at <= at]
+    deletions = [n for n, o in enumerate(asked) if o.method == "delete"]
+    asked = asked[max(deletions, default=-1) + 1 :]
+    if not asked or any(
+        not report.failed and asked[0].at <= report.at <= at
+        for report in ledger.reports.get(ref, ())
+    ):
+        return False
+    jobs = [ledger.job_of(operation) for operation in asked]
+    return all(job is not None and job.id not in ledger.accepted for job in jobs)
+
+
+def _is_told_of(ledger: Ledger, ref: str) -> bool:
+    """Whether the orchestrator says of a stack that it may be ours, and that a person has to decide."""
+    told = [report.error for report in ledger.reports.get(ref, ())[-1:]]
+    told += [
+        event.value or ""
+        for key, event in ledger.final.items()
+        if key.startswith(FAILED) and ref_of(key) == ref
+    ]
+    return any(_NOBODYS[1] in text for text in told)
 
 
 def _somebody_deleted(ledger: Ledger, ref: str, at: float) -> bool:

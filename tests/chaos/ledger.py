@@ -17,6 +17,8 @@ PARENT_FIELDS = ("parent_id", "left_id", "right_id")
 
 CONFIG, STATE, JOBS = "/config/", "/state/", "/jobs/all/"
 OWN = "/esi-worker/orchestrator/"
+RUNS = f"{OWN}runs/"
+FAILED = f"{OWN}failed/"
 JOB_STATE = "/esi-worker/job_state/"
 BUILDING = ("create", "update")
 
@@ -126,6 +128,8 @@ class Ledger:
         self._contents: defaultdict[tuple[str, int], dict[tuple[int, str, bool], Write]] = (
             defaultdict(dict)
         )
+        self.accepted: set[str] = set()
+        """Jobs of which a record says that Heat took a request."""
         self._by_tag: dict[tuple[str, str], LedgerJob] = {}
         self._shaken: list[tuple[float, frozenset[str]]] = []
         for event in facts.events:
@@ -146,6 +150,9 @@ class Ledger:
             self.final[event.key] = event
         if event.key.startswith(JOBS):
             self._note_job(event)
+        elif event.key.startswith(RUNS):
+            if event.value and json.loads(event.value).get("stack"):
+                self.accepted.add(event.key.rpartition("/")[2])
         elif event.key.startswith(CONFIG) and (ref := ref_of(event.key)):
             write = _write(event)
             self.writes[ref].append(write)

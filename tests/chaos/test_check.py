@@ -847,6 +847,50 @@ def test_a_stack_without_tags_is_nobodys_only_when_a_restore_took_its_job_back(
     assert bool(blamed) is not restored
 
 
+NOBODYS = (
+    "Heat has a stack node_lost already, and nothing says that it was built from this resource"
+)
+MAY_BE_OURS = "Heat has a stack node_lost without our tags, and a request of ours may have made it"
+
+
+def _lost_answer(*, accepted: bool = False) -> CheckedStory:
+    """Heat took a create; nobody could write that down; somebody else's update removed the tags."""
+    story = good()
+    story.config("lost")
+    job = story.job("lost")
+    story.asked("lost")
+    if accepted:
+        run = f"/esi-worker/orchestrator/runs/t/{job.rpartition('/')[2]}"
+        story.put(run, {"step": "waiting", "stack": "id"})
+        story.drop(run)
+    story.asked("lost", "update", foreign=True, value="theirs")
+    story.state("lost", "CREATE_FAILED", 1, NOBODYS)
+    story.drop(job)
+    return story
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_stack_without_tags_is_nobodys_when_no_record_says_that_heat_took_it(
+    accepted: bool,
+) -> None:
+    story = _lost_answer(accepted=accepted)
+    blamed = [v for v in check(story.facts) if NOBODYS in v.text]
+
+    assert bool(blamed) is accepted
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_stack_that_may_be_ours_stays_only_where_that_is_told(told: bool) -> None:
+    story = _lost_answer()
+    story.stands("lost", value="theirs")
+    story.remove("lost")
+    story.drop("/state/v1/nodes/lost")
+    if told:
+        story.put("/esi-worker/orchestrator/failed/v1/nodes/lost", {"error": MAY_BE_OURS})
+
+    assert story.rules() == (set() if told else {"orphan"})
+
+
 def test_once_after_a_restore_is_once() -> None:
     story = good().built("lost").restored("lost")
     story.asked("lost")

@@ -41,9 +41,9 @@ from .running import (
     drop_untaken,
     fail_dependents,
     give_time_up,
-    never_sent,
     note_death,
     overtake,
+    remember,
     remove_runs,
 )
 from .working import (
@@ -89,7 +89,6 @@ __all__ = [
     "mark_ended",
     "move",
     "move_rollout",
-    "never_sent",
     "not_built",
     "note_correction",
     "note_death",
@@ -101,6 +100,7 @@ __all__ = [
     "refuse",
     "refuse_identity",
     "release_deletions",
+    "remember",
     "remove_runs",
     "report",
     "start",

@@ -25,6 +25,8 @@ class JobOutcome:
     *error* is empty when all is well, *live* says whether Heat has a stack now; *recorded* whether
     the stack record is written at all: it is not when Heat refused to make one.
     *asked*: Heat may have taken a request.
+    *kept*: the job only followed an output, and came to nothing: the version stays complete, and
+    nothing is reported.
     """
 
     status: str
@@ -35,6 +37,7 @@ class JobOutcome:
     recorded: bool = True
     root: Ref | None = None
     asked: bool = True
+    kept: bool = False
 
 
 def not_built(
@@ -108,26 +111,31 @@ def end_job(
     :param earlier: the failure on record, to count attempts.
     :param now: seconds since the epoch, for the record of a failure.
     """
-    failed_key = keys.below(keys.failed, job.ref)
     puts = {keys.run(job.tenant, job.id): _done(job, ended).to_json()}
     deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
     requires = still_ours(keys, job, basis)
+    if ended.kept:
+        return Transaction(requires, puts, tuple(deletes))
     if ended.error:
-        puts[failed_key] = _failed(job, ended, earlier, now).to_json()
+        puts |= _failure(keys, job, ended, earlier, now)
     else:
-        deletes.append(failed_key)
+        deletes.append(keys.below(keys.failed, job.ref))
     if config:
         state = records.StateRecord.of(
             job.action, ended.status, ended.outputs, job.version, ended.error
         )
         puts[keys.below(keys.state, job.ref)] = state.to_json(as_string)
-        requires = (
-            *requires,
-            same_incarnation(
-                keys.below(keys.config, job.ref), basis.incarnation
-            ),
-        )
+        there = keys.below(keys.config, job.ref)
+        requires += (same_incarnation(there, basis.incarnation),)
     return Transaction(requires, puts, tuple(deletes))
+
+
+def _failure(
+    keys: Keys, job: Job, ended: JobOutcome, earlier: Failed | None, now: float
+) -> dict[str, str]:
+    """The record of a failure, by its key."""
+    failed = _failed(job, ended, earlier, now)
+    return {keys.below(keys.failed, job.ref): failed.to_json()}
 
 
 def fail_try(
@@ -167,6 +175,7 @@ def _done(job: Job, ended: JobOutcome) -> Run:
         reason=ended.error,
         root=root,
         asked=ended.asked,
+        kept=ended.kept,
     )
 
 

@@ -20,8 +20,9 @@ from ..transactions import (
 from .comparisons import on_this_write, untaken
 
 
-def never_sent(keys: Keys, ref: Ref, handled: Handled) -> Transaction:
-    """The last job on a resource is over, and Heat has never had a request of it."""
+def remember(keys: Keys, ref: Ref, handled: Handled) -> Transaction:
+    """What is remembered of a resource once its last job is over, which differs from what was
+    remembered when the job was made."""
     return Transaction(puts={keys.below(keys.handled, ref): handled.to_json()})
 
 

@@ -39,7 +39,7 @@ from .decisions import (
     Report,
     Start,
 )
-from .failing import Over, fails_with
+from .failing import Doom, Over, doomed_by, fails_with
 from .following import Changed, follow_of
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Changed",
     "Clean",
     "Decision",
+    "Doom",
     "First",
     "Hold",
     "LeftOutdated",
@@ -58,6 +59,7 @@ __all__ = [
     "Report",
     "Start",
     "decide",
+    "doomed_by",
     "fails_with",
     "follow_of",
     "refuse",

@@ -87,10 +87,24 @@ def _decide_config(subject: Subject, wanted: Wanted) -> Decision | Refusal:
     if is_taken_back(world, wanted):
         return _change(subject, wanted, handled)
     if lives_elsewhere(world, wanted, handled):
+        if not again and _could_not_move(world, wanted, handled):
+            return Nothing("its old stack could not be deleted")
         return _replace(subject, wanted, handled)
     if again or is_change(wanted, handled):
         return _change(subject, wanted, handled)
     return _follow(subject, wanted, handled)
+
+
+def _could_not_move(world: World, wanted: Wanted, handled: Handled) -> bool:
+    """Whether this version has failed because its stack in another tenant was not deleted: it waits
+    for a person."""
+    failed = world.failed.get(wanted.ref)
+    return (
+        failed is not None
+        and failed.version == wanted.version
+        and handled.incarnation == wanted.incarnation
+        and not is_change(wanted, handled)
+    )
 
 
 def _follow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..jobs import Action, Job
+from ..records import Failed
 from ..refs import JobId, Ref
 
 
@@ -16,6 +17,56 @@ class Over:
     ref: Ref
     action: Action
     references: frozenset[Ref]
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """How a job will fail that never runs.
+
+    *cause* is the job because of which it fails; its own id: it is given up.
+    *stays_in* is the tenant in which an older stack of the resource stays, because its deletion
+    failed; empty: there is none.
+    """
+
+    failed: Failed
+    cause: JobId
+    stays_in: str = ""
+
+
+def doomed_by(
+    dependent: Job,
+    ended: Over,
+    failed: Failed,
+    built_from: frozenset[Ref] | None = None,
+) -> Doom | None:
+    """How a waiting job fails with a job that failed; None when it does not.
+
+    :param built_from: as for :func:`fails_with`.
+    """
+    if _has_no_room(dependent, ended):
+        stays = Failed(
+            dependent.version,
+            dependent.action,
+            f"its stack in project {ended.tenant} is still there: {failed.why}",
+            dependent.ref,
+        )
+        return Doom(stays, ended.id, ended.tenant)
+    if not fails_with(dependent, ended, built_from):
+        return None
+    passed_on = failed.passed_on(dependent.version, dependent.action, ended.ref)
+    return Doom(passed_on, ended.id)
+
+
+def _has_no_room(dependent: Job, ended: Over) -> bool:
+    """Whether a resource would have two stacks: that in its former tenant was not deleted.
+    In the same tenant, the next job finds the old stack by its name."""
+    return (
+        ended.ref == dependent.ref
+        and ended.action is Action.DELETE
+        and dependent.action is not Action.DELETE
+        and ended.tenant != dependent.tenant
+    )
 
 
 def fails_with(

@@ -125,6 +125,9 @@ def standstill(
         again = f"orchestrator rebuild {wanted.ref.type} {wanted.ref.id}"
         why = f"is rebuilt only when a person asks for it: {again}"
         return found.lagging(why, template)
+    handled = world.handled[wanted.ref]
+    if handled.kept and handled.expected.items() >= found.now.items():
+        return found.lagging(f"could not be rebuilt: {handled.kept}")
     if found.restless:
         return LeftOutdated(_in_circle(wanted.ref, found))
     return None

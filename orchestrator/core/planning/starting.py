@@ -86,6 +86,22 @@ def _completed(
     return record
 
 
+def _is_forced(world: World, ref: Ref) -> bool:
+    """Whether a person has decided that the stack is to be taken as it is.
+
+    It holds for the deletion in the former tenant, and for what comes after it: workers read the
+    newest record for both.
+    """
+    if ref in world.forced:
+        return True
+    handled = world.handled.get(ref)
+    return (
+        handled is not None
+        and handled.force
+        and any(job.action is Action.DELETE for job in world.graph.on(ref))
+    )
+
+
 def _replaces_failed(job: Job) -> bool:
     """Whether the job deletes and rebuilds a stack that it finds in a failed state."""
     return job.action is not Action.DELETE and any(
@@ -202,7 +218,7 @@ def _remembered(
         sent=job.id,
         built=world.is_live(ref),
         uncertain=world.may_have_stack(ref),
-        force=ref in world.forced,
+        force=_is_forced(world, ref),
         stack=unrecorded_stack(world, ref, handled),
         asked=ref in world.asked,
         since=subject.now,

@@ -76,6 +76,9 @@ class Handled:
     expected: Mapping[OutputOf, str] = field(default_factory=dict)
     """The outputs whose change is the only reason for the job, each with the digest of its value.
     Nobody is updated twice for one value, whatever the worker reads."""
+    kept: str = ""
+    """Why the stack could not be rebuilt when an output changed: the version stays complete, and
+    the stack as it was."""
     rollout: str = ""
     """The roll-out that the job belongs to; empty: to none."""
     candidate: bool = False
@@ -164,6 +167,7 @@ _PLAIN = (
     "asked",
     "used_by",
     "followed",
+    "kept",
     "rollout",
     "candidate",
     "since",

@@ -80,6 +80,7 @@ _RUN_FIELDS = (
     "complete",
     "live",
     "monitored",
+    "kept",
     "tagged",
     "cancelled",
     "cancel_asked",
@@ -143,6 +144,9 @@ class Run:
     """The outcome: whether Heat has a stack now."""
     monitored: bool = False
     """The outcome: whether the stack has monitoring targets."""
+    kept: bool = False
+    """The outcome: the job only followed an output, and Heat was not asked or refused. The version
+    stays complete, and the stack as it was."""
     tagged: bool = False
     """Whether this Heat has shown tags of ours to whoever asked: it keeps them."""
     cancelled: str = ""

@@ -12,7 +12,7 @@ from ..mapping.evaluate import Missing, OutputOf, Scope
 from ..policies import Follow
 from ..properties import NO_PROPERTIES, Properties
 from ..records import Cause, Step
-from ..refs import Json, Ref
+from ..refs import JobId, Json, Ref
 from ..resources import UNVERSIONED, Body, Wanted, parsed
 from ..schemas import ResourceType
 from ..templates import BadTemplate, Template
@@ -64,8 +64,12 @@ class Answers(Contents):
         """Whether Heat may have taken a request of an unfinished job, for all that we know."""
         run = self.runs.get(job.id)
         if run is None:
-            return job.id not in self._fresh
+            return job.id not in self._witnessed
         return run.asked or run.step is not Step.RETRY
+
+    def has_witnessed(self, job: JobId) -> bool:
+        """Whether nobody can have asked Heat for a job without this leader knowing of it."""
+        return job in self._witnessed
 
     def will_have_stack(self, ref: Ref) -> bool:
         """Whether Heat has a stack of this resource, may have one, or will get one by a job that
@@ -222,7 +226,8 @@ class Answers(Contents):
         return tuple(
             output
             for output in changed
-            if handled.expected.get(output) != self.digest_of(output)
+            if handled.kept
+            or handled.expected.get(output) != self.digest_of(output)
         )
 
     def digest_of(self, output: OutputOf) -> str:

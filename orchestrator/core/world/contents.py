@@ -95,9 +95,10 @@ class Contents:
     dirty: Mapping[Ref, None]
     """Resources to be decided, in order of arrival."""
 
-    _fresh: set[JobId]
-    """Jobs that this leader has made and that no worker has taken. Of others without a run nothing
-    is certain: a worker may have died over them under the leader before."""
+    _witnessed: set[JobId]
+    """Jobs that this leader has made, and of which it has lost no run.
+    Over others a worker may have died while nobody led: Heat may have taken what no record tells
+    of."""
 
     def __init__(
         self,
@@ -146,7 +147,7 @@ class Contents:
 
     def _make_marks(self) -> None:
         """What is to be done next, and what is uncertain."""
-        self._fresh = set()
+        self._witnessed = set()
         self.unreadable = self._unreadable = set[Ref]()
         self.unsettled = self._unsettled = set[Ref]()
         self.again = self._again = set[Ref]()

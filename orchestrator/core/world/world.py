@@ -153,7 +153,6 @@ class World(Answers):
 
     def _run_moved(self, fact: RunMoved, _: float) -> tuple[Ref, ...]:
         run = fact.run
-        self._fresh.discard(fact.job)
         self._runs[fact.job] = Seen(
             run.step, fact.revision, run.asked, run.deaths, run.stack, run.cause
         )
@@ -161,6 +160,7 @@ class World(Answers):
 
     def _run_removed(self, fact: RunRemoved, _: float) -> tuple[Ref, ...]:
         self._runs.pop(fact.job, None)
+        self._witnessed.discard(fact.job)
         return ()
 
     # Our own decisions ----------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class World(Answers):
     ) -> None:
         """A job was made, in the place of those that it supersedes."""
         self.graph.add(job)
-        self._fresh.add(job.id)
+        self._witnessed.add(job.id)
         for old in superseded:
             self.graph.replace(old.id, job.id)
         self.set_handled(job.ref, handled)
@@ -178,7 +178,7 @@ class World(Answers):
 
     def is_over(self, job: Job) -> None:
         """A job ended without a worker."""
-        self._fresh.discard(job.id)
+        self._witnessed.discard(job.id)
 
     def note_removal(self, ref: Ref, revision: int, now: float) -> None:
         """The config of a resource was removed without a mark: its stack, if it may have one, is to

@@ -236,7 +236,7 @@ class Bench:
             return False
         self.ready.pop(job_id, None)
         self._take_in_built()
-        self.outcomes.ended(job_id, job.ref, job.action, run, kv.revision)
+        self.outcomes.ended(job_id, job.tenant, run, kv.revision)
         self.outputs.built(job.ref)
         assert self._leadership.commit(effects.remove_runs([(kv.key, kv.revision)]))
         return True

@@ -207,6 +207,58 @@ def test_users_wait_until_a_failed_change_is_repaired(system: System, cloud: Cha
     }
 
 
+def test_a_complete_version_stays_complete_when_its_stack_cannot_follow(
+    system: System, cloud: ChangingHeat
+) -> None:
+    """Somebody has suspended the stack: it takes no update."""
+    there = system.heat.stacks(TENANT)["port_p1"]
+    system.heat.put(TENANT, replace(there, status="SUSPEND_COMPLETE"))
+    before = len(system.asked())
+    cloud.outputs["network_n1"] = "another"
+    system.put(N1, 2)
+    settle(system)
+
+    asked = {("update", "network_n1"): 1, ("update", "port_p2"): 1}
+    assert since(system, before) == asked
+    assert system.worker_state(P1) == CREATED
+    assert P1 not in system.term.world.failed
+    lagging = system.term.world.lagging[P1]
+    assert "could not be rebuilt: the stack is in SUSPEND_COMPLETE: resume it" in lagging.why
+    assert system.metric("orchestrator_world", kind="outdated") == 1
+
+    system.stop()
+    system.start()
+    settle(system)
+    assert since(system, before) == asked, "the next leader does not try it again"
+    assert system.term.world.lagging[P1] == lagging
+
+    system.heat.put(TENANT, there)
+    cloud.outputs["network_n1"] = "a third"
+    system.put(N1, 3)
+    settle(system)
+    assert since(system, before)[("update", "port_p1")] == 1
+    assert parameter(system, "port_p1", "network") == "a third"
+    assert system.worker_state(P1) == MODIFIED
+    assert P1 not in system.term.world.lagging
+
+
+def test_dependents_of_a_stack_that_could_not_follow_are_built_on_it_as_it_is(
+    system: System, cloud: ChangingHeat
+) -> None:
+    there = system.heat.stacks(TENANT)["port_p1"]
+    system.heat.put(TENANT, replace(there, status="SUSPEND_COMPLETE"))
+    cloud.outputs["network_n1"] = "another"
+    system.put(N1, 2)
+    settle(system)
+    system.put(S1, 2, ports=["p1"])
+    settle(system)
+    assert system.worker_state(S1) == ("MODIFY_COMPLETED", 2)
+
+    system.put(P1, 2, network_id="n1")
+    system.until(lambda: system.worker_state(P1) == ("MODIFY_FAILED", 2))
+    assert "resume the stack" in str(system.state(P1)) or "resume it" in str(system.state(P1))
+
+
 def test_a_failed_resource_follows_nothing(system: System, cloud: ChangingHeat) -> None:
     cloud.failing.add("port_p1")
     system.put(P1, 2, network_id="n1")

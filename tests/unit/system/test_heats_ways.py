@@ -200,6 +200,72 @@ def test_a_stack_that_may_be_ours_is_told_of_when_its_config_goes_until_somebody
     assert not [key for key in system.snapshot() if key.endswith("p1")]
 
 
+def _doubtful(system: System) -> None:
+    """A worker died over a create that Heat took while no bridge led, so no bridge has seen it;
+    somebody else's update has taken the tags away; the version failed."""
+    build(system)  # So this Heat has shown tags of ours.
+    system.heat.fail_next(WorkerDied(), on="create", performed=False)
+    system.put(P1)
+    system.until(lambda: system.deaths)
+    system.kill()
+    system.store.expire_abandoned()
+    system.heat.put(TENANT, Stack("doubtful", "port_p1", "UPDATE_COMPLETE"))
+    system.start()
+    system.until(lambda: system.reported(p1=("CREATE_FAILED", 1)) and system.idle())
+
+
+def test_what_a_worker_died_over_while_nobody_led_is_told_of_when_its_config_goes(
+    system: System,
+) -> None:
+    _doubtful(system)
+    system.remove(P1)
+    system.until(
+        lambda: (
+            "let us delete it: orchestrator retry port p1 --force" in str(system.snapshot())
+            and system.idle()
+        )
+    )
+
+    assert "port_p1" in system.heat.stacks(TENANT)
+
+
+def test_a_stack_that_may_be_ours_is_told_of_when_its_resource_moves_and_goes_when_forced(
+    system: System,
+) -> None:
+    _doubtful(system)
+    system.put(P1, 2, tenant_id="t2")
+    system.until(lambda: system.reported(p1=("CREATE_FAILED", 2)) and system.idle())
+    assert "let us delete it: orchestrator retry port p1 --force" in str(system.state(P1))
+    assert not system.heat.stacks("t2")
+
+    system.store.put(system.keys.below(system.keys.retries, P1), '{"force": true}')
+    system.until(lambda: system.reported(p1=("CREATE_COMPLETED", 2)) and system.idle())
+    assert "port_p1" not in system.heat.stacks(TENANT)
+    assert "port_p1" in system.heat.stacks("t2")
+
+
+def test_a_stack_that_is_suspended_between_our_reading_and_our_update_is_told_as_suspended(
+    system: System,
+) -> None:
+    build(system)
+    refused = HeatRefused(400, "Updating a stack when it is suspended is not supported.")
+
+    def suspend(*_: object) -> None:
+        change(system, status="SUSPEND_COMPLETE")
+        raise refused
+
+    update, system.heat.update = system.heat.update, suspend  # type: ignore[assignment]
+    system.put(N1, 2)
+    system.until(lambda: system.reported(n1=("MODIFY_FAILED", 2)) and system.idle())
+    assert "resume it in Heat" in str(system.state(N1))
+    assert "correct the configuration" not in str(system.state(N1))
+
+    system.heat.update = update  # type: ignore[method-assign]
+    change(system, status="RESUME_COMPLETE")
+    system.store.put(system.keys.below(system.keys.retries, N1), "{}")
+    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", 2)) and system.idle())
+
+
 def test_a_create_that_heat_shows_only_later_is_waited_for(system: System) -> None:
     """The first polls find no such stack: it is not there yet, and not gone."""
     shown = system.heat.show
