@@ -114,20 +114,23 @@ def end_job(
     puts = {keys.run(job.tenant, job.id): _done(job, ended).to_json()}
     deletes = [keys.below(keys.job_states, job.ref), keys.job(job.id)]
     requires = still_ours(keys, job, basis)
-    if ended.kept:
-        return Transaction(requires, puts, tuple(deletes))
-    if ended.error:
+    if ended.error and not ended.kept:
         puts |= _failure(keys, job, ended, earlier, now)
-    else:
+    elif not ended.error:
         deletes.append(keys.below(keys.failed, job.ref))
-    if config:
-        state = records.StateRecord.of(
-            job.action, ended.status, ended.outputs, job.version, ended.error
-        )
-        puts[keys.below(keys.state, job.ref)] = state.to_json(as_string)
+    if config and not ended.kept:
+        puts[keys.below(keys.state, job.ref)] = _state(job, ended, as_string)
         there = keys.below(keys.config, job.ref)
         requires += (same_incarnation(there, basis.incarnation),)
     return Transaction(requires, puts, tuple(deletes))
+
+
+def _state(job: Job, ended: JobOutcome, as_string: bool) -> str:
+    """The state record."""
+    state = records.StateRecord.of(
+        job.action, ended.status, ended.outputs, job.version, ended.error
+    )
+    return state.to_json(as_string)
 
 
 def _failure(
