@@ -242,6 +242,23 @@ def test_a_complete_version_stays_complete_when_its_stack_cannot_follow(
     assert P1 not in system.term.world.lagging
 
 
+def test_a_leader_that_dies_before_it_remembers_that_a_stack_could_not_follow_loses_nothing(
+    system: System, cloud: ChangingHeat
+) -> None:
+    there = system.heat.stacks(TENANT)["port_p1"]
+    system.heat.put(TENANT, replace(there, status="SUSPEND_COMPLETE"))
+    cloud.outputs["network_n1"] = "another"
+    system.put(N1, 2)
+    system.until(lambda: any(run.kept for run in system.runs().values()))
+    system.kill()
+    system.start()
+    settle(system)
+
+    assert system.worker_state(P1) == CREATED
+    assert "could not be rebuilt" in system.term.world.lagging[P1].why
+    assert not system.runs()
+
+
 def test_dependents_of_a_stack_that_could_not_follow_are_built_on_it_as_it_is(
     system: System, cloud: ChangingHeat
 ) -> None:
