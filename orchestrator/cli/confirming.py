@@ -21,7 +21,7 @@ from ..views.reading import read_all
 from ..views.snapshot import Snapshot
 from .exits import HELP
 from .finishing import finish
-from .options import OneId, OneType, Output, Timeout, Wait
+from .options import OneId, OneType, Output, Timeout, Wait, Yes
 from .output import BAD, Format, count, hint, show
 from .session import Session, session
 from .status_tables import by_type
@@ -35,13 +35,6 @@ app = typer.Typer(
     help="Let go what the bridge holds until a person has confirmed it.",
     epilog=HELP,
 )
-
-Yes = Annotated[
-    bool,
-    typer.Option(
-        "--yes", "-y", help="Do not ask; needed where there is no terminal."
-    ),
-]
 
 
 @app.command(epilog=HELP)

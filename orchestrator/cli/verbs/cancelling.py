@@ -11,11 +11,10 @@ from ...views.jobs import JobView, Stage
 from ...views.reading import read_all
 from ...views.snapshot import Snapshot
 from ...views.standings import Progress
-from ..options import OneId, OneType, Output
+from ..options import OneId, OneType, Output, Yes
 from ..output import Format, count
 from ..session import session
-from . import requesting
-from .answers import PATIENCE, Patience, Yes, outcomes, tell_outcomes
+from .answers import PATIENCE, Patience, carry_out
 from .authors import As, Why, ask, verb
 from .selecting import (
     DryRun,
@@ -73,9 +72,7 @@ def cancel(
         requests = {
             ref: RetryAsked(cancel=view.job.id) for ref, view in jobs.items()
         }
-        requesting.ask(doors.store, doors.keys, asked, requests)
-        told = outcomes(doors.store, doors.keys, asked, refs, timeout)
-        tell_outcomes(told, output)
+        carry_out(doors, asked, requests, timeout, output)
 
 
 def choose(found: Snapshot, meant: Selector) -> Mapping[Ref, JobView]:
