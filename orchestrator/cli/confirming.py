@@ -32,7 +32,7 @@ from .writing import WriteResult, Written
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Let go what the bridge holds until a person has confirmed it.",
+    help="Confirm what the bridge does only after a person agreed.",
     epilog=HELP,
 )
 
@@ -124,7 +124,7 @@ def project(
 
     Deletions in that project wait, because Keystone gives no token for it.
     They are tried once more; if Keystone still refuses the project, they count as done.
-    A stack that is there all the same stays in Heat, and the orchestrator forgets it.
+    A stack that is still there stays in Heat, and the orchestrator forgets it.
     """
     with session() as doors:
         found = read_all(doors.store, doors.keys)

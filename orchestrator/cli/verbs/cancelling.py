@@ -43,7 +43,7 @@ def cancel(
     A job that waits ends at once: its version is reported as failed, with who cancelled it and why.
     A create or update that Heat works on is ended by Heat, which does not roll it back.
     Heat cannot end a deletion.
-    When a resource has several unfinished jobs, it is the newest that is not in Heat.
+    When a resource has several unfinished jobs, the newest that is not in Heat ends.
     What depends on a cancelled job fails with it, and is tried again when it is built after all.
 
     **Examples**

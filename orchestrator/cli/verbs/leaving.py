@@ -44,7 +44,7 @@ def release(
     everything: Everything = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Release them though others use them."),
+        typer.Option("--force", help="Release them even if others use them."),
     ] = False,
     yes: Yes = False,
     by: As = None,
@@ -56,7 +56,7 @@ def release(
     """Stop managing resources: the config and our records go, the stacks stay in Heat.
 
     The leading bridge removes the config and the records in one transaction.
-    It waits until no worker and Heat have a job on the resource.
+    It waits until neither a worker nor Heat has a job on the resource.
     Nothing is asked of Heat.
     A record of what was left is kept.
     Where an API server owns the config, remove the resource there as well, or it comes back.
@@ -97,7 +97,7 @@ def forget(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Needed: stacks that are there all the same stay."
+            "--force", help="Needed. A stack that is still in Heat stays there."
         ),
     ] = False,
     yes: Yes = False,
