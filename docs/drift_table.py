@@ -4,15 +4,13 @@
     python docs/drift_table.py --check    exit 1 when the page is stale
 
 The table is made from the worked cases of the catalogue and from what is known of Heat's types, by
-the code that compares. Only what stands between the two markers is touched.
+the code that compares.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from orchestrator.cli import cases, entries
 from orchestrator.clients import catalogue, heat_types
@@ -21,9 +19,7 @@ from orchestrator.core.drift import Unsaid, said_by
 from orchestrator.core.rendering import StackRequest
 from orchestrator.core.source import read_hot
 
-PAGE = Path(__file__).parent / "howto" / "drift.md"
-BEGIN, END = "<!-- table: made by drift_table.py -->", "<!-- end of the table -->"
-
+from made_tables import MadeTable
 
 Names = dict[str, dict[str, None]]
 """Names of properties, in order, by the last part of their resource's type."""
@@ -106,26 +102,8 @@ def _names(found: Names) -> str:
     return "; ".join(told) or "none"
 
 
-def renewed(page: str) -> str:
-    """The page with the table as it should be."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.exit(f"{PAGE}: the markers around the table are gone")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
-
-
-def main() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    wanted = renewed(page)
-    if sys.argv[1:] == ["--check"]:
-        if page != wanted:
-            sys.exit(f"{PAGE} is stale: run python docs/drift_table.py")
-    elif sys.argv[1:]:
-        sys.exit(__doc__)
-    else:
-        PAGE.write_text(wanted, encoding="utf-8")
+PAGE = MadeTable("howto/drift.md", "drift_table.py", table)
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.run()

@@ -180,7 +180,7 @@ class EventName(StrEnum):
 
     # Drift
     DRIFT_CORRECTED = "drift_corrected", "A drifted stack is built again."
-    DRIFT_FOUND = "drift_found", "Heat has a stack otherwise than it was built."
+    DRIFT_FOUND = "drift_found", "A stack in Heat differs from what was built."
     DRIFT_GONE = "drift_gone", "Heat has a stack as it was built again."
     SWEEP_FAILED = "sweep_failed", "A tenant's stacks could not be compared."
 

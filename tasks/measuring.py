@@ -71,14 +71,15 @@ class WorkerMetrics:
         :raises SettingsError: nobody can listen there.
         """
         # Only the process that shows values needs prometheus_client.
-        from orchestrator.metrics.serving import serve
+        from orchestrator.metrics.serving import metrics_page, serve
         from orchestrator.metrics.showing import Exposition
 
         self._rows = SharedRows(Program.WORKER)
         self.count_as(-1)
         shown = Exposition(Program.WORKER, self._rows.used)
         setting = "ORCHESTRATOR_WORKER_METRICS_PORT"
-        self._server = serve(shown, address, port, setting)
+        pages = {"/metrics": metrics_page(shown.text)}
+        self._server = serve(pages, address, port, setting)
 
     @property
     def port(self) -> int:

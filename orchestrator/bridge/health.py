@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import ThreadingHTTPServer
 
 from ..clients.store import Watch
 from ..clock import CLOCK, Clock
 from ..core.records import TenantDelay
-from ..errors import SettingsError
+from ..metrics import serving
+from ..metrics.serving import Answer
 from ..metrics.shapes import Metric
-from ..metrics.showing import CONTENT_TYPE
 from ..views.health import Pulse
 from .metrics import Metrics
 
@@ -156,58 +153,34 @@ class Health:
 
 
 def serve(health: Health, address: str, port: int) -> ThreadingHTTPServer:
-    """Answer ``/health``, ``/live`` and ``/metrics`` in the background; ``server_address[1]`` is
-    the port.
+    """Answer ``/health``, ``/live`` and ``/metrics`` in the background.
+
+    ``server_address[1]`` is the port.
 
     :raises SettingsError: nobody can listen there.
     """
-
-    try:
-        server = ThreadingHTTPServer((address, port), partial(_Handler, health))
-    except OSError as error:
-        reason = f"cannot listen on {address}, port {port}: {error.strerror}"
-        raise SettingsError(f"ORCHESTRATOR_HEALTH_PORT: {reason}") from error
-    threading.Thread(
-        target=server.serve_forever, name="health", daemon=True
-    ).start()
-    return server
+    pages = {
+        "/health": lambda: _health_page(health),
+        "/live": lambda: _answer(health, health.hangs()),
+        "/metrics": serving.metrics_page(health.metrics.text),
+    }
+    return serving.serve(pages, address, port, "ORCHESTRATOR_HEALTH_PORT")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, health: Health, *connection: Any) -> None:
-        self._health = health
-        super().__init__(*connection)
+def _health_page(health: Health) -> Answer:
+    return _answer(
+        health, health.fault(), broker=health.broker, note=health.note
+    )
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Probes are not worth a line."""
 
-    def do_GET(self) -> None:
-        if self.path == "/health":
-            self._answer_fault(
-                self._health.fault(),
-                broker=self._health.broker,
-                note=self._health.note,
-            )
-        elif self.path == "/live":
-            self._answer_fault(self._health.hangs())
-        elif self.path == "/metrics":
-            self._answer(200, self._health.metrics.text(), CONTENT_TYPE)
-        else:
-            self._answer(404, b"/health, /live or /metrics\n", "text/plain")
+def _answer(health: Health, fault: str, **more: str) -> Answer:
+    """What is wrong, as JSON.
 
-    def _answer_fault(self, fault: str, **more: str) -> None:
-        """*more* is no fault, and left out where there is nothing to say."""
-        told = {name: text for name, text in more.items() if text}
-        document = {"role": self._health.role, "fault": fault, **told}
-        status = 200
-        if fault:
-            status = 503
-        body = json.dumps(document).encode()
-        self._answer(status, body, "application/json")
-
-    def _answer(self, status: int, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    :param more: remarks that are no fault; an empty one is left out.
+    """
+    told = {name: text for name, text in more.items() if text}
+    document = {"role": health.role, "fault": fault, **told}
+    status = 200
+    if fault:
+        status = 503
+    return Answer(status, json.dumps(document).encode(), "application/json")

@@ -39,7 +39,7 @@ _Force = Annotated[
     bool,
     typer.Option(
         "--force",
-        help="Delete them though others use them, and leave those as they are.",
+        help="Delete them even if others use them, and leave those as they are.",
     ),
 ]
 _ForceStack = Annotated[
@@ -208,9 +208,9 @@ def retry(
     timeout: Timeout = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Try failed versions once more, as they are: after the cause outside was repaired, a quota
-    raised, a cloud mended.
+    """Try failed versions once more, as they are.
 
+    Use it after a cause outside was repaired, such as a quota.
     What failed because of another resource needs no retry of its own: it is tried again by itself
     when its cause is repaired.
     A new version of the configuration is tried by itself, too.

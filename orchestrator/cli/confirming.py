@@ -21,7 +21,7 @@ from ..views.reading import read_all
 from ..views.snapshot import Snapshot
 from .exits import HELP
 from .finishing import finish
-from .options import OneId, OneType, Output, Timeout, Wait
+from .options import OneId, OneType, Output, Timeout, Wait, Yes
 from .output import BAD, Format, count, hint, show
 from .session import Session, session
 from .status_tables import by_type
@@ -32,16 +32,9 @@ from .writing import WriteResult, Written
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Let go what the bridge holds until a person has confirmed it.",
+    help="Confirm what the bridge does only after a person agreed.",
     epilog=HELP,
 )
-
-Yes = Annotated[
-    bool,
-    typer.Option(
-        "--yes", "-y", help="Do not ask; needed where there is no terminal."
-    ),
-]
 
 
 @app.command(epilog=HELP)
@@ -131,7 +124,7 @@ def project(
 
     Deletions in that project wait, because Keystone gives no token for it.
     They are tried once more; if Keystone still refuses the project, they count as done.
-    A stack that is there all the same stays in Heat, and the orchestrator forgets it.
+    A stack that is still there stays in Heat, and the orchestrator forgets it.
     """
     with session() as doors:
         found = read_all(doors.store, doors.keys)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..views.drifts import DriftView
 from .output import DOUBT, Section, duration
 
-DRIFTED = "Drifted: Heat has them otherwise than they were built"
+DRIFTED = "Drifted: Heat differs from what was built"
 """The title of the table in `status`."""
 
 
@@ -29,5 +29,5 @@ def drift_table(
         )
         for one in found
     ]
-    columns = ("resource", "differs", "since", "reason")
+    columns = ("resource", "differs", "age", "reason")
     yield Section(title, columns, rows, DOUBT, frozenset({"reason"}))

@@ -1,4 +1,4 @@
-"""``orchestrator drift``: what Heat has otherwise than it was built, and what a person makes of it.
+"""``orchestrator drift``: where Heat differs from what was built, and what a person makes of it.
 
 The command reads what the last sweeps have found. It asks for a new one by a record below our own
 prefix: the leader sends it to a worker, which removes the record when it has compared.
@@ -119,7 +119,7 @@ def command(
     timeout: LongestWait = 120.0,
     output: Output = Format.TEXT,
 ) -> None:
-    """Show what Heat has otherwise than it was built, and what was not compared.
+    """Show where Heat differs from what was built, and what was not compared.
 
     Answers 1 when something differs.
     `accept` says that it is as it should be: it is not told again before something else differs.

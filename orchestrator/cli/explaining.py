@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..core.schemas import HEAT_TEMPLATES_PATH
 from ..core.templates import BadTemplate, Template, parse_template_value
-from ..views.explain import TypeView, explain
+from ..views.explain import ExplainedProperty, TypeView, explain
 from . import naming
 from .completing import complete_type
 from .options import Output
@@ -61,12 +61,11 @@ def _parts(found: TypeView) -> list[Section | Text]:
         *_head(found),
         *_section(
             "Properties",
-            ("property", "type", "required", "names a", "values"),
+            ("property", "type", "refers to", "values"),
             [
                 (
                     one.name,
-                    one.type,
-                    "yes" if one.required else "",
+                    _type(one),
                     one.relation,
                     one.note,
                 )
@@ -97,11 +96,19 @@ def _parts(found: TypeView) -> list[Section | Text]:
     ]
 
 
+def _type(one: ExplainedProperty) -> str:
+    """``string, required``."""
+    if one.required:
+        return f"{one.type}, required"
+    return one.type
+
+
 def _head(found: TypeView) -> list[Section | Text]:
     versions = "without versions"
     if found.versioned:
         versions = "with versions"
-    head = Text.assemble((found.id, "bold"), f"  keys {found.keys}, {versions}")
+    keys = found.keys.replace("{{id}}", "ID")
+    head = Text.assemble((found.id, "bold"), f"  keys {keys}, {versions}")
     parts: list[Section | Text] = [head]
     if found.fault:
         parts.append(Text(found.fault, BAD))
@@ -109,7 +116,7 @@ def _head(found: TypeView) -> list[Section | Text]:
     if not found.chosen_by:
         parts.append(Text("Nothing is built for it.", FAINT))
     elif found.templates:
-        parts.append(Text(f"Built from {', '.join(found.templates)}."))
+        parts.append(Text(f"Built from template {', '.join(found.templates)}."))
     else:
         parts.append(Text(f"Its template is chosen by {found.chosen_by}."))
     return parts
@@ -125,8 +132,7 @@ def _section(
     if not rows:
         return []
     wide = _WIDE.intersection(columns)
-    spare = ("required", "type") if "required" in columns else ()
-    section = Section(title, columns, rows, wide=wide, spare=spare)
+    section = Section(title, columns, rows, wide=wide)
     if columns[0] == "template" and len({row[0] for row in rows}) == 1:
         section = section.without("template")
     return [section]

@@ -54,7 +54,7 @@ _Outdated = Annotated[
     ),
 ]
 _Drifted = Annotated[
-    bool, _flag("--drifted", "Only what Heat has otherwise than it was built.")
+    bool, _flag("--drifted", "Only what differs in Heat from what was built.")
 ]
 _Tenant = Annotated[
     str | None,

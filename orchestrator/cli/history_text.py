@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from rich.text import Text
 
@@ -14,6 +13,7 @@ from ..history.changes import Gap
 from ..history.differences import NOTHING, Difference
 from ..history.timeline import Timeline, TimelineEntry
 from ..history.wanted import Config
+from .ages import stamp
 from .output import BAD, DOUBT, FAINT, GOOD, Cell, Section
 
 _COLUMNS = ("time", "revision", "record", "what", "who")
@@ -30,11 +30,7 @@ def history(found: Timeline, *, diff: bool) -> list[Section | Text]:
         return list(_with_differences(found))
     authors = any(entry.author for entry in found.entries)
     columns = _COLUMNS if authors else _COLUMNS[:-1]
-    rows = [
-        _cells(item)[: len(columns)]
-        for item in _in_order(found)
-        if not _is_quiet(item)
-    ]
+    rows = [cells[: len(columns)] for cells in _rows(found)]
     return [Section("", columns, rows, wide=frozenset({"what"}))]
 
 
@@ -82,6 +78,30 @@ def _is_quiet(item: TimelineEntry | Gap) -> bool:
     return isinstance(item, TimelineEntry) and item.quiet
 
 
+def _rows(found: Timeline) -> Iterator[tuple[Cell, ...]]:
+    """The cells of each line. An error that the line before has told is not told again."""
+    before = ""
+    for item in _in_order(found):
+        if _is_quiet(item):
+            continue
+        cells, error = _cells(item), _error(item)
+        if error and error == before and isinstance(item, TimelineEntry):
+            says = item.says.replace(error, "the same error")
+            cells = (*cells[:3], Text(says, _style(item)), cells[4])
+        yield cells
+        before = error
+
+
+def _error(item: TimelineEntry | Gap) -> str:
+    """Why something failed, as the record says; empty where nothing did."""
+    if not isinstance(item, TimelineEntry):
+        return ""
+    document = item.document
+    if not isinstance(document, dict):
+        return ""
+    return str(document.get("error") or document.get("reason") or "")
+
+
 def _cells(item: TimelineEntry | Gap) -> tuple[Cell, ...]:
     if isinstance(item, Gap):
         revisions = f"{item.first}…{item.last}"
@@ -102,12 +122,11 @@ def _cells(item: TimelineEntry | Gap) -> tuple[Cell, ...]:
 
 
 def _moment(time: float | None, *, at_the_latest: bool = False) -> Text:
-    """In this machine's zone; ``≤`` where the change may be older."""
+    """As ``--since`` and ``--at`` take it; ``≤`` where the change may be older."""
     if time is None:
         return Text("-", FAINT)
-    local = datetime.fromtimestamp(time).astimezone()
     mark = "≤ " if at_the_latest else ""
-    return Text(f"{mark}{local:%Y-%m-%d %H:%M:%S}")
+    return Text(f"{mark}{stamp(time)}")
 
 
 def _style(entry: TimelineEntry) -> str:

@@ -24,6 +24,8 @@ _GAP = 2
 """Spaces between two columns."""
 _ROOM = 28
 """Characters that a wide column needs to be read beside the others."""
+_TALLEST = 5
+"""Lines of a row above which its sentences are told below it, where they have more room."""
 _INDENT = 4
 """Spaces before what is told below a row."""
 
@@ -74,10 +76,15 @@ class FittedTable:
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
         section = fitted(self._section, options.max_width)
-        if _width(section, section.columns) > options.max_width:
+        if section.title:
+            yield Text(clean(section.title), section.style)
+        if _is_too_narrow(section, options.max_width):
             yield from _stacked(section)
         else:
             yield _table(section)
+        if lost := lost_columns(self._section, section):
+            told = f"Columns that need a wider terminal: {', '.join(lost)}"
+            yield Text(told, FAINT)
 
 
 def fitted(section: Section, width: int) -> Section:
@@ -94,6 +101,28 @@ def fitted(section: Section, width: int) -> Section:
             return section
         section = section.without(column)
     return section
+
+
+def _is_too_narrow(section: Section, width: int) -> bool:
+    """Whether the sentences of a row are easier to read below it."""
+    if _width(section, section.columns) > width:
+        return True
+    places = [section.columns.index(name) for name in section.wide]
+    names = [name for name in section.columns if name not in section.wide]
+    if not places:
+        return False
+    room = (width - _width(section, names)) / len(places) - _GAP
+    longest = max(_longest(section, place) for place in places)
+    return longest > room * _TALLEST
+
+
+def lost_columns(whole: Section, fitted: Section) -> list[str]:
+    """The columns for which a terminal has no room."""
+    return [
+        name
+        for name in whole.columns
+        if name in whole.spare and name not in fitted.columns
+    ]
 
 
 def _width(section: Section, columns: Sequence[str]) -> int:
@@ -117,13 +146,8 @@ def _longest(section: Section, place: int) -> int:
 
 def _table(section: Section) -> Table:
     """All columns side by side."""
-    title = None
-    if section.title:
-        title = Text(clean(section.title), section.style)
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
         header_style="bold",
         pad_edge=False,
         show_edge=False,
@@ -144,8 +168,6 @@ def _stacked(section: Section) -> Iterator[Text | Padding]:
         for place, name in enumerate(section.columns)
         if name not in section.wide
     }
-    if section.title:
-        yield Text(clean(section.title), section.style)
     head = [Text(section.columns[place], "bold") for place in places]
     yield _line(head, list(places.values()))
     for row in section.rows:
@@ -153,8 +175,12 @@ def _stacked(section: Section) -> Iterator[Text | Padding]:
         yield _line(cells, list(places.values()))
         for place, cell in enumerate(row):
             told = seen(cell)
-            if place not in places and told.plain:
-                yield Padding(told, (0, 0, 0, _INDENT))
+            if place in places or not told.plain:
+                continue
+            if len(section.columns) > len(places) + 1:
+                name = (f"{section.columns[place]}: ", FAINT)
+                told = Text.assemble(name, told)
+            yield Padding(told, (0, 0, 0, _INDENT))
 
 
 def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:

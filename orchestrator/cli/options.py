@@ -43,6 +43,12 @@ Timeout = Annotated[
         show_default=False,
     ),
 ]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes", "-y", help="Do not ask; needed where there is no terminal."
+    ),
+]
 
 OneType = Annotated[
     str | None,

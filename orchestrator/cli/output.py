@@ -142,14 +142,18 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def as_yaml(value: Json) -> str:
+def as_yaml(value: Json, width: int = 120) -> str:
+    """A value as YAML.
+
+    :param width: characters after which a long text is continued on a further line.
+    """
     return clean_yaml(
         yaml.dump(
             value,
             Dumper=_Dumper,
             sort_keys=False,
             allow_unicode=True,
-            width=120,
+            width=width,
         )
     )
 

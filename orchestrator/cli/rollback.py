@@ -24,7 +24,7 @@ from . import documents, history_text, naming, relations, writing
 from .documents import Document, Raw
 from .finishing import finish, warn_of_api_server
 from .history import located
-from .options import OneId, OneType, Output, Timeout, Wait
+from .options import OneId, OneType, Output, Timeout, Wait, Yes
 from .output import Format, hint
 from .session import Session, session
 from .verbs.authors import As, AskedVerb, Why, verb
@@ -41,9 +41,6 @@ To = Annotated[
         show_default=False,
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-
-
 _Validate = Annotated[
     bool,
     typer.Option(

@@ -33,8 +33,8 @@ from .session import Session, session
 app = typer.Typer(
     no_args_is_help=True,
     help=(
-        "The resource types in force: those of the list that the leading bridge stored"
-        " in etcd."
+        "Show the resource types in force, or have the leading bridge read the list of"
+        " types now."
     ),
     epilog=HELP,
 )

@@ -50,6 +50,10 @@ _COLUMNS = (
 )
 _SPARE = ("monitoring", "recorded", "reported", "wanted", "age")
 """What a narrow terminal does without, the first first."""
+_LONGEST_LINE = 120
+"""Characters of a line of a record, at most."""
+_LONG_WORD = 24
+"""Characters by which a line may be longer than was asked: YAML is broken after a word."""
 _MORE = ("tenant", "since", "because", "differs")
 """What the wide list has besides."""
 
@@ -246,8 +250,11 @@ def _record_head(record: RecordView) -> Text:
 
 
 def _document(record: RecordView) -> str:
-    """The value, as YAML."""
-    text = as_yaml(record.value).rstrip().removesuffix("\n...")
+    """The value, as YAML that fits the terminal."""
+    width = _LONGEST_LINE
+    if on_terminal():
+        width = min(console().width - _LONG_WORD, width)
+    text = as_yaml(record.value, width).rstrip().removesuffix("\n...")
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 

@@ -110,8 +110,19 @@ def _failure(cause: FoldedCause, now: float) -> tuple[str, ...]:
         clock_time(now, cause.since),
         str(cause.others or ""),
         cause.error,
-        cause.todo,
+        _to_do(cause),
     )
+
+
+def _to_do(cause: FoldedCause) -> str:
+    """What a person can do; empty where the error ends with the same command."""
+    if len(cause.roots) == 1 and _again(cause.roots[0]) in cause.error:
+        return ""
+    return cause.todo
+
+
+def _again(root: Ref) -> str:
+    return f"orchestrator retry {root.type} {root.id}"
 
 
 _DELAYED = {

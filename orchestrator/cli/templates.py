@@ -34,8 +34,8 @@ from .session import session
 app = typer.Typer(
     no_args_is_help=True,
     help=(
-        "The catalogue: how each type of resource becomes a Heat stack."
-        " templates/README.md says how to add one."
+        "Work with the catalogue, which says how each type of resource becomes a Heat"
+        " stack: check it, write it to etcd, list it, show a template."
     ),
     epilog=HELP,
 )
@@ -209,7 +209,7 @@ def _chosen(known: list[str], names: list[str] | tuple[()]) -> set[str]:
 
 @app.command("list", epilog=HELP)
 def list_templates(folder: Folder = None, output: Output = Format.TEXT) -> None:
-    """The types of the catalogue, and which of them are built."""
+    """List the types of the catalogue, and which of them are built."""
     found = entries.read(chosen_folder(folder))
     if output is not Format.TEXT:
         emit([_entry_document(entry) for entry in found], output)

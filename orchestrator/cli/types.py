@@ -22,7 +22,7 @@ from .templates import Folder, chosen_folder
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Types of resources: begin a new one.",
+    help="Begin a new type of resource.",
     epilog=HELP,
 )
 

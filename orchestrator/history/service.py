@@ -9,7 +9,7 @@ from ..clients import catalogue, schema_list
 from ..clients.etcd import EtcdStore
 from ..clients.types import Types
 from ..events import EventName, count
-from ..metrics.serving import serve
+from ..metrics.serving import metrics_page, serve
 from ..settings import Settings
 from . import sources
 from .database.opening import DatabaseUnavailable
@@ -33,7 +33,8 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     metrics = HistorianMetrics()
     if port := settings.historian_metrics_port:
         setting = "ORCHESTRATOR_HISTORIAN_METRICS_PORT"
-        serve(metrics.shown, settings.health_address, port, setting)
+        pages = {"/metrics": metrics_page(metrics.shown.text)}
+        serve(pages, settings.health_address, port, setting)
     recorder = ChangeWriter(address)
     if not _prepare(recorder, stopping):
         return

@@ -24,7 +24,8 @@ from ..core.templates import BadTemplate, Template
 _SECTION = re.compile(r"^(\w+):")
 _OUTPUT = re.compile(r"^( +)([^\s:#{-][^:]*):")
 _DESCRIPTION = re.compile(
-    r"""description:\ *(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<plain>[^,}]*))""",
+    r"""^\ +description:\ *(?P<block>[^"'>|\ ].*)$
+    |description:\ *(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<plain>[^,}]*))""",
     re.VERBOSE,
 )
 

@@ -112,7 +112,7 @@ def test_get_and_status_show_drift(run: Run_, written: Records, two: list[Ref]) 
     wide = run("get", "-o", "wide").stdout
     assert "DIFFERS" in wide and "drifted: status: " in wide
     assert "has drifted: Heat has the stack" in run("get", "network", "a").stdout
-    assert "Drifted: Heat has them otherwise than they were built" in status.stdout
+    assert "Drifted: Heat differs from what was built" in status.stdout
     assert status.exit_code == 0, "the version is built; drift alone is no failure"
     document = json.loads(run("status", "-o", "json").stdout)
     assert [one["id"] for one in document["drifted"]] == ["a"]

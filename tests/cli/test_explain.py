@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from orchestrator.clients import catalogue
@@ -58,6 +59,7 @@ def test_outputs_are_read_however_they_are_written(keys: Keys) -> None:
         "outputs:\n"
         "  one:\n    description: 'The first, of all'\n    value: {get_param: a}\n"
         '  two: {description: "Second", value: 1}\n'
+        "  plain:\n    description: In bytes, as the cloud has it.\n"
         "{% if jinja_x %}\n"
         "  three: {value: 1}\n"
         "{% endif %}\n"
@@ -72,6 +74,7 @@ def test_outputs_are_read_however_they_are_written(keys: Keys) -> None:
     assert [(one.name, one.description) for one in outputs] == [
         ("one", "The first, of all"),
         ("two", "Second"),
+        ("plain", "In bytes, as the cloud has it."),
         ("three", ""),
     ]
 
@@ -87,7 +90,8 @@ def test_every_type_of_the_catalogue_can_be_explained(keys: Keys, kind: str) -> 
 def test_the_command_explains_a_type(run: Run_, written: Records) -> None:
     result = run("explain", "port")
     assert result.exit_code == 0
-    assert result.stdout.startswith("port  keys /v2.0/ports/")
+    assert result.stdout.startswith("port  keys /v2.0/ports/ID, with versions\n")
+    assert re.search(r"^network_id +string, required +network +-$", result.stdout, re.MULTILINE)
     assert "Types that refer to it" in result.stdout
     assert json.loads(run("explain", "network", "-o", "json").stdout)["templates"] == ["network"]
     assert run("explain", "disk").exit_code == 2

@@ -100,8 +100,8 @@ def test_a_plan_says_how_long_it_will_take_by_what_was_measured(
     took = {("network", Action.CREATE): Duration(70.0, 12)}
     written.store.put(written.keys.durations, Durations(took, 1.5).to_json())
     assert (
-        "Estimate: at least about 1 min 10 s, by 12 jobs that were measured;"
-        " none was measured of subnet (create)." in told()
+        "Estimate: at least about 1 min 10 s, by 12 measured jobs;"
+        " no job was measured of subnet (create)." in told()
     )
     estimate = planned(run, NETWORK)["estimate"]
     assert estimate == {"seconds": 70.0, "jobs": 12, "together": 1.5, "unknown": []}

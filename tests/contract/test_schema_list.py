@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from orchestrator.errors import InvalidInput, SchemasDenied, TemporaryError
 from tests.doubles import MemoryStore
 from tests.gohan.server import Gohan, as_json
 from tests.gohan.types import entry, own_entries
+from tests.scripted.serving import LocalServer, QuietHandler
 
 ENTRIES = [*own_entries(), entry("network", template_path="Cnetwork")]
 CATALOGUE = catalogue.load()
@@ -130,7 +129,7 @@ class FakeKeystone:
     password: str = "right"
     tokens: list[str] = field(default_factory=list)
 
-    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+    def __call__(self, handler: QuietHandler) -> None:
         server: Any = handler.server
         port = server.server_address[1]
         if handler.command == "GET":
@@ -223,44 +222,30 @@ def test_a_cloud_that_is_not_there_is_told_by_name(
 
 @contextmanager
 def serving(
-    handle: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None
+    handle: Callable[[QuietHandler], None], tls: ssl.SSLContext | None = None
 ) -> Iterator[int]:
     """A server on a free port, whose every request *handle* answers."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+    class Handler(QuietHandler):
+        protocol_version = "HTTP/1.0"
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802
             handle(self)
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802
             handle(self)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = LocalServer(Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
+    with server:
+        yield server.port
 
 
 def answer(
-    handler: BaseHTTPRequestHandler,
+    handler: QuietHandler,
     status: int,
     document: Any,
     headers: dict[str, str] | None = None,
 ) -> None:
-    body = json.dumps(document).encode()
-    handler.send_response(status)
-    for name, value in {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        **(headers or {}),
-    }.items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    handler.wfile.write(body)
+    handler.send_document((status, document, headers or {}))

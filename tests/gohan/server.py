@@ -6,11 +6,11 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
 from orchestrator.clients.store import Event, Store, Watch
+
+from tests.scripted.serving import LocalServer, QuietHandler
 
 from .types import GohanKind
 
@@ -52,7 +52,7 @@ class Gohan:
     asked: list[str] = field(default_factory=list)
     """The tokens of all requests for the list so far."""
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    _server: ThreadingHTTPServer | None = None
+    _server: LocalServer | None = None
     _watch: Watch | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -67,28 +67,22 @@ class Gohan:
         threading.Thread(target=self._follow, args=(self._watch,), daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self.stop()
         if self._watch is not None:
             self._watch.close()
 
     def start(self) -> None:
         """Answer requests, at the address as before."""
-        self._server = _GohanServer(("127.0.0.1", self.port), _handler(self))
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = _GohanServer(self, self.port)
+        self.port = self._server.port
+        self._server.start()
 
     def stop(self) -> None:
         """Connections are refused from here on."""
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
+            server.stop()
 
     @property
     def url(self) -> str:
@@ -213,29 +207,21 @@ def as_json(status: int, document: Any) -> Answer:
     return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
-class _GohanServer(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what the tests are about."""
+class _GohanServer(LocalServer):
+    def __init__(self, gohan: Gohan, port: int) -> None:
+        super().__init__(_GohanHandler, port)
+        self.gohan = gohan
 
 
-def _handler(gohan: Gohan) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+class _GohanHandler(QuietHandler):
+    # A connection lasts for one request, so that nobody is answered after a stop.
+    protocol_version = "HTTP/1.0"
+    server: _GohanServer
 
-        def do_GET(self) -> None:
-            path, token = self.path.partition("?")[0], self.headers.get("X-Auth-Token", "")
-            status, headers, body = gohan.answer(path, token)
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-    return Handler
+    def do_GET(self) -> None:  # noqa: N802
+        path, token = self.path.partition("?")[0], self.headers.get("X-Auth-Token", "")
+        status, headers, body = self.server.gohan.answer(path, token)
+        self.send_body(status, body, headers)
 
 
 def of_kinds(entries: Iterable[Mapping[str, Any]], *without: str) -> list[str]:

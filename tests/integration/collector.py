@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from gzip import decompress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.scripted.serving import LocalServer, QuietHandler
 
 
 @dataclass
@@ -37,32 +38,22 @@ class TraceCollector:
             return {trace: list(spans) for trace, spans in self._spans.items()}
 
 
-class _TracePage(BaseHTTPRequestHandler):
+class _TracePage(QuietHandler):
     def __init__(self, collector: TraceCollector, *connection: Any) -> None:
         self._collector = collector
         super().__init__(*connection)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
-
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = decompress(body)
         self._collector.take(body)
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self.send_body(200, b"", {})
 
 
 @contextmanager
 def collector() -> Iterator[TraceCollector]:
     found = TraceCollector()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_TracePage, found))
-    found.url = f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with LocalServer(partial(_TracePage, found)) as server:
+        found.url = f"http://127.0.0.1:{server.port}/v1/traces"
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()

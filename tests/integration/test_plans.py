@@ -10,12 +10,10 @@ import http.client
 import json
 import os
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,8 @@ from orchestrator.sandbox import servers
 from orchestrator.sandbox.processes import Processes
 from orchestrator.views.outlook import Goal, until
 from orchestrator.views.reading import read_all
+
+from tests.scripted.serving import LocalServer, QuietHandler
 
 from .system import System, system
 
@@ -87,12 +87,7 @@ class HeatRecorder:
 def recorded(heat: servers.HeatServer) -> Iterator[HeatRecorder]:
     recorder = HeatRecorder(heat)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Not on the screen."""
-
+    class Handler(QuietHandler):
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             there = http.client.HTTPConnection("127.0.0.1", heat.port, timeout=60)
@@ -112,15 +107,9 @@ def recorded(heat: servers.HeatServer) -> Iterator[HeatRecorder]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    recorder.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with LocalServer(Handler) as server:
+        recorder.port = server.port
         yield recorder
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class ReadOnly:

@@ -13,13 +13,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
 
 from orchestrator.core.refs import Json
 
-from .http import Answer, Query, ScriptedHandler, ScriptedServer
+from .http import Query, ScriptedServer
 from .keystone import ScriptedKeystone
 from .odd_answers import OddAnswer
+from .serving import Answer
 from .stacks import Script, ScriptedStack, TakenRequest
 
 Refusal = tuple[int, str, str]
@@ -61,27 +61,15 @@ class ScriptedHeat:
         self._by_id: dict[str, ScriptedStack] = {}
         self._lock = threading.Lock()
         self._foreign = False
-        self._server = ScriptedServer(("127.0.0.1", port), ScriptedHandler)
-        self._server.heat = self
-        self.port = self._server.server_address[1]
+        self._server = ScriptedServer(self, port)
+        self.port = self._server.port
 
     def __enter__(self) -> ScriptedHeat:
-        threading.Thread(
-            target=self._server.serve_forever,
-            args=(0.05,),
-            name="scripted-heat",
-            daemon=True,
-        ).start()
+        self._server.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def __exit__(self, *failure: object) -> None:
+        self._server.stop()
 
     @property
     def url(self) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from orchestrator.core.refs import Json
 
 from .odd_answers import OddAnswer
+from .serving import Answer, LocalServer, QuietHandler
 
-Answer = tuple[int, Json, dict[str, str]]
-"""Status, document and headers."""
 Query = Mapping[str, list[str]]
 
 
@@ -30,31 +27,21 @@ class Answering(Protocol):
         """The answer."""
 
 
-class ScriptedServer(ThreadingHTTPServer):
+class ScriptedServer(LocalServer):
     """The server of a scripted Heat."""
 
-    daemon_threads = True
-    request_queue_size = 1024
-    heat: Answering
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what the tests are about, not worth a traceback."""
+    def __init__(self, heat: Answering, port: int) -> None:
+        super().__init__(ScriptedHandler, port)
+        self.heat = heat
 
 
-class ScriptedHandler(BaseHTTPRequestHandler):
-    """Takes requests apart, and puts answers together."""
+class ScriptedHandler(QuietHandler):
+    """Takes requests apart, and has them answered."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
     server: ScriptedServer
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: the request log is in memory."""
-
     def _answer(self) -> None:
-        heat, body = self.server.heat, {}
-        if raw := self.rfile.read(int(self.headers["Content-Length"] or 0)):
-            body = json.loads(raw)
+        heat, body = self.server.heat, self.body()
         parts = urlsplit(self.path)
         asked = (self.command, unquote(parts.path), parse_qs(parts.query))
         if odd := heat.odd_answer(*asked, body):
@@ -64,20 +51,7 @@ class ScriptedHandler(BaseHTTPRequestHandler):
             odd.send(self.connection)
             return
         token = self.headers.get("X-Auth-Token")
-        self._send(heat.without_token(asked[1], token) or heat.answer(*asked, body))
-
-    def _send(self, answer: Answer) -> None:
-        status, document, headers = answer
-        data = b""
-        if document is not None:
-            data = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
+        self.send_document(heat.without_token(asked[1], token) or heat.answer(*asked, body))
 
     # The base class calls them so.
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815

@@ -8,20 +8,18 @@ are those of keystone 30, word for word.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
 from orchestrator.core.refs import Json
 
 from .odd_answers import OddAnswer
+from .serving import Answer, LocalServer, QuietHandler
 
 _DENIED = "The request you have made requires authentication."
 
@@ -71,19 +69,13 @@ class ScriptedKeystone:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> ScriptedKeystone:
-        self._server = _KeystoneServer(("127.0.0.1", self.port), _handler(self))
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._server = _KeystoneServer(self, self.port)
+        self.port = self._server.port
+        self._server.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def __exit__(self, *failure: object) -> None:
+        self._server.stop()
 
     @property
     def url(self) -> str:
@@ -127,9 +119,7 @@ class ScriptedKeystone:
 
     # The API --------------------------------------------------------------------------------------
 
-    def answer(
-        self, method: str, path: str, headers: Any, body: Json
-    ) -> tuple[int, Json, dict[str, str]]:
+    def answer(self, method: str, path: str, headers: Any, body: Json) -> Answer:
         self.arrived(method, path)
         with self._lock:
             self.requests.append(f"{method} {path}")
@@ -155,7 +145,7 @@ class ScriptedKeystone:
                 return self._project(found[1])
         return _error(404, "no such path")
 
-    def _project(self, project: str) -> tuple[int, Json, dict[str, str]]:
+    def _project(self, project: str) -> Answer:
         if not self.sees_projects:
             return _error(
                 403,
@@ -174,7 +164,7 @@ class ScriptedKeystone:
             {},
         )
 
-    def _make_token(self, auth: Json) -> tuple[int, Json, dict[str, str]]:
+    def _make_token(self, auth: Json) -> Answer:
         identity, scope = auth["identity"], auth.get("scope")
         method = identity["methods"][0]
         project = scope.get("project", {}).get("id", "") if isinstance(scope, dict) else ""
@@ -211,7 +201,7 @@ class ScriptedKeystone:
         expires: float,
         *,
         delegated: bool = False,
-    ) -> tuple[int, Json, dict[str, str]]:
+    ) -> Answer:
         usable = project in self.roles & self.projects - self.disabled
         if project and not usable and not delegated:
             return _error(401, _DENIED)
@@ -255,7 +245,7 @@ def _stamp(seconds: float) -> str:
     return f"{whole}.{int(seconds % 1 * 1e6):06d}Z"
 
 
-def _error(status: int, message: str) -> tuple[int, Json, dict[str, str]]:
+def _error(status: int, message: str) -> Answer:
     titles = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
     return (
         status,
@@ -270,45 +260,23 @@ def _error(status: int, message: str) -> tuple[int, Json, dict[str, str]]:
     )
 
 
-class _KeystoneServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 1024
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what the tests are about, not worth a traceback."""
+class _KeystoneServer(LocalServer):
+    def __init__(self, keystone: ScriptedKeystone, port: int) -> None:
+        super().__init__(_KeystoneHandler, port)
+        self.keystone = keystone
 
 
-def _handler(keystone: ScriptedKeystone) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _KeystoneHandler(QuietHandler):
+    server: _KeystoneServer
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Quiet: the request log is in memory."""
+    def _answer(self) -> None:
+        keystone, body = self.server.keystone, self.body()
+        if odd := keystone.odd(self.command, self.path):
+            self.close_connection = True
+            odd.send(self.connection)
+            return
+        answer = keystone.answer(self.command, self.path, self.headers, body)
+        self.send_document(answer)
 
-        def _answer(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if odd := keystone.odd(self.command, self.path):
-                self.close_connection = True
-                odd.send(self.connection)
-                return
-            status, document, headers = keystone.answer(
-                self.command,
-                self.path,
-                self.headers,
-                json.loads(raw) if raw else {},
-            )
-            data = json.dumps(document).encode()
-            self.send_response(status)
-            for name, value in {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(data)),
-                **headers,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = _answer  # noqa: N815 - the base class calls them so
-
-    return Handler
+    # The base class calls them so.
+    do_GET = do_POST = _answer  # noqa: N815

@@ -32,7 +32,7 @@ Deletions = Annotated[
     list[str] | None,
     typer.Option(
         "--delete",
-        help="Mark these resources for deletion: up to the next option.",
+        help="Mark resources for deletion: a TYPE, then ids up to the next option.",
         metavar="TYPE ID…",
         show_default=False,
     ),

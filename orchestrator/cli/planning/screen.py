@@ -265,9 +265,9 @@ def _estimate(found: Estimate) -> str:
         return f"unknown: no job of these was measured: {missing}"
     # A clock in seconds would show less than one as none.
     time = duration(max(found.seconds, 1.0))
-    told = f"about {time}, by {count(found.jobs, 'job')} that were measured"
+    told = f"about {time}, by {count(found.jobs, 'measured job')}"
     if missing:
-        return f"at least {told}; none was measured of {missing}"
+        return f"at least {told}; no job was measured of {missing}"
     return told
 
 

@@ -224,73 +224,52 @@ def list_rollouts(output: Output = Format.TEXT) -> None:
     showing.show_list(known, output)
 
 
-@app.command(epilog=HELP)
-def pause(
-    template: Name,
-    by: As = None,
-    why: Why = None,
-    output: Output = Format.TEXT,
+def _add_decision(
+    name: str, change: Callable[[RolloutFound], Rollout], summary: str
 ) -> None:
-    """Begin no job of the roll-out from now on. Jobs that are under way end."""
-    asked = verb("rollout pause", by, why, template)
-    _decide(asked, template, deciding.pause, output)
+    """Add a command by which a person decides about a roll-out that is under way.
+
+    :param change: what becomes of its record.
+    :param summary: the help of the command.
+    """
+
+    def decide(
+        template: Name,
+        by: As = None,
+        why: Why = None,
+        output: Output = Format.TEXT,
+    ) -> None:
+        asked = verb(f"rollout {name}", by, why, template)
+        with session() as doors:
+            found = RolloutFound.of(doors.store, doors.keys, template, asked)
+            _show(doors, change(found), output)
+
+    app.command(name, help=summary, epilog=HELP)(decide)
 
 
-@app.command(epilog=HELP)
-def resume(
-    template: Name,
-    by: As = None,
-    why: Why = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Go on after a pause, or after a stop, once what failed is repaired."""
-    asked = verb("rollout resume", by, why, template)
-    _decide(asked, template, deciding.resume, output)
-
-
-@app.command(epilog=HELP)
-def promote(
-    template: Name,
-    by: As = None,
-    why: Why = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Put the new revision in force once the canaries are done, and begin the waves."""
-    asked = verb("rollout promote", by, why, template)
-    _decide(asked, template, deciding.promote, output)
-
-
-@app.command(epilog=HELP)
-def abort(
-    template: Name,
-    by: As = None,
-    why: Why = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """End the roll-out. All stacks, and the revision in force, stay as they are."""
-    asked = verb("rollout abort", by, why, template)
-    _decide(asked, template, deciding.abort, output)
-
-
-@app.command(epilog=HELP)
-def revert(
-    template: Name,
-    by: As = None,
-    why: Why = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Put the revision before in force, and rebuild from it what was built from the new one."""
-    asked = verb("rollout revert", by, why, template)
-    _decide(asked, template, deciding.revert, output)
-
-
-def _decide(
-    asked: AskedVerb,
-    template: str,
-    change: Callable[[RolloutFound], Rollout],
-    output: Format,
-) -> None:
-    with session() as doors:
-        found = RolloutFound.of(doors.store, doors.keys, template, asked)
-        rollout = change(found)
-        _show(doors, rollout, output)
+_add_decision(
+    "pause",
+    deciding.pause,
+    "Begin no job of the roll-out from now on. Jobs that are under way end.",
+)
+_add_decision(
+    "resume",
+    deciding.resume,
+    "Go on after a pause, or after a stop, once what failed is repaired.",
+)
+_add_decision(
+    "promote",
+    deciding.promote,
+    "Put the new revision in force once the canaries are done, and begin the waves.",
+)
+_add_decision(
+    "abort",
+    deciding.abort,
+    "End the roll-out. All stacks, and the revision in force, stay as they are.",
+)
+_add_decision(
+    "revert",
+    deciding.revert,
+    "Put the revision before in force, and rebuild from it what was built from the"
+    " new one.",
+)

@@ -20,15 +20,14 @@ from ...errors import InvalidInput
 from ...views.reading import read_all
 from ...views.snapshot import Snapshot
 from .. import naming
-from ..options import Output
+from ..options import Output, Yes
 from ..output import DOUBT, Format, Section, hint, show
 from ..planning import command as planning
 from ..planning import making, previewing
 from ..planning.edits import Edits
 from ..planning.previewing import PreviewDoor
 from ..session import Session, session
-from . import requesting
-from .answers import PATIENCE, Patience, Yes, outcomes, tell_outcomes
+from .answers import PATIENCE, Patience, carry_out
 from .authors import As, Why, ask, verb
 from .selecting import DryRun
 
@@ -95,9 +94,7 @@ def adopt(
             status=adoption.stack.status,
             force=force,
         )
-        requesting.ask(doors.store, doors.keys, asked, {ref: request})
-        told = outcomes(doors.store, doors.keys, asked, [ref], timeout)
-        tell_outcomes(told, output)
+        carry_out(doors, asked, {ref: request}, timeout, output)
 
 
 @dataclass(frozen=True, slots=True)

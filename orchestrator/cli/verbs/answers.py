@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from ...clients.store import Store
 from ...core.keys import Keys
-from ...core.records import AuditRecord
+from ...core.records import AuditRecord, RetryAsked
 from ...core.refs import Ref
 from ..exits import Exit
 from ..output import Format, Section, emit, hint, show
+from ..session import Session
+from . import requesting
 from .authors import AskedVerb
 
 PATIENCE = 30.0
@@ -22,12 +24,6 @@ _BETWEEN = 0.1
 _TOGETHER = 100
 """Keys in one reading."""
 
-Yes = Annotated[
-    bool,
-    typer.Option(
-        "--yes", "-y", help="Do not ask; needed where there is no terminal."
-    ),
-]
 Patience = Annotated[
     float,
     typer.Option(
@@ -37,6 +33,24 @@ Patience = Annotated[
         metavar="SECONDS",
     ),
 ]
+
+
+def carry_out(
+    doors: Session,
+    asked: AskedVerb,
+    requests: Mapping[Ref, RetryAsked],
+    timeout: float,
+    output: Format,
+) -> None:
+    """Leave a verb's requests to the leading bridge, wait for their outcomes and tell them.
+
+    :param timeout: seconds to wait for the bridge.
+    :raises typer.Exit: 1 when something is not done, 3 when it is not known yet.
+    """
+    store, keys = doors.store, doors.keys
+    requesting.ask(store, keys, asked, requests)
+    told = outcomes(store, keys, asked, list(requests), timeout)
+    tell_outcomes(told, output)
 
 
 def outcomes(

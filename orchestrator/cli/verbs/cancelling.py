@@ -11,11 +11,10 @@ from ...views.jobs import JobView, Stage
 from ...views.reading import read_all
 from ...views.snapshot import Snapshot
 from ...views.standings import Progress
-from ..options import OneId, OneType, Output
+from ..options import OneId, OneType, Output, Yes
 from ..output import Format, count
 from ..session import session
-from . import requesting
-from .answers import PATIENCE, Patience, Yes, outcomes, tell_outcomes
+from .answers import PATIENCE, Patience, carry_out
 from .authors import As, Why, ask, verb
 from .selecting import (
     DryRun,
@@ -44,7 +43,7 @@ def cancel(
     A job that waits ends at once: its version is reported as failed, with who cancelled it and why.
     A create or update that Heat works on is ended by Heat, which does not roll it back.
     Heat cannot end a deletion.
-    When a resource has several unfinished jobs, it is the newest that is not in Heat.
+    When a resource has several unfinished jobs, the newest that is not in Heat ends.
     What depends on a cancelled job fails with it, and is tried again when it is built after all.
 
     **Examples**
@@ -73,9 +72,7 @@ def cancel(
         requests = {
             ref: RetryAsked(cancel=view.job.id) for ref, view in jobs.items()
         }
-        requesting.ask(doors.store, doors.keys, asked, requests)
-        told = outcomes(doors.store, doors.keys, asked, refs, timeout)
-        tell_outcomes(told, output)
+        carry_out(doors, asked, requests, timeout, output)
 
 
 def choose(found: Snapshot, meant: Selector) -> Mapping[Ref, JobView]:

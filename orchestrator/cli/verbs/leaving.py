@@ -15,12 +15,11 @@ from ...errors import InvalidInput
 from ...views.reading import read_all
 from ...views.snapshot import Snapshot
 from .. import users
-from ..options import OneId, OneType, Output
+from ..options import OneId, OneType, Output, Yes
 from ..output import Format
 from ..session import Session, session
-from . import requesting
-from .answers import PATIENCE, Patience, Yes, outcomes, tell_outcomes
-from .authors import As, AskedVerb, Why, ask, verb
+from .answers import PATIENCE, Patience, carry_out
+from .authors import As, Why, ask, verb
 from .selecting import (
     DryRun,
     Everything,
@@ -45,7 +44,7 @@ def release(
     everything: Everything = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Release them though others use them."),
+        typer.Option("--force", help="Release them even if others use them."),
     ] = False,
     yes: Yes = False,
     by: As = None,
@@ -57,7 +56,7 @@ def release(
     """Stop managing resources: the config and our records go, the stacks stay in Heat.
 
     The leading bridge removes the config and the records in one transaction.
-    It waits until no worker and Heat have a job on the resource.
+    It waits until neither a worker nor Heat has a job on the resource.
     Nothing is asked of Heat.
     A record of what was left is kept.
     Where an API server owns the config, remove the resource there as well, or it comes back.
@@ -85,7 +84,8 @@ def release(
             return
         ask(f"Release {_named(refs)}? The stacks stay in Heat.", yes)
         asked = verb("release", by, why, meant.words)
-        _carry_out(doors, asked, LeavingMode.RELEASE, refs, timeout, output)
+        requests = _requests(doors, LeavingMode.RELEASE, refs)
+        carry_out(doors, asked, requests, timeout, output)
 
 
 def forget(
@@ -97,7 +97,7 @@ def forget(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Needed: stacks that are there all the same stay."
+            "--force", help="Needed. A stack that is still in Heat stays there."
         ),
     ] = False,
     yes: Yes = False,
@@ -138,7 +138,8 @@ def forget(
             return
         ask(f"Forget {_named(refs)}? The stacks stay, if there are any.", yes)
         asked = verb("forget", by, why, meant.words)
-        _carry_out(doors, asked, LeavingMode.FORGET, refs, timeout, output)
+        requests = _requests(doors, LeavingMode.FORGET, refs)
+        carry_out(doors, asked, requests, timeout, output)
 
 
 def choose(found: Snapshot, meant: Selector, name: str) -> list[Ref]:
@@ -170,20 +171,13 @@ def _notes(found: Snapshot, refs: Sequence[Ref]) -> list[str]:
     return notes
 
 
-def _carry_out(
-    doors: Session,
-    asked: AskedVerb,
-    how: LeavingMode,
-    refs: Sequence[Ref],
-    timeout: float,
-    output: Format,
-) -> None:
+def _requests(
+    doors: Session, how: LeavingMode, refs: Sequence[Ref]
+) -> dict[Ref, RetryAsked]:
+    """What is asked of the bridge. It refuses a config that has changed since."""
     store, keys = doors.store, doors.keys
-    requests = {
-        ref: RetryAsked(
-            leave=how, config=revision_of(store.get(config_key(keys, ref)))
-        )
-        for ref in refs
-    }
-    requesting.ask(store, keys, asked, requests)
-    tell_outcomes(outcomes(store, keys, asked, refs, timeout), output)
+    requests: dict[Ref, RetryAsked] = {}
+    for ref in refs:
+        config = revision_of(store.get(config_key(keys, ref)))
+        requests[ref] = RetryAsked(leave=how, config=config)
+    return requests

@@ -64,7 +64,7 @@ def _compare_one(pair: _Pair) -> Examined:
         return Examined(skipped=(Skipped(why, pair.name),))
     if same_live(pair.wanted, pair.live):
         return Examined()
-    says = f"{pair.name} is otherwise than the stack's template says"
+    says = f"{pair.name} differs from what the stack's template says"
     return Examined((Deviation(DriftKind.PROPERTY, pair.name, says),))
 
 

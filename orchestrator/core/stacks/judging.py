@@ -176,6 +176,7 @@ def advice(
 
     :param config_there: whether there is a config that could be written with a next version.
     """
+    error = error.removesuffix(".")
     if action is Action.DELETE:
         what = "remove what still uses the stack's resources"
         then = "the deletion is tried again by itself"

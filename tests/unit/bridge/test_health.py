@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from http.client import HTTPConnection
+from typing import Any
 
 import pytest
-from orchestrator.bridge.health import HANGS, TAKEOVER_HANGS, Health
+from orchestrator.bridge.health import HANGS, TAKEOVER_HANGS, Health, serve
 from orchestrator.views.health import LOOP_SILENCE, STANDBY_SILENCE, WATCH_SILENCE
 
 from tests.doubles import ManualClock, MemoryStore
@@ -73,3 +78,35 @@ def test_a_deaf_watch_is_a_fault_though_the_loop_comes_round(clock: ManualClock)
 
     assert "watch has been silent" in told.fault()
     assert told.hangs() == ""
+
+
+def test_the_pages_say_what_is_wrong_and_a_wrong_path_is_told_the_right_ones(
+    clock: ManualClock,
+) -> None:
+    told = Health(clock.clock)
+    told.troubled("etcd is away")
+    told.tell("deletions", "2 deletions are held")
+    server = serve(told, "127.0.0.1", 0)
+    fault = {"role": "standby", "fault": "etcd is away"}
+    try:
+        asked = partial(_page, server.server_address[1])
+        assert asked("/health") == (503, {**fault, "note": "2 deletions are held"})
+        assert asked("/live") == (200, {"role": "standby", "fault": ""})
+        assert asked("/") == (404, "/health /live /metrics\n")
+        status, text = asked("/metrics")
+        assert status == 200 and "orchestrator_leading 0.0" in text
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _page(port: int, path: str) -> tuple[int, Any]:
+    """The status and the body, read where it is JSON."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    with closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        if answer.headers["Content-Type"] == "application/json":
+            return answer.status, json.loads(text)
+        return answer.status, text

@@ -159,6 +159,7 @@ def test_a_failure_says_heats_reason_and_what_to_do(action: Action, status: str)
 
     assert isinstance(verdict, StackFailed)
     assert verdict.error == f"Heat ended in {status}: why"
+    assert advice(action, MINE.ref, "It broke.").startswith("It broke; ")
     assert "next version" in advice(action, MINE.ref, verdict.error)
     assert "by itself" in advice(DELETE, MINE.ref, verdict.error, config_there=False)
 

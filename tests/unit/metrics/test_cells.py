@@ -11,7 +11,7 @@ import pytest
 from orchestrator.errors import SettingsError
 from orchestrator.events import EventCounts, EventName
 from orchestrator.metrics.cells import Cells, layout
-from orchestrator.metrics.serving import serve
+from orchestrator.metrics.serving import metrics_page, serve
 from orchestrator.metrics.shapes import (
     LATENCIES,
     AnswerKind,
@@ -150,11 +150,11 @@ def test_a_worker_answers_with_what_it_has_measured() -> None:
 
 
 def test_a_port_that_is_taken_is_refused_with_the_name_of_its_setting() -> None:
-    shown = exposed(Cells(Program.HISTORIAN))
-    first = serve(shown, "127.0.0.1", 0, "ORCHESTRATOR_X")
+    pages = {"/metrics": metrics_page(exposed(Cells(Program.HISTORIAN)).text)}
+    first = serve(pages, "127.0.0.1", 0, "ORCHESTRATOR_X")
     try:
         with pytest.raises(SettingsError, match=r"ORCHESTRATOR_X: cannot listen on 127\.0\.0\.1"):
-            serve(shown, "127.0.0.1", first.server_address[1], "ORCHESTRATOR_X")
+            serve(pages, "127.0.0.1", first.server_address[1], "ORCHESTRATOR_X")
     finally:
         first.shutdown()
         first.server_close()
