@@ -351,9 +351,9 @@ def test_what_cannot_be_said_is_told_as_not_compared(system: System) -> None:
     )
 
 
-def due(system: System) -> None:
+def due(system: System, *refs: Ref) -> None:
     """The next sweep in turn, as the leader would send it."""
-    order = SweepOrder(TENANT, (N1, N2, P1))
+    order = SweepOrder(TENANT, refs or (N1, N2, P1))
     run_sweep(system.worker, order.to_message())
 
 
