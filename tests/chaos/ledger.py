@@ -18,6 +18,7 @@ PARENT_FIELDS = ("parent_id", "left_id", "right_id")
 CONFIG, STATE, JOBS = "/config/", "/state/", "/jobs/all/"
 OWN = "/esi-worker/orchestrator/"
 JOB_STATE = "/esi-worker/job_state/"
+AUDIT, LEFT = f"{OWN}audit/", f"{OWN}left/"
 BUILDING = ("create", "update")
 
 
@@ -119,6 +120,8 @@ class Ledger:
         self.reports: defaultdict[str, list[LedgerReport]] = defaultdict(list)
         self.jobs: dict[str, LedgerJob] = {}
         self.jobs_on: defaultdict[str, list[LedgerJob]] = defaultdict(list)
+        self.kept: defaultdict[str, list[ObservedEvent]] = defaultdict(list)
+        """What is kept of verbs: who asked for what, and what was left in Heat."""
         self.final: dict[str, ObservedEvent] = {}
         self.of: defaultdict[str, list[Operation]] = defaultdict(list)
         self.all_of: defaultdict[str, list[Operation]] = defaultdict(list)
@@ -146,6 +149,11 @@ class Ledger:
             self.final[event.key] = event
         if event.key.startswith(JOBS):
             self._note_job(event)
+        elif event.key.startswith((AUDIT, LEFT)):
+            about = event.key
+            if about.startswith(AUDIT):
+                about = about.rpartition("/")[0]
+            self.kept[ref_of(about) or ""].append(event)
         elif event.key.startswith(CONFIG) and (ref := ref_of(event.key)):
             write = _write(event)
             self.writes[ref].append(write)
