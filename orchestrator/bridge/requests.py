@@ -91,7 +91,7 @@ class Requests:
             self._at_once(ref, asked, key, revision)
             return
         outcome = self._carry_out(ref, asked)
-        if resumed and outcome and self._was_handled(ref, revision):
+        if resumed and outcome and self._is_carried_out(ref, asked, revision):
             outcome = CARRIED_OUT
         self._answer(ref, asked, key, revision, outcome)
 
@@ -131,6 +131,18 @@ class Requests:
             )
         elif why_not:
             self._answer(ref, asked, key, revision, why_not)
+
+    def _is_carried_out(
+        self, ref: Ref, asked: RetryAsked, revision: int
+    ) -> bool:
+        """Whether the leader before has done what a request asks for, and died before it had
+        recorded that."""
+        if asked.confirm or asked.gone:
+            # What is deleted has no handled record any more.
+            key = self._keys.below(self._keys.handled, ref)
+            if self._store.get(key) is None:
+                return True
+        return self._was_handled(ref, revision)
 
     def _was_handled(self, ref: Ref, revision: int) -> bool:
         """Whether a job was made of the resource after a request."""

@@ -334,14 +334,15 @@ def _tell(
     output: Format,
 ) -> None:
     swept = sweeps(found)
+    accepted = [
+        one
+        for one in drifts(found, accepted=True)
+        if one.drift.accepted and meant.means(one.ref)
+    ]
     if output is not Format.TEXT:
         document = {
             "drifted": [one.to_json() for one in chosen],
-            "accepted": [
-                one.to_json()
-                for one in drifts(found, accepted=True)
-                if one.drift.accepted and meant.means(one.ref)
-            ],
+            "accepted": [one.to_json() for one in accepted],
             "sweeps": [one.to_json() for one in swept],
         }
         emit(document, output)
@@ -352,7 +353,18 @@ def _tell(
         parts += drift_table(chosen, now)
     else:
         parts.append(Text("Nothing is known to differ."))
+    if accepted:
+        parts.append(_accepted(accepted))
     show([*parts, *_compared(swept, now)])
+
+
+def _accepted(accepted: Sequence[DriftView]) -> Text:
+    """What a person has declared right, in a line."""
+    names = ", ".join(str(one.ref) for one in accepted[:_NAMED])
+    more = ""
+    if len(accepted) > _NAMED:
+        more = f" and {len(accepted) - _NAMED} more"
+    return Text(f"Accepted, or released: {names}{more} (-o json).", FAINT)
 
 
 def _compared(swept: Sequence[SweepView], now: float) -> Iterator[Text]:

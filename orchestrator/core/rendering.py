@@ -106,10 +106,12 @@ def built_from(
     template: Template,
     outputs: Mapping[OutputOf, Json],
     request: StackRequest,
+    now: float = 0.0,
 ) -> Built:
     """What a request is made of, as digests.
 
     :param outputs: the value of each output that the job needed.
+    :param now: seconds since the epoch.
     """
     asked = (request.parameters, request.variables, request.timeout_mins)
     in_order = sorted(outputs, key=lambda output: (output.ref, output.key))
@@ -120,6 +122,7 @@ def built_from(
         digest_of(asked),
         {output: digest_of(outputs[output]) for output in in_order},
         policies_of(job.params).follow,
+        now,
     )
 
 

@@ -38,6 +38,11 @@ class SweepKeys(ABC):
         return self.own + "drift/"
 
     @property
+    def updates(self) -> str:
+        """When Heat began our last update of each stack, by resource."""
+        return self.own + "updates/"
+
+    @property
     def sweeps(self) -> str:
         """The last comparison of each tenant's stacks with Heat."""
         return self.own + "sweeps/"

@@ -118,9 +118,13 @@ def _sweep(snapshot: Snapshot, tenant: str) -> SweepView:
     )
 
 
-def lost_stack(ref: Ref) -> str:
+def lost_stack(snapshot: Snapshot, ref: Ref) -> str:
     """What is said of a resource whose stack is gone, and what to do."""
+    name: str = ref.stack_name
+    stack = snapshot.stacks.get(ref)
+    if stack is not None and stack.name:
+        name = stack.name
     return (
-        f"Heat has no stack {ref.stack_name} any more, and we did not delete it; build"
+        f"Heat has no stack {name} any more, and we did not delete it; build"
         f" it again: orchestrator drift {ref.type} {ref.id} correct"
     )

@@ -59,7 +59,7 @@ class Standing:
     """Whether it goes on by itself."""
     since: float = 0.0
     """Since when it stands so: seconds since the epoch by the clock of whoever wrote the record; 0
-    when no record tells. Of a complete resource: since when its version was taken up."""
+    when no record tells. Of a complete resource: when Heat was asked for it."""
     gives_up: float = 0.0
     """When its job is given up, in seconds since the epoch; 0 when that is not known. A new leader
     counts anew, so it may become later."""

@@ -36,6 +36,8 @@ class RecordedStack:
     reason: str
     monitored: bool = False
     """Whether it has monitoring targets."""
+    name: str = ""
+    """The stack's name; empty after a deletion."""
 
     @property
     def live(self) -> bool:
@@ -64,4 +66,5 @@ def recorded(kv: KeyValue) -> RecordedStack:
         len(record.outputs),
         record.reason,
         record.monitored,
+        record.name,
     )

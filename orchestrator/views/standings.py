@@ -250,7 +250,8 @@ class Progress:
             return Standing(ref, Phase.DELETED, _GONE, version)
         drift = self.snapshot.drift(ref)
         if drift is not None and drift.lost:
-            return Standing(ref, Phase.LOST, lost_stack(ref), version)
+            reason = lost_stack(self.snapshot, ref)
+            return Standing(ref, Phase.LOST, reason, version)
         if lost := self._lost(ref):
             reason = f"was built from {lost}, which is gone"
             return Standing(ref, Phase.BROKEN, reason, version)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..core.records import Cause, Run, Step
+from ..core.refs import Ref
 from .jobs import JobView, Stage
 from .phases import Phase, Standing
 from .snapshot import Snapshot
@@ -121,11 +122,23 @@ def since_of(snapshot: Snapshot, standing: Standing) -> float:
             return failed.since
         case Phase.UNCONFIRMED if snapshot.brake:
             return seconds_of(snapshot.brake.since)
+        case Phase.LOST if drift := snapshot.drift(ref):
+            return drift.since
         case Phase.COMPLETE | Phase.DELETED | Phase.BROKEN:
-            handled = snapshot.handled.get(ref)
-            return handled.since if handled else 0.0
+            return _since_built(snapshot, ref)
         case _:
             return 0.0
+
+
+def _since_built(snapshot: Snapshot, ref: Ref) -> float:
+    """When Heat was asked for the version that is there; where no record tells, when its job was
+    made."""
+    handled, built = snapshot.handled.get(ref), snapshot.built.get(ref)
+    if handled is None:
+        return 0.0
+    if built is not None and built.job == handled.job and built.since:
+        return built.since
+    return handled.since
 
 
 def seconds_of(stamp: str) -> float:

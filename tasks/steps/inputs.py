@@ -91,7 +91,10 @@ def _make_request(
     request = rendering.request(
         job, inputs.template, inputs.outputs, context.renderer.render
     )
-    built = rendering.built_from(job, inputs.template, inputs.outputs, request)
+    now = round(context.clock.now(), 3)
+    built = rendering.built_from(
+        job, inputs.template, inputs.outputs, request, now
+    )
     return Prepared(request, built, inputs.pushed)
 
 

@@ -168,7 +168,13 @@ def _told(work: Work, error: str) -> str:
 def _ended(stack: stacks.Stack | None, error: str = "") -> JobOutcome:
     if stack is None:
         return JobOutcome("DELETE_COMPLETE", live=False)
-    return JobOutcome(stack.status, stack.outputs or (), stack.reason, error)
+    return JobOutcome(
+        stack.status,
+        stack.outputs or (),
+        stack.reason,
+        error,
+        updated=stack.updated,
+    )
 
 
 def _poll_again(

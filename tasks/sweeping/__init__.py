@@ -1,7 +1,8 @@
 """A sweep: the stacks of one tenant, as Heat has them, against our records.
 
-``reading`` reads etcd, ``listing`` asks Heat for its list and compares, ``writing`` stores what was
-found, and ``sweep`` does these one after the other.
+``reading`` reads etcd, ``listing`` asks Heat for its list and compares, ``strangers`` finds the
+stacks without a record, ``deep`` compares some deeper, and ``writing`` stores what was found.
+``sweep`` does these one after the other.
 Heat gets nothing but GETs.
 """
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.clients.places import config_key
 from orchestrator.core import drift
 from orchestrator.core.drift import Baseline, StackComparison
-from orchestrator.core.keys import Keys, UnknownPlace
-from orchestrator.core.records import NO_JOB, Depth, Deviation
+from orchestrator.core.records import Depth, Deviation
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 
@@ -124,67 +122,3 @@ def _absent(
         for ref, name in missing.items()
         if not context.heat.exists(tenant, name)
     }
-
-
-# Stacks that nobody knows -------------------------------------------------------------------------
-
-
-def find_unknown(
-    context: WorkerContext, ground: SweepGround, listing: Listing
-) -> dict[Ref, StackComparison]:
-    """The stacks of our naming of which there is no record at all, under the resource that they
-    are likeliest of."""
-    known = {one.known.name for one in ground.resources.values()}
-    schemas = ground.keys.schemas
-    maybe = {
-        name: refs
-        for name, stack in listing.stacks.items()
-        if name not in known and (refs := drift.candidates(schemas, stack))
-    }
-    strangers = _strangers(context, ground.keys, maybe)
-    found: dict[Ref, StackComparison] = {}
-    for name, ref in strangers.items():
-        stack = listing.stacks[name]
-        if ref not in ground.drifts:
-            listing.requests += 1
-            if not context.heat.exists(ground.order.tenant, name):
-                continue  # It was being deleted while the list was read.
-        deviations = (drift.unknown(stack),)
-        found[ref] = StackComparison(
-            ground.order.tenant,
-            deviations,
-            Depth.LISTS,
-            NO_JOB,
-            stack.updated,
-        )
-    return found
-
-
-def _strangers(
-    context: WorkerContext, keys: Keys, maybe: Mapping[str, Sequence[Ref]]
-) -> dict[str, Ref]:
-    """Of these stacks, those of whose possible resources etcd holds nothing now."""
-    places = {
-        ref: list(_places(keys, ref)) for refs in maybe.values() for ref in refs
-    }
-    wanted = [key for listed in places.values() for key in listed]
-    found = context.store.get_many(wanted) if wanted else {}
-    return {
-        name: refs[0]
-        for name, refs in maybe.items()
-        if not _any_of(found, (key for ref in refs for key in places[ref]))
-    }
-
-
-def _any_of(found: Mapping[str, object], keys: Iterable[str]) -> bool:
-    return any(key in found for key in keys)
-
-
-def _places(keys: Keys, ref: Ref) -> Iterator[str]:
-    """The keys that tell that a resource is wanted, or that we have a stack of it."""
-    yield keys.below(keys.handled, ref)
-    try:
-        yield keys.below(keys.stacks, ref)
-        yield config_key(keys, ref)
-    except UnknownPlace:
-        return  # Its keys are made of its body: what was handled tells of it.

@@ -18,6 +18,7 @@ from orchestrator.core.records import (
     Drift,
     Handled,
     StackRecord,
+    StackUpdate,
     Sweep,
     SweepAsked,
 )
@@ -151,8 +152,16 @@ def _known(
     record = _readable(found.get(place.stack), StackRecord.from_json)
     if record is None:
         return None
-    revisions = (revision_of(found.get(key)) for key in place)
-    return KnownStack(ref, record, _sent(handled), busy, *revisions)
+    job = _sent(handled)
+    return KnownStack(
+        ref,
+        record,
+        job,
+        busy,
+        revision_of(found.get(place.stack)),
+        revision_of(found.get(place.handled)),
+        _updated(found.get(place.updated), job),
+    )
 
 
 class _Places(NamedTuple):
@@ -160,10 +169,20 @@ class _Places(NamedTuple):
 
     stack: str
     handled: str
+    updated: str
 
     @classmethod
     def of(cls, keys: Keys, ref: Ref) -> _Places:
-        return cls(keys.below(keys.stacks, ref), keys.below(keys.handled, ref))
+        folders = (keys.stacks, keys.handled, keys.updates)
+        return cls(*(keys.below(folder, ref) for folder in folders))
+
+
+def _updated(kv: KeyValue | None, job: JobId) -> str:
+    """Heat's time of the update that a job made; empty where no record tells."""
+    update = _readable(kv, StackUpdate.from_json)
+    if update is None or update.job != job:
+        return ""
+    return update.at
 
 
 def _sent(handled: Handled | None) -> JobId:

@@ -13,7 +13,7 @@ from orchestrator.errors import HeatRefused, StoreUnavailable, TemporaryError
 from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
-from . import listing, writing
+from . import listing, strangers, writing
 from .deep import compare_deeper, depth_of
 from .reading import SweepGround, read
 
@@ -42,7 +42,7 @@ def _compare(context: WorkerContext, ground: SweepGround) -> int:
     listed = listing.read_list(context, tenant)
     found = {
         **listing.compare(context, ground, listed),
-        **listing.find_unknown(context, ground, listed),
+        **strangers.find_unknown(context, ground, listed),
     }
     deeper = compare_deeper(context, ground, listed, found)
     drifted = writing.write(context, ground, {**found, **deeper.found})

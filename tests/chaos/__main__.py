@@ -32,6 +32,7 @@ def main() -> int:
         "tenants",
         "rate",
         "fault_every",
+        "verb_every",
         "quiet_within",
         "profile",
         "keep",
@@ -82,6 +83,13 @@ def _arguments() -> argparse.Namespace:
         default=default.fault_every,
         metavar="SECONDS",
         help="on average",
+    )
+    parser.add_argument(
+        "--verb-every",
+        type=float,
+        default=default.verb_every,
+        metavar="SECONDS",
+        help="of an operator, on average; 0: nobody asks for anything",
     )
     parser.add_argument(
         "--quiet-within",

@@ -20,6 +20,8 @@ What is let pass, and why:
   (the deletion's patience had ended), or whose own deletion or change had failed in Heat;
 * a child changed on the old stack of its parent, while the replacement of that stack (the parent's id was made
   anew) waits for this very child to go;
+* a failure that says that an operator has cancelled it, of whom a record tells;
+* a stack that an operator has left in Heat by release or forget;
 * after etcd went back to a backup: an operation or a report once more (each history counts for itself), the order
   among resources of which something was lost, and a stack whose config was removed since the backup was taken.
 """
@@ -30,13 +32,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from . import verbs
 from .facts import Facts, Operation, level_of
 from .ledger import (
+    AUDIT,
     BUILDING,
     CONFIG,
     FAILED,
     JOB_STATE,
     JOBS,
+    LEFT,
     OWN,
     PARENT_FIELDS,
     Ledger,
@@ -158,7 +163,9 @@ def orphans(ledger: Ledger) -> Iterator[Violation]:
         config = ledger.config(ref)
         if ledger.shaken(ref):
             continue  # made since the backup, and wanted by nobody any more: docs/howto/back-up-and-upgrade.md
-        if _is_told_of(ledger, ref) and _answer_was_lost(ledger, ref, float("inf")):
+        told = _is_told_of(ledger, ref) and _answer_was_lost(ledger, ref, float("inf"))
+        last = max((o.at for o in ledger.of[stack.name] if o.tenant == stack.tenant), default=0.0)
+        if told or verbs.left_between(ledger, ref, last, float("inf")):
             continue
         if config.gone or config.tenant != stack.tenant:
             text = f"stack {stack.tenant}/{stack.name} in {stack.status} belongs to no config"
@@ -175,6 +182,8 @@ def leftovers(ledger: Ledger) -> Iterator[Violation]:
                 "is left though nothing is under way",
                 tuple(_about_key(ledger, key)),
             )
+        elif key.startswith((AUDIT, LEFT)):
+            continue  # kept on purpose
         elif not key.startswith(CONFIG) and (ref := ref_of(key)) and ledger.config(ref).gone:
             if _is_told_of(ledger, ref) and _answer_was_lost(ledger, ref, float("inf")):
                 continue
@@ -273,7 +282,7 @@ def one_home(ledger: Ledger) -> Iterator[Violation]:
                 other.method == "delete"
                 and other.outcome == "COMPLETE"
                 and other.ends <= operation.at + EPSILON
-            ):
+            ) and not verbs.left_between(ledger, ref, other.at, operation.at):
                 text = f"create in {operation.tenant} while there is a stack in {other.tenant}"
                 yield Violation(
                     "two homes", ref, text, tuple(ledger.story(ref, around=operation.at))
@@ -430,7 +439,10 @@ def parents_outlive_children(ledger: Ledger) -> Iterator[Violation]:
 
 
 def _still_there(ledger: Ledger, ref: str, at: float) -> bool:
+    """Whether there is a stack that is ours: one that was left in Heat is not."""
     last = ledger.last_of_all_before(ref, at)
+    if last is not None and verbs.left_between(ledger, ref, last.at, at):
+        return False
     return last is not None and not (
         last.method == "delete" and last.outcome == "COMPLETE" and last.ends <= at + EPSILON
     )
@@ -597,6 +609,8 @@ def _has_cause(ledger: Ledger, ref: str, report: LedgerReport, config: Write) ->
     if any(operation.reason in report.error for operation in failed):
         return True
     if _somebody_else_was_the_cause(ledger, ref, report, config):
+        return True
+    if verbs.is_cancelled(ledger, ref, report.error, report.at):
         return True
     deleted = "behind the orchestrator's back" in report.error
     # The report is of its version, which need not be the config's any more, and so may those be that it names.
@@ -777,6 +791,18 @@ def _is_complete_throughout(ledger: Ledger, ref: str, depth: int = 0) -> bool:
     return all(_is_complete_throughout(ledger, parent, depth + 1) for parent in config.parents())
 
 
+def asked_once(ledger: Ledger) -> Iterator[Violation]:
+    """(i) Each verb has one outcome."""
+    for rule, about, text in verbs.double_outcomes(ledger):
+        yield Violation(rule, about, text)
+
+
+def paused(ledger: Ledger) -> Iterator[Violation]:
+    """(j) No job is taken in a pause that covers it."""
+    for rule, about, text in verbs.taken_in_a_pause(ledger):
+        yield Violation(rule, about, text)
+
+
 def led(ledger: Ledger) -> Iterator[Violation]:
     """(f) What only a leader writes is written only while there is one."""
     leading = False
@@ -808,6 +834,8 @@ RULES: tuple[Check, ...] = (
     parents_rest_while_children_are_built,
     reports,
     built_from_the_last_outputs,
+    asked_once,
+    paused,
     led,
 )
 

@@ -204,6 +204,11 @@ class Generator:
                     }
                     self._count("update", lambda r=resource, b=body: self._write(r, b))  # type: ignore[misc]
 
+    def was_left(self, resource: Resource) -> None:
+        """An operator has released or forgotten it: the bridge has removed its config."""
+        resource.there = resource.marked = False
+        resource.reported, resource.built = (0, ""), ""
+
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Nothing is written for as long as the block lasts."""

@@ -20,6 +20,7 @@ OWN = "/esi-worker/orchestrator/"
 RUNS = f"{OWN}runs/"
 FAILED = f"{OWN}failed/"
 JOB_STATE = "/esi-worker/job_state/"
+AUDIT, LEFT = f"{OWN}audit/", f"{OWN}left/"
 BUILDING = ("create", "update")
 
 
@@ -121,6 +122,8 @@ class Ledger:
         self.reports: defaultdict[str, list[LedgerReport]] = defaultdict(list)
         self.jobs: dict[str, LedgerJob] = {}
         self.jobs_on: defaultdict[str, list[LedgerJob]] = defaultdict(list)
+        self.kept: defaultdict[str, list[ObservedEvent]] = defaultdict(list)
+        """What is kept of verbs: who asked for what, and what was left in Heat."""
         self.final: dict[str, ObservedEvent] = {}
         self.of: defaultdict[str, list[Operation]] = defaultdict(list)
         self.all_of: defaultdict[str, list[Operation]] = defaultdict(list)
@@ -153,6 +156,11 @@ class Ledger:
         elif event.key.startswith(RUNS):
             if event.value and json.loads(event.value).get("stack"):
                 self.accepted.add(event.key.rpartition("/")[2])
+        elif event.key.startswith((AUDIT, LEFT)):
+            about = event.key
+            if about.startswith(AUDIT):
+                about = about.rpartition("/")[0]
+            self.kept[ref_of(about) or ""].append(event)
         elif event.key.startswith(CONFIG) and (ref := ref_of(event.key)):
             write = _write(event)
             self.writes[ref].append(write)

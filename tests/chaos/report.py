@@ -22,6 +22,7 @@ def _lines(result: ChaosResult) -> Iterator[str]:
     yield f"{processes}, {result.resources} resources at the end, {options.tenants} tenants"
     yield from _block("operations", result.operations)
     yield from _block("faults", result.faults)
+    yield from _block("verbs", result.verbs)
     yield from _block("operations that Heat took", result.heat)
     yield from _block("requests to Heat", result.requests, total=False)
     yield from _block("numbers", result.numbers, total=False)

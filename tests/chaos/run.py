@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import check, heat
+from . import check, heat, history
 from .check import Violation
 from .facts import Facts, ObservedEvent
 from .faults import Injector
+from .operator import Operator
 from .setting import ChaosSetting, setting
 
 
@@ -30,6 +31,7 @@ class Options:
     tenants: int = 5
     rate: float = 2.5
     fault_every: float = 5.0
+    verb_every: float = 6.0
     quiet_within: float = 180.0
     profile: str = "all"
     keep: bool = False
@@ -46,6 +48,7 @@ class ChaosResult:
     resources: int = 0
     operations: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
+    verbs: dict[str, int] = field(default_factory=dict)
     heat: dict[str, int] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
@@ -68,8 +71,12 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Cha
     with setting(folder, options.seed, **wanted) as running:
         say(f"seed {options.seed}: everything runs, logs in {folder}")
         injector = Injector(running, options.seed, options.fault_every, options.profile)
-        _make_trouble(running, injector, options, result, say)
+        operator = Operator(running, options.seed, options.verb_every)
+        _make_trouble(running, injector, operator, options, result, say)
         facts = _collect(running)
+        result.verbs = dict(sorted(operator.counts.items()))
+        result.violations += [Violation("verb", "no answer", t) for t in operator.unanswered]
+        result.violations += _history(running, facts)
         _count(running, injector, facts, result)
         (folder / "faults.log").write_text("\n".join(map(str, injector.log)) + "\n")
         facts.save(folder)
@@ -89,6 +96,7 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Cha
 def _make_trouble(
     running: ChaosSetting,
     injector: Injector,
+    operator: Operator,
     options: Options,
     result: ChaosResult,
     say: Callable[[str], None],
@@ -99,6 +107,9 @@ def _make_trouble(
         threading.Thread(target=running.generator.run, name="generator"),
         threading.Thread(target=injector.run, args=(stopping,), name="faults"),
     ]
+    if options.verb_every:
+        asks = threading.Thread(target=operator.run, args=(stopping,), name="operator")
+        threads.append(asks)
     for thread in threads:
         thread.daemon = True
         thread.start()
@@ -158,6 +169,19 @@ def _collect(running: ChaosSetting) -> Facts:
     )
 
 
+def _history(running: ChaosSetting, facts: Facts) -> list[Violation]:
+    """What the historian has not as etcd had it, once it has the end."""
+    end, faults = (
+        time.monotonic() + 60.0,
+        [("history", "end", "the historian never got to the end")],
+    )
+    while time.monotonic() < end and faults:
+        written = history.read(running.database)
+        faults = list(history.differences(facts, written))
+        time.sleep(0.5)
+    return [Violation(*fault) for fault in faults]
+
+
 def _count(running: ChaosSetting, injector: Injector, facts: Facts, result: ChaosResult) -> None:
     result.operations = dict(sorted(running.generator.counts.items()))
     result.faults = dict(sorted(injector.counts().items()))
@@ -174,6 +198,7 @@ def _count(running: ChaosSetting, injector: Injector, facts: Facts, result: Chao
         "deletions asked again of Heat": check.repeated_deletes(facts),
         "answers lost by the proxy": sum(link.lost_answers for link in links),
         "times of leading": sum(map(_begins_to_lead, facts.events)),
+        "gaps of the historian": len(history.read(running.database).gaps),
         "restores of etcd": len(facts.restores),
         "measured takeovers": len(takeovers),
         **{f"takeover p{p} s": round(_percentile(takeovers, p), 2) for p in (50, 100)},

@@ -123,12 +123,18 @@ class ChaosSetting:
     generator: Generator
     bridges: list[ChaosProcess]
     workers: list[ChaosProcess]
+    historian: ChaosProcess
     etcd_busy: threading.Lock = field(default_factory=threading.Lock)
     redis_busy: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def members(self) -> list[ChaosProcess]:
-        return [*self.bridges, *self.workers]
+        return [*self.bridges, *self.workers, self.historian]
+
+    @property
+    def database(self) -> Path:
+        """Where the historian writes."""
+        return self.folder / "history.db"
 
     def leader(self) -> ChaosProcess | None:
         """The bridge that leads, by the pid in its key."""
@@ -185,6 +191,7 @@ def setting(
         running = (
             [start.bridge(f"bridge{n + 1}") for n in range(bridges)],
             [start.worker(f"worker{n + 1}") for n in range(workers)],
+            start.historian("historian1"),
         )
         for worker in running[1]:
             process = worker.process
@@ -226,6 +233,7 @@ class _Starter:
             "ORCHESTRATOR_ETCD_ENDPOINTS": ",".join(link.address for link in links["etcd"]),
             "ORCHESTRATOR_BROKER_URL": self.redis,
             "ORCHESTRATOR_SCHEMAS": str(self.folder / "schemas.json"),
+            "ORCHESTRATOR_HISTORY_DATABASE": str(self.folder / "history.db"),
             "OS_AUTH_TYPE": "none",
             "OS_ENDPOINT": f"http://{links['heat'][0].address}/v1/%(tenant_id)s",
         }
@@ -241,6 +249,9 @@ class _Starter:
 
     def bridge(self, name: str) -> ChaosProcess:
         return self._member(name, ["-c", "from orchestrator.cli import main; main()", "bridge"])
+
+    def historian(self, name: str) -> ChaosProcess:
+        return self._member(name, ["-c", "from orchestrator.cli import main; main()", "historian"])
 
     def worker(self, name: str) -> ChaosProcess:
         options = [

@@ -75,6 +75,20 @@ def test_drift_is_told_with_the_reason_and_exit_code_1(
     assert run("drift", "network:a").exit_code == run("drift", "networks").exit_code == 1
 
 
+def test_what_was_accepted_or_released_is_named_and_is_no_drift(
+    run: Run_, written: Records, two: list[Ref]
+) -> None:
+    left = Deviation(DriftKind.UNKNOWN, says="Heat has the stack network_c, which alice released")
+    drifted(written, Ref("network", "c"), left, accepted=True)
+    result = run("drift")
+
+    assert result.exit_code == 0, result.output
+    assert "Accepted, or released: network:c (-o json)." in result.stdout
+    [told] = json.loads(run("drift", "-o", "json").stdout)["accepted"]
+    assert "alice released" in told["reason"]
+    assert "Accepted" not in run("drift", "network", "a").stdout
+
+
 def test_projects_that_were_not_compared_are_told(
     run: Run_, written: Records, two: list[Ref]
 ) -> None:

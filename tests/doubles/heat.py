@@ -61,6 +61,8 @@ class MemoryHeat:
         self._deleted: dict[tuple[str, str], Stack] = {}
         self._trouble: deque[tuple[BaseException, Method | None, bool]] = deque()
         self._checks = _Checks()
+        self.away: BaseException | None = None
+        """What every request raises, for as long as a test wants Heat to be away."""
         self._refused_projects: set[str] = set()
         self._not_free: dict[tuple[str, str], int] = {}
         self.name_window = name_window
@@ -308,6 +310,8 @@ class MemoryHeat:
         """Raises what was scripted for now; returns what is to be raised once the request took effect."""
         if self._checks.check is not None:
             self._checks.check()
+        if self.away is not None:
+            raise self.away
         for scripted in self._trouble:
             error, on, performed = scripted
             if on in (None, method):

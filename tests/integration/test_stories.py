@@ -108,6 +108,14 @@ def rename(heat: servers.HeatServer, name: str, network: str) -> None:
     urllib.request.urlopen(urllib.request.Request(place, body, headers, method="PATCH"), timeout=10)
 
 
+def rename_later(real: System, heat: servers.HeatServer, name: str, network: str) -> None:
+    """The same right after an update of ours, in another second: Heat tells times in seconds."""
+    ours = stack(heat, name)["updated_time"]
+    while stack(heat, name)["updated_time"] == ours:
+        rename(heat, name, network)
+        real.until(lambda: stack(heat, name)["stack_status"] == "UPDATE_COMPLETE")
+
+
 def compare(real: System, ref: Ref, depth: Depth) -> set[tuple[str, str]]:
     """What differs of a stack, compared now."""
     found = read_all(real.store, real.keys)
@@ -140,6 +148,11 @@ def test_a_stack_that_somebody_updated_is_found_and_corrected_and_nothing_is_rep
     drifting.correct(real.store, drifted, chosen, verb("drift correct", "alice", None))
     real.await_state(network, "MODIFY_COMPLETED")
     assert stack(real_heat, network.stack_name)["parameters"]["name"] == "ours"
+
+    rename_later(real, real_heat, network.stack_name, "theirs again")
+    assert compare(real, network, Depth.LISTS) == {("updated", "")}, "no sweep came between"
+    network = real.put("network", "drifting", version=2, name="ours again")
+    real.await_state(network, "MODIFY_COMPLETED", 2)
     assert [resource_ids(real_heat, ref.stack_name) for ref in (network, subnet)] == before
     for ref in (network, subnet):
         assert compare(real, ref, Depth.OUTPUTS) == set()

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from orchestrator.core.refs import Json
 
@@ -273,7 +274,18 @@ class ScriptedHeat:
             )
         stack.ends, stack.outcome = time.monotonic(), "FAILED"
         stack.reason = f"Stack {stack.action} cancelled"
+        self._end_now(stack)
         return 200, None, {}
+
+    def _end_now(self, stack: ScriptedStack) -> None:
+        """The request log says how the last operation on a stack ended, and when."""
+        for place in range(len(self.requests) - 1, -1, -1):
+            if self.requests[place].stack_id == stack.id:
+                now = time.time()
+                self.requests[place] = replace(
+                    self.requests[place], ends=now, outcome=stack.outcome, reason=stack.reason
+                )
+                return
 
     def _begin(self, method: str, stack: ScriptedStack, body: Json) -> None:
         script = self.script(method, stack.tenant, stack.name)

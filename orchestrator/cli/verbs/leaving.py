@@ -166,7 +166,8 @@ def _notes(found: Snapshot, refs: Sequence[Ref]) -> list[str]:
         stack = found.stacks.get(ref)
         note = "no stack is recorded"
         if stack is not None and stack.live:
-            note = f"leaves {ref.stack_name} ({stack.status}) in {stack.tenant}"
+            name = stack.name or ref.stack_name
+            note = f"leaves {name} ({stack.status}) in {stack.tenant}"
         notes.append(note)
     return notes
 

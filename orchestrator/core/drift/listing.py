@@ -22,6 +22,8 @@ class KnownStack:
     *job* is the last job that may have reached Heat; empty where no record names one.
     *busy*: an operation of ours is in flight, so that what Heat shows is no drift.
     *stack_revision* and *handled_revision* are the mod revisions of the records.
+    *updated*: when Heat began the update of *job*, by Heat's clock; empty where no record tells:
+    the job updated nothing, or an earlier release recorded it.
     """
 
     ref: Ref
@@ -30,6 +32,7 @@ class KnownStack:
     busy: bool
     stack_revision: int
     handled_revision: int
+    updated: str = ""
 
     @property
     def name(self) -> str:
@@ -125,11 +128,14 @@ def _is_newer(known: KnownStack, listed: Stack, baseline: Baseline) -> bool:
     """Whether the stack was updated after our last operation on it.
 
     Heat gives a stack that was only created no time of an update (openstack-heat 27,
-    ``Stack.converge_stack``). Of one that we have updated ourselves, only a later time than any in
-    the last sweep tells it, if our operation had ended by then.
+    ``Stack.converge_stack``). Of one that we have updated ourselves, the time of our update is
+    recorded. Where it is not, only a later time than any in the last sweep tells it, if our
+    operation had ended by then.
     """
     if not listed.updated:
         return False
+    if known.updated:
+        return listed.updated > known.updated
     if known.record.status.startswith("CREATE_"):
         return True
     ended_before = 0 < known.stack_revision <= baseline.revision

@@ -1,13 +1,19 @@
-"""Stacks of our naming that nobody has asked for."""
+"""Stacks of our naming of which there is no record: nobody has asked for them, or a person has left
+them in Heat."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from ..records import Deviation, DriftKind
+from ..records import Deviation, DriftKind, LeavingMode, Tombstone
 from ..refs import Ref
 from ..schemas import Schemas
-from ..stacks import OWNER_PREFIX, Stack, owner_tag
+from ..stacks import OWNER_PREFIX, Stack, owner_of, owner_tag
+
+_LEFT: Mapping[str, str] = {
+    LeavingMode.RELEASE: "released",
+    LeavingMode.FORGET: "forgot",
+}
 
 
 def candidates(schemas: Schemas, stack: Stack) -> list[Ref]:
@@ -43,3 +49,38 @@ def unknown(stack: Stack) -> Deviation:
         f"Heat has a stack {stack.name} {whose}, and there is no record of it"
     )
     return Deviation(DriftKind.UNKNOWN, says=says)
+
+
+def owner(stack: Stack) -> Ref | None:
+    """The resource that our tag on a stack names; None: there is none, or it is too long to name
+    one."""
+    kind, colon, identity = owner_of(stack).partition(":")
+    if not colon or not identity:
+        return None
+    return Ref(kind, identity)
+
+
+def is_left(stack: Stack, tenant: str, tombstone: Tombstone) -> bool:
+    """Whether a person has left a stack of this name in Heat."""
+    return (tombstone.tenant, tombstone.stack) == (tenant, stack.name)
+
+
+def is_accepted(stack: Stack, tombstone: Tombstone) -> bool:
+    """Whether the stack is meant to be there: a person has released just this one.
+
+    Who forgets a resource says that Heat or the project is gone: there should be no stack.
+    A stack that somebody else has built under the same name since then has no tag of ours.
+    """
+    return tombstone.verb == LeavingMode.RELEASE and stack.is_owned
+
+
+def left(stack: Stack, tombstone: Tombstone) -> Deviation:
+    """What is said of a stack that a person has left in Heat."""
+    verb = _LEFT.get(tombstone.verb, tombstone.verb)
+    told = (
+        f"Heat has the stack {stack.name}, which {tombstone.by} {verb} at"
+        f" {tombstone.at}"
+    )
+    if tombstone.why:
+        told += f" ({tombstone.why})"
+    return Deviation(DriftKind.UNKNOWN, says=told)

@@ -21,6 +21,8 @@ class StackComparison:
     depth: int
     job: JobId
     updated: str
+    accepted: bool = False
+    """Whether a person has said that the stack is meant to be as it is."""
 
 
 def next_record(
@@ -46,6 +48,7 @@ def next_record(
         depth=found.depth,
         job=found.job,
         updated=found.updated,
+        accepted=found.accepted,
     ).bounded()
     if earlier is None:
         return fresh
@@ -53,7 +56,7 @@ def next_record(
         fresh,
         since=earlier.since,
         depth=_depth(fresh, earlier),
-        accepted=_is_accepted(fresh, earlier),
+        accepted=found.accepted or _is_accepted(fresh, earlier),
         corrections=earlier.corrections,
     )
 

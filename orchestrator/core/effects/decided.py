@@ -98,6 +98,7 @@ def _folders(keys: Keys) -> tuple[str, ...]:
         keys.failed,
         keys.built,
         keys.drift,
+        keys.updates,
         keys.health,
     )
 

@@ -27,6 +27,7 @@ class JobOutcome:
     *asked*: Heat may have taken a request.
     *kept*: the job only followed an output, and came to nothing: the version stays complete, and
     nothing is reported.
+    *updated*: when the stack was updated last, as Heat says; empty when it says nothing.
     """
 
     status: str
@@ -38,6 +39,7 @@ class JobOutcome:
     root: Ref | None = None
     asked: bool = True
     kept: bool = False
+    updated: str = ""
 
 
 def not_built(
@@ -67,17 +69,21 @@ def end_stack(
     built: Built | None = None,
 ) -> Transaction:
     """First half of the end: the stack record, then the filled job state (CONTRACT section 7, 1 and
-    2).
+    2). With them goes Heat's time of the update, by which sweeps tell ours from a later one.
 
     :param built: what the request was made of, unless that is written already.
     """
     puts: dict[str, str] = {}
     deletes: tuple[str, ...] = ()
     built_key = keys.below(keys.built, job.ref)
+    updates_key = keys.below(keys.updates, job.ref)
     if ended.recorded and job.action is Action.DELETE and not ended.live:
-        deletes = (built_key,)
+        deletes = (built_key, updates_key)
     elif ended.recorded and built is not None:
         puts[built_key] = built.to_json()
+    if ended.recorded and ended.updated:
+        updated = records.StackUpdate(job.id, ended.updated)
+        puts[updates_key] = updated.to_json()
     if ended.recorded:
         stack = records.StackRecord.of(
             job.ref,

@@ -19,7 +19,15 @@ from .contract import (
     worker_state,
 )
 from .decided import NO_JOB, Failed, Handled, Held
-from .drifts import Depth, Deviation, Drift, DriftKind, Sweep, SweepAsked
+from .drifts import (
+    Depth,
+    Deviation,
+    Drift,
+    DriftKind,
+    StackUpdate,
+    Sweep,
+    SweepAsked,
+)
 from .durations import Duration, Durations
 from .leading import (
     LeaderRecord,
@@ -78,6 +86,7 @@ __all__ = [
     "SchemaTrouble",
     "SchemasRecord",
     "StackRecord",
+    "StackUpdate",
     "StateRecord",
     "Step",
     "Sweep",

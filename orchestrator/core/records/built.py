@@ -36,6 +36,9 @@ class Built:
     """The outputs of other stacks that the mappings read, each with the digest of its value."""
     follow: Follow | None = None
     """What the template says about outputs that change; None: nothing, so the setting counts."""
+    since: float = field(default=0.0, compare=False)
+    """When the request was made: seconds since the epoch by the worker's clock, for people. 0 in
+    records of releases that kept no such time."""
 
     def changed(
         self, now: Callable[[Ref], Mapping[str, str]]
@@ -60,6 +63,8 @@ class Built:
             record["outputs"] = listed(self.reads)
         if self.follow is not None:
             record["follow"] = self.follow.value
+        if self.since:
+            record["since"] = self.since
         return json.dumps(record)
 
     @classmethod
@@ -72,6 +77,7 @@ class Built:
             record.get("parameters", ""),
             from_list(record.get("outputs")),
             Follow(record["follow"]) if "follow" in record else None,
+            record.get("since", 0.0),
         )
 
 

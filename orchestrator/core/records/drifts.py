@@ -2,6 +2,7 @@
 
 ``orchestrator/drift/…`` lies at the path of a resource, ``orchestrator/sweeps/…`` names a tenant,
 and ``orchestrator/sweeps_asked/…`` is a person's request.
+``orchestrator/updates/…`` tells our own updates from those of others.
 """
 
 from __future__ import annotations
@@ -185,6 +186,27 @@ class Drift:
             accepted=record.get("accepted", False),
             corrections=record.get("corrections", 0),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StackUpdate:
+    """Heat's time of our last update of a stack: ``orchestrator/updates/…``.
+
+    It is written when the update has ended. A stack that was only created has none.
+    """
+
+    job: JobId
+    """The job of the update."""
+    at: str
+    """When Heat says that the stack was updated last (``2026-11-27T21:49:01Z``)."""
+
+    def to_json(self) -> str:
+        return json.dumps({"job": self.job, "at": self.at})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> StackUpdate:
+        record = json.loads(text)
+        return cls(JobId(record["job"]), record["at"])
 
 
 _SWEEP_FIELDS = (

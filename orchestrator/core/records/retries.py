@@ -51,6 +51,20 @@ class Tombstone:
             }
         )
 
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Tombstone:
+        record = json.loads(text)
+        return cls(
+            verb=record["verb"],
+            by=record["by"],
+            at=record["at"],
+            tenant=record["tenant_id"],
+            stack=record["stack"],
+            status=record.get("status", ""),
+            version=record.get("version", 0),
+            why=record.get("why", ""),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RetryAsked:

@@ -40,10 +40,15 @@ BASE = Baseline(revision=50, newest=EARLY, keeps_tags=True)
 
 
 def known(
-    status: str = "CREATE_COMPLETE", *, busy: bool = False, revision: int = 40, job: JobId = JOB
+    status: str = "CREATE_COMPLETE",
+    *,
+    busy: bool = False,
+    revision: int = 40,
+    job: JobId = JOB,
+    updated: str = "",
 ) -> KnownStack:
     record = StackRecord.of(N1, TENANT, status)
-    return KnownStack(N1, record, job, busy, stack_revision=revision, handled_revision=30)
+    return KnownStack(N1, record, job, busy, revision, handled_revision=30, updated=updated)
 
 
 def listed(status: str = "CREATE_COMPLETE", *, updated: str = "", tagged: str = tags(JOB)) -> Stack:
@@ -102,6 +107,15 @@ def test_our_own_update_is_told_from_a_later_one_by_the_sweep_before() -> None:
     assert kinds(before, foreign) == [DriftKind.UPDATED]
     assert kinds(since, foreign) == [], "it may be ours: the sweep before was earlier"
     assert kinds(before, foreign, Baseline(keeps_tags=True)) == [], "there was no sweep before"
+
+
+@pytest.mark.parametrize("base", [BASE, Baseline(keeps_tags=True), Baseline(60, LATEST)])
+def test_our_own_update_is_told_from_a_later_one_by_its_recorded_time(base: Baseline) -> None:
+    ours = known("UPDATE_COMPLETE", revision=55, updated=LATE)
+
+    assert kinds(ours, listed("UPDATE_COMPLETE", updated=LATE), base) == []
+    assert kinds(ours, listed("UPDATE_COMPLETE", updated=LATEST), base) == [DriftKind.UPDATED]
+    assert is_suspicious(ours, listed("CHECK_COMPLETE", updated=LATEST), base)
 
 
 def test_an_update_that_was_found_is_found_again_until_our_next_operation() -> None:

@@ -25,9 +25,9 @@ CONFIG, STATE, STACK = (
     "/esi-worker/heat_stacks/v2.0/networks/n1",
 )
 JOB_STATE, MONITORING = "/esi-worker/job_state/v2.0/networks/n1", "/monitoring/v2.0/networks/n1"
-HANDLED, HELD, FAILED, BUILT, DRIFT, HEALTH = (
+HANDLED, HELD, FAILED, BUILT, DRIFT, UPDATE, HEALTH = (
     f"/esi-worker/orchestrator/{folder}/v2.0/networks/n1"
-    for folder in ("handled", "held", "failed", "built", "drift", "health")
+    for folder in ("handled", "held", "failed", "built", "drift", "updates", "health")
 )
 JOB = job(N1, version=3)
 RUN_ID = run_id("t1", JOB.id)
@@ -142,7 +142,7 @@ def test_cleaning_removes_everything_if_the_config_is_still_gone() -> None:
     assert effects.clean(KEYS, N1, Clean()) == Transaction(
         (absent(CONFIG),),
         {},
-        (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT, DRIFT, HEALTH),
+        (STATE, MONITORING, STACK, JOB_STATE, HANDLED, HELD, FAILED, BUILT, DRIFT, UPDATE, HEALTH),
     )
 
 
@@ -215,11 +215,20 @@ def test_what_a_request_was_made_of_is_written_with_the_stack_that_is_done_at_on
     assert BUILT not in effects.end_stack(KEYS, JOB, BASIS, refused, built).puts
 
 
+def test_heats_time_of_our_update_is_written_with_the_stack() -> None:
+    ended = JobOutcome("UPDATE_COMPLETE", OUTPUTS, updated="2026-11-28T07:45:12Z")
+    told = written(effects.end_stack(KEYS, JOB, BASIS, ended))
+
+    assert told[UPDATE] == {"job": JOB.id, "at": "2026-11-28T07:45:12Z"}
+    created = JobOutcome("CREATE_COMPLETE", OUTPUTS)
+    assert UPDATE not in effects.end_stack(KEYS, JOB, BASIS, created).puts
+
+
 def test_nothing_is_known_of_what_a_deleted_stack_was_built_from() -> None:
     deletion = job(N1, Action.DELETE, 3)
     ended = JobOutcome("DELETE_COMPLETE", live=False)
 
-    assert effects.end_stack(KEYS, deletion, BASIS, ended).deletes == (BUILT,)
+    assert effects.end_stack(KEYS, deletion, BASIS, ended).deletes == (BUILT, UPDATE)
     failed = JobOutcome("DELETE_FAILED", error="why")
     assert effects.end_stack(KEYS, deletion, BASIS, failed).deletes == ()
 

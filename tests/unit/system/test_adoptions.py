@@ -68,9 +68,9 @@ def stack_record(system: System) -> Json:
     return json.loads(found.value) if found else None
 
 
-def adopted(system: System) -> None:
+def adopted(system: System, name: str = "legacy") -> None:
     waiting(system)
-    asked = ask(system)
+    asked = ask(system, name)
     system.until(lambda: outcome(system, asked))
     assert outcome(system, asked) == "carried out"
     resume(system)

@@ -12,7 +12,7 @@ from orchestrator.bridge.timing import Timing
 from orchestrator.clients.queue import SWEEP
 from orchestrator.core import effects
 from orchestrator.core.drift import MOST_CORRECTIONS, SweepOrder
-from orchestrator.core.records import Depth, Drift, DriftKind, Sweep, SweepAsked
+from orchestrator.core.records import Depth, Drift, DriftKind, StackUpdate, Sweep, SweepAsked
 from orchestrator.core.refs import Ref
 from orchestrator.core.stacks import Stack
 from orchestrator.errors import HeatUnavailable
@@ -20,7 +20,7 @@ from tasks.sweeping import sweep as run_sweep
 
 from tests.factories import HOT, TENANT, network, port
 
-from .driver import System
+from .driver import System, complete
 
 N1, N2, P1 = network("n1"), network("n2"), port("p1")
 BUILT = ("CREATE_COMPLETED", 1)
@@ -220,6 +220,71 @@ def test_our_own_update_is_no_drift_and_a_later_one_is(system: System) -> None:
     assert kinds(system) == {N1: ["updated"]}, "it is told until our next operation"
 
 
+def updated(system: System, version: int) -> None:
+    system.put(N1, version)
+    system.until(lambda: system.reported(n1=("MODIFY_COMPLETED", version)) and system.idle())
+
+
+def test_an_update_straight_after_ours_is_found_by_the_first_sweep(system: System) -> None:
+    """Nobody has swept before, so only the recorded time of our own update tells them apart."""
+    updated(system, 2)
+    key = system.keys.below(system.keys.updates, N1)
+    found = system.store.get(key)
+    assert found is not None
+    ours = system.heat.stacks(TENANT)[N1.stack_name].updated
+    assert StackUpdate.from_json(found.value).at == ours
+
+    change(system, N1, updated=system.heat.next_time())
+    sweep(system)
+    assert kinds(system) == {N1: ["updated"]}
+
+    updated(system, 3)
+    sweep(system)
+    assert kinds(system) == {}
+    system.remove(N1)
+    system.until(lambda: system.state(N1) is None and system.idle())
+    assert system.store.get(key) is None
+
+
+def test_without_the_recorded_time_the_sweep_before_tells_them_apart(system: System) -> None:
+    """As an earlier release has left the records."""
+    updated(system, 2)
+    system.store.delete(system.keys.below(system.keys.updates, N1))
+    change(system, N1, updated=system.heat.next_time())
+    sweep(system)
+    assert kinds(system) == {}, "it may be ours"
+
+    change(system, N1, updated=system.heat.next_time())
+    sweep(system)
+    assert kinds(system) == {N1: ["updated"]}
+
+
+def test_sweeps_between_all_steps_of_ordinary_work_find_nothing(system: System) -> None:
+    """Versions, failures, cancels and deletions; Heat is listed after each step."""
+    work, steps = system.work, 0
+
+    def sweep_after_each() -> None:
+        nonlocal steps
+        work()
+        steps += 1
+        due(system)
+        assert drifts(system) == {}
+
+    system.work = sweep_after_each  # type: ignore[method-assign]
+    updated(system, 2)
+    system.outcome = lambda stack: {"status": "FAILED"}
+    system.put(N2, 2)
+    system.until(lambda: system.reported(n2=("MODIFY_FAILED", 2)) and system.idle())
+    system.outcome = complete
+    system.put(N2, 3)
+    system.put(P1, 2, network_id="n1", size=7)
+    system.until(lambda: system.reported(n2=("MODIFY_COMPLETED", 3)) and system.idle())
+    updated(system, 3)
+    system.put(P1, 3, marked=True, network_id="n1")
+    system.until(lambda: system.reported(p1=("DELETE_COMPLETED", 3)) and system.idle())
+    assert steps > 20
+
+
 def test_a_heat_that_does_not_answer_is_told_and_what_was_found_stays(system: System) -> None:
     change(system, N1, status="SUSPEND_COMPLETE")
     before = sweep(system)
@@ -351,9 +416,9 @@ def test_what_cannot_be_said_is_told_as_not_compared(system: System) -> None:
     )
 
 
-def due(system: System) -> None:
+def due(system: System, *refs: Ref) -> None:
     """The next sweep in turn, as the leader would send it."""
-    order = SweepOrder(TENANT, (N1, N2, P1))
+    order = SweepOrder(TENANT, refs or (N1, N2, P1))
     run_sweep(system.worker, order.to_message())
 
 

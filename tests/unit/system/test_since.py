@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
-from orchestrator.core.records import Step
+from orchestrator.core.records import Step, SweepAsked
 from orchestrator.core.refs import Json, Ref
 from orchestrator.errors import HeatRefused, HeatUnavailable
+from orchestrator.views.reading import read_all
+from orchestrator.views.standings import Progress
 
-from tests.factories import network, port, server
+from tests.factories import TENANT, network, port, server
 
 from .driver import System
 
@@ -85,3 +88,36 @@ def test_a_job_says_since_when_its_attempts_fail(system: System) -> None:
     [first] = retried()
     assert system.clock.now - 1 < first <= system.clock.now
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+
+
+def shown_since(system: System, ref: Ref) -> float:
+    return Progress(read_all(system.store, system.keys)).of(ref).since
+
+
+def test_a_complete_resource_says_when_heat_was_asked_for_it(system: System) -> None:
+    system.put(N1)
+    system.lead_until(lambda: system.queue.depth())
+    made = shown_since(system, N1)
+    system.clock.pass_(100.0)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+    assert made + 100 <= shown_since(system, N1) <= system.clock.now
+
+    key = system.keys.below(system.keys.built, N1)
+    earlier = {
+        name: value for name, value in record(system, "built", N1).items() if name != "since"
+    }
+    system.store.put(key, json.dumps(earlier))
+    assert shown_since(system, N1) == since(system, "handled", N1), "of an earlier release"
+
+
+def test_a_lost_resource_says_when_a_sweep_has_missed_its_stack(system: System) -> None:
+    system.put(N1)
+    system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
+    system.clock.pass_(100.0)
+    system.heat.remove(N1.stack_name)
+    missed = system.clock.now
+    asked = system.keys.sweeps_asked + "aaaaa"
+    system.store.put(asked, SweepAsked(TENANT).to_json())
+    system.until(lambda: system.store.get(asked) is None)
+
+    assert shown_since(system, N1) >= missed
