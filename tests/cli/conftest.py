@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator.cli.main import app
+from orchestrator.cli.commands import app
 from orchestrator.clients import catalogue
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.clients.store import Store

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from orchestrator.cli import doctor
+from orchestrator.cli.commands import app
 from orchestrator.cli.exits import Exit
-from orchestrator.cli.main import app
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
 from orchestrator.core.keys import Keys, Prefixes
 from orchestrator.core.records import Login, LoginState

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from orchestrator.cli.main import app
+from orchestrator.cli.commands import app
+from orchestrator.cli.main import program_for
 from typer.testing import CliRunner, Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,3 +187,41 @@ def test_a_worker_takes_settings_and_credentials_from_an_environment_file(tmp_pa
     )
 
     assert result.stdout == "redis://file.example:6379/7 canary False\n", result.stderr
+
+
+# What a start costs --------------------------------------------------------------------------------
+
+
+def test_a_process_imports_the_libraries_that_it_needs_and_not_those_of_others() -> None:
+    """A new leader begins later by each of them."""
+    program = (
+        "import sys\n"
+        "from orchestrator.cli.main import program_for\n"
+        "program_for(['bridge'])\n"
+        "import orchestrator.bridge.service\n"
+        "print(*sys.modules)\n"
+        "program_for(['status'])\n"
+        "print(*sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    bridge, any_command = (set(line.split()) for line in done.stdout.splitlines())
+
+    openstack = {"heatclient", "keystoneauth1", "openstack"}
+    assert not bridge & {*openstack, "jsonschema", "requests", "orchestrator.cli.commands"}
+    assert not any_command & openstack
+    assert "orchestrator.cli.commands" in any_command
+
+
+@pytest.mark.parametrize(
+    "arguments", [["bridge", "--help"], ["bridge", "--nonsense"], ["bridge", "more"]]
+)
+def test_the_bridge_answers_the_same_in_the_program_that_has_no_other_command(
+    arguments: list[str],
+) -> None:
+    alone = CliRunner().invoke(program_for(arguments), arguments)
+    of_all = CliRunner().invoke(app, arguments)
+
+    assert (alone.exit_code, alone.output) == (of_all.exit_code, of_all.output)
+    assert "orchestrator bridge" in alone.output

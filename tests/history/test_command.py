@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator.cli.main import app
+from orchestrator.cli.commands import app
 from orchestrator.core.jobs import Action
 from orchestrator.core.records import RetryAsked
 from orchestrator.core.refs import Ref

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from orchestrator.cli import writing
-from orchestrator.cli.main import app
+from orchestrator.cli.commands import app
 from orchestrator.clients.database import parse
 from orchestrator.core.jobs import Action
 from orchestrator.core.refs import Ref

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from orchestrator.cli.main import app
+from orchestrator.cli.commands import app
 from orchestrator.cli.verbs.draining import choose
 from typer.testing import CliRunner
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator.cli.main import app
+from orchestrator.cli.commands import app
 from orchestrator.core.records import Built, Rollout, RolloutPhase
 from typer.testing import CliRunner
 

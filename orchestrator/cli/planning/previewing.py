@@ -7,9 +7,9 @@ asked: it would preview something else.
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Protocol
 
-from ...clients.heat import Heat, Logins
 from ...core.forecast.plans import Change, What
 from ...core.refs import Json
 from ...core.rendering import StackRequest
@@ -35,12 +35,15 @@ class PreviewDoor(Protocol):
 
 def door(settings: Settings) -> PreviewDoor:
     """Heat, with the credentials of this machine. Nothing is written of the login."""
-    return Heat(
+    # Only a preview needs the OpenStack clients, so all else starts without them.
+    heat = import_module("orchestrator.clients.heat")
+    opened: PreviewDoor = heat.Heat(
         settings.heat_timeout,
         settings.heat_deadline,
-        Logins(),
+        heat.Logins(),
         settings.tenant_credentials,
     )
+    return opened
 
 
 def preview(made: MadePlan, heat: PreviewDoor) -> MadePlan:

@@ -11,7 +11,6 @@ from ...core.refs import Json
 from ...core.schema_list import SchemaList
 from ...errors import InvalidInput
 from ..catalogue import Catalogue, read_yaml
-from . import http
 from .access import SchemaAccess, is_address, without_secrets
 
 
@@ -62,6 +61,9 @@ class _Address:
     local = False
 
     def __init__(self, access: SchemaAccess) -> None:
+        # requests takes long to import, and most lists are files.
+        from . import http
+
         self.name = without_secrets(access.source)
         self._server = http.Server(access, self.name)
 
