@@ -21,6 +21,7 @@ BENCHMARKS = (
     "waiting",
     "shape",
     "existing",
+    "restart",
     "planning",
     "night",
     "monitoring",
