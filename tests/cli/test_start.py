@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from orchestrator.cli.main import app
+from orchestrator.tracing.opening import open_tracer
 from typer.testing import CliRunner, Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,3 +187,16 @@ def test_a_worker_takes_settings_and_credentials_from_an_environment_file(tmp_pa
     )
 
     assert result.stdout == "redis://file.example:6379/7 canary False\n", result.stderr
+
+
+def test_without_an_endpoint_the_tracer_is_not_imported() -> None:
+    # redis-py imports some of OpenTelemetry by itself, where it is installed.
+    program = (
+        "import sys, orchestrator.bridge.service, tasks.app;"
+        "ours = ('orchestrator.tracing.spans', 'opentelemetry.sdk.trace');"
+        "print([name for name in sys.modules if name in ours])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert done.stdout == "[]\n", done.stderr
+    assert open_tracer("", "orchestrator-bridge") is None
