@@ -10,6 +10,8 @@ JOBS ?= 3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of processes: empty, so that their code is compiled once.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -27,7 +29,7 @@ demo: install ## See it happen: real servers, a load balancer service built on t
 install: $(STAMP) ## Create the environment, or bring it up to date with setup.cfg
 
 test: install ## All tests, the demo included (ARGS="-k name" to choose, JOBS=1 for one after the other)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit: install ## Only the tests that need no server: under a minute
 	$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not integration" $(ARGS)

@@ -28,8 +28,8 @@ def new_program() -> typer.Typer:
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
         help=(
-            "Wanted configuration in etcd becomes OpenStack Heat stacks, and their"
-            " outcome comes back."
+            "Turn wanted configuration in etcd into OpenStack Heat stacks, and write their"
+            " outcome back."
         ),
         epilog=HELP,
     )

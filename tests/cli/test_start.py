@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from orchestrator.cli.commands import app
 from orchestrator.cli.main import program_for
+from orchestrator.tracing.opening import open_tracer
 from typer.testing import CliRunner, Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,3 +226,16 @@ def test_the_bridge_answers_the_same_in_the_program_that_has_no_other_command(
 
     assert (alone.exit_code, alone.output) == (of_all.exit_code, of_all.output)
     assert "orchestrator bridge" in alone.output
+
+
+def test_without_an_endpoint_the_tracer_is_not_imported() -> None:
+    # redis-py imports some of OpenTelemetry by itself, where it is installed.
+    program = (
+        "import sys, orchestrator.bridge.service, tasks.app;"
+        "ours = ('orchestrator.tracing.spans', 'opentelemetry.sdk.trace');"
+        "print([name for name in sys.modules if name in ours])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert done.stdout == "[]\n", done.stderr
+    assert open_tracer("", "orchestrator-bridge") is None

@@ -58,6 +58,8 @@ class MemoryHeat:
         self._lock = threading.RLock()
         self._ids = itertools.count(1)
         self._stacks: dict[tuple[str, str], Stack] = {}
+        self._busy: set[tuple[str, str]] = set()
+        """Tenant and name of each stack that is in progress."""
         self._deleted: dict[tuple[str, str], Stack] = {}
         self._trouble: deque[tuple[BaseException, Method | None, bool]] = deque()
         self._checks = _Checks()
@@ -171,7 +173,7 @@ class MemoryHeat:
                 tuple(tag.split(",")),
                 (),
             )
-            self._stacks[request.tenant, request.name] = stack
+            self._set(request.tenant, stack)
             self._show_as_asked(request)
             self.requests.append(HeatRequest("create", request.tenant, request.name, request, tag))
             self._raise(afterwards)
@@ -247,9 +249,9 @@ class MemoryHeat:
     def working(self) -> list[tuple[str, Stack]]:
         """Every stack in progress, with its tenant, in the order of creation."""
         with self._lock:
-            return [
-                (tenant, stack) for (tenant, _), stack in self._stacks.items() if stack.in_progress
-            ]
+            if not self._busy:
+                return []
+            return [(key[0], stack) for key, stack in self._stacks.items() if key in self._busy]
 
     def finish(
         self,
@@ -275,7 +277,7 @@ class MemoryHeat:
                 outputs=tuple(outputs),
             )
             if whole == "DELETE_COMPLETE":
-                del self._stacks[owner, name]
+                self._forget(owner, name)
                 self._deleted[owner, stack.id] = replace(ended, outputs=())
                 self._not_free[owner, name] = self.name_window
             else:
@@ -295,7 +297,7 @@ class MemoryHeat:
         """Somebody deletes a stack behind the orchestrator's back."""
         with self._lock:
             owner, _ = self._the_one(name, tenant)
-            del self._stacks[owner, name]
+            self._forget(owner, name)
 
     def fail_next(
         self, error: BaseException, on: Method | None = None, *, performed: bool = False
@@ -351,8 +353,18 @@ class MemoryHeat:
 
     def _set(self, tenant: str, stack: Stack) -> None:
         self._stacks[tenant, stack.name] = stack
+        if stack.in_progress:
+            self._busy.add((tenant, stack.name))
+        else:
+            self._busy.discard((tenant, stack.name))
+
+    def _forget(self, tenant: str, name: str) -> None:
+        del self._stacks[tenant, name]
+        self._busy.discard((tenant, name))
 
     def _the_one(self, name: str, tenant: str | None) -> tuple[str, Stack]:
+        if tenant is not None and (one := self._stacks.get((tenant, name))):
+            return tenant, one
         found = [
             (t, stack)
             for (t, n), stack in self._stacks.items()

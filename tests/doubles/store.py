@@ -71,10 +71,8 @@ class MemoryStore:
         self, prefix: str, *, revision: int = 0, keys_only: bool = False
     ) -> tuple[int, list[KeyValue]]:
         with self._changed:
-            found = sorted(
-                (kv for kv in self._as_of(revision) if kv.key.startswith(prefix)),
-                key=lambda kv: _raw(kv.key),
-            )
+            found = [kv for kv in self._as_of(revision) if kv.key.startswith(prefix)]
+            found.sort(key=lambda kv: _raw(kv.key))
             return revision or self._revision, [
                 replace(kv, value=b"") for kv in found
             ] if keys_only else found
@@ -172,7 +170,7 @@ class MemoryStore:
             self._generation += 1
             self._history, self._lease_of = list(history), dict(leases)
             self._revision = history[-1].revision if history else 1
-            self._now = {kv.key: kv for kv in self._as_of(self._revision)}
+            self._now = self._replayed(self._revision)
             for lease in self._leases:
                 lease.held = lease in leases.values()
             self._changed.notify_all()
@@ -186,16 +184,20 @@ class MemoryStore:
 
     def _as_of(self, revision: int) -> Iterable[KeyValue]:
         if not revision or revision == self._revision:
-            return list(self._now.values())
+            return self._now.values()
         if revision < self._compacted:
             raise Compacted(f"revision {revision} has been compacted")
+        return self._replayed(revision).values()
+
+    def _replayed(self, revision: int) -> dict[str, KeyValue]:
+        """Every key as it was after that revision, by the history."""
         then: dict[str, KeyValue] = {}
         for event in itertools.takewhile(lambda e: e.revision <= revision, self._history):
             if event.value is None:
                 del then[event.key]
             else:
                 then[event.key] = KeyValue(event.key, event.value, event.created, event.revision)
-        return then.values()
+        return then
 
     def _commit(self, transaction: Transaction, lease: Lease | None) -> int:
         deletes = tuple(

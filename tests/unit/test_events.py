@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from orchestrator.bridge.metrics import Metrics
 from orchestrator.events import EventCounts, EventName
 from orchestrator.metrics.shapes import Metric
 
-ROOT = Path(__file__).resolve().parents[2]
+from .sources import ROOT, nodes
+
 PAGE = (ROOT / "docs" / "howto" / "monitoring.md").read_text()
 
 COUNTED = [
@@ -31,10 +32,10 @@ def product() -> Iterator[Path]:
                 yield path
 
 
-def told(node: ast.AST) -> set[str]:
+def told(nodes: Iterable[ast.AST]) -> set[str]:
     """The events in dictionaries of fields: ``{"event": "leading"}``, and ``event="leading"``."""
     names = set()
-    for inner in ast.walk(node):
+    for inner in nodes:
         if isinstance(inner, ast.Dict):
             pairs = list(zip(inner.keys, inner.values, strict=True))
         elif isinstance(inner, ast.Call):
@@ -48,11 +49,11 @@ def told(node: ast.AST) -> set[str]:
     return names
 
 
-def counted(node: ast.AST) -> set[str]:
+def counted(nodes: Iterable[ast.AST]) -> set[str]:
     """The events of ``count(EventName.LEADING)``."""
     return {
         EventName[name].value
-        for call in ast.walk(node)
+        for call in nodes
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
         and call.func.id == "count"
@@ -61,7 +62,7 @@ def counted(node: ast.AST) -> set[str]:
 
 
 def functions(path: Path) -> Iterator[ast.AST]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef):
             yield node
 
@@ -70,16 +71,16 @@ def functions(path: Path) -> Iterator[ast.AST]:
 def test_a_function_counts_the_events_that_it_tells(path: Path) -> None:
     wrong = {}
     for function in functions(path):
-        if told(function) != (found := counted(function)):
-            wrong[getattr(function, "name", "")] = (told(function), found)
+        inside = list(ast.walk(function))
+        if (names := told(inside)) != (found := counted(inside)):
+            wrong[getattr(function, "name", "")] = (names, found)
     assert wrong == {}
 
 
 def test_every_event_of_a_log_line_is_in_the_enumeration_and_no_other_is() -> None:
     names: set[str] = set()
     for path in product():
-        tree = ast.parse(path.read_text())
-        names |= told(tree) | counted(tree)
+        names |= told(nodes(path)) | counted(nodes(path))
     # These two are told from one place, which counts them by a variable.
     names |= {EventName.SCHEMAS_REFUSED, EventName.SCHEMAS_UNAVAILABLE}
 

@@ -11,10 +11,11 @@ import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from . import sources
+from .sources import ROOT
+
 PACKAGES = ("orchestrator", "tasks")
 
 LINES_OF_A_FILE = 400
@@ -57,8 +58,7 @@ class Module(NamedTuple):
         return "\n".join(lines)
 
 
-def parsed(name: str, text: str) -> Module:
-    nodes = list(ast.walk(ast.parse(text)))
+def module_of(name: str, text: str, nodes: Sequence[ast.AST]) -> Module:
     return Module(
         name,
         text,
@@ -70,7 +70,10 @@ def parsed(name: str, text: str) -> Module:
 @cache
 def modules() -> tuple[Module, ...]:
     paths = [path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))]
-    return tuple(parsed(str(path.relative_to(ROOT)), path.read_text("utf-8")) for path in paths)
+    return tuple(
+        module_of(str(path.relative_to(ROOT)), sources.text(path), sources.nodes(path))
+        for path in paths
+    )
 
 
 def functions() -> Iterator[tuple[str, Module, Function]]:
@@ -111,7 +114,7 @@ def test_no_function_of_the_product_is_dense() -> None:
 def test_tokens_are_counted_without_docstring_and_comments() -> None:
     many = "f(" + ", ".join(["x"] * 200) + ")"
     text = f'class A:\n    def g(self):\n        """{many}"""\n        # {many}\n        {many}\n'
-    module = parsed("example", text)
+    module = module_of("example", text, list(ast.walk(ast.parse(text))))
     (node,) = module.functions
     assert tokens(module.code_of(node)) == len(["def", "g", "(", "self", ")", ":"]) + 402
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -15,7 +13,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from orchestrator.core.refs import Ref
 from orchestrator.core.rendering import StackRequest
 from orchestrator.tracing.identity import VersionTrace, of_version
-from orchestrator.tracing.opening import open_tracer
 from orchestrator.tracing.spans import Tracer
 
 from tests.doubles import ManualClock
@@ -199,16 +196,3 @@ def test_requests_to_heat_lie_within_the_step_that_made_them(
     assert asked.end_time is not None
     assert asked.start_time is not None
     assert asked.end_time - asked.start_time == pytest.approx(0.25e9, rel=0.01)
-
-
-def test_without_an_endpoint_the_tracer_is_not_imported() -> None:
-    # redis-py imports some of OpenTelemetry by itself, where it is installed.
-    program = (
-        "import sys, orchestrator.bridge.service, tasks.app;"
-        "ours = ('orchestrator.tracing.spans', 'opentelemetry.sdk.trace');"
-        "print([name for name in sys.modules if name in ours])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-
-    assert done.stdout == "[]\n", done.stderr
-    assert open_tracer("", "orchestrator-bridge") is None

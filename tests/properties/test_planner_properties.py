@@ -16,8 +16,7 @@ from orchestrator.core.refs import Ref
 
 from tests.factories import node
 from tests.properties import TIMES
-
-from .bench import Bench
+from tests.unit.system.bench import Bench
 
 NODES = [node(name) for name in "abcd"]
 nodes = st.sampled_from(NODES)

@@ -1,0 +1,1 @@
+"""Tests with thousands of stacks on the doubles, in one process."""
