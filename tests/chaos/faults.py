@@ -75,6 +75,8 @@ class Injector:
     takeovers: list[Takeover] = field(default_factory=list)
     log: list[Injected] = field(default_factory=list)
     died: list[str] = field(default_factory=list)
+    disagreed: list[str] = field(default_factory=list)
+    """When etcd's own members had different data: what follows says nothing of the orchestrator."""
     """Processes that ended though nobody killed them."""
     _random: random.Random = field(init=False)
     _running: list[threading.Thread] = field(default_factory=list)
@@ -298,6 +300,12 @@ class Injector:
             for member in self.setting.etcd.members:
                 member.running.start()
             self.setting.etcd.wait()
+            self.compare_members()
+
+    def compare_members(self) -> None:
+        """Note whether etcd's members have different data."""
+        if differs := self.setting.etcd.disagreement():
+            self.disagreed.append(differs)
 
     def _lose_member(self, own: random.Random) -> None:
         with self.setting.etcd_busy:
@@ -308,6 +316,7 @@ class Injector:
             lose(self.setting.etcd, member, how)
             self._last(seconds)
             regain(self.setting.etcd, member, how)
+            self.compare_members()
 
     def _take_over(self, own: random.Random) -> None:
         """A member of etcd is lost, and in the same moment the leading bridge is killed."""
@@ -361,6 +370,7 @@ class Injector:
         setting = self.setting
         with setting.etcd_busy:
             backup = setting.folder / "backup.db"
+            self.compare_members()
             revision = setting.etcd.save(backup)
             self._last(own.uniform(0.5, 5.0))
             with setting.generator.at_rest():

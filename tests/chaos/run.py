@@ -74,6 +74,7 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Cha
         operator = Operator(running, options.seed, options.verb_every)
         _make_trouble(running, injector, operator, options, result, say)
         facts = _collect(running)
+        injector.compare_members()
         result.verbs = dict(sorted(operator.counts.items()))
         result.violations += [Violation("verb", "no answer", t) for t in operator.unanswered]
         result.violations += _history(running, facts)
@@ -81,6 +82,9 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Cha
         (folder / "faults.log").write_text("\n".join(map(str, injector.log)) + "\n")
         facts.save(folder)
     result.violations += check.check(facts)
+    if injector.disagreed:
+        text = f"{injector.disagreed[0]}: the run says nothing, put another etcd on PATH"
+        result.violations = [Violation("etcd", "members", text)]
     if result.violations:
         lines = (
             line

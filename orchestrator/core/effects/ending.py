@@ -75,28 +75,43 @@ def end_stack(
     """
     puts: dict[str, str] = {}
     deletes: tuple[str, ...] = ()
-    built_key = keys.below(keys.built, job.ref)
-    updates_key = keys.below(keys.updates, job.ref)
-    if ended.recorded and job.action is Action.DELETE and not ended.live:
-        deletes = (built_key, updates_key)
-    elif ended.recorded and built is not None:
-        puts[built_key] = built.to_json()
-    if ended.recorded and ended.updated:
-        updated = records.StackUpdate(job.id, ended.updated)
-        puts[updates_key] = updated.to_json()
     if ended.recorded:
-        stack = records.StackRecord.of(
-            job.ref,
-            job.tenant,
-            ended.status,
-            ended.outputs,
-            ended.reason,
-            job.stack_name,
-        )
-        puts[keys.below(keys.stacks, job.ref)] = stack.to_json()
+        puts = _stack_records(keys, job, ended, built)
+        if _is_gone(job, ended):
+            deletes = (
+                keys.below(keys.built, job.ref),
+                keys.below(keys.updates, job.ref),
+            )
     job_state = records.JobState(ended.status, tuple(ended.outputs))
     puts[keys.below(keys.job_states, job.ref)] = job_state.to_json()
     return Transaction(still_ours(keys, job, basis), puts, deletes)
+
+
+def _stack_records(
+    keys: Keys, job: Job, ended: JobOutcome, built: Built | None
+) -> dict[str, str]:
+    """The records of a stack that the end of a job writes, by key."""
+    stack = records.StackRecord.of(
+        job.ref,
+        job.tenant,
+        ended.status,
+        ended.outputs,
+        ended.reason,
+        job.stack_name,
+    )
+    puts = {keys.below(keys.stacks, job.ref): stack.to_json()}
+    if _is_gone(job, ended):
+        return puts
+    if built is not None:
+        puts[keys.below(keys.built, job.ref)] = built.to_json()
+    if ended.updated:
+        updated = records.StackUpdate(job.id, ended.updated)
+        puts[keys.below(keys.updates, job.ref)] = updated.to_json()
+    return puts
+
+
+def _is_gone(job: Job, ended: JobOutcome) -> bool:
+    return job.action is Action.DELETE and not ended.live
 
 
 def end_job(
