@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from orchestrator.core import effects, rendering, stacks
 from orchestrator.core.effects import JobOutcome
 from orchestrator.core.jobs import Action, Job
-from orchestrator.core.records import Built, Run, Step
+from orchestrator.core.records import Built, Run, StackRecord, Step
 from orchestrator.core.resources import tenant_fault
 from orchestrator.errors import (
     HeatRefused,
@@ -23,7 +23,7 @@ from orchestrator.events import EventName, count
 
 from ..context import WorkerContext
 from .inputs import Prepared, prepare
-from .work import Work, is_built
+from .work import Work, is_built, read_if_there
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +201,10 @@ def _next_request(
         run is not None and run.tagged
     )
     recorded = (
-        built or (sent and not keeps_tags) or _is_known_by_id(work, stack)
+        built
+        or (sent and not keeps_tags)
+        or _is_known_by_id(work, stack)
+        or _is_of_a_record(context, work, stack)
     )
     grounds = stacks.Grounds(recorded, tries=work.tries)
     if handled is not None:
@@ -225,6 +228,22 @@ def _is_known_by_id(work: Work, stack: stacks.Stack | None) -> bool:
         if record is not None
     }
     return stack is not None and stack.id in known
+
+
+def _is_of_a_record(
+    context: WorkerContext, work: Work, stack: stacks.Stack | None
+) -> bool:
+    """Whether a stack without our tags is the one of the resource's stack record.
+
+    An earlier job may have built it after this one was made.
+    """
+    if stack is None or stack.is_owned:
+        return False
+    key = context.keys.below(context.keys.stacks, work.job.ref)
+    record = read_if_there(context.store.get(key), StackRecord.from_json)
+    if record is None or not record.live:
+        return False
+    return (record.tenant, record.name) == (work.job.tenant, stack.name)
 
 
 def _ask_delete(context: WorkerContext, attempt: Attempt) -> Run | JobOutcome:

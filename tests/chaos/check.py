@@ -487,7 +487,8 @@ def _let_pass(ledger: Ledger, child: str, parent: str, operation: Operation) -> 
 
 def _cannot_leave(ledger: Ledger, child: str, parent: str, revision: int) -> bool:
     """The child's newest config does not want the parent any more, but cannot be built, since it refers to
-    something that is not there, itself or by what it refers to. How long that lasts, nobody knows."""
+    something that is not there or is being replaced, itself or by what it refers to. How long that lasts, nobody
+    knows: the replacement may itself wait for this very parent to go."""
     config = ledger.config(child, revision)
     return (
         config.wanted
@@ -499,9 +500,22 @@ def _cannot_leave(ledger: Ledger, child: str, parent: str, revision: int) -> boo
 def _is_held_back(ledger: Ledger, config: Write, revision: int, seen: frozenset[str]) -> bool:
     parents = {parent: ledger.config(parent, revision) for parent in config.parents() - seen}
     return any(
-        not write.wanted or _is_held_back(ledger, write, revision, seen | parents.keys())
-        for write in parents.values()
+        not write.wanted
+        or _is_being_replaced(ledger, parent, write, revision)
+        or _is_held_back(ledger, write, revision, seen | parents.keys())
+        for parent, write in parents.items()
     )
+
+
+def _is_being_replaced(ledger: Ledger, ref: str, config: Write, revision: int) -> bool:
+    """Whether the last that was to be built of the resource belongs to another incarnation, or to another tenant."""
+    jobs = [
+        job
+        for job in ledger.jobs_on.get(ref, ())
+        if job.revision <= revision and job.action != "logical_delete"
+    ]
+    built = ledger.first_write(ref, jobs[-1].incarnation, jobs[-1].value) if jobs else None
+    return built is not None and (built.created, built.tenant) != (config.created, config.tenant)
 
 
 def _failed_meanwhile(ledger: Ledger, child: str, operation: Operation) -> bool:

@@ -20,11 +20,11 @@ from orchestrator.errors import (
     TemporaryError,
 )
 
-from tests.factories import TENANT, network, node, port
+from tests.factories import TENANT, network, node, port, server
 
 from .driver import System, WorkerDied, complete
 
-N1, P1 = network(), port()
+N1, P1, S1 = network(), port(), server()
 
 
 @pytest.fixture
@@ -227,6 +227,28 @@ def test_what_a_worker_died_over_while_nobody_led_is_told_of_when_its_config_goe
     )
 
     assert "port_p1" in system.heat.stacks(TENANT)
+
+
+def test_a_deletion_knows_the_stack_that_was_built_after_it_was_decided(system: System) -> None:
+    """It waits for the job that builds, which others wait for; then somebody else's update takes the
+    tags away."""
+    system.outcome = lambda stack: None if stack.name == "network_n1" else complete(stack)
+    system.put(N1)
+    system.put(P1, network_id="n1")
+    system.put(S1, ports=["p1"])
+    system.until(lambda: any("server:s1" in job for job in system.jobs_made()))
+    system.put(P1, 2, marked=True, network_id="n1")
+    system.until(lambda: any("delete:heat_worker:port:p1" in job for job in system.jobs_made()))
+
+    system.outcome = lambda stack: None if stack.name == "server_s1" else complete(stack)
+    system.until(lambda: system.reported(p1=("CREATE_COMPLETED", 1)))
+    stack = system.heat.stacks(TENANT)["port_p1"]
+    system.heat.put(TENANT, replace(stack, status="UPDATE_COMPLETE", tags=()))
+    system.outcome = complete
+    system.until(lambda: system.worker_state(P1) in (("DELETE_COMPLETED", 2), ("DELETE_FAILED", 2)))
+
+    assert system.state(P1)["error"] == ""
+    assert "port_p1" not in system.heat.stacks(TENANT)
 
 
 def test_a_stack_that_may_be_ours_is_told_of_when_its_resource_moves_and_goes_when_forced(
