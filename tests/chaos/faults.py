@@ -304,8 +304,13 @@ class Injector:
 
     def compare_members(self) -> None:
         """Note whether etcd's members have different data."""
-        if differs := self.setting.etcd.disagreement():
-            self.disagreed.append(differs)
+        differs = ""
+        for _ in range(5):
+            # A member that has just come back may have its last changes in memory only.
+            if not (differs := self.setting.etcd.disagreement()):
+                return
+            time.sleep(0.3)
+        self.disagreed.append(differs)
 
     def _lose_member(self, own: random.Random) -> None:
         with self.setting.etcd_busy:
