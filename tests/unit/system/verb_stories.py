@@ -116,6 +116,14 @@ def waiting(system: System) -> None:
     system.until(lambda: system.term.sizes()["paused"] == 1)
 
 
+def behind_another(system: System) -> None:
+    """Heat works on its creation, and its deletion waits for that."""
+    in_heat(system)
+    system.put(N1, 2, marked=True)
+    system.lead_until(lambda: len(system.term.world.graph.on(N1)) == 2)
+    system.outcome = complete
+
+
 def adoptable(system: System) -> None:
     """Somebody else's stack is there, and the network waits."""
     system.heat.put(TENANT, Stack("id-legacy", "legacy", "CREATE_COMPLETE", "made by hand"))
@@ -194,7 +202,7 @@ def leave(how: LeavingMode) -> Ask:
 
 
 def cancel(system: System) -> Asked:
-    [job] = system.term.world.graph.on(N1)
+    job = system.term.world.graph.on(N1)[-1]
     return _request(system, "cancel", RetryAsked(cancel=job.id))
 
 
@@ -289,6 +297,7 @@ STORIES = [
     Story("release", built, leave(LeavingMode.RELEASE), is_left),
     Story("forget", in_heat, leave(LeavingMode.FORGET), is_left),
     Story("cancel what waits", waiting, cancel, reported(("CREATE_FAILED", 1))),
+    Story("cancel behind another job", behind_another, cancel, reported(("DELETE_FAILED", 2))),
     Story(
         "cancel what Heat works on",
         in_heat,
