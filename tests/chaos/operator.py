@@ -29,7 +29,7 @@ _FAILS_WITHIN = 20.0
 
 
 @dataclass(slots=True)
-class Operator:
+class ChaosOperator:
     """Seeded choice of what a person asks for next. *every*: seconds between two verbs, on average."""
 
     setting: ChaosSetting
