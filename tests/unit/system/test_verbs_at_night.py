@@ -17,7 +17,7 @@ from tests.doubles import MemoryStore
 from tests.factories import network, port
 
 from .driver import System
-from .verb_stories import STORIES, TIMING, VerbAsked, Story, audited, outcomes
+from .verb_stories import STORIES, TIMING, Story, VerbAsked, audited, outcomes
 
 OTHERS = [network("b1"), network("b2")]
 """Resources that have nothing to do with the verb; on each there is a port."""
