@@ -62,8 +62,11 @@ class Cancelling:
         """End a job, and answer the request, in one transaction.
 
         :param key: of the request, which was written at *revision*.
+        A job that waits for an earlier one on its resource ends when that has ended: versions are
+        reported in order.
+
         :returns: why it is not done; empty when it is done; None when a worker has the job at this
-            moment, or something moved: ask again in a moment.
+            moment, an earlier one is not over, or something moved: ask again in a moment.
         """
         job = self._world.graph.jobs.get(asked.cancel)
         if job is None:
@@ -105,7 +108,12 @@ class Cancelling:
         error = f"{_reason(asked)}; write its next version, or: {again}"
         failed = Failed(job.version, job.action, error, job.ref)
         also = merged([untaken, answer])
-        if not self._outcomes.fail(job, Doom(failed, NO_JOB), also):
+        doom = Doom(failed, NO_JOB, also=also)
+        if self._outcomes.has_earlier(job):
+            if self._outcomes.doom(job, doom):
+                self._tell(job, asked)
+            return False
+        if not self._outcomes.fail(job, doom):
             return False
         self._outcomes.fail_dependents()
         self._tell(job, asked)

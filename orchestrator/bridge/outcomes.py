@@ -15,7 +15,7 @@ from ..core.keys import Keys
 from ..core.planning import Doom, Over, doomed_by
 from ..core.records import Failed, Handled, Run
 from ..core.refs import JobId, Ref
-from ..core.transactions import Transaction, merged
+from ..core.transactions import merged
 from ..core.world import Stack, World
 from ..events import EventName, count
 from ..metrics.shapes import FailureCause
@@ -28,7 +28,6 @@ from .told import references_of, tell_not_run, version_of
 
 log = logging.getLogger(__name__)
 
-_NOTHING_MORE = Transaction()
 UNSETTLED = 0.2
 """Seconds after which what could not be written is decided again, if the event has not come by
 then."""
@@ -215,11 +214,7 @@ class Outcomes:
             waits = graph.waits_for(dependent.id)
             if dependent.id in self._doomed:
                 # Its report comes after those of the earlier versions, so after their jobs.
-                if not any(
-                    other in graph.jobs
-                    and graph.jobs[other].ref == dependent.ref
-                    for other in waits
-                ):
+                if not self.has_earlier(dependent):
                     self._to_fail.append(
                         (dependent, self._doomed.pop(dependent.id))
                     )
@@ -227,6 +222,20 @@ class Outcomes:
                 # Claimed already: the leader before had released it, and did not come to remove the
                 # run of *over*.
                 self._ready(dependent)
+
+    def has_earlier(self, job: Job) -> bool:
+        """Whether a job waits for another one on the same resource."""
+        graph = self.world.graph
+        return any(
+            other in graph.jobs and graph.jobs[other].ref == job.ref
+            for other in graph.waits_for(job.id)
+        )
+
+    def doom(self, job: Job, doom: Doom) -> bool:
+        """A job is to end when the earlier ones on its resource have ended. Whether that is new."""
+        known = job.id in self._doomed
+        self._doomed[job.id] = doom
+        return not known
 
     def overtake(self, in_heat: Collection[JobId]) -> None:
         """Let deletions go ahead that wait for nothing but jobs on the same resource that Heat does
@@ -307,21 +316,24 @@ class Outcomes:
             job, doom = self._to_fail.popleft()
             if job.id not in self.world.graph.jobs:
                 continue  # It waited for several that failed, or was superseded.
-            if not self.fail(job, doom):
-                # The config has changed meanwhile: its event is on the way.
-                postponed.append((job, doom))
-                self._later(UNSETTLED, job.ref)
+            if self.fail(job, doom):
+                continue
+            if not doom.cause:
+                # The request to cancel it was replaced, or is looked at again in a moment.
+                self._go_on(job)
+                continue
+            # The config has changed meanwhile: its event is on the way.
+            postponed.append((job, doom))
+            self._later(UNSETTLED, job.ref)
         self._to_fail.extend(postponed)
 
-    def fail(
-        self,
-        job: Job,
-        doom: Doom,
-        also: Transaction = _NOTHING_MORE,
-    ) -> bool:
+    def _go_on(self, job: Job) -> None:
+        if not self.world.graph.waits_for(job.id):
+            self._ready(job)
+
+    def fail(self, job: Job, doom: Doom) -> bool:
         """End a job that will never run.
 
-        :param also: what is written with it.
         :returns: False when something it relied on has changed.
         """
         told, handled = self._is_told(job.id, job.ref), None
@@ -340,7 +352,7 @@ class Outcomes:
             told=told,
             handled=handled,
         )
-        revision = self._leadership.commit(merged([transaction, also]))
+        revision = self._leadership.commit(merged([transaction, doom.also]))
         if not revision:
             return False
         faults.reach("bridge-after-cascade")

@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from . import verbs
-from .facts import Facts, Operation, level_of
+from .facts import Facts, ObservedStanding, Operation, level_of
 from .ledger import (
     AUDIT,
     BUILDING,
@@ -165,11 +165,18 @@ def orphans(ledger: Ledger) -> Iterator[Violation]:
             continue  # made since the backup, and wanted by nobody any more: docs/howto/back-up-and-upgrade.md
         told = _is_told_of(ledger, ref) and _answer_was_lost(ledger, ref, float("inf"))
         last = max((o.at for o in ledger.of[stack.name] if o.tenant == stack.tenant), default=0.0)
-        if told or verbs.left_between(ledger, ref, last, float("inf")):
+        left = verbs.left_between(ledger, ref, last, float("inf"))
+        if told or left or _is_never_ours(ledger, stack):
             continue
         if config.gone or config.tenant != stack.tenant:
             text = f"stack {stack.tenant}/{stack.name} in {stack.status} belongs to no config"
             yield Violation("orphan", ref, text, tuple(ledger.story(ref)))
+
+
+def _is_never_ours(ledger: Ledger, stack: ObservedStanding) -> bool:
+    """Whether somebody else has made the stack, and nobody has adopted it."""
+    asked = [o for o in ledger.all_of[stack.name] if o.tenant == stack.tenant]
+    return bool(asked) and all(o.foreign for o in asked)
 
 
 def leftovers(ledger: Ledger) -> Iterator[Violation]:
@@ -679,18 +686,19 @@ _NOBODYS = (
 
 
 def _is_nobodys(ledger: Ledger, ref: str, report: LedgerReport) -> bool:
-    """Whether no record tells that we made the stack, and somebody else's update has taken its tags away since:
-    neither etcd nor Heat tells whose it is, so a person has to (`orchestrator retry --force`).
+    """Whether no record tells that we made the stack, and it has no tags of ours: neither etcd nor Heat tells whose it
+    is, so a person has to (`orchestrator adopt`, `orchestrator retry --force`).
 
-    No record tells, because a restore took it back, or because whoever asked Heat could not write the answer.
+    Somebody else has made it; or a restore took the record back, or whoever asked Heat could not write the answer, and
+    somebody else's update has taken the tags away since.
     """
-    last = ledger.last_of_all_before(ref, report.at)
-    return (
-        any(said in report.error for said in _NOBODYS)
-        and last is not None
-        and last.foreign
-        and (_is_of_a_lost_time(ledger, ref, report.at) or _answer_was_lost(ledger, ref, report.at))
-    )
+    if not any(said in report.error for said in _NOBODYS):
+        return False
+    before = [o for o in ledger.all_of.get(stack_name(ref), ()) if o.at <= report.at]
+    if any(o.foreign and o.method == "create" for o in before):
+        return True
+    lost = _is_of_a_lost_time(ledger, ref, report.at) or _answer_was_lost(ledger, ref, report.at)
+    return lost and bool(before) and before[-1].foreign
 
 
 def _answer_was_lost(ledger: Ledger, ref: str, at: float) -> bool:

@@ -209,6 +209,18 @@ class Generator:
         resource.there = resource.marked = False
         resource.reported, resource.built = (0, ""), ""
 
+    def made_by_somebody_else(self, choose: random.Random) -> tuple[Resource, str] | None:
+        """A resource that is not there and may be built from nothing, and a tenant for it."""
+        absent = [r for r in self.resources.values() if not r.there and r.ref.startswith("node")]
+        if not absent:
+            return None
+        return choose.choice(absent), choose.choice(self.tenants)
+
+    def create_alone(self, resource: Resource, tenant: str) -> None:
+        """Create it in a tenant, built from no other resource."""
+        body = {"id": resource.name, "tenant_id": tenant, "level": "l0"}
+        self._count("create", lambda: self._write(resource, body))
+
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Nothing is written for as long as the block lasts."""

@@ -24,10 +24,12 @@ from .setting import SETTINGS, ChaosProcess, ChaosSetting
 PATIENCE = 120.0
 """Seconds within which a request of an operator is answered, whatever happens meanwhile."""
 _COMMAND = 60.0
+_FAILS_WITHIN = 20.0
+"""Seconds within which a version fails because of a stack that is there, most of the time."""
 
 
 @dataclass(slots=True)
-class Operator:
+class ChaosOperator:
     """Seeded choice of what a person asks for next. *every*: seconds between two verbs, on average."""
 
     setting: ChaosSetting
@@ -48,6 +50,7 @@ class Operator:
             self._pause: 4,
             self._cancel: 6,
             self._leave: 5,
+            self._adopt: 3,
             self._kill_historian: 4,
         }
         while not stopping.wait(self._random.uniform(0.3, 1.7) * self.every):
@@ -112,6 +115,27 @@ class Operator:
                 generator.was_left(resource)
             self.counts[verb] += 1
 
+    def _adopt(self) -> None:
+        """A stack of somebody else stands under the resource's name, so its version fails; then it is adopted."""
+        generator, heat = self.setting.generator, self.setting.heat
+        with generator.at_rest():
+            chosen = generator.made_by_somebody_else(self._random)
+            if chosen is None:
+                return
+            resource, tenant = chosen
+            stack = resource.ref.replace(":", "_")
+            generator.touched.add(resource.ref)
+            if not heat.somebody_else_creates(tenant, stack, {"value": "somebody else's"}):
+                return
+            generator.create_alone(resource, tenant)
+            end = time.monotonic() + _FAILS_WITHIN
+            while resource.reported[0] != resource.version and time.monotonic() < end:
+                time.sleep(0.1)
+            before = set(self.setting.client.keys(f"{OWN}audit/"))
+            told = self._command("adopt", "node", resource.name, stack, "--yes", "--timeout", "30")
+            self._await_answers(before, resource.ref)
+            self.counts[f"adopt, which answers {told}"] += 1
+
     def _await_answers(self, before: set[str], ref: str) -> None:
         """Wait until each new record of a verb has an outcome."""
         end = time.monotonic() + PATIENCE
@@ -133,6 +157,7 @@ class Operator:
             "PYTHONPATH": str(servers.PACKAGE_ROOT),
             "ORCHESTRATOR_ETCD_ENDPOINTS": ",".join(self.setting.etcd.endpoints),
             "ORCHESTRATOR_SCHEMAS": str(self.setting.folder / "schemas.json"),
+            **self.setting.heat.environment(),
         }
         start = "from orchestrator.cli import main; main()"
         who = ["--as", "chaos", "--why", "a test"]

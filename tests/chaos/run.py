@@ -15,7 +15,7 @@ from . import check, heat, history
 from .check import Violation
 from .facts import Facts, ObservedEvent
 from .faults import Injector
-from .operator import Operator
+from .operator import ChaosOperator
 from .setting import ChaosSetting, setting
 
 
@@ -71,7 +71,7 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Cha
     with setting(folder, options.seed, **wanted) as running:
         say(f"seed {options.seed}: everything runs, logs in {folder}")
         injector = Injector(running, options.seed, options.fault_every, options.profile)
-        operator = Operator(running, options.seed, options.verb_every)
+        operator = ChaosOperator(running, options.seed, options.verb_every)
         _make_trouble(running, injector, operator, options, result, say)
         facts = _collect(running)
         injector.compare_members()
@@ -100,7 +100,7 @@ def run(options: Options, say: Callable[[str], None] = lambda text: None) -> Cha
 def _make_trouble(
     running: ChaosSetting,
     injector: Injector,
-    operator: Operator,
+    operator: ChaosOperator,
     options: Options,
     result: ChaosResult,
     say: Callable[[str], None],

@@ -125,6 +125,30 @@ def test_a_failure_that_says_that_it_was_cancelled_needs_somebody_who_asked_for_
     assert rules(story) == []
 
 
+def test_a_stack_of_somebody_else_is_adopted_and_the_version_may_fail_before() -> None:
+    story = CheckedStory()
+    story.asked("a", foreign=True, value="theirs")
+    story.config("a")
+    job = story.job("a")
+    error = "there is a stack of that name, and nothing says that it was built from this resource"
+    story.state("a", "CREATE_FAILED", error=error)
+    story.drop(job)
+    story.put(AUDIT, {"verb": "adopt", "outcome": "carried out"})
+    job = story.job("a", suffix="bbbbb")
+    story.asked("a", "update", suffix="bbbbb")
+    story.state("a")
+    story.drop(job)
+    story.stands("a")
+    assert rules(story) == []
+
+
+def test_a_stack_of_somebody_else_that_nobody_has_adopted_is_no_orphan() -> None:
+    story = CheckedStory()
+    story.asked("a", foreign=True, value="theirs")
+    story.stands("a", value="theirs")
+    assert rules(story) == []
+
+
 # The historian ------------------------------------------------------------------------------------
 
 KEY = "/config/v1/nodes/a"

@@ -106,6 +106,20 @@ class ScriptedHeat:
                 self._foreign = False
             return True
 
+    def somebody_else_creates(self, tenant: str, name: str, parameters: Json = None) -> bool:
+        """Somebody else than the orchestrator has a stack built, without our tags.
+
+        :return: whether Heat has taken it.
+        """
+        with self._lock:
+            self._foreign = True
+            try:
+                body = {"stack_name": name, "parameters": parameters}
+                status, _, _ = self._create(tenant, body)
+            finally:
+                self._foreign = False
+            return status == 201
+
     def _begin_foreign(self, method: str, stack: ScriptedStack, parameters: Json) -> None:
         if method == "delete":
             self._delete(stack)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from ..jobs import Action, Job
 from ..records import Failed
 from ..refs import JobId, Ref
+from ..transactions import Transaction
+
+_NOTHING_MORE = Transaction()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,13 @@ class Doom:
 
     *cause* is the job because of which it fails; its own id: it is given up.
     *stays_in* is the tenant in which an older stack of the resource stays, because its deletion
-    failed; empty: there is none.
+    failed; empty: there is none. *also* is written with its end.
     """
 
     failed: Failed
     cause: JobId
     stays_in: str = ""
+    also: Transaction = _NOTHING_MORE
 
 
 def doomed_by(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -79,6 +80,63 @@ def test_a_job_that_waits_for_its_next_try_with_heat_away_ends(system: System) -
 
     assert outcome(system, asked) == "carried out"
     assert system.worker_state(N1) == ("CREATE_FAILED", 1)
+
+
+def states(system: System, ref: Ref = N1) -> list[tuple[int, str]]:
+    """Every state that was ever written, in order."""
+    key = system.keys.below(system.keys.state, ref)
+    written = [e.value for e in system.store.history if e.key == key and e.value is not None]
+    told = [json.loads(value) for value in written]
+    return [(state["version"], state["state"]["worker_state"]) for state in told]
+
+
+def behind_another(system: System) -> JobId:
+    """The deletion waits for the creation, on which Heat works."""
+    in_heat(system)
+    system.put(N1, 2, marked=True)
+    system.lead_until(lambda: len(system.jobs_made()) == 2)
+    return job_on(system, N1)
+
+
+def test_a_job_behind_another_one_ends_after_it_so_that_versions_are_reported_in_order(
+    system: System,
+) -> None:
+    asked = ask(system, behind_another(system))
+    system.clock.pass_(5.0)
+    for _ in range(20):
+        system.work()
+    assert not outcome(system, asked) and not states(system)
+
+    system.outcome = complete
+    system.until(lambda: outcome(system, asked) and system.idle())
+    assert outcome(system, asked) == "carried out"
+    assert states(system) == [(1, "CREATE_COMPLETED"), (2, "DELETE_FAILED")]
+    assert system.asked() == [("create", "network_n1")]
+
+
+def test_the_next_leader_ends_a_job_behind_another_one_once(system: System) -> None:
+    asked = ask(system, behind_another(system))
+    for _ in range(5):
+        system.work()
+    system.kill()
+    system.start()
+    system.outcome = complete
+    system.until(lambda: outcome(system, asked) and system.idle())
+    assert outcome(system, asked) == "carried out"
+    assert states(system) == [(1, "CREATE_COMPLETED"), (2, "DELETE_FAILED")]
+
+
+def test_a_job_behind_another_one_goes_on_when_another_request_took_the_place_of_the_cancel(
+    system: System,
+) -> None:
+    asked = ask(system, behind_another(system))
+    for _ in range(5):
+        system.work()
+    later = verb("retry", "bob", None, str(N1))
+    requesting.ask(system.store, system.keys, later, {N1: RetryAsked()})
+    system.outcome = complete
+    system.until(lambda: system.worker_state(N1) == ("DELETE_COMPLETED", 2) and system.idle())
+    assert outcome(system, asked) == "replaced by a later request"
 
 
 def test_heat_ends_what_it_works_on(system: System) -> None:

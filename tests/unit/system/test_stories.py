@@ -90,6 +90,8 @@ def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> 
     assert system.clock.now - 1 < made <= system.clock.now
     system.until(lambda: system.reported(n1=("CREATE_COMPLETED", 1)) and system.idle())
     (job,) = system.jobs_made()
+    asked = system.snapshot()["/esi-worker/orchestrator/built/v2.0/networks/n1"]["since"]
+    assert made <= asked <= system.clock.now
     config = system.store.get("/config/v2.0/networks/n1")
     output = {"output_key": "id", "output_value": "cloud-network_n1", "description": ""}
 
@@ -117,6 +119,7 @@ def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> 
             "template": "network",
             "revision": templates()["network"].revision,
             "parameters": digest_of([{"name": "n1"}, {}, 3]),
+            "since": asked,
         },
         "/esi-worker/orchestrator/handled/v2.0/networks/n1": {
             "version": 1,

@@ -17,7 +17,7 @@ from tests.doubles import MemoryStore
 from tests.factories import network, port
 
 from .driver import System
-from .verb_stories import STORIES, TIMING, Asked, Story, audited, outcomes
+from .verb_stories import STORIES, TIMING, Story, VerbAsked, audited, outcomes
 
 OTHERS = [network("b1"), network("b2")]
 """Resources that have nothing to do with the verb; on each there is a port."""
@@ -102,7 +102,7 @@ def about_story(system: System, since: int) -> list[tuple[str, str]]:
     return [asked for asked in system.asked()[since:] if asked[1] not in names]
 
 
-def finish(system: System, story: Story, asked: Asked) -> int:
+def finish(system: System, story: Story, asked: VerbAsked) -> int:
     """Wait until the verb is done and answered, and what follows from it; the number of deaths."""
 
     def done() -> bool:
@@ -112,7 +112,7 @@ def finish(system: System, story: Story, asked: Asked) -> int:
     return until(system, done, story.name)
 
 
-def check(system: System, story: Story, asked: Asked, since: int) -> None:
+def check(system: System, story: Story, asked: VerbAsked, since: int) -> None:
     """Outcome and record are right, and there once."""
     for _ in range(20):
         system.work()

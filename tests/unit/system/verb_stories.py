@@ -50,7 +50,7 @@ CARRIED_OUT = "carried out"
 
 
 @dataclass(frozen=True)
-class Asked:
+class VerbAsked:
     """A verb that was asked for, about a resource or about none."""
 
     verb: AskedVerb
@@ -58,7 +58,7 @@ class Asked:
 
 
 Before = Callable[[System], None]
-Ask = Callable[[System], Asked]
+Ask = Callable[[System], VerbAsked]
 Done = Callable[[System], bool]
 
 
@@ -116,6 +116,14 @@ def waiting(system: System) -> None:
     system.until(lambda: system.term.sizes()["paused"] == 1)
 
 
+def behind_another(system: System) -> None:
+    """Heat works on its creation, and its deletion waits for that."""
+    in_heat(system)
+    system.put(N1, 2, marked=True)
+    system.lead_until(lambda: len(system.term.world.graph.on(N1)) == 2)
+    system.outcome = complete
+
+
 def adoptable(system: System) -> None:
     """Somebody else's stack is there, and the network waits."""
     system.heat.put(TENANT, Stack("id-legacy", "legacy", "CREATE_COMPLETE", "made by hand"))
@@ -162,7 +170,7 @@ def drift(system: System) -> tuple[Drift, int] | None:
     return (Drift.from_json(found.value), found.revision) if found else None
 
 
-# Asked for ----------------------------------------------------------------------------------------
+# VerbAsked for ----------------------------------------------------------------------------------------
 
 
 def asks(name: str, request: RetryAsked) -> Ask:
@@ -170,14 +178,14 @@ def asks(name: str, request: RetryAsked) -> Ask:
     return lambda system: _request(system, name, request)
 
 
-def _request(system: System, name: str, request: RetryAsked, *refs: Ref) -> Asked:
+def _request(system: System, name: str, request: RetryAsked, *refs: Ref) -> VerbAsked:
     asked = verb(name, "alice", "CHG-4711", clock=system.clock.clock)
     about = refs or (N1,)
     requesting.ask(system.store, system.keys, asked, dict.fromkeys(about, request))
-    return Asked(asked, about)
+    return VerbAsked(asked, about)
 
 
-def rebuild(system: System) -> Asked:
+def rebuild(system: System) -> VerbAsked:
     found = system.store.get(system.keys.below(system.keys.handled, N1))
     assert found is not None
     request = RetryAsked(rebuild=Handled.from_json(found.value).job)
@@ -185,7 +193,7 @@ def rebuild(system: System) -> Asked:
 
 
 def leave(how: LeavingMode) -> Ask:
-    def ask(system: System) -> Asked:
+    def ask(system: System) -> VerbAsked:
         found = system.store.get(system.keys.below(system.keys.config, N1))
         assert found is not None
         return _request(system, how.value, RetryAsked(leave=how, config=found.revision))
@@ -193,17 +201,17 @@ def leave(how: LeavingMode) -> Ask:
     return ask
 
 
-def cancel(system: System) -> Asked:
-    [job] = system.term.world.graph.on(N1)
+def cancel(system: System) -> VerbAsked:
+    job = system.term.world.graph.on(N1)[-1]
     return _request(system, "cancel", RetryAsked(cancel=job.id))
 
 
-def confirm_deletions(system: System) -> Asked:
+def confirm_deletions(system: System) -> VerbAsked:
     request = RetryAsked(confirm=system.store.revision)
     return _request(system, "confirm deletions", request, *NETS)
 
 
-def accept(system: System) -> Asked:
+def accept(system: System) -> VerbAsked:
     """As the command writes it: the record of the verb in the same transaction."""
     there = drift(system)
     assert there is not None
@@ -211,28 +219,28 @@ def accept(system: System) -> Asked:
     accepted = effects.accept_drift(system.keys.below(system.keys.drift, N1), *there)
     record = Transaction(puts=asked.done(system.keys, N1))
     assert system.store.commit(merged([accepted, record]))
-    return Asked(asked)
+    return VerbAsked(asked)
 
 
 def write_pause(system: System, asked: AskedVerb, wanted: Pause) -> None:
     pausing.write(system.store, system.keys, asked, lambda pauses: pauses.adding(wanted))
 
 
-def pause(system: System) -> Asked:
+def pause(system: System) -> VerbAsked:
     """For some seconds; a version is written right after it."""
     asked = verb("pause", "alice", "CHG-4711", clock=system.clock.clock)
     end = datetime.fromtimestamp(system.clock.clock.now() + 8.0, UTC)
     until = end.strftime("%Y-%m-%dT%H:%M:%SZ")
     write_pause(system, asked, replace(NETWORKS, until=until, verb="v1"))
     system.put(N1, 2)
-    return Asked(asked, (None,))
+    return VerbAsked(asked, (None,))
 
 
-def resume(system: System) -> Asked:
+def resume(system: System) -> VerbAsked:
     asked = verb("resume", "alice", None, clock=system.clock.clock)
     scopes = [NETWORKS.scope]
     pausing.write(system.store, system.keys, asked, lambda pauses: pauses.without(scopes))
-    return Asked(asked, (None,))
+    return VerbAsked(asked, (None,))
 
 
 # Done ---------------------------------------------------------------------------------------------
@@ -289,6 +297,7 @@ STORIES = [
     Story("release", built, leave(LeavingMode.RELEASE), is_left),
     Story("forget", in_heat, leave(LeavingMode.FORGET), is_left),
     Story("cancel what waits", waiting, cancel, reported(("CREATE_FAILED", 1))),
+    Story("cancel behind another job", behind_another, cancel, reported(("DELETE_FAILED", 2))),
     Story(
         "cancel what Heat works on",
         in_heat,
@@ -332,7 +341,7 @@ STORIES = [
 ]
 
 
-def outcomes(system: System, asked: Asked) -> list[list[str]]:
+def outcomes(system: System, asked: VerbAsked) -> list[list[str]]:
     """Every outcome that was ever written, of each record of the verb."""
     return [audited(system, ref, asked.verb.id) for ref in asked.refs]
 
