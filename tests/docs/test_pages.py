@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 from orchestrator.cli.main import app
+from orchestrator.faults import POINTS
 from orchestrator.metrics.shapes import Metric
 from orchestrator.settings import Settings
 
@@ -125,6 +126,12 @@ def test_the_readme_names_every_command() -> None:
     assert [
         name for name in COMMANDS.commands if not re.search(rf"`(orchestrator )?{name}\b", rows)
     ] == []
+
+
+def test_every_point_at_which_a_process_dies_is_explained() -> None:
+    page = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+
+    assert [point for point in POINTS if f"| {point} |" not in page] == []
 
 
 def test_every_metric_is_on_the_page_of_metrics() -> None:
