@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ def faults(words: list[str]) -> Iterator[str]:
 )
 def test_a_command_or_an_option_that_does_not_exist_is_found(call: str) -> None:
     assert list(faults(call.split()))
+
+
+def test_the_glossary_defines_each_word_once() -> None:
+    page = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    words = Counter(re.findall(r"^\| ([^|`]+) \| ", page.partition("## Retired")[0], re.MULTILINE))
+
+    assert len(words) > 100
+    assert [word for word, number in words.items() if number > 1 and word != "word"] == []
 
 
 def test_the_readme_names_every_command() -> None:
