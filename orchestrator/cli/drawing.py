@@ -94,10 +94,15 @@ def as_lines(found: Neighbours) -> Iterator[Text]:
     centre = next((node.ref for node in found.nodes if node.centre), None)
     if centre is not None:
         yield _told(nodes[centre])
-        yield Text("uses", FAINT)
-        yield from _below(centre, found.uses, nodes, [centre])
-        yield Text("is used by", FAINT)
-        yield from _below(centre, found.used_by(), nodes, [centre])
+        for name, others in (
+            ("uses", found.uses),
+            ("is used by", found.used_by()),
+        ):
+            near = list(_below(centre, others, nodes, [centre]))
+            if not near:
+                name = f"{name} nothing"
+            yield Text(name, FAINT)
+            yield from near
         return
     users, told = found.used_by(), set[Ref]()
     for ref in nodes:

@@ -16,6 +16,8 @@ from ..history.wanted import Config
 from .ages import stamp
 from .output import BAD, DOUBT, FAINT, GOOD, Cell, Section
 
+_LONGEST = 300
+"""Characters of a difference in the text."""
 _COLUMNS = ("time", "revision", "record", "what", "who")
 
 
@@ -156,7 +158,16 @@ def _with_differences(found: Timeline) -> Iterator[Text]:
             (f"  by {author}" if author else "", FAINT),
         )
         if isinstance(item, TimelineEntry):
-            yield from map(difference_line, item.differences)
+            yield from map(_short_line, item.differences)
+
+
+def _short_line(difference: Difference) -> Text:
+    """A difference without the end of a long value, such as a whole job record."""
+    line = difference_line(difference)
+    if len(line) > _LONGEST:
+        line.truncate(_LONGEST)
+        line.append(" … (-o json has all)", FAINT)
+    return line
 
 
 def difference_line(difference: Difference) -> Text:

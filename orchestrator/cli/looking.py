@@ -47,8 +47,8 @@ def show_status(
     Each table has at most ten rows, and says how many it left out.
 
     Answers 0 when all is well, though something may still be in progress.
-    Answers 1 when nobody leads, when no worker takes jobs although some wait, and when something
-    is overdue, failed, is held back or was rejected.
+    Answers 1 when nobody leads, when no worker takes jobs although some wait, and when a person has
+    to act: something is overdue, in trouble, failed, lost, broken, held back, rejected or paused.
     """
     if watch and (output is not Format.TEXT or not on_terminal()):
         raise InvalidInput(

@@ -86,6 +86,7 @@ def test_the_text_tells_what_is_used_and_by_whom(scene: Records) -> None:
     assert lines[1:3] == ["uses", "  network:n  complete"]
     assert lines[3] == "is used by"
     assert lines[4].startswith("  port:p  held")
+    assert [line.plain for line in as_lines(of(scene, NET))][1] == "uses nothing"
 
 
 def test_the_text_of_everything_names_each_resource(scene: Records) -> None:

@@ -11,6 +11,7 @@ from orchestrator.history import timeline
 from orchestrator.history.changes import ChangeKind, HistoryChange
 from orchestrator.history.timeline import Timeline
 from orchestrator.history.veiling import Veiled
+from rich.text import Text
 
 NET = Ref("network", "n")
 ERROR = "quota exceeded; correct the configuration"
@@ -48,6 +49,18 @@ def test_an_error_is_told_once_where_several_records_have_it() -> None:
         "reported CREATE_FAILED for version 1: the same error",
         "reported CREATE_FAILED for version 1: another",
     ]
+
+
+def test_a_long_value_is_cut_and_the_line_says_where_all_of_it_is() -> None:
+    body: Json = {"version": 1, "body": {"name": "a" * 5000}}
+    wanted = change(ChangeKind.CONFIG, 5, body)
+    entries = timeline.entries([wanted], Veiled([wanted], lambda _: ()))
+    [_, line] = history_text.history(Timeline(NET, tuple(entries)), diff=True)
+
+    assert isinstance(line, Text)
+    assert line.plain.startswith('    + (all): {"version": 1')
+    assert line.plain.endswith(" … (-o json has all)")
+    assert len(line.plain) == 320
 
 
 def test_a_time_is_shown_in_the_form_that_an_option_takes() -> None:
