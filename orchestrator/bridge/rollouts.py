@@ -25,7 +25,6 @@ from ..core.rollouts import (
     MemberStanding,
     decide,
     place_of,
-    standing_of,
 )
 from ..core.templates import Template
 from ..core.world import World
@@ -34,6 +33,7 @@ from . import pinning
 from .healthy import Healthy
 from .leader import Leadership
 from .pinning import StoredPins
+from .rollout_members import members_of
 
 log = logging.getLogger(__name__)
 
@@ -177,20 +177,13 @@ class Rollouts:
 
     def _members(self, rollout: Rollout) -> Iterator[Member]:
         """Every resource of the template, as it stands now."""
-        world = self._world
-        for ref, handled in world.handled.items():
-            wanted = world.wanted.get(ref)
-            if handled.template != rollout.template or wanted is None:
-                continue
-            if wanted.marked_for_deletion:
-                continue
-            standing, why = standing_of(rollout, self._known(ref, handled))
-            place = self._place(rollout, ref)
-            member = Member(ref, place, standing, why=why)
-            if standing is MemberStanding.COMPLETE:
-                healthy = self._healthy.seconds(rollout, ref)
-                member = replace(member, healthy=healthy)
-            yield member
+        found = members_of(self._world, rollout, self._known, self._place)
+        for member in found:
+            if member.standing is MemberStanding.COMPLETE:
+                healthy = self._healthy.seconds(rollout, member.ref)
+                yield replace(member, healthy=healthy)
+            else:
+                yield member
 
     def _known(self, ref: Ref, handled: Handled) -> KnownMembers:
         world = self._world

@@ -10,32 +10,43 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeAlias
 
 from ...bridge import loading
 from ...bridge.rehearsal import Rehearsal
+from ...bridge.rollout_rehearsal import RolloutRehearsal
 from ...clients import places, renderer
 from ...clients.overlay import Overlay
 from ...clients.places import config_key
 from ...clients.store import Event, KeyValue, Store
+from ...core.forecast.asking import Needed
 from ...core.forecast.before import Before, BodyVersion, Intent, PlannedWrite
 from ...core.forecast.estimating import estimate
-from ...core.forecast.explaining import Explainer, Needed
+from ...core.forecast.explaining import Explainer
 from ...core.forecast.hiding import Hiding
 from ...core.forecast.plans import Change, Plan
 from ...core.forecast.reads import Reads
+from ...core.forecast.sources import Kept
 from ...core.jobs import job_ref
 from ...core.keys import Keys
 from ...core.policies import Follow
-from ...core.records import UNREADABLE, Durations, StackRecord
+from ...core.records import (
+    UNREADABLE,
+    Durations,
+    StackRecord,
+    TemplateRevision,
+)
 from ...core.refs import JobId, Json, Ref
 from ...core.removals import BrakeLimits
 from ...core.rendering import Render, StackRequest
 from ...core.templates import Template
-from ...errors import InvalidInput
+from ...errors import InvalidInput, TemplateError
 from .. import writing
 from ..session import Session
 from .edits import Edits
 
+StackOutputs: TypeAlias = Callable[[Ref], Mapping[str, Json]]
+"""The outputs of a stack by key, as its record has them."""
 _NAMED = 3
 """How many users of a resource a sentence names."""
 
@@ -82,13 +93,16 @@ class PlanGround:
         return cls(doors.store, doors.keys, templates, brake, render, follow)
 
 
-def make(ground: PlanGround, edits: Edits) -> MadePlan:
+def make(
+    ground: PlanGround, edits: Edits, *, promote: bool = False
+) -> MadePlan:
     """The plan of some edits. Without any: what the bridge would do as it is.
 
+    :param promote: whether roll-outs are taken to be promoted once their canaries are done.
     :raises InvalidInput: an edit cannot be written, or others use what is to be deleted.
     """
     with _uncollected():
-        return _make(ground, edits)
+        return _make(ground, edits, promote=promote)
 
 
 @contextmanager
@@ -104,22 +118,21 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _make(ground: PlanGround, edits: Edits) -> MadePlan:
+def _make(ground: PlanGround, edits: Edits, *, promote: bool) -> MadePlan:
     keys, store = ground.keys, Overlay(ground.store)
-    loaded = loading.load(store, keys, ground.templates, follow=ground.follow)
-    before = Before.of(loaded.world)
     outputs = _outputs(store, keys)
-    rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
-    rehearsal.settle()
+    before, rehearsal = _begin(ground, store, outputs)
     undecided = len(rehearsal.journal.made)
     reads = _edit(rehearsal, store, keys, edits)
-    rehearsal.play()
+    rollouts = RolloutRehearsal(rehearsal, store, keys)
+    under_way = rollouts.forecasts()
+    _play(rehearsal, rollouts, edits, promote=promote)
     explainer = Explainer(
         before,
         rehearsal.world,
         rehearsal.journal,
         _intent(store, keys, edits),
-        Needed(outputs, ground.render),
+        Needed(outputs, ground.render, _kept(store, keys)),
     )
     # What is read only to tell the plan is no reason to make it anew.
     noted, asked = set(reads.refs), set(reads.templates)
@@ -129,13 +142,34 @@ def _make(ground: PlanGround, edits: Edits) -> MadePlan:
         noted, asked = _about(rehearsal, changes)
     writes = _writes(store.written)
     relied = _relied_on(store, keys, noted, asked, writes)
-    plan = Plan(
-        store.revision,
-        relied,
-        changes,
-        estimate(changes, _durations(ground.store, keys)),
-    )
+    time = estimate(changes, _durations(ground.store, keys))
+    plan = Plan(store.revision, relied, changes, time, under_way)
     return MadePlan(plan, writes, undecided, explainer.requests)
+
+
+def _begin(
+    ground: PlanGround, store: Overlay, outputs: StackOutputs
+) -> tuple[Before, Rehearsal]:
+    """What there is, and the rehearsal of what the bridge has yet to decide about it."""
+    keys = ground.keys
+    loaded = loading.load(store, keys, ground.templates, follow=ground.follow)
+    before = Before.of(loaded.world)
+    rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
+    rehearsal.settle()
+    return before, rehearsal
+
+
+def _play(
+    rehearsal: Rehearsal,
+    rollouts: RolloutRehearsal,
+    edits: Edits,
+    *,
+    promote: bool,
+) -> None:
+    """Let all follow that follows from the edits; without any, from the roll-outs too."""
+    rehearsal.play()
+    if edits.empty:
+        rollouts.play(promote=promote)
 
 
 def _edit(
@@ -220,7 +254,7 @@ def _writes(events: list[Event]) -> dict[str, str | None]:
     }
 
 
-def _outputs(store: Overlay, keys: Keys) -> Callable[[Ref], Mapping[str, Json]]:
+def _outputs(store: Overlay, keys: Keys) -> StackOutputs:
     """The outputs that the stack records hold, read once each."""
 
     @cache
@@ -237,6 +271,22 @@ def _outputs(store: Overlay, keys: Keys) -> Callable[[Ref], Mapping[str, Json]]:
             return {}
 
     return outputs
+
+
+def _kept(store: Overlay, keys: Keys) -> Kept:
+    """The revisions of templates that etcd keeps, read once each."""
+
+    @cache
+    def kept(template_id: str, revision: str) -> Template | None:
+        kv = store.get(keys.revision(template_id, revision))
+        if kv is None:
+            return None
+        try:
+            return TemplateRevision.from_json(kv.value).parsed()
+        except (*UNREADABLE, TemplateError):
+            return None
+
+    return kept
 
 
 # What the plan relies on -------------------------------------------------------------------------
@@ -275,8 +325,8 @@ def _read_of(
     """
     yield keys.schema_list, store.revision_of(keys.schema_list)
     for template_id in sorted(templates - {""}):
-        key = keys.template(template_id)
-        yield key, store.revision_of(key)
+        for key in (keys.template(template_id), keys.rollout(template_id)):
+            yield key, store.revision_of(key)
     folders = (keys.held, keys.failed, keys.stacks, keys.state)
     for ref in sorted(refs):
         if keys.schemas.get(ref.type) is None or not keys.is_placed(ref):

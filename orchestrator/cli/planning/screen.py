@@ -11,7 +11,13 @@ from rich.text import Text
 
 from ...core.forecast.explaining import TEMPLATE
 from ...core.forecast.patches import PatchOperation
-from ...core.forecast.plans import Change, Estimate, Plan, What
+from ...core.forecast.plans import (
+    Change,
+    Estimate,
+    Plan,
+    RolloutForecast,
+    What,
+)
 from ...core.refs import Json
 from ...core.texts import clean
 from ..output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, count, duration
@@ -56,14 +62,15 @@ def render(plan: Plan, changes: Sequence[Change]) -> list[Text]:
     :param changes: those of it that are shown.
     """
     if not changes:
-        return [Text(f"Nothing to do, as of revision {plan.revision}.", GOOD)]
+        idle = Text(f"Nothing to do, as of revision {plan.revision}.", GOOD)
+        return [idle, *_rollouts(plan)]
     lines: list[Text] = []
     outdated = [change for change in changes if change.because == TEMPLATE]
     others = [change for change in changes if change.because != TEMPLATE]
     for wave, together in groupby(others, key=lambda change: change.wave):
         lines.append(_title(wave))
-        for change in together:
-            lines += _change(change)
+        for first, *alike in _folded(together):
+            lines += [*_change(first), *_alike(alike)]
         lines.append(Text())
     if outdated:
         lines += [*_outdated(outdated), Text()]
@@ -72,6 +79,25 @@ def render(plan: Plan, changes: Sequence[Change]) -> list[Text]:
 
 def _title(wave: int) -> Text:
     return Text(f"Wave {wave}" if wave else "Heat is not asked", "bold")
+
+
+def _folded(changes: Iterable[Change]) -> Iterable[list[Change]]:
+    """The changes, with rebuilds that say the same together: a changed template often makes the
+    same difference to all of its stacks."""
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        key = str(change.ref)
+        if change.what in (What.REBUILD, What.NOTHING) and not change.body:
+            told = change.to_json() | {"id": "", "version": None}
+            key = json.dumps(told, sort_keys=True)
+        found.setdefault(key, []).append(change)
+    return found.values()
+
+
+def _alike(changes: Sequence[Change]) -> Iterator[Text]:
+    if changes:
+        names = [str(change.ref) for change in changes]
+        yield from _wrapped("the same", _some(names))
 
 
 def _change(change: Change) -> Iterator[Text]:
@@ -192,9 +218,11 @@ def _some(names: Sequence[str]) -> str:
 def _outdated(changes: Sequence[Change]) -> Iterator[Text]:
     """Stacks that a changed template leaves as they are."""
     yield Text("Outdated (template): not rebuilt by themselves", "bold")
-    for change in changes[:_MOST_OUTDATED]:
-        yield from _change(change)
-    yield from _more(len(changes) - _MOST_OUTDATED, "stack")
+    listed = list(_folded(changes))
+    for first, *alike in listed[:_MOST_OUTDATED]:
+        yield from [*_change(first), *_alike(alike)]
+    hidden = sum(map(len, listed[_MOST_OUTDATED:]))
+    yield from _more(hidden, "stack")
     yield from _wrapped("to take it in", "orchestrator rebuild --template NAME")
 
 
@@ -250,10 +278,34 @@ def _summary(plan: Plan, changes: Sequence[Change]) -> Iterator[Text]:
         names = _some([str(change.ref) for change in destroyed])
         stacks = count(len(destroyed), "stack")
         yield from _sentence(f"Deletes {stacks}: {names}.", BAD)
+    yield from _rollouts(plan)
     if hidden := len(plan.changes) - len(changes):
         told = f"{count(hidden, 'change')} of other resources not shown."
         yield Text(told, FAINT)
     yield Text(f"Revision {plan.revision}, digest {plan.digest[:16]}.", FAINT)
+
+
+def _rollouts(plan: Plan) -> Iterator[Text]:
+    for rollout in plan.rollouts:
+        yield from _sentence(_rollout(rollout), DOUBT)
+
+
+def _rollout(rollout: RolloutForecast) -> str:
+    """What a roll-out that is under way does, or has yet to do."""
+    told = f"Roll-out {rollout.id} of template {rollout.template}"
+    left = count(rollout.left, "stack")
+    if rollout.stops:
+        return f"{told} stops: another revision is in force than it expects."
+    if rollout.phase == "stopped":
+        return f"{told} is stopped, with {left} to rebuild."
+    if rollout.paused:
+        return f"{told} is paused, with {left} to rebuild."
+    if rollout.phase == "waiting":
+        return f"{told} waits until a person promotes it."
+    if rollout.phase == "canary":
+        canaries = count(rollout.left, "canary", "canaries")
+        return f"{told} rebuilds {canaries}, then waits until a person promotes it."
+    return f"{told} rebuilds {left}."
 
 
 def _estimate(found: Estimate) -> str:
