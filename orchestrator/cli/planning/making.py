@@ -24,7 +24,7 @@ from ...core.forecast.before import Before, BodyVersion, Intent, PlannedWrite
 from ...core.forecast.estimating import estimate
 from ...core.forecast.explaining import Explainer
 from ...core.forecast.hiding import Hiding
-from ...core.forecast.plans import Change, Plan
+from ...core.forecast.plans import Change, Plan, RolloutForecast
 from ...core.forecast.reads import Reads
 from ...core.forecast.sources import Kept
 from ...core.jobs import job_ref
@@ -124,16 +124,11 @@ def _make(ground: PlanGround, edits: Edits, *, promote: bool) -> MadePlan:
     before, rehearsal = _begin(ground, store, outputs)
     undecided = len(rehearsal.journal.made)
     reads = _edit(rehearsal, store, keys, edits)
-    rollouts = RolloutRehearsal(rehearsal, store, keys)
-    under_way = rollouts.forecasts()
-    _play(rehearsal, rollouts, edits, promote=promote)
-    explainer = Explainer(
-        before,
-        rehearsal.world,
-        rehearsal.journal,
-        _intent(store, keys, edits),
-        Needed(outputs, ground.render, _kept(store, keys)),
-    )
+    under_way = _play(rehearsal, store, keys, promote=promote)
+    needed = Needed(outputs, ground.render, _kept(store, keys))
+    intent = _intent(store, keys, edits)
+    world, journal = rehearsal.world, rehearsal.journal
+    explainer = Explainer(before, world, journal, intent, needed)
     # What is read only to tell the plan is no reason to make it anew.
     noted, asked = set(reads.refs), set(reads.templates)
     changes = explainer.changes()
@@ -142,7 +137,7 @@ def _make(ground: PlanGround, edits: Edits, *, promote: bool) -> MadePlan:
         noted, asked = _about(rehearsal, changes)
     writes = _writes(store.written)
     relied = _relied_on(store, keys, noted, asked, writes)
-    time = estimate(changes, _durations(ground.store, keys))
+    time = estimate(changes, _durations(store, keys))
     plan = Plan(store.revision, relied, changes, time, under_way)
     return MadePlan(plan, writes, undecided, explainer.requests)
 
@@ -160,16 +155,16 @@ def _begin(
 
 
 def _play(
-    rehearsal: Rehearsal,
-    rollouts: RolloutRehearsal,
-    edits: Edits,
-    *,
-    promote: bool,
-) -> None:
-    """Let all follow that follows from the edits; without any, from the roll-outs too."""
+    rehearsal: Rehearsal, store: Overlay, keys: Keys, *, promote: bool
+) -> tuple[RolloutForecast, ...]:
+    """Let all follow that follows from the edits; without any, from the roll-outs too. Returns the
+    roll-outs, as they are before anything follows."""
+    rollouts = RolloutRehearsal(rehearsal, store, keys)
+    under_way = rollouts.forecasts()
     rehearsal.play()
-    if edits.empty:
+    if not store.written:
         rollouts.play(promote=promote)
+    return under_way
 
 
 def _edit(
@@ -194,7 +189,7 @@ def _edit(
     return reads
 
 
-def _durations(store: Store, keys: Keys) -> Durations:
+def _durations(store: Overlay, keys: Keys) -> Durations:
     """How long jobs have taken lately; nothing where it is not known."""
     found = store.get(keys.durations)
     if found is None:
