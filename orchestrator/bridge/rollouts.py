@@ -127,11 +127,31 @@ class Rollouts:
         folder = self._keys.candidate(rollout.template, "")
         listed = self._store.list(folder, keys_only=True)[1]
         there = {kv.key.removeprefix(folder) for kv in listed}
-        if gone := sorted(there - needed):
+        unneeded = (
+            id_ for id_ in there - needed if not self._is_used(rollout, id_)
+        )
+        if gone := sorted(unneeded):
             dropped = effects.drop_candidates(
                 self._keys, rollout.template, gone
             )
             self._leadership.commit(dropped)
+
+    def _is_used(self, rollout: Rollout, id_: str) -> bool:
+        """Whether stacks were built from the revision that a roll-out brought, and nothing else
+        keeps that revision: it never came into force."""
+        candidate = pinning.candidate(
+            self._store, self._keys, rollout.template, id_
+        )
+        if candidate is None:
+            return False
+        key = self._keys.revision(rollout.template, candidate.revision)
+        if self._store.get(key) is not None:
+            return False
+        return any(
+            built.template == rollout.template
+            and built.revision == candidate.revision
+            for built in self._world.built_from.values()
+        )
 
     # What follows ---------------------------------------------------------------------------------
 

@@ -274,14 +274,22 @@ def _kept(store: Overlay, keys: Keys) -> Kept:
     @cache
     def kept(template_id: str, revision: str) -> Template | None:
         kv = store.get(keys.revision(template_id, revision))
-        if kv is None:
-            return None
-        try:
-            return TemplateRevision.from_json(kv.value).parsed()
-        except (*UNREADABLE, TemplateError):
-            return None
+        if kv is not None:
+            return _usable(kv)
+        # One that was never in force: a canary was built from it.
+        folder = keys.candidate(template_id, "")
+        brought = map(_usable, store.list(folder)[1])
+        named = (one for one in brought if one and one.revision == revision)
+        return next(named, None)
 
     return kept
+
+
+def _usable(kv: KeyValue) -> Template | None:
+    try:
+        return TemplateRevision.from_json(kv.value).parsed()
+    except (*UNREADABLE, TemplateError):
+        return None
 
 
 # What the plan relies on -------------------------------------------------------------------------

@@ -18,7 +18,9 @@ from ...core.forecast.plans import (
     RolloutForecast,
     What,
 )
+from ...core.forecast.requests import unified
 from ...core.refs import Json
+from ...core.templates import TEMPLATE_TYPE
 from ...core.texts import clean
 from ..output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, count, duration
 from ..status_tables import VERB
@@ -26,6 +28,8 @@ from ..status_tables import VERB
 WIDTH = 80
 _MOST_LINES = 12
 """Lines of one list; -o json has all of it."""
+_SIDES = 2
+"""The first lines of a unified difference name the two sides."""
 _MOST_FOLLOWERS = 4
 _MOST_OUTDATED = 5
 _INDENT = " " * 6
@@ -73,7 +77,7 @@ def render(plan: Plan, changes: Sequence[Change]) -> list[Text]:
             lines += [*_change(first), *_alike(alike)]
         lines.append(Text())
     if outdated:
-        lines += [*_outdated(outdated), Text()]
+        lines += [*_outdated(outdated, _take_in(others)), Text()]
     return [*lines, *_summary(plan, changes)]
 
 
@@ -147,6 +151,10 @@ def _is_new(change: Change) -> bool:
 
 def _operations(operations: Sequence[PatchOperation]) -> Iterator[Text]:
     for operation in operations[:_MOST_LINES]:
+        if _is_text(operation.before) and _is_text(operation.value):
+            yield Text(f"{_INDENT}~ {clean(operation.pointer)}")
+            yield from _difference(operation.before, operation.value)
+            continue
         mark = _OPERATIONS.get(operation.op, "~")
         if operation.op == "add":
             told = _value(operation.value)
@@ -158,6 +166,17 @@ def _operations(operations: Sequence[PatchOperation]) -> Iterator[Text]:
             told = _arrow(operation.before, operation.value)
         yield _line(f"{mark} {operation.pointer}", told)
     yield from _more(len(operations) - _MOST_LINES, "difference")
+
+
+def _is_text(value: Json) -> bool:
+    """Whether a value is better shown by lines."""
+    return isinstance(value, str) and "\n" in value
+
+
+def _difference(before: str, after: str) -> Iterator[Text]:
+    """How a text of several lines changes, as of a template."""
+    lines = unified(before, after).splitlines()[_SIDES:]
+    yield from _lines(lines)
 
 
 def _parameters(change: Change) -> Iterator[Text]:
@@ -178,13 +197,17 @@ def _parameters(change: Change) -> Iterator[Text]:
 def _template(hot: str) -> Iterator[Text]:
     if not hot:
         return
-    # The first two lines name the two sides.
-    lines = hot.splitlines()[2:]
+    lines = hot.splitlines()[_SIDES:]
     added = sum(line.startswith("+") for line in lines)
     gone = sum(line.startswith("-") for line in lines)
     yield Text(f"{_INDENT}template  +{added} -{gone}", FAINT)
     if not gone and added == len(lines) - 1:
         return
+    yield from _lines(lines)
+
+
+def _lines(lines: Sequence[str]) -> Iterator[Text]:
+    """The lines of a unified difference."""
     for line in lines[:_MOST_LINES]:
         style = {"+": GOOD, "-": BAD}.get(line[:1], FAINT)
         yield Text(_short(f"{_DEEPER}{clean(line)}", WIDTH), style)
@@ -215,15 +238,26 @@ def _some(names: Sequence[str]) -> str:
     return f"{told} and {more} more" if more > 0 else told
 
 
-def _outdated(changes: Sequence[Change]) -> Iterator[Text]:
-    """Stacks that a changed template leaves as they are."""
+def _take_in(others: Sequence[Change]) -> str:
+    """The command that rebuilds the stacks which a plan leaves outdated."""
+    pushed = [c.ref.id for c in others if c.ref.type == TEMPLATE_TYPE]
+    if len(pushed) == 1:
+        return f"orchestrator rebuild --template {pushed[0]}"
+    return "orchestrator rebuild --outdated"
+
+
+def _outdated(changes: Sequence[Change], take_in: str) -> Iterator[Text]:
+    """Stacks that a changed template leaves as they are.
+
+    :param take_in: the command that rebuilds them.
+    """
     yield Text("Outdated (template): not rebuilt by themselves", "bold")
     listed = list(_folded(changes))
     for first, *alike in listed[:_MOST_OUTDATED]:
         yield from [*_change(first), *_alike(alike)]
     hidden = sum(map(len, listed[_MOST_OUTDATED:]))
     yield from _more(hidden, "stack")
-    yield from _wrapped("to take it in", "orchestrator rebuild --template NAME")
+    yield from _wrapped("to take it in", take_in)
 
 
 def _more(number: int, what: str) -> Iterator[Text]:

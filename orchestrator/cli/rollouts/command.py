@@ -10,6 +10,7 @@ import typer
 
 from ...clients.overlay import Overlay
 from ...core.records import UNREADABLE, Rollout, RolloutPhase
+from ...core.rollouts import decide
 from ...core.templates import Template
 from ...errors import InvalidInput
 from ...views.reading import read_all
@@ -181,6 +182,8 @@ def _show_plan(
         if change.because == f"roll-out {rollout.id}"
     ]
     waves = progress(read_all(doors.store, doors.keys), rollout)
+    first = decide(rollout, waves.members, rollout.expected)
+    waves = replace(waves, rollout=first.record or rollout)
     others = tuple(
         one for one in made.plan.rollouts if one.template != rollout.template
     )

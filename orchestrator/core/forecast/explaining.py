@@ -334,7 +334,8 @@ class Explainer:
         here = PlannedWrite(None, None)
         told = Told(now, then, self._hiding(ref, here, now, then))
         parameters, hot = told.parameters(), told.hot()
-        if parameters or hot or then.problem:
+        unsure = tuple(self._asker.unsure(ref))
+        if parameters or hot or then.problem or unsure:
             yield Change(
                 ref,
                 What.NOTHING,
@@ -343,7 +344,7 @@ class Explainer:
                 handled.version,
                 parameters=parameters,
                 hot=hot,
-                unknown=(*told.unknown(), *self._asker.unsure(ref)),
+                unknown=(*told.unknown(), *unsure),
             )
 
 

@@ -169,6 +169,18 @@ def test_a_push_that_stops_a_rollout_is_told(operator: Operator) -> None:
     assert unrelated.plan.rollouts[0].left == 2
 
 
+def test_canaries_of_a_rollout_that_was_aborted_are_outdated(operator: Operator) -> None:
+    operator.start(canary=2)
+    operator.system.until(operator.in_phase(RolloutPhase.WAITING))
+    canaries = {ref.id for ref in operator.rollout.canaries}
+    operator.write(operator.rollout.into(RolloutPhase.ABORTED))
+    operator.system.until(lambda: not operator.system.term.world.pins)
+    changes = told(plan(operator))
+
+    assert set(changes) == canaries
+    assert all("-# new" in change.hot for change in changes.values())
+
+
 @pytest.mark.parametrize("fields", [{"paused": True}, {"phase": RolloutPhase.STOPPED}])
 def test_a_rollout_that_stands_still_rebuilds_nothing(
     operator: Operator, fields: dict[str, Any]

@@ -325,8 +325,27 @@ def test_what_only_a_rollout_needed_is_removed_once_it_is_over(system: System) -
     operator.start(canary=1)
     system.until(operator.in_phase(RolloutPhase.WAITING))
     assert len(system.store.list(operator.keys.candidates)[1]) == 1
-    operator.write(operator.rollout.into(RolloutPhase.ABORTED))
+    operator.promote()
+    system.until(operator.in_phase(RolloutPhase.DONE))
     system.until(lambda: not system.store.list(operator.keys.candidates)[1])
+
+
+def test_the_revision_of_a_rollout_is_kept_as_long_as_a_canary_has_it(system: System) -> None:
+    operator = build(system, 3)
+    operator.start(canary=1)
+    system.until(operator.in_phase(RolloutPhase.WAITING))
+    (canary,) = operator.rollout.canaries
+    operator.write(operator.rollout.into(RolloutPhase.ABORTED))
+    system.until(lambda: not system.term.world.pins and system.idle())
+    system.kill()
+    system.start()
+    assert len(system.store.list(operator.keys.candidates)[1]) == 1
+
+    system.put(canary, 2)
+    system.until(lambda: operator.built() == {BEFORE.revision: 3} and system.idle())
+    system.kill()
+    system.start()
+    assert not system.store.list(operator.keys.candidates)[1]
 
 
 # Monitoring --------------------------------------------------------------------------------------
