@@ -1,7 +1,8 @@
 """A changed template reaches its stacks step by step, and stops by itself when it is bad.
 
-``ROLLOUT_STACKS=800 python -m pytest tests/unit/system/test_rollouts.py -k good_revision`` takes ten
-seconds for as many. tests/unit/core/test_rollouts.py plays the decisions for two thousand.
+``ROLLOUT_STACKS=2000 python -m pytest tests/unit/system/test_rollouts.py -k "revision or dies"`` tries
+the good and the bad revision, and the leaders that die, with as many stacks. It takes minutes.
+tests/unit/core/test_rollouts.py plays the decisions for two thousand.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tests.factories import HOT, network
 from .driver import System, complete
 
 STACKS = int(os.environ.get("ROLLOUT_STACKS", "40"))
+WITH_DEATHS = int(os.environ.get("ROLLOUT_STACKS", "12"))
 ID = "network"
 BEFORE = factories.templates()[ID]
 
@@ -185,7 +187,7 @@ def test_without_canaries_the_waves_begin_at_once(system: System) -> None:
 def test_a_bad_revision_touches_only_the_canaries_and_is_reverted_by_itself(
     system: System,
 ) -> None:
-    operator = build(system, 40)
+    operator = build(system, STACKS)
     bad = operator.new = template("# {{ nothing.here }}\n")
     before = len(system.asked())
     operator.start(auto_revert=True, fail_after=1)
@@ -194,7 +196,7 @@ def test_a_bad_revision_touches_only_the_canaries_and_is_reverted_by_itself(
     canaries = {ref.stack_name for ref in operator.rollout.canaries}
     assert len(canaries) == 3
     assert set(operator.rebuilt(before)) <= canaries
-    assert operator.built() == {BEFORE.revision: 40}
+    assert operator.built() == {BEFORE.revision: STACKS}
     assert bad.revision not in operator.built()
     assert "failed, 1 tolerated" in operator.rollout.reason
     assert not system.term.world.failed
@@ -431,7 +433,7 @@ def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
     system: System, monkeypatch: pytest.MonkeyPatch, point: str, bad: bool
 ) -> None:
     """It is killed each time that the record moves: in each phase, and before each wave."""
-    operator = build(system, 12)
+    operator = build(system, WITH_DEATHS)
     if bad:
         operator.new = template("# {{ nothing.here }}\n")
     deaths: list[tuple[RolloutPhase, int, bool]] = []
@@ -460,7 +462,7 @@ def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
             system.start()
 
     assert len(deaths) == (3 if bad else 6)
-    assert operator.built() == {(BEFORE if bad else NEW).revision: 12}
+    assert operator.built() == {(BEFORE if bad else NEW).revision: WITH_DEATHS}
     assert set(operator.rebuilt(before).values()) <= {1}
     assert counted.jobs() <= 2
 
