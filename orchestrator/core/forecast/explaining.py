@@ -57,7 +57,8 @@ class Explainer:
     requests: dict[Ref, tuple[StackRequest, Hiding]] = field(
         init=False, default_factory=dict
     )
-    """What Heat would be asked, where every value is known; and what hides the secrets in it."""
+    """What Heat would be asked, where every value is known; and what hides the secrets in it. Of an
+    outdated stack: what it would be asked if the stack were rebuilt."""
 
     def __post_init__(self) -> None:
         for ran in self.journal.ran:
@@ -104,8 +105,7 @@ class Explainer:
         now, then = self._asked_before(ref, what), self._asked_after(ref)
         hidden = self._hiding(ref, write, now, then)
         told = Told(now, then, hidden)
-        if then is not None and then.request is not None and not then.missing:
-            self.requests[ref] = then.request, hidden
+        self._note_request(ref, then, hidden)
         return Change(
             ref,
             what,
@@ -118,6 +118,12 @@ class Explainer:
             self._waves.get(ref, 0),
             (*told.unknown(), *self._unsure(then, ref), *self._left(ref)),
         )
+
+    def _note_request(
+        self, ref: Ref, then: ForecastRequest | None, hidden: Hiding
+    ) -> None:
+        if then is not None and then.request is not None and not then.missing:
+            self.requests[ref] = then.request, hidden
 
     # What happens ---------------------------------------------------------------------------------
 
@@ -332,7 +338,9 @@ class Explainer:
         if now is None or then is None:
             return
         here = PlannedWrite(None, None)
-        told = Told(now, then, self._hiding(ref, here, now, then))
+        hidden = self._hiding(ref, here, now, then)
+        told = Told(now, then, hidden)
+        self._note_request(ref, then, hidden)
         parameters, hot = told.parameters(), told.hot()
         unsure = tuple(self._asker.unsure(ref))
         if parameters or hot or then.problem or unsure:

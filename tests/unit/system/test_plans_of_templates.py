@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from orchestrator.cli.planning import previewing
 from orchestrator.cli.planning.edits import NONE, Edits
 from orchestrator.cli.planning.making import MadePlan, PlanGround, make
 from orchestrator.cli.planning.saved import moved
@@ -14,6 +15,8 @@ from orchestrator.core.forecast.plans import Change, What
 from orchestrator.core.records import RolloutPhase
 from orchestrator.core.refs import Json, Ref
 from orchestrator.core.removals import BrakeLimits
+from orchestrator.core.rendering import StackRequest
+from orchestrator.core.stacks import Stack
 from orchestrator.core.templates import Template
 
 from tests import factories
@@ -98,6 +101,24 @@ def test_without_edits_a_plan_tells_which_stacks_are_outdated(operator: Operator
     assert {(c.what, c.because) for c in made.plan.changes} == {(What.NOTHING, "template")}
     assert all("+# new" in change.hot for change in made.plan.changes)
     assert made.plan.idle and made.plan.requests == 0
+
+
+class PreviewingHeat:
+    """Heat, as far as a preview needs it."""
+
+    def show(self, tenant: str, stack: str, *, outputs: bool) -> Stack:
+        return Stack(f"id-of-{stack}", stack, "CREATE_COMPLETE")
+
+    def preview(self, request: StackRequest, stack: Stack | None) -> dict[str, Json]:
+        assert stack is not None
+        return {"updated": [stack.id]}
+
+
+def test_heat_previews_the_rebuild_of_an_outdated_stack(operator: Operator) -> None:
+    made = previewing.preview(plan(operator, pushing(NEW)), PreviewingHeat())
+
+    assert told(made)["n1"].heat == {"updated": ["id-of-network_n1"]}
+    assert told(made)[ID].heat is None
 
 
 def test_without_edits_a_plan_tells_what_is_held(operator: Operator) -> None:
