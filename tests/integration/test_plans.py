@@ -374,7 +374,7 @@ def test_heats_own_preview_is_asked_for_and_changes_nothing(planned: SavedPlan) 
 
 # Outputs that change -------------------------------------------------------------------------------
 
-SAYS = {
+SAYS: dict[str, Any] = {
     "template_file": (
         "heat_template_version: 2018-08-31\n"
         "parameters: {name: {type: string}, network: {type: string, default: ''}}\n"
