@@ -1,7 +1,7 @@
 """An output changes: its users are updated once, nobody else is, and the same value updates nobody.
 
 ``FOLLOWERS=2000 python -m pytest tests/unit/system/test_following.py -k die`` kills leaders while as
-many stacks follow; usually it is 60.
+many stacks follow; usually it is 30.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ N1, N2, P1, P2, P3, S1 = network("n1"), network("n2"), port("p1"), port("p2"), p
 CREATED, MODIFIED = ("CREATE_COMPLETED", 1), ("MODIFY_COMPLETED", 1)
 
 
-FOLLOWERS = int(os.environ.get("FOLLOWERS", "60"))
+FOLLOWERS = int(os.environ.get("FOLLOWERS", "30"))
 
 
 class ChangingHeat:
