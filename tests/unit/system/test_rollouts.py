@@ -1,7 +1,7 @@
 """A changed template reaches its stacks step by step, and stops by itself when it is bad.
 
-``ROLLOUT_STACKS=2000 python -m pytest tests/unit/system/test_rollouts.py -k "revision or dies"`` tries
-the good and the bad revision, and the leaders that die, with as many stacks. It takes minutes.
+``ROLLOUT_STACKS=2000 python -m pytest tests/unit/system/test_rollouts.py -k "good_rev or bad_rev"``
+tries a good and a bad revision with as many stacks, and ``-k dies_at`` leaders that die meanwhile.
 tests/unit/core/test_rollouts.py plays the decisions for two thousand.
 """
 
