@@ -52,14 +52,21 @@ def read(store: Store, keys: Keys, kv: KeyValue) -> StoredPins | None:
     except records.UNREADABLE as error:
         _skipped(kv.key, repr(error))
         return None
-    candidate = None
+    brought = None
     if not rollout.promoted and not rollout.over:
-        candidate = _candidate(store, keys, rollout)
-    return StoredPins(rollout, kv.revision, candidate)
+        brought = candidate(store, keys, rollout.template, rollout.id)
+    return StoredPins(rollout, kv.revision, brought)
 
 
-def _candidate(store: Store, keys: Keys, rollout: Rollout) -> Template | None:
-    key = keys.candidate(rollout.template, rollout.id)
+def candidate(
+    store: Store, keys: Keys, template_id: str, rollout: str
+) -> Template | None:
+    """The revision that a roll-out brings, or has brought; None when it is not there, or cannot be
+    used.
+
+    :param rollout: its id.
+    """
+    key = keys.candidate(template_id, rollout)
     kv = store.get(key)
     if kv is None:
         return None

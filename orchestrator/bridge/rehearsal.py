@@ -58,6 +58,7 @@ class Rehearsal:
         self._built: set[Ref] = set()
         """What was built on paper: its outputs are taken to be there."""
         self._timers: list[tuple[Ref, bool]] = []
+        self._wave = 0
         self._outcomes = Outcomes(
             self.world,
             keys,
@@ -99,15 +100,15 @@ class Rehearsal:
         """Go on until nothing follows any more: wave by wave, each job ends well.
 
         Only the jobs that were made on paper are played, and those that they wait for. What else is
-        under way is left as it is: nothing of the plan depends on it.
+        under way is left as it is: nothing of the plan depends on it. Waves are counted on from one
+        call to the next.
         """
-        wave = 0
         self.settle()
         while True:
             ready = self._ready()
             if ready:
-                wave += 1
-                self._end(ready, wave)
+                self._wave += 1
+                self._end(ready, self._wave)
             elif self._timers:
                 self._let_time_pass()
             else:

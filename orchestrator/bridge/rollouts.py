@@ -25,7 +25,6 @@ from ..core.rollouts import (
     MemberStanding,
     decide,
     place_of,
-    standing_of,
 )
 from ..core.templates import Template
 from ..core.world import World
@@ -34,6 +33,7 @@ from . import pinning
 from .healthy import Healthy
 from .leader import Leadership
 from .pinning import StoredPins
+from .rollout_members import members_of
 
 log = logging.getLogger(__name__)
 
@@ -127,11 +127,31 @@ class Rollouts:
         folder = self._keys.candidate(rollout.template, "")
         listed = self._store.list(folder, keys_only=True)[1]
         there = {kv.key.removeprefix(folder) for kv in listed}
-        if gone := sorted(there - needed):
+        unneeded = (
+            id_ for id_ in there - needed if not self._is_used(rollout, id_)
+        )
+        if gone := sorted(unneeded):
             dropped = effects.drop_candidates(
                 self._keys, rollout.template, gone
             )
             self._leadership.commit(dropped)
+
+    def _is_used(self, rollout: Rollout, id_: str) -> bool:
+        """Whether stacks were built from the revision that a roll-out brought, and nothing else
+        keeps that revision: it never came into force."""
+        candidate = pinning.candidate(
+            self._store, self._keys, rollout.template, id_
+        )
+        if candidate is None:
+            return False
+        key = self._keys.revision(rollout.template, candidate.revision)
+        if self._store.get(key) is not None:
+            return False
+        return any(
+            built.template == rollout.template
+            and built.revision == candidate.revision
+            for built in self._world.built_from.values()
+        )
 
     # What follows ---------------------------------------------------------------------------------
 
@@ -177,20 +197,13 @@ class Rollouts:
 
     def _members(self, rollout: Rollout) -> Iterator[Member]:
         """Every resource of the template, as it stands now."""
-        world = self._world
-        for ref, handled in world.handled.items():
-            wanted = world.wanted.get(ref)
-            if handled.template != rollout.template or wanted is None:
-                continue
-            if wanted.marked_for_deletion:
-                continue
-            standing, why = standing_of(rollout, self._known(ref, handled))
-            place = self._place(rollout, ref)
-            member = Member(ref, place, standing, why=why)
-            if standing is MemberStanding.COMPLETE:
-                healthy = self._healthy.seconds(rollout, ref)
-                member = replace(member, healthy=healthy)
-            yield member
+        found = members_of(self._world, rollout, self._known, self._place)
+        for member in found:
+            if member.standing is MemberStanding.COMPLETE:
+                healthy = self._healthy.seconds(rollout, member.ref)
+                yield replace(member, healthy=healthy)
+            else:
+                yield member
 
     def _known(self, ref: Ref, handled: Handled) -> KnownMembers:
         world = self._world

@@ -40,7 +40,8 @@ class PlayedRollout:
     def network(self, name: str, revision: str = "", **handled: Any) -> Ref:
         ref = Ref("network", name)
         incarnation = self.records.config(ref)
-        handled = {"revision": incarnation, "built": True, **handled}
+        body = self.records.wanted(ref)["body"]
+        handled = {"revision": incarnation, "built": True, "body": body, **handled}
         self.records.handle(ref, 1, incarnation, **handled)
         self.records.report(ref)
         built = Built(JobId("j"), NAME, revision or OLD.revision)
@@ -108,6 +109,22 @@ def test_a_dry_run_shows_the_waves_and_writes_nothing(played: PlayedRollout) -> 
     assert [(wave["wave"], wave["to_do"]) for wave in waves] == [("1", 2), ("2", 2)]
     assert not played.store.list(played.keys.rollouts)[1]
     assert played.pushed() is None
+
+
+def test_a_dry_run_tells_what_would_be_rebuilt_and_how_it_differs(played: PlayedRollout) -> None:
+    for name in "abcd":
+        played.network(name)
+    before = played.store.list("/nobody-writes-here")[0]
+    options = ("--canary", "1", "--waves", "50%,100%", "--dry-run")
+    shown = played.start(*options)
+    told = json.loads(played.start(*options, "-o", "json").stdout)["plan"]
+
+    assert shown.exit_code == 0, shown.output
+    assert "+# new" in shown.stdout and "4 to rebuild" in shown.stdout
+    assert sorted(change["id"] for change in told["changes"]) == list("abcd")
+    assert [change["wave"] for change in told["changes"]] == [1, 2, 3, 3]
+    assert all(change["hot"].endswith("+# new") for change in told["changes"])
+    assert played.store.list("/nobody-writes-here")[0] == before
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 ``PLAN_EDITS`` and ``PLAN_RESOURCES`` say how many random edits on how many resources: 12 on 30, or
 ``PLAN_EDITS=200 PLAN_RESOURCES=300 python -m pytest tests/integration/test_plans.py``.
+``FOLLOWERS`` says how many stacks follow a changed output: 6.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from .system import System, system
 
 EDITS = int(os.environ.get("PLAN_EDITS", "12"))
 RESOURCES = int(os.environ.get("PLAN_RESOURCES", "30"))
+FOLLOWERS = int(os.environ.get("FOLLOWERS", "6"))
 TENANTS = ("t1", "t2")
 KINDS = ("create", "update", "delete", "tenant", "template", "rebuild")
 """What is edited."""
@@ -368,3 +370,43 @@ def test_heats_own_preview_is_asked_for_and_changes_nothing(planned: SavedPlan) 
     assert any("OS::Neutron::Net" in one for one in heat["preview"]["added"]), heat
     assert not heat[network.id].get("error") and heat[network.id], heat
     assert planned.heat.changes == changes and planned.heat.previews == previews + 2
+
+
+# Outputs that change -------------------------------------------------------------------------------
+
+SAYS: dict[str, Any] = {
+    "template_file": (
+        "heat_template_version: 2018-08-31\n"
+        "parameters: {name: {type: string}, network: {type: string, default: ''}}\n"
+        "outputs: {id: {value: {get_param: name}}}\n"
+    ),
+    "parameter_mappings": {"name": "Pname"},
+}
+"""A template whose output is the name of its resource."""
+
+
+def test_users_of_a_changed_output_are_updated_once_each_and_others_never(
+    planned: SavedPlan,
+) -> None:
+    """The same value updates nobody."""
+    running = planned.running
+    uses = {"name": "Pname", "network": "Mnetwork:network_id:id"}
+    running.put("heat_template", "network", **SAYS)
+    running.put("heat_template", "port", **{**SAYS, "parameter_mappings": uses})
+    said, other = (running.put("network", name, name=name) for name in ("said", "other"))
+    users = [
+        running.put("port", f"u{n}", network_id=said.id, name="user") for n in range(FOLLOWERS)
+    ]
+    stranger = running.put("port", "stranger", network_id=other.id, name="stranger")
+    for ref in (*users, stranger):
+        running.await_state(ref, "CREATE_COMPLETED", timeout=240)
+    planned.settle()
+
+    for version, name, follow in ((2, "another", True), (3, "another", False)):
+        before = len(planned.heat.changes)
+        running.put("network", said.id, version, name=name, note=str(version))
+        running.await_state(said, "MODIFY_COMPLETED", version)
+        planned.settle()
+        expected = [said, *users] if follow else [said]
+        asked = Counter(planned.heat.changes[before:])
+        assert asked == {("PUT", ref.stack_name): 1 for ref in expected}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from orchestrator.cli.commands import app
 from orchestrator.core.records import Built, Rollout, RolloutPhase
+from orchestrator.core.refs import Ref
 from typer.testing import CliRunner
 
 from tests.scripted.heat import ScriptedHeat
@@ -55,6 +56,13 @@ def built(nodes: System) -> Counter[str]:
     return Counter(Built.from_json(kv.value).revision for kv in listed)
 
 
+def revision(nodes: System, ref: Ref) -> str:
+    """What the stack of a resource was built from."""
+    found = nodes.store.get(nodes.keys.below(nodes.keys.built, ref))
+    assert found is not None
+    return Built.from_json(found.value).revision
+
+
 def run(nodes: System, *arguments: str) -> Any:
     """What a command answers, run in this process."""
     command = ["rollout", *arguments, "-o", "json"]
@@ -96,14 +104,30 @@ def test_a_bad_template_stops_at_the_canaries_and_a_good_one_reaches_all_once(
     before = len(scripted.requests)
     good = changed(tmp_path, "# good")
     options = ("--canary", "2", "--waves", "50%,100%", "--max-parallel", "3")
+    planned = run(nodes, "start", "node", "-f", good, *options, "--dry-run")["plan"]
+    assert {change["id"] for change in planned["changes"]} == {ref.id for ref in refs}
+    assert all(change["hot"].endswith("+# good") for change in planned["changes"])
     run(nodes, "start", "node", "-f", good, *options)
     await_phase(nodes, RolloutPhase.WAITING)
+    canary = rollout(nodes).canaries[0]
+    other = next(ref for ref in refs if ref not in rollout(nodes).canaries)
+    new = nodes.put("node", "new")
+    for ref in (canary, other):
+        nodes.put("node", ref.id, 2)
+        nodes.await_state(ref, "MODIFY_COMPLETED", version=2)
+    nodes.await_state(new, "CREATE_COMPLETED")
+    candidate, one_before = rollout(nodes).revision, rollout(nodes).before
+    assert [revision(nodes, ref) for ref in (canary, other, new)] == [
+        candidate,
+        one_before,
+        one_before,
+    ]
     run(nodes, "promote", "node")
     await_phase(nodes, RolloutPhase.DONE)
-
     status = run(nodes, "status", "node")
     assert status["waves"][0]["complete"] == 2
-    assert sum(wave["complete"] for wave in status["waves"]) == NUMBER
-    assert built(nodes) == {rollout(nodes).revision: NUMBER}
+    assert sum(wave["complete"] for wave in status["waves"]) == NUMBER + 1
+    assert built(nodes) == {candidate: NUMBER + 1}
     asked = Counter(request.stack for request in scripted.requests[before:])
-    assert asked == {ref.stack_name: 1 for ref in refs}
+    twice = {ref.stack_name: 2 for ref in (canary, other, new)}
+    assert asked == {ref.stack_name: 1 for ref in refs} | twice

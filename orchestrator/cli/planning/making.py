@@ -10,32 +10,43 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeAlias
 
 from ...bridge import loading
 from ...bridge.rehearsal import Rehearsal
+from ...bridge.rollout_rehearsal import RolloutRehearsal
 from ...clients import places, renderer
 from ...clients.overlay import Overlay
 from ...clients.places import config_key
 from ...clients.store import Event, KeyValue, Store
+from ...core.forecast.asking import Needed
 from ...core.forecast.before import Before, BodyVersion, Intent, PlannedWrite
 from ...core.forecast.estimating import estimate
-from ...core.forecast.explaining import Explainer, Needed
+from ...core.forecast.explaining import Explainer
 from ...core.forecast.hiding import Hiding
-from ...core.forecast.plans import Change, Plan
+from ...core.forecast.plans import Change, Plan, RolloutForecast
 from ...core.forecast.reads import Reads
+from ...core.forecast.sources import Kept
 from ...core.jobs import job_ref
 from ...core.keys import Keys
 from ...core.policies import Follow
-from ...core.records import UNREADABLE, Durations, StackRecord
+from ...core.records import (
+    UNREADABLE,
+    Durations,
+    StackRecord,
+    TemplateRevision,
+)
 from ...core.refs import JobId, Json, Ref
 from ...core.removals import BrakeLimits
 from ...core.rendering import Render, StackRequest
 from ...core.templates import Template
-from ...errors import InvalidInput
+from ...errors import InvalidInput, TemplateError
 from .. import writing
 from ..session import Session
 from .edits import Edits
 
+StackOutputs: TypeAlias = Callable[[Ref], Mapping[str, Json]]
+"""The outputs of a stack by key, as its record has them."""
 _NAMED = 3
 """How many users of a resource a sentence names."""
 
@@ -82,13 +93,16 @@ class PlanGround:
         return cls(doors.store, doors.keys, templates, brake, render, follow)
 
 
-def make(ground: PlanGround, edits: Edits) -> MadePlan:
+def make(
+    ground: PlanGround, edits: Edits, *, promote: bool = False
+) -> MadePlan:
     """The plan of some edits. Without any: what the bridge would do as it is.
 
+    :param promote: whether roll-outs are taken to be promoted once their canaries are done.
     :raises InvalidInput: an edit cannot be written, or others use what is to be deleted.
     """
     with _uncollected():
-        return _make(ground, edits)
+        return _make(ground, edits, promote=promote)
 
 
 @contextmanager
@@ -104,23 +118,17 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _make(ground: PlanGround, edits: Edits) -> MadePlan:
+def _make(ground: PlanGround, edits: Edits, *, promote: bool) -> MadePlan:
     keys, store = ground.keys, Overlay(ground.store)
-    loaded = loading.load(store, keys, ground.templates, follow=ground.follow)
-    before = Before.of(loaded.world)
     outputs = _outputs(store, keys)
-    rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
-    rehearsal.settle()
+    before, rehearsal = _begin(ground, store, outputs)
     undecided = len(rehearsal.journal.made)
     reads = _edit(rehearsal, store, keys, edits)
-    rehearsal.play()
-    explainer = Explainer(
-        before,
-        rehearsal.world,
-        rehearsal.journal,
-        _intent(store, keys, edits),
-        Needed(outputs, ground.render),
-    )
+    under_way = _play(rehearsal, store, keys, promote=promote)
+    needed = Needed(outputs, ground.render, _kept(store, keys))
+    intent = _intent(store, keys, edits)
+    world, journal = rehearsal.world, rehearsal.journal
+    explainer = Explainer(before, world, journal, intent, needed)
     # What is read only to tell the plan is no reason to make it anew.
     noted, asked = set(reads.refs), set(reads.templates)
     changes = explainer.changes()
@@ -129,13 +137,34 @@ def _make(ground: PlanGround, edits: Edits) -> MadePlan:
         noted, asked = _about(rehearsal, changes)
     writes = _writes(store.written)
     relied = _relied_on(store, keys, noted, asked, writes)
-    plan = Plan(
-        store.revision,
-        relied,
-        changes,
-        estimate(changes, _durations(ground.store, keys)),
-    )
+    time = estimate(changes, _durations(store, keys))
+    plan = Plan(store.revision, relied, changes, time, under_way)
     return MadePlan(plan, writes, undecided, explainer.requests)
+
+
+def _begin(
+    ground: PlanGround, store: Overlay, outputs: StackOutputs
+) -> tuple[Before, Rehearsal]:
+    """What there is, and the rehearsal of what the bridge has yet to decide about it."""
+    keys = ground.keys
+    loaded = loading.load(store, keys, ground.templates, follow=ground.follow)
+    before = Before.of(loaded.world)
+    rehearsal = Rehearsal(loaded, keys, ground.brake, outputs)
+    rehearsal.settle()
+    return before, rehearsal
+
+
+def _play(
+    rehearsal: Rehearsal, store: Overlay, keys: Keys, *, promote: bool
+) -> tuple[RolloutForecast, ...]:
+    """Let all follow that follows from the edits; without any, from the roll-outs too. Returns the
+    roll-outs, as they are before anything follows."""
+    rollouts = RolloutRehearsal(rehearsal, store, keys)
+    under_way = rollouts.forecasts()
+    rehearsal.play()
+    if not store.written:
+        rollouts.play(promote=promote)
+    return under_way
 
 
 def _edit(
@@ -160,7 +189,7 @@ def _edit(
     return reads
 
 
-def _durations(store: Store, keys: Keys) -> Durations:
+def _durations(store: Overlay, keys: Keys) -> Durations:
     """How long jobs have taken lately; nothing where it is not known."""
     found = store.get(keys.durations)
     if found is None:
@@ -220,7 +249,7 @@ def _writes(events: list[Event]) -> dict[str, str | None]:
     }
 
 
-def _outputs(store: Overlay, keys: Keys) -> Callable[[Ref], Mapping[str, Json]]:
+def _outputs(store: Overlay, keys: Keys) -> StackOutputs:
     """The outputs that the stack records hold, read once each."""
 
     @cache
@@ -237,6 +266,30 @@ def _outputs(store: Overlay, keys: Keys) -> Callable[[Ref], Mapping[str, Json]]:
             return {}
 
     return outputs
+
+
+def _kept(store: Overlay, keys: Keys) -> Kept:
+    """The revisions of templates that etcd keeps, read once each."""
+
+    @cache
+    def kept(template_id: str, revision: str) -> Template | None:
+        kv = store.get(keys.revision(template_id, revision))
+        if kv is not None:
+            return _usable(kv)
+        # One that was never in force: a canary was built from it.
+        folder = keys.candidate(template_id, "")
+        brought = map(_usable, store.list(folder)[1])
+        named = (one for one in brought if one and one.revision == revision)
+        return next(named, None)
+
+    return kept
+
+
+def _usable(kv: KeyValue) -> Template | None:
+    try:
+        return TemplateRevision.from_json(kv.value).parsed()
+    except (*UNREADABLE, TemplateError):
+        return None
 
 
 # What the plan relies on -------------------------------------------------------------------------
@@ -275,8 +328,8 @@ def _read_of(
     """
     yield keys.schema_list, store.revision_of(keys.schema_list)
     for template_id in sorted(templates - {""}):
-        key = keys.template(template_id)
-        yield key, store.revision_of(key)
+        for key in (keys.template(template_id), keys.rollout(template_id)):
+            yield key, store.revision_of(key)
     folders = (keys.held, keys.failed, keys.stacks, keys.state)
     for ref in sorted(refs):
         if keys.schemas.get(ref.type) is None or not keys.is_placed(ref):

@@ -18,7 +18,9 @@ from ...errors import OrchestratorError
 from ...settings import Settings
 from .making import MadePlan
 
-_ASKED = (What.CREATE, What.UPDATE, What.REBUILD)
+_ASKED = (What.CREATE, What.UPDATE, What.REBUILD, What.NOTHING)
+"""The changes that Heat can preview, where the plan knows a request. Where nothing happens, a stack
+that is outdated has one: that of a rebuild."""
 
 
 class PreviewDoor(Protocol):
@@ -47,7 +49,7 @@ def door(settings: Settings) -> PreviewDoor:
 
 
 def preview(made: MadePlan, heat: PreviewDoor) -> MadePlan:
-    """The same plan with Heat's preview of each stack that is built or changed."""
+    """The same plan with Heat's preview of each stack that is built, changed, or outdated."""
     changes = tuple(
         _previewed(made, change, heat) for change in made.plan.changes
     )

@@ -11,8 +11,16 @@ from rich.text import Text
 
 from ...core.forecast.explaining import TEMPLATE
 from ...core.forecast.patches import PatchOperation
-from ...core.forecast.plans import Change, Estimate, Plan, What
+from ...core.forecast.plans import (
+    Change,
+    Estimate,
+    Plan,
+    RolloutForecast,
+    What,
+)
+from ...core.forecast.requests import unified
 from ...core.refs import Json
+from ...core.templates import TEMPLATE_TYPE
 from ...core.texts import clean
 from ..output import BAD, BUSY, CALM, DOUBT, FAINT, GOOD, count, duration
 from ..status_tables import VERB
@@ -20,6 +28,8 @@ from ..status_tables import VERB
 WIDTH = 80
 _MOST_LINES = 12
 """Lines of one list; -o json has all of it."""
+_SIDES = 2
+"""The first lines of a unified difference name the two sides."""
 _MOST_FOLLOWERS = 4
 _MOST_OUTDATED = 5
 _INDENT = " " * 6
@@ -56,22 +66,42 @@ def render(plan: Plan, changes: Sequence[Change]) -> list[Text]:
     :param changes: those of it that are shown.
     """
     if not changes:
-        return [Text(f"Nothing to do, as of revision {plan.revision}.", GOOD)]
+        idle = Text(f"Nothing to do, as of revision {plan.revision}.", GOOD)
+        return [idle, *_rollouts(plan)]
     lines: list[Text] = []
     outdated = [change for change in changes if change.because == TEMPLATE]
     others = [change for change in changes if change.because != TEMPLATE]
     for wave, together in groupby(others, key=lambda change: change.wave):
         lines.append(_title(wave))
-        for change in together:
-            lines += _change(change)
+        for first, *alike in _folded(together):
+            lines += [*_change(first), *_alike(alike)]
         lines.append(Text())
     if outdated:
-        lines += [*_outdated(outdated), Text()]
+        lines += [*_outdated(outdated, _take_in(others)), Text()]
     return [*lines, *_summary(plan, changes)]
 
 
 def _title(wave: int) -> Text:
     return Text(f"Wave {wave}" if wave else "Heat is not asked", "bold")
+
+
+def _folded(changes: Iterable[Change]) -> Iterable[list[Change]]:
+    """The changes, with rebuilds that say the same together: a changed template often makes the
+    same difference to all of its stacks."""
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        key = str(change.ref)
+        if change.what in (What.REBUILD, What.NOTHING) and not change.body:
+            told = change.to_json() | {"id": "", "version": None}
+            key = json.dumps(told, sort_keys=True)
+        found.setdefault(key, []).append(change)
+    return found.values()
+
+
+def _alike(changes: Sequence[Change]) -> Iterator[Text]:
+    if changes:
+        names = [str(change.ref) for change in changes]
+        yield from _wrapped("the same", _some(names))
 
 
 def _change(change: Change) -> Iterator[Text]:
@@ -121,6 +151,10 @@ def _is_new(change: Change) -> bool:
 
 def _operations(operations: Sequence[PatchOperation]) -> Iterator[Text]:
     for operation in operations[:_MOST_LINES]:
+        if _is_text(operation.before) and _is_text(operation.value):
+            yield Text(f"{_INDENT}~ {clean(operation.pointer)}")
+            yield from _difference(operation.before, operation.value)
+            continue
         mark = _OPERATIONS.get(operation.op, "~")
         if operation.op == "add":
             told = _value(operation.value)
@@ -132,6 +166,17 @@ def _operations(operations: Sequence[PatchOperation]) -> Iterator[Text]:
             told = _arrow(operation.before, operation.value)
         yield _line(f"{mark} {operation.pointer}", told)
     yield from _more(len(operations) - _MOST_LINES, "difference")
+
+
+def _is_text(value: Json) -> bool:
+    """Whether a value is better shown by lines."""
+    return isinstance(value, str) and "\n" in value
+
+
+def _difference(before: str, after: str) -> Iterator[Text]:
+    """How a text of several lines changes, as of a template."""
+    lines = unified(before, after).splitlines()[_SIDES:]
+    yield from _lines(lines)
 
 
 def _parameters(change: Change) -> Iterator[Text]:
@@ -152,13 +197,17 @@ def _parameters(change: Change) -> Iterator[Text]:
 def _template(hot: str) -> Iterator[Text]:
     if not hot:
         return
-    # The first two lines name the two sides.
-    lines = hot.splitlines()[2:]
+    lines = hot.splitlines()[_SIDES:]
     added = sum(line.startswith("+") for line in lines)
     gone = sum(line.startswith("-") for line in lines)
     yield Text(f"{_INDENT}template  +{added} -{gone}", FAINT)
     if not gone and added == len(lines) - 1:
         return
+    yield from _lines(lines)
+
+
+def _lines(lines: Sequence[str]) -> Iterator[Text]:
+    """The lines of a unified difference."""
     for line in lines[:_MOST_LINES]:
         style = {"+": GOOD, "-": BAD}.get(line[:1], FAINT)
         yield Text(_short(f"{_DEEPER}{clean(line)}", WIDTH), style)
@@ -189,13 +238,26 @@ def _some(names: Sequence[str]) -> str:
     return f"{told} and {more} more" if more > 0 else told
 
 
-def _outdated(changes: Sequence[Change]) -> Iterator[Text]:
-    """Stacks that a changed template leaves as they are."""
+def _take_in(others: Sequence[Change]) -> str:
+    """The command that rebuilds the stacks which a plan leaves outdated."""
+    pushed = [c.ref.id for c in others if c.ref.type == TEMPLATE_TYPE]
+    if len(pushed) == 1:
+        return f"orchestrator rebuild --template {pushed[0]}"
+    return "orchestrator rebuild --outdated"
+
+
+def _outdated(changes: Sequence[Change], take_in: str) -> Iterator[Text]:
+    """Stacks that a changed template leaves as they are.
+
+    :param take_in: the command that rebuilds them.
+    """
     yield Text("Outdated (template): not rebuilt by themselves", "bold")
-    for change in changes[:_MOST_OUTDATED]:
-        yield from _change(change)
-    yield from _more(len(changes) - _MOST_OUTDATED, "stack")
-    yield from _wrapped("to take it in", "orchestrator rebuild --template NAME")
+    listed = list(_folded(changes))
+    for first, *alike in listed[:_MOST_OUTDATED]:
+        yield from [*_change(first), *_alike(alike)]
+    hidden = sum(map(len, listed[_MOST_OUTDATED:]))
+    yield from _more(hidden, "stack")
+    yield from _wrapped("to take it in", take_in)
 
 
 def _more(number: int, what: str) -> Iterator[Text]:
@@ -250,10 +312,34 @@ def _summary(plan: Plan, changes: Sequence[Change]) -> Iterator[Text]:
         names = _some([str(change.ref) for change in destroyed])
         stacks = count(len(destroyed), "stack")
         yield from _sentence(f"Deletes {stacks}: {names}.", BAD)
+    yield from _rollouts(plan)
     if hidden := len(plan.changes) - len(changes):
         told = f"{count(hidden, 'change')} of other resources not shown."
         yield Text(told, FAINT)
     yield Text(f"Revision {plan.revision}, digest {plan.digest[:16]}.", FAINT)
+
+
+def _rollouts(plan: Plan) -> Iterator[Text]:
+    for rollout in plan.rollouts:
+        yield from _sentence(_rollout(rollout), DOUBT)
+
+
+def _rollout(rollout: RolloutForecast) -> str:
+    """What a roll-out that is under way does, or has yet to do."""
+    told = f"Roll-out {rollout.id} of template {rollout.template}"
+    left = count(rollout.left, "stack")
+    if rollout.stops:
+        return f"{told} stops: another revision is in force than it expects."
+    if rollout.phase == "stopped":
+        return f"{told} is stopped, with {left} to rebuild."
+    if rollout.paused:
+        return f"{told} is paused, with {left} to rebuild."
+    if rollout.phase == "waiting":
+        return f"{told} waits until a person promotes it."
+    if rollout.phase == "canary":
+        canaries = count(rollout.left, "canary", "canaries")
+        return f"{told} rebuilds {canaries}, then waits until a person promotes it."
+    return f"{told} rebuilds {left}."
 
 
 def _estimate(found: Estimate) -> str:

@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
+from ...clients.overlay import Overlay
 from ...core.records import UNREADABLE, Rollout, RolloutPhase
+from ...core.rollouts import decide
+from ...core.templates import Template
 from ...errors import InvalidInput
 from ...views.reading import read_all
 from ...views.rollouts import progress
 from ..exits import HELP, Exit
 from ..options import Output
 from ..output import Format, hint
+from ..planning import edits, making
 from ..session import Session, session
 from ..verbs.authors import As, AskedVerb, Why, verb
 from . import deciding, showing
@@ -149,11 +153,46 @@ def start(
             fail_after=fail_after,
             auto_revert=auto_revert,
         )
-        if not dry_run:
-            deciding.begin(found, rollout, changed)
+        if dry_run:
+            _show_plan(doors, found, rollout, changed, output)
+            return
+        deciding.begin(found, rollout, changed)
         _show(doors, rollout, output)
-    if dry_run:
-        hint("Nothing is written.")
+
+
+def _show_plan(
+    doors: Session,
+    found: RolloutFound,
+    rollout: Rollout,
+    changed: Template,
+    output: Format,
+) -> None:
+    """Print the waves that a roll-out would have, and the plan of it: what is rebuilt if a person
+    promotes it."""
+    paper = Overlay(doors.store)
+    paper.get(
+        doors.keys.schema_list
+    )  # From now on, all is read at one revision.
+    deciding.begin(replace(found, store=paper), rollout, changed)
+    ground = replace(making.PlanGround.of(doors), store=paper)
+    made = making.make(ground, edits.NONE, promote=True)
+    theirs = [
+        change
+        for change in made.plan.changes
+        if change.because == f"roll-out {rollout.id}"
+    ]
+    waves = progress(read_all(doors.store, doors.keys), rollout)
+    first = decide(rollout, waves.members, rollout.expected)
+    waves = replace(waves, rollout=first.record or rollout)
+    others = tuple(
+        one for one in made.plan.rollouts if one.template != rollout.template
+    )
+    planned = replace(made.plan, rollouts=others)
+    showing.show_plan(waves, planned, theirs, output)
+    hint(
+        "Nothing is written. Canaries and waves are drawn by lot once the roll-out"
+        " begins."
+    )
 
 
 def _new(

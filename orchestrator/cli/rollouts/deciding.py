@@ -138,7 +138,10 @@ def template_in(keys: Keys, name: str, file: str) -> Template:
 
 
 def begin(found: RolloutFound, rollout: Rollout, template: Template) -> Rollout:
-    """Write the record, and the template where it is promoted at once."""
+    """Write the record, and the template where it is promoted at once.
+
+    :param found: its store may be an overlay, for a plan.
+    """
     revision = TemplateRevision.of(template, rollout.since)
     key = found.keys.candidate(template.id, rollout.id)
     puts, requires = {key: revision.to_json()}, ()

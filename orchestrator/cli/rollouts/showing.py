@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
+from ...core.forecast.plans import Change, Plan
 from ...core.records import Rollout, RolloutPhase
 from ...core.rollouts import MemberStanding, WaveProgress
 from ...views.rollouts import RolloutProgress
 from ..output import BAD, BUSY, CALM, DOUBT, GOOD, Format, Section, emit, show
+from ..planning import screen
 
 _STYLES = {
     RolloutPhase.CANARY: BUSY,
@@ -40,6 +42,24 @@ def show_progress(found: RolloutProgress, output: Format) -> None:
         emit(found.to_json(), output)
         return
     show(list(_parts(found)))
+
+
+def show_plan(
+    found: RolloutProgress,
+    plan: Plan,
+    changes: Sequence[Change],
+    output: Format,
+) -> None:
+    """The waves that a roll-out would have, and what it would rebuild.
+
+    :param changes: those of the plan that are the roll-out's.
+    """
+    if output is Format.TEXT:
+        show([*_parts(found), Text(), *screen.render(plan, changes)])
+        return
+    told = plan.to_json()
+    told["changes"] = [change.to_json() for change in changes]
+    emit({**found.to_json(), "plan": told}, output)
 
 
 def _parts(found: RolloutProgress) -> Iterator[Text | Section]:

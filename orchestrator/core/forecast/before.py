@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..mapping.evaluate import OutputOf
-from ..records import Failed, Handled, Held
+from ..records import Built, Failed, Handled, Held
 from ..refs import Json, Ref
 from ..resources import Wanted
 from ..templates import BadTemplate, Template
-from ..world import Stack, World
+from ..world import Pin, Stack, World
 
 
 def usable(template: Template | BadTemplate | None) -> Template | None:
@@ -34,6 +34,8 @@ class Before:
     stacks: Mapping[Ref, Stack]
     changed: Mapping[Ref, tuple[OutputOf, ...]]
     """The outputs that each outdated stack was built from and that have another value."""
+    built: Mapping[Ref, Built]
+    pins: Mapping[Ref, Pin]
 
     @classmethod
     def of(cls, world: World) -> Before:
@@ -51,6 +53,8 @@ class Before:
                 for ref in world.built_from
                 if (outputs := world.changed_outputs(ref))
             },
+            dict(world.built_from),
+            dict(world.pins),
         )
 
     def template(self, template_id: str) -> Template | None:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from .. import rendering, stacks
 from ..documents import canonical
 from ..jobs import Action, Job, job_ref
 from ..records import Handled
-from ..refs import Json, Ref
-from ..rendering import Render, StackRequest
+from ..refs import Ref
+from ..rendering import StackRequest
 from ..resources import parsed
 from ..templates import TEMPLATE_TYPE
 from ..world import World
-from . import hiding, patches, requests
-from .before import Before, BodyVersion, Intent, PlannedWrite, usable
+from . import hiding, patches
+from .asking import ForecastAsker, Needed
+from .before import Before, BodyVersion, Intent, PlannedWrite
 from .hiding import Hiding
 from .journal import Journal
 from .plans import Change, Then, What
-from .requests import ForecastRequest, Outputs
+from .requests import ForecastRequest
+from .sources import Sources
 from .told import Told
-from .users import OutputUsers, as_wanted
+from .users import OutputUsers
 
 CONFIG, ASKED, TEMPLATE = "config", "asked", "template"
 UNCHANGED = "unchanged"
@@ -31,14 +33,6 @@ _KEPT = (
     " confirm deletions`"
 )
 _REBUILT = (What.UPDATE, What.REBUILD, What.REPLACE, What.MOVE, What.CREATE)
-
-
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """What lies outside of the core. *outputs*: those of a stack by key, as its record has them."""
-
-    outputs: Callable[[Ref], Mapping[str, Json]]
-    render: Render
 
 
 @dataclass
@@ -58,13 +52,13 @@ class Explainer:
     _following: dict[Ref, dict[Ref, None]] = field(
         init=False, default_factory=dict
     )
-    _new: frozenset[Ref] = field(init=False, default=frozenset())
-    """Resources that get another stack than they have, so that no output of it is known."""
+    _asker: ForecastAsker = field(init=False)
 
     requests: dict[Ref, tuple[StackRequest, Hiding]] = field(
         init=False, default_factory=dict
     )
-    """What Heat would be asked, where every value is known; and what hides the secrets in it."""
+    """What Heat would be asked, where every value is known; and what hides the secrets in it. Of an
+    outdated stack: what it would be asked if the stack were rebuilt."""
 
     def __post_init__(self) -> None:
         for ran in self.journal.ran:
@@ -74,9 +68,9 @@ class Explainer:
             for other in self._waited_for(ref, jobs):
                 self._following.setdefault(other, {})[ref] = None
         new = (What.CREATE, What.REPLACE, What.MOVE)
-        self._new = frozenset(
-            ref for ref in self._jobs if self._what(ref) in new
-        )
+        sources = Sources(self.before, self.after, self.doors.kept)
+        renewed = (ref for ref in self._jobs if self._what(ref) in new)
+        self._asker = ForecastAsker(sources, self.doors, frozenset(renewed))
 
     def changes(self) -> tuple[Change, ...]:
         """What happens to each resource, in the order of the waves."""
@@ -88,7 +82,9 @@ class Explainer:
 
     def _refs(self) -> list[Ref]:
         """The resources of which the plan says something."""
-        held = (ref for ref in self.journal.held if ref in self.after.held)
+        held = [ref for ref in self.journal.held if ref in self.after.held]
+        if self.intent.empty:
+            held = list(self.after.held)
         kept = filter(self.after.removals.holds, self.intent.writes)
         return list(
             dict.fromkeys(
@@ -109,8 +105,7 @@ class Explainer:
         now, then = self._asked_before(ref, what), self._asked_after(ref)
         hidden = self._hiding(ref, write, now, then)
         told = Told(now, then, hidden)
-        if then is not None and then.request is not None and not then.missing:
-            self.requests[ref] = then.request, hidden
+        self._note_request(ref, then, hidden)
         return Change(
             ref,
             what,
@@ -121,8 +116,14 @@ class Explainer:
             told.hot(),
             tuple(self._then(ref, what)),
             self._waves.get(ref, 0),
-            (*told.unknown(), *self._left(ref)),
+            (*told.unknown(), *self._unsure(then, ref), *self._left(ref)),
         )
+
+    def _note_request(
+        self, ref: Ref, then: ForecastRequest | None, hidden: Hiding
+    ) -> None:
+        if then is not None and then.request is not None and not then.missing:
+            self.requests[ref] = then.request, hidden
 
     # What happens ---------------------------------------------------------------------------------
 
@@ -148,8 +149,8 @@ class Explainer:
         return handled is None or handled.built or handled.uncertain
 
     def _standstill(self, ref: Ref) -> What:
-        held = ref in self.journal.held and ref in self.after.held
-        if held or self.after.removals.holds(ref):
+        held = ref in self.journal.held or self.intent.empty
+        if (held and ref in self.after.held) or self.after.removals.holds(ref):
             return What.HELD
         if ref in self.journal.refused:
             return What.REFUSED
@@ -209,13 +210,26 @@ class Explainer:
             return UNCHANGED
         if write is not None:
             return CONFIG
+        return self._cause(ref, what)
+
+    def _cause(self, ref: Ref, what: What) -> str:
+        """Why something happens to a resource of which the plan writes nothing."""
         if held := self.before.held.get(ref):
             return f"waited for {held.waits_for}"
         if failed := self.before.failed.get(ref):
             return f"failed because of {failed.root}"
         if changed := self.before.changed.get(ref):
             return str(changed[0])
+        if what is What.REBUILD and (rollout := self._rollout(ref)):
+            return f"roll-out {rollout}"
         return CONFIG
+
+    def _rollout(self, ref: Ref) -> str:
+        """The roll-out whose job a resource gets; empty: it gets none."""
+        handled = self.journal.handled.get(self._jobs[ref][-1].id)
+        if handled is None:
+            return ""
+        return handled.rollout
 
     def _seen(self, ref: Ref) -> PlannedWrite:
         """What the bridge sees of a resource of which the plan writes nothing."""
@@ -232,29 +246,11 @@ class Explainer:
 
     # What Heat is asked ---------------------------------------------------------------------------
 
-    def _outputs(self, *, before: bool) -> Outputs:
-        """The outputs as they are now, or as far as they are known when the plan is carried out."""
-        unknown: frozenset[Ref] = frozenset() if before else self._new
-        return Outputs(self.doors.outputs, unknown)
-
     def _asked_before(self, ref: Ref, what: What) -> ForecastRequest | None:
         """What Heat was asked last; None when there is no stack."""
-        handled, stack = (
-            self.before.handled.get(ref),
-            self.before.stacks.get(ref),
-        )
-        if handled is None or stack is None or not stack.live:
-            return None
         if what is What.DELETE:
             return None
-        template = self.before.template(handled.template)
-        job = requests.job_of(
-            self.before.world, as_wanted(ref, handled), template
-        )
-        if job is None:
-            return None
-        outputs = self._outputs(before=True)
-        return requests.asked(job, template, outputs, self.doors.render)
+        return self._asker.last(ref)
 
     def _asked_after(self, ref: Ref) -> ForecastRequest | None:
         """What Heat will be asked; None when nothing is built."""
@@ -266,9 +262,12 @@ class Explainer:
         handled = self.after.handled.get(ref)
         if not built or handled is None:
             return None
-        template = usable(self.after.templates.get(handled.template))
-        outputs = self._outputs(before=False)
-        return requests.asked(built[-1], template, outputs, self.doors.render)
+        return self._asker.by_job(built[-1], handled)
+
+    def _unsure(self, then: ForecastRequest | None, ref: Ref) -> Iterator[str]:
+        """What cannot be said about what Heat was asked last."""
+        if then is not None:
+            yield from self._asker.unsure(ref)
 
     def _hiding(
         self,
@@ -319,24 +318,32 @@ class Explainer:
             != self.after.templates.get(ref.id)
         }
         for ref, handled in list(self.after.handled.items()):
-            if handled.template in changed and ref not in self._jobs:
+            if ref in self._jobs:
+                continue
+            if handled.template in changed or self._is_outdated(ref, handled):
                 yield from self._of_template(ref, handled)
+
+    def _is_outdated(self, ref: Ref, handled: Handled) -> bool:
+        """Whether a plan without edits tells that a stack was built from another revision of its
+        template."""
+        if not self.intent.empty:
+            return False
+        return self._asker.sources.is_outdated(ref, handled)
 
     def _of_template(self, ref: Ref, handled: Handled) -> Iterator[Change]:
         if not self.after.is_live(ref) or ref in self.intent.writes:
             return
-        now = self._asked_before(ref, What.REBUILD)
-        template = usable(self.after.templates.get(handled.template))
-        job = requests.job_of(self.after, as_wanted(ref, handled), template)
-        if now is None or job is None:
+        now = self._asker.last(ref)
+        then = self._asker.if_rebuilt(ref, handled)
+        if now is None or then is None:
             return
-        then = requests.asked(
-            job, template, self._outputs(before=False), self.doors.render
-        )
         here = PlannedWrite(None, None)
-        told = Told(now, then, self._hiding(ref, here, now, then))
+        hidden = self._hiding(ref, here, now, then)
+        told = Told(now, then, hidden)
+        self._note_request(ref, then, hidden)
         parameters, hot = told.parameters(), told.hot()
-        if parameters or hot or then.problem:
+        unsure = tuple(self._asker.unsure(ref))
+        if parameters or hot or then.problem or unsure:
             yield Change(
                 ref,
                 What.NOTHING,
@@ -345,7 +352,7 @@ class Explainer:
                 handled.version,
                 parameters=parameters,
                 hot=hot,
-                unknown=told.unknown(),
+                unknown=(*told.unknown(), *unsure),
             )
 
 

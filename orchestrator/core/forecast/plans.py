@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
@@ -173,6 +173,29 @@ class Estimate:
         return cls(told["seconds"], told["jobs"], told["together"], unknown)
 
 
+@dataclass(frozen=True, slots=True)
+class RolloutForecast:
+    """A roll-out that is not over, when a plan was made."""
+
+    id: str
+    template: str
+    phase: str
+    """``canary``, ``waiting``, ``waves``, ``stopped`` or ``reverting``."""
+    paused: bool = False
+    left: int = 0
+    """How many stacks it has yet to rebuild: before the promotion, how many canaries."""
+    stops: bool = False
+    """Whether it stops because the plan pushes another revision, or somebody has pushed one."""
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Json]) -> RolloutForecast:
+        """A forecast as :meth:`to_json` told it."""
+        return cls(**told)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What would happen, and what that was worked out from."""
@@ -185,6 +208,8 @@ class Plan:
     """In the order of their waves. What Heat is not asked for comes last."""
     estimate: Estimate = Estimate(None)
     """How long it will take."""
+    rollouts: tuple[RolloutForecast, ...] = ()
+    """The roll-outs that are under way."""
 
     @property
     def idle(self) -> bool:
@@ -219,6 +244,7 @@ class Plan:
             "summary": self.summary,
             "requests": self.requests,
             "estimate": self.estimate.to_json(),
+            "rollouts": [rollout.to_json() for rollout in self.rollouts],
         }
 
     def to_json(self) -> dict[str, Json]:
@@ -231,7 +257,15 @@ class Plan:
         estimate = Estimate(None)
         if "estimate" in told:
             estimate = Estimate.from_json(told["estimate"])
-        return cls(told["revision"], told["reads"], tuple(changes), estimate)
+        listed = told.get("rollouts", ())
+        rollouts = tuple(map(RolloutForecast.from_json, listed))
+        return cls(
+            told["revision"],
+            told["reads"],
+            tuple(changes),
+            estimate,
+            rollouts,
+        )
 
 
 def digest(value: Json) -> str:

@@ -18,6 +18,7 @@ from ..templates import Template
 from ..world import World
 
 KNOWN_AFTER = "known after {}"
+EARLIER = "another value of {}"
 _JINJA = "jinja_"
 _CONTEXT = 2
 """Lines around a difference."""
@@ -29,13 +30,15 @@ class Outputs:
 
     :param recorded: the outputs of a stack by key, as the stack record has them.
     :param unknown: resources whose stacks are yet to be built.
+    :param earlier: outputs that had another value, which nobody knows any more.
     """
 
     recorded: Callable[[Ref], Mapping[str, Json]]
     unknown: frozenset[Ref] = frozenset()
+    earlier: frozenset[OutputOf] = frozenset()
 
     def known(self, output: OutputOf) -> bool:
-        if output.ref in self.unknown:
+        if output.ref in self.unknown or output in self.earlier:
             return False
         given = self.recorded(output.ref).get(output.key)
         return given is not None and not rendering.output_error(given)
@@ -44,6 +47,8 @@ class Outputs:
         """A parameter's value, with each output that is not there yet told in words."""
         match value:
             case OutputOf():
+                if value in self.earlier:
+                    return EARLIER.format(value)
                 if not self.known(value):
                     return KNOWN_AFTER.format(value.ref)
                 return self.recorded(value.ref)[value.key].get("output_value")
@@ -66,6 +71,8 @@ class ForecastRequest:
     """The request itself, where all is known that the template needs."""
     problem: str = ""
     """Why the template does not render."""
+    blind: bool = False
+    """Whether the template needs an output to be rendered that is not known."""
 
     @property
     def resolved(self) -> Job:
@@ -94,9 +101,8 @@ def asked(
     found = ForecastRequest(job, template, parameters, missing)
     if template is None or job.action is Action.DELETE:
         return found
-    blind = [o.key for o in missing if _feeds_template(job, o)]
-    if blind:
-        return found
+    if any(_feeds_template(job, output) for output in missing):
+        return replace(found, blind=True)
     # What only feeds the stack's parameters does not change the rendered text.
     known = {output: outputs(output) for output in needed}
     try:

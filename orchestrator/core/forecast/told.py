@@ -32,7 +32,7 @@ class Told:
         }
 
     def hot(self) -> str:
-        if self.then is None or self.then.text is None:
+        if self.then is None or self.then.text is None or self._is_lost:
             return ""
         after, before = self.then.text, ""
         if self.now is not None:
@@ -40,6 +40,11 @@ class Told:
         return requests.unified(
             self.hiding.text(before), self.hiding.text(after)
         )
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether the template as it was rendered last needs values that nobody knows any more."""
+        return self.now is not None and self.now.blind
 
     def unknown(self) -> tuple[str, ...]:
         """What cannot be said before it happens."""
@@ -53,4 +58,9 @@ class Told:
                 f"{o.key} of {o.ref}" for o in self.then.missing
             )
             told.append(f"the rendered template: it needs output {outputs}")
+        elif self._is_lost:
+            told.append(
+                "the difference of the rendered template: it was rendered with outputs"
+                " that have another value now"
+            )
         return tuple(map(self.hiding.text, told))

@@ -63,7 +63,7 @@ class OutputUsers:
 
     def _needs(self, user: Ref, handled: Handled, ref: Ref) -> bool:
         """Whether the mappings of a resource need an output of another one's stack."""
-        template = usable(self.after.templates.get(handled.template))
+        template = usable(self.after.template_for(user, handled.template))
         job = requests.job_of(self.after, as_wanted(user, handled), template)
         if job is None:
             return False

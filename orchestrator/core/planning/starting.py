@@ -11,6 +11,7 @@ from ..policies import ON_FAILURE, OnFailure
 from ..records import Handled
 from ..refs import Ref
 from ..resources import Wanted
+from ..templates import Template
 from ..world import Pin, World
 from .comparing import is_rewritten
 from .decisions import Start, Subject
@@ -189,6 +190,16 @@ def _used(
     }
 
 
+def _revision(world: World, job: Job, template_id: str) -> str:
+    """The revision of the template that gave a job its parameters."""
+    if job.action is Action.DELETE:
+        return ""
+    template = world.template_for(job.ref, template_id)
+    if isinstance(template, Template):
+        return template.revision
+    return ""
+
+
 def _remembered(
     subject: Subject,
     source: Wanted,
@@ -221,5 +232,6 @@ def _remembered(
         force=_is_forced(world, ref),
         stack=unrecorded_stack(world, ref, handled),
         asked=ref in world.asked,
+        template_revision=_revision(world, job, template),
         since=subject.now,
     )

@@ -84,6 +84,9 @@ class Handled:
     candidate: bool = False
     """Whether the job builds from the revision that is rolled out though another one is in
     force."""
+    template_revision: str = ""
+    """The revision of the template whose mappings gave the job its parameters. Empty in records of
+    releases that had none, and of deletions."""
     since: float = field(default=0.0, compare=False)
     """When the job was made, or the config refused: seconds since the epoch by the bridge's clock,
     for people. 0 in records of releases that had no times."""
@@ -132,7 +135,9 @@ class Handled:
             record["sent"] = self.sent
         record |= _given(**{name: getattr(self, name) for name in _PLAIN})
         record |= _given(
-            uncertain=self.uncertain, expected=listed(self.expected)
+            uncertain=self.uncertain,
+            expected=listed(self.expected),
+            template_revision=self.template_revision,
         )
         return json.dumps(record)
 
@@ -155,6 +160,7 @@ class Handled:
             sent=record.get("sent", record["job"]),
             uncertain=record.get("uncertain", "digest" not in record),
             expected=from_list(record.get("expected")),
+            template_revision=intern(record.get("template_revision", "")),
             **plain,
         )
 

@@ -1,8 +1,13 @@
-"""An output changes: its users are updated once, nobody else is, and the same value updates nobody."""
+"""An output changes: its users are updated once, nobody else is, and the same value updates nobody.
+
+``FOLLOWERS=2000 python -m pytest tests/unit/system/test_following.py -k die`` kills leaders while as
+many stacks follow; usually it is 30.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,6 +31,9 @@ from .driver import System
 
 N1, N2, P1, P2, P3, S1 = network("n1"), network("n2"), port("p1"), port("p2"), port("p3"), server()
 CREATED, MODIFIED = ("CREATE_COMPLETED", 1), ("MODIFY_COMPLETED", 1)
+
+
+FOLLOWERS = int(os.environ.get("FOLLOWERS", "30"))
 
 
 class ChangingHeat:
@@ -477,6 +485,56 @@ def test_two_thousand_users_are_updated_once_each_and_never_more_at_once_than_al
         [("update", "network_n1"), *(("update", user.stack_name) for user in users)]
     )
     assert most <= system.timing.total_requests
+
+
+class LeaderKilled(BaseException):
+    """kill -9 of the bridge at a fault point."""
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "bridge-before-follow",
+        "bridge-after-follow",
+        "bridge-after-job",
+        "bridge-after-send",
+        "bridge-before-release",
+    ],
+)
+def test_each_user_is_updated_once_although_leaders_die(
+    cloud: ChangingHeat, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """They die the first time that they reach the point, and then after each tenth of the users."""
+    system = System(outcome=cloud, deadline=max(12.0, FOLLOWERS / 20))
+    users = [port(f"u{number}") for number in range(FOLLOWERS)]
+    for user in users:
+        seed(system, user)
+    step, died = FOLLOWERS // 10, set[int]()
+
+    def die(reached: str) -> None:
+        tenth = (len(system.asked()) - before) // step
+        if reached == point and tenth not in died:
+            died.add(tenth)
+            raise LeaderKilled
+
+    with system:
+        system.put(N1)
+        settle(system)
+        cloud.outputs["network_n1"] = "another"
+        before = len(system.asked())
+        monkeypatch.setattr("orchestrator.faults.reach", die)
+        system.put(N1, 2)
+        while len(system.asked()) <= before + len(users) or not system.idle():
+            try:
+                settle(system)
+            except LeaderKilled:
+                system.kill()
+                system.start()
+
+    assert died
+    assert since(system, before) == Counter(
+        [("update", "network_n1"), *(("update", user.stack_name) for user in users)]
+    )
 
 
 def seed(system: System, user: Ref) -> None:

@@ -1,7 +1,8 @@
 """A changed template reaches its stacks step by step, and stops by itself when it is bad.
 
-``ROLLOUT_STACKS=800 python -m pytest tests/unit/system/test_rollouts.py -k good_revision`` takes ten
-seconds for as many. tests/unit/core/test_rollouts.py plays the decisions for two thousand.
+``ROLLOUT_STACKS=2000 python -m pytest tests/unit/system/test_rollouts.py -k "good_rev or bad_rev"``
+tries a good and a bad revision with as many stacks, and ``-k dies_at`` leaders that die meanwhile.
+tests/unit/core/test_rollouts.py plays the decisions for two thousand.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tests.factories import HOT, network
 from .driver import System, complete
 
 STACKS = int(os.environ.get("ROLLOUT_STACKS", "40"))
+WITH_DEATHS = int(os.environ.get("ROLLOUT_STACKS", "12"))
 ID = "network"
 BEFORE = factories.templates()[ID]
 
@@ -185,7 +187,7 @@ def test_without_canaries_the_waves_begin_at_once(system: System) -> None:
 def test_a_bad_revision_touches_only_the_canaries_and_is_reverted_by_itself(
     system: System,
 ) -> None:
-    operator = build(system, 40)
+    operator = build(system, STACKS)
     bad = operator.new = template("# {{ nothing.here }}\n")
     before = len(system.asked())
     operator.start(auto_revert=True, fail_after=1)
@@ -194,7 +196,7 @@ def test_a_bad_revision_touches_only_the_canaries_and_is_reverted_by_itself(
     canaries = {ref.stack_name for ref in operator.rollout.canaries}
     assert len(canaries) == 3
     assert set(operator.rebuilt(before)) <= canaries
-    assert operator.built() == {BEFORE.revision: 40}
+    assert operator.built() == {BEFORE.revision: STACKS}
     assert bad.revision not in operator.built()
     assert "failed, 1 tolerated" in operator.rollout.reason
     assert not system.term.world.failed
@@ -325,8 +327,27 @@ def test_what_only_a_rollout_needed_is_removed_once_it_is_over(system: System) -
     operator.start(canary=1)
     system.until(operator.in_phase(RolloutPhase.WAITING))
     assert len(system.store.list(operator.keys.candidates)[1]) == 1
-    operator.write(operator.rollout.into(RolloutPhase.ABORTED))
+    operator.promote()
+    system.until(operator.in_phase(RolloutPhase.DONE))
     system.until(lambda: not system.store.list(operator.keys.candidates)[1])
+
+
+def test_the_revision_of_a_rollout_is_kept_as_long_as_a_canary_has_it(system: System) -> None:
+    operator = build(system, 3)
+    operator.start(canary=1)
+    system.until(operator.in_phase(RolloutPhase.WAITING))
+    (canary,) = operator.rollout.canaries
+    operator.write(operator.rollout.into(RolloutPhase.ABORTED))
+    system.until(lambda: not system.term.world.pins and system.idle())
+    system.kill()
+    system.start()
+    assert len(system.store.list(operator.keys.candidates)[1]) == 1
+
+    system.put(canary, 2)
+    system.until(lambda: operator.built() == {BEFORE.revision: 3} and system.idle())
+    system.kill()
+    system.start()
+    assert not system.store.list(operator.keys.candidates)[1]
 
 
 # Monitoring --------------------------------------------------------------------------------------
@@ -412,7 +433,7 @@ def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
     system: System, monkeypatch: pytest.MonkeyPatch, point: str, bad: bool
 ) -> None:
     """It is killed each time that the record moves: in each phase, and before each wave."""
-    operator = build(system, 12)
+    operator = build(system, WITH_DEATHS)
     if bad:
         operator.new = template("# {{ nothing.here }}\n")
     deaths: list[tuple[RolloutPhase, int, bool]] = []
@@ -441,7 +462,7 @@ def test_a_leader_that_dies_at_each_step_loses_nothing_and_does_nothing_twice(
             system.start()
 
     assert len(deaths) == (3 if bad else 6)
-    assert operator.built() == {(BEFORE if bad else NEW).revision: 12}
+    assert operator.built() == {(BEFORE if bad else NEW).revision: WITH_DEATHS}
     assert set(operator.rebuilt(before).values()) <= {1}
     assert counted.jobs() <= 2
 

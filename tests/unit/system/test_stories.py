@@ -131,6 +131,7 @@ def test_a_built_resource_leaves_these_records_and_no_others(system: System) -> 
             "body": {"id": "n1", "tenant_id": "t1", "name": "n1"},
             "revision": config.revision,
             "digest": digest_of([{"id": "n1", "tenant_id": "t1", "name": "n1"}, False]),
+            "template_revision": templates()["network"].revision,
             "since": made,
         },
     }
