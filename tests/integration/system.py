@@ -277,5 +277,9 @@ def system(
             yield running
         finally:
             store.close()
+            # To end in order takes a worker a second or two, one that hangs five. A test to which the
+            # end matters has stopped its processes itself.
+            for process in (*running.bridges, *running.workers):
+                process.kill()
             if os.environ.get("KEEP_LOGS"):
                 print(f"logs in {folder}")
