@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 from orchestrator.clients.etcd import EtcdAccess, EtcdStore
+from orchestrator.core.transactions import Transaction
 from orchestrator.sandbox.processes import Process
 
 from .. import filling
-from ..ground import Ground, ground, node
+from ..ground import ROOT, Ground, ground, node
 from ..measuring import cpu_seconds
 from ..report import BenchResult
 
@@ -23,6 +26,8 @@ T = TypeVar("T")
 
 _PATIENCE = 120.0
 """Seconds for any one step."""
+_TOGETHER = 100
+"""Keys that are removed in one transaction; etcd takes 128."""
 _CHECKED = 0.005
 """Seconds between two checks of a log; no time here is exact by less."""
 
@@ -36,6 +41,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="built resources whose deletion is held",
     )
     parser.add_argument("--rounds", type=int, default=5, help="restarts of each")
+    parser.add_argument(
+        "--against", default="", help="another checkout, whose bridge takes turns with ours"
+    )
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,8 @@ class Restart:
     *stop*: from SIGTERM to the end of the old process. *process*: from the start of the new one
     until it leads. *listed*: from there until its term begins. *cpu*: of the bridge until then.
     *early*, *leading*, *begun*: from the write of a config until Heat has the request, written
-    before the start, when the bridge leads, and when its term has begun.
+    before the start, when the bridge leads, and when its term has begun. *load*: the machine's load
+    average before all that.
     """
 
     stop: float
@@ -55,6 +64,7 @@ class Restart:
     early: float
     leading: float
     begun: float
+    load: float
 
     @property
     def after_lead(self) -> float:
@@ -71,16 +81,22 @@ class HeldSite:
         self._bridge: Process | None = None
         running.worker_alone()
         filling.fill(running.etcd.endpoint, count)
-        for number in range(count):
-            self._store.delete(filling.key(number))
+        keys = [filling.key(number) for number in range(count)]
+        for start in range(0, count, _TOGETHER):
+            self._store.commit(Transaction(deletes=tuple(keys[start : start + _TOGETHER])))
         self._start()
         self._await("deletions_held")
 
     def close(self) -> None:
         self._store.close()
 
-    def restart(self, number: int) -> Restart:
-        stopping = time.time()
+    def restart(self, number: str, checkout: Path = ROOT) -> Restart:
+        """Stop the bridge, and start that of a checkout.
+
+        :param number: a name of its own for each restart.
+        """
+        self.ground.settings["PYTHONPATH"] = str(checkout)
+        load, stopping = os.getloadavg()[0], time.time()
         self.ground.stop("bridge")
         stopped = time.time()
         written = {"early": self._write(f"early-{number}")}
@@ -93,7 +109,7 @@ class HeldSite:
         cpu = cpu_seconds(self._bridge.pid)
         written["begun"] = self._write(f"begun-{number}")
         taken = {when: self._asked(f"node_{when}-{number}") - at for when, at in written.items()}
-        return Restart(stopped - stopping, leads - started, begun - leads, cpu, **taken)
+        return Restart(stopped - stopping, leads - started, begun - leads, cpu, load=load, **taken)
 
     def _start(self) -> None:
         self._bridge = self.ground.bridge()
@@ -134,11 +150,17 @@ def _until(found: Callable[[], T], what: str) -> T:
 
 
 def run(options: argparse.Namespace) -> None:
-    found: dict[int, list[Restart]] = {}
+    checkouts = {"": ROOT}
+    if options.against:
+        checkouts = {", before": Path(options.against).resolve(), ", now": ROOT}
+    found: dict[str, list[Restart]] = {}
     for count in options.resources:
         with ground(ORCHESTRATOR_LOG_FORMAT="json") as running:
             site = HeldSite(running, count)
-            found[count] = [site.restart(number) for number in range(options.rounds)]
+            for number in range(options.rounds):
+                for place, (which, checkout) in enumerate(checkouts.items()):
+                    measured = site.restart(f"{number}-{place}", checkout)
+                    found.setdefault(f"{count:,}{which}", []).append(measured)
             site.close()
     _publish(options, found)
 
@@ -153,11 +175,12 @@ _SHOWN: tuple[tuple[str, Callable[[Restart], float]], ...] = (
 )
 
 
-def _publish(options: argparse.Namespace, found: dict[int, list[Restart]]) -> None:
+def _publish(options: argparse.Namespace, found: dict[str, list[Restart]]) -> None:
     rows = [
-        (f"{count:,}", *(_shown([value(each) for each in restarts]) for _, value in _SHOWN))
-        for count, restarts in found.items()
+        (name, *(_shown([value(each) for each in restarts]) for _, value in _SHOWN))
+        for name, restarts in found.items()
     ]
+    loads = [each.load for restarts in found.values() for each in restarts]
     BenchResult(
         "restart",
         "A restart while the deletion of every built resource is held",
@@ -167,8 +190,10 @@ def _publish(options: argparse.Namespace, found: dict[int, list[Restart]]) -> No
             f"Median / most of {options.rounds} restarts, in seconds; SIGTERM, and a new process when"
             " the old one has ended.",
             "“Leads → Heat asked” is of a config that was written while no bridge ran.",
+            f"Load average before the restarts: {min(loads):.0f} to {max(loads):.0f}, on"
+            f" {os.cpu_count()} cores.",
         ],
-        data={str(count): [asdict(each) for each in restarts] for count, restarts in found.items()},
+        data={name: [asdict(each) for each in restarts] for name, restarts in found.items()},
     ).publish(save=options.save)
 
 
