@@ -248,7 +248,8 @@ def test_what_is_confirmed_goes_in_order(nodes: System, heat: ScriptedHeat, etcd
     wait_for_held(nodes, NUMBER)
     before = len(heat.requests)
 
-    confirmed = nodes.command("confirm", "deletions", "--yes", "--wait", "--timeout", str(PATIENCE))
+    confirm = ("confirm", "deletions", "--yes", "--wait", "--timeout", str(PATIENCE))
+    confirmed = nodes.command(*confirm, patience=2 * PATIENCE)
 
     assert confirmed.returncode == 0, confirmed.stdout + confirmed.stderr
     nodes.until(lambda: not nodes.below(f"{nodes.keys.stacks}v1/nodes/n"), PATIENCE)

@@ -84,12 +84,16 @@ class System:
     workers: list[Process] = field(default_factory=list)
     started: int = 0
 
-    def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run ``orchestrator`` with these arguments, and wait for it."""
+    def command(
+        self, *arguments: str, patience: float = 90.0, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``orchestrator`` with these arguments, and wait for it for *patience* seconds."""
         code = "from orchestrator.cli import main; main()"
         environment = {**os.environ, **self.environment, **more}
         command = [sys.executable, "-c", code, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=patience
+        )
 
     def bridge(self, **more: str) -> Process:
         """Start one more bridge.
