@@ -95,7 +95,8 @@ class HeldSite:
 
         :param number: a name of its own for each restart.
         """
-        self.ground.settings["PYTHONPATH"] = str(checkout)
+        # Python would look into the current folder first.
+        self.ground.settings |= {"PYTHONPATH": str(checkout), "PYTHONSAFEPATH": "1"}
         load, stopping = os.getloadavg()[0], time.time()
         self.ground.stop("bridge")
         stopped = time.time()
