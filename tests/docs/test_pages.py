@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from orchestrator.cli.main import app
+from orchestrator.cli.commands import app
 from orchestrator.faults import POINTS
 from orchestrator.metrics.shapes import Metric
 from orchestrator.settings import Settings
