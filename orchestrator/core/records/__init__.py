@@ -18,7 +18,7 @@ from .contract import (
     is_monitoring_link,
     worker_state,
 )
-from .decided import NO_JOB, Failed, Handled, Held
+from .decided import NO_JOB, Handled
 from .drifts import (
     Depth,
     Deviation,
@@ -44,6 +44,7 @@ from .retries import LeavingMode, RetryAsked, Tombstone
 from .revisions import TemplateRevision
 from .rollouts import MOST_CANARIES, Rollout, RolloutPhase, TargetHealth
 from .runs import Cause, Run, Step
+from .unbuilt import Failed, Held
 
 __all__ = [
     "CARRIED_OUT",

@@ -79,17 +79,18 @@ def made() -> MadePlan:
     return MadePlan(Plan(1, {}, changes), {}, 0, requests)
 
 
-def test_heat_is_asked_about_what_is_built_or_changed(made: MadePlan) -> None:
+def test_heat_is_asked_about_what_is_built_changed_or_outdated(made: MadePlan) -> None:
     door = Door()
     told = {one.what: one.heat for one in previewing.preview(made, door).plan.changes}
 
     assert {what for what, heat in told.items() if heat} == {
-        *(What.CREATE, What.UPDATE, What.REBUILD),
+        *(What.CREATE, What.UPDATE, What.REBUILD, What.NOTHING),
     }
     assert dict(door.asked) == {
         "network_create": None,
         "network_update": STACK,
         "network_rebuild": STACK,
+        "network_nothing": STACK,
     }
 
 

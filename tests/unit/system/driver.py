@@ -54,6 +54,10 @@ class WorkerDied(BaseException):
     """kill -9 of a worker, as a double raises it at the worst moment."""
 
 
+class LeaderKilled(BaseException):
+    """kill -9 of the bridge, as a fault point raises it."""
+
+
 class MortalClaims(Claims):
     """A worker that dies hands nothing back."""
 

@@ -27,7 +27,7 @@ from tasks import steps
 from tests import factories
 from tests.factories import HOT, TENANT, network, node, port, server
 
-from .driver import System
+from .driver import LeaderKilled, System
 
 N1, N2, P1, P2, P3, S1 = network("n1"), network("n2"), port("p1"), port("p2"), port("p3"), server()
 CREATED, MODIFIED = ("CREATE_COMPLETED", 1), ("MODIFY_COMPLETED", 1)
@@ -485,10 +485,6 @@ def test_two_thousand_users_are_updated_once_each_and_never_more_at_once_than_al
         [("update", "network_n1"), *(("update", user.stack_name) for user in users)]
     )
     assert most <= system.timing.total_requests
-
-
-class LeaderKilled(BaseException):
-    """kill -9 of the bridge at a fault point."""
 
 
 @pytest.mark.parametrize(

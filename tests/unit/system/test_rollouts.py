@@ -24,7 +24,7 @@ from orchestrator.core.templates import Template, parse_template
 from tests import factories
 from tests.factories import HOT, network
 
-from .driver import System, complete
+from .driver import LeaderKilled, System, complete
 
 STACKS = int(os.environ.get("ROLLOUT_STACKS", "40"))
 WITH_DEATHS = int(os.environ.get("ROLLOUT_STACKS", "12"))
@@ -421,10 +421,6 @@ def test_a_target_that_is_not_positive_after_the_job_holds_the_next_wave_back() 
 
 
 # Deaths ------------------------------------------------------------------------------------------
-
-
-class LeaderKilled(BaseException):
-    """kill -9 of the bridge at a fault point."""
 
 
 @pytest.mark.parametrize("point", ["bridge-before-rollout", "bridge-after-rollout"])

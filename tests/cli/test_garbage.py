@@ -9,12 +9,12 @@ _PROGRAM = """
 import gc, weakref
 from orchestrator.garbage import few_collections
 
-class World:
+class Leaking:
     def __init__(self):
         self.itself = self
 
 with few_collections():
-    world = World()
+    world = Leaking()
 left = weakref.ref(world)
 del world
 gc.collect()
