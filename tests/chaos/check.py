@@ -633,6 +633,8 @@ def _has_cause(ledger: Ledger, ref: str, report: LedgerReport, config: Write) ->
         return True
     if verbs.is_cancelled(ledger, ref, report.error, report.at):
         return True
+    if report.error.startswith("needs output") and ledger.shaken(ref, report.at):
+        return True  # Since a restore, the order among these resources is not promised.
     deleted = "behind the orchestrator's back" in report.error
     # The report is of its version, which need not be the config's any more, and so may those be that it names.
     reported = [

@@ -8,6 +8,7 @@ orchestrator.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -15,6 +16,8 @@ from .facts import ObservedEvent
 from .ledger import AUDIT, LEFT, OWN, Ledger
 
 PAUSE, RUNS = f"{OWN}pause", f"{OWN}runs/"
+_DEPENDS = re.compile(r"depends on ([^ ,]+)(?: \(through [^)]*\))?, which failed: $")
+"""What a failure names that was passed on."""
 Fault = tuple[str, str, str]
 """The rule, what it is about, and what is wrong."""
 
@@ -72,9 +75,13 @@ def left_between(ledger: Ledger, ref: str, after: float, before: float) -> bool:
 
 
 def is_cancelled(ledger: Ledger, ref: str, error: str, at: float) -> bool:
-    """Whether a failure says that a person has cancelled it, and a person had asked for that."""
-    if not error.startswith("cancelled by chaos (a test)"):
+    """Whether a failure says that a person has cancelled it, or what it depends on, and a person had asked for that."""
+    before, told, _ = error.partition("cancelled by chaos (a test)")
+    if not told:
         return False
+    if before:
+        named = _DEPENDS.search(before)
+        ref = named[1] if named else ""
     return any(
         event.key.startswith(AUDIT)
         and event.at <= at
