@@ -458,35 +458,6 @@ def make_circle(system: System) -> None:
     settle(system)
 
 
-def test_two_thousand_users_are_updated_once_each_and_never_more_at_once_than_allowed(
-    cloud: ChangingHeat,
-) -> None:
-    system = System(outcome=cloud)
-    users = [port(f"u{number}") for number in range(2_000)]
-    for user in users:
-        seed(system, user)
-    most = 0
-    with system:
-        system.put(N1)
-        settle(system)
-        assert not [made for made in system.asked() if made != ("create", "network_n1")]
-        cloud.outputs["network_n1"] = "another"
-        before = len(system.asked())
-        system.put(N1, 2)
-
-        def over() -> bool:
-            nonlocal most
-            most = max(most, len(system.heat.working()))
-            return len(system.asked()) > before + len(users) and system.idle()
-
-        system.until(over)
-
-    assert since(system, before) == Counter(
-        [("update", "network_n1"), *(("update", user.stack_name) for user in users)]
-    )
-    assert most <= system.timing.total_requests
-
-
 @pytest.mark.parametrize(
     "point",
     [

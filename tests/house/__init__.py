@@ -1,0 +1,1 @@
+"""What holds of the code itself: its figures, its names, the events that it tells."""
