@@ -767,7 +767,9 @@ def _repetition_faults(
     elif max(numbers) == last and before is not None:
         value = contents[last].value
         own = [
-            o for o in ledger.asked_for(ref, config.created, value) if o.ends <= before.at + EPSILON
+            o
+            for o in ledger.asked_for(ref, config.created, value)
+            if o.ends <= before.at + EPSILON and o.at < before.at - EPSILON
         ]
         if (not before.failed or own) and not _followed(ledger, ref, before, report):
             yield f"v{report.version} was reported twice, {before.worker_state} and {report.worker_state}"

@@ -288,6 +288,7 @@ class ScriptedHeat:
             )
         stack.ends, stack.outcome = time.monotonic(), "FAILED"
         stack.reason = f"Stack {stack.action} cancelled"
+        stack.outputs = []
         self._end_now(stack)
         return 200, None, {}
 

@@ -90,7 +90,7 @@ def _outlived(world: World, source: Wanted) -> frozenset[JobId]:
 
     Those of an earlier incarnation, and deletions in another tenant than the new job's.
     Not among them are jobs that build and that Heat knows nothing of: they would build a stack that
-    nobody wants.
+    nobody wants. They go on only where others wait for them before they leave.
     """
     ref = source.ref
     jobs = world.graph.on(ref)
@@ -99,7 +99,9 @@ def _outlived(world: World, source: Wanted) -> frozenset[JobId]:
     handled = world.handled.get(ref)
     if handled is not None and handled.incarnation != source.incarnation:
         return frozenset(
-            job.id for job in jobs if not world.may_be_dropped(job)
+            job.id
+            for job in jobs
+            if not world.may_be_dropped(job) or _leavers_wait(world, ref, job)
         )
     found = {
         job.id

@@ -511,6 +511,27 @@ def test_a_deletion_waits_for_dependents_that_wait_for_a_job_in_an_outage() -> N
     assert set(made.job.dependency) == {stuck.id, leaves.id}
 
 
+def test_a_job_that_dependents_wait_for_is_not_reported_for_the_next_incarnation() -> None:
+    """It goes on, in an outage, so that they can leave. Seed 81 of the chaos run reported it as the new one's."""
+    stuck = job(N1, Action.MODIFY, version=2, suffix="stuck")
+    leaves = job(P1, Action.DELETE, suffix="leave", refers_to=[N1], waits_for=[stuck])
+    gone = job(N1, Action.DELETE, version=2, suffix="gone", waits_for=[stuck, leaves])
+    known = world(
+        wanted(N1, 1, incarnation=90),
+        stacks={N1: live()},
+        handled={N1: factories.handled(N1, 2)},
+        built=[wanted(P1, network_id="n1")],
+        jobs=[stuck, leaves, gone],
+    )
+    run = Run(Step.RETRY, asked=False, cause=Cause.UNAVAILABLE)
+    known.apply(RunMoved(stuck.id, stuck.tenant, run, 7))
+    made = decision(known, N1)
+
+    assert isinstance(made, Start)
+    assert made.superseded == ()
+    assert {stuck.id, gone.id} == set(made.handled.outlived)
+
+
 def test_what_heat_may_have_taken_is_superseded_when_nothing_stands_between() -> None:
     stuck = job(P1, suffix="stuck", refers_to=[N1])
     known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=[stuck])
