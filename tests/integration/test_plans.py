@@ -391,8 +391,8 @@ def test_users_of_a_changed_output_are_updated_once_each_and_others_never(
     """The same value updates nobody."""
     running = planned.running
     uses = {"name": "Pname", "network": "Mnetwork:network_id:id"}
-    running.put("heat_template", "network", **SAYS)
-    running.put("heat_template", "port", **{**SAYS, "parameter_mappings": uses})
+    running.put("heat_template", "network", 9, **SAYS)
+    running.put("heat_template", "port", 9, **{**SAYS, "parameter_mappings": uses})
     said, other = (running.put("network", name, name=name) for name in ("said", "other"))
     users = [
         running.put("port", f"u{n}", network_id=said.id, name="user") for n in range(FOLLOWERS)
