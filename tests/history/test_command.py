@@ -59,7 +59,8 @@ def test_versions_attempts_reports_failures_and_requests_are_told_in_order(
         "Heat has taken the request, stack b1a7",
         "Heat is done",
         "stack CREATE_FAILED: quota exceeded",
-        "reported CREATE_FAILED for version 1: the same error",
+        "reported CREATE_FAILED for version 1: quota exceeded",
+        "version 1 failed, cause network:n: the same error",
         "a person asks for another try",
         "reported CREATE_COMPLETED for version 1",
     ]
