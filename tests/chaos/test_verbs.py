@@ -32,13 +32,12 @@ def test_a_verb_has_one_outcome() -> None:
     assert rules(story) == ["verb"]
 
 
-def test_an_outcome_counts_anew_after_a_restore_of_its_record() -> None:
+@pytest.mark.parametrize("restored", ['{"verb": "cancel"}', None])
+def test_an_outcome_counts_anew_after_a_restore_of_its_record(restored: str | None) -> None:
     story = CheckedStory().built("a")
     story.put(AUDIT, {**WHO, "outcome": "carried out"})
     story.now += 1
-    event = ObservedEvent(
-        story.now, float(story.now), AUDIT, '{"verb": "cancel"}', 1, restored=True
-    )
+    event = ObservedEvent(story.now, float(story.now), AUDIT, restored, 1, restored=True)
     story.facts.events.append(event)
     story.facts.restores.append(Restore(float(story.now), story.now, ("node:a",)))
     story.put(AUDIT, {**WHO, "outcome": "carried out"})

@@ -27,10 +27,12 @@ def double_outcomes(ledger: Ledger) -> Iterator[Fault]:
     anew."""
     written: defaultdict[str, list[str]] = defaultdict(list)
     for event in ledger.facts.events:
-        if not event.key.startswith(AUDIT) or event.value is None:
+        if not event.key.startswith(AUDIT):
             continue
         if event.restored:
             written[event.key].clear()
+        if event.value is None:
+            continue
         written[event.key].append(str(json.loads(event.value).get("outcome", "")))
     for key, listed in written.items():
         told = [outcome for outcome in listed if outcome]
