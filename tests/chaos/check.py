@@ -289,11 +289,23 @@ def one_home(ledger: Ledger) -> Iterator[Violation]:
                 other.method == "delete"
                 and other.outcome == "COMPLETE"
                 and other.ends <= operation.at + EPSILON
-            ) and not verbs.left_between(ledger, ref, other.at, operation.at):
+            ) and not (
+                _is_somebody_elses(ledger, other)
+                or verbs.left_between(ledger, ref, other.at, operation.at)
+            ):
                 text = f"create in {operation.tenant} while there is a stack in {other.tenant}"
                 yield Violation(
                     "two homes", ref, text, tuple(ledger.story(ref, around=operation.at))
                 )
+
+
+def _is_somebody_elses(ledger: Ledger, operation: Operation) -> bool:
+    """Whether nobody but somebody else has ever asked for anything of the stack up to then."""
+    return all(
+        other.foreign
+        for other in ledger.all_of[operation.stack]
+        if other.stack_id == operation.stack_id and other.at <= operation.at
+    )
 
 
 def _around_restore(ledger: Ledger, operation: Operation) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .etcd import Client
 from .facts import ObservedEvent
-from .ledger import PARENT_FIELDS, STATE, TYPES, ref_of
+from .ledger import OWN, PARENT_FIELDS, STATE, TYPES, ref_of
 from .templates import template
 
 UNVERSIONED_EVERY = 4
@@ -40,6 +40,8 @@ class Resource:
     there: bool = False
     body: dict[str, Any] = field(default_factory=dict)
     reported: tuple[int, str] = (0, "")
+    doubtful: bool = False
+    """Whether the report says that a person has to decide about its stack."""
     built: str = ""
     """The value that the last report tells; empty when it tells none."""
 
@@ -116,6 +118,9 @@ class Generator:
             ]
             self.resources[ref].built = values[0] if values else ""
             self.resources[ref].reported = (document["version"], document["state"]["worker_state"])
+            self.resources[ref].doubtful = (
+                "let us delete it: orchestrator retry" in document["error"]
+            )
             with self._answers_lock:
                 self._answers.append((time.monotonic() + self._pause.uniform(0.0, 1.0), ref))
 
@@ -135,11 +140,23 @@ class Generator:
                         "removal after deletion",
                         lambda resource=resource: self._remove(resource),  # type: ignore[misc]
                     )
+                elif state == "DELETE_FAILED" and resource.doubtful:
+                    self._count(
+                        "deletion decided by a person",
+                        lambda resource=resource: self._decide(resource),  # type: ignore[misc]
+                    )
                 elif state == "DELETE_FAILED":
                     self._count(
                         "deletion asked again",
                         lambda resource=resource: self._mark(resource),  # type: ignore[misc]
                     )
+
+    def _decide(self, resource: Resource) -> None:
+        """``orchestrator retry --force``; and look again later whether it was heard."""
+        key = resource.key.replace("/config/", f"{OWN}retry/", 1)
+        self._client.put(key, '{"force": true}')
+        with self._answers_lock:
+            self._answers.append((time.monotonic() + 3.0, resource.ref))
 
     # The run ------------------------------------------------------------------------------------------
 

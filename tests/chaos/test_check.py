@@ -891,6 +891,17 @@ def test_a_stack_that_may_be_ours_stays_only_where_that_is_told(told: bool) -> N
     assert story.rules() == (set() if told else {"orphan"})
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_stack_of_somebody_else_in_another_tenant_is_no_second_home(ours: bool) -> None:
+    story = good()
+    story.asked("lost", foreign=True, tenant="u")
+    if ours:
+        story.asked("lost", "update", tenant="u")
+    found = [v for v in check(story.built("lost").facts) if v.rule == "two homes"]
+
+    assert bool(found) is ours
+
+
 def test_once_after_a_restore_is_once() -> None:
     story = good().built("lost").restored("lost")
     story.asked("lost")
