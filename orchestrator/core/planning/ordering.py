@@ -140,7 +140,8 @@ def _stuck(
 
 def _leavers_wait(world: World, ref: Ref, job: Job) -> bool:
     """Whether an outage holds up a job that dependents wait for before they leave the resource."""
-    if world.runs[job.id].cause not in _OUTAGES:
+    run = world.runs.get(job.id)
+    if run is None or run.cause not in _OUTAGES:
         return False
     behind = world.graph.behind([job.id])
     return any(other in behind for other in _last_jobs_of_leavers(world, ref))

@@ -532,6 +532,17 @@ def test_a_job_that_dependents_wait_for_is_not_reported_for_the_next_incarnation
     assert {stuck.id, gone.id} == set(made.handled.outlived)
 
 
+def test_a_job_that_nobody_has_taken_is_dropped_for_the_next_incarnation() -> None:
+    known = world(wanted(N1, 1, incarnation=90), handled={N1: factories.handled(N1, 2)})
+    fresh = job(N1, version=2, suffix="fresh")
+    known.started(fresh, factories.handled(N1, 2), ())
+    made = decision(known, N1)
+
+    assert isinstance(made, Start)
+    assert made.superseded == (fresh,)
+    assert fresh.id not in made.handled.outlived
+
+
 def test_what_heat_may_have_taken_is_superseded_when_nothing_stands_between() -> None:
     stuck = job(P1, suffix="stuck", refers_to=[N1])
     known = world(wanted(P1, 2, network_id="n1"), built=[wanted(N1)], jobs=[stuck])
