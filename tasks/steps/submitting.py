@@ -100,7 +100,11 @@ def _end(
     """The job ends without a request that Heat has taken.
     Where it only follows an output, the version stays complete."""
     handled, run = work.handled, work.run
-    follows = handled is not None and bool(handled.expected)
+    follows = (
+        handled is not None
+        and handled.job == work.job.id
+        and bool(handled.expected)
+    )
     asked = run is not None and run.asked
     kept = follows and bool(ended.error) and not asked
     finish(context, work, replace(ended, kept=kept), ours=ours)

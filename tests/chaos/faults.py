@@ -148,9 +148,12 @@ class Injector:
         for thread in self._running:
             thread.join(60)
         self.setting.mood.bad = self.setting.mood.odd = 0.0
-        for stack in self.setting.heat.live().values():
-            if stack.action == "SUSPEND":
-                self.setting.heat.somebody_else("resume", stack.tenant, stack.name)
+        heat = self.setting.heat
+        while asleep := [s for s in heat.live().values() if s.action == "SUSPEND"]:
+            # One that was suspended a moment ago cannot be resumed before that has ended.
+            for stack in asleep:
+                heat.somebody_else("resume", stack.tenant, stack.name)
+            time.sleep(0.05)
         for member in self.setting.members:
             for link in member.all_links():
                 link.set(Mode.OPEN)
